@@ -1,0 +1,21 @@
+# hasup_folder(NAME LINKS…): the static library of src/NAME; its link list is the include rule of that folder.
+function(hasup_folder name)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cpp)
+  if(NOT sources)
+    add_library(hasup_${name} INTERFACE)
+    target_include_directories(hasup_${name} INTERFACE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
+    target_link_libraries(hasup_${name} INTERFACE ${ARGN})
+    return()
+  endif()
+  add_library(hasup_${name} STATIC ${sources})
+  target_include_directories(hasup_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
+  target_link_libraries(hasup_${name} PUBLIC ${ARGN} PRIVATE hasup_warnings hasup_sanitizers)
+endfunction()
+
+# hasup_program(NAME FOLDER LINKS…): build/<preset>/bin/NAME from src/FOLDER.
+function(hasup_program name folder)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${folder}/*.cpp)
+  add_executable(${name} ${sources})
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
+  target_link_libraries(${name} PRIVATE ${ARGN} hasup_warnings hasup_sanitizers)
+endfunction()

@@ -1,0 +1,13 @@
+# One interface target for warnings, one for sanitizers: every library and program links both.
+add_library(hasup_warnings INTERFACE)
+target_compile_options(hasup_warnings INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion)
+if(HASUP_WERROR)
+  target_compile_options(hasup_warnings INTERFACE -Werror)
+endif()
+
+add_library(hasup_sanitizers INTERFACE)
+if(HASUP_SANITIZE)
+  target_compile_options(hasup_sanitizers INTERFACE -fsanitize=${HASUP_SANITIZE} -fno-omit-frame-pointer
+                                                    -fno-sanitize-recover=all)
+  target_link_options(hasup_sanitizers INTERFACE -fsanitize=${HASUP_SANITIZE})
+endif()

@@ -1,0 +1,66 @@
+// What a recovery needs from the unit it recovers; the unit runner implements it, a fake does in tests.
+// All calls come from the event loop; none blocks; answers come back as calls of the recovery runner.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/duration.hpp"
+#include "model/recipe.hpp"
+#include "model/unit.hpp"
+#include "ports/worker_job.hpp"
+
+namespace hasup::daemon {
+
+// How a recovery ended, for the unit machine.
+enum class recovery_outcome {
+  recovered,  // the node runs and is confirmed
+  rolled_back,// nothing fitted: the old state is back as it was; the unit becomes failed
+  refused,    // it could not begin or go on (no source, no space, budget, a writer): nothing was touched; failed
+  cancelled,  // stopped by a person before the swap, nothing was touched
+  parked,     // stopped by a person after the swap; `start` goes on from the journal
+  asking,     // mode ask: prepared, a person must say yes
+};
+
+class recovery_host {
+ public:
+  virtual ~recovery_host() = default;
+
+  virtual const model::unit& unit() const = 0;
+  virtual const model::recipe& recipe() const = 0;
+
+  // Runs a worker under a shim of its own. paths, locks, tolerated pids and sources are filled in by the host; mode and
+  // the members named in worker_job for that mode are set by the caller. Ends in on_worker_done. One job at a time.
+  // If hasupd died meanwhile and the same mode is still running or has an unread result, that one is taken up.
+  virtual void run_worker(ports::worker_job job) = 0;
+  virtual void cancel_worker() = 0;  // SIGTERM, then SIGKILL after 10 s; ends in on_worker_done(internal, "cancelled")
+
+  // Stops the unit's own process if any and every unit with shared_with on this one; ends in on_quiesced.
+  virtual void quiesce() = 0;
+  // Those units may start again (idempotent).
+  virtual void release_readers() = 0;
+
+  // Starts the node with `append` after its command. Ends in on_node_started, later on_node_exited.
+  virtual void start_node(std::vector<std::string> append) = 0;
+  // Orderly stop with the unit's stop_timeout; ends in on_node_exited.
+  virtual void stop_node() = 0;
+
+  // Appends a record to the unit's journal; `then` is called on the loop once it is durable. In order.
+  virtual void journal(std::string record, std::function<void()> then) = 0;
+  // Deletes the journal: the recovery is over. `then` as above.
+  virtual void journal_clear(std::function<void()> then) = 0;
+
+  // One event for the event log and the unit's reason: "fetched snapshot-…bin.zst (5.1 GiB, sha256 verified)".
+  virtual void report(std::string kind, std::string reason) = 0;
+  virtual void show_progress(const ports::worker_progress& progress, const std::string& plan) = 0;
+  virtual void finished(recovery_outcome outcome, std::string reason) = 0;
+
+  virtual base::mono_time now() const = 0;
+  virtual base::wall_time wall_now() const = 0;
+  // One timer; a second call replaces the first. Ends in on_timer.
+  virtual void start_timer(base::duration after) = 0;
+  virtual void cancel_timer() = 0;
+};
+
+}  // namespace hasup::daemon

@@ -1,0 +1,164 @@
+// What hasupd asks of hasup-worker, one process a job, and what comes back.
+//
+//   hasup-worker JOB.json        JOB.json holds a worker_job; exit 0: done, 1: failed; the answer is in job.result_path
+//
+// The job file holds no secret. The answer is written to result_path as a whole (temporary file, fsync, rename), so it
+// is there complete or not at all. While it works, the worker replaces progress_path at most twice a second (no fsync).
+// Every job can be repeated after a crash at any point and then comes to the same end.
+//
+// Layout in DATA_DIR/.hasup/ (created by the worker, as the unit's user, mode 0700):
+//   cache/NAME           fetched and verified archives;  cache/NAME.part  not yet whole
+//   staging/new/…        what will replace the entries of the data directory, same relative layout
+//   staging/archives/AS/NAME   archives of a plan with `as`
+//   aside/…              the old entries, from the swap until clean_up or roll_back
+//   swap.json            present from before the first rename until clean_up or roll_back is complete:
+//                        the intent record and at once the marker that forbids an ordinary start
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/enum_names.hpp"
+#include "base/result.hpp"
+#include "model/recipe.hpp"
+#include "model/snapshot.hpp"
+#include "model/unit.hpp"
+
+namespace hasup::ports {
+
+enum class worker_mode {
+  inspect,    // who has the data directories open, what is missing; runs as the daemon's user
+  select,     // list the sources, order the candidates
+  fetch,      // download a candidate's archives into the cache and verify them
+  unpack,     // unpack them into the staging directory, syncfs
+  swap,       // old entries aside, new entries in
+  rewipe,     // before a further first start: remove what the last attempt created under `wipe`
+  roll_back,  // remove what stands in the place of the old entries, put those back as they were
+  clean_up,   // delete aside, staging, swap.json and all cached archives but the newest kept
+};
+inline constexpr base::enum_names<worker_mode, 8> worker_mode_names{{{{worker_mode::inspect, "inspect"},
+                                                                      {worker_mode::select, "select"},
+                                                                      {worker_mode::fetch, "fetch"},
+                                                                      {worker_mode::unpack, "unpack"},
+                                                                      {worker_mode::swap, "swap"},
+                                                                      {worker_mode::rewipe, "rewipe"},
+                                                                      {worker_mode::roll_back, "roll_back"},
+                                                                      {worker_mode::clean_up, "clean_up"}}}};
+
+// A candidate: one snapshot for each archive of the plan, in the plan's order.
+struct candidate {
+  unsigned plan = 0;  // index into recipe.plans
+  std::vector<model::snapshot> snapshots;
+
+  friend bool operator==(const candidate&, const candidate&) = default;
+};
+
+struct worker_job {
+  worker_mode mode = worker_mode::inspect;
+  std::string result_path;    // absolute
+  std::string progress_path;  // absolute; "" = none
+
+  std::string data_dir;               // absolute; every mode but select
+  std::vector<std::string> also;      // further directories of the same node (inspect)
+  std::string mount;                  // inspect: must be a mount point; "" = not asked
+
+  // inspect
+  std::vector<std::string> locks;       // relative: F_GETLK
+  std::vector<std::string> must_exist;  // relative
+  std::vector<std::int32_t> tolerated;  // pids whose open files do not count (own worker, units with shared_with)
+
+  // select
+  std::vector<std::string> sources;   // http(s)://…/, file:///…
+  std::vector<model::recovery_plan> plans;
+  base::duration max_age{0};          // 0 = any; a snapshot of unknown time passes
+
+  // fetch
+  model::checksum_policy checksum = model::checksum_policy::if_present;
+  // fetch, unpack
+  std::optional<candidate> chosen;
+  // unpack, swap, rewipe, roll_back, clean_up
+  model::recovery_plan plan;
+  std::vector<std::string> keep;      // relative; of the recipe
+  std::uint64_t min_free = 0;         // bytes that must remain free (fetch, unpack); less is a refusal with numbers
+};
+
+// Why a job failed, as far as the recovery has to care.
+enum class worker_failure {
+  none,
+  unreachable,   // a source or archive could not be had: network, 404, time-out; blames nobody
+  bad_snapshot,  // truncated, wrong checksum, hostile or unreadable archive: this snapshot is bad
+  no_space,      // refused or ENOSPC
+  writer,        // a process has the data open
+  refused,       // a pre-flight says no: link in the way, foreign owner, wipe outside the data directory
+  internal,      // anything else
+};
+inline constexpr base::enum_names<worker_failure, 7> worker_failure_names{{{{worker_failure::none, "none"},
+                                                                            {worker_failure::unreachable, "unreachable"},
+                                                                            {worker_failure::bad_snapshot, "bad_snapshot"},
+                                                                            {worker_failure::no_space, "no_space"},
+                                                                            {worker_failure::writer, "writer"},
+                                                                            {worker_failure::refused, "refused"},
+                                                                            {worker_failure::internal, "internal"}}}};
+
+struct writer_info {
+  std::int32_t pid = 0;
+  std::string command;  // argv joined with spaces, at most 200 bytes
+  std::string path;     // what it holds
+};
+
+struct worker_result {
+  worker_failure failure = worker_failure::none;
+  std::string error;    // for a person; "" when it succeeded
+  std::string snapshot; // the archive the failure is about, "" = none
+
+  // inspect
+  std::optional<writer_info> writer;
+  std::vector<std::string> missing;  // of must_exist
+  bool mounted = true;
+  bool data_dir_exists = false;
+  bool data_dir_empty = true;        // no entry but .hasup
+  bool half_swapped = false;         // swap.json is there
+  std::uint64_t free_bytes = 0;
+
+  // select: newest first within a plan, plans in order
+  std::vector<candidate> candidates;
+  std::vector<std::string> notes;    // sources that were down, listings without a match …
+
+  // fetch
+  std::vector<std::string> sha256;   // of each archive, lower-case hex
+  bool verified = false;             // against a checksum from outside
+  // unpack
+  std::map<std::string, std::string> archive_paths;  // AS -> absolute path
+  std::uint64_t bytes = 0;           // fetched or unpacked
+
+  [[nodiscard]] bool ok() const { return failure == worker_failure::none; }
+};
+
+struct worker_progress {
+  std::string phase;  // "fetch", "verify", "stage", …: as in status
+  std::string snapshot;
+  std::string source;
+  std::uint64_t bytes_done = 0;
+  std::optional<std::uint64_t> bytes_total;
+  std::uint64_t bytes_per_s = 0;
+};
+
+// JSON, one object. Decoding checks every type; an unknown member is ignored (an older worker may read a newer job).
+std::string encode(const worker_job& job);
+std::string encode(const worker_result& result);
+std::string encode(const worker_progress& progress);
+base::result<worker_job> decode_job(std::string_view json);
+base::result<worker_result> decode_result(std::string_view json);
+base::result<worker_progress> decode_progress(std::string_view json);
+
+// The same for a candidate, a plan and a recipe by themselves: journal records carry them.
+std::string encode(const candidate& c);
+base::result<candidate> decode_candidate(std::string_view json);
+std::string encode(const model::recipe& r);
+base::result<model::recipe> decode_recipe(std::string_view json);
+
+}  // namespace hasup::ports

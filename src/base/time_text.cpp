@@ -76,6 +76,7 @@ result<wall_time> parse_time(std::string_view text) {
   if (!text.empty()) return bad;
   const year_month_day date{year{y}, month{static_cast<unsigned>(mo)}, day{static_cast<unsigned>(d)}};
   if (!date.ok() || h > 23 || mi > 59 || s > 60) return bad;
+  if (y < 1678 || y > 2261) return bad;  // what the clock's nanoseconds can hold; text may come from a stranger
   return wall_time{duration_cast<system_clock::duration>(sys_days{date}.time_since_epoch() + hours{h} + minutes{mi} +
                                                          seconds{s} + fraction - offset)};
 }

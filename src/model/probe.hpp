@@ -39,6 +39,8 @@ struct expectation {
   std::optional<base::duration> max_age;    // the value is a time not older than this
   time_format time = time_format::rfc3339;  // for max_age
   std::optional<base::duration> advances_within;  // the number grew since it was last seen, at most this long ago
+
+  friend bool operator==(const expectation&, const expectation&) = default;
 };
 
 // Where the head of a chain is in the answer; JSON pointers, empty = absent.
@@ -49,6 +51,8 @@ struct head_pointers {
   time_format format = time_format::rfc3339;
 
   [[nodiscard]] bool empty() const { return number.empty() && time.empty() && weight.empty(); }
+
+  friend bool operator==(const head_pointers&, const head_pointers&) = default;
 };
 
 struct check {
@@ -65,6 +69,8 @@ struct check {
   std::vector<expectation> expect;
   head_pointers head;
   std::optional<port_owner> owner;  // not set: unit for loopback addresses, any for the rest
+
+  friend bool operator==(const check&, const check&) = default;
 };
 
 enum class probe_role { startup, readiness, liveness };
@@ -82,6 +88,8 @@ struct probe {
   unsigned successes = 1;         // in a row until it turns good
   std::optional<base::duration> max_head_age;     // applies to the head of whichever check declares head.time
   std::optional<base::duration> advances_within;  // the head number must grow within this
+
+  friend bool operator==(const probe&, const probe&) = default;
 };
 
 // A head as it was read.

@@ -29,6 +29,8 @@ struct exit_class {
   match_mode match = match_mode::all;
   class_action action = class_action::restart;
   std::string advice;           // for a person, shown by `hasup why`; may be empty
+
+  friend bool operator==(const exit_class&, const exit_class&) = default;
 };
 
 enum class archive_order { block, time, name };
@@ -51,6 +53,8 @@ struct archive_spec {
   std::string as;
   std::string into;
   bool strip = true;    // drop a single leading directory if all entries share one that is not itself wiped
+
+  friend bool operator==(const archive_spec&, const archive_spec&) = default;
 };
 
 struct recovery_plan {
@@ -60,6 +64,8 @@ struct recovery_plan {
   std::vector<std::string> refused_by;  // RE2: the node's words for "this snapshot does not fit this plan"
   bool same_set = false;
   std::vector<archive_spec> archives;
+
+  friend bool operator==(const recovery_plan&, const recovery_plan&) = default;
 };
 
 enum class bootstrap_mode { recover, empty, hold };
@@ -85,6 +91,8 @@ struct recipe {
   confirm_when confirm = confirm_when::healthy;
   base::duration confirm_within{1'800'000};     // without an advance
   base::duration confirm_advancing_for{120'000};
+
+  friend bool operator==(const recipe&, const recipe&) = default;
 };
 
 }  // namespace hasup::model

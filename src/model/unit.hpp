@@ -22,6 +22,8 @@ struct data_dirs {
   std::string mount;               // must be a mount point before a start; "" = not asked
   std::uint64_t min_free = 0;      // bytes; 0 = no guard
   std::string shared_with;         // unit whose data this one opens; "" = none
+
+  friend bool operator==(const data_dirs&, const data_dirs&) = default;
 };
 
 struct limits {
@@ -31,6 +33,8 @@ struct limits {
   std::optional<std::uint64_t> core;
   std::optional<int> nice;               // -20 … 19
   int oom_score_adjust = 0;              // always set explicitly: the daemon's own -900 must not be inherited
+
+  friend bool operator==(const limits&, const limits&) = default;
 };
 
 struct run_spec {
@@ -47,6 +51,8 @@ struct run_spec {
   base::duration stop_timeout{600'000};
   base::duration start_timeout{300'000};
   limits limit;
+
+  friend bool operator==(const run_spec&, const run_spec&) = default;
 };
 
 enum class restart_when { never, on_failure, always };
@@ -63,6 +69,8 @@ struct restart_policy {
   double backoff_jitter = 0.1;  // 0 … 1, share of the delay
   unsigned start_limit_count = 10;  // 0 = no limit
   base::duration start_limit_within{600'000};
+
+  friend bool operator==(const restart_policy&, const restart_policy&) = default;
 };
 
 enum class condition { started, healthy, completed };
@@ -79,6 +87,8 @@ struct requirement {
   std::string unit;
   condition when = condition::healthy;
   on_loss loss = on_loss::keep;
+
+  friend bool operator==(const requirement&, const requirement&) = default;
 };
 
 enum class recovery_mode { automatic, ask, off };
@@ -101,11 +111,15 @@ struct recovery_policy {
   unsigned budget_count = 3;                  // swaps
   base::duration budget_within{86'400'000};
   base::duration max_snapshot_age{0};         // 0 = any age
+
+  friend bool operator==(const recovery_policy&, const recovery_policy&) = default;
 };
 
 struct log_policy {
   std::uint64_t max_size = 100ULL << 20;  // bytes of one file
   unsigned max_files = 10;                // rotated files kept beside the current one
+
+  friend bool operator==(const log_policy&, const log_policy&) = default;
 };
 
 struct unit {
@@ -129,6 +143,8 @@ struct unit {
 
   [[nodiscard]] bool has_data() const { return !data.dir.empty(); }
   [[nodiscard]] bool has_recovery() const { return !recovery.recipe.empty() && recovery.mode != recovery_mode::off; }
+
+  friend bool operator==(const unit&, const unit&) = default;
 };
 
 // "leap.log", or "miner@1.log" when the unit has several instances.

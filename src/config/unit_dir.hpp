@@ -1,0 +1,43 @@
+// Reads the configuration from disk: the only place in config/ that does.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/diagnostic.hpp"
+#include "base/result.hpp"
+#include "config/paths.hpp"
+#include "config/unit_file.hpp"
+#include "model/probe.hpp"
+#include "model/recipe.hpp"
+
+namespace hasup::config {
+
+// hasup.toml
+struct daemon_settings {
+  std::string log_level = "info";  // trace | debug | info | warning | error
+};
+
+struct loaded {
+  std::map<std::string, unit_entry> units;  // also the broken ones, with valid == false
+  daemon_settings settings;
+  base::diagnostics problems;  // all of them, by file and line
+};
+
+// All of the config directory. A broken file makes its own units invalid and no other.
+loaded load(const directories& dirs);
+
+// hasup check PATH…: only these files, and all files of these directories. What they refer to is looked for beside
+// them first, then in `dirs`. Problems of other files are not reported.
+loaded load_files(const std::vector<std::string>& paths, const directories& dirs);
+
+// hasup probe PRESET key=value…
+base::result<model::probe> resolve_preset(const std::string& name, const std::map<std::string, std::string>& params,
+                                          const directories& dirs);
+
+// hasup classify RECIPE
+base::result<model::recipe> resolve_recipe(const std::string& name, const std::map<std::string, std::string>& params,
+                                           const directories& dirs);
+
+}  // namespace hasup::config

@@ -1,0 +1,92 @@
+// What `hasup status --json` shows: plain structs that mirror the JSON of the daemon member by member.
+// A member without a value is written as null. Decoding ignores unknown members, so that an older `hasup` can read a
+// newer daemon.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/diagnostic.hpp"
+#include "base/duration.hpp"
+#include "base/result.hpp"
+#include "model/probe.hpp"
+#include "model/state.hpp"
+
+namespace hasup::control {
+
+// How the last run ended. Lost: code and signal absent and the class "lost".
+struct last_exit {
+  std::optional<int> code;
+  std::optional<int> signal;
+  std::string cls;  // JSON member "class": of the recipe or built in; "" = unexplained (null)
+  std::optional<base::wall_time> at;
+
+  friend bool operator==(const last_exit&, const last_exit&) = default;
+};
+
+struct recovery_status {
+  std::string phase;  // quiesce, select, fetch, verify, stage, swap, first_start, confirm, clean_up, roll_back
+  std::string plan;   // "" = not chosen yet (null), also below
+  std::string snapshot;
+  std::string source;
+  std::uint64_t bytes_done = 0;
+  std::optional<std::uint64_t> bytes_total;
+  std::uint64_t bytes_per_s = 0;
+  std::optional<std::uint64_t> eta_s;
+
+  friend bool operator==(const recovery_status&, const recovery_status&) = default;
+};
+
+struct instance_status {
+  std::string unit;
+  unsigned instance = 0;
+  unsigned instances = 1;  // of the whole unit: `miner@2` is shown with its number when there are several
+  model::unit_state state = model::unit_state::stopped;
+  model::desired desired = model::desired::down;
+  model::health health = model::health::unknown;
+  std::string reason;
+  std::optional<base::wall_time> since;  // of the state
+  std::optional<std::int32_t> pid;
+  std::optional<double> uptime_s;  // of the running process
+  std::uint64_t restarts = 0;
+  std::uint64_t recoveries = 0;
+  std::vector<std::string> waiting_for;  // "leap (healthy)"
+  std::optional<base::wall_time> next_attempt_at;
+  std::optional<last_exit> exit;  // JSON member "last_exit"
+  std::optional<model::head> head;
+  std::string upstream;  // "" = null, also role
+  std::string role;
+  bool maintenance = false;
+  bool config_changed = false;     // the file on disk differs from what runs: `hasup apply`
+  bool killed = false;             // the last stop needed SIGKILL
+  std::uint64_t logs_dropped = 0;  // lines
+  std::optional<double> cpu_percent;
+  std::optional<std::uint64_t> memory_bytes;
+  std::optional<recovery_status> recovery;
+
+  friend bool operator==(const instance_status&, const instance_status&) = default;
+};
+
+struct host_status {
+  std::string host;
+  std::string version;
+  std::int32_t pid = 0;
+  double uptime_s = 0;
+  base::diagnostics diagnostics;       // objects with severity, file, line, column, length, message, source_line
+  std::vector<instance_status> units;  // in the order in which they start
+
+  friend bool operator==(const host_status&, const host_status&) = default;
+};
+
+std::string encode(const host_status& s);
+std::string encode(const instance_status& s);
+base::result<host_status> decode_status(std::string_view json);
+base::result<instance_status> decode_instance(std::string_view json);
+
+// "leap", or "miner@1" when the unit has several instances.
+std::string display_name(const instance_status& s);
+
+}  // namespace hasup::control

@@ -1,0 +1,88 @@
+#include "daemon/event_log.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/unique_fd.hpp"
+#include "daemon/disk_thread.hpp"
+
+namespace hasup::daemon {
+namespace {
+
+constexpr std::size_t kept_in_memory = 2000;
+constexpr off_t rotate_at = 16 << 20;  // bytes; one older file is kept
+
+std::string read_tail(const std::string& path, off_t at_most) {
+  const base::unique_fd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  struct stat st {};
+  if (!fd || ::fstat(fd.get(), &st) != 0) return {};
+  const off_t from = st.st_size > at_most ? st.st_size - at_most : 0;
+  std::string text(static_cast<std::size_t>(st.st_size - from), '\0');
+  const auto n = ::pread(fd.get(), text.data(), text.size(), from);
+  text.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+  return text;
+}
+
+// Appends whole lines with one write; the file is opened each time, so that a removed or rotated file does no harm.
+void append_line(const std::string& path, const std::string& line) {
+  base::unique_fd fd{::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640)};
+  struct stat st {};
+  if (fd && ::fstat(fd.get(), &st) == 0 && st.st_size > rotate_at) {
+    ::rename(path.c_str(), (path + ".1").c_str());
+    fd.reset(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640));
+  }
+  if (fd && ::write(fd.get(), line.data(), line.size()) < 0) return;  // a full disk loses the line, not the daemon
+}
+
+}  // namespace
+
+event_log::event_log(disk_thread& disk, std::string directory) : disk_(disk), path_(std::move(directory)) {
+  std::error_code ignored;
+  std::filesystem::create_directories(path_, ignored);
+  path_ += "/events.jsonl";
+  std::string text = read_tail(path_, 1 << 20);
+  if (text.empty()) text = read_tail(path_ + ".1", 1 << 20);
+  std::size_t begin = 0;
+  while (begin < text.size()) {
+    const auto end = text.find('\n', begin);
+    if (end == std::string::npos) {  // torn: the next line must not be glued to it
+      append_line(path_, "\n");
+      break;
+    }
+    if (auto e = control::decode_event(std::string_view(text).substr(begin, end - begin))) {
+      next_seq_ = std::max(next_seq_, e->seq + 1);
+      recent_.push_back(std::move(*e));
+      if (recent_.size() > kept_in_memory) recent_.pop_front();
+    }
+    begin = end + 1;
+  }
+}
+
+void event_log::append(control::event e, base::wall_time now) {
+  e.seq = next_seq_++;
+  e.at = std::chrono::floor<std::chrono::milliseconds>(now);
+  disk_.run([path = path_, line = control::encode(e) + "\n"] { append_line(path, line); });
+  recent_.push_back(e);
+  if (recent_.size() > kept_in_memory) recent_.pop_front();
+  if (listener_) listener_(e);
+}
+
+std::vector<control::event> event_log::since(std::uint64_t seq, std::size_t max) const {
+  std::vector<control::event> out;
+  for (const auto& e : recent_)
+    if (e.seq > seq) out.push_back(e);
+  if (out.size() > max) out.erase(out.begin(), out.end() - static_cast<std::ptrdiff_t>(max));
+  return out;
+}
+
+std::vector<control::event> event_log::of(const std::string& unit, unsigned instance, std::size_t max) const {
+  std::vector<control::event> out;
+  for (auto it = recent_.rbegin(); it != recent_.rend() && out.size() < max; ++it)
+    if (it->unit == unit && it->instance.value_or(0) == instance) out.insert(out.begin(), *it);
+  return out;
+}
+
+}  // namespace hasup::daemon

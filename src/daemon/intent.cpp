@@ -1,0 +1,188 @@
+#include "daemon/intent.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/json.hpp>
+
+#include "base/time_text.hpp"
+#include "base/unique_fd.hpp"
+#include "daemon/disk_thread.hpp"
+#include "journal/atomic_file.hpp"
+
+namespace hasup::daemon {
+namespace {
+
+namespace json = boost::json;
+
+constexpr int format_version = 1;
+
+template <class Range>
+json::array times(const Range& range) {
+  json::array out;
+  for (const auto& t : range) out.push_back(json::value(base::format_time(t, true)));
+  return out;
+}
+
+json::object encode_exit(const unit::last_exit& e) {
+  json::object o;
+  if (e.status.code) o["code"] = *e.status.code;
+  if (e.status.signal) o["signal"] = *e.status.signal;
+  o["class"] = e.class_name;
+  o["evidence"] = e.evidence;
+  o["advice"] = e.advice;
+  o["at"] = base::format_time(e.at, true);
+  return o;
+}
+
+json::object encode_instance(const instance_intent& i) {
+  json::object o;
+  o["desired"] = model::desired_names.text(i.desired);
+  o["reason"] = i.reason;
+  o["starts"] = times(i.starts);
+  o["backoff_step"] = i.backoff_step;
+  o["failed_starts"] = i.failed_starts;
+  o["restarts"] = i.restarts;
+  o["recoveries"] = i.recoveries;
+  o["killed"] = i.killed;
+  o["failed"] = i.failed;
+  o["completed"] = i.completed;
+  o["ever_started"] = i.ever_started;
+  o["run"] = i.run;
+  o["fingerprint"] = i.fingerprint;
+  o["taken_down_by"] = i.taken_down_by;
+  if (i.exit) o["last_exit"] = encode_exit(*i.exit);
+  o["swaps"] = times(i.swaps);
+  o["bad_snapshots"] = json::value_from(i.bad_snapshots);
+  return o;
+}
+
+// Reads members that may be absent (an older file) but not of another type.
+class reader {
+ public:
+  explicit reader(const json::object& o) : o_(o) {}
+  std::string text(std::string_view key) const {
+    const auto* v = o_.if_contains(key);
+    return v == nullptr ? std::string() : json::value_to<std::string>(*v);
+  }
+  bool flag(std::string_view key) const {
+    const auto* v = o_.if_contains(key);
+    return v != nullptr && v->as_bool();
+  }
+  template <class T>
+  T number(std::string_view key) const {
+    const auto* v = o_.if_contains(key);
+    return v == nullptr ? T{} : v->to_number<T>();
+  }
+  template <class Out>
+  void time_list(std::string_view key, Out& out) const {
+    const auto* v = o_.if_contains(key);
+    if (v == nullptr) return;
+    for (const auto& t : v->as_array())
+      if (auto parsed = base::parse_time(t.as_string())) out.push_back(*parsed);
+  }
+  const json::object& object() const { return o_; }
+
+ private:
+  const json::object& o_;
+};
+
+instance_intent decode_instance(const json::object& object) {
+  const reader r(object);
+  instance_intent i;
+  i.desired = model::desired_names.parse(r.text("desired")).value_or(model::desired::down);
+  i.reason = r.text("reason");
+  r.time_list("starts", i.starts);
+  i.backoff_step = r.number<unsigned>("backoff_step");
+  i.failed_starts = r.number<unsigned>("failed_starts");
+  i.restarts = r.number<unsigned>("restarts");
+  i.recoveries = r.number<unsigned>("recoveries");
+  i.killed = r.flag("killed");
+  i.failed = r.flag("failed");
+  i.completed = r.flag("completed");
+  i.ever_started = r.flag("ever_started");
+  i.run = r.number<std::uint64_t>("run");
+  i.fingerprint = r.number<std::uint64_t>("fingerprint");
+  i.taken_down_by = r.text("taken_down_by");
+  if (const auto* e = object.if_contains("last_exit")) {
+    const reader er(e->as_object());
+    unit::last_exit out;
+    if (er.object().contains("code")) out.status.code = er.number<int>("code");
+    if (er.object().contains("signal")) out.status.signal = er.number<int>("signal");
+    out.class_name = er.text("class");
+    out.evidence = er.text("evidence");
+    out.advice = er.text("advice");
+    if (auto at = base::parse_time(er.text("at"))) out.at = *at;
+    i.exit = out;
+  }
+  r.time_list("swaps", i.swaps);
+  if (const auto* bad = object.if_contains("bad_snapshots")) i.bad_snapshots = json::value_to<std::vector<std::string>>(*bad);
+  return i;
+}
+
+}  // namespace
+
+std::string encode(const intent& i) {
+  json::object instances;
+  for (const auto& [name, one] : i.instances) instances[name] = encode_instance(one);
+  return json::serialize(json::object{{"version", format_version}, {"boot_id", i.boot_id}, {"instances", instances}});
+}
+
+base::result<intent> decode_intent(std::string_view text) {
+  try {
+    const auto value = json::parse(text);
+    const reader r(value.as_object());
+    if (r.number<int>("version") != format_version) return base::error{"written by another version of hasup"};
+    intent out;
+    out.boot_id = r.text("boot_id");
+    for (const auto& [name, one] : value.at("instances").as_object())
+      out.instances[std::string(name)] = decode_instance(one.as_object());
+    return out;
+  } catch (const std::exception& e) {
+    return base::error{std::string("not readable: ") + e.what()};
+  }
+}
+
+intent_file::intent_file(disk_thread& disk, std::string path) : disk_(disk), path_(std::move(path)) {}
+
+base::result<intent> intent_file::read() const {
+  const base::unique_fd fd{::open(path_.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (!fd) {
+    if (errno == ENOENT) return intent{};
+    return base::errno_error(path_);
+  }
+  struct stat st {};
+  if (::fstat(fd.get(), &st) != 0) return base::errno_error(path_);
+  std::string text(static_cast<std::size_t>(st.st_size), '\0');
+  if (::pread(fd.get(), text.data(), text.size(), 0) != st.st_size) return base::errno_error(path_);
+  auto decoded = decode_intent(text);
+  if (!decoded) return base::error{path_ + ": " + decoded.error().message};
+  return decoded;
+}
+
+void intent_file::write(std::string content, std::function<void()> then) {
+  next_ = std::move(content);
+  if (then) waiting_.push_back(std::move(then));
+  if (!writing_) flush();
+}
+
+void intent_file::flush() {
+  writing_ = true;
+  auto content = std::make_shared<std::string>(std::move(*next_));
+  next_.reset();
+  auto served = std::make_shared<std::vector<std::function<void()>>>(std::exchange(waiting_, {}));
+  auto failure = std::make_shared<std::optional<base::error>>();
+  disk_.run(
+      [path = path_, content, failure] {
+        if (auto written = journal::write_atomically(path, *content, 0600); !written) *failure = written.error();
+      },
+      [this, served, failure] {
+        writing_ = false;
+        if (*failure && on_error) on_error(**failure);
+        for (const auto& then : *served) then();
+        if (next_) flush();
+      });
+}
+
+}  // namespace hasup::daemon

@@ -1,0 +1,68 @@
+// What must survive the daemon's death: STATE/intent.json, written as a whole by the disk thread.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "model/state.hpp"
+#include "unit/state.hpp"
+
+namespace hasup::daemon {
+
+class disk_thread;
+
+struct instance_intent {
+  model::desired desired = model::desired::down;
+  std::string reason;
+  std::deque<base::wall_time> starts;
+  unsigned backoff_step = 0;
+  unsigned failed_starts = 0;
+  unsigned restarts = 0;
+  unsigned recoveries = 0;
+  bool killed = false;
+  bool failed = false;        // it had given up: the state is failed again
+  bool completed = false;     // a one-shot that is done
+  bool ever_started = false;
+  std::uint64_t run = 0;
+  std::uint64_t fingerprint = 0;  // of the spec that runs
+  std::string taken_down_by;
+  std::optional<unit::last_exit> exit;
+  std::vector<base::wall_time> swaps;       // recovery budget
+  std::vector<std::string> bad_snapshots;   // keys, see recovery
+};
+
+struct intent {
+  std::string boot_id;
+  std::map<std::string, instance_intent> instances;  // "leap@0"
+};
+
+std::string encode(const intent& i);
+base::result<intent> decode_intent(std::string_view json);
+
+// Keeps one write under way at the most; the newest content wins.
+class intent_file {
+ public:
+  intent_file(disk_thread& disk, std::string path);
+  // Blocking, before the loop runs. No file: an empty intent. A damaged file is an error: it is put aside by the
+  // caller's choice, never overwritten silently.
+  base::result<intent> read() const;
+  // `then` runs on the loop once content at least as new is durable. Errors go to `on_error`.
+  void write(std::string content, std::function<void()> then = {});
+  std::function<void(const base::error&)> on_error;
+
+ private:
+  void flush();
+  disk_thread& disk_;
+  std::string path_;
+  std::optional<std::string> next_;
+  std::vector<std::function<void()>> waiting_;
+  bool writing_ = false;
+};
+
+}  // namespace hasup::daemon

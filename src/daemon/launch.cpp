@@ -1,0 +1,138 @@
+#include "daemon/launch.hpp"
+
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "base/unique_fd.hpp"
+#include "config/variables.hpp"
+
+namespace hasup::daemon {
+namespace {
+
+constexpr off_t env_file_limit = 1 << 20;
+
+base::result<std::string> read_small_file(const std::string& path) {
+  const base::unique_fd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  struct stat st {};
+  if (!fd || ::fstat(fd.get(), &st) != 0) return base::errno_error(path);
+  if (!S_ISREG(st.st_mode)) return base::error{path + ": not a regular file"};
+  if (st.st_size > env_file_limit) return base::error{path + ": larger than 1 MiB; is this an environment file?"};
+  std::string text(static_cast<std::size_t>(st.st_size), '\0');
+  const auto n = ::pread(fd.get(), text.data(), text.size(), 0);
+  if (n < 0) return base::errno_error(path);
+  text.resize(static_cast<std::size_t>(n));
+  return text;
+}
+
+std::string_view trim(std::string_view s) {
+  const auto first = s.find_first_not_of(" \t\r");
+  if (first == std::string_view::npos) return {};
+  return s.substr(first, s.find_last_not_of(" \t\r") - first + 1);
+}
+
+void add_limit(std::vector<process::rlimit_value>& out, int resource, const std::optional<std::uint64_t>& value) {
+  if (!value) return;
+  const std::uint64_t v = *value == UINT64_MAX ? RLIM_INFINITY : *value;
+  out.push_back({resource, v, v});
+}
+
+}  // namespace
+
+base::result<std::map<std::string, std::string>> parse_env_file(const std::string& path, std::string_view text) {
+  std::map<std::string, std::string> out;
+  unsigned number = 0;
+  while (!text.empty()) {
+    ++number;
+    const auto end = text.find('\n');
+    auto line = trim(text.substr(0, end));
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    if (line.empty() || line[0] == '#') continue;
+    if (line.starts_with("export ")) line = trim(line.substr(7));
+    const auto equals = line.find('=');
+    if (equals == std::string_view::npos || equals == 0)
+      return base::error{path + ":" + std::to_string(number) + ": expected KEY=VALUE"};  // never quotes the line: secrets
+    auto value = trim(line.substr(equals + 1));
+    if (value.size() >= 2 && (value[0] == '"' || value[0] == '\'') && value.back() == value[0])
+      value = value.substr(1, value.size() - 2);
+    out[std::string(trim(line.substr(0, equals)))] = std::string(value);
+  }
+  return out;
+}
+
+base::result<launch> prepare_launch(const model::unit& unit) {
+  launch out;
+  auto account = process::resolve_account(unit.run.user, unit.run.groups);
+  if (!account) return account.error();
+  out.account = std::move(*account);
+  out.env = {{"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+             {"HOME", out.account.home},
+             {"USER", out.account.name},
+             {"LOGNAME", out.account.name},
+             {"LANG", "C.UTF-8"}};
+  for (const auto& named : unit.run.env_files) {
+    const bool optional = named.starts_with('-');
+    const std::string path = optional ? named.substr(1) : named;
+    const auto text = read_small_file(path);
+    if (!text) {
+      if (optional && text.error().code == ENOENT) continue;
+      return base::error{"env_file " + text.error().message, text.error().code};
+    }
+    auto parsed = parse_env_file(path, *text);
+    if (!parsed) return parsed.error();
+    for (auto& [k, v] : *parsed) {
+      out.secrets[k] = v;
+      out.env[k] = std::move(v);
+    }
+  }
+  return out;
+}
+
+base::result<process::run_request> make_run_request(const model::unit& unit, const launch& from,
+                                                    const std::vector<std::string>& append, std::uint64_t run,
+                                                    const std::string& log_directory) {
+  const auto lookup = [&from](std::string_view kind, std::string_view name) -> std::optional<std::string> {
+    if (kind == "secret") {
+      const auto it = from.secrets.find(std::string(name));
+      return it == from.secrets.end() ? std::nullopt : std::optional(it->second);
+    }
+    const char* value = std::getenv(std::string(name).c_str());
+    return value == nullptr ? std::nullopt : std::optional<std::string>(value);
+  };
+  process::run_request r;
+  r.run = run;
+  r.env = from.env;
+  for (const auto& word : unit.run.command) {
+    auto filled = config::fill_secrets(word, lookup);
+    if (!filled) return filled.error();
+    r.argv.push_back(std::move(*filled));
+  }
+  r.argv.insert(r.argv.end(), append.begin(), append.end());
+  for (const auto& [k, v] : unit.run.env) {
+    auto filled = config::fill_secrets(v, lookup);
+    if (!filled) return filled.error();
+    r.env[k] = std::move(*filled);
+  }
+  r.directory = unit.run.directory.empty() ? "/" : unit.run.directory;
+  if (!from.account.own) {
+    r.uid = from.account.uid;
+    r.gid = from.account.gid;
+    r.groups = from.account.groups;
+  }
+  r.umask = unit.run.umask.value_or(022);
+  r.nice = unit.run.limit.nice;
+  r.oom_score_adjust = unit.run.limit.oom_score_adjust;
+  add_limit(r.limits, RLIMIT_NOFILE, unit.run.limit.open_files);
+  add_limit(r.limits, RLIMIT_MEMLOCK, unit.run.limit.memlock);
+  add_limit(r.limits, RLIMIT_STACK, unit.run.limit.stack);
+  add_limit(r.limits, RLIMIT_CORE, unit.run.limit.core);
+  r.log_path = log_directory + "/" + model::log_file_name(unit);
+  r.log_max_size = unit.log.max_size;
+  r.log_max_files = unit.log.max_files;
+  return r;
+}
+
+}  // namespace hasup::daemon

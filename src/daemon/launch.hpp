@@ -1,0 +1,33 @@
+// What a run needs beside its unit file: account, environment, limits. Read anew at each start, on the disk thread.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "model/unit.hpp"
+#include "process/account.hpp"
+#include "process/shim_client.hpp"
+
+namespace hasup::daemon {
+
+// Holds secrets: never logged, never written.
+struct launch {
+  process::account account;
+  std::map<std::string, std::string> env;
+  std::map<std::string, std::string> secrets;  // what the env files say, for ${secret:NAME}
+};
+
+// Blocks (NSS, files). PATH, HOME, USER, LOGNAME and LANG, then the env files, then [run] env.
+base::result<launch> prepare_launch(const model::unit& unit);
+
+// The request for the shim, with secrets filled in and `append` after the command.
+base::result<process::run_request> make_run_request(const model::unit& unit, const launch& from,
+                                                    const std::vector<std::string>& append, std::uint64_t run,
+                                                    const std::string& log_directory);
+
+// The environment file format of systemd and docker: KEY=VALUE, # comments, optional "export", quotes around values.
+base::result<std::map<std::string, std::string>> parse_env_file(const std::string& path, std::string_view text);
+
+}  // namespace hasup::daemon

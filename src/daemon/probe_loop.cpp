@@ -1,0 +1,69 @@
+#include "daemon/probe_loop.hpp"
+
+#include <algorithm>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <utility>
+
+namespace hasup::daemon {
+
+struct probe_loop::impl : std::enable_shared_from_this<impl> {
+  impl(boost::asio::io_context& loop, probe::prober& p, const model::probe& w, probe::target t,
+       std::function<void(const answer&)> cb)
+      : prober(p), what(w), whom(std::move(t)), on_answer(std::move(cb)), timer(loop) {}
+
+  probe::prober& prober;
+  model::probe what;
+  probe::target whom;
+  std::function<void(const answer&)> on_answer;
+  boost::asio::steady_timer timer;
+  probe::session session;
+  probe::prober::handle asking;
+  unit::probe_memory memory;
+  unit::verdict last = unit::verdict::undecided;
+  base::duration pace{50};
+  bool passed_once = false;
+
+  void ask() {
+    asking = prober.start(what, whom, session, [weak = weak_from_this()](const probe::probe_result& r) {
+      if (const auto self = weak.lock()) self->answered(r);
+    });
+  }
+
+  void answered(const probe::probe_result& r) {
+    using kind = unit::observation::kind;
+    unit::observation seen;
+    seen.out = r.out == probe::outcome::passed   ? kind::passed
+               : r.out == probe::outcome::failed ? kind::failed
+                                                 : kind::unknown;
+    seen.reason = r.reason;
+    seen.head = r.head;
+    answer a;
+    a.verdict = unit::observe(what, memory, seen, std::chrono::steady_clock::now(), std::chrono::system_clock::now());
+    a.changed = std::exchange(last, a.verdict.value) != a.verdict.value;
+    a.head = r.head;
+    passed_once = passed_once || seen.out == kind::passed;
+    const auto wait = passed_once ? what.interval : std::min(pace, what.interval);
+    pace = std::min(pace * 2, what.interval);
+    timer.expires_after(wait);
+    timer.async_wait([weak = weak_from_this()](const boost::system::error_code& ec) {
+      if (ec) return;
+      if (const auto self = weak.lock()) self->ask();
+    });
+    const auto cb = on_answer;  // it may destroy this object
+    cb(a);
+  }
+};
+
+probe_loop::probe_loop(boost::asio::io_context& loop, probe::prober& prober, const model::probe& what,
+                       probe::target whom, std::function<void(const answer&)> on_answer)
+    : impl_(std::make_shared<impl>(loop, prober, what, std::move(whom), std::move(on_answer))) {
+  impl_->ask();
+}
+
+probe_loop::~probe_loop() {
+  impl_->timer.cancel();
+  impl_->asking.cancel();
+}
+
+}  // namespace hasup::daemon

@@ -1,0 +1,34 @@
+// One probe of one run, asked again and again until the object goes: interval, thresholds, verdicts.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "model/probe.hpp"
+#include "probe/prober.hpp"
+#include "unit/probe_verdict.hpp"
+
+namespace hasup::daemon {
+
+class probe_loop {
+ public:
+  struct answer {
+    unit::probe_verdict verdict;
+    bool changed = false;             // the verdict differs from the one before
+    std::optional<model::head> head;  // of this answer
+  };
+
+  // Asks at once, then quickly until it passes for the first time (from 50 ms, doubling up to the interval), then every
+  // interval. `on_answer` comes from the loop, never from inside the constructor; it may destroy this object.
+  probe_loop(boost::asio::io_context& loop, probe::prober& prober, const model::probe& what, probe::target whom,
+             std::function<void(const answer&)> on_answer);
+  ~probe_loop();
+  probe_loop(const probe_loop&) = delete;
+  probe_loop& operator=(const probe_loop&) = delete;
+
+ private:
+  struct impl;
+  std::shared_ptr<impl> impl_;
+};
+
+}  // namespace hasup::daemon

@@ -1,0 +1,239 @@
+#include "daemon/supervisor.hpp"
+
+#include <fcntl.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+
+#include "base/unique_fd.hpp"
+#include "hasup/version.hpp"
+#include "process/process_tree.hpp"
+
+namespace hasup::daemon {
+namespace {
+
+bool satisfies(const unit_runner& r, model::condition c) {
+  using model::unit_state;
+  switch (c) {
+    case model::condition::started: return r.state() == unit_state::running;
+    case model::condition::healthy: return r.state() == unit_state::running && r.memory().health == model::health::healthy;
+    case model::condition::completed: return r.state() == unit_state::completed;
+  }
+  return false;
+}
+
+// Nobody knows yet: after an adoption, or while a start is under way. Never a reason to stop a dependent.
+bool undecided(const unit_runner& r) {
+  return r.state() == model::unit_state::starting ||
+         (r.state() == model::unit_state::running && r.memory().health == model::health::unknown);
+}
+
+std::string machine_name() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
+}
+
+}  // namespace
+
+supervisor::supervisor(daemon_services& services, event_log& events, intent_file& intent)
+    : services_(services), events_(events), intent_file_(intent), started_at_(std::chrono::system_clock::now()),
+      host_name_(machine_name()) {
+  events_.subscribe([this](const control::event& e) {
+    if (server_ != nullptr) server_->publish(e);
+  });
+  intent_file_.on_error = [](const base::error& e) { spdlog::error("cannot save the intent: {}", e.message); };
+}
+
+supervisor::~supervisor() = default;
+
+bool supervisor::requirements_met(const unit_runner& who, std::vector<std::string>& waiting_for) {
+  for (const auto& r : who.spec().requires_units) {
+    bool met = false;
+    for (const auto& i : instances_of(r.unit)) met = met || satisfies(*i, r.when);
+    if (!met) waiting_for.push_back(r.unit + " (" + std::string(model::condition_names.text(r.when)) + ")");
+  }
+  if (const auto& owner = who.spec().data.shared_with; held_readers_of_.contains(owner))
+    waiting_for.push_back(owner + " (its data is being restored)");
+  return waiting_for.empty();
+}
+
+void supervisor::changed(unit_runner& who) {
+  save_intent();
+  inform_dependents(who.spec().id.unit);
+  advance_stops();
+  advance_reader_waits();
+  if (who.at_rest() && removed_.contains(who.spec().id.unit)) {
+    // Dropped from a fresh call: the runner is in the middle of its own.
+    boost::asio::post(services_.loop, [this, id = who.spec().id] {
+      const auto it = runners_.find(id);
+      if (it == runners_.end() || !it->second->at_rest() || !removed_.contains(id.unit)) return;
+      runners_.erase(it);
+      if (instances_of(id.unit).empty()) removed_.erase(id.unit);
+      save_intent();
+    });
+  }
+}
+
+void supervisor::inform_dependents(const std::string& unit) {
+  for (const auto& [id, r] : runners_) {
+    for (const auto& need : r->spec().requires_units) {
+      if (need.unit != unit) continue;
+      if (r->state() == model::unit_state::waiting) {
+        r->dispatch(hasup::unit::requirements_changed{});
+        continue;
+      }
+      if (need.loss == model::on_loss::keep) continue;
+      bool met = false, open = false;
+      for (const auto& i : instances_of(unit)) {
+        met = met || satisfies(*i, need.when);
+        open = open || undecided(*i);
+      }
+      if (!met && !open)
+        r->dispatch(hasup::unit::requirement_lost{
+            need.loss, unit + " is no longer " + std::string(model::condition_names.text(need.when))});
+    }
+  }
+}
+
+void supervisor::publish(control::event e) {
+  const auto name = e.unit.empty() ? std::string("hasupd") : e.unit + (e.instance.value_or(0) > 0 ? "@" + std::to_string(*e.instance) : "");
+  const bool alert = e.kind == "failed" || e.kind == "killed" || e.kind == "shim_lost" || e.kind == "became_unhealthy";
+  spdlog::log(alert ? spdlog::level::warn : spdlog::level::info, "{} {}: {}", name, e.kind, e.reason);
+  events_.append(std::move(e), std::chrono::system_clock::now());
+}
+
+void supervisor::stop_readers(const model::instance_id& of, std::function<void()> then) {
+  held_readers_of_.insert(of.unit);
+  reader_waits_[of] = std::move(then);
+  for (const auto& [id, r] : runners_)
+    if (r->spec().data.shared_with == of.unit && !r->at_rest())
+      r->dispatch(hasup::unit::requirement_lost{model::on_loss::restart, "stopped while the data of " + of.unit + " is restored"});
+  boost::asio::post(services_.loop, [this] { advance_reader_waits(); });
+}
+
+void supervisor::advance_reader_waits() {
+  for (auto it = reader_waits_.begin(); it != reader_waits_.end();) {
+    bool down = true;
+    for (const auto& [id, r] : runners_)
+      if (r->spec().data.shared_with == it->first.unit && !r->at_rest()) down = false;
+    if (!down) {
+      ++it;
+      continue;
+    }
+    auto then = std::move(it->second);
+    it = reader_waits_.erase(it);
+    boost::asio::post(services_.loop, std::move(then));
+  }
+}
+
+void supervisor::release_readers(const model::instance_id& of) {
+  if (held_readers_of_.erase(of.unit) == 0) return;
+  for (const auto& [id, r] : runners_)
+    if (r->spec().data.shared_with == of.unit) r->dispatch(hasup::unit::requirements_changed{});
+}
+
+std::vector<std::int32_t> supervisor::reader_pids(const model::instance_id& of) {
+  std::vector<std::int32_t> out;
+  for (const auto& [id, r] : runners_) {
+    if (r->spec().data.shared_with != of.unit) continue;
+    const auto more = r->pids();
+    out.insert(out.end(), more.begin(), more.end());
+  }
+  return out;
+}
+
+control::host_status supervisor::status() {
+  control::host_status s;
+  s.host = host_name_;
+  s.version = hasup::version;
+  s.pid = ::getpid();
+  s.uptime_s = std::chrono::duration<double>(std::chrono::system_clock::now() - started_at_).count();
+  s.diagnostics = config_.problems;
+  for (const auto& name : start_order()) {
+    const auto all = instances_of(name);
+    for (const auto& r : all) s.units.push_back(r->status());
+    if (!all.empty()) continue;
+    // A broken file is no reason to hide the unit.
+    const auto it = config_.units.find(name);
+    if (it == config_.units.end()) continue;
+    control::instance_status broken;
+    broken.unit = name;
+    broken.state = model::unit_state::failed;
+    broken.reason = "its unit file is invalid; `hasup check` shows all errors";
+    for (const auto& d : it->second.problems)
+      if (d.level == base::severity::error) {
+        broken.reason = base::headline(d);
+        break;
+      }
+    broken.since = started_at_;
+    s.units.push_back(std::move(broken));
+  }
+  return s;
+}
+
+std::string supervisor::unit_json(std::string_view name) {
+  const auto ref = model::parse_unit_reference(name);
+  if (!ref) return {};
+  std::vector<std::string> parts;
+  for (const auto& s : status().units)
+    if (s.unit == ref->unit && (!ref->index || *ref->index == s.instance)) parts.push_back(control::encode(s));
+  if (parts.empty()) return {};
+  if (parts.size() == 1) return parts.front();
+  std::string out = "[";
+  for (const auto& p : parts) out += (out.size() > 1 ? "," : "") + p;
+  return out + "]";
+}
+
+std::vector<control::event> supervisor::events_since(std::uint64_t seq, std::size_t max) { return events_.since(seq, max); }
+
+void supervisor::read_log(const control::log_request& r, std::function<void(control::log_reply)> done) {
+  const auto ref = model::parse_unit_reference(r.unit);
+  const auto all = ref ? instances_of(ref->unit) : runners{};
+  const auto wanted = ref ? ref->index.value_or(0) : 0;
+  std::string path;
+  for (const auto& i : all)
+    if (i->spec().id.index == wanted) path = services_.dirs.log + "/" + model::log_file_name(i->spec());
+  if (path.empty()) return done({exit_code::no_such_unit, "no unit \"" + r.unit + "\"", {}});
+  auto reply = std::make_shared<control::log_reply>();
+  services_.disk.run(
+      [path, reply, lines = r.lines] {
+        const base::unique_fd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+        struct stat st {};
+        if (!fd || ::fstat(fd.get(), &st) != 0) return;  // nothing logged yet
+        constexpr off_t at_most = 1 << 20;
+        const off_t from = st.st_size > at_most ? st.st_size - at_most : 0;
+        std::string text(static_cast<std::size_t>(st.st_size - from), '\0');
+        const auto n = ::pread(fd.get(), text.data(), text.size(), from);
+        text.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+        std::size_t begin = text.size();
+        for (std::size_t i = 0; i <= lines && begin != std::string::npos && begin > 0; ++i)
+          begin = text.rfind('\n', begin - 1);
+        reply->text = begin == std::string::npos || begin == 0 ? text : text.substr(begin + 1);
+      },
+      [reply, done = std::move(done)] { done(*reply); });
+}
+
+std::string supervisor::encode_intent() const {
+  intent i;
+  i.boot_id = process::boot_id();
+  i.instances = carried_;
+  for (const auto& [id, r] : runners_) i.instances[to_text(id)] = r->intent();
+  return encode(i);
+}
+
+// One write for all that changes in one turn of the loop.
+void supervisor::save_intent(std::function<void()> then) {
+  if (then) save_then_.push_back(std::move(then));
+  if (std::exchange(save_posted_, true)) return;
+  boost::asio::post(services_.loop, [this] {
+    save_posted_ = false;
+    intent_file_.write(encode_intent(), [all = std::exchange(save_then_, {})] {
+      for (const auto& then : all) then();
+    });
+  });
+}
+
+}  // namespace hasup::daemon

@@ -1,0 +1,103 @@
+// All units together: loads the files, keeps the intent, carries out commands, tells units about each other.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "config/unit_dir.hpp"
+#include "control/server.hpp"
+#include "control/service.hpp"
+#include "daemon/disk_thread.hpp"
+#include "daemon/event_log.hpp"
+#include "daemon/intent.hpp"
+#include "daemon/unit_host.hpp"
+#include "daemon/unit_runner.hpp"
+
+namespace hasup::daemon {
+
+class supervisor : public control::service, private unit_host {
+ public:
+  supervisor(daemon_services& services, event_log& events, intent_file& intent);
+  ~supervisor() override;
+
+  // Loads the unit files, takes over what runs, starts what is wanted. `was`: what the last daemon left.
+  void boot(intent was);
+  // Where events go besides the log: the followers of the control API.
+  void set_server(control::server* server) { server_ = server; }
+
+  // control::service
+  control::host_status status() override;
+  std::string unit_json(std::string_view name) override;
+  control::command_reply execute(const control::command& c, const control::peer& who) override;
+  void execute_async(const control::command& c, const control::peer& who,
+                     std::function<void(control::command_reply)> done) override;
+  std::vector<control::event> events_since(std::uint64_t seq, std::size_t max) override;
+  void read_log(const control::log_request& r, std::function<void(control::log_reply)> done) override;
+
+ private:
+  using runner_ptr = std::shared_ptr<unit_runner>;
+  using runners = std::vector<runner_ptr>;
+
+  // unit_host
+  bool requirements_met(const unit_runner& who, std::vector<std::string>& waiting_for) override;
+  void changed(unit_runner& who) override;
+  void publish(control::event e) override;
+  void stop_readers(const model::instance_id& of, std::function<void()> then) override;
+  void release_readers(const model::instance_id& of) override;
+  std::vector<std::int32_t> reader_pids(const model::instance_id& of) override;
+
+  // supervisor_units.cpp: the set of units
+  void load_units();
+  runner_ptr make_runner(const config::unit_entry& entry, const model::unit& unit);
+  void adopt_strays(const intent& was);
+  control::command_reply apply(bool dry_run);
+  std::vector<std::string> start_order() const;  // unit names, what is required first
+  runners instances_of(const std::string& unit) const;
+  runner_ptr find(const model::instance_id& id) const;
+
+  // supervisor_commands.cpp
+  std::optional<runners> resolve(const control::command& c, control::command_reply& error) const;
+  control::command_reply start(const runners& targets);
+  control::command_reply stop(const runners& targets, bool no_kill);
+  control::command_reply restart(const runners& targets);
+  control::command_reply recover(const runners& targets, const control::command& c);
+  control::command_reply reset(const runners& targets);
+  control::command_reply why(const runners& targets);
+  std::set<std::string> requirements_closure(const std::set<std::string>& units) const;
+  std::set<std::string> dependents_closure(const std::set<std::string>& units) const;
+
+  void advance_stops();
+  void advance_reader_waits();
+  void inform_dependents(const std::string& unit);
+  void save_intent(std::function<void()> then = {});
+  std::string encode_intent() const;
+
+  daemon_services& services_;
+  event_log& events_;
+  intent_file& intent_file_;
+  control::server* server_ = nullptr;
+  base::wall_time started_at_;
+  std::string host_name_;
+
+  config::loaded config_;
+  std::map<model::instance_id, runner_ptr> runners_;
+  std::map<std::string, instance_intent> carried_;  // of instances that are not configured now
+
+  struct pending_stop {
+    bool no_kill = false;
+    std::string why;
+    bool asked = false;
+  };
+  std::map<model::instance_id, pending_stop> stops_;  // waits until its dependents in the map are down
+  std::set<std::string> removed_;                     // units whose file is gone: dropped once stopped
+  std::map<model::instance_id, std::function<void()>> reader_waits_;
+  std::set<std::string> held_readers_of_;
+  bool save_posted_ = false;
+  std::vector<std::function<void()>> save_then_;
+};
+
+}  // namespace hasup::daemon

@@ -1,0 +1,270 @@
+// The commands of the control API: who is meant, who follows, in which order.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/suggestion.hpp"
+#include "base/time_text.hpp"
+#include "daemon/supervisor.hpp"
+
+namespace hasup::daemon {
+namespace {
+
+bool option(const control::command& c, const std::string& name) {
+  const auto it = c.options.find(name);
+  return it != c.options.end() && it->second != "false" && !it->second.empty();
+}
+
+std::string text_option(const control::command& c, const std::string& name) {
+  const auto it = c.options.find(name);
+  return it == c.options.end() ? std::string() : it->second;
+}
+
+}  // namespace
+
+std::optional<supervisor::runners> supervisor::resolve(const control::command& c, control::command_reply& error) const {
+  runners out;
+  const auto add = [&](const runner_ptr& r) {
+    if (std::find(out.begin(), out.end(), r) == out.end()) out.push_back(r);
+  };
+  if (c.all)
+    for (const auto& [id, r] : runners_) add(r);
+  for (const auto& typed : c.targets) {
+    if (typed.starts_with('@')) {
+      const auto before = out.size();
+      for (const auto& [id, r] : runners_) {
+        const auto& g = r->spec().groups;
+        if (std::find(g.begin(), g.end(), typed.substr(1)) != g.end()) add(r);
+      }
+      if (out.size() != before) continue;
+      error = {exit_code::no_such_unit, "no unit is in the group \"" + typed.substr(1) + "\"", {}, {}};
+      return std::nullopt;
+    }
+    const auto ref = model::parse_unit_reference(typed);
+    bool found = false;
+    for (const auto& r : ref ? instances_of(ref->unit) : runners{})
+      if (!ref->index || *ref->index == r->spec().id.index) {
+        add(r);
+        found = true;
+      }
+    if (found) continue;
+    if (ref && config_.units.contains(ref->unit)) {
+      error = {exit_code::invalid_configuration,
+               "the file of unit \"" + ref->unit + "\" is invalid; `hasup check` shows what is wrong", {}, {}};
+      if (ref->index && config_.units.at(ref->unit).valid)
+        error = {exit_code::no_such_unit, fmt::format("unit \"{}\" has no instance {}", ref->unit, *ref->index), {}, {}};
+      return std::nullopt;
+    }
+    std::vector<std::string_view> names;
+    for (const auto& [name, entry] : config_.units) names.push_back(name);
+    const auto near = base::nearest(typed, names);
+    error = {exit_code::no_such_unit,
+             "no unit \"" + typed + "\"" + (near.empty() ? "; `hasup status` lists all" : "; did you mean \"" + std::string(near) + "\"?"),
+             {}, {}};
+    return std::nullopt;
+  }
+  return out;
+}
+
+std::set<std::string> supervisor::requirements_closure(const std::set<std::string>& units) const {
+  std::set<std::string> out;
+  std::vector<std::string> open(units.begin(), units.end());
+  while (!open.empty()) {
+    const auto name = std::move(open.back());
+    open.pop_back();
+    if (!out.insert(name).second) continue;
+    for (const auto& r : instances_of(name))
+      for (const auto& need : r->spec().requires_units) open.push_back(need.unit);
+  }
+  return out;
+}
+
+std::set<std::string> supervisor::dependents_closure(const std::set<std::string>& units) const {
+  std::set<std::string> out = units;
+  for (bool grew = true; grew;) {
+    grew = false;
+    for (const auto& [id, r] : runners_)
+      for (const auto& need : r->spec().requires_units)
+        if (out.contains(need.unit)) grew = out.insert(id.unit).second || grew;
+  }
+  return out;
+}
+
+control::command_reply supervisor::execute(const control::command& c, const control::peer&) {
+  control::command_reply error;
+  if (c.verb == "apply") return apply(option(c, "dry_run"));
+  const auto targets = resolve(c, error);
+  if (!targets) return error;
+  if (targets->empty() && !c.all) return {exit_code::usage, "name a unit, a @group, or --all", {}, {}};
+  if (c.verb == "start") return start(*targets);
+  if (c.verb == "stop") return stop(*targets, option(c, "no_kill"));
+  if (c.verb == "restart") return restart(*targets);
+  if (c.verb == "recover") return recover(*targets, c);
+  if (c.verb == "reset") return reset(*targets);
+  if (c.verb == "why") return why(*targets);
+  return {exit_code::usage, "unknown command \"" + c.verb + "\"", {}, {}};
+}
+
+// Answers once the intent is on disk: what was promised survives a crash.
+void supervisor::execute_async(const control::command& c, const control::peer& who,
+                               std::function<void(control::command_reply)> done) {
+  auto reply = execute(c, who);
+  if (c.verb == "why" || reply.code != exit_code::done || option(c, "dry_run") || option(c, "history"))
+    return done(std::move(reply));
+  // Events that the command caused are handled first, so that their outcome is in what is written.
+  boost::asio::post(services_.loop, [this, reply = std::move(reply), done = std::move(done)] {
+    save_intent([reply, done] { done(reply); });
+  });
+}
+
+control::command_reply supervisor::start(const runners& targets) {
+  std::set<std::string> named;
+  for (const auto& r : targets) named.insert(r->spec().id.unit);
+  const auto closure = requirements_closure(named);
+  control::command_reply reply;
+  for (const auto& name : start_order()) {
+    for (const auto& r : instances_of(name)) {
+      const bool asked = std::find(targets.begin(), targets.end(), r) != targets.end();
+      // A requirement that runs or is on its way is left as it is; one that was taken down with it comes back.
+      const bool pulled_in = closure.contains(name) && !asked && r->memory().desired == model::desired::down;
+      const bool returns = !r->taken_down_by.empty() && closure.contains(r->taken_down_by);
+      if (!asked && !pulled_in && !returns) continue;
+      stops_.erase(r->spec().id);
+      r->taken_down_by.clear();
+      r->dispatch(hasup::unit::start_wanted{true});
+      reply.affected.push_back(to_text(r->spec().id));
+    }
+  }
+  return reply;
+}
+
+control::command_reply supervisor::stop(const runners& targets, bool no_kill) {
+  // A unit of which an instance stays up is still there for its dependents.
+  std::set<std::string> gone;
+  for (const auto& r : targets) {
+    const auto all = instances_of(r->spec().id.unit);
+    const bool whole = std::all_of(all.begin(), all.end(), [&](const runner_ptr& i) {
+      return std::find(targets.begin(), targets.end(), i) != targets.end();
+    });
+    if (whole) gone.insert(r->spec().id.unit);
+  }
+  const auto closure = dependents_closure(gone);
+  auto order = start_order();
+  std::reverse(order.begin(), order.end());
+  control::command_reply reply;
+  for (const auto& name : order) {
+    for (const auto& r : instances_of(name)) {
+      const bool asked = std::find(targets.begin(), targets.end(), r) != targets.end();
+      const bool follows = !asked && closure.contains(name) && r->memory().desired == model::desired::up;
+      if (!asked && !follows) continue;
+      if (asked) r->taken_down_by.clear();
+      if (follows) {
+        for (const auto& need : r->spec().requires_units)
+          if (closure.contains(need.unit)) r->taken_down_by = need.unit;
+      }
+      stops_[r->spec().id] = {no_kill, asked ? "stopped by hand" : "stopped with " + r->taken_down_by, false};
+      reply.affected.push_back(to_text(r->spec().id));
+    }
+  }
+  advance_stops();
+  return reply;
+}
+
+// Dependents first: a unit is asked to stop once nothing that requires it is left in the list.
+void supervisor::advance_stops() {
+  for (auto it = stops_.begin(); it != stops_.end();) {
+    const auto r = find(it->first);
+    if (!r || (it->second.asked && r->at_rest() && r->memory().desired == model::desired::down)) it = stops_.erase(it);
+    else ++it;
+  }
+  for (auto& [id, stop] : stops_) {
+    if (stop.asked) continue;
+    const bool blocked = std::any_of(stops_.begin(), stops_.end(), [&, unit = id.unit](const auto& other) {
+      const auto r = find(other.first);
+      return r && other.first.unit != unit &&
+             std::any_of(r->spec().requires_units.begin(), r->spec().requires_units.end(),
+                         [&](const model::requirement& need) { return need.unit == unit; });
+    });
+    if (blocked) continue;
+    stop.asked = true;
+    find(id)->dispatch(hasup::unit::stop_wanted{stop.no_kill, stop.why});
+  }
+}
+
+control::command_reply supervisor::restart(const runners& targets) {
+  control::command_reply reply;
+  for (const auto& r : targets) {
+    if (r->recovery_active()) {
+      return {exit_code::failed, to_text(r->spec().id) + " is being recovered; `hasup status --watch` shows how far it is",
+              {}, {}};
+    }
+  }
+  for (const auto& r : targets) {
+    stops_.erase(r->spec().id);
+    r->taken_down_by.clear();
+    r->dispatch(hasup::unit::restart_wanted{});
+    reply.affected.push_back(to_text(r->spec().id));
+  }
+  return reply;
+}
+
+control::command_reply supervisor::reset(const runners& targets) {
+  control::command_reply reply;
+  for (const auto& r : targets) {
+    r->dispatch(hasup::unit::reset_wanted{});
+    reply.affected.push_back(to_text(r->spec().id));
+  }
+  return reply;
+}
+
+control::command_reply supervisor::recover(const runners& targets, const control::command& c) {
+  control::command_reply reply;
+  for (const auto& r : targets) {
+    const auto id = to_text(r->spec().id);
+    if (!r->recovery_recipe()) {
+      return {exit_code::failed, id + " has no [recovery] with a recipe, so there is nothing to restore it from", {}, {}};
+    }
+    if (option(c, "history")) {
+      for (const auto& e : events_.of(r->spec().id.unit, r->spec().id.index, 2000)) {
+        if (e.state != "recovering" && e.kind != "recovering" && e.kind != "recovered") continue;
+        reply.message += fmt::format("{}  {:<16} {}\n", base::format_time(e.at), e.kind, e.reason);
+      }
+      if (reply.message.empty()) reply.message = id + " has not been recovered since the events begin\n";
+      continue;
+    }
+    if (option(c, "dry_run")) {
+      reply.message += describe_plan(r->spec(), *r->recovery_recipe());
+      continue;
+    }
+    if (option(c, "cancel")) {
+      if (!r->recovery_active()) return {exit_code::failed, id + " is not being recovered", {}, {}};
+      r->cancel_recovery();
+    } else if (r->recovery_active()) {
+      if (r->state() != model::unit_state::asking)
+        return {exit_code::failed, id + " is being recovered already; `hasup status --watch` shows how far it is", {}, {}};
+      if (!option(c, "yes")) return {exit_code::failed, id + " is prepared and waits for a yes: hasup recover " + id + " --yes", {}, {}};
+      r->dispatch(hasup::unit::approved{});
+    } else {
+      recovery_options options;
+      options.snapshot = text_option(c, "snapshot");
+      options.plan = text_option(c, "plan");
+      options.by_hand = true;
+      stops_.erase(r->spec().id);
+      r->taken_down_by.clear();
+      r->recover("recovery asked for by hand", std::move(options));
+    }
+    reply.affected.push_back(id);
+  }
+  return reply;
+}
+
+control::command_reply supervisor::why(const runners& targets) {
+  control::why_report report;
+  for (const auto& r : targets)
+    report.instances.push_back(r->story(events_.of(r->spec().id.unit, r->spec().id.index, 20)));
+  control::command_reply reply;
+  reply.body = control::encode(report);
+  return reply;
+}
+
+}  // namespace hasup::daemon

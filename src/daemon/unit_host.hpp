@@ -1,0 +1,50 @@
+// What a unit runner needs around it: the services of the daemon, and the other units by way of the supervisor.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "config/paths.hpp"
+#include "control/event.hpp"
+#include "model/unit_name.hpp"
+#include "probe/prober.hpp"
+#include "process/shim_client.hpp"
+
+namespace boost::asio {
+class io_context;
+}
+
+namespace hasup::daemon {
+
+class disk_thread;
+class unit_runner;
+
+struct daemon_services {
+  boost::asio::io_context& loop;
+  disk_thread& disk;
+  probe::prober& prober;
+  config::directories dirs;
+  process::directories shim;
+  std::string worker_program;
+};
+
+// Implemented by the supervisor. All calls on the loop.
+class unit_host {
+ public:
+  virtual ~unit_host() = default;
+
+  // Is everything there that this unit requires? Fills `waiting_for` with one entry for each that lacks.
+  virtual bool requirements_met(const unit_runner& who, std::vector<std::string>& waiting_for) = 0;
+  // State or health differ from before, or something that the intent file holds.
+  virtual void changed(unit_runner& who) = 0;
+  virtual void publish(control::event e) = 0;
+
+  // Units with shared_with on this one: stops those that run, keeps them from starting, calls back when all are down.
+  virtual void stop_readers(const model::instance_id& of, std::function<void()> then) = 0;
+  virtual void release_readers(const model::instance_id& of) = 0;
+  // Their processes: they may have the data open at an ordinary start.
+  virtual std::vector<std::int32_t> reader_pids(const model::instance_id& of) = 0;
+};
+
+}  // namespace hasup::daemon

@@ -1,0 +1,83 @@
+// The probes of a running instance, and those of a node in its first start after a restore.
+#include "daemon/unit_runner.hpp"
+
+namespace hasup::daemon {
+namespace {
+
+std::size_t slot(model::probe_role role) { return static_cast<std::size_t>(role); }
+
+}  // namespace
+
+probe::target unit_runner::probe_target() const {
+  probe::target t;
+  t.main_pid = pid_;
+  if (launch_) {
+    t.env = launch_->env;
+    if (!launch_->account.own) {
+      t.uid = launch_->account.uid;
+      t.gid = launch_->account.gid;
+    }
+  }
+  t.directory = unit_.run.directory;
+  return t;
+}
+
+void unit_runner::start_probe(model::probe_role role) {
+  const auto& what = role == model::probe_role::startup     ? unit_.startup
+                     : role == model::probe_role::readiness ? unit_.readiness
+                                                            : unit_.liveness;
+  probes_[slot(role)].reset();
+  if (!what) return;
+  probes_[slot(role)] = std::make_unique<probe_loop>(
+      services_.loop, services_.prober, *what, probe_target(), [this, role](const auto& a) { on_probe(role, a); });
+}
+
+void unit_runner::on(const unit::start_startup_probe&) { start_probe(model::probe_role::startup); }
+
+void unit_runner::on(const unit::start_steady_probes&) {
+  probes_[slot(model::probe_role::startup)].reset();
+  start_probe(model::probe_role::readiness);
+  start_probe(model::probe_role::liveness);
+}
+
+void unit_runner::on(const unit::stop_probes&) {
+  for (auto& p : probes_) p.reset();
+  head_.reset();
+}
+
+void unit_runner::start_recovery_probes() {
+  start_probe(model::probe_role::startup);
+  start_probe(model::probe_role::readiness);
+  if (!unit_.startup) recovery_->on_startup_passed();
+  if (!unit_.readiness) recovery_->on_health(model::health::healthy);
+}
+
+void unit_runner::on_probe(model::probe_role role, const probe_loop::answer& a) {
+  if (a.head) head_ = a.head;
+  const bool good = a.verdict.value == unit::verdict::good;
+  const bool bad = a.verdict.value == unit::verdict::bad;
+  if (recovery_) {
+    if (a.head) recovery_->on_head(*a.head);
+    if (a.changed && role == model::probe_role::startup && good) {
+      probes_[slot(role)].reset();
+      return recovery_->on_startup_passed();
+    }
+    if (a.changed && role == model::probe_role::readiness)
+      recovery_->on_health(good ? model::health::healthy : model::health::unhealthy);
+    return;
+  }
+  if (role == model::probe_role::startup) {
+    if (good) dispatch(unit::startup_passed{});
+    else memory_.reason = "starting: " + a.verdict.reason;
+    return;
+  }
+  if (!a.changed) return;
+  if (role == model::probe_role::liveness) {
+    if (bad) dispatch(unit::liveness_failed{a.verdict.reason});
+    return;
+  }
+  dispatch(unit::health_changed{good ? model::health::healthy : bad ? model::health::unhealthy : model::health::unknown,
+                                good ? "readiness passed" : "readiness failed: " + a.verdict.reason});
+}
+
+}  // namespace hasup::daemon

@@ -1,0 +1,170 @@
+#include "daemon/unit_runner.hpp"
+
+#include <boost/asio/post.hpp>
+
+#include "daemon/disk_thread.hpp"
+
+namespace hasup::daemon {
+
+unit_runner::unit_runner(unit_host& host, daemon_services& services, model::unit unit,
+                         std::optional<model::recipe> recipe, std::string effective_toml)
+    : host_(host),
+      services_(services),
+      unit_(std::move(unit)),
+      recipe_(std::move(recipe)),
+      effective_toml_(std::move(effective_toml)),
+      since_(std::chrono::system_clock::now()),
+      random_(static_cast<std::uint32_t>(since_.time_since_epoch().count()) ^
+              static_cast<std::uint32_t>(std::hash<std::string>{}(to_text(unit_.id)))),
+      timer_(services.loop),
+      worker_(services, to_text(unit_.id)),
+      recovery_timer_(services.loop),
+      node_timer_(services.loop) {
+  journal_ = std::make_unique<journal::file_journal>(services_.loop, services_.disk.executor(),
+                                                     services_.dirs.state + "/journals/" + to_text(unit_.id));
+}
+
+unit_runner::~unit_runner() = default;
+
+void unit_runner::restore(instance_intent was, std::vector<std::string> records) {
+  memory_.desired = was.desired;
+  memory_.starts = std::move(was.starts);
+  memory_.backoff_step = was.backoff_step;
+  memory_.failed_starts = was.failed_starts;
+  memory_.restarts = was.restarts;
+  memory_.recoveries = was.recoveries;
+  memory_.killed = was.killed;
+  memory_.exit = std::move(was.exit);
+  if (!was.reason.empty()) memory_.reason = std::move(was.reason);
+  if (was.failed) memory_.now = unit::failed{};
+  if (was.completed) memory_.now = unit::completed{};
+  ever_started_ = was.ever_started;
+  run_ = was.run;
+  running_fingerprint_ = was.fingerprint;
+  taken_down_by = std::move(was.taken_down_by);
+  recovery_memory_.swaps = std::move(was.swaps);
+  recovery_memory_.bad_snapshots = {was.bad_snapshots.begin(), was.bad_snapshots.end()};
+  journal_records_ = std::move(records);
+  parked_ = !journal_records_.empty();
+}
+
+instance_intent unit_runner::intent() const {
+  instance_intent out;
+  out.desired = memory_.desired;
+  out.reason = memory_.reason;
+  out.starts = memory_.starts;
+  out.backoff_step = memory_.backoff_step;
+  out.failed_starts = memory_.failed_starts;
+  out.restarts = memory_.restarts;
+  out.recoveries = memory_.recoveries;
+  out.killed = memory_.killed;
+  out.failed = state() == model::unit_state::failed;
+  out.completed = state() == model::unit_state::completed;
+  out.ever_started = ever_started_;
+  out.run = run_;
+  out.fingerprint = running_fingerprint_;
+  out.taken_down_by = taken_down_by;
+  out.exit = memory_.exit;
+  const auto& m = recovery_ ? recovery_->memory() : recovery_memory_;
+  out.swaps = m.swaps;
+  out.bad_snapshots = {m.bad_snapshots.begin(), m.bad_snapshots.end()};
+  return out;
+}
+
+bool unit_runner::at_rest() const {
+  switch (state()) {
+    case model::unit_state::stopped:
+    case model::unit_state::waiting:
+    case model::unit_state::completed:
+    case model::unit_state::backoff:
+    case model::unit_state::failed:
+    case model::unit_state::asking: return true;
+    default: return false;
+  }
+}
+
+void unit_runner::replace_spec(model::unit unit, std::optional<model::recipe> recipe, std::string effective_toml) {
+  unit_ = std::move(unit);
+  effective_toml_ = std::move(effective_toml);
+  if (!recovery_) recipe_ = std::move(recipe);  // a recovery goes on with the recipe that it froze
+  if (state() == model::unit_state::running) on(unit::start_steady_probes{});
+}
+
+void unit_runner::recover(std::string why, recovery_options options) {
+  recovery_options_ = std::move(options);
+  dispatch(unit::recover_wanted{std::move(why)});
+}
+
+void unit_runner::dispatch(unit::event e) {
+  queue_.push_back(std::move(e));
+  if (std::exchange(drain_posted_, true)) return;
+  boost::asio::post(services_.loop, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->drain();
+  });
+}
+
+void unit_runner::drain() {
+  drain_posted_ = false;
+  while (!queue_.empty()) {
+    const auto e = std::move(queue_.front());
+    queue_.pop_front();
+    const auto state_before = memory_.now.index();
+    const auto health_before = memory_.health;
+
+    waiting_for_.clear();
+    unit::facts f;
+    f.unit = &unit_;
+    f.recipe = recipe_ ? &*recipe_ : nullptr;
+    f.requirements_met = host_.requirements_met(*this, waiting_for_);
+    for (const auto& w : waiting_for_) f.waiting_for += (f.waiting_for.empty() ? "waiting for " : ", ") + w;
+    f.recovery_parked = parked_;
+    f.now = wall_now();
+    f.chance = std::uniform_real_distribution<double>(0, 1)(random_);
+
+    unit::actions actions;
+    unit::next(memory_, e, f, actions);
+    if (memory_.now.index() != state_before) since_ = f.now;
+    for (const auto& a : actions) perform(a);
+
+    if (memory_.now.index() != state_before || memory_.health != health_before) {
+      if (memory_.now.index() != state_before && at_rest() && state() != model::unit_state::backoff &&
+          state() != model::unit_state::asking)
+        retire_shim();
+      host_.changed(*this);
+    }
+  }
+}
+
+void unit_runner::perform(const unit::action& a) {
+  std::visit([this](const auto& what) { on(what); }, a);
+}
+
+void unit_runner::on(const unit::start_timer& t) {
+  next_attempt_at_.reset();
+  if (t.which == unit::timer::backoff || t.which == unit::timer::prepare_again) next_attempt_at_ = wall_now() + t.after;
+  timer_.expires_after(t.after);
+  timer_.async_wait([weak = weak_from_this(), which = t.which](const boost::system::error_code& ec) {
+    if (ec) return;
+    if (const auto self = weak.lock()) self->dispatch(unit::timer_fired{which});
+  });
+}
+
+void unit_runner::on(const unit::cancel_timers&) {
+  next_attempt_at_.reset();
+  timer_.cancel();
+}
+
+void unit_runner::on(const unit::emit& e) { publish(e.kind, e.why); }
+
+void unit_runner::publish(const std::string& kind, const std::string& why, std::map<std::string, std::string> detail) {
+  control::event e;
+  e.unit = unit_.id.unit;
+  e.instance = unit_.id.index;
+  e.kind = kind;
+  e.state = model::unit_state_names.text(state());
+  e.reason = why;
+  e.detail = std::move(detail);
+  host_.publish(std::move(e));
+}
+
+}  // namespace hasup::daemon

@@ -1,0 +1,192 @@
+// Carries out what the unit machine decides for one instance, and brings back what happens as events.
+//
+//   events ──> queue ──> unit::next ──> actions ──> shim, probes, worker, recovery ──> events
+//
+// Everything runs on the loop. Events are queued and handled one after the other from the loop, never from inside the
+// call that brought them: whoever calls dispatch() finds the runner as it was.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "control/status.hpp"
+#include "control/why.hpp"
+#include "daemon/intent.hpp"
+#include "daemon/launch.hpp"
+#include "daemon/probe_loop.hpp"
+#include "daemon/recovery_host.hpp"
+#include "daemon/recovery_runner.hpp"
+#include "daemon/unit_host.hpp"
+#include "daemon/worker_runner.hpp"
+#include "journal/file_journal.hpp"
+#include "process/process_tree.hpp"
+#include "process/spawner.hpp"
+#include "unit/machine.hpp"
+
+namespace hasup::daemon {
+
+class unit_runner : public std::enable_shared_from_this<unit_runner>, private recovery_host {
+ public:
+  unit_runner(unit_host& host, daemon_services& services, model::unit unit, std::optional<model::recipe> recipe,
+              std::string effective_toml);
+  ~unit_runner() override;
+
+  // Before anything else: what the intent file said, and the journal of a recovery that was under way.
+  void restore(instance_intent intent, std::vector<std::string> journal);
+  // A shim of this instance is alive: takes its process over as it is.
+  void adopt();
+
+  void dispatch(unit::event e);
+  // A recovery asked for by a person, with its options.
+  void recover(std::string why, recovery_options options);
+  void cancel_recovery();
+  // A new spec for the next start; probes, limits of time and policies apply at once.
+  void replace_spec(model::unit unit, std::optional<model::recipe> recipe, std::string effective_toml);
+  // Adds words to the command line of the next run only.
+  void append_once(std::vector<std::string> words) { append_once_ = std::move(words); }
+
+  const model::unit& spec() const { return unit_; }
+  const std::optional<model::recipe>& recovery_recipe() const { return recipe_; }
+  const unit::memory& memory() const { return memory_; }
+  instance_intent intent() const;
+  model::unit_state state() const { return unit::name_of(memory_.now); }
+  bool at_rest() const;        // nothing of it runs or is being started
+  bool recovery_active() const { return recovery_ != nullptr; }
+  bool wants_restart_for_spec() const { return running_fingerprint_ != 0 && running_fingerprint_ != unit_.fingerprint; }
+  std::vector<std::int32_t> pids() const;
+  std::string taken_down_by;   // the unit whose stop took this one down; "" = none
+
+  control::instance_status status();
+  control::instance_story story(const std::vector<control::event>& events);
+
+ private:
+  // recovery_host
+  const model::unit& unit() const override { return unit_; }
+  const model::recipe& recipe() const override { return *recipe_; }
+  void run_worker(ports::worker_job job) override;
+  void cancel_worker() override;
+  void quiesce() override;
+  void release_readers() override;
+  void start_node(std::vector<std::string> append) override;
+  void stop_node() override;
+  void journal(std::string record, std::function<void()> then) override;
+  void journal_clear(std::function<void()> then) override;
+  void report(std::string kind, std::string reason) override;
+  void show_progress(const ports::worker_progress& progress, const std::string& plan) override;
+  void finished(recovery_outcome outcome, std::string reason) override;
+  base::mono_time now() const override;
+  base::wall_time wall_now() const override;
+  void start_timer(base::duration after) override;
+  void cancel_timer() override;
+
+  void drain();
+  void perform(const unit::action& a);
+  void on(const unit::prepare&);
+  void on(const unit::cancel_prepare&);
+  void on(const unit::spawn&);
+  void on(const unit::send_stop&);
+  void on(const unit::term_tree&);
+  void on(const unit::kill_tree&);
+  void on(const unit::start_timer&);
+  void on(const unit::cancel_timers&);
+  void on(const unit::start_startup_probe&);
+  void on(const unit::start_steady_probes&);
+  void on(const unit::stop_probes&);
+  void on(const unit::begin_recovery&);
+  void on(const unit::resume_recovery&);
+  void on(const unit::stop_recovery&);
+  void on(const unit::approve_recovery&);
+  void on(const unit::emit&);
+
+  // unit_shim.cpp: the process
+  void open_shim();
+  void on_shim(const process::shim_event& e);
+  void on(const process::shim_connected&);
+  void on(const process::shim_started&);
+  void on(const process::shim_exec_failed&);
+  void on(const process::shim_main_exited&);
+  void on(const process::shim_tree_empty&);
+  void on(const process::shim_lost&);
+  void on(const process::shim_busy&);
+  void spawn_with(std::vector<std::string> append);
+  void request_run();
+  void spawn_refused(const std::string& why);
+  unit::classification diagnose(std::uint64_t run, const model::exit_status& status);
+  void signal_stop();
+  void retire_shim();
+
+  // unit_start.cpp: may it be started?
+  void check_data(std::uint64_t ticket);
+  void inspected(std::uint64_t ticket, const ports::worker_result& r);
+  unit::prepared judge(const ports::worker_result& r) const;
+  ports::worker_job inspect_job() const;
+  void save_spec();
+
+  // unit_probes.cpp
+  probe::target probe_target() const;
+  void start_probe(model::probe_role role);
+  void on_probe(model::probe_role role, const probe_loop::answer& a);
+  void start_recovery_probes();
+
+  void publish(const std::string& kind, const std::string& why, std::map<std::string, std::string> detail = {});
+
+  unit_host& host_;
+  daemon_services& services_;
+  model::unit unit_;
+  std::optional<model::recipe> recipe_;
+  std::string effective_toml_;
+  std::string saved_toml_;
+
+  unit::memory memory_;
+  std::deque<unit::event> queue_;
+  bool drain_posted_ = false;
+  base::wall_time since_;
+  std::vector<std::string> waiting_for_;
+  std::minstd_rand random_;
+
+  boost::asio::steady_timer timer_;
+  std::optional<base::wall_time> next_attempt_at_;
+  std::uint64_t prepare_ticket_ = 0;  // an answer to an older question is dropped
+  std::optional<launch> launch_;
+  std::vector<std::string> append_once_;
+  bool ever_started_ = false;
+
+  std::unique_ptr<process::shim_client> shim_;
+  std::optional<std::vector<std::string>> pending_run_;  // append words of a run that waits for the shim
+  std::uint64_t run_ = 0;
+  std::uint64_t running_fingerprint_ = 0;
+  std::int32_t pid_ = 0;
+  std::optional<base::wall_time> started_at_;
+  bool adopting_ = false;
+  bool retiring_ = false;  // exit_shim was asked for
+  std::shared_ptr<process::program> stop_program_;
+
+  std::unique_ptr<probe_loop> probes_[3];
+  std::optional<model::head> head_;
+
+  worker_runner worker_;
+  std::unique_ptr<recovery_runner> recovery_;
+  recovery_memory recovery_memory_;
+  std::optional<recovery_options> recovery_options_;
+  std::unique_ptr<journal::file_journal> journal_;
+  std::vector<std::string> journal_records_;  // as found at the start of the daemon
+  bool parked_ = false;
+  boost::asio::steady_timer recovery_timer_;
+  boost::asio::steady_timer node_timer_;       // stop_timeout of a recovery's node, and what it leaves behind
+  std::optional<std::pair<model::exit_status, unit::classification>> node_exit_;
+  bool quiescing_ = false;
+  ports::worker_progress progress_;
+  std::string progress_plan_;
+
+  process::process_usage last_usage_;
+  base::mono_time last_usage_at_{};
+  std::optional<double> cpu_percent_;
+};
+
+}  // namespace hasup::daemon

@@ -1,0 +1,240 @@
+// The process of an instance, by way of its shim: started, stopped, taken over, missed.
+#include <fmt/format.h>
+
+#include <csignal>
+
+#include "daemon/disk_thread.hpp"
+#include "daemon/unit_runner.hpp"
+#include "journal/atomic_file.hpp"
+
+namespace hasup::daemon {
+
+void unit_runner::open_shim() {
+  if (!shim_) {
+    shim_ = std::make_unique<process::shim_client>(services_.loop, services_.shim, to_text(unit_.id),
+                                                   [weak = weak_from_this()](const process::shim_event& e) {
+                                                     if (const auto self = weak.lock()) self->on_shim(e);
+                                                   });
+  }
+  shim_->open();
+}
+
+void unit_runner::on_shim(const process::shim_event& e) {
+  std::visit([this](const auto& what) { on(what); }, e);
+}
+
+void unit_runner::adopt() {
+  adopting_ = true;
+  auto found = std::make_shared<base::result<launch>>(base::error{});
+  services_.disk.run([found, unit = unit_] { *found = prepare_launch(unit); },
+                     [weak = weak_from_this(), found] {
+                       const auto self = weak.lock();
+                       if (!self) return;
+                       if (*found) self->launch_ = std::move(**found);  // else exec probes lack their environment
+                       self->open_shim();
+                     });
+}
+
+void unit_runner::on(const unit::spawn&) { spawn_with(std::exchange(append_once_, {})); }
+
+void unit_runner::spawn_with(std::vector<std::string> append) {
+  pending_run_ = std::move(append);
+  if (retiring_) return;  // the old shim is just ending; shim_lost opens a new one
+  if (shim_ && shim_->connected()) request_run();
+  else open_shim();
+}
+
+void unit_runner::request_run() {
+  const auto append = std::move(*pending_run_);
+  pending_run_.reset();
+  run_ = std::max(run_, shim_->status().run) + 1;
+  auto request = make_run_request(unit_, *launch_, append, run_, services_.dirs.log);
+  if (!request) return spawn_refused(request.error().message);
+  running_fingerprint_ = unit_.fingerprint;
+  ever_started_ = true;
+  head_.reset();
+  host_.changed(*this);  // the run number and the spec's fingerprint go into the intent file
+  save_spec();
+  shim_->run(*request);
+}
+
+// An exec that cannot work: a class of its own, so that it is never taken for broken data.
+void unit_runner::spawn_refused(const std::string& why) {
+  running_fingerprint_ = 0;
+  pid_ = 0;
+  auto classified = unit::classify_start_error(why);
+  if (recovery_) {
+    node_exit_.reset();
+    return recovery_->on_node_exited({}, classified);
+  }
+  dispatch(unit::spawn_failed{std::move(classified), why});
+}
+
+void unit_runner::on(const process::shim_connected& e) {
+  const auto& s = e.status;
+  if (s.phase == process::shim_phase::orphaned) return shim_->attach(s.pid, s.start_time, s.run);
+  run_ = std::max(run_, s.run);
+  if (std::exchange(adopting_, false)) {
+    if (!s.tree_alive) {
+      // The claim was held by a shim without a process: it ended while nobody looked.
+      if (s.phase == process::shim_phase::tree_empty && s.run == run_ && memory_.desired == model::desired::up)
+        publish("exited", "ended while hasupd was away, with " + to_text(s.exit));
+      if (recovery_) return;
+      if (memory_.desired == model::desired::up) dispatch(unit::start_wanted{false});
+      else retire_shim();
+      return;
+    }
+    pid_ = s.pid;
+    started_at_ = s.started_at;
+    if (recovery_) return;  // the first start after a restore runs on; the recovery asks for it
+    if (s.phase == process::shim_phase::exited) {
+      // Only leftovers run: they are ended like those of any exit.
+      dispatch(unit::adopted{s.pid});
+      return on(process::shim_main_exited{s.run, s.exit, s.exited_at.value_or(wall_now())});
+    }
+    return dispatch(unit::adopted{s.pid});
+  }
+  if (pending_run_) request_run();
+}
+
+void unit_runner::on(const process::shim_started& e) {
+  pid_ = e.pid;
+  started_at_ = wall_now();
+  if (recovery_) {
+    recovery_->on_node_started();
+    start_recovery_probes();
+    return;
+  }
+  dispatch(unit::spawned{e.pid});
+}
+
+void unit_runner::on(const process::shim_exec_failed& e) { spawn_refused(e.message); }
+
+unit::classification unit_runner::diagnose(std::uint64_t run, const model::exit_status& status) {
+  // Not a disk read: the shim keeps these 64 KiB mapped.
+  const auto evidence = process::read_evidence(services_.shim, to_text(unit_.id), run);
+  unit::run_facts facts;
+  facts.startup_passed = memory_.startup_passed;
+  if (started_at_) facts.lived = std::chrono::duration_cast<base::duration>(wall_now() - *started_at_);
+  return unit::classify(recipe_ ? &*recipe_ : nullptr, status, evidence ? std::string_view(*evidence) : std::string_view(),
+                        facts);
+}
+
+void unit_runner::on(const process::shim_main_exited& e) {
+  auto found = diagnose(e.run, e.exit);
+  pid_ = 0;
+  started_at_.reset();
+  stop_program_.reset();
+  if (recovery_) {
+    for (auto& p : probes_) p.reset();
+    publish("exited", "exited with " + to_text(e.exit) + (found.name.empty() ? "" : ": " + found.name));
+    node_exit_ = {e.exit, std::move(found)};
+    // What the main process leaves behind must be gone before anything is moved.
+    node_timer_.expires_after(std::chrono::seconds(2));
+    node_timer_.async_wait([this](const boost::system::error_code& ec) {
+      if (!ec && shim_) shim_->signal(SIGKILL, true);
+    });
+    return;
+  }
+  dispatch(unit::main_exited{e.exit, std::move(found)});
+}
+
+void unit_runner::on(const process::shim_tree_empty&) {
+  running_fingerprint_ = 0;
+  node_timer_.cancel();
+  if (quiescing_) {
+    quiescing_ = false;
+    return quiesce();
+  }
+  if (recovery_) {
+    if (auto ended = std::exchange(node_exit_, std::nullopt)) recovery_->on_node_exited(ended->first, ended->second);
+    return;
+  }
+  dispatch(unit::tree_emptied{});
+}
+
+void unit_runner::on(const process::shim_lost& e) {
+  const bool was_alive = pid_ != 0;
+  if (std::exchange(retiring_, false)) {
+    if (pending_run_) open_shim();
+    return;
+  }
+  if (pending_run_ && !was_alive) {
+    pending_run_.reset();
+    return spawn_refused("the shim could not be started: " + e.message);
+  }
+  if (adopting_ || was_alive) {
+    // A new shim finds the record of the old one and attaches to the node, which runs on.
+    publish("shim_lost", "the shim died: " + e.message + "; starting a new one");
+    adopting_ = !was_alive;
+    return open_shim();
+  }
+}
+
+void unit_runner::on(const process::shim_busy& e) {
+  const auto why = "its shim holds the claim but does not answer: " + e.message;
+  if (pending_run_) {
+    pending_run_.reset();
+    return spawn_refused(why);
+  }
+  publish("shim_busy", why);
+}
+
+// So that a unit whose file is broken or gone after a crash can still be probed and stopped as it was started.
+void unit_runner::save_spec() {
+  if (effective_toml_ == saved_toml_) return;
+  saved_toml_ = effective_toml_;
+  services_.disk.run([path = services_.dirs.state + "/specs/" + unit_.id.unit + ".toml", text = effective_toml_] {
+    if (const auto written = journal::write_atomically(path, text, 0600); !written) return;  // the next start tries again
+  });
+}
+
+void unit_runner::on(const unit::send_stop&) { signal_stop(); }
+
+void unit_runner::signal_stop() {
+  if (unit_.run.stop_command.empty() || !launch_) {
+    if (shim_) shim_->signal(unit_.run.stop_signal, false);
+    return;
+  }
+  process::program_options options;
+  options.timeout = unit_.run.stop_timeout;
+  options.directory = unit_.run.directory.empty() ? "/" : unit_.run.directory;
+  if (!launch_->account.own) {
+    options.uid = launch_->account.uid;
+    options.gid = launch_->account.gid;
+    options.groups = launch_->account.groups;
+  }
+  stop_program_ = process::async_run(services_.loop, unit_.run.stop_command, launch_->env, options,
+                                     [weak = weak_from_this()](const process::program_result& r) {
+                                       const auto self = weak.lock();
+                                       if (!self || r.succeeded() || r.cancelled) return;
+                                       self->publish("stop_command_failed",
+                                                     "stop_command ended with " + to_text(r.exit) + (r.error.empty() ? "" : ": " + r.error) +
+                                                         "; sending " + model::signal_name(self->unit_.run.stop_signal));
+                                       if (self->shim_) self->shim_->signal(self->unit_.run.stop_signal, false);
+                                     });
+}
+
+void unit_runner::on(const unit::term_tree&) {
+  if (shim_) shim_->signal(SIGTERM, true);
+}
+
+void unit_runner::on(const unit::kill_tree&) {
+  if (shim_) shim_->signal(SIGKILL, true);
+}
+
+// The unit is down for good: its shim has nothing more to keep. shim_lost tells when it is gone.
+void unit_runner::retire_shim() {
+  if (!shim_ || !shim_->connected() || shim_->status().tree_alive) return;
+  retiring_ = true;
+  shim_->exit_shim();
+}
+
+std::vector<std::int32_t> unit_runner::pids() const {
+  std::vector<std::int32_t> out;
+  if (pid_ == 0 || !shim_) return out;
+  for (const auto& p : process::unit_processes(shim_->status().shim_pid, pid_, shim_->status().attached)) out.push_back(p.pid);
+  return out;
+}
+
+}  // namespace hasup::daemon

@@ -1,0 +1,95 @@
+// The way to a start: account and environment on the disk thread, the state of the data directories by a worker.
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include "base/byte_size.hpp"
+#include "daemon/disk_thread.hpp"
+#include "daemon/unit_runner.hpp"
+#include "journal/atomic_file.hpp"
+
+namespace hasup::daemon {
+
+void unit_runner::on(const unit::prepare&) {
+  const auto ticket = ++prepare_ticket_;
+  auto found = std::make_shared<base::result<launch>>(base::error{});
+  services_.disk.run([found, unit = unit_] { *found = prepare_launch(unit); },
+                     [weak = weak_from_this(), found, ticket] {
+                       const auto self = weak.lock();
+                       if (!self || ticket != self->prepare_ticket_) return;
+                       if (!*found)
+                         return self->dispatch(unit::prepared{unit::prepared::verdict::refused, found->error().message});
+                       self->launch_ = std::move(**found);
+                       if (self->unit_.has_data()) self->check_data(ticket);
+                       else self->dispatch(unit::prepared{});
+                     });
+}
+
+void unit_runner::on(const unit::cancel_prepare&) {
+  ++prepare_ticket_;
+  worker_.cancel();
+}
+
+ports::worker_job unit_runner::inspect_job() const {
+  ports::worker_job job;
+  job.mode = ports::worker_mode::inspect;
+  job.data_dir = unit_.data.dir;
+  job.also = unit_.data.also;
+  job.mount = unit_.data.mount;
+  if (recipe_) {
+    job.locks = recipe_->locks;
+    job.must_exist = recipe_->must_exist;
+  }
+  return job;
+}
+
+void unit_runner::check_data(std::uint64_t ticket) {
+  if (worker_.busy()) {  // a cancelled check is still ending
+    boost::asio::post(services_.loop, [weak = weak_from_this(), ticket] {
+      if (const auto self = weak.lock(); self && ticket == self->prepare_ticket_) self->check_data(ticket);
+    });
+    return;
+  }
+  auto job = inspect_job();
+  job.tolerated = host_.reader_pids(unit_.id);
+  process::account root;
+  root.own = true;  // only the daemon's user sees every process's files
+  worker_.run(std::move(job), root, {}, [weak = weak_from_this(), ticket](const ports::worker_result& r) {
+    if (const auto self = weak.lock()) self->inspected(ticket, r);
+  });
+}
+
+void unit_runner::inspected(std::uint64_t ticket, const ports::worker_result& r) {
+  if (ticket != prepare_ticket_) return;
+  dispatch(judge(r));
+}
+
+// Never two processes on one state, never a start from nothing, never a start from a half-swapped state.
+unit::prepared unit_runner::judge(const ports::worker_result& r) const {
+  using verdict = unit::prepared::verdict;
+  if (!r.ok() && r.failure != ports::worker_failure::writer)
+    return {verdict::refused, "cannot inspect " + unit_.data.dir + ": " + r.error};
+  if (!r.mounted) return {verdict::not_yet, unit_.data.mount + " is not mounted; waiting for it"};
+  if (r.writer) {
+    return {verdict::refused, fmt::format("{} is already open by pid {} ({}, {}); stop that process, then `hasup start {}`",
+                                          unit_.data.dir, r.writer->pid, r.writer->command, r.writer->path, unit_.id.unit)};
+  }
+  if (r.half_swapped)
+    return {verdict::needs_recovery, "a recovery left " + unit_.data.dir + " half restored; it must be finished first"};
+  if (unit_.data.min_free > 0 && r.free_bytes < unit_.data.min_free) {
+    return {verdict::not_yet, fmt::format("only {} free under {}, min_free is {}; waiting for space",
+                                          base::format_byte_size(r.free_bytes), unit_.data.dir,
+                                          base::format_byte_size(unit_.data.min_free))};
+  }
+  if (!recipe_ || r.missing.empty()) return {};
+  std::string missing;
+  for (const auto& m : r.missing) missing += (missing.empty() ? "" : ", ") + m;
+  const bool never_ran = !ever_started_ && (!r.data_dir_exists || r.data_dir_empty);
+  if (never_ran && recipe_->bootstrap == model::bootstrap_mode::empty) return {};
+  if (never_ran && recipe_->bootstrap == model::bootstrap_mode::hold) {
+    return {verdict::refused, fmt::format("{} has no {}; the recipe does not start from nothing: put a state there or "
+                                          "`hasup recover {}`", unit_.data.dir, missing, unit_.id.unit)};
+  }
+  return {verdict::needs_recovery, fmt::format("{} has no {}: never started from nothing", unit_.data.dir, missing)};
+}
+
+}  // namespace hasup::daemon

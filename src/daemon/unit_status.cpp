@@ -1,0 +1,114 @@
+// What people and machines see of an instance.
+#include <fmt/format.h>
+
+#include "base/time_text.hpp"
+#include "daemon/unit_runner.hpp"
+
+namespace hasup::daemon {
+namespace {
+
+constexpr auto usage_for = std::chrono::seconds(1);  // /proc is not walked for every status
+
+}  // namespace
+
+control::instance_status unit_runner::status() {
+  control::instance_status s;
+  s.unit = unit_.id.unit;
+  s.instance = unit_.id.index;
+  s.instances = unit_.instances;
+  s.state = state();
+  s.desired = memory_.desired;
+  s.health = memory_.health;
+  s.reason = memory_.reason;
+  s.since = since_;
+  s.restarts = memory_.restarts;
+  s.recoveries = memory_.recoveries;
+  if (state() == model::unit_state::waiting) s.waiting_for = waiting_for_;
+  s.next_attempt_at = next_attempt_at_;
+  if (memory_.exit) {
+    const auto& e = *memory_.exit;
+    s.exit = control::last_exit{e.status.code, e.status.signal, e.class_name, e.at};
+  }
+  s.head = head_;
+  s.config_changed = wants_restart_for_spec();
+  s.killed = memory_.killed;
+  if (shim_) s.logs_dropped = shim_->status().logs_dropped;
+  if (pid_ != 0) {
+    s.pid = pid_;
+    if (started_at_) s.uptime_s = std::chrono::duration<double>(wall_now() - *started_at_).count();
+    const auto t = now();
+    if (t - last_usage_at_ > usage_for && shim_) {
+      const auto all = process::unit_processes(shim_->status().shim_pid, pid_, shim_->status().attached);
+      const auto usage = process::usage_of(all);
+      if (last_usage_at_ != base::mono_time{} && usage.cpu >= last_usage_.cpu) {
+        const auto wall = std::chrono::duration<double>(t - last_usage_at_).count();
+        cpu_percent_ = 100.0 * std::chrono::duration<double>(usage.cpu - last_usage_.cpu).count() / wall;
+      } else {
+        const auto lived = s.uptime_s.value_or(0);
+        cpu_percent_ = lived > 0 ? 100.0 * std::chrono::duration<double>(usage.cpu).count() / lived : 0;
+      }
+      last_usage_ = usage;
+      last_usage_at_ = t;
+    }
+    s.cpu_percent = cpu_percent_;
+    s.memory_bytes = last_usage_.memory;
+  } else {
+    last_usage_at_ = {};
+  }
+  if (recovery_) {
+    const auto v = recovery_->view();
+    control::recovery_status r;
+    r.phase = v.phase;
+    r.plan = v.plan;
+    r.snapshot = v.snapshot;
+    r.source = v.source;
+    r.bytes_done = v.progress.bytes_done;
+    r.bytes_total = v.progress.bytes_total;
+    r.bytes_per_s = v.progress.bytes_per_s;
+    if (r.bytes_total && r.bytes_per_s > 0 && *r.bytes_total >= r.bytes_done)
+      r.eta_s = (*r.bytes_total - r.bytes_done) / r.bytes_per_s;
+    s.recovery = r;
+  }
+  return s;
+}
+
+control::instance_story unit_runner::story(const std::vector<control::event>& events) {
+  control::instance_story out;
+  out.status = status();
+  out.events = events;
+  if (memory_.exit) {
+    if (!memory_.exit->evidence.empty()) out.evidence.push_back(memory_.exit->evidence);
+    out.advice = memory_.exit->advice;
+  }
+  for (const auto& e : events) {
+    if (e.kind == "started" || e.kind == "running" || e.kind == "stopping") continue;
+    out.tried.push_back(fmt::format("{} {}: {}", base::format_time(e.at).substr(11, 8), e.kind, e.reason));
+  }
+  const auto& name = unit_.id.unit;
+  switch (state()) {
+    case model::unit_state::backoff:
+      if (next_attempt_at_) out.next = "starts again at " + base::format_time(*next_attempt_at_).substr(11, 8) + " UTC";
+      out.actions = {"hasup start " + name + "    (starts at once)", "hasup logs " + name};
+      break;
+    case model::unit_state::waiting:
+      out.next = "starts by itself as soon as what it waits for is there";
+      break;
+    case model::unit_state::recovering:
+      out.next = "becomes healthy from the snapshot, else the next older one is tried";
+      out.actions = {"hasup status --watch", "hasup recover " + name + " --cancel    (before the swap)"};
+      break;
+    case model::unit_state::asking:
+      out.next = "nothing until a person says yes";
+      out.actions = {"hasup recover " + name + " --yes", "hasup recover " + name + " --cancel"};
+      break;
+    case model::unit_state::failed:
+      out.next = "nothing: it has given up and waits for a person";
+      out.actions = {"hasup logs " + name, "hasup start " + name + "    (tries again)"};
+      if (!unit_.recovery.recipe.empty()) out.actions.push_back("hasup recover " + name + " --dry-run");
+      break;
+    default: break;
+  }
+  return out;
+}
+
+}  // namespace hasup::daemon

@@ -1,0 +1,245 @@
+#include "daemon/worker_runner.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <csignal>
+#include <filesystem>
+
+#include "base/unique_fd.hpp"
+#include "daemon/disk_thread.hpp"
+
+namespace hasup::daemon {
+namespace {
+
+constexpr std::chrono::milliseconds progress_every{500};
+constexpr std::chrono::seconds kill_after{10};
+constexpr std::size_t answer_limit = 16 << 20;
+
+// The worker's user may write here, so nothing but a plain file of bounded size is read.
+std::string read_answer(const std::string& path) {
+  const base::unique_fd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)};
+  struct stat st {};
+  if (!fd || ::fstat(fd.get(), &st) != 0 || !S_ISREG(st.st_mode)) return {};
+  if (static_cast<std::size_t>(st.st_size) > answer_limit) return {};
+  std::string text(static_cast<std::size_t>(st.st_size), '\0');
+  const auto n = ::pread(fd.get(), text.data(), text.size(), 0);
+  text.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+  return text;
+}
+
+bool write_file(const std::string& path, const std::string& text) {
+  const base::unique_fd fd{::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644)};
+  return fd && ::write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
+}
+
+ports::worker_result internal_failure(std::string why) {
+  ports::worker_result r;
+  r.failure = ports::worker_failure::internal;
+  r.error = std::move(why);
+  return r;
+}
+
+}  // namespace
+
+struct worker_runner::impl : std::enable_shared_from_this<impl> {
+  impl(daemon_services& s, std::string n)
+      : services(s), instance(std::move(n)), job_dir(s.dirs.state + "/jobs/" + instance),
+        answer_dir(s.dirs.state + "/work/" + instance), progress_timer(s.loop), kill_timer(s.loop) {}
+
+  daemon_services& services;
+  std::string instance;
+  std::string job_dir;     // the daemon's own: what is asked
+  std::string answer_dir;  // the unit user's: what comes back
+  boost::asio::steady_timer progress_timer;
+  boost::asio::steady_timer kill_timer;
+  std::unique_ptr<process::shim_client> shim;
+  std::function<void(const ports::worker_progress&)> on_progress;
+  std::function<void(ports::worker_result)> on_done;
+  std::string job_text;
+  process::account as;
+  bool same_as_before = false;  // the job file held this very job: one that still runs is ours
+  bool replacing = false;       // an older, other job is being ended first
+  bool running = false;
+  bool cancelled = false;
+  model::exit_status exit;
+
+  [[nodiscard]] std::string job_path() const { return job_dir + "/job.json"; }
+  [[nodiscard]] std::string result_path() const { return answer_dir + "/result.json"; }
+  [[nodiscard]] std::string progress_path() const { return answer_dir + "/progress.json"; }
+
+  void begin() {
+    auto failure = std::make_shared<std::string>();
+    services.disk.run(
+        [self = shared_from_this(), failure] {
+          std::error_code ec;
+          std::filesystem::create_directories(self->job_dir, ec);
+          std::filesystem::create_directories(self->answer_dir, ec);
+          if (!self->as.own && ::chown(self->answer_dir.c_str(), self->as.uid, self->as.gid) != 0)
+            *failure = base::errno_error("cannot give " + self->answer_dir + " to the unit's user").message;
+          self->same_as_before = read_answer(self->job_path()) == self->job_text;
+          if (!self->same_as_before) ::unlink(self->job_path().c_str());
+          if (!self->same_as_before && !write_file(self->job_path(), self->job_text))
+            *failure = base::errno_error("cannot write " + self->job_path()).message;
+        },
+        [self = shared_from_this(), failure] {
+          if (!failure->empty()) return self->finish(internal_failure(*failure));
+          self->open();
+        });
+  }
+
+  void open() {
+    shim = std::make_unique<process::shim_client>(services.loop, services.shim, instance + std::string(worker_suffix),
+                                                  [weak = weak_from_this()](const process::shim_event& e) {
+                                                    if (const auto self = weak.lock())
+                                                      std::visit([&](const auto& what) { self->on(what); }, e);
+                                                  });
+    shim->open();
+  }
+
+  void spawn() {
+    process::run_request r;
+    // A wall clock in nanoseconds only grows enough: what counts is that it is above the number of the last job.
+    r.run = std::max<std::uint64_t>(
+        shim->status().run + 1, static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()));
+    r.argv = {services.worker_program, job_path()};
+    r.env = {{"PATH", "/usr/bin:/bin"}, {"LANG", "C.UTF-8"}, {"HOME", as.home}};
+    if (!as.own) {
+      r.uid = as.uid;
+      r.gid = as.gid;
+      r.groups = as.groups;
+    }
+    r.umask = 077;
+    services.disk.run([path = result_path(), progress = progress_path()] {
+      ::unlink(path.c_str());
+      ::unlink(progress.c_str());
+    }, [self = shared_from_this(), r] {
+      if (!self->shim) return;
+      self->running = true;
+      self->shim->run(r);
+      self->watch_progress();
+      if (self->cancelled) self->signal_cancel();
+    });
+  }
+
+  void on(const process::shim_connected& e) {
+    if (e.status.tree_alive) {
+      running = true;
+      replacing = !same_as_before;
+      if (replacing) return shim->signal(SIGKILL, true);
+      return watch_progress();
+    }
+    spawn();
+  }
+  void on(const process::shim_started&) {}
+  void on(const process::shim_exec_failed& e) { finish(internal_failure(services.worker_program + ": " + e.message)); }
+  void on(const process::shim_main_exited& e) {
+    exit = e.exit;
+    // Whatever it left behind must not go on writing.
+    shim->signal(SIGKILL, true);
+  }
+  void on(const process::shim_tree_empty&) {
+    running = false;
+    if (replacing) {
+      replacing = false;
+      return spawn();
+    }
+    auto text = std::make_shared<std::string>();
+    services.disk.run([self = shared_from_this(), text] { *text = read_answer(self->result_path()); },
+                      [self = shared_from_this(), text] {
+                        auto result = ports::decode_result(*text);
+                        if (result) return self->finish(std::move(*result));
+                        self->finish(internal_failure(self->cancelled ? "cancelled"
+                                                                      : "hasup-worker ended with " + to_text(self->exit) +
+                                                                            " and without an answer"));
+                      });
+  }
+  void on(const process::shim_lost& e) {
+    if (!on_done) return;
+    // The worker itself may live on without its shim; the next job finds the claim free and the inspect finds the writer.
+    finish(internal_failure("the worker's shim is gone: " + e.message));
+  }
+  void on(const process::shim_busy& e) { finish(internal_failure(e.message)); }
+
+  void finish(ports::worker_result result) {
+    progress_timer.cancel();
+    kill_timer.cancel();
+    running = false;
+    const auto done = std::exchange(on_done, {});
+    on_progress = {};
+    if (shim && shim->connected()) shim->exit_shim();
+    // The client may be calling right now: it goes once this call has returned.
+    boost::asio::post(services.loop, [self = shared_from_this(), done, result = std::move(result)] {
+      self->shim.reset();
+      services_forget(*self);
+      if (done) done(result);
+    });
+  }
+
+  // A finished job must not be taken for a running one of the same text later.
+  static void services_forget(impl& self) {
+    self.services.disk.run([path = self.job_path()] { ::unlink(path.c_str()); });
+  }
+
+  void watch_progress() {
+    progress_timer.expires_after(progress_every);
+    progress_timer.async_wait([weak = weak_from_this()](const boost::system::error_code& ec) {
+      const auto self = weak.lock();
+      if (ec || !self || !self->running) return;
+      auto text = std::make_shared<std::string>();
+      self->services.disk.run([self, text] { *text = read_answer(self->progress_path()); }, [self, text] {
+        if (!self->running) return;
+        if (const auto p = ports::decode_progress(*text); p && self->on_progress) self->on_progress(*p);
+        self->watch_progress();
+      });
+    });
+  }
+
+  void signal_cancel() {
+    shim->signal(SIGTERM, false);
+    kill_timer.expires_after(kill_after);
+    kill_timer.async_wait([weak = weak_from_this()](const boost::system::error_code& ec) {
+      const auto self = weak.lock();
+      if (!ec && self && self->shim && self->running) self->shim->signal(SIGKILL, true);
+    });
+  }
+};
+
+worker_runner::worker_runner(daemon_services& services, std::string instance)
+    : impl_(std::make_shared<impl>(services, std::move(instance))) {}
+
+worker_runner::~worker_runner() {
+  impl_->on_done = {};
+  impl_->on_progress = {};
+  impl_->progress_timer.cancel();
+  impl_->kill_timer.cancel();
+}
+
+void worker_runner::run(ports::worker_job job, const process::account& as,
+                        std::function<void(const ports::worker_progress&)> progress,
+                        std::function<void(ports::worker_result)> done) {
+  job.result_path = impl_->result_path();
+  job.progress_path = impl_->progress_path();
+  impl_->job_text = ports::encode(job);
+  impl_->as = as;
+  impl_->on_progress = std::move(progress);
+  impl_->on_done = std::move(done);
+  impl_->cancelled = false;
+  impl_->exit = {};
+  impl_->begin();
+}
+
+void worker_runner::cancel() {
+  if (!impl_->on_done) return;
+  impl_->cancelled = true;
+  if (impl_->shim && impl_->running) impl_->signal_cancel();
+}
+
+bool worker_runner::busy() const { return static_cast<bool>(impl_->on_done); }
+
+std::int32_t worker_runner::pid() const { return impl_->shim ? impl_->shim->status().pid : 0; }
+
+}  // namespace hasup::daemon

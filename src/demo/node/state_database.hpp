@@ -1,0 +1,55 @@
+// state/shared_memory.bin as nodeos keeps it: mapped, "EOSIODB2", byte 8 is the dirty flag, a write lock while in
+// use.
+//
+//   absent --create--> open (dirty 1) --close_clean--> closed (dirty 0)
+//                         | kill -9
+//                         v
+//                      dirty 1: open refuses it
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+#include "base/unique_fd.hpp"
+#include "demo/node/chain_types.hpp"
+
+namespace hasup::demo {
+
+class state_database {
+ public:
+  // What open found wrong; the words and exit codes are nodeos's own and belong to the caller.
+  enum class fault { none, dirty, pre_dates_versioning, unreadable };
+
+  state_database() = default;
+  state_database(const state_database&) = delete;
+  state_database& operator=(const state_database&) = delete;
+  ~state_database();
+
+  // An existing database. A live writer counts as dirty, as nodeos sees it. Sets the dirty flag and takes the lock.
+  fault open(const std::string& path);
+  // A new one with this content; open and dirty afterwards.
+  base::result<void> create(const std::string& path, const digest& chain, block head, std::string_view content);
+  // Marks it clean and unmaps it.
+  void close_clean();
+
+  [[nodiscard]] bool is_open() const { return map_ != nullptr; }
+  [[nodiscard]] block head() const;
+  void set_head(block head);
+  [[nodiscard]] digest chain() const;
+  [[nodiscard]] std::string_view content() const;
+  [[nodiscard]] const std::string& detail() const { return detail_; }  // of the fault `unreadable`
+
+ private:
+  struct header;
+  base::result<void> map(std::size_t size);
+  bool lock();
+
+  base::unique_fd fd_;
+  header* map_ = nullptr;
+  std::size_t size_ = 0;
+  std::string detail_;
+};
+
+}  // namespace hasup::demo

@@ -1,0 +1,57 @@
+// A check that connects first: name lookup, the addresses in turn, and who owns the port.
+#pragma once
+
+#include <boost/asio/ip/tcp.hpp>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/unique_fd.hpp"
+#include "probe/address.hpp"
+#include "probe/check_run.hpp"
+
+namespace hasup::probe {
+
+class network_check : public check_run {
+ public:
+  using check_run::check_run;
+
+ protected:
+  // Says where; before everything else.
+  void aim(address to) { to_ = std::move(to); }
+  // Ends in connected(), or finishes the check. A stranger's port is refused before a byte is sent to it.
+  void connect();
+  virtual void connected(std::unique_ptr<connection> c) = 0;
+
+  void abandon() override;
+  check_result late(const std::string& limit) override;
+
+  [[nodiscard]] const address& to() const { return to_; }
+
+ private:
+  enum class phase { looking_up, connecting, asking_owner, connected };
+  using endpoint = boost::asio::generic::stream_protocol::endpoint;
+
+  void look_up();
+  void looked_up(const std::string& error, std::vector<boost::asio::ip::address> found);
+  void try_unix();
+  void try_next();
+  void on_connect(boost::system::error_code ec);
+  void ask_owner();
+  void on_owner(const owner_finding& finding);
+  void give();
+  [[nodiscard]] std::string current_place() const;
+
+  address to_;
+  phase phase_ = phase::looking_up;
+  std::vector<boost::asio::ip::address> addresses_;  // still to try, the last first
+  boost::asio::ip::address current_;
+  check_result refusal_;  // of the first address that did not answer
+  std::unique_ptr<connection> opening_;
+  base::unique_fd directory_;  // of a Unix socket whose path is too long
+};
+
+// What an error at connecting to `place` means: unknown when the fault is on this side (no descriptor, no permission).
+check_result connect_failure(boost::system::error_code ec, const std::string& place);
+
+}  // namespace hasup::probe

@@ -1,0 +1,43 @@
+// Maps and fills the evidence ring.
+#include "shim/evidence_ring.hpp"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "shim/proc.hpp"
+
+namespace hasup::shim {
+
+void evidence_ring::open(const places& p, const char* name) {
+  const base::unique_fd file(openat(p.evidence.get(), name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  void* memory = MAP_FAILED;
+  if (file && posix_fallocate(file.get(), 0, process::evidence_file_size) == 0)
+    memory = mmap(nullptr, process::evidence_file_size, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+  if (memory == MAP_FAILED) memory = map_lazily(process::evidence_file_size);
+  header_ = static_cast<process::evidence_header*>(memory);
+  ring_ = static_cast<char*>(memory) + process::evidence_data;
+  if (header_->magic != process::evidence_magic || header_->capacity != process::evidence_capacity) reset(0);
+}
+
+void evidence_ring::reset(uint64_t run) {
+  *header_ = {process::evidence_magic, process::evidence_capacity, run, 0, 0};
+}
+
+void evidence_ring::append(const char* data, size_t length) {
+  uint64_t written = header_->written;
+  if (length > process::evidence_capacity) {
+    const size_t skipped = length - process::evidence_capacity;
+    data += skipped;
+    length -= skipped;
+    written += skipped;
+  }
+  const size_t at = written % process::evidence_capacity;
+  const size_t first = length < process::evidence_capacity - at ? length : process::evidence_capacity - at;
+  __atomic_store_n(&header_->reserved, written + length, __ATOMIC_RELEASE);
+  __atomic_thread_fence(__ATOMIC_SEQ_CST);
+  memcpy(ring_ + at, data, first);
+  memcpy(ring_, data + first, length - first);
+  __atomic_store_n(&header_->written, written + length, __ATOMIC_RELEASE);
+}
+
+}  // namespace hasup::shim

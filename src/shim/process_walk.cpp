@@ -1,0 +1,145 @@
+// Walks /proc/PID/task/TID/children; kernels without that file are walked by the parent of every process.
+#include "shim/process_walk.hpp"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/unique_fd.hpp"
+#include "shim/proc.hpp"
+
+namespace hasup::shim {
+
+namespace {
+
+constexpr size_t max_processes = 64 << 10;
+constexpr int32_t max_pid = 4 << 20;  // the kernel's own limit
+
+// Calls each(number) for every entry of a directory that is a number.
+template <class Each>
+bool each_number(const char* directory, Each each) {
+  const base::unique_fd fd(open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) return false;
+  alignas(dirent64) char buffer[2048];
+  for (;;) {
+    const long got = syscall(SYS_getdents64, fd.get(), buffer, sizeof buffer);
+    if (got <= 0) return got == 0;
+    for (long at = 0; at < got;) {
+      const auto* entry = reinterpret_cast<const dirent64*>(buffer + at);
+      const char* text = entry->d_name;
+      uint64_t number = 0;
+      if (parse_number(text, text + strlen(text), number) && *text == 0) each(static_cast<int32_t>(number));
+      at += entry->d_reclen;
+    }
+  }
+}
+
+int open_process(int32_t pid) { return static_cast<int>(syscall(SYS_pidfd_open, pid, 0)); }
+
+bool send(int pidfd, int32_t pid, int number) {
+  if (pidfd >= 0) return syscall(SYS_pidfd_send_signal, pidfd, number, nullptr, 0) == 0;
+  return kill(pid, number) == 0;  // a kernel without pidfd_open
+}
+
+}  // namespace
+
+process_walk::process_walk()
+    : found_(static_cast<entry*>(map_lazily(max_processes * sizeof(entry)))),
+      known_(static_cast<unsigned char*>(map_lazily(max_pid / 8))) {}
+
+process_walk::~process_walk() {
+  munmap(found_, max_processes * sizeof(entry));
+  munmap(known_, max_pid / 8);
+}
+
+bool process_walk::know(int32_t pid) {
+  if (pid <= 0 || pid >= max_pid) return true;
+  unsigned char& byte = known_[pid / 8];
+  const auto bit = static_cast<unsigned char>(1u << (pid % 8));
+  const bool known = (byte & bit) != 0;
+  byte = static_cast<unsigned char>(byte | bit);
+  return known;
+}
+
+void process_walk::add(int32_t pid, int32_t parent) {
+  if (count_ < max_processes && !know(pid)) found_[count_++] = {pid, parent};
+}
+
+void process_walk::add_children(int32_t pid) {
+  fixed_text<64> tasks;
+  tasks << "/proc/" << static_cast<uint64_t>(pid) << "/task";
+  each_number(tasks.c_str(), [&](int32_t task) {
+    fixed_text<96> path;
+    path << tasks.c_str() << "/" << static_cast<uint64_t>(task) << "/children";
+    const base::unique_fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    char text[1024];
+    uint64_t number = 0;
+    bool in_number = false;
+    for (ssize_t got = 0; fd && (got = read(fd.get(), text, sizeof text)) > 0;) {
+      for (ssize_t i = 0; i < got; ++i) {
+        const bool digit = text[i] >= '0' && text[i] <= '9';
+        if (digit) number = (in_number ? number * 10 : 0) + static_cast<uint64_t>(text[i] - '0');
+        if (!digit && in_number) add(static_cast<int32_t>(number), pid);
+        in_number = digit;
+      }
+    }
+    if (in_number) add(static_cast<int32_t>(number), pid);
+  });
+}
+
+void process_walk::scan_all(int32_t root) {
+  // Every round finds the children of what is known; a tree is seldom deep.
+  for (size_t before = SIZE_MAX; before != count_;) {
+    before = count_;
+    each_number("/proc", [&](int32_t pid) {
+      process_stat stat;
+      if (!read_stat(pid, stat)) return;
+      bool below = stat.ppid == root;
+      for (const entry& e : *this) below = below || e.pid == stat.ppid;
+      if (below) add(pid, stat.ppid);
+    });
+  }
+}
+
+void process_walk::collect(int32_t root) {
+  fixed_text<96> probe;
+  probe << "/proc/self/task/" << static_cast<uint64_t>(getpid()) << "/children";
+  if (access(probe.c_str(), R_OK) != 0) return scan_all(root);
+  // Asked again for what is known: since the last walk it may have got new children.
+  const size_t known_before = count_;
+  add_children(root);
+  for (size_t i = 0; i < known_before; ++i) add_children(found_[i].pid);
+  for (size_t i = known_before; i < count_; ++i) add_children(found_[i].pid);
+}
+
+size_t process_walk::signal_new(int number, bool then_continue) {
+  size_t sent = 0;
+  for (; signalled_ < count_; ++signalled_) {
+    const entry& e = found_[signalled_];
+    const base::unique_fd held(open_process(e.pid));
+    if (!held && errno == ESRCH) continue;
+    // Now that it is held it cannot become another one; is it still the child of whom it was, or an orphan of ours?
+    process_stat stat;
+    if (!read_stat(e.pid, stat) || (stat.ppid != e.parent && stat.ppid != getpid())) continue;
+    if (!send(held.get(), e.pid, number)) continue;
+    if (then_continue) send(held.get(), e.pid, SIGCONT);
+    ++sent;
+  }
+  return sent;
+}
+
+bool signal_process(int32_t pid, uint64_t start_time, int number) {
+  const base::unique_fd held(open_process(pid));
+  if (!held && errno == ESRCH) return false;
+  return is_alive(pid, start_time) && send(held.get(), pid, number);
+}
+
+bool wants_continue(int number) {
+  return number == SIGTERM || number == SIGINT || number == SIGQUIT || number == SIGHUP || number == SIGABRT;
+}
+
+}  // namespace hasup::shim

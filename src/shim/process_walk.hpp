@@ -1,0 +1,47 @@
+// Finds and signals the processes of a tree by way of /proc: also those that left their session and their parent.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace hasup::shim {
+
+// One walk. Memory is only touched for as many processes as there are.
+class process_walk {
+ public:
+  process_walk();
+  ~process_walk();
+  process_walk(const process_walk&) = delete;
+  process_walk& operator=(const process_walk&) = delete;
+
+  // Adds the processes below root; root itself does not count. What is known already is not added twice.
+  void collect(int32_t root);
+  // Signals each process that was found and is still where it was found, none twice. Returns how many.
+  size_t signal_new(int number, bool then_continue);
+
+  struct entry {
+    int32_t pid;
+    int32_t parent;
+  };
+  [[nodiscard]] const entry* begin() const { return found_; }
+  [[nodiscard]] const entry* end() const { return found_ + count_; }
+
+ private:
+  void add(int32_t pid, int32_t parent);
+  void add_children(int32_t pid);
+  void scan_all(int32_t root);
+  [[nodiscard]] bool know(int32_t pid);
+
+  entry* found_;
+  unsigned char* known_;  // a bit a pid
+  size_t count_ = 0;
+  size_t signalled_ = 0;
+};
+
+// One process, by a descriptor: certain that it is the one with this start time. False: there is none.
+bool signal_process(int32_t pid, uint64_t start_time, int number);
+
+// A signal that asks a process to do something reaches a stopped one only with SIGCONT.
+bool wants_continue(int number);
+
+}  // namespace hasup::shim

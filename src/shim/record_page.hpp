@@ -1,0 +1,35 @@
+// The shim's memory beyond its own death: keeps the mapped record page and beside it where the log goes.
+#pragma once
+
+#include "process/shim_record.hpp"
+#include "shim/claim.hpp"
+
+namespace hasup::shim {
+
+// Where the lines of a unit go. Kept in the record's file too: a shim that takes over a node must know it.
+struct log_target {
+  uint64_t max_size = 0;   // 0: never rotated
+  uint32_t max_files = 0;  // beside the current one
+  char path[3072] = {};    // "" = no log file
+};
+
+class record_page {
+ public:
+  // Maps the page and reads what a former shim left in it. False with errno: there is no room or no permission.
+  bool open(const places& p, const char* name);
+  // Durable against the death of any process once it returns; no system call.
+  void save();
+
+  // What save() writes; after open() that of the former shim.
+  process::shim_record now;
+
+  bool load_log_target(log_target& out) const;
+  void save_log_target(const log_target& target) const;
+
+ private:
+  base::unique_fd file_;
+  void* page_ = nullptr;
+  uint64_t sequence_ = 0;
+};
+
+}  // namespace hasup::shim

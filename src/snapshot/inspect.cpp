@@ -1,0 +1,141 @@
+#include "snapshot/inspect.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "snapshot/disk.hpp"
+#include "snapshot/open_files.hpp"
+
+namespace hasup::snapshot {
+namespace {
+
+constexpr int open_dir = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+
+std::set<std::int32_t> excluded_pids(const ports::worker_job& job) {
+  auto pids = own_line();
+  pids.insert(job.tolerated.begin(), job.tolerated.end());
+  return pids;
+}
+
+// The kernel tells the holder of a POSIX lock; of an open-file-description lock only that there is one.
+outcome<std::optional<ports::writer_info>> find_lock_holder(const ports::worker_job& job,
+                                                            const std::set<std::int32_t>& excluded) {
+  const base::unique_fd root(::open(job.data_dir.c_str(), open_dir));
+  if (!root) return std::optional<ports::writer_info>{};
+  for (const auto& name : job.locks) {
+    if (!is_plain_relative(name)) return refusal("locks has \"" + name + "\"; it must be a path below the data directory");
+    auto fd = open_beneath(root.get(), name, O_RDONLY | O_NONBLOCK | O_NOCTTY, mounts::cross);
+    if (!fd) continue;  // not there, or not readable for us: the open files say the rest
+    struct flock lock {};
+    lock.l_type = F_WRLCK;
+    lock.l_whence = SEEK_SET;
+    if (::fcntl(fd->get(), F_GETLK, &lock) != 0 || lock.l_type == F_UNLCK) continue;
+    const std::string path = job.data_dir + "/" + name;
+    if (lock.l_pid <= 0) {
+      // Named by pid in the search of open files, if it can be seen at all; if not, someone unseen still holds it.
+      auto seen = find_open_writer(file_set({job.data_dir}, true), {});
+      if (seen && excluded.contains(seen->pid)) continue;
+      if (seen) return seen;
+      return std::optional<ports::writer_info>{ports::writer_info{0, "a process that cannot be seen from here", path}};
+    }
+    if (!excluded.contains(lock.l_pid))
+      return std::optional<ports::writer_info>{ports::writer_info{lock.l_pid, command_of(lock.l_pid), path}};
+  }
+  return std::optional<ports::writer_info>{};
+}
+
+bool is_mount_point(const std::string& path) {
+  struct statx here {};
+  if (::statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &here) != 0) return false;
+  if ((here.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0) return (here.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+  struct stat st {};
+  struct stat above {};
+  return ::stat(path.c_str(), &st) == 0 && ::stat((path + "/..").c_str(), &above) == 0 &&
+         (st.st_dev != above.st_dev || st.st_ino == above.st_ino);
+}
+
+// Of the data directory, or of the nearest directory above it that exists.
+std::uint64_t free_bytes_at(std::string path) {
+  while (!path.empty()) {
+    const base::unique_fd fd(::open(path.c_str(), open_dir));
+    if (fd) {
+      auto free = free_space(fd.get());
+      return free ? *free : 0;
+    }
+    const auto slash = path.rfind('/');
+    if (slash == std::string::npos || path == "/") break;
+    path.resize(slash == 0 ? 1 : slash);
+  }
+  return 0;
+}
+
+void look_inside(const ports::worker_job& job, ports::worker_result& out) {
+  const base::unique_fd root(::open(job.data_dir.c_str(), open_dir));
+  out.data_dir_exists = static_cast<bool>(root);
+  if (!root) {
+    if (errno == ENOENT || errno == ENOTDIR) {
+      out.missing = job.must_exist;
+    } else {
+      const auto why = base::errno_error("open " + job.data_dir);
+      out.failure = ports::worker_failure::internal;
+      out.error = why.message;
+    }
+    return;
+  }
+  auto names = list_names(root.get(), "");
+  if (!names) {
+    out.failure = names.error().kind;
+    out.error = names.error().message;
+    return;
+  }
+  for (const auto& name : *names)
+    if (name != ".hasup") out.data_dir_empty = false;
+  struct stat st {};
+  out.half_swapped = ::fstatat(root.get(), ".hasup/swap.json", &st, AT_SYMLINK_NOFOLLOW) == 0;
+  for (const auto& name : job.must_exist)
+    if (::fstatat(root.get(), name.c_str(), &st, 0) != 0) out.missing.push_back(name);
+}
+
+}  // namespace
+
+outcome<std::optional<ports::writer_info>> find_writer(const ports::worker_job& job, const std::string& dir) {
+  const auto excluded = excluded_pids(job);
+  if (!dir.empty()) return find_open_writer(file_set({dir}, false), excluded);
+  auto holder = find_lock_holder(job, excluded);
+  if (!holder || *holder) return holder;
+  std::vector<std::string> dirs{job.data_dir};
+  dirs.insert(dirs.end(), job.also.begin(), job.also.end());
+  return find_open_writer(file_set(dirs, true), excluded);
+}
+
+std::string describe(const ports::writer_info& writer) {
+  return "process " + std::to_string(writer.pid) + " (" + writer.command + ") has " + writer.path +
+         " open for writing; stop it first";
+}
+
+ports::worker_result inspect(const ports::worker_job& job) {
+  ports::worker_result out;
+  if (job.data_dir.empty() || job.data_dir[0] != '/') {
+    out.failure = ports::worker_failure::refused;
+    out.error = "the data directory \"" + job.data_dir + "\" is not an absolute path";
+    return out;
+  }
+  out.mounted = job.mount.empty() || is_mount_point(job.mount);
+  out.free_bytes = free_bytes_at(job.data_dir);
+  look_inside(job, out);
+  auto writer = find_writer(job);
+  if (!writer) {
+    out.failure = writer.error().kind;
+    out.error = writer.error().message;
+  } else if (*writer) {
+    out.failure = ports::worker_failure::writer;
+    out.error = describe(**writer);
+    out.writer = *writer;
+  }
+  return out;
+}
+
+}  // namespace hasup::snapshot

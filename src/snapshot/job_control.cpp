@@ -1,0 +1,70 @@
+#include "snapshot/job_control.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <string_view>
+
+#include "base/unique_fd.hpp"
+
+namespace hasup::snapshot {
+namespace {
+
+base::result<void> replace_file(const std::string& path, std::string_view text, bool durable) {
+  const std::string temporary = path + ".tmp";
+  ::unlink(temporary.c_str());
+  base::unique_fd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+  if (!fd) return base::errno_error("create " + temporary);
+  while (!text.empty()) {
+    const auto n = ::write(fd.get(), text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return base::errno_error("write " + temporary);
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
+  if (durable && ::fsync(fd.get()) != 0) return base::errno_error("fsync " + temporary);
+  if (::rename(temporary.c_str(), path.c_str()) != 0) return base::errno_error("rename " + temporary);
+  if (!durable) return {};
+  const auto slash = path.rfind('/');
+  const base::unique_fd dir(::open(path.substr(0, slash + 1).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!dir || ::fsync(dir.get()) != 0) return base::errno_error("fsync the directory of " + path);
+  return {};
+}
+
+}  // namespace
+
+void job_control::begin(std::string phase, std::string snapshot, std::string source,
+                        std::optional<std::uint64_t> total, std::uint64_t done) {
+  now_ = {std::move(phase), std::move(snapshot), std::move(source), done, total, 0};
+  measured_ = clock::now();
+  measured_done_ = done;
+  write();
+}
+
+void job_control::advance(std::uint64_t done) {
+  now_.bytes_done = done;
+  if (progress_path_.empty()) return;
+  const auto now = clock::now();
+  if (now - written_ < std::chrono::milliseconds(500)) return;
+  const auto span = std::chrono::duration<double>(now - measured_).count();
+  if (span > 0 && done >= measured_done_)
+    now_.bytes_per_s = static_cast<std::uint64_t>(static_cast<double>(done - measured_done_) / span);
+  if (span > 4) {
+    measured_ = now;
+    measured_done_ = done;
+  }
+  write();
+}
+
+void job_control::write() {
+  written_ = clock::now();
+  // Progress is only for show: a full disk must not fail the job because of it.
+  if (!progress_path_.empty()) (void)replace_file(progress_path_, ports::encode(now_), false);
+}
+
+base::result<void> write_result(const std::string& path, const ports::worker_result& result) {
+  return replace_file(path, ports::encode(result), true);
+}
+
+}  // namespace hasup::snapshot

@@ -1,0 +1,75 @@
+// Puts staged entries in the place of a data directory's own and keeps the way back open: swap, rewipe, roll_back,
+// clean_up. Each can be repeated after a crash at any point; which entry is which is told by inode, never by name.
+// The phases and what is allowed in which stand in swap_record.hpp.
+//
+// Where an entry's old and new file can be found:
+//
+//   old   new        next step of swap
+//   P     S          exchange P and S (a file system that cannot: P to A)
+//   S     P          S to A
+//   A     S          S to P
+//   A     P, none    done
+//   P     none       P to A
+//   none  S          S to P;  none, P: done
+//
+// with P the place in the data directory, A in aside/, S in staging/new/. Anything else was not done by hasup: a failure,
+// and nothing is touched.
+#pragma once
+
+#include "ports/worker_job.hpp"
+#include "snapshot/data_tree.hpp"
+#include "snapshot/job_control.hpp"
+#include "snapshot/swap_record.hpp"
+
+namespace hasup::snapshot {
+
+class state_swap {
+ public:
+  state_swap(const ports::worker_job& job, const job_control& control, const disk& d)
+      : job_(job), control_(control), disk_(d) {}
+
+  // Needs a complete staging directory. Refuses before the first rename when a process has the data open, or an entry
+  // is a link, a mount point or somebody else's.
+  outcome<void> swap();
+  // Removes what an attempt to start created in the place of entries that nothing from staging replaced.
+  outcome<void> rewipe();
+  // The old entries return, the very same files. Without a record there is nothing to undo but the staging directory.
+  outcome<void> roll_back();
+  // No way back after this: aside, staging, record, and all cached archives but the chosen ones (else the newest).
+  outcome<void> clean_up();
+
+  // Remarks for a person, to be shown with the result.
+  [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
+
+ private:
+  enum class place { none, in_place, aside, staged };
+  struct position {
+    place old_at = place::none;
+    place new_at = place::none;
+  };
+
+  outcome<void> open();
+  outcome<wipe_rules> rules_of(const swap_record& record) const;
+  outcome<swap_record> plan_swap();
+  outcome<void> check_old(const swap_entry& entry, const entry_info& found) const;
+  outcome<void> check_aside_empty() const;
+  outcome<void> check_no_writer(const std::string& dir) const;
+  outcome<position> locate(const swap_entry& entry) const;
+  outcome<void> settle(const swap_entry& entry);
+  outcome<bool> settle_step(const swap_entry& entry, const position& at);
+  outcome<void> move_everything_in(swap_record& record);
+  outcome<void> sync_parents(const swap_record& record) const;
+  outcome<void> check_can_return(const swap_record& record) const;
+  outcome<void> clear_places(const swap_record& record);
+  outcome<void> return_old(const swap_record& record);
+  outcome<void> discard(const std::string& path);
+  outcome<void> prune_cache();
+
+  const ports::worker_job& job_;
+  const job_control& control_;
+  disk disk_;
+  data_tree tree_;
+  std::vector<std::string> notes_;
+};
+
+}  // namespace hasup::snapshot

@@ -1,0 +1,159 @@
+// The two ends of a swap: back to the old entries, or forward for good.
+#include <algorithm>
+#include <set>
+
+#include "snapshot/state_swap.hpp"
+
+namespace hasup::snapshot {
+namespace {
+
+// aside/ and staging/ may hold gigabytes in many files: the deletion asks between any two whether to stop.
+std::function<bool()> stop_when_cancelled(const job_control& control) {
+  return [&control] { return control.cancelled(); };
+}
+
+}  // namespace
+
+outcome<void> state_swap::roll_back() {
+  if (auto opened = open(); !opened) return opened;
+  auto record = read_swap_record(tree_.own());
+  if (!record) return record.error();
+  if (*record) {
+    auto& r = **record;
+    if (r.phase == swap_phase::confirmed)
+      return refusal("the new state is confirmed and the old one is being deleted; there is no way back");
+    if (auto free = check_no_writer(""); !free) return free;
+    if (auto possible = check_can_return(r); !possible) return possible;
+    if (r.phase != swap_phase::rolling_back) {
+      r.phase = swap_phase::rolling_back;
+      if (auto written = write_swap_record(tree_.own(), disk_, r); !written) return written;
+    }
+    if (auto cleared = clear_places(r); !cleared) return cleared;
+    if (auto returned = return_old(r); !returned) return returned;
+    if (!r.shared.empty())
+      notes_.push_back("shared entries stayed in place and may be newer than the old state that was put back");
+  }
+  if (auto removed = disk_.remove_tree(tree_.own(), "staging"); !removed) return removed;
+  auto empty = disk_.remove_empty_dirs(tree_.own(), "aside");
+  if (!empty) return empty.error();
+  if (!*empty)
+    return refusal(tree_.own_path("aside") + " holds entries that no record names; look whether they are needed");
+  if (*record)
+    if (auto removed = disk_.remove_file(tree_.own(), "swap.json"); !removed) return removed;
+  return disk_.sync_dir(tree_.own(), "");
+}
+
+// All or nothing: before anything moves back, every old entry must still be there.
+outcome<void> state_swap::check_can_return(const swap_record& record) const {
+  for (const auto& entry : record.entries) {
+    if (!entry.old_entry) continue;
+    auto at = locate(entry);
+    if (!at) return at.error();
+    if (at->old_at == place::none)
+      return failure{ports::worker_failure::internal,
+                     "the old " + entry.path + " is neither in .hasup/aside nor in its place; nothing was moved: a "
+                                               "person must look"};
+  }
+  return {};
+}
+
+// Whatever stands in the data directory where the plan may wipe and is not an old entry was brought by the swap or made
+// by an attempt to start.
+outcome<void> state_swap::clear_places(const swap_record& record) {
+  auto rules = rules_of(record);
+  if (!rules) return rules.error();
+  auto present = replaced_entries(tree_.root(), "", *rules);
+  if (!present) return present.error();
+  for (const auto& path : *present) {
+    auto found = look(tree_.root(), path);
+    if (!found) return found.error();
+    if (!*found) continue;
+    const bool is_old = std::any_of(record.entries.begin(), record.entries.end(), [&](const auto& e) {
+      return e.path == path && e.old_entry && *e.old_entry == (*found)->id;
+    });
+    if (is_old) continue;
+    if (auto gone = discard(path); !gone) return gone;
+  }
+  return {};
+}
+
+outcome<void> state_swap::return_old(const swap_record& record) {
+  for (const auto& entry : record.entries) {
+    if (!entry.old_entry) continue;
+    auto at = locate(entry);
+    if (!at) return at.error();
+    if (at->old_at == place::in_place) continue;
+    const auto from = (at->old_at == place::aside ? "aside/" : "staging/new/") + entry.path;
+    if (auto made = disk_.make_parents(tree_.root(), entry.path, 0755); !made) return made;
+    if (auto moved = disk_.rename(tree_.own(), from, tree_.root(), entry.path); !moved) return moved;
+  }
+  for (auto dir = record.made_dirs.rbegin(); dir != record.made_dirs.rend(); ++dir) {
+    auto found = look(tree_.root(), *dir);
+    if (!found) return found.error();
+    if (!*found || !(*found)->is_directory()) continue;
+    auto names = list_names(tree_.root(), *dir);
+    if (!names) return names.error();
+    if (!names->empty()) continue;  // something kept was made inside: it stays
+    if (auto removed = disk_.remove_empty_dirs(tree_.root(), *dir); !removed) return removed.error();
+  }
+  return sync_parents(record);
+}
+
+outcome<void> state_swap::clean_up() {
+  if (auto opened = open(); !opened) return opened;
+  auto record = read_swap_record(tree_.own());
+  if (!record) return record.error();
+  if (*record) {
+    auto& r = **record;
+    if (r.phase == swap_phase::intent || r.phase == swap_phase::rolling_back)
+      return refusal("the swap of this data directory is only half done; finish it or roll it back before cleaning up");
+    if (auto free = check_no_writer(tree_.own_path("aside")); !free) return free;
+    if (r.phase == swap_phase::swapped) {
+      r.phase = swap_phase::confirmed;
+      if (auto written = write_swap_record(tree_.own(), disk_, r); !written) return written;
+    }
+    if (auto removed = disk_.remove_tree(tree_.own(), "aside", stop_when_cancelled(control_)); !removed) return removed;
+  } else {
+    auto empty = disk_.remove_empty_dirs(tree_.own(), "aside");
+    if (!empty) return empty.error();
+    if (!*empty) notes_.push_back(tree_.own_path("aside") + " holds old entries without a record; left as they are");
+  }
+  if (auto removed = disk_.remove_tree(tree_.own(), "staging", stop_when_cancelled(control_)); !removed) return removed;
+  if (auto synced = disk_.sync_dir(tree_.own(), ""); !synced) return synced;
+  if (*record) {
+    if (auto removed = disk_.remove_file(tree_.own(), "swap.json"); !removed) return removed;
+    if (auto synced = disk_.sync_dir(tree_.own(), ""); !synced) return synced;
+  }
+  return prune_cache();
+}
+
+// The archives of the confirmed snapshot stay: the next recovery may need nothing else. Without a choice the newest
+// whole archive stays.
+outcome<void> state_swap::prune_cache() {
+  auto there = look(tree_.own(), "cache");
+  if (!there) return there.error();
+  if (!*there) return {};
+  auto names = list_names(tree_.own(), "cache");
+  if (!names) return names.error();
+  std::set<std::string> stay;
+  if (job_.chosen)
+    for (const auto& s : job_.chosen->snapshots) stay.insert(s.name);
+  if (stay.empty()) {
+    std::pair<std::int64_t, std::string> newest{INT64_MIN, ""};
+    for (const auto& name : *names) {
+      if (name.ends_with(".part") || name.ends_with(".seal") || name.ends_with(".resume")) continue;
+      auto info = look(tree_.own(), "cache/" + name);
+      if (!info) return info.error();
+      if (*info && (*info)->is_file()) newest = std::max(newest, {(*info)->modified_ns, name});
+    }
+    stay.insert(newest.second);
+  }
+  for (const auto& name : *names) {
+    const bool seal = name.ends_with(".seal");
+    if (stay.contains(seal ? name.substr(0, name.size() - 5) : name)) continue;
+    if (auto removed = disk_.remove_tree(tree_.own(), "cache/" + name); !removed) return removed;
+  }
+  return disk_.sync_dir(tree_.own(), "cache");
+}
+
+}  // namespace hasup::snapshot

@@ -1,0 +1,97 @@
+#include "snapshot/swap_record.hpp"
+
+#include <boost/json.hpp>
+
+namespace hasup::snapshot {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::string_view file_name = "swap.json";
+constexpr int version = 1;
+
+json::value identity_json(const std::optional<identity>& id) {
+  if (!id) return nullptr;
+  return json::object{{"inode", id->inode}, {"born_s", id->born_s}, {"born_ns", id->born_ns}};
+}
+
+std::optional<identity> identity_from(const json::value& v) {
+  if (v.is_null()) return std::nullopt;
+  return identity{v.at("inode").to_number<std::uint64_t>(), v.at("born_s").to_number<std::int64_t>(),
+                  v.at("born_ns").to_number<std::uint32_t>()};
+}
+
+json::array texts_json(const std::vector<std::string>& texts) {
+  json::array out;
+  for (const auto& t : texts) out.emplace_back(t);
+  return out;
+}
+
+std::vector<std::string> texts_from(const json::value& v) {
+  std::vector<std::string> out;
+  for (const auto& item : v.as_array()) out.emplace_back(item.as_string());
+  return out;
+}
+
+}  // namespace
+
+std::string encode(const swap_record& record) {
+  json::array entries;
+  for (const auto& e : record.entries)
+    entries.push_back(
+        json::object{{"path", e.path}, {"old", identity_json(e.old_entry)}, {"new", identity_json(e.new_entry)}});
+  return json::serialize(json::object{{"version", version},
+                                      {"phase", swap_phase_names.text(record.phase)},
+                                      {"plan", record.plan},
+                                      {"wipe", texts_json(record.wipe)},
+                                      {"keep", texts_json(record.keep)},
+                                      {"shared", texts_json(record.shared)},
+                                      {"made_dirs", texts_json(record.made_dirs)},
+                                      {"entries", std::move(entries)}});
+}
+
+base::result<swap_record> decode_swap_record(std::string_view text) {
+  // Written as a whole and by this program alone, so anything unexpected is damage: one message for all of it.
+  try {
+    json::parse_options options;
+    options.allow_invalid_utf8 = true;  // file names are bytes
+    const auto parsed = json::parse(text, {}, options);
+    if (parsed.at("version").as_int64() != version) return base::error{"it was written by another version of hasup"};
+    swap_record out;
+    const auto phase = swap_phase_names.parse(std::string_view(parsed.at("phase").as_string()));
+    if (!phase) return base::error{"unknown phase"};
+    out.phase = *phase;
+    out.plan = std::string(parsed.at("plan").as_string());
+    out.wipe = texts_from(parsed.at("wipe"));
+    out.keep = texts_from(parsed.at("keep"));
+    out.shared = texts_from(parsed.at("shared"));
+    out.made_dirs = texts_from(parsed.at("made_dirs"));
+    for (const auto& e : parsed.at("entries").as_array()) {
+      swap_entry entry{std::string(e.at("path").as_string()), identity_from(e.at("old")), identity_from(e.at("new"))};
+      if (!is_plain_relative(entry.path)) return base::error{"bad path \"" + entry.path + "\""};
+      out.entries.push_back(std::move(entry));
+    }
+    return out;
+  } catch (const std::exception& e) {
+    return base::error{e.what()};
+  }
+}
+
+outcome<std::optional<swap_record>> read_swap_record(int own) {
+  auto found = look(own, file_name);
+  if (!found) return found.error();
+  if (!*found) return std::optional<swap_record>{};
+  auto text = read_text(own, file_name);
+  if (!text) return text.error();
+  auto record = decode_swap_record(*text);
+  if (!record)
+    return failure{ports::worker_failure::internal, ".hasup/swap.json cannot be read (" + record.error().message +
+                                                        "); the old entries are in .hasup/aside: a person must look"};
+  return std::optional<swap_record>{std::move(*record)};
+}
+
+outcome<void> write_swap_record(int own, const disk& d, const swap_record& record) {
+  return d.write_durably(own, file_name, encode(record));
+}
+
+}  // namespace hasup::snapshot

@@ -1,0 +1,55 @@
+// DATA_DIR/.hasup/swap.json: what a swap is about to do, durable before it does it. As long as the file is there, an
+// ordinary start is forbidden.
+//
+//   (none) -- swap --> intent --> swapped --+-- clean_up --> confirmed --> (none)
+//                        |                  |
+//                        +---- roll_back ---+--> rolling_back --> (none)
+//
+//   intent        renames may be half done; swap goes on, roll_back undoes
+//   swapped       all entries are in place, the old ones in aside/
+//   confirmed     the new state is good; aside/ may be half deleted, so there is no way back
+//   rolling_back  entries are on their way back; only roll_back may go on
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/enum_names.hpp"
+#include "snapshot/disk.hpp"
+#include "snapshot/wipe_rules.hpp"
+
+namespace hasup::snapshot {
+
+enum class swap_phase { intent, swapped, confirmed, rolling_back };
+inline constexpr base::enum_names<swap_phase, 4> swap_phase_names{{{{swap_phase::intent, "intent"},
+                                                                    {swap_phase::swapped, "swapped"},
+                                                                    {swap_phase::confirmed, "confirmed"},
+                                                                    {swap_phase::rolling_back, "rolling_back"}}}};
+
+struct swap_entry {
+  std::string path;                      // relative to the data directory
+  std::optional<identity> old_entry;     // what stood there
+  std::optional<identity> new_entry;     // what replaces it
+
+  friend bool operator==(const swap_entry&, const swap_entry&) = default;
+};
+
+struct swap_record {
+  swap_phase phase = swap_phase::intent;
+  std::string plan;
+  std::vector<std::string> wipe, keep, shared;  // frozen: later jobs go by these
+  std::vector<std::string> made_dirs;           // directories that had to be made for entries, outermost first
+  std::vector<swap_entry> entries;
+
+  friend bool operator==(const swap_record&, const swap_record&) = default;
+};
+
+std::string encode(const swap_record& record);
+base::result<swap_record> decode_swap_record(std::string_view json);
+
+// `own` is the descriptor of .hasup. No file is an empty optional.
+outcome<std::optional<swap_record>> read_swap_record(int own);
+outcome<void> write_swap_record(int own, const disk& d, const swap_record& record);
+
+}  // namespace hasup::snapshot

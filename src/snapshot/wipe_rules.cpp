@@ -1,0 +1,111 @@
+#include "snapshot/wipe_rules.hpp"
+
+#include <fnmatch.h>
+
+#include <algorithm>
+
+#include "snapshot/disk.hpp"
+
+namespace hasup::snapshot {
+namespace {
+
+enum class relation { none, leads_to, covers };
+
+// covers: the path is what the pattern names, or below it. leads_to: the path is a directory above such a place.
+relation relate(std::string_view pattern, std::string_view path) {
+  while (true) {
+    const auto p = pattern.find('/');
+    const auto q = path.find('/');
+    const std::string want(pattern.substr(0, p));
+    const std::string have(path.substr(0, q));
+    if (::fnmatch(want.c_str(), have.c_str(), 0) != 0) return relation::none;
+    if (p == std::string_view::npos) return relation::covers;
+    if (q == std::string_view::npos) return relation::leads_to;
+    pattern.remove_prefix(p + 1);
+    path.remove_prefix(q + 1);
+  }
+}
+
+relation relate_any(const std::vector<std::string>& patterns, std::string_view path) {
+  relation best = relation::none;
+  for (const auto& pattern : patterns) best = std::max(best, relate(pattern, path));
+  return best;
+}
+
+std::optional<failure> check(std::vector<std::string>& patterns, std::string_view key) {
+  for (auto& p : patterns) {
+    while (p.size() > 1 && p.back() == '/') p.pop_back();
+    while (p.starts_with("./")) p.erase(0, 2);
+    const bool own = p == ".hasup" || p.starts_with(".hasup/");
+    if (!is_plain_relative(p) || own)
+      return refusal(std::string(key) + " has \"" + p +
+                     "\"; it must be a path below the data directory without \"..\" and not .hasup");
+  }
+  return std::nullopt;
+}
+
+outcome<void> collect(int root, std::string_view under, std::string_view at, const wipe_rules& rules,
+                      std::vector<std::string>& out) {
+  const auto place = joined(under, at);
+  auto names = list_names(root, at.empty() ? under : std::string_view(place));
+  if (!names) return names.error();
+  for (const auto& name : *names) {
+    const auto path = joined(at, name);
+    auto what = rules.decide(path);
+    if (what == fate::descend) {
+      auto found = look(root, joined(under, path));
+      if (!found) return found.error();
+      if (!*found) continue;
+      if ((*found)->is_directory()) {
+        if (auto below = collect(root, under, path, rules, out); !below) return below;
+        continue;
+      }
+      if ((*found)->is_link())
+        return refusal(path + " is a symbolic link and what is to be replaced lies behind it; replace the link by the "
+                              "directory it means");
+      what = fate::untouched;  // a file where a directory was expected: nothing named lies below it
+    }
+    if (what == fate::replaced) out.push_back(path);
+  }
+  return {};
+}
+
+}  // namespace
+
+outcome<wipe_rules> wipe_rules::from(std::vector<std::string> wipe, std::vector<std::string> keep,
+                                     std::vector<std::string> shared) {
+  if (auto bad = check(wipe, "wipe")) return *bad;
+  if (auto bad = check(keep, "keep")) return *bad;
+  if (auto bad = check(shared, "shared")) return *bad;
+  wipe_rules rules;
+  rules.wipe_ = std::move(wipe);
+  rules.keep_ = std::move(keep);
+  rules.shared_ = std::move(shared);
+  return rules;
+}
+
+fate wipe_rules::decide(std::string_view path) const {
+  if (path == ".hasup" || path.starts_with(".hasup/")) return fate::untouched;
+  const auto guarded = std::max(relate_any(keep_, path), relate_any(shared_, path));
+  if (guarded == relation::covers) return fate::untouched;
+  const auto wiped = relate_any(wipe_, path);
+  if (wiped == relation::none) return fate::untouched;
+  if (wiped == relation::leads_to || guarded == relation::leads_to) return fate::descend;
+  return fate::replaced;
+}
+
+bool wipe_rules::keeps(std::string_view path) const { return relate_any(keep_, path) == relation::covers; }
+
+outcome<std::vector<std::string>> replaced_entries(int root, std::string_view under, const wipe_rules& rules) {
+  std::vector<std::string> out;
+  if (!under.empty()) {
+    auto found = look(root, under);
+    if (!found) return found.error();
+    if (!*found) return out;
+  }
+  if (auto walked = collect(root, under, "", rules, out); !walked) return walked.error();
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+}  // namespace hasup::snapshot

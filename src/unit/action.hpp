@@ -1,0 +1,44 @@
+// What the unit machine wants done, in the order in which it must be done. The unit runner carries it out.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/duration.hpp"
+#include "unit/event.hpp"
+
+namespace hasup::unit {
+
+struct prepare {};            // account, environment, one-writer check, must_exist; answered by `prepared`
+struct cancel_prepare {};     // an answer on its way is dropped
+struct spawn {};              // answered by `spawned` or `spawn_failed`
+struct send_stop {};          // stop_signal or stop_command
+struct term_tree {};          // SIGTERM to what is left of the tree
+struct kill_tree {};          // SIGKILL to all of it; an alert
+struct start_timer {
+  timer which;
+  base::duration after;
+};
+struct cancel_timers {};
+struct start_startup_probe {};
+struct start_steady_probes {};  // readiness and liveness
+struct stop_probes {};
+struct begin_recovery {
+  std::string why;
+};
+struct resume_recovery {};    // a parked one, from its journal
+struct stop_recovery {};
+struct approve_recovery {};
+// One line of the event log.
+struct emit {
+  std::string kind;
+  std::string why;
+};
+
+using action = std::variant<prepare, cancel_prepare, spawn, send_stop, term_tree, kill_tree, start_timer, cancel_timers,
+                            start_startup_probe, start_steady_probes, stop_probes, begin_recovery, resume_recovery,
+                            stop_recovery, approve_recovery, emit>;
+using actions = std::vector<action>;
+
+}  // namespace hasup::unit

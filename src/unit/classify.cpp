@@ -1,0 +1,229 @@
+#include "unit/classify.hpp"
+
+#include <re2/re2.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <optional>
+
+namespace hasup::unit {
+namespace {
+
+constexpr std::size_t longest_shown = 400;
+
+// Without colours and the carriage return; "\x1b[31m" and the like would defeat anchored patterns.
+std::string plain(std::string_view line) {
+  std::string out;
+  out.reserve(line.size());
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    if (line[i] == '\x1b' && i + 1 < line.size() && line[i + 1] == '[') {
+      i += 2;
+      while (i < line.size() && (line[i] < '@' || line[i] > '~')) ++i;
+      continue;
+    }
+    if (line[i] == '\0' || line[i] == '\r') continue;
+    out.push_back(line[i]);
+  }
+  return out;
+}
+
+std::vector<std::string> lines_of(std::string_view evidence) {
+  if (evidence.size() > evidence_limit) evidence.remove_prefix(evidence.size() - evidence_limit);
+  if (evidence.size() == evidence_limit) {
+    const auto end = evidence.find('\n');
+    evidence.remove_prefix(end == std::string_view::npos ? evidence.size() : end + 1);
+  }
+  std::vector<std::string> out;
+  while (!evidence.empty()) {
+    const auto end = evidence.find('\n');
+    auto line = plain(evidence.substr(0, end));
+    if (line.find_first_not_of(" \t") != std::string::npos) out.push_back(std::move(line));
+    if (end == std::string_view::npos) break;
+    evidence.remove_prefix(end + 1);
+  }
+  return out;
+}
+
+std::string shown(std::string_view line) {
+  if (line.size() <= longest_shown) return std::string(line);
+  auto cut = longest_shown;
+  while (cut > 0 && (static_cast<unsigned char>(line[cut]) & 0xc0U) == 0x80) --cut;  // not inside a UTF-8 character
+  return std::string(line.substr(0, cut)) + "…";
+}
+
+RE2::Options quiet() {
+  RE2::Options o(RE2::Quiet);
+  o.set_max_mem(4 << 20);
+  return o;
+}
+
+// The last matching line: it is nearest to the end of the run.
+const std::string* last_match(const std::string& pattern, const std::vector<std::string>& lines) {
+  const RE2 re(pattern, quiet());
+  if (!re.ok()) return nullptr;
+  const auto it = std::find_if(lines.rbegin(), lines.rend(), [&](const std::string& l) { return RE2::PartialMatch(l, re); });
+  return it == lines.rend() ? nullptr : &*it;
+}
+
+template <class List, class Value>
+bool contains(const List& list, const std::optional<Value>& value) {
+  return value && std::find(list.begin(), list.end(), *value) != list.end();
+}
+
+struct recipe_match {
+  const model::exit_class* of = nullptr;
+  const std::string* line = nullptr;
+  bool log_alone = false;  // no exit code or signal spoke for it
+};
+
+recipe_match match_recipe(const model::recipe& recipe, const model::exit_status& status,
+                          const std::vector<std::string>& lines) {
+  for (const auto& c : recipe.classes) {
+    const bool asks_status = !c.exit_codes.empty() || !c.signals.empty();
+    const bool asks_log = !c.log.empty();
+    const bool by_status = asks_status && (contains(c.exit_codes, status.code) || contains(c.signals, status.signal));
+    const auto* line = asks_log ? last_match(c.log, lines) : nullptr;
+    const bool hit = c.match == model::match_mode::any
+                         ? by_status || line != nullptr
+                         : (asks_status || asks_log) && (!asks_status || by_status) && (!asks_log || line != nullptr);
+    if (hit) return {&c, line, !by_status};
+  }
+  return {};
+}
+
+exit_action action_of(model::class_action a) {
+  switch (a) {
+    case model::class_action::recover: return exit_action::recover;
+    case model::class_action::restart: return exit_action::restart;
+    case model::class_action::hold: break;
+  }
+  return exit_action::hold;
+}
+
+std::optional<classification> disk_full(const model::exit_status& status, const std::vector<std::string>& lines,
+                                        const run_facts& facts) {
+  const auto* line = last_match("No space left on device|Disk quota exceeded|\\bENOSPC\\b", lines);
+  if (line == nullptr && !facts.disk_full) return std::nullopt;
+  classification c{"disk full", exit_action::hold, line ? shown(*line) : std::string{},
+                   "free space where the unit's data is, then start it again"};
+  if (status.signal == SIGBUS) c.advice = "a write into a mapped file found no space: " + c.advice;
+  return c;
+}
+
+// What a start that had not passed can fail of without any damage to the state.
+std::optional<classification> failed_start_cause(const std::vector<std::string>& lines) {
+  if (const auto* l = last_match("(?i)permission denied|\\bEACCES\\b|operation not permitted", lines))
+    return classification{"permission denied", exit_action::hold, shown(*l),
+                          "check owner and mode of the named file against run.user of the unit"};
+  if (const auto* l = last_match("(?i)address already in use|\\bEADDRINUSE\\b", lines))
+    return classification{"port in use", exit_action::restart, shown(*l),
+                          "another program listens there: `ss -ltnp` names it"};
+  if (const auto* l = last_match("(?i)\\bbad_alloc\\b|cannot allocate memory|\\bout of memory\\b", lines))
+    return classification{"out of memory", exit_action::restart, shown(*l), "give the machine or the unit more memory"};
+  return std::nullopt;
+}
+
+// Signals that come from outside the program: nobody learns anything about its state from them.
+bool sent_from_outside(int signal) {
+  switch (signal) {
+    case SIGKILL:
+    case SIGTERM:
+    case SIGINT:
+    case SIGHUP:
+    case SIGQUIT:
+    case SIGPIPE:
+    case SIGXCPU:
+    case SIGXFSZ: return true;
+    default: return false;
+  }
+}
+
+classification by_status(const model::exit_status& status, const std::vector<std::string>& lines,
+                         const run_facts& facts) {
+  classification c;
+  if (!lines.empty()) c.evidence = shown(lines.back());
+  if (status.lost()) {
+    c.name = "lost";
+    c.action = exit_action::restart;
+    c.advice = "nobody saw how it ended";
+  } else if (status.signal) {
+    c.name = "killed by signal " + std::to_string(*status.signal);
+    if (sent_from_outside(*status.signal)) c.action = exit_action::restart;
+    if (*status.signal == SIGKILL) c.advice = "often the kernel's out-of-memory killer: `dmesg` tells";
+    if (*status.signal == SIGBUS) c.advice = "often a full disk under a mapped file";
+  } else if (status.code == 0 && facts.startup_passed) {
+    c.name = "clean exit";
+    c.action = exit_action::restart;
+  }
+  return c;
+}
+
+}  // namespace
+
+classification classify(const model::recipe* recipe, const model::exit_status& status, std::string_view evidence,
+                        const run_facts& facts) {
+  const auto lines = lines_of(evidence);
+  const auto full = disk_full(status, lines, facts);
+  const auto cause = facts.startup_passed ? std::nullopt : failed_start_cause(lines);
+
+  if (recipe != nullptr) {
+    if (const auto m = match_recipe(*recipe, status, lines); m.of != nullptr) {
+      classification c{m.of->name, action_of(m.of->action), m.line ? shown(*m.line) : std::string{}, m.of->advice};
+      if (c.action != exit_action::recover) return c;
+      if (facts.asked_to_stop) {
+        c.action = exit_action::restart;
+        return c;
+      }
+      if (full) {
+        auto held = *full;
+        held.advice += "; the run also showed \"" + m.of->name + "\"";
+        return held;
+      }
+      if (m.log_alone && cause) return *cause;
+      return c;
+    }
+  }
+  if (facts.asked_to_stop) {
+    auto c = by_status(status, lines, facts);
+    c.action = exit_action::restart;
+    if (!status.signal && !status.lost()) c.name = "stopped";
+    return c;
+  }
+  if (full) return *full;
+  // A program killed from outside did not end of what its log says.
+  if (cause && !(status.signal && sent_from_outside(*status.signal))) return *cause;
+  return by_status(status, lines, facts);
+}
+
+classification classify_exec_error(int error, std::string_view program) {
+  const std::string what = std::string(program) + ": " + std::strerror(error);
+  switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+      return {"missing program", exit_action::hold, what, "install it or correct run.command in the unit file"};
+    case EACCES:
+    case EPERM:
+      return {"permission denied", exit_action::hold, what, "run.user of the unit must be allowed to execute it"};
+    case ENOEXEC:
+    case ELIBBAD:
+      return {"not a program", exit_action::hold, what, "run.command must name a program of this machine's kind"};
+    case ENOMEM:
+    case EAGAIN:
+    case EMFILE:
+    case ENFILE:
+      return {"out of resources", exit_action::restart, what, "the machine has no memory, processes or files to spare"};
+    default:
+      return {"cannot be started", exit_action::hold, what, "correct the [run] section of the unit file"};
+  }
+}
+
+std::string matching_line(const std::vector<std::string>& patterns, std::string_view evidence) {
+  const auto lines = lines_of(evidence);
+  for (const auto& p : patterns)
+    if (const auto* l = last_match(p, lines)) return shown(*l);
+  return {};
+}
+
+}  // namespace hasup::unit

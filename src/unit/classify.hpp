@@ -1,0 +1,58 @@
+// Why a run of a node ended: the recipe's classes first, then what any program can die of. Pure.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/duration.hpp"
+#include "base/enum_names.hpp"
+#include "model/exit_status.hpp"
+#include "model/recipe.hpp"
+
+namespace hasup::unit {
+
+// What a class asks for. unexplained: nobody knows; several failed starts of this kind in a row may trigger a recovery.
+enum class exit_action { recover, restart, hold, unexplained };
+inline constexpr base::enum_names<exit_action, 4> exit_action_names{{{{exit_action::recover, "recover"},
+                                                                      {exit_action::restart, "restart"},
+                                                                      {exit_action::hold, "hold"},
+                                                                      {exit_action::unexplained, "unexplained"}}}};
+
+struct classification {
+  std::string name = "unexplained";
+  exit_action action = exit_action::unexplained;
+  std::string evidence;  // the line that decided, at most 400 bytes; for unexplained exits the last line; "" = none
+  std::string advice;    // for a person; may be empty
+
+  friend bool operator==(const classification&, const classification&) = default;
+};
+
+// What is known of a run beside its status and output.
+struct run_facts {
+  bool startup_passed = false;
+  base::duration lived{0};
+  bool asked_to_stop = false;  // hasup sent the stop signal: whatever follows is no failure of the node
+  bool disk_full = false;      // the data mount is known to be full, whatever the output says
+};
+
+// The size of the ring that keeps a run's last output. Evidence of this size may begin inside a line, which is skipped:
+// an anchored pattern must not match the torn rest of a line that a peer wrote.
+inline constexpr std::size_t evidence_limit = 64 * 1024;
+
+// `recipe` may be null. Promises:
+// - nothing but a class of the recipe ever says recover;
+// - never recover while the run's output or the facts say that the disk is full;
+// - never recover by a log match alone in a run that had not started and that also shows a taken port, a denied
+//   permission or exhausted memory: log text is partly written by peers, and these are no damage to the state;
+// - a run that hasup stopped never says recover.
+classification classify(const model::recipe* recipe, const model::exit_status& status, std::string_view evidence,
+                        const run_facts& facts);
+
+// The class of a start that never became a run: `error` is the errno of the failed exec. Always hold or restart.
+classification classify_exec_error(int error, std::string_view program);
+
+// The last line of the evidence that one of the patterns (RE2, unanchored) matches; "" = none.
+std::string matching_line(const std::vector<std::string>& patterns, std::string_view evidence);
+
+}  // namespace hasup::unit

@@ -1,0 +1,83 @@
+// What can happen to a unit instance. Past tense for facts, _wanted for what a person or another unit asks.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "model/exit_status.hpp"
+#include "model/state.hpp"
+#include "model/unit.hpp"
+#include "unit/classify.hpp"
+
+namespace hasup::unit {
+
+struct start_wanted {
+  bool by_hand = true;  // clears the start limit and the failed starts
+};
+struct stop_wanted {
+  bool no_kill = false;
+  std::string why = "stopped by hand";
+};
+struct restart_wanted {
+  std::string why = "restarted by hand";
+};
+struct recover_wanted {
+  std::string why;
+};
+struct approved {};
+struct reset_wanted {};
+struct requirements_changed {};                 // facts.requirements_met tells
+struct requirement_lost {
+  model::on_loss loss;
+  std::string why;
+};
+// The answer to `prepare`: may it be spawned?
+struct prepared {
+  enum class verdict {
+    ready,
+    not_yet,         // e.g. its volume is not mounted: waits and asks again
+    refused,         // another writer, no such user, env file missing: failed
+    needs_recovery,  // what must exist is missing: never start from nothing
+  };
+  verdict is = verdict::ready;
+  std::string why;
+};
+struct spawned {
+  int pid = 0;
+};
+struct spawn_failed {
+  classification class_of;
+  std::string why;
+};
+struct adopted {
+  int pid = 0;
+};
+struct main_exited {
+  model::exit_status status;
+  classification class_of;
+};
+struct tree_emptied {};
+struct startup_passed {};
+struct health_changed {
+  model::health health;
+  std::string why;
+};
+struct liveness_failed {
+  std::string why;
+};
+enum class timer { backoff, start_timeout, stop_timeout, prepare_again };
+struct timer_fired {
+  timer which;
+};
+struct recovery_ended {
+  enum class outcome { recovered, failed, stopped, asking };
+  outcome is;
+  std::string why;
+};
+
+using event = std::variant<start_wanted, stop_wanted, restart_wanted, recover_wanted, approved, reset_wanted,
+                           requirements_changed, requirement_lost, prepared, spawned, spawn_failed, adopted, main_exited,
+                           tree_emptied, startup_passed, health_changed, liveness_failed, timer_fired, recovery_ended>;
+
+}  // namespace hasup::unit

@@ -1,0 +1,26 @@
+// next(memory, event, facts) -> actions: every decision about a unit's life, without an effect, clock or chance.
+#pragma once
+
+#include "model/recipe.hpp"
+#include "model/unit.hpp"
+#include "unit/action.hpp"
+#include "unit/event.hpp"
+#include "unit/state.hpp"
+
+namespace hasup::unit {
+
+// What the machine is told beside the event.
+struct facts {
+  const model::unit* unit = nullptr;
+  const model::recipe* recipe = nullptr;  // null: the unit has none
+  bool requirements_met = true;
+  std::string waiting_for;                // for the reason, when they are not met
+  bool recovery_parked = false;           // a journal is there: the next start goes on with that recovery
+  base::wall_time now;
+  double chance = 0.5;                    // [0, 1), for the jitter
+};
+
+// Changes the memory and appends what must be done. Events that mean nothing in a state are ignored there.
+void next(memory& m, const event& e, const facts& f, actions& out);
+
+}  // namespace hasup::unit

@@ -1,0 +1,59 @@
+// From single answers of a probe to a verdict. Pure: time is an argument.
+//
+//   undecided --successes in a row--> good <--successes / failures in a row--> bad <--failures in a row-- undecided
+//
+// An unknown answer is neither: it leaves the verdict and both counts as they are.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/duration.hpp"
+#include "base/enum_names.hpp"
+#include "model/probe.hpp"
+
+namespace hasup::unit {
+
+// One answer, as the prober gave it.
+struct observation {
+  enum class kind { passed, failed, unknown };
+  kind out = kind::unknown;
+  std::string reason;
+  std::optional<model::head> head;
+};
+
+enum class verdict { undecided, good, bad };
+inline constexpr base::enum_names<verdict, 3> verdict_names{{{{verdict::undecided, "undecided"},
+                                                              {verdict::good, "good"},
+                                                              {verdict::bad, "bad"}}}};
+
+struct probe_verdict {
+  verdict value = verdict::undecided;
+  std::string reason;  // for a person: why it is so, or what the last answer was while the verdict still stands
+
+  friend bool operator==(const probe_verdict&, const probe_verdict&) = default;
+};
+
+// What is kept between answers; a fresh one for each run of the process.
+struct probe_memory {
+  verdict value = verdict::undecided;
+  std::string cause;           // the reason for `value`
+  unsigned failures_in_row = 0;
+  unsigned successes_in_row = 0;
+  std::optional<std::uint64_t> head_number;    // as last seen
+  std::optional<base::mono_time> head_since;   // when it was first seen, or last seen to grow
+  bool head_grew = false;                      // growth was seen at least once
+
+  friend bool operator==(const probe_memory&, const probe_memory&) = default;
+};
+
+// Folds one answer in. An answer that passed is first held against the probe's max_head_age and advances_within:
+// - a head older than max_head_age fails; one from further in the future than both that age and a minute means that
+//   this machine's clock is wrong, and is unknown;
+// - a head number that has not grown for advances_within fails; until growth was seen once it is unknown, not passed.
+// A number that falls (a fork, a rewind) does not count as growth, the growth after it does.
+probe_verdict observe(const model::probe& p, probe_memory& memory, const observation& seen, base::mono_time now,
+                      base::wall_time wall_now);
+
+}  // namespace hasup::unit

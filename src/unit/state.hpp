@@ -1,0 +1,82 @@
+// The state of one unit instance: one variant, so that what must not be cannot be built.
+//
+//            start_wanted                     requirements met             prepared, spawned
+//   stopped ─────────────> waiting ─────────────────────────> starting ───────────────────> (startup passed) running
+//      ^                                                          │ exits                        │ exits, liveness
+//      │ stop_wanted: from every state                            v                              v
+//   stopping{then} <────────────────────────────────────── stopping{then} <──────────────────────┘
+//      then = stop → stopped · start → waiting/starting · back_off → backoff → starting · recover → recovering
+//             fail → failed · complete → completed
+//   recovering → running | failed | stopped | asking → recovering
+//
+// Every exit passes through stopping until the whole process tree is gone: the next start never meets a leftover.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "base/duration.hpp"
+#include "model/exit_status.hpp"
+#include "model/state.hpp"
+
+namespace hasup::unit {
+
+// What comes once the process tree is empty.
+enum class after_stop { stop, start, back_off, recover, fail, complete };
+
+struct stopped {};
+struct waiting {};  // for what its requirements lack; the supervisor knows which
+struct starting {
+  enum class step { preparing, spawning, probing };
+  step at = step::preparing;
+};
+struct running {};
+struct completed {};
+struct backoff {
+  base::duration delay;
+};
+struct stopping {
+  after_stop then = after_stop::stop;
+  bool main_gone = false;
+  bool no_kill = false;    // a person said: never SIGKILL
+  bool term_sent = false;  // to what is left of the tree
+  base::duration delay{0}; // for back_off
+  std::string why;         // the reason shown when `then` is reached
+};
+struct recovering {};
+struct failed {};
+struct asking {};
+
+using state = std::variant<stopped, waiting, starting, running, completed, backoff, stopping, recovering, failed, asking>;
+
+model::unit_state name_of(const state& s);
+
+struct last_exit {
+  model::exit_status status;
+  std::string class_name;
+  std::string evidence;  // the log line that decided, "" = none
+  std::string advice;
+  base::wall_time at;
+};
+
+// Everything the machine remembers of an instance. Survives in the intent file but for `now` and `health`.
+struct memory {
+  state now = stopped{};
+  model::desired desired = model::desired::down;
+  model::health health = model::health::unknown;
+  std::string reason = "not started yet";
+  std::deque<base::wall_time> starts;  // of the start limit, oldest first
+  unsigned backoff_step = 0;
+  unsigned failed_starts = 0;          // unexplained, in a row
+  unsigned restarts = 0;               // without a person asking for it
+  unsigned recoveries = 0;
+  bool startup_passed = false;         // of the current run
+  std::optional<base::wall_time> healthy_since;
+  bool killed = false;                 // SIGKILLed by hasup; until the next clean stop
+  std::optional<last_exit> exit;
+};
+
+}  // namespace hasup::unit

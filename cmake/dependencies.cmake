@@ -10,6 +10,7 @@ pkg_check_modules(TOMLPP REQUIRED IMPORTED_TARGET tomlplusplus)
 pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl)
 pkg_check_modules(ARCHIVE REQUIRED IMPORTED_TARGET libarchive)
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)  # libarchive refuses windows above 128 MiB
 
 # Asio and Beast are compiled once, here, and not in every file that includes them.
 add_library(hasup_asio STATIC ${CMAKE_SOURCE_DIR}/cmake/asio_beast.cpp)

@@ -1,1 +1,26 @@
+# What is installed where, and the target `programs`: everything that a running hasup needs, without the tests.
 include(GNUInstallDirs)
+
+add_custom_target(programs)
+foreach(program hasup hasupd hasup-shim hasup-worker hasup-worker-fetch hasup-worker-unpack hasup-demo-node)
+  if(TARGET ${program})
+    add_dependencies(programs ${program})
+    install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  endif()
+endforeach()
+
+install(DIRECTORY recipes units DESTINATION ${CMAKE_INSTALL_DATADIR}/hasup FILES_MATCHING PATTERN "*.toml")
+if(EXISTS ${CMAKE_SOURCE_DIR}/docs/man)
+  foreach(section 1 5 8)
+    file(GLOB pages ${CMAKE_SOURCE_DIR}/docs/man/*.${section})
+    install(FILES ${pages} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+  endforeach()
+endif()
+
+# The systemd units name the programs where this build installs them.
+foreach(service hasupd hasup-shutdown)
+  file(READ ${CMAKE_SOURCE_DIR}/packaging/${service}.service text)
+  string(REPLACE "=/usr/bin/" "=${CMAKE_INSTALL_FULL_BINDIR}/" text "${text}")
+  file(WRITE ${CMAKE_BINARY_DIR}/${service}.service "${text}")
+  install(FILES ${CMAKE_BINARY_DIR}/${service}.service DESTINATION lib/systemd/system)
+endforeach()

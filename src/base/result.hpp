@@ -24,6 +24,11 @@ struct error {
 template <class T>
 using result = boost::system::result<T, error>;
 
+// Boost takes a plain std::string for either side of a result<std::string>; this says which one is meant.
+inline result<std::string> success(std::string value) {
+  return result<std::string>(boost::system::in_place_value, std::move(value));
+}
+
 // errno_error("open /x") is {"open /x: No such file or directory", ENOENT} for the current errno.
 error errno_error(std::string what);
 error errno_error(std::string what, int code);

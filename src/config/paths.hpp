@@ -13,8 +13,9 @@ namespace hasup::config {
 
 // All absolute.
 struct directories {
-  std::string config;              // hasup.toml, units/, recipes/, recipes/probes/
-  std::vector<std::string> share;  // shipped recipes/ and units/, first match wins; the config directory wins over all
+  std::string config;  // hasup.toml, units/, recipes/, recipes/probes/
+  std::vector<std::string>
+      share;  // shipped recipes/ and units/, first match wins; the config directory wins over all
   std::string state;
   std::string run;
   std::string log;
@@ -25,9 +26,9 @@ struct directories {
 // What find_directories depends on.
 struct surroundings {
   std::function<std::optional<std::string>(const char*)> env;  // like getenv
-  unsigned uid = 0;                                             // effective
-  std::string program_dir;                                      // directory of the running program
-  std::string working_dir;                                      // for a relative HASUP_HOME or HASUP_SHARE
+  unsigned uid = 0;                                            // effective
+  std::string program_dir;                                     // directory of the running program
+  std::string working_dir;                                     // for a relative HASUP_HOME or HASUP_SHARE
   std::function<bool(const std::string&)> is_directory;
 };
 

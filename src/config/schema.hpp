@@ -10,35 +10,35 @@
 namespace hasup::config {
 
 enum class value_kind {
-  text,          // string
-  name,          // unit, preset or recipe name
+  text,  // string
+  name,  // unit, preset or recipe name
   integer,
-  number,        // integer or float
+  number,  // integer or float
   boolean,
-  duration,      // "10s"
-  size,          // "64KiB"
-  limit,         // size or "unlimited"
-  texts,         // array of strings
-  text_or_texts, // string or array of strings
+  duration,       // "10s"
+  size,           // "64KiB"
+  limit,          // size or "unlimited"
+  texts,          // array of strings
+  text_or_texts,  // string or array of strings
   integer_or_integers,
-  signals,       // "TERM", 15 or an array of these
-  word,          // one of key::words
-  anything,      // any value
-  anything_json, // array or table, sent as JSON
-  text_map,      // table of name -> string
-  parameters,    // table of name -> string, number or boolean
-  sources,       // string, table with url, or an array of these
+  signals,        // "TERM", 15 or an array of these
+  word,           // one of key::words
+  anything,       // any value
+  anything_json,  // array or table, sent as JSON
+  text_map,       // table of name -> string
+  parameters,     // table of name -> string, number or boolean
+  sources,        // string, table with url, or an array of these
   table,
-  tables,        // array of tables
+  tables,  // array of tables
 };
 
 enum class availability { now, not_yet };
 
 struct key {
-  std::string path;           // "run.limits.nice", "readiness.check[].kind", "vars.*"
+  std::string path;  // "run.limits.nice", "readiness.check[].kind", "vars.*"
   value_kind kind = value_kind::text;
-  std::string default_text;   // as TOML; "" = none
-  std::string help;           // one line
+  std::string default_text;  // as TOML; "" = none
+  std::string help;          // one line
   availability when = availability::now;
   std::vector<std::string> words;  // for value_kind::word; a trailing "!" = not yet
 };

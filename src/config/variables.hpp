@@ -18,8 +18,7 @@
 namespace hasup::config {
 
 // A placeholder's value: kind is "env" or "secret"; nothing when there is none of that name.
-using placeholder_lookup =
-    std::function<std::optional<std::string>(std::string_view kind, std::string_view name)>;
+using placeholder_lookup = std::function<std::optional<std::string>(std::string_view kind, std::string_view name)>;
 
 // Fills ${env:NAME} and ${secret:NAME} of a resolved command word or environment value and turns $$ into $.
 // What the filled-in values hold is never expanded again. A missing one is an error that names it, without values.

@@ -84,6 +84,11 @@ std::string encode_error(std::string_view message) {
   return json::serialize(json::object{{"error", json::string(message)}});
 }
 
+std::string decode_error(std::string_view text) {
+  const auto e = decode_guarded("the error", text, [](const json::value& v) { return json_fields(v).text("error"); });
+  return e ? *e : std::string();
+}
+
 std::string encode(const std::vector<event>& events) {
   json::array all;
   for (const auto& e : events) all.emplace_back(to_json(e));

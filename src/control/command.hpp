@@ -21,6 +21,7 @@ base::result<command_reply> decode_reply(std::string_view json);
 base::result<std::map<std::string, std::string>> decode_options(std::string_view json);
 
 std::string encode_error(std::string_view message);    // {"error":…}
+std::string decode_error(std::string_view json);       // its text; "" when it is something else
 std::string encode(const std::vector<event>& events);  // {"events":[…]}
 base::result<std::vector<event>> decode_events(std::string_view json);
 

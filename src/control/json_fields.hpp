@@ -118,7 +118,7 @@ auto decode_guarded(std::string_view what, std::string_view json, Decode decode)
   const auto value = boost::json::parse(json, ec);
   if (ec) return base::error{std::string(what) + " is not JSON: " + ec.message()};
   try {
-    return decode(value);
+    return {boost::system::in_place_value, decode(value)};
   } catch (const json_mismatch& e) {
     return base::error{std::string(what) + ": " + e.what()};
   }

@@ -175,7 +175,7 @@ void intent_file::flush() {
   auto failure = std::make_shared<std::optional<base::error>>();
   disk_.run(
       [path = path_, content, failure] {
-        if (auto written = journal::write_atomically(path, *content, 0600); !written) *failure = written.error();
+        if (auto written = journal::write_atomic(path, *content); !written) *failure = written.error();
       },
       [this, served, failure] {
         writing_ = false;

@@ -25,7 +25,7 @@ base::result<std::string> read_small_file(const std::string& path) {
   const auto n = ::pread(fd.get(), text.data(), text.size(), 0);
   if (n < 0) return base::errno_error(path);
   text.resize(static_cast<std::size_t>(n));
-  return text;
+  return base::success(std::move(text));
 }
 
 std::string_view trim(std::string_view s) {

@@ -21,6 +21,8 @@ enum class recovery_outcome {
   cancelled,  // stopped by a person before the swap, nothing was touched
   parked,     // stopped by a person after the swap; `start` goes on from the journal
   asking,     // mode ask: prepared, a person must say yes
+  stuck,      // neither forth nor back (a roll back failed, the journal is damaged): failed; the journal stays, nothing
+              // may be started but by `start`, which tries again from the journal
 };
 
 class recovery_host {

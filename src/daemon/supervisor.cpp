@@ -231,7 +231,7 @@ void supervisor::save_intent(std::function<void()> then) {
   boost::asio::post(services_.loop, [this] {
     save_posted_ = false;
     intent_file_.write(encode_intent(), [all = std::exchange(save_then_, {})] {
-      for (const auto& then : all) then();
+      for (const auto& waiting : all) waiting();
     });
   });
 }

@@ -16,6 +16,7 @@
 #include "daemon/intent.hpp"
 #include "daemon/unit_host.hpp"
 #include "daemon/unit_runner.hpp"
+#include "graph/dependency_graph.hpp"
 
 namespace hasup::daemon {
 
@@ -54,7 +55,7 @@ class supervisor : public control::service, private unit_host {
   void load_units();
   runner_ptr make_runner(const config::unit_entry& entry, const model::unit& unit);
   void adopt_strays(const intent& was);
-  control::command_reply apply(bool dry_run);
+  control::command_reply apply(config::loaded fresh, bool dry_run);
   std::vector<std::string> start_order() const;  // unit names, what is required first
   runners instances_of(const std::string& unit) const;
   runner_ptr find(const model::instance_id& id) const;
@@ -65,10 +66,10 @@ class supervisor : public control::service, private unit_host {
   control::command_reply stop(const runners& targets, bool no_kill);
   control::command_reply restart(const runners& targets);
   control::command_reply recover(const runners& targets, const control::command& c);
+  void dry_run(const control::command& c, std::function<void(control::command_reply)> done);
   control::command_reply reset(const runners& targets);
   control::command_reply why(const runners& targets);
-  std::set<std::string> requirements_closure(const std::set<std::string>& units) const;
-  std::set<std::string> dependents_closure(const std::set<std::string>& units) const;
+  graph::dependency_graph requirement_graph() const;
 
   void advance_stops();
   void advance_reader_waits();

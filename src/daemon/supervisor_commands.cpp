@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 
 #include "base/suggestion.hpp"
 #include "base/time_text.hpp"
@@ -18,6 +20,16 @@ bool option(const control::command& c, const std::string& name) {
 std::string text_option(const control::command& c, const std::string& name) {
   const auto it = c.options.find(name);
   return it == c.options.end() ? std::string() : it->second;
+}
+
+recovery_options options_of(const control::command& c) {
+  recovery_options o;
+  o.snapshot = text_option(c, "snapshot");
+  o.plan = text_option(c, "plan");
+  o.from = text_option(c, "from");
+  o.yes = option(c, "yes");
+  o.by_hand = true;
+  return o;
 }
 
 }  // namespace
@@ -66,33 +78,9 @@ std::optional<supervisor::runners> supervisor::resolve(const control::command& c
   return out;
 }
 
-std::set<std::string> supervisor::requirements_closure(const std::set<std::string>& units) const {
-  std::set<std::string> out;
-  std::vector<std::string> open(units.begin(), units.end());
-  while (!open.empty()) {
-    const auto name = std::move(open.back());
-    open.pop_back();
-    if (!out.insert(name).second) continue;
-    for (const auto& r : instances_of(name))
-      for (const auto& need : r->spec().requires_units) open.push_back(need.unit);
-  }
-  return out;
-}
-
-std::set<std::string> supervisor::dependents_closure(const std::set<std::string>& units) const {
-  std::set<std::string> out = units;
-  for (bool grew = true; grew;) {
-    grew = false;
-    for (const auto& [id, r] : runners_)
-      for (const auto& need : r->spec().requires_units)
-        if (out.contains(need.unit)) grew = out.insert(id.unit).second || grew;
-  }
-  return out;
-}
-
 control::command_reply supervisor::execute(const control::command& c, const control::peer&) {
   control::command_reply error;
-  if (c.verb == "apply") return apply(option(c, "dry_run"));
+  if (c.verb == "apply") return apply(config::load(services_.dirs), option(c, "dry_run"));
   const auto targets = resolve(c, error);
   if (!targets) return error;
   if (targets->empty() && !c.all) return {exit_code::usage, "name a unit, a @group, or --all", {}, {}};
@@ -108,8 +96,18 @@ control::command_reply supervisor::execute(const control::command& c, const cont
 // Answers once the intent is on disk: what was promised survives a crash.
 void supervisor::execute_async(const control::command& c, const control::peer& who,
                                std::function<void(control::command_reply)> done) {
+  if (c.verb == "apply") {  // reads many files: not here
+    auto fresh = std::make_shared<config::loaded>();
+    services_.disk.run([fresh, dirs = services_.dirs] { *fresh = config::load(dirs); },
+                       [this, fresh, dry_run = option(c, "dry_run"), done = std::move(done)] {
+                         auto reply = apply(std::move(*fresh), dry_run);
+                         save_intent([reply = std::move(reply), done] { done(reply); });
+                       });
+    return;
+  }
+  if (c.verb == "recover" && option(c, "dry_run")) return dry_run(c, std::move(done));
   auto reply = execute(c, who);
-  if (c.verb == "why" || reply.code != exit_code::done || option(c, "dry_run") || option(c, "history"))
+  if (c.verb == "why" || reply.code != exit_code::done || option(c, "history"))
     return done(std::move(reply));
   // Events that the command caused are handled first, so that their outcome is in what is written.
   boost::asio::post(services_.loop, [this, reply = std::move(reply), done = std::move(done)] {
@@ -118,14 +116,15 @@ void supervisor::execute_async(const control::command& c, const control::peer& w
 }
 
 control::command_reply supervisor::start(const runners& targets) {
-  std::set<std::string> named;
-  for (const auto& r : targets) named.insert(r->spec().id.unit);
-  const auto closure = requirements_closure(named);
+  std::vector<std::string> named;
+  for (const auto& r : targets) named.push_back(r->spec().id.unit);
+  const auto needed = graph::with_requirements(requirement_graph(), named);
+  const std::set<std::string> closure(needed.begin(), needed.end());
   control::command_reply reply;
   for (const auto& name : start_order()) {
     for (const auto& r : instances_of(name)) {
       const bool asked = std::find(targets.begin(), targets.end(), r) != targets.end();
-      // A requirement that runs or is on its way is left as it is; one that was taken down with it comes back.
+      // A requirement that runs or is on its way is left as it is; what was taken down with one of them comes back.
       const bool pulled_in = closure.contains(name) && !asked && r->memory().desired == model::desired::down;
       const bool returns = !r->taken_down_by.empty() && closure.contains(r->taken_down_by);
       if (!asked && !pulled_in && !returns) continue;
@@ -140,15 +139,16 @@ control::command_reply supervisor::start(const runners& targets) {
 
 control::command_reply supervisor::stop(const runners& targets, bool no_kill) {
   // A unit of which an instance stays up is still there for its dependents.
-  std::set<std::string> gone;
+  std::vector<std::string> gone;
   for (const auto& r : targets) {
     const auto all = instances_of(r->spec().id.unit);
     const bool whole = std::all_of(all.begin(), all.end(), [&](const runner_ptr& i) {
       return std::find(targets.begin(), targets.end(), i) != targets.end();
     });
-    if (whole) gone.insert(r->spec().id.unit);
+    if (whole) gone.push_back(r->spec().id.unit);
   }
-  const auto closure = dependents_closure(gone);
+  const auto with = graph::with_dependents(requirement_graph(), gone);
+  const std::set<std::string> closure(with.begin(), with.end());
   auto order = start_order();
   std::reverse(order.begin(), order.end());
   control::command_reply reply;
@@ -232,10 +232,6 @@ control::command_reply supervisor::recover(const runners& targets, const control
       if (reply.message.empty()) reply.message = id + " has not been recovered since the events begin\n";
       continue;
     }
-    if (option(c, "dry_run")) {
-      reply.message += describe_plan(r->spec(), *r->recovery_recipe());
-      continue;
-    }
     if (option(c, "cancel")) {
       if (!r->recovery_active()) return {exit_code::failed, id + " is not being recovered", {}, {}};
       r->cancel_recovery();
@@ -245,10 +241,7 @@ control::command_reply supervisor::recover(const runners& targets, const control
       if (!option(c, "yes")) return {exit_code::failed, id + " is prepared and waits for a yes: hasup recover " + id + " --yes", {}, {}};
       r->dispatch(hasup::unit::approved{});
     } else {
-      recovery_options options;
-      options.snapshot = text_option(c, "snapshot");
-      options.plan = text_option(c, "plan");
-      options.by_hand = true;
+      auto options = options_of(c);
       stops_.erase(r->spec().id);
       r->taken_down_by.clear();
       r->recover("recovery asked for by hand", std::move(options));
@@ -256,6 +249,22 @@ control::command_reply supervisor::recover(const runners& targets, const control
     reply.affected.push_back(id);
   }
   return reply;
+}
+
+// Asks the backup hosts what they have, so it answers later.
+void supervisor::dry_run(const control::command& c, std::function<void(control::command_reply)> done) {
+  control::command_reply error;
+  const auto targets = resolve(c, error);
+  if (!targets) return done(error);
+  if (targets->size() != 1) return done({exit_code::usage, "--dry-run takes one unit", {}, {}});
+  const auto& r = targets->front();
+  const auto id = to_text(r->spec().id);
+  if (!r->recovery_recipe()) return done({exit_code::failed, id + " has no [recovery] with a recipe", {}, {}});
+  const bool asked = r->dry_run(options_of(c), [done, id](const base::result<std::string>& text) {
+    if (text) done({exit_code::done, *text, {id}, {}});
+    else done({exit_code::failed, text.error().message, {}, {}});
+  });
+  if (!asked) done({exit_code::failed, id + " is being recovered or checked right now; `hasup status --watch`", {}, {}});
 }
 
 control::command_reply supervisor::why(const runners& targets) {

@@ -7,18 +7,32 @@
 #include "daemon/unit_runner.hpp"
 
 namespace hasup::daemon {
+namespace {
+
+constexpr std::chrono::seconds journal_retry_after{5};
+
+}  // namespace
+
+void unit_runner::make_recovery() {
+  recovery_ = std::make_unique<recovery_runner>(static_cast<recovery_host&>(*this), recovery_settings{recovery_memory_, [this] {
+                                                                           recovery_memory_ = recovery_->memory();
+                                                                           host_.changed(*this);
+                                                                         }});
+}
+
+bool unit_runner::recovery_active() const { return recovery_ && recovery_->active(); }
 
 void unit_runner::on(const unit::begin_recovery& a) {
-  recovery_ = std::make_unique<recovery_runner>(*this, recovery_memory_);
-  progress_ = {};
-  progress_plan_.clear();
+  make_recovery();
   recovery_->begin(a.why, std::exchange(recovery_options_, std::nullopt).value_or(recovery_options{}));
 }
 
 void unit_runner::on(const unit::resume_recovery&) {
-  recovery_ = std::make_unique<recovery_runner>(*this, recovery_memory_);
+  make_recovery();
   parked_ = false;
-  recovery_->resume(journal_records_);
+  const bool node_running = pid_ != 0;
+  recovery_->resume(journal_records_, node_running);
+  if (node_running && recovery_active()) start_recovery_probes();
 }
 
 void unit_runner::on(const unit::stop_recovery&) {
@@ -45,9 +59,9 @@ void unit_runner::run_worker(ports::worker_job job) {
   job.max_age = unit_.recovery.max_snapshot_age;
   if (job.plans.empty()) job.plans = recipe_->plans;
   const bool as_daemon = job.mode == ports::worker_mode::inspect;
-  const auto start = [this, job = std::move(job)](const process::account& as) mutable {
+  const auto start = [this, job = std::move(job)](const process::account& as) {
     worker_.run(
-        std::move(job), as,
+        job, as,
         [this](const ports::worker_progress& p) {
           if (recovery_) recovery_->on_worker_progress(p);
         },
@@ -57,11 +71,11 @@ void unit_runner::run_worker(ports::worker_job job) {
   };
   process::account own;
   own.own = true;
-  if (as_daemon || unit_.run.user.empty()) return std::function<void(const process::account&)>(start)(own);
+  if (as_daemon || unit_.run.user.empty()) return start(own);
   // The name may have changed its number since the last start; asked on the disk thread.
   auto found = std::make_shared<base::result<launch>>(base::error{});
   services_.disk.run([found, unit = unit_] { *found = prepare_launch(unit); },
-                     [weak = weak_from_this(), found, start]() mutable {
+                     [weak = weak_from_this(), found, start] {
                        const auto self = weak.lock();
                        if (!self || !self->recovery_) return;
                        if (!*found) {
@@ -89,7 +103,7 @@ void unit_runner::quiesce() {
     return;
   }
   host_.stop_readers(unit_.id, [weak = weak_from_this()] {
-    if (const auto self = weak.lock(); self && self->recovery_) self->recovery_->on_quiesced();
+    if (const auto self = weak.lock(); self && self->recovery_active()) self->recovery_->on_quiesced();
   });
 }
 
@@ -105,7 +119,7 @@ void unit_runner::start_node(std::vector<std::string> append) {
                      [weak = weak_from_this(), found, append = std::move(append)] {
                        const auto self = weak.lock();
                        if (!self || !self->recovery_) return;
-                       if (!*found) return self->spawn_refused(found->error().message);
+                       if (!*found) return self->spawn_refused(0, found->error().message);
                        self->launch_ = std::move(**found);
                        self->spawn_with(append);
                      });
@@ -123,12 +137,37 @@ void unit_runner::stop_node() {
   });
 }
 
-void unit_runner::journal(std::string record, std::function<void()> then) { journal_->append(std::move(record), std::move(then)); }
+// Nothing may go on before the record is durable, so a full or failing disk is waited for.
+void unit_runner::retry_journal(const base::error& e, std::function<void()> again) {
+  publish("journal_failed", "cannot write the recovery journal: " + e.message + "; trying again");
+  journal_timer_.expires_after(journal_retry_after);
+  journal_timer_.async_wait([again = std::move(again)](const boost::system::error_code& ec) {
+    if (!ec) again();
+  });
+}
+
+void unit_runner::journal(std::string record, std::function<void()> then) {
+  journal_->append(record, [weak = weak_from_this(), record, then](const base::result<void>& done) {
+    const auto self = weak.lock();
+    if (!self) return;
+    if (done) return then();
+    self->retry_journal(done.error(), [weak, record, then] {
+      if (const auto s = weak.lock()) s->journal(record, then);
+    });
+  });
+}
 
 void unit_runner::journal_clear(std::function<void()> then) {
   journal_records_.clear();
   parked_ = false;
-  journal_->clear(std::move(then));
+  journal_->clear([weak = weak_from_this(), then](const base::result<void>& done) {
+    const auto self = weak.lock();
+    if (!self) return;
+    if (done) return then();
+    self->retry_journal(done.error(), [weak, then] {
+      if (const auto s = weak.lock()) s->journal_clear(then);
+    });
+  });
 }
 
 void unit_runner::report(std::string kind, std::string reason) {
@@ -137,10 +176,7 @@ void unit_runner::report(std::string kind, std::string reason) {
   host_.changed(*this);
 }
 
-void unit_runner::show_progress(const ports::worker_progress& progress, const std::string& plan) {
-  progress_ = progress;
-  progress_plan_ = plan;
-}
+void unit_runner::show_progress(const ports::worker_progress&, const std::string&) {}  // status asks recovery_->view()
 
 void unit_runner::finished(recovery_outcome outcome, std::string reason) {
   using unit::recovery_ended;
@@ -152,26 +188,28 @@ void unit_runner::finished(recovery_outcome outcome, std::string reason) {
       case recovery_outcome::cancelled: return recovery_ended::outcome::stopped;
       case recovery_outcome::parked: return recovery_ended::outcome::stopped;
       case recovery_outcome::asking: return recovery_ended::outcome::asking;
+      case recovery_outcome::stuck: return recovery_ended::outcome::failed;
     }
     return recovery_ended::outcome::failed;
   }();
   recovery_memory_ = recovery_->memory();
-  if (outcome == recovery_outcome::asking) return dispatch(recovery_ended{is, std::move(reason)});
-  // The recovery is calling right now: it goes once this call has returned.
-  boost::asio::post(services_.loop, [weak = weak_from_this(), is, outcome, reason = std::move(reason)] {
-    const auto self = weak.lock();
-    if (!self) return;
-    self->recovery_timer_.cancel();
-    if (outcome == recovery_outcome::parked) {
-      self->parked_ = true;
-      self->journal_->read_all([weak](std::vector<std::string> records) {
-        if (const auto s = weak.lock()) s->journal_records_ = std::move(records);
-      });
-    }
-    self->recovery_.reset();
-    self->host_.release_readers(self->unit_.id);
-    self->dispatch(recovery_ended{is, reason});
-  });
+  recovery_timer_.cancel();
+  // Queued at once: an exit of the node that comes next is for the unit machine, after this.
+  dispatch(recovery_ended{is, std::move(reason)});
+  if (outcome == recovery_outcome::asking) return;
+  if (outcome == recovery_outcome::parked || outcome == recovery_outcome::stuck) {
+    parked_ = true;
+    journal_->read_all([weak = weak_from_this()](const base::result<std::vector<std::string>>& records) {
+      if (const auto self = weak.lock(); self && records) self->journal_records_ = *records;
+    });
+  }
+  host_.release_readers(unit_.id);
+}
+
+bool unit_runner::dry_run(recovery_options options, std::function<void(base::result<std::string>)> then) {
+  if (recovery_active() || worker_.busy()) return false;
+  make_recovery();
+  return recovery_->dry_run(std::move(options), std::move(then));
 }
 
 base::mono_time unit_runner::now() const { return std::chrono::steady_clock::now(); }

@@ -1,6 +1,7 @@
 #include "daemon/unit_runner.hpp"
 
 #include <boost/asio/post.hpp>
+#include <utility>
 
 #include "daemon/disk_thread.hpp"
 
@@ -19,9 +20,10 @@ unit_runner::unit_runner(unit_host& host, daemon_services& services, model::unit
       timer_(services.loop),
       worker_(services, to_text(unit_.id)),
       recovery_timer_(services.loop),
-      node_timer_(services.loop) {
-  journal_ = std::make_unique<journal::file_journal>(services_.loop, services_.disk.executor(),
-                                                     services_.dirs.state + "/journals/" + to_text(unit_.id));
+      node_timer_(services.loop),
+      journal_timer_(services.loop) {
+  journal_ = std::make_unique<journal::file_journal>(services_.dirs.state + "/journals/" + to_text(unit_.id),
+                                                     services_.disk.executor(), services_.loop.get_executor());
 }
 
 unit_runner::~unit_runner() = default;
@@ -43,7 +45,7 @@ void unit_runner::restore(instance_intent was, std::vector<std::string> records)
   running_fingerprint_ = was.fingerprint;
   taken_down_by = std::move(was.taken_down_by);
   recovery_memory_.swaps = std::move(was.swaps);
-  recovery_memory_.bad_snapshots = {was.bad_snapshots.begin(), was.bad_snapshots.end()};
+  recovery_memory_.bad = std::move(was.bad_snapshots);
   journal_records_ = std::move(records);
   parked_ = !journal_records_.empty();
 }
@@ -65,9 +67,8 @@ instance_intent unit_runner::intent() const {
   out.fingerprint = running_fingerprint_;
   out.taken_down_by = taken_down_by;
   out.exit = memory_.exit;
-  const auto& m = recovery_ ? recovery_->memory() : recovery_memory_;
-  out.swaps = m.swaps;
-  out.bad_snapshots = {m.bad_snapshots.begin(), m.bad_snapshots.end()};
+  out.swaps = recovery_memory_.swaps;
+  out.bad_snapshots = recovery_memory_.bad;
   return out;
 }
 
@@ -86,7 +87,7 @@ bool unit_runner::at_rest() const {
 void unit_runner::replace_spec(model::unit unit, std::optional<model::recipe> recipe, std::string effective_toml) {
   unit_ = std::move(unit);
   effective_toml_ = std::move(effective_toml);
-  if (!recovery_) recipe_ = std::move(recipe);  // a recovery goes on with the recipe that it froze
+  if (!recovery_active()) recipe_ = std::move(recipe);  // a recovery goes on with the recipe that it froze
   if (state() == model::unit_state::running) on(unit::start_steady_probes{});
 }
 

@@ -57,7 +57,9 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   instance_intent intent() const;
   model::unit_state state() const { return unit::name_of(memory_.now); }
   bool at_rest() const;        // nothing of it runs or is being started
-  bool recovery_active() const { return recovery_ != nullptr; }
+  bool recovery_active() const;
+  // What a recovery would do, after asking the sources; false when a recovery or a check is under way.
+  bool dry_run(recovery_options options, std::function<void(base::result<std::string>)> then);
   bool wants_restart_for_spec() const { return running_fingerprint_ != 0 && running_fingerprint_ != unit_.fingerprint; }
   std::vector<std::int32_t> pids() const;
   std::string taken_down_by;   // the unit whose stop took this one down; "" = none
@@ -116,8 +118,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void on(const process::shim_busy&);
   void spawn_with(std::vector<std::string> append);
   void request_run();
-  void spawn_refused(const std::string& why);
-  unit::classification diagnose(std::uint64_t run, const model::exit_status& status);
+  void spawn_refused(int error, const std::string& why);
+  unit::classification diagnose(const std::string& evidence, const model::exit_status& status);
   void signal_stop();
   void retire_shim();
 
@@ -133,6 +135,9 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void start_probe(model::probe_role role);
   void on_probe(model::probe_role role, const probe_loop::answer& a);
   void start_recovery_probes();
+
+  void make_recovery();
+  void retry_journal(const base::error& e, std::function<void()> again);
 
   void publish(const std::string& kind, const std::string& why, std::map<std::string, std::string> detail = {});
 
@@ -179,10 +184,14 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool parked_ = false;
   boost::asio::steady_timer recovery_timer_;
   boost::asio::steady_timer node_timer_;       // stop_timeout of a recovery's node, and what it leaves behind
-  std::optional<std::pair<model::exit_status, unit::classification>> node_exit_;
+  boost::asio::steady_timer journal_timer_;
+  struct node_end {
+    model::exit_status status;
+    unit::classification class_of;
+    std::string evidence;
+  };
+  std::optional<node_end> node_exit_;  // told to the recovery once the tree is empty
   bool quiescing_ = false;
-  ports::worker_progress progress_;
-  std::string progress_plan_;
 
   process::process_usage last_usage_;
   base::mono_time last_usage_at_{};

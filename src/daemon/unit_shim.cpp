@@ -1,6 +1,7 @@
 // The process of an instance, by way of its shim: started, stopped, taken over, missed.
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <csignal>
 
 #include "daemon/disk_thread.hpp"
@@ -49,7 +50,7 @@ void unit_runner::request_run() {
   pending_run_.reset();
   run_ = std::max(run_, shim_->status().run) + 1;
   auto request = make_run_request(unit_, *launch_, append, run_, services_.dirs.log);
-  if (!request) return spawn_refused(request.error().message);
+  if (!request) return spawn_refused(0, request.error().message);
   running_fingerprint_ = unit_.fingerprint;
   ever_started_ = true;
   head_.reset();
@@ -59,11 +60,11 @@ void unit_runner::request_run() {
 }
 
 // An exec that cannot work: a class of its own, so that it is never taken for broken data.
-void unit_runner::spawn_refused(const std::string& why) {
+void unit_runner::spawn_refused(int error, const std::string& why) {
   running_fingerprint_ = 0;
   pid_ = 0;
-  auto classified = unit::classify_start_error(why);
-  if (recovery_) {
+  auto classified = unit::classify_exec_error(error, unit_.run.command.empty() ? "" : unit_.run.command.front());
+  if (recovery_active()) {
     node_exit_.reset();
     return recovery_->on_node_exited({}, classified);
   }
@@ -79,14 +80,14 @@ void unit_runner::on(const process::shim_connected& e) {
       // The claim was held by a shim without a process: it ended while nobody looked.
       if (s.phase == process::shim_phase::tree_empty && s.run == run_ && memory_.desired == model::desired::up)
         publish("exited", "ended while hasupd was away, with " + to_text(s.exit));
-      if (recovery_) return;
       if (memory_.desired == model::desired::up) dispatch(unit::start_wanted{false});
       else retire_shim();
       return;
     }
     pid_ = s.pid;
     started_at_ = s.started_at;
-    if (recovery_) return;  // the first start after a restore runs on; the recovery asks for it
+    // The first start after a restore ran on; its recovery is resumed and watches it.
+    if (parked_ && memory_.desired == model::desired::up) return dispatch(unit::start_wanted{false});
     if (s.phase == process::shim_phase::exited) {
       // Only leftovers run: they are ended like those of any exit.
       dispatch(unit::adopted{s.pid});
@@ -100,7 +101,7 @@ void unit_runner::on(const process::shim_connected& e) {
 void unit_runner::on(const process::shim_started& e) {
   pid_ = e.pid;
   started_at_ = wall_now();
-  if (recovery_) {
+  if (recovery_active()) {
     recovery_->on_node_started();
     start_recovery_probes();
     return;
@@ -108,27 +109,28 @@ void unit_runner::on(const process::shim_started& e) {
   dispatch(unit::spawned{e.pid});
 }
 
-void unit_runner::on(const process::shim_exec_failed& e) { spawn_refused(e.message); }
+void unit_runner::on(const process::shim_exec_failed& e) { spawn_refused(e.code, e.message); }
 
-unit::classification unit_runner::diagnose(std::uint64_t run, const model::exit_status& status) {
-  // Not a disk read: the shim keeps these 64 KiB mapped.
-  const auto evidence = process::read_evidence(services_.shim, to_text(unit_.id), run);
+unit::classification unit_runner::diagnose(const std::string& evidence, const model::exit_status& status) {
   unit::run_facts facts;
   facts.startup_passed = memory_.startup_passed;
+  facts.asked_to_stop = state() == model::unit_state::stopping;
   if (started_at_) facts.lived = std::chrono::duration_cast<base::duration>(wall_now() - *started_at_);
-  return unit::classify(recipe_ ? &*recipe_ : nullptr, status, evidence ? std::string_view(*evidence) : std::string_view(),
-                        facts);
+  return unit::classify(recipe_ ? &*recipe_ : nullptr, status, evidence, facts);
 }
 
 void unit_runner::on(const process::shim_main_exited& e) {
-  auto found = diagnose(e.run, e.exit);
+  // Not a disk read: the shim keeps these 64 KiB mapped.
+  const auto ring = process::read_evidence(services_.shim, to_text(unit_.id), e.run);
+  const std::string evidence = ring ? *ring : std::string();
+  auto found = diagnose(evidence, e.exit);
   pid_ = 0;
   started_at_.reset();
   stop_program_.reset();
-  if (recovery_) {
+  if (recovery_active()) {
     for (auto& p : probes_) p.reset();
-    publish("exited", "exited with " + to_text(e.exit) + (found.name.empty() ? "" : ": " + found.name));
-    node_exit_ = {e.exit, std::move(found)};
+    publish("exited", "exited with " + to_text(e.exit) + (found.action == unit::exit_action::unexplained ? "" : ": " + found.name));
+    node_exit_ = {e.exit, std::move(found), evidence};
     // What the main process leaves behind must be gone before anything is moved.
     node_timer_.expires_after(std::chrono::seconds(2));
     node_timer_.async_wait([this](const boost::system::error_code& ec) {
@@ -146,8 +148,9 @@ void unit_runner::on(const process::shim_tree_empty&) {
     quiescing_ = false;
     return quiesce();
   }
-  if (recovery_) {
-    if (auto ended = std::exchange(node_exit_, std::nullopt)) recovery_->on_node_exited(ended->first, ended->second);
+  if (recovery_active()) {
+    const auto ended = std::exchange(node_exit_, std::nullopt);
+    if (ended) recovery_->on_node_exited(ended->status, ended->class_of, ended->evidence);
     return;
   }
   dispatch(unit::tree_emptied{});
@@ -161,7 +164,7 @@ void unit_runner::on(const process::shim_lost& e) {
   }
   if (pending_run_ && !was_alive) {
     pending_run_.reset();
-    return spawn_refused("the shim could not be started: " + e.message);
+    return spawn_refused(EAGAIN, "the shim could not be started: " + e.message);
   }
   if (adopting_ || was_alive) {
     // A new shim finds the record of the old one and attaches to the node, which runs on.
@@ -175,7 +178,7 @@ void unit_runner::on(const process::shim_busy& e) {
   const auto why = "its shim holds the claim but does not answer: " + e.message;
   if (pending_run_) {
     pending_run_.reset();
-    return spawn_refused(why);
+    return spawn_refused(EAGAIN, why);
   }
   publish("shim_busy", why);
 }
@@ -185,7 +188,7 @@ void unit_runner::save_spec() {
   if (effective_toml_ == saved_toml_) return;
   saved_toml_ = effective_toml_;
   services_.disk.run([path = services_.dirs.state + "/specs/" + unit_.id.unit + ".toml", text = effective_toml_] {
-    if (const auto written = journal::write_atomically(path, text, 0600); !written) return;  // the next start tries again
+    if (const auto written = journal::write_atomic(path, text); !written) return;  // the next start tries again
   });
 }
 

@@ -1,11 +1,11 @@
 // The way to a start: account and environment on the disk thread, the state of the data directories by a worker.
 #include <fmt/format.h>
-#include <sys/stat.h>
+
+#include <boost/asio/post.hpp>
 
 #include "base/byte_size.hpp"
 #include "daemon/disk_thread.hpp"
 #include "daemon/unit_runner.hpp"
-#include "journal/atomic_file.hpp"
 
 namespace hasup::daemon {
 

@@ -55,7 +55,7 @@ control::instance_status unit_runner::status() {
   } else {
     last_usage_at_ = {};
   }
-  if (recovery_) {
+  if (recovery_active()) {
     const auto v = recovery_->view();
     control::recovery_status r;
     r.phase = v.phase;

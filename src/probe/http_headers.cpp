@@ -53,7 +53,7 @@ base::result<std::string> read_file(const std::string& path) {
     have += static_cast<std::size_t>(n);
   }
   all.resize(have);
-  return all;
+  return {boost::system::in_place_value, std::move(all)};
 }
 
 }  // namespace

@@ -92,8 +92,10 @@ void exec_program(const run_spec& spec) {
   while (*path) {
     const size_t length = strcspn(path, ":");
     fixed_text<PATH_MAX> file;
-    if (length > 0) file.put(path, length) << "/" << name;
-    else file << name;
+    if (length > 0)
+      file.put(path, length) << "/" << name;
+    else
+      file << name;
     if (!file.cut()) execve(file.c_str(), spec.argv, spec.env);
     if (errno != ENOENT && errno != ENOTDIR) telling = errno;
     path += length + (path[length] == ':' ? 1 : 0);

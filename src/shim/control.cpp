@@ -56,7 +56,9 @@ bool control::listen(const places& p, const char* name) {
          renameat(folder_, bound.c_str(), folder_, name_) == 0;
 }
 
-void control::unlink() { unlinkat(folder_, name_, 0); }
+void control::unlink() {
+  unlinkat(folder_, name_, 0);
+}
 
 void control::adopt(base::unique_fd connection) {
   int slot = 0;
@@ -82,9 +84,12 @@ void control::drop(int connection) {
   if (c.received) munmap(c.received, buffer_size);
   c.received = nullptr;
   c.length = 0;
+  c.broken = false;
 }
 
-void control::prepare(pollfd* slots) const {
+void control::prepare(pollfd* slots) {
+  for (int i = 0; i < max_connections; ++i)
+    if (connections_[i].broken) drop(i);
   for (int i = 0; i < max_connections; ++i) slots[i] = {connections_[i].fd.get(), POLLIN, 0};
   slots[max_connections] = {listener_.get(), POLLIN, 0};
 }
@@ -112,7 +117,6 @@ void control::receive(int connection) {
 bool control::take_frames(int connection) {
   connection_state& c = connections_[connection];
   size_t at = 0;
-  const uint64_t identity = c.since;
   while (c.length - at >= process::frame_header_size) {
     process::frame_header header;
     memcpy(&header, c.received + at, sizeof header);
@@ -120,8 +124,7 @@ bool control::take_frames(int connection) {
     if (c.length - at - sizeof header < header.length) break;
     handler_.on_command(connection, static_cast<process::message>(header.type), c.received + at + sizeof header,
                         header.length);
-    // An answer that could not be sent has closed it.
-    if (!c.fd || c.since != identity) return true;
+    if (c.broken) return false;
     at += sizeof header + header.length;
   }
   const size_t used = c.length;
@@ -134,9 +137,9 @@ bool control::take_frames(int connection) {
 
 void control::send(int connection, const reply_frame& frame) {
   connection_state& c = connections_[connection];
-  if (!c.fd) return;
+  if (!c.fd || c.broken) return;
   const ssize_t sent = ::send(c.fd.get(), frame.data(), frame.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-  if (sent != static_cast<ssize_t>(frame.size())) drop(connection);
+  if (sent != static_cast<ssize_t>(frame.size())) c.broken = true;
 }
 
 void control::broadcast(const reply_frame& frame) {

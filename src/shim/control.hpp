@@ -52,7 +52,7 @@ class control {
   void adopt(base::unique_fd connection);
 
   // Fills poll_slots entries; handle() takes the same ones back.
-  void prepare(pollfd* slots) const;
+  void prepare(pollfd* slots);
   void handle(const pollfd* slots);
 
   void send(int connection, const reply_frame& frame);
@@ -66,6 +66,7 @@ class control {
     char* received = nullptr;
     size_t length = 0;
     uint64_t since = 0;
+    bool broken = false;  // dropped as soon as nobody looks into `received`
   };
 
   void accept_one();

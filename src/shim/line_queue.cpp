@@ -16,7 +16,9 @@ namespace {
 constexpr uint32_t wrapped = UINT32_MAX;
 constexpr size_t kept_when_idle = 16 << 10;
 
-size_t size_of(size_t length) { return (sizeof(queue_entry) + length + 7) & ~size_t{7}; }
+size_t size_of(size_t length) {
+  return (sizeof(queue_entry) + length + 7) & ~size_t{7};
+}
 
 class locked {
  public:

@@ -64,8 +64,8 @@ class line_queue {
   size_t tail_ = 0;  // where the next one goes
   size_t used_ = 0;  // with what is lost at the end of the memory
   size_t touched_ = 0;
-  bool idle_ = true;     // the writer has nothing in its hands
-  bool waiting_ = false; // the writer sleeps
+  bool idle_ = true;      // the writer has nothing in its hands
+  bool waiting_ = false;  // the writer sleeps
   bool room_wanted_ = false;
   uint64_t dropped_ = 0;
   base::unique_fd room_event_;

@@ -58,7 +58,9 @@ bool log_writer::start() {
   return pthread_create(&thread, &attributes, &log_writer::thread_main, this) == 0;
 }
 
-void* log_writer::thread_main(void* self) { static_cast<log_writer*>(self)->work(); }
+void* log_writer::thread_main(void* self) {
+  static_cast<log_writer*>(self)->work();
+}
 
 void log_writer::set_target(const log_target& target) {
   pthread_mutex_lock(&mutex_);

@@ -30,9 +30,9 @@ class log_writer {
   line_queue& queue_;
   log_file file_;
   pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER;
-  log_target next_target_;   // under mutex_
+  log_target next_target_;  // under mutex_
   bool target_changed_ = false;
-  char* text_ = nullptr;     // formatted lines on their way to the file
+  char* text_ = nullptr;  // formatted lines on their way to the file
   size_t length_ = 0;
   size_t touched_ = 0;
   char stamp_[32] = {};

@@ -25,9 +25,15 @@ ssize_t read_file(const char* path, char* buffer, size_t capacity) {
 
 }  // namespace
 
-int64_t realtime_ns() { return clock_ns(CLOCK_REALTIME); }
-uint64_t monotonic_ms() { return static_cast<uint64_t>(clock_ns(CLOCK_MONOTONIC) / 1'000'000); }
-uint64_t boottime_ms() { return static_cast<uint64_t>(clock_ns(CLOCK_BOOTTIME) / 1'000'000); }
+int64_t realtime_ns() {
+  return clock_ns(CLOCK_REALTIME);
+}
+uint64_t monotonic_ms() {
+  return static_cast<uint64_t>(clock_ns(CLOCK_MONOTONIC) / 1'000'000);
+}
+uint64_t boottime_ms() {
+  return static_cast<uint64_t>(clock_ns(CLOCK_BOOTTIME) / 1'000'000);
+}
 
 bool parse_number(const char*& text, const char* end, uint64_t& out) {
   const char* const begin = text;

@@ -38,7 +38,9 @@ bool each_number(const char* directory, Each each) {
   }
 }
 
-int open_process(int32_t pid) { return static_cast<int>(syscall(SYS_pidfd_open, pid, 0)); }
+int open_process(int32_t pid) {
+  return static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+}
 
 bool send(int pidfd, int32_t pid, int number) {
   if (pidfd >= 0) return syscall(SYS_pidfd_send_signal, pidfd, number, nullptr, 0) == 0;

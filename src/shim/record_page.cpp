@@ -36,7 +36,9 @@ bool record_page::open(const places& p, const char* name) {
   return true;
 }
 
-void record_page::save() { process::write_record_page(page_, now, sequence_); }
+void record_page::save() {
+  process::write_record_page(page_, now, sequence_);
+}
 
 bool record_page::load_log_target(log_target& out) const {
   stored_target stored;

@@ -74,7 +74,8 @@ bool read_limit(const field& f, run_limit& out) {
 bool read_field(const field& f, run_spec& s, counts& seen) {
   const char* text = nullptr;
   switch (f.id) {
-    case tag::run: return f.read(s.run) && s.run != 0;
+    case tag::run:
+      return f.read(s.run) && s.run != 0;
     case tag::argv:
       if (!read_text(f, text)) return false;
       s.argv[seen.argv++] = const_cast<char*>(text);
@@ -83,18 +84,30 @@ bool read_field(const field& f, run_spec& s, counts& seen) {
       if (!read_text(f, text)) return false;
       s.env[seen.env++] = const_cast<char*>(text);
       return true;
-    case tag::directory: return read_text(f, s.directory);
-    case tag::uid: return s.has_uid = f.read(s.uid);
-    case tag::gid: return s.has_gid = f.read(s.gid);
-    case tag::group: return f.read(s.groups[seen.groups++]);
-    case tag::umask: return f.read(s.umask);
-    case tag::nice: return read_signed(f, s.has_nice, s.nice);
-    case tag::oom_score_adjust: return read_signed(f, s.has_oom_score_adjust, s.oom_score_adjust);
-    case tag::limit: return read_limit(f, s.limits[seen.limits++]);
-    case tag::log_path: return read_path(f, s.log);
-    case tag::log_max_size: return f.read(s.log.max_size);
-    case tag::log_max_files: return f.read(s.log.max_files);
-    default: return true;
+    case tag::directory:
+      return read_text(f, s.directory);
+    case tag::uid:
+      return s.has_uid = f.read(s.uid);
+    case tag::gid:
+      return s.has_gid = f.read(s.gid);
+    case tag::group:
+      return f.read(s.groups[seen.groups++]);
+    case tag::umask:
+      return f.read(s.umask);
+    case tag::nice:
+      return read_signed(f, s.has_nice, s.nice);
+    case tag::oom_score_adjust:
+      return read_signed(f, s.has_oom_score_adjust, s.oom_score_adjust);
+    case tag::limit:
+      return read_limit(f, s.limits[seen.limits++]);
+    case tag::log_path:
+      return read_path(f, s.log);
+    case tag::log_max_size:
+      return f.read(s.log.max_size);
+    case tag::log_max_files:
+      return f.read(s.log.max_files);
+    default:
+      return true;
   }
 }
 

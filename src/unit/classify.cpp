@@ -63,7 +63,8 @@ RE2::Options quiet() {
 const std::string* last_match(const std::string& pattern, const std::vector<std::string>& lines) {
   const RE2 re(pattern, quiet());
   if (!re.ok()) return nullptr;
-  const auto it = std::find_if(lines.rbegin(), lines.rend(), [&](const std::string& l) { return RE2::PartialMatch(l, re); });
+  const auto it =
+      std::find_if(lines.rbegin(), lines.rend(), [&](const std::string& l) { return RE2::PartialMatch(l, re); });
   return it == lines.rend() ? nullptr : &*it;
 }
 
@@ -95,9 +96,12 @@ recipe_match match_recipe(const model::recipe& recipe, const model::exit_status&
 
 exit_action action_of(model::class_action a) {
   switch (a) {
-    case model::class_action::recover: return exit_action::recover;
-    case model::class_action::restart: return exit_action::restart;
-    case model::class_action::hold: break;
+    case model::class_action::recover:
+      return exit_action::recover;
+    case model::class_action::restart:
+      return exit_action::restart;
+    case model::class_action::hold:
+      break;
   }
   return exit_action::hold;
 }
@@ -114,14 +118,15 @@ std::optional<classification> disk_full(const model::exit_status& status, const 
 
 // What a start that had not passed can fail of without any damage to the state.
 std::optional<classification> failed_start_cause(const std::vector<std::string>& lines) {
-  if (const auto* l = last_match("(?i)permission denied|\\bEACCES\\b|operation not permitted", lines))
+  if (const auto* l = last_match("(?i)permission denied|\\bEACCES\\b", lines))
     return classification{"permission denied", exit_action::hold, shown(*l),
                           "check owner and mode of the named file against run.user of the unit"};
   if (const auto* l = last_match("(?i)address already in use|\\bEADDRINUSE\\b", lines))
     return classification{"port in use", exit_action::restart, shown(*l),
                           "another program listens there: `ss -ltnp` names it"};
   if (const auto* l = last_match("(?i)\\bbad_alloc\\b|cannot allocate memory|\\bout of memory\\b", lines))
-    return classification{"out of memory", exit_action::restart, shown(*l), "give the machine or the unit more memory"};
+    return classification{"out of memory", exit_action::restart, shown(*l),
+                          "give the machine or the unit more memory"};
   return std::nullopt;
 }
 
@@ -135,8 +140,10 @@ bool sent_from_outside(int signal) {
     case SIGQUIT:
     case SIGPIPE:
     case SIGXCPU:
-    case SIGXFSZ: return true;
-    default: return false;
+    case SIGXFSZ:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -213,7 +220,8 @@ classification classify_exec_error(int error, std::string_view program) {
     case EAGAIN:
     case EMFILE:
     case ENFILE:
-      return {"out of resources", exit_action::restart, what, "the machine has no memory, processes or files to spare"};
+      return {"out of resources", exit_action::restart, what,
+              "the machine has no memory, processes or files to spare"};
     default:
       return {"cannot be started", exit_action::hold, what, "correct the [run] section of the unit file"};
   }

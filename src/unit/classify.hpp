@@ -12,7 +12,8 @@
 
 namespace hasup::unit {
 
-// What a class asks for. unexplained: nobody knows; several failed starts of this kind in a row may trigger a recovery.
+// What a class asks for. unexplained: nobody knows; several failed starts of this kind in a row may trigger a
+// recovery.
 enum class exit_action { recover, restart, hold, unexplained };
 inline constexpr base::enum_names<exit_action, 4> exit_action_names{{{{exit_action::recover, "recover"},
                                                                       {exit_action::restart, "restart"},
@@ -36,8 +37,8 @@ struct run_facts {
   bool disk_full = false;      // the data mount is known to be full, whatever the output says
 };
 
-// The size of the ring that keeps a run's last output. Evidence of this size may begin inside a line, which is skipped:
-// an anchored pattern must not match the torn rest of a line that a peer wrote.
+// The size of the ring that keeps a run's last output. Evidence of this size may begin inside a line, which is
+// skipped: an anchored pattern must not match the torn rest of a line that a peer wrote.
 inline constexpr std::size_t evidence_limit = 64 * 1024;
 
 // `recipe` may be null. Promises:

@@ -46,6 +46,7 @@ struct prepared {
 struct spawned {
   int pid = 0;
 };
+// It never became a process; why names the program and the remedy.
 struct spawn_failed {
   classification class_of;
   std::string why;

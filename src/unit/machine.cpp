@@ -393,12 +393,13 @@ class step {
   }
 
   void remember_exit(const model::exit_status& status, const classification& c) {
-    m_.exit = last_exit{status, status.lost() && c.name.empty() ? "lost" : c.name, c.evidence, c.advice, f_.now};
+    const bool lost = status.lost() && c.action == exit_action::unexplained;
+    m_.exit = last_exit{status, lost ? "lost" : c.name, c.evidence, c.advice, f_.now};
   }
 
   [[nodiscard]] static std::string describe_exit(const model::exit_status& status, const classification& c) {
     auto text = "exited with " + to_text(status);
-    if (!c.name.empty() && c.name != "lost") text += ": " + c.name;
+    if (c.action != exit_action::unexplained) text += ": " + c.name;
     return text;
   }
 
@@ -431,12 +432,12 @@ class step {
     const auto& codes = unit_.restart.success_codes;
     const bool success = !failed_start && status.code && std::find(codes.begin(), codes.end(), *status.code) != codes.end();
     if (m_.desired == desired::down) return become_stopping(after_stop::stop, text);
-    if (c.action == verdict::hold) {
+    if (c.action == exit_action::hold) {
       return become_stopping(after_stop::fail, text + (c.advice.empty() ? "" : "; " + c.advice));
     }
-    if (c.action == verdict::recover && unit_.has_recovery())
+    if (c.action == exit_action::recover && unit_.has_recovery())
       return become_stopping(after_stop::recover, text + "; recovering");
-    if (failed_start && c.action == verdict::unexplained) {
+    if (failed_start && c.action == exit_action::unexplained) {
       ++m_.failed_starts;
       const unsigned trigger = f_.recipe != nullptr ? f_.recipe->failed_starts : 0;
       if (unit_.has_recovery() && trigger > 0 && m_.failed_starts >= trigger) {

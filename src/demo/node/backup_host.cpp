@@ -1,10 +1,9 @@
-// The backup host and the maker of the snapshots that it serves.
+// The backup host: a listing, whole files and ranges of them.
 #include "demo/node/backup_host.hpp"
 
 #include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
-#include <openssl/sha.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -14,16 +13,11 @@
 #include <charconv>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
 #include <optional>
-#include <sstream>
 
 #include "demo/node/arguments.hpp"
-#include "demo/node/chain_types.hpp"
 #include "demo/node/http_service.hpp"
-#include "demo/node/nodeos_settings.hpp"
-#include "demo/node/snapshot_file.hpp"
 
 namespace hasup::demo {
 namespace fs = std::filesystem;
@@ -124,20 +118,6 @@ class backup_host {
   std::uint64_t rate_;
 };
 
-base::result<void> write_sha256_beside(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream whole;
-  whole << in.rdbuf();
-  const std::string bytes = std::move(whole).str();
-  digest sum{};
-  SHA256(reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(), sum.data());
-  std::ofstream out(path + ".sha256");
-  out << to_hex(sum) << "  " << fs::path(path).filename().string() << '\n';
-  out.close();
-  if (!in || !out) return base::error{"cannot write " + path + ".sha256"};
-  return {};
-}
-
 }  // namespace
 
 int run_backup_host(std::span<const std::string> words) {
@@ -159,28 +139,6 @@ int run_backup_host(std::span<const std::string> words) {
   if (!bound) return usage_error(bound.error().message);
   io.run();
   return 0;
-}
-
-int run_make_snapshot(std::span<const std::string> words) {
-  constexpr std::array known = {option{"out"}, option{"block"}, option{"chain-id"}, option{"state-size"}};
-  const auto options = arguments::parse(words, known);
-  if (!options) return usage_error(options.error().message);
-  const auto number = options->number("block", 1);
-  const auto size = options->number("state-size", 0);
-  if (!number || *number > UINT32_MAX) return usage_error("--block is not a block number");
-  if (!size) return usage_error(size.error().message);
-  const std::string out = options->text("out");
-  if (out.empty()) return usage_error("the option '--out' is required");
-  digest chain = default_chain();
-  if (options->has("chain-id")) {
-    const auto parsed = parse_hex(options->text("chain-id"));
-    if (!parsed) return usage_error("--chain-id is not 64 hexadecimal digits");
-    chain = *parsed;
-  }
-  const auto block_number = static_cast<std::uint32_t>(*number);
-  auto written = write_snapshot(out, {chain, {block_number, now_ms()}, filler(chain, block_number, *size)});
-  if (written) written = write_sha256_beside(out);
-  return written ? 0 : usage_error(written.error().message);
 }
 
 }  // namespace hasup::demo

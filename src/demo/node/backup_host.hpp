@@ -9,8 +9,4 @@ namespace hasup::demo {
 // `hasup-demo-node backup-host --dir DIR --http HOST:PORT [--rate BYTES_PER_SECOND]`.
 int run_backup_host(std::span<const std::string> words);
 
-// `hasup-demo-node make-snapshot --out FILE --block N [--chain-id HEX] [--state-size BYTES]`: a valid snapshot file,
-// and FILE.sha256 beside it.
-int run_make_snapshot(std::span<const std::string> words);
-
 }  // namespace hasup::demo

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "demo/node/backup_host.hpp"
+#include "demo/node/chain_maker.hpp"
 #include "demo/node/evm_nodes.hpp"
 #include "demo/node/nodeos_node.hpp"
 
@@ -16,6 +17,7 @@ int main(int argc, char** argv) {
       {"nodeos", hasup::demo::run_nodeos},           {"evm-node", hasup::demo::run_evm_node},
       {"evm-rpc", hasup::demo::run_evm_rpc},         {"miner", hasup::demo::run_miner},
       {"backup-host", hasup::demo::run_backup_host}, {"make-snapshot", hasup::demo::run_make_snapshot},
+      {"make-chain", hasup::demo::run_make_chain},
   };
   const std::vector<std::string> words(argv + 1, argv + argc);
   const auto it = words.empty() ? modes.end() : modes.find(words.front());

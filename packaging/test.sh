@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Installs what the tests need, builds, and runs all tests with ctest; the last lines are ctest's summary.
+#   packaging/test.sh           the end-to-end tests on the release build, then every test under asan
+#   packaging/test.sh PRESET…   every test under these presets (dev, asan, tsan, release)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source packaging/packages.sh
+
+install_packages "${build_packages[@]}" "${test_packages[@]}"
+command -v npm >/dev/null || install_packages nodejs npm
+
+# The real EVM node of the end-to-end tests, pinned by its lock file.
+mkdir -p build/anvil
+cp tests/e2e/anvil/package.json tests/e2e/anvil/package-lock.json build/anvil/
+npm ci --prefix build/anvil --ignore-scripts --no-audit --no-fund
+
+run_preset() {
+  local preset=$1
+  cmake --preset "$preset" -DHASUP_TESTS=ON
+  cmake --build --preset "$preset"
+  ctest --preset "$preset"
+}
+
+if [ "$#" -gt 0 ]; then
+  for preset in "$@"; do run_preset "$preset"; done
+  exit 0
+fi
+
+cmake --preset release -DHASUP_TESTS=ON
+cmake --build --preset release --target programs
+ctest --preset release -L e2e
+run_preset asan

@@ -1,0 +1,74 @@
+// A parsed command line: what the verbs read. No parser in sight.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/duration.hpp"
+#include "hasup/exit_code.hpp"
+
+namespace hasup::cli {
+
+struct invocation {
+  std::string verb;                  // its first name: status, never ls
+  std::vector<std::string> targets;  // units, groups, paths, key=value
+  bool all = false;
+  bool json = false;
+  bool colour_off = false;
+
+  bool watch = false;    // status
+  bool no_wait = false;  // start, stop, restart, recover
+  bool no_kill = false;  // stop
+  bool force = false;    // stop
+  std::optional<base::duration> timeout;
+
+  bool follow = false;               // logs, events
+  std::optional<std::size_t> lines;  // logs, events; max() = all
+  std::string since;                 // logs: duration or time
+  std::string grep;
+  bool timestamps = false;
+  bool previous = false;
+  std::string unit;  // events
+
+  bool dot = false;        // graph
+  bool effective = false;  // cat
+  std::string wanted;      // wait --for
+
+  std::string snapshot;  // recover
+  std::string plan;
+  bool dry_run = false;  // recover, apply
+  bool yes = false;
+  bool cancel = false;
+  bool history = false;
+
+  bool keep = false;   // demo
+  std::string recipe;  // classify
+  std::optional<int> exit_status;
+  std::string signal;
+  std::string log_file;
+  bool before_startup = false;
+};
+
+// Text to print instead of running a verb: help and version (done), a usage error (usage).
+struct answer {
+  exit_code code = exit_code::done;
+  std::string text;
+};
+
+std::variant<invocation, answer> parse_command_line(const std::vector<std::string>& arguments);
+
+// What a completion script needs: each verb with its aliases and long options.
+struct verb_shape {
+  std::string name;
+  std::vector<std::string> aliases;
+  std::string summary;
+  std::vector<std::string> options;  // "--json", "-f"
+  bool takes_units = false;
+};
+std::vector<verb_shape> verb_shapes();
+
+}  // namespace hasup::cli

@@ -1,0 +1,250 @@
+#include "config/probe_section.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+
+#include "config/schema_check.hpp"
+#include "config/section.hpp"
+
+namespace hasup::config {
+namespace {
+
+using model::check_kind;
+
+constexpr std::array<std::string_view, 6> probe_settings{"interval",  "timeout",      "failures",
+                                                         "successes", "max_head_age", "advances_within"};
+
+struct kind_keys {
+  check_kind kind;
+  std::vector<std::string_view> keys;
+  std::vector<std::string_view> required;
+};
+
+const kind_keys& keys_of(check_kind kind) {
+  static const std::array<kind_keys, 4> table{{
+      {check_kind::http,
+       {"url", "method", "headers", "header_file", "body", "status", "expect", "head", "port_owner"},
+       {"url"}},
+      {check_kind::jsonrpc,
+       {"url", "method", "params", "headers", "header_file", "status", "expect", "head", "port_owner"},
+       {"url", "method"}},
+      {check_kind::tcp, {"address", "port_owner"}, {"address"}},
+      {check_kind::exec, {"command"}, {"command"}},
+  }};
+  return *std::find_if(table.begin(), table.end(), [&](const kind_keys& k) { return k.kind == kind; });
+}
+
+constexpr std::array<std::string_view, 13> check_keys{"kind",        "url",  "method",    "params",  "headers",
+                                                      "header_file", "body", "status",    "address", "command",
+                                                      "expect",      "head", "port_owner"};
+
+bool is_decimal(std::string_view text) {
+  if (text.starts_with('-')) text.remove_prefix(1);
+  if (text.starts_with("0x")) {
+    text.remove_prefix(2);
+    return !text.empty() && text.find_first_not_of("0123456789abcdefABCDEF") == std::string_view::npos;
+  }
+  const auto dot = text.find('.');
+  const auto digits = [](std::string_view part) {
+    return !part.empty() && part.find_first_not_of("0123456789") == std::string_view::npos;
+  };
+  return digits(text.substr(0, dot)) && (dot == std::string_view::npos || digits(text.substr(dot + 1)));
+}
+
+void read_number(const section& s, std::string_view key, std::optional<std::string>& out) {
+  const auto* v = s.raw(key);
+  if (v == nullptr) return;
+  std::string text = v->is(value_type::text) ? v->text : "";
+  if (v->is(value_type::integer)) text = std::to_string(v->integer);
+  if (v->is(value_type::real) && std::isfinite(v->real)) {
+    std::array<char, 400> buffer{};  // without an exponent: 1e308 has 309 digits
+    const auto [end, ec] =
+        std::to_chars(buffer.data(), buffer.data() + buffer.size(), v->real, std::chars_format::fixed);
+    if (ec == std::errc{}) text.assign(buffer.data(), end);
+  }
+  if (is_decimal(text))
+    out = text;
+  else
+    s.error(key, "\"" + std::string(key) + "\" must be a number, or one in quotes such as \"0x1f\"");
+}
+
+void read_pointer(const section& s, std::string_view key, std::string& out) {
+  s.read(key, out);
+  if (!out.empty() && out[0] != '/') s.error(key, "a JSON pointer begins with \"/\"; write \"/" + out + "\"");
+}
+
+model::expectation read_expectation(const section& s) {
+  model::expectation e;
+  read_pointer(s, "pointer", e.pointer);
+  if (const auto* v = s.raw("equals")) e.equals = to_json(*v);
+  read_number(s, "min", e.min);
+  read_number(s, "max", e.max);
+  if (const auto* v = s.raw("matches")) {
+    e.matches = v->text;
+    s.check_pattern("matches", v->text);
+  }
+  s.read("max_age", e.max_age);
+  s.read("time", model::time_format_names, e.time);
+  s.read("advances_within", e.advances_within);
+  if (s.has("time") && !s.has("max_age"))
+    s.error("time", "\"time\" says how max_age is read; without max_age it does nothing");
+  return e;
+}
+
+void check_url(const section& s, const std::string& url) {
+  if (url.starts_with("http://") || url.starts_with("https://")) {
+    const auto host = url.substr(url.find("//") + 2);
+    if (host.empty() || host[0] == '/' || host[0] == ':')
+      s.error("url", "the URL names no host; write http://127.0.0.1:8888/path");
+  } else if (url.starts_with("unix:")) {
+    const auto colon = url.find(':', 5);
+    if (!url.starts_with("unix:/") || colon == std::string::npos || url.substr(colon + 1, 1) != "/")
+      s.error("url", "a URL on a Unix socket is written unix:/path.sock:/request-path");
+  } else {
+    s.error("url", "the URL must begin with http://, https:// or unix:/");
+  }
+  if (url.find_first_of(" \t\r\n") != std::string::npos) s.error("url", "the URL holds a blank; write %20");
+}
+
+void check_address(const section& s, const std::string& address) {
+  if (address.starts_with("unix:/")) return;
+  const auto colon = address.rfind(':');
+  unsigned port = 0;
+  const char* end = address.data() + address.size();
+  const bool good = colon != std::string::npos && colon > 0 &&
+                    std::from_chars(address.data() + colon + 1, end, port).ptr == end && port > 0 && port < 65536 &&
+                    (address.find(':') == colon || (address[0] == '[' && address[colon - 1] == ']'));
+  if (!good) s.error("address", "write HOST:PORT, [V6]:PORT or unix:/path");
+}
+
+// Which kind the keys suggest, for a check without `kind`.
+std::string_view likely_kind(const section& s) {
+  if (s.has("command")) return "exec";
+  if (s.has("address")) return "tcp";
+  if (s.has("params")) return "jsonrpc";
+  return "http";
+}
+
+std::optional<check_kind> read_kind(const section& s) {
+  if (!s.has("kind")) {
+    s.findings().error(s.where(), "a check needs \"kind\"; write kind = \"" + std::string(likely_kind(s)) + "\"");
+    return std::nullopt;
+  }
+  const auto* v = s.raw("kind");
+  return v == nullptr ? std::nullopt : model::check_kind_names.parse(v->text);
+}
+
+model::check read_check(const section& s) {
+  model::check c;
+  const auto kind = read_kind(s);
+  if (!kind) return c;
+  c.kind = *kind;
+  const auto& allowed = keys_of(c.kind);
+  const std::string kind_text(model::check_kind_names.text(c.kind));
+  for (const auto key : check_keys) {
+    if (key != "kind" && s.has(key) && std::find(allowed.keys.begin(), allowed.keys.end(), key) == allowed.keys.end())
+      s.findings().error(s.key_place(key),
+                         "\"" + std::string(key) + "\" does not belong to a check of kind \"" + kind_text + "\"");
+  }
+  for (const auto key : allowed.required)
+    if (!s.has(key))
+      s.findings().error(s.where(), "a check of kind \"" + kind_text + "\" needs \"" + std::string(key) + "\"");
+  s.read("url", c.url);
+  if (s.raw("url") != nullptr) check_url(s, c.url);
+  if (c.kind == check_kind::http) c.method = "GET";
+  s.read("method", c.method);
+  if (const auto* v = s.raw("params")) c.params = to_json(*v);
+  s.read("headers", c.headers);
+  s.read_absolute("header_file", c.header_file);
+  s.read("body", c.body);
+  s.read("status", c.status);
+  for (const auto code : c.status)
+    if (code < 100 || code > 599) s.error("status", "a status code is 100 to 599");
+  s.read("address", c.address);
+  if (s.raw("address") != nullptr) check_address(s, c.address);
+  s.read("command", c.command);
+  if (s.raw("command") != nullptr && (c.command.empty() || c.command[0].empty()))
+    s.error("command", "\"command\" names no program");
+  for (const auto& e : s.subs("expect")) c.expect.push_back(read_expectation(e));
+  const auto head = s.sub("head");
+  read_pointer(head, "number", c.head.number);
+  read_pointer(head, "time", c.head.time);
+  read_pointer(head, "weight", c.head.weight);
+  head.read("format", model::time_format_names, c.head.format);
+  if (const auto* v = s.raw("port_owner")) c.owner = model::port_owner_names.parse(v->text);
+  return c;
+}
+
+void read_settings(const section& s, model::probe& p) {
+  s.read("interval", p.interval);
+  s.read("timeout", p.timeout);
+  s.read("failures", 1, 1'000'000, p.failures);
+  s.read("successes", 1, 1'000'000, p.successes);
+  s.read("max_head_age", p.max_head_age);
+  s.read("advances_within", p.advances_within);
+  if (p.interval < base::duration{10}) s.error("interval", "\"interval\" must be at least 10ms");
+  if (p.timeout < base::duration{1}) s.error("timeout", "\"timeout\" must be more than 0");
+}
+
+void need_head(const section& s, const model::probe& p, bool complete) {
+  if (!complete) return;  // a check could not be read: whether it has a head is not known
+  const auto any = [&](auto has) { return std::any_of(p.checks.begin(), p.checks.end(), has); };
+  if (p.max_head_age && !any([](const model::check& c) { return !c.head.time.empty(); }))
+    s.error("max_head_age", "\"max_head_age\" needs a check with head.time; write head = { time = \"/…\" }");
+  if (p.advances_within && !any([](const model::check& c) { return !c.head.number.empty(); }))
+    s.error("advances_within",
+            "\"advances_within\" needs a check with head.number; write head = { number = \"/…\" }");
+}
+
+}  // namespace
+
+model::probe read_probe(const value& table, report& findings) {
+  model::probe p;
+  const section s(&table, findings);
+  read_settings(s, p);
+  const auto before = findings.all().size();
+  if (s.has("check")) {
+    for (const auto key : check_keys)
+      if (key != "port_owner" && s.has(key))
+        findings.error(s.key_place(key),
+                       "\"" + std::string(key) + "\" stands beside [[check]]; put it into one of the checks");
+    for (const auto& c : s.subs("check")) p.checks.push_back(read_check(c));
+    if (const auto* v = s.raw("port_owner"))
+      for (auto& c : p.checks) c.owner = model::port_owner_names.parse(v->text);
+    if (p.checks.empty() && s.raw("check") != nullptr) s.error("check", "no check at all");
+  } else {
+    p.checks.push_back(read_check(s));
+  }
+  need_head(s, p, findings.all().size() == before);
+  return p;
+}
+
+model::probe apply_preset(const std::string& name, preset_file preset,
+                          const std::map<std::string, std::string>& given, const value* table, const place& at,
+                          report& findings) {
+  fill_parameters(preset.root, preset.parameters, given, "", at, "preset \"" + name + "\"", findings);
+  check_schema(preset.root, preset_keys(), {}, findings);
+  auto probe_table = std::move(preset.root);
+  probe_table.erase("params");
+  probe_table.erase("description");
+  if (table != nullptr) {
+    for (const auto& m : table->members) {
+      if (preset.parameters.contains(m.key) || m.key == "preset") continue;
+      const bool setting = std::find(probe_settings.begin(), probe_settings.end(), m.key) != probe_settings.end();
+      if (setting || m.key == "port_owner") {
+        if (!m.content.broken) probe_table.set(m.key, m.content);
+      } else if (std::find(check_keys.begin(), check_keys.end(), m.key) != check_keys.end() || m.key == "check") {
+        findings.error(m.key_place, "\"" + m.key + "\" is no parameter of preset \"" + name +
+                                        "\"; leave it out, or write the check without a preset");
+      }
+    }
+  }
+  probe_table.where = at;
+  auto probe = read_probe(probe_table, findings);
+  probe.preset = name;
+  return probe;
+}
+
+}  // namespace hasup::config

@@ -1,0 +1,228 @@
+#include "config/recipe_file.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "base/suggestion.hpp"
+#include "config/schema_check.hpp"
+#include "config/section.hpp"
+#include "model/exit_status.hpp"
+
+namespace hasup::config {
+namespace {
+
+using model::archive_order;
+using model::unpack_mode;
+
+std::vector<int> read_signals(const section& s, std::string_view key) {
+  std::vector<int> out;
+  const auto* v = s.raw(key);
+  if (v == nullptr) return out;
+  const auto one = [&](const value& item) {
+    if (const auto n = model::parse_signal(scalar_text(item).value_or(""))) out.push_back(*n);
+  };
+  if (v->is(value_type::array))
+    std::for_each(v->items.begin(), v->items.end(), one);
+  else
+    one(*v);
+  return out;
+}
+
+model::exit_class read_class(const section& s) {
+  model::exit_class c;
+  s.read("name", c.name);
+  if (c.name.empty()) s.error("name", "a class needs \"name\"");
+  s.read("exit_code", c.exit_codes);
+  c.signals = read_signals(s, "signal");
+  s.read("log", c.log);
+  s.check_pattern("log", c.log);
+  s.read("match", model::match_mode_names, c.match);
+  if (!s.has("action")) s.error("action", "a class needs \"action\": recover, restart or hold");
+  s.read("action", model::class_action_names, c.action);
+  s.read("advice", c.advice);
+  if (!s.has("exit_code") && !s.has("signal") && !s.has("log"))
+    s.error("", "a class needs at least one of exit_code, signal and log; without them it would match every exit");
+  return c;
+}
+
+bool is_archive_name(const std::string& text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+  });
+}
+
+model::archive_spec read_archive(const section& s) {
+  model::archive_spec a;
+  s.read("match", a.match);
+  s.read("pattern", a.pattern);
+  s.check_pattern("pattern", a.pattern);
+  if (s.has("match") == s.has("pattern")) s.error("pattern", "an archive needs either \"match\" or \"pattern\"");
+  s.read("order", model::archive_order_names, a.order);
+  if (a.order == archive_order::block && !a.pattern.empty() && !pattern_has_group(a.pattern, "block"))
+    s.error("pattern", "with order = \"block\" the pattern needs a group (?P<block>[0-9]+)");
+  s.read("unpack", model::unpack_mode_names, a.unpack);
+  s.read("as", a.as);
+  if (s.raw("as") != nullptr && !is_archive_name(a.as))
+    s.error("as", "\"as\" is a name of small letters, digits, _ and -");
+  s.read("into", a.into);
+  if (s.has("as") == s.has("into"))
+    s.error("into", "an archive needs either \"as\" (a file beside the data) or \"into\" (\".\" or an entry)");
+  if (const auto* v = s.raw("into"); v != nullptr && v->text != ".") {
+    const bool plain =
+        !v->text.empty() && v->text != ".." && v->text != ".hasup" && v->text.find('/') == std::string::npos;
+    if (!plain) s.error("into", "\"into\" is \".\" or the name of an entry of the data directory");
+  }
+  if (const auto* v = s.raw("strip")) {
+    if (v->is(value_type::boolean))
+      a.strip = v->boolean;
+    else if (!v->is(value_type::text) || v->text != "auto")
+      s.error("strip", "\"strip\" is \"auto\", true or false");
+  }
+  return a;
+}
+
+bool holds(const std::vector<std::string>& all, const std::string& one) {
+  return std::find(all.begin(), all.end(), one) != all.end();
+}
+
+void read_wipe(const section& s, model::recovery_plan& plan) {
+  s.read_entries("wipe", true, plan.wipe);
+  if (plan.wipe.empty() && (!s.has("wipe") || s.raw("wipe") != nullptr))
+    s.error("wipe", "a plan needs \"wipe\": the entries that it replaces");
+}
+
+void check_archives(const section& s, const model::recovery_plan& plan) {
+  if (plan.archives.empty())
+    s.error("archive", "plan \"" + plan.name + "\" has no archive: it would wipe and restore nothing");
+  for (const auto& a : plan.archives) {
+    if (!a.into.empty() && a.into != "." && !holds(plan.wipe, a.into) && !holds(plan.wipe, "*"))
+      s.error("archive", "into = \"" + a.into + "\" is not in the plan's wipe");
+  }
+}
+
+model::recovery_plan read_plan(const section& s) {
+  model::recovery_plan p;
+  s.read("name", p.name);
+  if (p.name.empty()) s.error("name", "a plan needs \"name\"");
+  read_wipe(s, p);
+  s.read_entries("shared", false, p.shared);
+  s.read("refused_by", p.refused_by);
+  for (const auto& pattern : p.refused_by) s.check_pattern("refused_by", pattern);
+  s.read("same_set", p.same_set);
+  for (const auto& a : s.subs("archive")) p.archives.push_back(read_archive(a));
+  check_archives(s, p);
+  return p;
+}
+
+// [data] wipe and [snapshot] instead of [[plan]].
+void read_single_plan(const section& root, model::recipe& r) {
+  const auto data = root.sub("data");
+  if (root.has("plan")) {
+    const auto* what = root.has("snapshot") ? "[snapshot]" : "[data] wipe";
+    root.findings().error(root.has("snapshot") ? root.key_place("snapshot") : data.key_place("wipe"),
+                          std::string(what) + " is the short form for one plan; it cannot stand beside [[plan]]");
+    return;
+  }
+  model::recovery_plan p;
+  p.name = "restore";
+  read_wipe(data, p);
+  if (root.has("snapshot")) {
+    if (const auto s = root.sub("snapshot"); s.present()) p.archives.push_back(read_archive(s));
+  }
+  check_archives(root, p);
+  r.plans.push_back(std::move(p));
+}
+
+// What may never be wiped must not stand in a plan, neither itself nor something above or below it in `shared`.
+void check_kept(const section& root, const model::recipe& r) {
+  const auto inside = [](const std::string& inner, const std::string& outer) {
+    return inner == outer || inner.starts_with(outer + "/");
+  };
+  for (const auto& plan : r.plans) {
+    for (const auto& wiped : plan.wipe) {
+      for (const auto& kept : r.keep)
+        if (inside(wiped, kept))
+          root.error("plan", "plan \"" + plan.name + "\" wipes \"" + wiped + "\", which [data] keep protects");
+      for (const auto& shared : plan.shared)
+        if (inside(wiped, shared) || inside(shared, wiped))
+          root.error("plan", "plan \"" + plan.name + "\" both wipes \"" + wiped + "\" and shares \"" + shared + "\"");
+    }
+  }
+}
+
+void check_first_start(const section& root, const model::recipe& r) {
+  constexpr std::string_view lead = "${archive.";
+  const auto* append = root.sub("first_start").raw("append");
+  if (append == nullptr) return;
+  for (const auto& item : append->items) {
+    for (auto at = item.text.find(lead); at != std::string::npos; at = item.text.find(lead, at + 1)) {
+      const auto close = item.text.find('}', at);
+      const auto token = item.text.substr(at, close == std::string::npos ? close : close - at + 1);
+      std::string_view name = token;
+      name.remove_prefix(lead.size());
+      const bool path = name.ends_with(".path}");
+      if (path) name.remove_suffix(6);
+      for (const auto& plan : r.plans) {
+        if (path &&
+            std::any_of(plan.archives.begin(), plan.archives.end(), [&](const auto& a) { return a.as == name; }))
+          continue;
+        root.findings().error(place_of(item, token), token + " needs an archive with as = \"" + std::string(name) +
+                                                         "\" in plan \"" + plan.name + "\"");
+      }
+    }
+  }
+}
+
+}  // namespace
+
+std::optional<recipe_file> read_recipe(const std::string& name, const place& at, const file_context& context,
+                                       report& findings) {
+  const auto files = context.recipes(name);
+  if (files.empty()) {
+    std::vector<std::string_view> known(context.recipe_names.begin(), context.recipe_names.end());
+    const auto near = base::nearest(name, known);
+    findings.error(at, "no recipe \"" + name + "\": there is no recipes/" + name + ".toml" +
+                           (near.empty() ? "" : "; did you mean \"" + std::string(near) + "\"?"));
+    return std::nullopt;
+  }
+  auto root = parse_document(files[0].path, files[0].text, findings);
+  if (!root) return std::nullopt;
+  recipe_file out{std::move(*root), {}};
+  out.parameters = read_parameters(out.root, findings);
+  return out;
+}
+
+model::recipe apply_recipe(const std::string& name, recipe_file file, const std::map<std::string, std::string>& given,
+                           const place& at, report& findings) {
+  fill_parameters(file.root, file.parameters, given, "archive.", at, "recipe \"" + name + "\"", findings);
+  check_schema(file.root, recipe_keys(), {}, findings);
+  model::recipe r;
+  r.name = name;
+  const section root(&file.root, findings);
+  root.read("description", r.description);
+  for (const auto& c : root.subs("classify")) r.classes.push_back(read_class(c));
+  const auto trigger = root.sub("trigger");
+  trigger.read("failed_starts", 0, 1000, r.failed_starts);
+  unsigned stuck = 0;
+  trigger.read("stuck_restarts", 0, 1000, stuck);
+  if (stuck != 0) trigger.error("stuck_restarts", "\"stuck_restarts\" above 0 is not available in this version yet");
+  const auto data = root.sub("data");
+  data.read_entries("must_exist", false, r.must_exist);
+  data.read("bootstrap", model::bootstrap_mode_names, r.bootstrap);
+  data.read_entries("locks", false, r.locks);
+  data.read_entries("keep", false, r.keep);
+  for (const auto& p : root.subs("plan")) r.plans.push_back(read_plan(p));
+  if (root.has("snapshot") || data.has("wipe")) read_single_plan(root, r);
+  if (r.plans.empty() && !root.has("plan"))
+    findings.error(root.where(), "a recipe needs at least one [[plan]], or [data] wipe with [snapshot]");
+  check_kept(root, r);
+  root.sub("first_start").read("append", r.first_start_append);
+  check_first_start(root, r);
+  const auto confirm = root.sub("confirm");
+  confirm.read("when", model::confirm_when_names, r.confirm);
+  confirm.read("within", r.confirm_within);
+  confirm.read("advancing_for", r.confirm_advancing_for);
+  return r;
+}
+
+}  // namespace hasup::config

@@ -1,0 +1,344 @@
+// The table of schema.hpp: keys of unit files.
+#include "config/schema.hpp"
+
+namespace hasup::config {
+namespace {
+
+using k = value_kind;
+constexpr auto later = availability::not_yet;
+
+void add_condition_keys(std::vector<key>& out, const std::string& at) {
+  out.push_back({at + "pointer", k::text, "\"\"", "JSON pointer to the value; \"\" is the whole answer"});
+  out.push_back({at + "equals", k::anything, "", "the value is exactly this"});
+  out.push_back({at + "min", k::anything, "", "the number is at least this; \"0x1f\" counts as a number"});
+  out.push_back({at + "max", k::anything, "", "the number is at most this"});
+  out.push_back({at + "matches", k::text, "", "the string matches this regular expression (RE2) somewhere"});
+  out.push_back({at + "max_age", k::duration, "", "the time is not older than this"});
+  out.push_back({at + "time",
+                 k::word,
+                 "\"rfc3339\"",
+                 "how the time of max_age is written",
+                 availability::now,
+                 {"rfc3339", "unix", "unix_ms"}});
+  out.push_back({at + "advances_within", k::duration, "", "the number grew within this time"});
+}
+
+void add_check_keys(std::vector<key>& out, const std::string& at) {
+  out.push_back({at + "kind",
+                 k::word,
+                 "",
+                 "what the check does",
+                 availability::now,
+                 {"http", "jsonrpc", "tcp", "exec", "log!"}});
+  out.push_back({at + "url", k::text, "", "http, jsonrpc: http://…, https://… or unix:/path.sock:/path"});
+  out.push_back({at + "method", k::text, "\"GET\"", "http: the method; jsonrpc: the name of the call"});
+  out.push_back({at + "params", k::anything_json, "", "jsonrpc: array or table of parameters"});
+  out.push_back({at + "headers", k::text_map, "", "http, jsonrpc: headers to send"});
+  out.push_back({at + "headers.*", k::text, "", "value of the header of this name"});
+  out.push_back({at + "header_file", k::text, "", "file of \"Name: value\" lines, read at each check, for tokens"});
+  out.push_back({at + "body", k::text, "", "http: body to send"});
+  out.push_back({at + "status", k::integer_or_integers, "[200]", "http: accepted status codes"});
+  out.push_back({at + "address", k::text, "", "tcp: HOST:PORT, [V6]:PORT or unix:/path"});
+  out.push_back({at + "command", k::texts, "", "exec: program and arguments; exit 0 passes"});
+  out.push_back({at + "pattern", k::text, "", "log: a line that matches this", later});
+  out.push_back({at + "through", k::name, "", "ask by way of another unit", later});
+  out.push_back({at + "expect", k::tables, "", "conditions on the JSON answer; all must hold"});
+  add_condition_keys(out, at + "expect[].");
+  out.push_back({at + "head", k::table, "", "where the head of the chain is in the answer"});
+  out.push_back({at + "head.number", k::text, "", "JSON pointer to the block number"});
+  out.push_back({at + "head.time", k::text, "", "JSON pointer to the block time"});
+  out.push_back({at + "head.weight", k::text, "", "JSON pointer to the weight of the chain"});
+  out.push_back({at + "head.format",
+                 k::word,
+                 "\"rfc3339\"",
+                 "how head.time is written",
+                 availability::now,
+                 {"rfc3339", "unix", "unix_ms"}});
+  out.push_back({at + "port_owner",
+                 k::word,
+                 "",
+                 "who must own the listening socket; default: unit for loopback, else any",
+                 availability::now,
+                 {"unit", "any"}});
+}
+
+void add_probe_settings(std::vector<key>& out, const std::string& at) {
+  out.push_back({at + "interval", k::duration, "\"2s\"", "time between two probes"});
+  out.push_back({at + "timeout", k::duration, "\"1s\"", "a check that takes longer is no answer"});
+  out.push_back({at + "failures", k::integer, "3", "in a row until the verdict is bad"});
+  out.push_back({at + "successes", k::integer, "1", "in a row until the verdict is good"});
+  out.push_back({at + "max_head_age", k::duration, "", "the head must not be older than this"});
+  out.push_back({at + "advances_within", k::duration, "", "the head number must grow within this time"});
+}
+
+void add_probe(std::vector<key>& out, const std::string& role, const std::string& help) {
+  const std::string at = role + ".";
+  out.push_back({role, k::table, "", help});
+  out.push_back({at + "preset", k::name, "", "recipes/probes/NAME.toml; its parameters stand beside it"});
+  add_probe_settings(out, at);
+  if (role == "liveness")
+    out.push_back({at + "needs", k::texts, "", "no verdict while one of these is unhealthy", later});
+  add_check_keys(out, at);
+  out.push_back({at + "check", k::tables, "", "several checks, all of which must pass"});
+  add_check_keys(out, at + "check[].");
+}
+
+void add_unit_and_data(std::vector<key>& out) {
+  out.push_back({"description", k::text, "\"\"", "one line for people"});
+  out.push_back({"enabled", k::boolean, "true", "started when the daemon starts"});
+  out.push_back({"extends", k::name, "", "another unit file whose values hold where this one says nothing"});
+  out.push_back({"groups", k::texts, "[]", "hasup restart @GROUP"});
+  out.push_back({"vars", k::parameters, "", "variables: ${name} in any string"});
+  out.push_back({"data", k::table, "", "what must never have two writers or be lost"});
+  out.push_back({"data.dir", k::text, "", "the data directory, absolute"});
+  out.push_back({"data.also", k::texts, "[]", "further directories of the same node"});
+  out.push_back({"data.mount", k::text, "", "must be mounted before a start"});
+  out.push_back({"data.min_free", k::size, "\"0\"", "no start with less free space"});
+  out.push_back(
+      {"data.shared_with", k::name, "", "the unit whose data this one opens; stopped while that is swapped"});
+}
+
+void add_run(std::vector<key>& out) {
+  out.push_back({"run", k::table, "", "how the node is run"});
+  out.push_back({"run.command", k::texts, "", "program and arguments, no shell"});
+  out.push_back({"run.append", k::texts, "[]", "arguments after those of command, with extends"});
+  out.push_back({"run.user", k::text, "", "user name or number; default: the daemon's own"});
+  out.push_back({"run.groups", k::texts, "[]", "further groups; default: those of the user"});
+  out.push_back({"run.directory", k::text, "", "working directory, absolute"});
+  out.push_back({"run.env", k::text_map, "", "environment, over env_file and a clean base"});
+  out.push_back({"run.env.*", k::text, "", "value of the variable of this name"});
+  out.push_back({"run.env_file", k::text_or_texts, "[]",
+                 "files of KEY=VALUE lines, read at each run; \"-FILE\" may be missing"});
+  out.push_back({"run.instances", k::integer, "1", "copies, told apart by ${instance}: 0, 1 …"});
+  out.push_back({"run.pre_start", k::anything, "", "commands before each start", later});
+  out.push_back({"run.post_start", k::anything, "", "commands after each start", later});
+  out.push_back({"run.post_stop", k::anything, "", "commands after each stop", later});
+  out.push_back({"run.check_command", k::anything, "", "command that checks the node's configuration", later});
+  out.push_back({"run.stop_command", k::texts, "[]", "run instead of sending stop_signal"});
+  out.push_back({"run.stop_signal", k::signals, "\"TERM\"", "asks the node to stop"});
+  out.push_back({"run.reload_signal", k::signals, "", "asks the node to read its configuration again"});
+  out.push_back({"run.stop_timeout", k::duration, "\"10m\"", "after this the whole tree is killed, with an alert"});
+  out.push_back({"run.start_timeout", k::duration, "\"5m\"", "not started by then is a failed start"});
+  out.push_back({"run.umask", k::text, "", "file mode mask, octal; default 022"});
+  out.push_back({"run.limits", k::table, "", "resource limits of the node"});
+  out.push_back({"run.limits.open_files", k::integer, "", "open files"});
+  out.push_back({"run.limits.memory_restart", k::size, "", "orderly restart above this", later});
+  out.push_back({"run.limits.memory_max", k::size, "", "killed above this", later});
+  out.push_back({"run.limits.memlock", k::limit, "", "locked memory: a size or \"unlimited\""});
+  out.push_back({"run.limits.stack", k::limit, "", "stack: a size or \"unlimited\""});
+  out.push_back({"run.limits.core", k::limit, "", "core dumps: a size or \"unlimited\""});
+  out.push_back({"run.limits.cpu_weight", k::integer, "", "share of the processor", later});
+  out.push_back({"run.limits.nice", k::integer, "", "-20 (first) to 19 (last)"});
+  out.push_back({"run.limits.oom_score_adjust", k::integer, "0", "-1000 to 1000 (killed first when memory is out)"});
+}
+
+void add_policies(std::vector<key>& out) {
+  out.push_back({"restart", k::table, "", "what happens when the node ends by itself"});
+  out.push_back({"restart.policy",
+                 k::word,
+                 "\"always\"",
+                 "when it is started again",
+                 availability::now,
+                 {"never", "on_failure", "always"}});
+  out.push_back({"restart.success_codes", k::integer_or_integers, "[0]", "exit codes that are no failure"});
+  out.push_back({"restart.backoff", k::table, "", "how long to wait before the next start"});
+  out.push_back({"restart.backoff.initial", k::duration, "\"1s\"", "the first wait"});
+  out.push_back({"restart.backoff.max", k::duration, "\"1m\"", "the longest wait"});
+  out.push_back({"restart.backoff.factor", k::number, "2.0", "each wait is this many times the one before"});
+  out.push_back({"restart.backoff.jitter", k::number, "0.1", "random share of the wait, 0 to 1"});
+  out.push_back({"restart.start_limit", k::table, "", "more starts than this and the unit is failed"});
+  out.push_back({"restart.start_limit.count", k::integer, "10", "starts; 0 = no limit"});
+  out.push_back({"restart.start_limit.within", k::duration, "\"10m\"", "in this time"});
+  out.push_back({"requires", k::tables, "", "what must be there before a start"});
+  out.push_back({"requires[].unit", k::name, "", "another unit"});
+  out.push_back({"requires[].upstream", k::name, "", "an upstream", later});
+  out.push_back({"requires[].lease", k::name, "", "a lease", later});
+  out.push_back({"requires[].condition",
+                 k::word,
+                 "\"healthy\"",
+                 "what that unit must be",
+                 availability::now,
+                 {"started", "healthy", "completed"}});
+  out.push_back({"requires[].on_loss",
+                 k::word,
+                 "\"keep\"",
+                 "when it is so no longer",
+                 availability::now,
+                 {"keep", "restart", "stop"}});
+}
+
+void add_recovery_and_log(std::vector<key>& out) {
+  out.push_back({"recovery", k::table, "", "how broken state is restored"});
+  out.push_back({"recovery.recipe", k::name, "", "recipes/NAME.toml; its parameters stand beside it or in params"});
+  out.push_back({"recovery.params", k::parameters, "", "parameters of the recipe"});
+  out.push_back({"recovery.mode",
+                 k::word,
+                 "\"auto\"",
+                 "auto, ask (a person says yes before the swap) or off",
+                 availability::now,
+                 {"auto", "ask", "off"}});
+  out.push_back(
+      {"recovery.source", k::sources, "[]", "where snapshots are: http://, https:// or file:// directories"});
+  out.push_back({"recovery.checksum",
+                 k::word,
+                 "\"if_present\"",
+                 "may a snapshot be without a checksum?",
+                 availability::now,
+                 {"required", "if_present"}});
+  out.push_back({"recovery.public_key", k::text, "", "only snapshots signed with it", later});
+  out.push_back({"recovery.budget", k::table, "", "more swaps than this and the unit is failed"});
+  out.push_back({"recovery.budget.count", k::integer, "3", "swaps"});
+  out.push_back({"recovery.budget.within", k::duration, "\"24h\"", "in this time"});
+  out.push_back({"recovery.max_snapshot_age", k::duration, "\"0s\"", "older snapshots are not used; 0s = any age"});
+  out.push_back({"recovery.space",
+                 k::word,
+                 "\"auto\"",
+                 "where the snapshot is unpacked",
+                 availability::now,
+                 {"auto", "stage", "in_place!"}});
+  out.push_back({"recovery.prefetch", k::table, "", "fetch snapshots beforehand", later});
+  out.push_back({"recovery.max_rate", k::text, "", "download no faster than this", later});
+  out.push_back({"log", k::table, "", "the log of the node's output"});
+  out.push_back({"log.max_size", k::size, "\"100MiB\"", "a file of this size is rotated"});
+  out.push_back({"log.max_files", k::integer, "10", "rotated files kept"});
+  out.push_back({"log.max_age", k::duration, "", "older rotated files are deleted", later});
+  out.push_back(
+      {"log.compress", k::boolean, "false", "compress rotated files", availability::now, {"false", "true!"}});
+  out.push_back({"log.follow", k::texts, "", "log files that the node writes itself", later});
+  out.push_back({"schedule", k::table, "", "restarts by the clock", later});
+  out.push_back({"upstream", k::table, "", "servers to choose from", later});
+}
+
+std::vector<key> make_unit_keys() {
+  std::vector<key> out;
+  add_unit_and_data(out);
+  add_run(out);
+  add_probe(out, "startup", "has it started? never asks for a fresh head");
+  add_probe(out, "readiness", "is it healthy?");
+  add_probe(out, "liveness", "failing leads to an orderly restart");
+  add_policies(out);
+  add_recovery_and_log(out);
+  return out;
+}
+
+void add_archive_keys(std::vector<key>& out, const std::string& at) {
+  out.push_back({at + "match", k::text, "", "glob of the file name"});
+  out.push_back({at + "pattern", k::text, "", "regular expression of the whole file name, with (?P<block>…)"});
+  out.push_back(
+      {at + "order", k::word, "\"time\"", "which is the newest", availability::now, {"block", "time", "name"}});
+  out.push_back({at + "unpack",
+                 k::word,
+                 "\"archive\"",
+                 "what is done with it",
+                 availability::now,
+                 {"archive", "decompress", "none"}});
+  out.push_back({at + "as", k::text, "", "stays in the staging directory: ${archive.NAME.path}"});
+  out.push_back(
+      {at + "into", k::text, "", "\".\": each top entry replaces its namesake; NAME: becomes NAME as a whole"});
+  out.push_back({at + "strip", k::anything, "\"auto\"", "drop a single leading directory: \"auto\", true or false"});
+}
+
+std::vector<key> make_recipe_keys() {
+  std::vector<key> out{
+      {"description", k::text, "\"\"", "one line for people"},
+      {"params", k::parameters, "", "name = default, or a table with default, required, help"},
+      {"classify", k::tables, "", "classes of exits; the first match wins"},
+      {"classify[].name", k::text, "", "what people read"},
+      {"classify[].exit_code", k::integer_or_integers, "", "one of these exit codes"},
+      {"classify[].signal", k::signals, "", "one of these signals"},
+      {"classify[].log", k::text, "", "a line of the last output matches this regular expression"},
+      {"classify[].match", k::word, "\"all\"", "all or any of the conditions", availability::now, {"all", "any"}},
+      {"classify[].action",
+       k::word,
+       "",
+       "recover, restart, or hold: a person must act",
+       availability::now,
+       {"recover", "restart", "hold", "next_endpoint!"}},
+      {"classify[].advice", k::text, "\"\"", "what a person can do"},
+      {"trigger", k::table, "", "recovery without a class"},
+      {"trigger.failed_starts", k::integer, "2", "unexplained failed starts in a row; 0 = never"},
+      {"trigger.stuck_restarts", k::integer, "0", "0 = a stuck head never wipes"},
+      {"data", k::table, "", "what the node keeps in its data directory"},
+      {"data.must_exist", k::texts, "[]", "missing = never started as it is"},
+      {"data.bootstrap",
+       k::word,
+       "\"hold\"",
+       "a unit that never ran",
+       availability::now,
+       {"recover", "empty", "hold"}},
+      {"data.locks", k::texts, "[]", "files on which the node holds a lock"},
+      {"data.keep", k::texts, "[]", "identity files: never wiped, never rolled back"},
+      {"data.wipe", k::texts, "", "with one plan: its wipe"},
+      {"snapshot", k::table, "", "with one plan: its archive"},
+      {"plan", k::tables, "", "ways to restore, tried in order"},
+      {"plan[].name", k::text, "", "what people read"},
+      {"plan[].wipe", k::texts, "", "entries of the data directory that are replaced; \"*\" = all"},
+      {"plan[].shared", k::texts, "[]", "entries that stay in place"},
+      {"plan[].refused_by", k::texts, "[]", "the node's words for: this snapshot does not fit"},
+      {"plan[].same_set", k::boolean, "false", "archives of one backup"},
+      {"plan[].archive", k::tables, "", "what is fetched"},
+      {"first_start", k::table, "", "the starts after a swap, until the head is beyond the snapshot"},
+      {"first_start.append", k::texts, "[]", "further arguments"},
+      {"import", k::table, "", "an import run of its own", later},
+      {"confirm", k::table, "", "when the recovery is done"},
+      {"confirm.when",
+       k::word,
+       "\"healthy\"",
+       "advancing: the head moves; healthy: readiness passed",
+       availability::now,
+       {"advancing", "healthy"}},
+      {"confirm.within", k::duration, "\"30m\"", "without an advance this long it has failed"},
+      {"confirm.advancing_for", k::duration, "\"2m\"", "the head must move this long"},
+  };
+  add_archive_keys(out, "snapshot.");
+  add_archive_keys(out, "plan[].archive[].");
+  return out;
+}
+
+std::vector<key> make_preset_keys() {
+  std::vector<key> out{
+      {"description", k::text, "\"\"", "one line for people"},
+      {"params", k::parameters, "", "name = default, or a table with default, required, help"},
+  };
+  add_probe_settings(out, "");
+  add_check_keys(out, "");
+  out.push_back({"check", k::tables, "", "several checks, all of which must pass"});
+  add_check_keys(out, "check[].");
+  return out;
+}
+
+}  // namespace
+
+std::span<const key> unit_keys() {
+  static const auto keys = make_unit_keys();
+  return keys;
+}
+
+std::span<const key> recipe_keys() {
+  static const auto keys = make_recipe_keys();
+  return keys;
+}
+
+std::span<const key> preset_keys() {
+  static const auto keys = make_preset_keys();
+  return keys;
+}
+
+std::span<const key> daemon_keys() {
+  static const std::vector<key> keys{
+      {"boot", k::table, "", "after a reboot"},
+      {"boot.start", k::word, "\"enabled\"", "which units start", availability::now, {"enabled", "as_before!"}},
+      {"log", k::table, "", "the daemon's own log"},
+      {"log.level",
+       k::word,
+       "\"info\"",
+       "how much it says",
+       availability::now,
+       {"trace", "debug", "info", "warning", "error"}},
+      {"http", k::table, "", "a TCP listener", later},
+      {"health", k::tables, "", "units combined for load balancers", later},
+  };
+  return keys;
+}
+
+}  // namespace hasup::config

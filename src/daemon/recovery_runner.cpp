@@ -1,0 +1,296 @@
+#include "daemon/recovery_runner.hpp"
+
+#include <deque>
+#include <optional>
+#include <type_traits>
+
+#include "recovery/machine.hpp"
+
+namespace hasup::daemon {
+namespace {
+
+recovery_outcome to_daemon(recovery::outcome o) {
+  switch (o) {
+    case recovery::outcome::recovered:
+      return recovery_outcome::recovered;
+    case recovery::outcome::rolled_back:
+      return recovery_outcome::rolled_back;
+    case recovery::outcome::refused:
+      return recovery_outcome::refused;
+    case recovery::outcome::cancelled:
+      return recovery_outcome::cancelled;
+    case recovery::outcome::parked:
+      return recovery_outcome::parked;
+    case recovery::outcome::asking:
+      return recovery_outcome::asking;
+    case recovery::outcome::stuck:
+      break;
+  }
+  return recovery_outcome::stuck;
+}
+
+recovery::exit_kind kind_of(unit::exit_action a) {
+  switch (a) {
+    case unit::exit_action::recover:
+      return recovery::exit_kind::recover;
+    case unit::exit_action::restart:
+      return recovery::exit_kind::environment;
+    case unit::exit_action::hold:
+      return recovery::exit_kind::hold;
+    case unit::exit_action::unexplained:
+      break;
+  }
+  return recovery::exit_kind::unexplained;
+}
+
+bool says_its_head(const std::optional<model::probe>& p) {
+  if (!p) return false;
+  for (const auto& c : p->checks)
+    if (!c.head.number.empty()) return true;
+  return false;
+}
+
+recovery::frozen freeze(const recovery_host& host, std::string why, recovery::options asked) {
+  const auto& u = host.unit();
+  recovery::frozen f;
+  f.unit = u.instances > 1 ? model::to_text(u.id) : u.id.unit;
+  f.why = std::move(why);
+  f.asked = std::move(asked);
+  f.recipe = host.recipe();
+  f.mode = u.recovery.mode;
+  f.checksum = u.recovery.checksum;
+  f.budget_count = u.recovery.budget_count;
+  f.budget_within = u.recovery.budget_within;
+  f.max_snapshot_age = u.recovery.max_snapshot_age;
+  f.min_free = u.data.min_free;
+  f.has_head = says_its_head(u.startup) || says_its_head(u.readiness) || says_its_head(u.liveness);
+  return f;
+}
+
+}  // namespace
+
+class recovery_runner::impl : public std::enable_shared_from_this<impl> {
+ public:
+  impl(recovery_host& host, recovery_settings settings)
+      : host_(&host), changed_(std::move(settings.on_memory_changed)) {
+    state_.remembered = std::move(settings.memory);
+  }
+
+  void detach() {
+    host_ = nullptr;
+    events_.clear();
+    actions_.clear();
+    dry_ = nullptr;
+  }
+
+  void take(recovery::event e) {
+    events_.push_back(std::move(e));
+    drain();
+  }
+
+  [[nodiscard]] const recovery::state& state() const { return state_; }
+  [[nodiscard]] recovery_host& host() const { return *host_; }
+
+  void stuck(std::string why) {
+    refresh_view();
+    host_->finished(recovery_outcome::stuck, std::move(why));
+  }
+
+  [[nodiscard]] bool active() const {
+    return !events_.empty() || !actions_.empty() || durable_pending_ || !recovery::phase_of(state_).empty();
+  }
+
+  recovery_view view_;
+
+  std::function<void(const ports::worker_result&)> dry_;  // the answer to a dry run's `select`
+
+ private:
+  // One event at a time; its actions in order; nothing behind a write before it is durable.
+  void drain() {
+    if (draining_) return;
+    draining_ = true;
+    const auto self = shared_from_this();
+    while (host_ != nullptr && !durable_pending_) {
+      if (!actions_.empty()) {
+        auto a = std::move(actions_.front());
+        actions_.pop_front();
+        std::visit([this](auto&& one) { carry_out(std::move(one)); }, std::move(a));
+      } else if (!events_.empty()) {
+        const auto e = std::move(events_.front());
+        events_.pop_front();
+        decide(e);
+      } else {
+        break;
+      }
+    }
+    draining_ = false;
+  }
+
+  void decide(const recovery::event& e) {
+    const auto remembered = state_.remembered;
+    recovery::actions out;
+    recovery::next(state_, e, {host_->now(), host_->wall_now()}, out);
+    for (auto& a : out) actions_.push_back(std::move(a));
+    refresh_view();
+    if (changed_ && remembered != state_.remembered) changed_();
+  }
+
+  void refresh_view() {
+    const std::string phase(recovery::phase_of(state_));
+    const bool moved = phase != view_.phase;
+    view_.phase = phase;
+    const auto* c = state_.done.chosen();
+    const auto* p = state_.done.chosen_plan();
+    view_.plan = phase.empty() || !p ? "" : p->name;
+    view_.snapshot = phase.empty() || !c || c->snapshots.empty() ? "" : c->snapshots.front().name;
+    view_.source = phase.empty() || !c || c->snapshots.empty() ? "" : c->snapshots.front().source;
+    if (!moved) return;
+    view_.progress = {};
+    view_.progress.phase = view_.phase;
+    view_.progress.snapshot = view_.snapshot;
+    view_.progress.source = view_.source;
+    if (!phase.empty()) host_->show_progress(view_.progress, view_.plan);
+  }
+
+  std::function<void()> when_durable() {
+    durable_pending_ = true;
+    return [weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (!self || self->host_ == nullptr) return;
+      self->durable_pending_ = false;
+      self->drain();
+    };
+  }
+
+  void carry_out(recovery::write a) { host_->journal(recovery::encode(a.what), when_durable()); }
+  void carry_out(recovery::clear_journal) { host_->journal_clear(when_durable()); }
+  void carry_out(recovery::run_worker a) { host_->run_worker(std::move(a.job)); }
+  void carry_out(recovery::cancel_worker) { host_->cancel_worker(); }
+  void carry_out(recovery::quiesce) { host_->quiesce(); }
+  void carry_out(recovery::release_readers) { host_->release_readers(); }
+  void carry_out(recovery::start_node a) { host_->start_node(std::move(a.append)); }
+  void carry_out(recovery::stop_node) { host_->stop_node(); }
+  void carry_out(recovery::start_timer a) { host_->start_timer(a.after); }
+  void carry_out(recovery::cancel_timer) { host_->cancel_timer(); }
+  void carry_out(recovery::report a) {
+    view_.reason = a.why;
+    host_->report(std::move(a.kind), std::move(a.why));
+  }
+  void carry_out(recovery::finish a) { host_->finished(to_daemon(a.how), std::move(a.why)); }
+
+  recovery_host* host_;
+  std::function<void()> changed_;
+  recovery::state state_;
+  std::deque<recovery::event> events_;
+  std::deque<recovery::action> actions_;
+  bool draining_ = false;
+  bool durable_pending_ = false;  // a write is on its way to the disk
+};
+
+recovery_runner::recovery_runner(recovery_host& host, recovery_settings settings)
+    : impl_(std::make_shared<impl>(host, std::move(settings))) {}
+
+recovery_runner::~recovery_runner() {
+  impl_->detach();
+}
+
+void recovery_runner::begin(std::string why, recovery_options options) {
+  impl_->take(recovery::begin_wanted{freeze(impl_->host(), std::move(why), std::move(options))});
+}
+
+void recovery_runner::resume(const std::vector<std::string>& journal_records, bool node_running) {
+  auto done = recovery::replay(journal_records);
+  if (!done)
+    return impl_->stuck("the journal of the recovery cannot be understood: " + done.error().message +
+                        "; nothing was touched and nothing is started");
+  impl_->take(recovery::resume_wanted{std::move(*done), node_running});
+}
+
+void recovery_runner::on_worker_done(const ports::worker_result& result) {
+  if (impl_->dry_) return std::exchange(impl_->dry_, nullptr)(result);
+  impl_->take(recovery::worker_done{result});
+}
+
+void recovery_runner::on_worker_progress(const ports::worker_progress& progress) {
+  if (!active()) return;
+  auto& view = impl_->view_;
+  view.progress = progress;
+  if (view.progress.phase.empty()) view.progress.phase = view.phase;
+  impl_->host().show_progress(view.progress, view.plan);
+}
+
+void recovery_runner::on_quiesced() {
+  impl_->take(recovery::quiesced{});
+}
+
+void recovery_runner::on_node_started() {
+  impl_->take(recovery::node_started{});
+}
+
+void recovery_runner::on_node_exited(const model::exit_status& status, const unit::classification& class_of,
+                                     std::string_view evidence) {
+  recovery::node_exited e;
+  e.status = status;
+  e.kind = kind_of(class_of.action);
+  e.class_name = class_of.name;
+  e.evidence = class_of.evidence;
+  if (const auto* plan = impl_->state().done.chosen_plan())
+    e.refused_line = unit::matching_line(plan->refused_by, evidence.empty() ? class_of.evidence : evidence);
+  impl_->take(std::move(e));
+}
+
+void recovery_runner::on_startup_passed() {
+  impl_->take(recovery::startup_passed{});
+}
+void recovery_runner::on_head(const model::head& head) {
+  impl_->take(recovery::head_seen{head.number});
+}
+void recovery_runner::on_health(model::health health) {
+  impl_->take(recovery::health_seen{health});
+}
+void recovery_runner::on_timer() {
+  impl_->take(recovery::timer_fired{});
+}
+void recovery_runner::stop(bool force) {
+  impl_->take(recovery::stop_wanted{force});
+}
+void recovery_runner::approve() {
+  impl_->take(recovery::approve_wanted{});
+}
+void recovery_runner::cancel() {
+  impl_->take(recovery::cancel_wanted{});
+}
+
+bool recovery_runner::active() const {
+  return impl_->active();
+}
+
+recovery_view recovery_runner::view() const {
+  auto v = impl_->view_;
+  // The worker knows better whether it fetches or verifies.
+  if (v.phase == "fetch" && v.progress.phase == "verify") v.phase = "verify";
+  return v;
+}
+
+const recovery_memory& recovery_runner::memory() const {
+  return impl_->state().remembered;
+}
+
+bool recovery_runner::dry_run(recovery_options options, std::function<void(base::result<std::string>)> then) {
+  if (active() || impl_->dry_) return false;
+  auto plan = freeze(impl_->host(), "dry run", std::move(options));
+  ports::worker_job job;
+  job.mode = ports::worker_mode::select;
+  job.plans = plan.recipe.plans;
+  job.max_age = plan.max_snapshot_age;
+  impl_->dry_ = [owner = impl_.get(), plan = std::move(plan), then = std::move(then)](const ports::worker_result& r) {
+    if (!r.ok()) return then(base::error{r.error});
+    auto& host = owner->host();
+    then(recovery::describe_plan(plan, host.unit().data.dir, owner->state().remembered, r.candidates, r.notes,
+                                 {host.now(), host.wall_now()}));
+  };
+  impl_->host().run_worker(std::move(job));
+  return true;
+}
+
+}  // namespace hasup::daemon

@@ -1,0 +1,83 @@
+// Carries out what the recovery machine decides, through a recovery_host. Decides nothing itself.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/recovery_host.hpp"
+#include "model/exit_status.hpp"
+#include "model/probe.hpp"
+#include "model/state.hpp"
+#include "recovery/event.hpp"
+#include "unit/classify.hpp"
+
+namespace hasup::daemon {
+
+using recovery_options = recovery::options;
+using recovery_memory = recovery::memory;
+
+struct recovery_settings {
+  recovery_memory memory;                   // from the intent file
+  std::function<void()> on_memory_changed;  // may be empty: memory() changed and should be saved
+};
+
+// For status; phase is "" when no recovery is under way.
+struct recovery_view {
+  std::string phase;  // of section 7
+  std::string plan;
+  std::string snapshot;
+  std::string source;
+  ports::worker_progress progress;  // of the running worker, as last given to on_worker_progress
+  std::string reason;               // as last reported
+};
+
+// All calls on the loop. Calls of the host made from here may answer from inside the call: events queue up, nothing
+// recurses. The host outlives the runner; a continuation of the journal that comes after the runner's end is ignored.
+class recovery_runner {
+ public:
+  recovery_runner(recovery_host& host, recovery_settings settings);
+  ~recovery_runner();
+  recovery_runner(const recovery_runner&) = delete;
+  recovery_runner& operator=(const recovery_runner&) = delete;
+
+  // Ignored while a recovery is under way.
+  void begin(std::string why, recovery_options options);
+  // Goes on from the journal, after a restart of the daemon or of a parked recovery. node_running: the unit's node
+  // lives (it was adopted). A journal that cannot be understood ends in finished(stuck, …) and leaves everything
+  // alone.
+  void resume(const std::vector<std::string>& journal_records, bool node_running = false);
+
+  void on_worker_done(const ports::worker_result& result);
+  void on_worker_progress(const ports::worker_progress& progress);
+  void on_quiesced();
+  void on_node_started();
+  // `evidence`: the raw output that was classified; the plan's refused_by is looked for in it.
+  void on_node_exited(const model::exit_status& status, const unit::classification& class_of,
+                      std::string_view evidence = {});
+  void on_startup_passed();
+  void on_head(const model::head& head);
+  void on_health(model::health health);
+  void on_timer();
+
+  // Before the swap: cancelled. After it: parked, once the node passed the first new block unless forced.
+  void stop(bool force = false);
+  void approve();
+  // Before the swap as stop; after it ignored, with a report that says what can be done.
+  void cancel();
+
+  [[nodiscard]] bool active() const;  // begin or resume was called and it has not finished; asking counts as active
+  [[nodiscard]] recovery_view view() const;
+  [[nodiscard]] const recovery_memory& memory() const;
+
+  // Lists the sources with a worker and says what a recovery would do; touches nothing. False while one is under way.
+  bool dry_run(recovery_options options, std::function<void(base::result<std::string>)> then);
+
+ private:
+  class impl;
+  std::shared_ptr<impl> impl_;
+};
+
+}  // namespace hasup::daemon

@@ -1,0 +1,176 @@
+// The set of units: from files, from what runs already, and how it changes with `apply`.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/asio/io_context.hpp>
+
+#include "daemon/supervisor.hpp"
+#include "journal/file_journal.hpp"
+#include "process/process_tree.hpp"
+
+namespace hasup::daemon {
+namespace {
+
+// Before the loop runs: the journal of a recovery that was under way.
+std::vector<std::string> read_journal(const std::string& path) {
+  auto records = journal::journal_file(path).read_all();
+  return records ? std::move(*records) : std::vector<std::string>{};
+}
+
+std::string describe(const model::unit& u) { return u.instances > 1 ? to_text(u.id) : u.id.unit; }
+
+}  // namespace
+
+graph::dependency_graph supervisor::requirement_graph() const {
+  graph::dependency_graph g;
+  for (const auto& [name, entry] : config_.units) g.nodes[name];
+  for (const auto& [id, r] : runners_) {
+    auto& edges = g.nodes[id.unit];
+    if (!edges.empty()) continue;
+    for (const auto& need : r->spec().requires_units)
+      edges.push_back({need.unit, std::string(model::condition_names.text(need.when))});
+  }
+  return g;
+}
+
+std::vector<std::string> supervisor::start_order() const {
+  const auto g = requirement_graph();
+  if (auto order = graph::start_order(g)) return *order;
+  std::vector<std::string> names;  // a loop among broken files: any order serves
+  for (const auto& [name, needs] : g.nodes) names.push_back(name);
+  return names;
+}
+
+supervisor::runners supervisor::instances_of(const std::string& unit) const {
+  runners out;
+  for (auto it = runners_.lower_bound({unit, 0}); it != runners_.end() && it->first.unit == unit; ++it)
+    out.push_back(it->second);
+  return out;
+}
+
+supervisor::runner_ptr supervisor::find(const model::instance_id& id) const {
+  const auto it = runners_.find(id);
+  return it == runners_.end() ? nullptr : it->second;
+}
+
+supervisor::runner_ptr supervisor::make_runner(const config::unit_entry& entry, const model::unit& unit) {
+  auto r = std::make_shared<unit_runner>(static_cast<unit_host&>(*this), services_, unit, entry.recipe, entry.effective_toml);
+  runners_[unit.id] = r;
+  return r;
+}
+
+void supervisor::boot(intent was) {
+  const bool same_boot = was.boot_id == process::boot_id();
+  config_ = config::load(services_.dirs);
+  for (const auto& [name, entry] : config_.units)
+    for (const auto& unit : entry.instances) make_runner(entry, unit);
+  if (same_boot) adopt_strays(was);
+
+  const auto claimed = process::claimed_instances(services_.shim);
+  const std::set<std::string> alive(claimed.begin(), claimed.end());
+  for (const auto& [id, r] : runners_) {
+    const auto name = to_text(id);
+    instance_intent i;
+    const auto before = was.instances.find(name);
+    if (before != was.instances.end()) i = before->second;
+    else i.desired = r->spec().enabled ? model::desired::up : model::desired::down;
+    if (!same_boot) {  // a new boot begins with what is enabled
+      i.desired = r->spec().enabled ? model::desired::up : model::desired::down;
+      i.failed = i.completed = false;
+      i.taken_down_by.clear();
+      i.fingerprint = 0;
+    }
+    was.instances.erase(name);
+    r->restore(std::move(i), read_journal(services_.dirs.state + "/journals/" + name));
+  }
+  carried_ = std::move(was.instances);
+  for (const auto& name : start_order()) {
+    for (const auto& r : instances_of(name)) {
+      const auto was_state = r->state();
+      const bool wanted = r->memory().desired == model::desired::up;
+      if (alive.contains(to_text(r->spec().id))) r->adopt();
+      else if (wanted && was_state != model::unit_state::failed && was_state != model::unit_state::completed)
+        r->dispatch(hasup::unit::start_wanted{false});
+    }
+  }
+  save_intent();
+}
+
+// Units that run, but whose file is broken, changed its instances, or is gone: they are kept as they were started.
+void supervisor::adopt_strays(const intent& was) {
+  for (const auto& name : process::claimed_instances(services_.shim)) {
+    const auto ref = model::parse_unit_reference(name);
+    if (!ref || !ref->index || !was.instances.contains(name)) continue;  // also: workers ("leap@0+work")
+    const model::instance_id id{ref->unit, *ref->index};
+    if (runners_.contains(id)) continue;
+    const auto saved = config::load_files({services_.dirs.state + "/specs/" + ref->unit + ".toml"}, services_.dirs);
+    const auto entry = saved.units.find(ref->unit);
+    if (entry == saved.units.end()) continue;
+    for (const auto& unit : entry->second.instances)
+      if (unit.id == id) make_runner(entry->second, unit);
+    if (!config_.units.contains(ref->unit)) removed_.insert(ref->unit);
+  }
+}
+
+control::command_reply supervisor::apply(config::loaded fresh, bool dry_run) {
+  control::command_reply reply;
+  const auto say = [&](const std::string& line) { reply.message += line + "\n"; };
+  std::vector<std::function<void()>> changes;
+
+  for (const auto& [name, entry] : fresh.units) {
+    if (!entry.valid) {
+      say(name + ": its file is invalid; what runs is left as it is (`hasup check`)");
+      continue;
+    }
+    for (const auto& unit : entry.instances) {
+      const auto r = find(unit.id);
+      if (!r) {
+        say(describe(unit) + ": new" + (unit.enabled ? ", will be started" : ""));
+        changes.push_back([this, entry, unit] {
+          const auto made = make_runner(entry, unit);
+          instance_intent i;
+          if (const auto was = carried_.extract(to_text(unit.id))) i = was.mapped();
+          i.desired = unit.enabled ? model::desired::up : model::desired::down;
+          made->restore(std::move(i), {});
+          if (unit.enabled) made->dispatch(hasup::unit::start_wanted{false});
+        });
+        reply.affected.push_back(to_text(unit.id));
+        continue;
+      }
+      const bool runs_other = r->spec().fingerprint != unit.fingerprint;
+      const bool same_text = config_.units.contains(name) && config_.units.at(name).effective_toml == entry.effective_toml;
+      if (same_text && !runs_other) continue;
+      const bool restart = runs_other && !r->at_rest() && !r->recovery_active();
+      if (r->recovery_active()) say(describe(unit) + ": changed; applied to the next start, its recovery is not altered");
+      else say(describe(unit) + (restart ? ": changed, will be restarted" : ": changed, applies without a restart"));
+      changes.push_back([r, entry, unit, restart] {
+        r->replace_spec(unit, entry.recipe, entry.effective_toml);
+        if (restart) r->dispatch(hasup::unit::restart_wanted{"restarted: its unit file changed"});
+      });
+      reply.affected.push_back(to_text(unit.id));
+    }
+  }
+  for (const auto& [id, r] : runners_) {
+    const auto entry = fresh.units.find(id.unit);
+    const bool kept = entry != fresh.units.end() &&
+                      (!entry->second.valid || std::any_of(entry->second.instances.begin(), entry->second.instances.end(),
+                                                           [&, unit = id](const model::unit& u) { return u.id == unit; }));
+    if (kept) continue;
+    say(describe(r->spec()) + ": its file is gone, will be stopped");
+    changes.push_back([this, unit = id, runner = r] {
+      removed_.insert(unit.unit);
+      stop({runner}, false);
+      changed(*runner);
+    });
+    reply.affected.push_back(to_text(id));
+  }
+  if (changes.empty()) say("nothing changed");
+  if (base::has_errors(fresh.problems)) reply.code = exit_code::invalid_configuration;
+  if (dry_run) return reply;
+  config_ = std::move(fresh);
+  for (const auto& change : changes) change();
+  save_intent();
+  return reply;
+}
+
+}  // namespace hasup::daemon

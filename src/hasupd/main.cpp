@@ -1,0 +1,210 @@
+// hasupd: takes the lock, takes over what runs, serves the control API until it is told to go. Its end, however it
+// comes, is not noticed by any node: SIGTERM lets go of them, and the next hasupd takes them over.
+#include <fcntl.h>
+#include <grp.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+#include <iostream>
+
+#include "base/unique_fd.hpp"
+#include "config/paths.hpp"
+#include "control/server.hpp"
+#include "daemon/supervisor.hpp"
+#include "hasup/exit_code.hpp"
+#include "hasup/version.hpp"
+#include "hasupd/notify.hpp"
+#include "process/spawner.hpp"
+
+namespace {
+
+using hasup::exit_code;
+using hasup::base::unique_fd;
+
+constexpr const char* usage = R"(hasupd keeps the units of the configuration running. It stays in the foreground.
+
+Usage: hasupd [--version] [--help] [--self-check]
+
+  --self-check   load the configuration and the saved intent, say whether this program could take over, and exit
+
+Directories: HASUP_HOME=D puts everything below D; else as root /etc/hasup, /var/lib/hasup, /run/hasup, /var/log/hasup,
+and as a user the XDG directories. SIGTERM ends hasupd and leaves all units running; `hasup stop --all` stops them.
+SIGHUP reads the unit files again, as `hasup apply` does.
+)";
+
+int fail(exit_code code, const std::string& message) {
+  std::cerr << "hasupd: " << message << "\n";
+  return static_cast<int>(code);
+}
+
+// As systemd's RuntimeDirectory: private but for the ways that others must walk.
+bool make_directories(const hasup::config::directories& dirs, std::string& problem) {
+  const auto make = [&](const std::string& path, mode_t mode) {
+    std::error_code ec;
+    const bool fresh = std::filesystem::create_directories(path, ec);
+    if (ec) problem = "cannot create " + path + ": " + ec.message();
+    else if (fresh && ::chmod(path.c_str(), mode) != 0) problem = "cannot set the mode of " + path + ": " + std::strerror(errno);
+    return problem.empty();
+  };
+  return make(dirs.state, 0755) && make(dirs.state + "/claims", 0700) && make(dirs.state + "/records", 0700) &&
+         make(dirs.state + "/evidence", 0700) && make(dirs.state + "/journals", 0700) &&
+         make(dirs.state + "/specs", 0700) && make(dirs.state + "/jobs", 0755) && make(dirs.state + "/work", 0755) &&
+         make(dirs.state + "/events", 0755) && make(dirs.run, 0755) && make(dirs.run + "/shim", 0700) &&
+         make(dirs.log, 0755);
+}
+
+// Held for life. An open file description lock: a second hasupd, in whatever process, is refused.
+unique_fd take_lock(const std::string& path, std::string& holder) {
+  unique_fd fd{::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644)};
+  if (!fd) {
+    holder = std::strerror(errno);
+    return {};
+  }
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  if (::fcntl(fd.get(), F_OFD_SETLK, &lock) != 0) {
+    char text[32] = {};
+    const auto n = ::pread(fd.get(), text, sizeof text - 1, 0);
+    holder = n > 0 ? "pid " + std::string(text, strcspn(text, "\n")) : "another process";
+    return {};
+  }
+  const auto pid = std::to_string(::getpid()) + "\n";
+  if (::ftruncate(fd.get(), 0) != 0 || ::pwrite(fd.get(), pid.data(), pid.size(), 0) < 0) holder.clear();
+  return fd;
+}
+
+spdlog::level::level_enum level_of(const std::string& name) {
+  const auto level = spdlog::level::from_str(name);
+  return level == spdlog::level::off ? spdlog::level::info : level;
+}
+
+hasup::control::server_options socket_options(const hasup::config::directories& dirs) {
+  hasup::control::server_options o;
+  o.directory = dirs.run;
+  if (::geteuid() == 0) {
+    if (const auto* group = ::getgrnam("hasup")) {  // before the loop runs
+      o.mode = 0660;
+      o.gid = group->gr_gid;
+    }
+  }
+  return o;
+}
+
+int serve(const hasup::config::directories& dirs, const std::string& program_dir) {
+  using namespace hasup;
+  boost::asio::io_context loop{1};
+  daemon::disk_thread disk(loop);
+  daemon::event_log events(disk, dirs.state + "/events");
+  daemon::intent_file intent(disk, dirs.state + "/intent.json");
+  auto was = intent.read();
+  if (!was) {
+    // Without it a unit stopped by hand would start again: a person has to look first.
+    return fail(exit_code::failed, was.error().message + "; move it away to begin with what is enabled");
+  }
+  probe::prober prober(loop, [&loop](const probe::exec_request& r, std::function<void(probe::exec_result)> done) {
+    process::program_options o;
+    o.timeout = r.timeout;
+    o.uid = r.uid;
+    o.gid = r.gid;
+    if (!r.directory.empty()) o.directory = r.directory;
+    o.capture = r.capture;
+    auto dropped = std::make_shared<bool>(false);
+    auto running = process::async_run(loop, r.command, r.env, o, [done, dropped](const process::program_result& p) {
+      if (!*dropped) done({p.error, p.exit, p.output, p.timed_out});
+    });
+    return [running, dropped] {
+      *dropped = true;
+      running->cancel();
+    };
+  });
+  daemon::daemon_services services{loop, disk, prober, dirs, {dirs.state, dirs.run, program_dir + "/hasup-shim"},
+                                   program_dir + "/hasup-worker"};
+  daemon::supervisor supervisor(services, events, intent);
+  auto server = control::server::open(loop, socket_options(dirs), supervisor);
+  if (!server) return fail(exit_code::failed, server.error().message);
+  supervisor.set_server(server->get());
+
+  boost::asio::signal_set signals(loop, SIGTERM, SIGINT, SIGHUP);
+  std::function<void()> wait_signal = [&] {
+    signals.async_wait([&](const boost::system::error_code& ec, int number) {
+      if (ec) return;
+      if (number == SIGHUP) {
+        supervisor.execute_async({"apply", {}, false, {}}, {}, [](const control::command_reply& r) {
+          spdlog::info("apply: {}", r.message);
+        });
+        return wait_signal();
+      }
+      spdlog::info("{}: leaving; all units run on", strsignal(number));
+      hasupd::notify("STOPPING=1");
+      loop.stop();
+    });
+  };
+  wait_signal();
+
+  supervisor.boot(std::move(*was));
+  spdlog::info("hasupd {} is up, pid {}, socket {}/{}", hasup::version, ::getpid(), dirs.run, control::socket_name);
+  hasupd::notify("READY=1\nSTATUS=supervising");
+  loop.run();
+  supervisor.set_server(nullptr);
+  (*server)->close();
+  return 0;
+}
+
+int self_check(const hasup::config::directories& dirs, const std::string& program_dir) {
+  using namespace hasup;
+  for (const auto* name : {"/hasup-shim", "/hasup-worker"})
+    if (::access((program_dir + name).c_str(), X_OK) != 0)
+      return fail(exit_code::failed, program_dir + name + ": " + std::strerror(errno));
+  boost::asio::io_context loop;
+  daemon::disk_thread disk(loop);
+  if (const auto was = daemon::intent_file(disk, dirs.state + "/intent.json").read(); !was)
+    return fail(exit_code::failed, was.error().message);
+  const auto loaded = config::load(dirs);
+  std::cout << "hasupd " << hasup::version << ": " << loaded.units.size() << " units, " << loaded.problems.size()
+            << " findings; ready to take over\n";
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  bool check = false;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    if (word == "--help" || word == "-h") return std::cout << usage, 0;
+    if (word == "--version") return std::cout << "hasupd " << hasup::version << "\n", 0;
+    if (word == "--self-check") check = true;
+    else return fail(exit_code::usage, "unknown argument \"" + std::string(word) + "\"; see hasupd --help");
+  }
+  const auto dirs = hasup::config::find_directories();
+  if (!dirs) return fail(exit_code::failed, dirs.error().message);
+  std::error_code ec;
+  const auto program_dir = std::filesystem::read_symlink("/proc/self/exe", ec).parent_path().string();
+  if (check) return self_check(*dirs, program_dir);
+
+  std::string problem;
+  if (!make_directories(*dirs, problem)) return fail(exit_code::failed, problem);
+  std::string holder;
+  const auto lock = take_lock(dirs->run + "/hasupd.lock", holder);
+  if (!lock) return fail(exit_code::failed, "another hasupd works on these directories already (" + holder + "): " + dirs->run);
+
+  // A reader of this log that goes away, or a follower that hangs up, must not end the daemon.
+  std::signal(SIGPIPE, SIG_IGN);
+  ::umask(022);
+  spdlog::set_default_logger(spdlog::stderr_color_mt("hasupd"));
+  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v");
+  spdlog::set_level(level_of(hasup::config::load(*dirs).settings.log_level));
+  try {
+    return serve(*dirs, program_dir);
+  } catch (const std::exception& e) {
+    return fail(exit_code::failed, std::string("unexpected: ") + e.what());
+  }
+}

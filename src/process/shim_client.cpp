@@ -1,0 +1,528 @@
+// The client of one shim: connecting, framing, and the translation of what it says into events.
+#include "process/shim_client.hpp"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <array>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
+#include <cerrno>
+#include <chrono>
+#include <deque>
+#include <utility>
+
+#include "process/shim_files.hpp"
+#include "process/spawner.hpp"
+
+namespace hasup::process {
+
+namespace asio = boost::asio;
+using error_code = boost::system::error_code;
+using asio::local::stream_protocol;
+
+namespace {
+
+constexpr auto first_retry = std::chrono::milliseconds(5);
+constexpr auto longest_retry = std::chrono::milliseconds(200);
+constexpr auto patience = std::chrono::seconds(10);  // with a held claim that nobody answers for
+constexpr int shim_is_busy = 75;
+
+struct string_sink {
+  std::string& text;
+  bool append(const void* data, std::size_t length) {
+    text.append(static_cast<const char*>(data), length);
+    return text.size() <= max_frame + frame_header_size;
+  }
+  void patch(std::size_t at, const void* data, std::size_t length) {
+    text.replace(at, length, static_cast<const char*>(data), length);
+  }
+  [[nodiscard]] std::size_t size() const { return text.size(); }
+};
+
+using writer = frame_writer<string_sink>;
+
+void add_limit(writer& w, const rlimit_value& limit) {
+  std::array<char, 20> bytes;
+  const auto resource = static_cast<std::uint32_t>(limit.resource);
+  memcpy(bytes.data(), &resource, sizeof resource);
+  memcpy(bytes.data() + 4, &limit.soft, sizeof limit.soft);
+  memcpy(bytes.data() + 12, &limit.hard, sizeof limit.hard);
+  w.bytes(tag::limit, bytes.data(), bytes.size());
+}
+
+base::result<std::string> encode(const run_request& r) {
+  std::string frame;
+  string_sink sink{frame};
+  writer w(sink, message::run);
+  w.u64(tag::run, r.run);
+  for (const auto& argument : r.argv) w.text(tag::argv, argument.c_str());
+  for (const auto& [key, value] : r.env) w.text(tag::env, (key + "=" + value).c_str());
+  w.text(tag::directory, r.directory.c_str());
+  if (r.uid) w.u32(tag::uid, *r.uid);
+  if (r.gid) w.u32(tag::gid, *r.gid);
+  for (const unsigned group : r.groups) w.u32(tag::group, group);
+  w.u32(tag::umask, static_cast<std::uint32_t>(r.umask));
+  if (r.nice) w.u32(tag::nice, static_cast<std::uint32_t>(*r.nice));
+  w.u32(tag::oom_score_adjust, static_cast<std::uint32_t>(r.oom_score_adjust));
+  for (const auto& limit : r.limits) add_limit(w, limit);
+  w.text(tag::log_path, r.log_path.c_str());
+  w.u64(tag::log_max_size, r.log_max_size);
+  w.u32(tag::log_max_files, r.log_max_files);
+  if (!w.finish()) return base::error{"command and environment are above 4 MiB"};
+  return base::result<std::string>(boost::system::in_place_value, std::move(frame));
+}
+
+// What an answer or push holds.
+struct reply {
+  std::uint32_t command = 0;
+  std::uint32_t error = 0;
+  std::uint32_t error_number = 0;
+  std::uint32_t stage = 0;
+  std::uint64_t run = 0;
+  std::optional<shim_record> record;
+};
+
+reply decode(const char* payload, std::size_t length) {
+  reply r;
+  field_reader fields(payload, length);
+  for (field f{}; fields.next(f);) {
+    switch (f.id) {
+      case tag::command:
+        f.read(r.command);
+        break;
+      case tag::error_code:
+        f.read(r.error);
+        break;
+      case tag::error_number:
+        f.read(r.error_number);
+        break;
+      case tag::stage:
+        f.read(r.stage);
+        break;
+      case tag::run:
+        f.read(r.run);
+        break;
+      case tag::record:
+        r.record.emplace();
+        memcpy(static_cast<void*>(&*r.record), f.data, std::min<std::size_t>(f.length, sizeof(shim_record)));
+        r.record->boot_id[sizeof r.record->boot_id - 1] = 0;
+        break;
+      default:
+        break;
+    }
+  }
+  return r;
+}
+
+std::string refusal_text(const reply& r) {
+  switch (static_cast<request_error>(r.error)) {
+    case request_error::unknown_message:
+      return "the shim is older than this request";
+    case request_error::bad_request:
+      return "the shim does not understand the request";
+    case request_error::busy:
+      return "processes of run " + std::to_string(r.run) + " are still alive";
+    case request_error::not_running:
+      return "nothing is running";
+    case request_error::lease_expired:
+      return "the lease has expired";
+    case request_error::none:
+    case request_error::failed:
+      break;
+  }
+  return base::errno_error("the shim failed", static_cast<int>(r.error_number)).message;
+}
+
+}  // namespace
+
+class shim_client::state : public std::enable_shared_from_this<state> {
+ public:
+  state(asio::io_context& io, directories dirs, std::string name, std::function<void(const shim_event&)> on_event)
+      : io_(io),
+        socket_(io),
+        retry_(io),
+        dirs_(std::move(dirs)),
+        name_(std::move(name)),
+        on_event_(std::move(on_event)) {}
+
+  void open();
+  void close();
+  void run(const run_request& request);
+  void signal(int number, bool whole_tree);
+  void refresh_status(std::function<void(const shim_status&)> then);
+  // Commands made of numbers only.
+  template <class Fill>
+  void command(message type, Fill fill) {
+    std::string frame;
+    string_sink sink{frame};
+    writer w(sink, type);
+    fill(w);
+    if (w.finish()) send(std::move(frame));
+  }
+  void expect_run(std::uint64_t run) { run_ = run; }
+
+  [[nodiscard]] bool connected() const { return phase_ == phase::connected; }
+  [[nodiscard]] const shim_status& status() const { return status_; }
+  [[nodiscard]] bool claimed() const { return is_claimed(dirs_, name_); }
+
+ private:
+  enum class phase { closed, opening, connected };
+
+  bool try_connect();
+  void spawn();
+  void retry_later();
+  void use(base::unique_fd socket);
+  void lose(std::string message);
+  void give_up(std::string message);
+  void drop_connection();
+
+  void send(std::string frame);
+  void write_next();
+  void read_more();
+  bool take_frames();
+  void on_frame(message type, const reply& r);
+  void on_hello(const reply& r);
+  void on_error(const reply& r);
+  void on_already(const reply& r);
+  void remember(const reply& r);
+  // Always by way of the loop, so that no handler runs inside a call of its owner.
+  void emit(shim_event event);
+
+  asio::io_context& io_;
+  stream_protocol::socket socket_;
+  asio::steady_timer retry_;
+  directories dirs_;
+  std::string name_;
+  std::function<void(const shim_event&)> on_event_;
+  phase phase_ = phase::closed;
+  std::uint64_t epoch_ = 0;  // counts connections: what belongs to an older one is ignored
+  bool greeted_ = false;
+  bool spawned_ = false;  // this connection was given to a shim that we started
+  std::chrono::steady_clock::time_point give_up_at_;
+  std::chrono::milliseconds pause_{first_retry};
+  std::deque<std::string> outgoing_;
+  bool writing_ = false;
+  std::string incoming_;
+  std::array<char, 4096> buffer_;
+  shim_status status_;
+  std::uint64_t run_ = 0;  // the run that commands are about
+  std::deque<std::function<void(const shim_status&)>> status_waiters_;
+};
+
+void shim_client::state::emit(shim_event event) {
+  asio::post(io_, [self = shared_from_this(), event = std::move(event)] {
+    // A copy: the handler may close and free us.
+    const auto handler = self->on_event_;
+    if (handler) handler(event);
+  });
+}
+
+void shim_client::state::open() {
+  if (phase_ != phase::closed || !on_event_) return;
+  phase_ = phase::opening;
+  give_up_at_ = std::chrono::steady_clock::now() + patience;
+  pause_ = first_retry;
+  if (try_connect()) return;
+  if (claimed()) return retry_later();
+  spawn();
+}
+
+// By a descriptor of the socket's file, because its path may be longer than a socket address.
+bool shim_client::state::try_connect() {
+  const base::unique_fd file = open_below(dirs_.run, "shim", name_ + ".sock", O_PATH);
+  if (!file) return false;
+  base::unique_fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd) return false;
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const std::string path = "/proc/self/fd/" + std::to_string(file.get());
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return false;
+  spawned_ = false;
+  use(std::move(fd));
+  return true;
+}
+
+void shim_client::state::spawn() {
+  std::array<int, 2> ends{};
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0)
+    return give_up(base::errno_error("cannot make a socket for the shim of " + name_).message);
+  base::unique_fd ours(ends[0]);
+  const base::unique_fd theirs(ends[1]);
+  const std::vector<std::string> argv = {dirs_.shim_program, "--state-dir", dirs_.state, "--run-dir",
+                                         dirs_.run,          "--name",      name_};
+  const auto started =
+      spawn_shim(io_, argv, theirs.get(), [self = shared_from_this(), epoch = epoch_ + 1](model::exit_status exit) {
+        // Before its hello: another shim was quicker, or it cannot work at all.
+        if (self->epoch_ != epoch || self->phase_ != phase::opening) return;
+        self->drop_connection();
+        if (exit.code == shim_is_busy) return self->retry_later();
+        self->give_up(self->dirs_.shim_program + " ended with " + model::to_text(exit) +
+                      " at its start; hasupd's own log says why");
+      });
+  if (started.has_error()) return give_up(started.error().message);
+  spawned_ = true;
+  use(std::move(ours));
+}
+
+void shim_client::state::use(base::unique_fd fd) {
+  ++epoch_;
+  greeted_ = false;
+  incoming_.clear();
+  error_code ec;
+  socket_.assign(stream_protocol(), fd.get(), ec);
+  if (ec) return give_up("cannot watch the socket of " + name_ + ": " + ec.message());
+  static_cast<void>(fd.release());
+  read_more();
+}
+
+void shim_client::state::retry_later() {
+  if (std::chrono::steady_clock::now() >= give_up_at_) {
+    phase_ = phase::closed;
+    outgoing_.clear();
+    return emit(shim_busy{"the shim of " + name_ +
+                          " holds its claim but does not answer; see its process, and end it" +
+                          " only when nothing of the unit is running"});
+  }
+  retry_.expires_after(pause_);
+  pause_ = std::min(pause_ * 2, std::chrono::milliseconds(longest_retry));
+  retry_.async_wait([self = shared_from_this()](error_code ec) {
+    if (ec || self->phase_ != phase::opening) return;
+    if (self->try_connect()) return;
+    if (self->claimed()) return self->retry_later();
+    self->spawn();
+  });
+}
+
+void shim_client::state::drop_connection() {
+  ++epoch_;
+  error_code ignored;
+  socket_.close(ignored);
+  writing_ = false;
+  greeted_ = false;
+}
+
+void shim_client::state::give_up(std::string text) {
+  drop_connection();
+  phase_ = phase::closed;
+  outgoing_.clear();
+  status_waiters_.clear();
+  emit(shim_lost{read_record(dirs_, name_), std::move(text)});
+}
+
+void shim_client::state::lose(std::string text) {
+  const bool was_greeted = greeted_;
+  if (was_greeted) return give_up(std::move(text));
+  // It went before its hello. Of a shim that we started the exit tells more; another one may just be ending.
+  if (spawned_) {
+    error_code ignored;
+    socket_.close(ignored);
+    return;
+  }
+  drop_connection();
+  retry_later();
+}
+
+void shim_client::state::close() {
+  on_event_ = nullptr;
+  phase_ = phase::closed;
+  retry_.cancel();
+  drop_connection();
+  outgoing_.clear();
+  status_waiters_.clear();
+}
+
+void shim_client::state::send(std::string frame) {
+  if (phase_ == phase::closed)
+    return emit(shim_lost{read_record(dirs_, name_), "the shim of " + name_ + " is not connected"});
+  outgoing_.push_back(std::move(frame));
+  if (phase_ == phase::connected) write_next();
+}
+
+void shim_client::state::write_next() {
+  if (writing_ || outgoing_.empty()) return;
+  writing_ = true;
+  auto frame = std::make_shared<std::string>(std::move(outgoing_.front()));
+  outgoing_.pop_front();
+  const auto bytes = asio::buffer(*frame);
+  asio::async_write(socket_, bytes, [self = shared_from_this(), frame, epoch = epoch_](error_code ec, std::size_t) {
+    if (self->epoch_ != epoch) return;
+    self->writing_ = false;
+    // The reading side hears of a loss as well, and says so.
+    if (!ec) self->write_next();
+  });
+}
+
+void shim_client::state::read_more() {
+  socket_.async_read_some(asio::buffer(buffer_),
+                          [self = shared_from_this(), epoch = epoch_](error_code ec, std::size_t got) {
+                            if (self->epoch_ != epoch) return;
+                            if (ec) return self->lose("the shim of " + self->name_ + " is gone");
+                            self->incoming_.append(self->buffer_.data(), got);
+                            if (!self->take_frames())
+                              return self->lose("the shim of " + self->name_ + " talks nonsense");
+                            if (self->epoch_ == epoch) self->read_more();
+                          });
+}
+
+bool shim_client::state::take_frames() {
+  std::size_t at = 0;
+  while (incoming_.size() - at >= frame_header_size) {
+    frame_header header{};
+    memcpy(&header, incoming_.data() + at, sizeof header);
+    if (header.magic != frame_magic || header.length > max_frame) return false;
+    if (incoming_.size() - at - sizeof header < header.length) break;
+    const reply r = decode(incoming_.data() + at + sizeof header, header.length);
+    at += sizeof header + header.length;
+    on_frame(static_cast<message>(header.type), r);
+  }
+  incoming_.erase(0, at);
+  return true;
+}
+
+void shim_client::state::remember(const reply& r) {
+  if (!r.record) return;
+  status_ = to_status(*r.record);
+  run_ = std::max(run_, status_.run);
+}
+
+void shim_client::state::on_frame(message type, const reply& r) {
+  remember(r);
+  switch (type) {
+    case message::hello:
+      return on_hello(r);
+    case message::error:
+      return on_error(r);
+    case message::already:
+      return on_already(r);
+    case message::started:
+      return emit(shim_started{r.run, status_.pid, status_.start_time});
+    case message::exec_failed:
+      return emit(
+          shim_exec_failed{r.run, exec_error_text(static_cast<exec_stage>(r.stage), static_cast<int>(r.error_number)),
+                           static_cast<int>(r.error_number)});
+    case message::main_exited:
+      return emit(shim_main_exited{r.run, status_.exit, status_.exited_at.value_or(base::wall_time{})});
+    case message::tree_empty:
+      return emit(shim_tree_empty{r.run, status_.logs_dropped});
+    case message::status_is:
+      if (status_waiters_.empty()) return;
+      asio::post(io_, [self = shared_from_this(), then = std::move(status_waiters_.front()), status = status_] {
+        if (self->on_event_) then(status);
+      });
+      status_waiters_.pop_front();
+      return;
+    default:
+      return;
+  }
+}
+
+void shim_client::state::on_hello(const reply& r) {
+  if (greeted_ || !r.record) return;
+  greeted_ = true;
+  phase_ = phase::connected;
+  run_ = status_.run;
+  emit(shim_connected{status_});
+  write_next();
+}
+
+void shim_client::state::on_error(const reply& r) {
+  const auto command = static_cast<message>(r.command);
+  if (command == message::run || command == message::attach)
+    emit(shim_exec_failed{run_, refusal_text(r), static_cast<int>(r.error_number)});
+}
+
+// The request was carried out before; whoever asks again has missed what followed.
+void shim_client::state::on_already(const reply& r) {
+  if (status_.phase == shim_phase::spawning) return;  // the events are still to come
+  if (status_.phase == shim_phase::exec_failed)
+    return emit(shim_exec_failed{r.run, status_.exec_error, r.record ? r.record->exec_errno : 0});
+  emit(shim_started{r.run, status_.pid, status_.start_time});
+  if (status_.phase == shim_phase::exited || status_.phase == shim_phase::tree_empty)
+    emit(shim_main_exited{r.run, status_.exit, status_.exited_at.value_or(base::wall_time{})});
+  if (status_.phase == shim_phase::tree_empty) emit(shim_tree_empty{r.run, status_.logs_dropped});
+}
+
+void shim_client::state::run(const run_request& request) {
+  auto frame = encode(request);
+  if (frame.has_error()) return emit(shim_exec_failed{request.run, frame.error().message, E2BIG});
+  run_ = request.run;
+  send(std::move(*frame));
+}
+
+void shim_client::state::signal(int number, bool whole_tree) {
+  command(message::signal, [&](writer& w) {
+    w.u32(tag::signal, static_cast<std::uint32_t>(number));
+    w.u32(tag::whole_tree, whole_tree ? 1 : 0);
+    w.u64(tag::run, run_);
+  });
+}
+
+void shim_client::state::refresh_status(std::function<void(const shim_status&)> then) {
+  if (phase_ == phase::closed) return;
+  status_waiters_.push_back(std::move(then));
+  command(message::status, [](writer&) {});
+}
+
+shim_client::shim_client(asio::io_context& io, directories dirs, std::string name,
+                         std::function<void(const shim_event&)> on_event)
+    : state_(std::make_shared<state>(io, std::move(dirs), std::move(name), std::move(on_event))) {}
+
+shim_client::~shim_client() {
+  state_->close();
+}
+
+void shim_client::open() {
+  state_->open();
+}
+void shim_client::close() {
+  state_->close();
+}
+bool shim_client::connected() const {
+  return state_->connected();
+}
+bool shim_client::claimed() const {
+  return state_->claimed();
+}
+const shim_status& shim_client::status() const {
+  return state_->status();
+}
+void shim_client::run(const run_request& request) {
+  state_->run(request);
+}
+void shim_client::signal(int number, bool whole_tree) {
+  state_->signal(number, whole_tree);
+}
+
+void shim_client::attach(std::int32_t pid, std::uint64_t start_time, std::uint64_t run) {
+  state_->expect_run(run);
+  state_->command(message::attach, [&](writer& w) {
+    w.u32(tag::pid, static_cast<std::uint32_t>(pid));
+    w.u64(tag::start_time, start_time);
+    w.u64(tag::run, run);
+  });
+}
+
+void shim_client::lease(std::uint64_t valid_until_boot_ms, lease_action action, int signal_number) {
+  state_->command(message::lease, [&](writer& w) {
+    w.u64(tag::lease_valid_until, valid_until_boot_ms);
+    w.u32(tag::lease_action, static_cast<std::uint32_t>(action));
+    w.u32(tag::lease_signal, static_cast<std::uint32_t>(signal_number));
+  });
+}
+
+void shim_client::refresh_status(std::function<void(const shim_status&)> then) {
+  state_->refresh_status(std::move(then));
+}
+
+void shim_client::exit_shim() {
+  state_->command(message::exit, [](writer&) {});
+}
+
+}  // namespace hasup::process

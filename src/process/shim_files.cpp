@@ -1,0 +1,201 @@
+// Records, claims and evidence, read from outside while the shim may be writing.
+#include "process/shim_files.hpp"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+#include "process/evidence.hpp"
+
+namespace hasup::process {
+
+namespace {
+
+std::optional<base::wall_time> to_time(std::int64_t ns) {
+  if (ns == 0) return std::nullopt;
+  return base::wall_time(std::chrono::duration_cast<base::wall_time::duration>(std::chrono::nanoseconds(ns)));
+}
+
+bool is_locked(int fd) {
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  return ::fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+bool read_exactly(int fd, void* data, std::size_t length, off_t at) {
+  auto* to = static_cast<char*>(data);
+  while (length > 0) {
+    const ssize_t got = ::pread(fd, to, length, at);
+    if (got <= 0) return false;
+    to += got;
+    at += got;
+    length -= static_cast<std::size_t>(got);
+  }
+  return true;
+}
+
+}  // namespace
+
+base::unique_fd open_below(const std::string& directory, const char* folder, const std::string& name, int flags) {
+  const base::unique_fd top(::open(directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!top) return {};
+  const base::unique_fd inner(::openat(top.get(), folder, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!inner) return {};
+  return base::unique_fd(::openat(inner.get(), name.c_str(), flags | O_CLOEXEC | O_NOFOLLOW));
+}
+
+model::exit_status to_exit_status(const shim_record& record) {
+  model::exit_status status;
+  if (record.ended == exit_kind::code) status.code = record.exit_value;
+  if (record.ended == exit_kind::signal) status.signal = record.exit_value;
+  status.core_dumped = record.core_dumped != 0;
+  return status;
+}
+
+shim_status to_status(const shim_record& record) {
+  shim_status status;
+  status.phase = record.phase;
+  status.run = record.run;
+  status.shim_pid = record.shim_pid;
+  status.pid = record.pid;
+  status.start_time = record.start_time;
+  status.exit = to_exit_status(record);
+  status.tree_alive = record.phase == shim_phase::spawning || record.phase == shim_phase::running ||
+                      record.phase == shim_phase::exited || record.phase == shim_phase::orphaned;
+  status.attached = record.attached != 0;
+  status.lease_expired = record.lease_expired != 0;
+  status.logs_dropped = record.logs_dropped;
+  status.started_at = to_time(record.started_at_ns);
+  status.exited_at = to_time(record.exited_at_ns);
+  status.tree_empty_at = to_time(record.tree_empty_at_ns);
+  if (record.phase == shim_phase::exec_failed)
+    status.exec_error = exec_error_text(static_cast<exec_stage>(record.exec_stage), record.exec_errno);
+  return status;
+}
+
+std::string exec_error_text(exec_stage stage, int error) {
+  switch (stage) {
+    case exec_stage::none:
+      return "";
+    case exec_stage::pipes:
+      return base::errno_error("cannot make the output pipes", error).message;
+    case exec_stage::fork:
+      return base::errno_error("cannot fork", error).message + "; see the limit on processes (TasksMax, ulimit -u)";
+    case exec_stage::session:
+      return base::errno_error("cannot begin a session", error).message;
+    case exec_stage::limits:
+      return base::errno_error("cannot set [run.limits]", error).message +
+             "; a user other than root cannot go above the hard limit (ulimit -H)";
+    case exec_stage::nice:
+      return base::errno_error("cannot set [run.limits] nice", error).message;
+    case exec_stage::oom_score_adjust:
+      return base::errno_error("cannot set [run.limits] oom_score_adjust", error).message;
+    case exec_stage::signals:
+      return base::errno_error("cannot reset the signals", error).message;
+    case exec_stage::groups:
+      return base::errno_error("cannot take on the groups", error).message +
+             "; only root can run a unit as another user";
+    case exec_stage::gid:
+      return base::errno_error("cannot take on the group", error).message;
+    case exec_stage::uid:
+      return base::errno_error("cannot take on the user", error).message;
+    case exec_stage::directory:
+      return base::errno_error("cannot enter [run] directory", error).message;
+    case exec_stage::exec:
+      return base::errno_error("cannot run the program", error).message +
+             (error == ENOENT    ? "; see [run] command and the PATH in its env"
+              : error == ENOEXEC ? "; a script needs a first line like #!/bin/sh"
+                                 : "");
+    case exec_stage::lost:
+      return "the process was lost before its start";
+  }
+  return base::errno_error("the start failed", error).message;
+}
+
+std::optional<shim_record> read_raw_record(const directories& dirs, const std::string& name) {
+  const base::unique_fd file = open_below(dirs.state, "records", name, O_RDONLY);
+  if (!file) return std::nullopt;
+  alignas(record_slot) std::array<char, record_page_size> page;
+  shim_record record;
+  // Both slots can only be invalid at once when the writer is faster than a read; the next read finds one.
+  for (int attempt = 0; attempt < 3; ++attempt) {
+    if (!read_exactly(file.get(), page.data(), page.size(), 0)) return std::nullopt;
+    if (read_record_page(page.data(), record) != 0) return record;
+  }
+  return std::nullopt;
+}
+
+std::optional<shim_status> read_record(const directories& dirs, const std::string& name) {
+  const auto record = read_raw_record(dirs, name);
+  if (!record) return std::nullopt;
+  return to_status(*record);
+}
+
+bool is_claimed(const directories& dirs, const std::string& name) {
+  const base::unique_fd file = open_below(dirs.state, "claims", name, O_RDWR);
+  return file && is_locked(file.get());
+}
+
+std::vector<std::string> claimed_instances(const directories& dirs) {
+  std::vector<std::string> names;
+  const base::unique_fd state(::open(dirs.state.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!state) return names;
+  base::unique_fd claims(::openat(state.get(), "claims", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!claims) return names;
+  const int folder = claims.get();
+  const std::unique_ptr<DIR, int (*)(DIR*)> listing(::fdopendir(claims.release()), &::closedir);
+  if (!listing) return names;
+  while (const dirent* entry = ::readdir(listing.get())) {
+    if (entry->d_name[0] == '.') continue;
+    const base::unique_fd file(::openat(folder, entry->d_name, O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+    if (file && is_locked(file.get())) names.emplace_back(entry->d_name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+base::result<std::string> read_evidence(const directories& dirs, const std::string& name, std::uint64_t run) {
+  const std::string place = "evidence of " + name;
+  const base::unique_fd file = open_below(dirs.state, "evidence", name, O_RDONLY);
+  if (!file) return base::errno_error(place);
+  evidence_header before{};
+  evidence_header after{};
+  std::string ring(evidence_capacity, '\0');
+  if (!read_exactly(file.get(), &before, sizeof before, 0) ||
+      !read_exactly(file.get(), ring.data(), ring.size(), evidence_data) ||
+      !read_exactly(file.get(), &after, sizeof after, 0))
+    return base::error{place + ": the file is too short"};
+  if (before.magic != evidence_magic || before.capacity != evidence_capacity)
+    return base::error{place + ": not written by this version"};
+  if (before.run != run || after.run != run)
+    return base::error{place + ": it is that of run " + std::to_string(after.run) + ", not of run " +
+                       std::to_string(run)};
+  // What a write overtook while we copied is not taken.
+  const std::uint64_t end = before.written;
+  const std::uint64_t newest = std::max(after.reserved, end);
+  std::uint64_t begin = newest > evidence_capacity ? newest - evidence_capacity : 0;
+  const bool cut = begin > 0;
+  begin = std::min(begin, end);
+  std::string text;
+  text.reserve(static_cast<std::size_t>(end - begin));
+  while (begin < end) {
+    const auto at = static_cast<std::size_t>(begin % evidence_capacity);
+    const auto length = std::min<std::size_t>(evidence_capacity - at, static_cast<std::size_t>(end - begin));
+    text.append(ring, at, length);
+    begin += length;
+  }
+  if (cut) {
+    const auto newline = text.find('\n');
+    if (newline != std::string::npos && newline + 1 < text.size()) text.erase(0, newline + 1);
+  }
+  return base::result<std::string>(boost::system::in_place_value, std::move(text));
+}
+
+}  // namespace hasup::process

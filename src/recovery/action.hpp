@@ -1,0 +1,56 @@
+// What the recovery machine wants done, strictly in this order: after `write` and `clear_journal` nothing happens
+// until they are durable.
+#pragma once
+
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/enum_names.hpp"
+#include "recovery/record.hpp"
+
+namespace hasup::recovery {
+
+// The same as daemon::recovery_outcome, which says what each means for the unit.
+enum class outcome { recovered, rolled_back, refused, cancelled, parked, asking, stuck };
+inline constexpr base::enum_names<outcome, 7> outcome_names{{{{outcome::recovered, "recovered"},
+                                                              {outcome::rolled_back, "rolled_back"},
+                                                              {outcome::refused, "refused"},
+                                                              {outcome::cancelled, "cancelled"},
+                                                              {outcome::parked, "parked"},
+                                                              {outcome::asking, "asking"},
+                                                              {outcome::stuck, "stuck"}}}};
+
+struct write {
+  record what;
+};
+struct clear_journal {};
+struct run_worker {
+  ports::worker_job job;
+};
+struct cancel_worker {};
+struct quiesce {};
+struct release_readers {};
+struct start_node {
+  std::vector<std::string> append;
+};
+struct stop_node {};
+struct start_timer {
+  base::duration after;
+};
+struct cancel_timer {};
+// One line of the event log and the unit's reason.
+struct report {
+  std::string kind;  // recovery_…
+  std::string why;
+};
+struct finish {
+  outcome how;
+  std::string why;
+};
+
+using action = std::variant<write, clear_journal, run_worker, cancel_worker, quiesce, release_readers, start_node,
+                            stop_node, start_timer, cancel_timer, report, finish>;
+using actions = std::vector<action>;
+
+}  // namespace hasup::recovery

@@ -1,0 +1,354 @@
+// Swap, first start, loaded, confirm, clean_up and the way back. Until `confirmed` the old state is aside and whole.
+#include <algorithm>
+
+#include "recovery/candidates.hpp"
+#include "recovery/stepper.hpp"
+
+namespace hasup::recovery {
+namespace {
+
+constexpr unsigned most_restagings = 2;
+
+bool replaces_state(const model::recovery_plan& plan) {
+  return std::any_of(plan.archives.begin(), plan.archives.end(), [](const auto& a) { return !a.into.empty(); });
+}
+
+}  // namespace
+
+std::vector<std::string> stepper::extra_arguments() const {
+  // Checked when the archive was staged; nothing has changed since.
+  auto r = first_start_arguments(s.done.plan.recipe, *s.done.chosen_plan(), s.done.archive_paths);
+  return r ? std::move(*r) : std::vector<std::string>{};
+}
+
+void stepper::swap() {
+  s.now = swapping_now{};
+  run(ports::worker_mode::swap);
+}
+
+void stepper::on_swapped(const ports::worker_result& r) {
+  if (!r.ok()) {
+    if (r.failure == ports::worker_failure::internal && ++s.tries < tries_of_a_worker && !s.stop)
+      return pause_before(step::swap, s.tries, r.error);
+    return roll_back(after_roll_back::end_refused, r.error);
+  }
+  s.tries = 0;
+  commit(swapped{});
+  say("swapped", chosen_name() + " is in place, the old state is put aside");
+  if (s.stop) return end(outcome::parked, "stopped; `hasup start " + unit_name() + "` goes on with the recovery");
+  prepare_first_start();
+}
+
+void stepper::prepare_first_start() {
+  if (s.done.first_starts > 0) return rewipe();
+  launch();
+}
+
+void stepper::rewipe() {
+  s.now = rewiping{};
+  run(ports::worker_mode::rewipe);
+}
+
+void stepper::on_rewiped(const ports::worker_result& r) {
+  if (s.stop) return end(outcome::parked, "stopped; `hasup start " + unit_name() + "` goes on with the recovery");
+  if (!r.ok()) {
+    if (++s.tries < tries_of_a_roll_back) return pause_before(step::rewipe, s.tries, r.error);
+    return roll_back(after_roll_back::end_rolled_back, r.error);
+  }
+  s.tries = 0;
+  launch();
+}
+
+void stepper::launch() {
+  commit(first_start{s.done.first_starts + 1});
+  if (!s.first_try) s.first_try = now.mono;
+  s.now = starting{};
+  say("first_start", "first start on " + chosen_name());
+  out.emplace_back(start_node{extra_arguments()});
+}
+
+// Beyond the snapshot the extra arguments are gone for good.
+void stepper::launch_again() {
+  if (!s.first_try) s.first_try = now.mono;
+  s.now = starting{};
+  out.emplace_back(start_node{});
+}
+
+// A node that loads a snapshot by argument loses it when it is stopped before its first new block.
+bool stepper::stop_must_wait() const {
+  return s.done.at == mark::first_start && !s.stop_by_force && !extra_arguments().empty();
+}
+
+void stepper::say_stop_waits() {
+  say("stop_waits", "the stop waits for the first block beyond " + chosen_name() +
+                        ", before which the restored state would be lost; `hasup stop --force` does not wait");
+}
+
+void stepper::on_node_started() {
+  if (auto* c = std::get_if<cleaning>(&s.now)) {
+    c->node_up = true;
+    c->node_starting = false;
+    if (s.stop) out.emplace_back(stop_node{});
+    return settle_clean_up();
+  }
+  if (!std::holds_alternative<starting>(s.now)) return;
+  running r;
+  r.base = block_of(*s.done.chosen());
+  r.last_advance = now.mono;
+  if (s.done.at == mark::loaded) r.since = now.mono;
+  s.now = r;
+  if (s.stop && !stop_must_wait()) return stop_running_node(true);
+  if (s.stop) say_stop_waits();
+  arm_running_timer();
+}
+
+void stepper::on_startup_passed() {
+  auto* r = std::get_if<running>(&s.now);
+  if (r == nullptr || r->startup_passed) return;
+  r->startup_passed = true;
+  r->last_advance = now.mono;
+  check_running();
+}
+
+void stepper::on_head(const head_seen& e) {
+  auto* r = std::get_if<running>(&s.now);
+  if (r == nullptr || !e.number) return;
+  if (!r->base) r->base = e.number;  // the snapshot's block is not known: the first head stands for it
+  if (r->last && *e.number <= *r->last) return;
+  r->last = e.number;
+  r->last_advance = now.mono;
+  check_running();
+}
+
+void stepper::on_health(model::health health) {
+  auto* r = std::get_if<running>(&s.now);
+  if (r == nullptr || health == model::health::unknown) return;
+  r->healthy = health == model::health::healthy;
+  if (r->healthy) check_running();
+}
+
+bool stepper::is_loaded(const running& r) const {
+  const bool by_health = r.startup_passed && r.healthy;
+  const bool has_block = block_of(*s.done.chosen()).has_value();
+  if (s.done.plan.recipe.confirm == model::confirm_when::healthy && (!has_block || extra_arguments().empty()))
+    return by_health;
+  if (!s.done.plan.has_head) return by_health;
+  if (!r.last) return false;
+  return *r.last > *r.base;
+}
+
+bool stepper::is_confirmed(const running& r) const {
+  const auto& recipe = s.done.plan.recipe;
+  if (recipe.confirm == model::confirm_when::healthy) return r.startup_passed && r.healthy;
+  if (now.mono - *r.since < recipe.confirm_advancing_for) return false;
+  // An advance just now, or a node without a head that has been healthy for that long.
+  if (!s.done.plan.has_head) return r.startup_passed && r.healthy;
+  return r.last && r.last_advance == now.mono && *r.last > *r.base;
+}
+
+void stepper::check_running() {
+  if (s.done.at == mark::first_start && is_loaded(std::get<running>(s.now))) {
+    on_loaded();
+    if (!std::holds_alternative<running>(s.now)) return;
+  }
+  if (s.done.at == mark::loaded && is_confirmed(std::get<running>(s.now))) return on_confirmed();
+  arm_running_timer();
+}
+
+void stepper::on_loaded() {
+  commit(loaded{});
+  auto& r = std::get<running>(s.now);
+  r.since = now.mono;
+  s.environment_exits = 0;
+  say("loaded", r.last ? "head " + std::to_string(*r.last) + " is beyond " + chosen_name()
+                       : "the node runs on " + chosen_name());
+  if (s.stop) stop_running_node(true);
+}
+
+// Until startup passed a node may load for hours; then it must advance within what the recipe says.
+void stepper::arm_running_timer() {
+  const auto& r = std::get<running>(s.now);
+  const auto& recipe = s.done.plan.recipe;
+  const bool may_load = !r.startup_passed && !r.last && s.done.at == mark::first_start;
+  auto due = r.last_advance + (may_load ? first_start_limit : recipe.confirm_within);
+  if (s.done.at == mark::loaded && !s.done.plan.has_head && r.startup_passed && r.healthy)
+    due = std::min(due, *r.since + recipe.confirm_advancing_for);
+  const auto left = std::chrono::ceil<base::duration>(due - now.mono);
+  out.emplace_back(start_timer{std::max(left, base::duration{1})});
+}
+
+void stepper::on_running_timer() {
+  const auto& r = std::get<running>(s.now);
+  const auto& recipe = s.done.plan.recipe;
+  if (s.done.at == mark::loaded && is_confirmed(r)) return on_confirmed();
+  const bool may_load = !r.startup_passed && !r.last && s.done.at == mark::first_start;
+  const auto limit = may_load ? first_start_limit : recipe.confirm_within;
+  if (now.mono - r.last_advance < limit) return arm_running_timer();
+  std::string why = may_load ? "the node did not start"
+                    : r.last ? "the head did not advance"
+                             : "the node did not become healthy";
+  why += " within " + base::format_duration(limit) + " on " + chosen_name();
+  // It did not end by itself: the snapshot may be good, it is only not tried again in this recovery.
+  commit(dropped{*s.done.current, fate::environment, why});
+  roll_back(after_roll_back::next, why);
+}
+
+void stepper::stop_running_node(bool park) {
+  out.emplace_back(cancel_timer{});
+  out.emplace_back(stop_node{});
+  s.now = stopping_node{park};
+}
+
+void stepper::on_node_exited(const node_exited& e) {
+  if (auto* c = std::get_if<cleaning>(&s.now)) {
+    const bool last_try = c->node_starting;
+    c->node_up = c->node_starting = false;
+    // It was started once more for nothing but to hand a living node over: its exit is the unit's business again.
+    if (c->cleaned && last_try && !s.stop) return end(outcome::recovered, "recovered, but the node ended again");
+    return settle_clean_up();
+  }
+  if (const auto* stopping = std::get_if<stopping_node>(&s.now)) {
+    if (stopping->park)
+      return end(outcome::parked, "stopped; `hasup start " + unit_name() + "` goes on with the recovery");
+    return quiesce_first();
+  }
+  if (!std::holds_alternative<running>(s.now) && !std::holds_alternative<starting>(s.now)) return;
+  out.emplace_back(cancel_timer{});
+  if (s.stop) return end(outcome::parked, "stopped; `hasup start " + unit_name() + "` goes on with the recovery");
+  judge_exit(e);
+}
+
+// Who is to blame: the plan (refused), the snapshot (it ended by itself), or nobody.
+void stepper::judge_exit(const node_exited& e) {
+  std::string what = "the node ended with " + model::to_text(e.status);
+  if (!e.class_name.empty()) what += ": " + e.class_name;
+  s.now = stopping_node{};  // whatever follows, no node runs
+
+  if (s.done.at == mark::first_start && !e.refused_line.empty()) {
+    const auto why = "the node refused it with plan \"" + s.done.chosen_plan()->name + "\": " + e.refused_line;
+    commit(dropped{*s.done.current, fate::refused, why});
+    if (!other_plan_fits(s.done)) remember_bad();
+    return roll_back(after_roll_back::next, why);
+  }
+  if (e.kind == exit_kind::environment || e.kind == exit_kind::hold || e.status.lost()) return retry_start(e, what);
+  if (!e.evidence.empty()) what += " (" + e.evidence + ")";
+  if (s.tainted && s.done.restagings < most_restagings)
+    return roll_back(after_roll_back::again, what + ", after it had been cut off; the same snapshot once more");
+  commit(dropped{*s.done.current, s.tainted ? fate::environment : fate::bad, what});
+  if (!s.tainted) remember_bad();
+  roll_back(after_roll_back::next, what);
+}
+
+// A kill, a taken port, exhausted memory, a full disk: the same once more, for as long as a person would wait.
+void stepper::retry_start(const node_exited& e, const std::string& what) {
+  ++s.environment_exits;
+  if (e.status.signal || e.status.lost())
+    s.tainted = s.tainted || s.done.at == mark::loaded || replaces_state(*s.done.chosen_plan());
+  const bool waited = s.first_try && now.mono - *s.first_try >= s.done.plan.recipe.confirm_within;
+  const bool enough = e.kind == exit_kind::hold ? s.environment_exits >= tries_of_a_held_start
+                                                : s.environment_exits >= tries_of_a_start && waited;
+  if (!enough) return pause_before(step::start, s.environment_exits, what);
+  const auto why =
+      what + ", " + std::to_string(s.environment_exits) + " times in a row; this is not the snapshot's fault";
+  commit(dropped{*s.done.current, fate::environment, why});
+  roll_back(after_roll_back::end_rolled_back, why);
+}
+
+void stepper::roll_back(after_roll_back then, const std::string& why) {
+  const bool alive = std::holds_alternative<running>(s.now);
+  s.tries = 0;
+  commit(rolling_back{then, why});
+  say("rolling_back", why + "; putting the old state back");
+  if (alive) return stop_running_node(false);
+  quiesce_first();
+}
+
+void stepper::run_roll_back() {
+  s.now = rolling_back_now{};
+  run(ports::worker_mode::roll_back);
+}
+
+void stepper::on_rolled_back(const ports::worker_result& r) {
+  if (!r.ok()) {
+    if (++s.tries < tries_of_a_roll_back) return pause_before(step::roll_back, s.tries, r.error);
+    return end(outcome::stuck, "the old state could not be put back: " + r.error + "; it is safe in " +
+                                   ".hasup/aside of the data directory, `hasup start " + unit_name() +
+                                   "` tries again");
+  }
+  s.tries = 0;
+  commit(rolled_back{});
+  say("rolled_back", "the old state is back as it was");
+  after_rolled_back();
+}
+
+void stepper::after_rolled_back() {
+  const auto& p = s.done;
+  switch (p.then) {
+    case after_roll_back::end_refused:
+      return end(outcome::refused, p.last_why + "; the old state is untouched");
+    case after_roll_back::end_rolled_back:
+      return end(outcome::rolled_back, p.last_why + "; the old state is back as it was");
+    case after_roll_back::again:
+    case after_roll_back::next:
+      break;
+  }
+  if (s.stop) return end(outcome::cancelled, "stopped; the old state is back as it was");
+  if (p.then == after_roll_back::again && budget_left()) return try_candidate(*p.current);
+  try_next();
+}
+
+void stepper::on_confirmed() {
+  commit(confirmed{});
+  const auto& r = std::get<running>(s.now);
+  say("confirmed", r.last ? "the head advances, now " + std::to_string(*r.last) : "the node is healthy");
+  out.emplace_back(cancel_timer{});
+  out.emplace_back(release_readers{});
+  clean_up(true);
+}
+
+void stepper::clean_up(bool node_up) {
+  cleaning c;
+  c.node_up = node_up;
+  s.now = c;
+  s.tries = 0;
+  run(ports::worker_mode::clean_up);
+}
+
+// The old state must go before the recovery can end: until then its marker forbids ordinary starts.
+void stepper::on_cleaned(const ports::worker_result& r) {
+  auto& c = std::get<cleaning>(s.now);
+  c.worker_busy = false;
+  if (r.ok()) {
+    c.cleaned = true;
+  } else {
+    ++s.tries;
+    if (s.tries <= 5 || s.tries % 60 == 0) say("retry", "the old state is not deleted yet: " + r.error);
+    out.emplace_back(start_timer{
+        std::min<base::duration>(base::duration{1000} * (1U << std::min(s.tries - 1, 10U)), longest_pause)});
+  }
+  settle_clean_up();
+}
+
+void stepper::settle_clean_up() {
+  auto& c = std::get<cleaning>(s.now);
+  if (s.stop) {
+    // The recovery is complete; only the unit is wanted down.
+    if (!c.cleaned || c.node_up || c.node_starting) return;
+    out.emplace_back(cancel_timer{});
+    out.emplace_back(clear_journal{});
+    s.done = progress{};
+    s.now = ended{outcome::parked};
+    s.stop = s.stop_by_force = false;
+    out.emplace_back(finish{outcome::parked, "stopped; the recovery was complete"});
+    return;
+  }
+  if (c.cleaned && c.node_up)
+    return end(outcome::recovered,
+               "recovered from " + chosen_name() + " (plan \"" + s.done.chosen_plan()->name + "\")");
+  if (!c.worker_busy && !c.node_up && !c.node_starting) {
+    c.node_starting = true;
+    out.emplace_back(start_node{});
+  }
+}
+
+}  // namespace hasup::recovery

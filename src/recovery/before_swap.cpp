@@ -1,0 +1,277 @@
+// Quiesce, inspect, select, fetch, unpack, ask: nothing here touches the data, so every way out is "refused".
+#include <algorithm>
+#include <set>
+
+#include "base/byte_size.hpp"
+#include "recovery/candidates.hpp"
+#include "recovery/stepper.hpp"
+
+namespace hasup::recovery {
+namespace {
+
+std::string joined(const std::vector<std::string>& parts, std::string_view between) {
+  std::string out;
+  for (const auto& p : parts) out += (out.empty() ? "" : std::string(between)) + p;
+  return out;
+}
+
+std::string source_of(const ports::candidate& c) {
+  return c.snapshots.empty() ? "" : c.snapshots.front().source;
+}
+
+}  // namespace
+
+bool stepper::budget_left() const {
+  const auto& p = s.done.plan;
+  return p.asked.by_hand || p.budget_count == 0 ||
+         swaps_within(s.remembered.swaps, p.budget_within, now.wall) < p.budget_count;
+}
+
+std::string stepper::budget_text() const {
+  const auto& p = s.done.plan;
+  return "the budget of " + std::to_string(p.budget_count) + " recoveries within " +
+         base::format_duration(p.budget_within) + " is used up; `hasup recover " + p.unit +
+         "` goes beyond it by hand";
+}
+
+bool stepper::must_ask() const {
+  const auto& p = s.done;
+  return p.plan.mode == model::recovery_mode::ask && !p.plan.asked.yes && !p.is_approved;
+}
+
+void stepper::quiesce_first() {
+  s.now = quiescing{};
+  out.emplace_back(quiesce{});
+}
+
+void stepper::inspect() {
+  s.now = inspecting{};
+  run(ports::worker_mode::inspect);
+}
+
+void stepper::on_inspected(const ports::worker_result& r) {
+  if (r.writer)
+    return end(outcome::refused, "process " + std::to_string(r.writer->pid) + " (" + r.writer->command + ") has " +
+                                     r.writer->path + " open; nothing was touched, stop it and then `hasup recover " +
+                                     unit_name() + "`");
+  if (!r.ok()) {
+    if (r.failure == ports::worker_failure::internal) return retry_worker(step::inspect, r);
+    return end(outcome::refused, r.error);
+  }
+  if (!r.mounted)
+    return end(outcome::refused, "the volume of the data directory is not mounted; nothing was touched");
+  s.tries = 0;
+  if (r.half_swapped) {
+    // The journal knows of no swap, so an earlier recovery lost its journal: the way back is the safe one.
+    say("leftover",
+        "an earlier recovery of " + unit_name() + " was not finished and its journal is gone; undoing it");
+    s.now = undoing_leftover{};
+    return run(ports::worker_mode::roll_back);
+  }
+  go_on_before_swap();
+}
+
+void stepper::on_leftover_undone(const ports::worker_result& r) {
+  if (!r.ok())
+    return end(outcome::refused, "an earlier recovery left its data half swapped and cannot be undone: " + r.error);
+  if (s.stop) return end(outcome::cancelled, "stopped before anything was touched");
+  // What was staged may have been swapped in and removed again.
+  if (s.done.at == mark::staged) return try_candidate(*s.done.current);
+  go_on_before_swap();
+}
+
+void stepper::go_on_before_swap() {
+  switch (s.done.at) {
+    case mark::begun:
+      return select();
+    case mark::selected:
+      if (s.done.then == after_roll_back::again && s.done.current) return try_candidate(*s.done.current);
+      return try_next();
+    case mark::trying:
+      return fetch();
+    default:
+      return stage_is_ready();
+  }
+}
+
+void stepper::select() {
+  const auto& plan = s.done.plan;
+  if (!plan.asked.from.empty()) {
+    // One local archive serves the first allowed plan that needs just one.
+    const auto& plans = plan.recipe.plans;
+    const auto fits = std::find_if(plans.begin(), plans.end(), [&](const model::recovery_plan& p) {
+      return p.archives.size() == 1 && (plan.asked.plan.empty() || plan.asked.plan == p.name);
+    });
+    if (fits == plans.end())
+      return end(outcome::refused,
+                 "no plan of recipe " + plan.recipe.name + " needs just one archive, as --from gives");
+    model::snapshot file;
+    file.name = plan.asked.from.substr(plan.asked.from.rfind('/') + 1);
+    file.url = "file://" + plan.asked.from;
+    file.source = "file://" + plan.asked.from.substr(0, plan.asked.from.rfind('/') + 1);
+    ports::candidate only;
+    only.plan = static_cast<unsigned>(fits - plans.begin());
+    only.snapshots.push_back(std::move(file));
+    return take_candidates({std::move(only)}, {});
+  }
+  s.now = selecting{};
+  run(ports::worker_mode::select);
+}
+
+void stepper::on_selected(const ports::worker_result& r) {
+  if (r.failure == ports::worker_failure::unreachable) return retry_source(step::select, r);
+  if (r.failure == ports::worker_failure::internal) return retry_worker(step::select, r);
+  if (!r.ok()) return end(outcome::refused, r.error);
+  take_candidates(r.candidates, r.notes);
+}
+
+void stepper::take_candidates(const std::vector<ports::candidate>& all, const std::vector<std::string>& notes) {
+  std::vector<std::string> bad_names;
+  const std::set<std::string> bad(s.remembered.bad.begin(), s.remembered.bad.end());
+  // What a person named is tried even when it is marked bad.
+  auto candidates = s.done.plan.asked.from.empty() ? allowed(all, s.done.plan, bad, &bad_names) : all;
+  if (candidates.empty()) {
+    std::string why = "no snapshot to recover from";
+    if (!s.done.plan.asked.snapshot.empty()) why += " is named " + s.done.plan.asked.snapshot;
+    if (!bad_names.empty())
+      why += "; marked bad: " + joined(bad_names, ", ") + " (`hasup recover " + unit_name() +
+             " --snapshot NAME` tries one all the same)";
+    if (!notes.empty()) why += "; " + joined(notes, "; ");
+    return end(outcome::refused, why + "; the old state is untouched");
+  }
+  for (const auto& note : notes) say("note", note);
+  commit(selected{std::move(candidates)});
+  try_next();
+}
+
+void stepper::try_next() {
+  const auto index = next_candidate(s.done);
+  if (!index || !budget_left()) {
+    std::string why = index ? budget_text() : "no snapshot is left to try";
+    if (!s.done.last_why.empty()) why += "; last: " + s.done.last_why;
+    if (s.done.was_rolled_back) return end(outcome::rolled_back, why + "; the old state is back as it was");
+    return end(outcome::refused, why + "; the old state is untouched");
+  }
+  try_candidate(*index);
+}
+
+void stepper::try_candidate(std::size_t index) {
+  s.tries = 0;
+  s.environment_exits = 0;
+  s.first_try.reset();
+  s.tainted = false;
+  commit(trying{index});
+  const auto& c = *s.done.chosen();
+  say("selected",
+      "trying " + name_of(c) + " from " + source_of(c) + " (plan \"" + s.done.chosen_plan()->name + "\")");
+  fetch();
+}
+
+void stepper::fetch() {
+  s.now = fetching{};
+  run(ports::worker_mode::fetch);
+}
+
+void stepper::on_fetched(const ports::worker_result& r) {
+  switch (r.failure) {
+    case ports::worker_failure::none:
+      break;
+    case ports::worker_failure::bad_snapshot:
+      return drop(fate::bad, r.error);
+    case ports::worker_failure::unreachable:
+      return retry_source(step::fetch, r);
+    case ports::worker_failure::refused:
+      return drop(fate::unreachable, r.error);  // e.g. no checksum where one is asked
+    case ports::worker_failure::internal:
+      return retry_worker(step::fetch, r);
+    case ports::worker_failure::no_space:
+    case ports::worker_failure::writer:
+      return end(outcome::refused, r.error);
+  }
+  s.tries = 0;
+  s.source_is_down = false;
+  const bool named = !s.done.plan.asked.snapshot.empty() || !s.done.plan.asked.from.empty();
+  for (const auto& digest : r.sha256)
+    if (!named && !digest.empty() && is_remembered_bad(bad_key_of_digest(digest)))
+      return drop(fate::bad, "it is the same archive as one that is marked bad");
+  commit(fetched{r.sha256, r.verified});
+  std::string size = r.bytes > 0 ? base::format_byte_size(r.bytes) + ", " : "";
+  say("fetched",
+      "fetched " + chosen_name() + " (" + size + (r.verified ? "sha256 verified)" : "no checksum to verify with)"));
+  unpack();
+}
+
+void stepper::unpack() {
+  s.now = unpacking{};
+  run(ports::worker_mode::unpack);
+}
+
+void stepper::on_unpacked(const ports::worker_result& r) {
+  switch (r.failure) {
+    case ports::worker_failure::none:
+      break;
+    case ports::worker_failure::bad_snapshot:
+      return drop(fate::bad, r.error);
+    case ports::worker_failure::internal:
+    case ports::worker_failure::unreachable:
+      return retry_worker(step::unpack, r);
+    case ports::worker_failure::refused:
+    case ports::worker_failure::no_space:
+    case ports::worker_failure::writer:
+      return end(outcome::refused, r.error);
+  }
+  s.tries = 0;
+  const auto arguments = first_start_arguments(s.done.plan.recipe, *s.done.chosen_plan(), r.archive_paths);
+  if (!arguments) return drop(fate::unreachable, arguments.error().message);
+  commit(staged{r.archive_paths});
+  say("staged", "staged " + chosen_name());
+  stage_is_ready();
+}
+
+void stepper::drop(fate of, const std::string& why) {
+  const auto name = chosen_name();
+  commit(dropped{*s.done.current, of, why});
+  if (of == fate::bad) remember_bad();
+  say("dropped", name + " is not used: " + why);
+  try_next();
+}
+
+void stepper::retry_source(step then, const ports::worker_result& r) {
+  ++s.tries;
+  if (s.tries < (s.source_is_down ? 1U : tries_of_a_source)) return pause_before(then, s.tries, r.error);
+  if (then == step::select)
+    return end(outcome::refused, "no source can be reached: " + r.error +
+                                     "; the old state is untouched, `hasup start " + unit_name() +
+                                     "` or `hasup recover " + unit_name() + "` tries again");
+  s.source_is_down = true;
+  drop(fate::unreachable, r.error);
+}
+
+void stepper::retry_worker(step then, const ports::worker_result& r) {
+  if (++s.tries < tries_of_a_worker) return pause_before(then, s.tries, r.error);
+  end(outcome::refused, r.error + "; the old state is untouched");
+}
+
+void stepper::stage_is_ready() {
+  if (must_ask()) return ask();
+  begin_swap();
+}
+
+void stepper::ask() {
+  s.now = asking{};
+  out.emplace_back(release_readers{});
+  out.emplace_back(finish{outcome::asking, chosen_name() + " is ready to replace the state (plan \"" +
+                                               s.done.chosen_plan()->name + "\"); `hasup recover " + unit_name() +
+                                               " --yes` does it, --cancel does not"});
+}
+
+void stepper::begin_swap() {
+  commit(swapping{std::chrono::floor<base::duration>(now.wall)});
+  auto& swaps = s.remembered.swaps;
+  swaps.push_back(s.done.swaps.back());
+  std::erase_if(swaps, [&](base::wall_time t) { return t + s.done.plan.budget_within <= now.wall; });
+  say("swapping", "putting the old state aside and " + chosen_name() + " in its place");
+  swap();
+}
+
+}  // namespace hasup::recovery

@@ -1,0 +1,138 @@
+#include "recovery/candidates.hpp"
+
+#include <algorithm>
+
+namespace hasup::recovery {
+namespace {
+
+bool same_snapshot(const model::snapshot& a, const model::snapshot& b) {
+  return (!a.sha256.empty() && a.sha256 == b.sha256) || a.url == b.url || bad_key(a) == bad_key(b);
+}
+
+bool shares_a_snapshot(const ports::candidate& a, const ports::candidate& b) {
+  return std::any_of(a.snapshots.begin(), a.snapshots.end(), [&](const model::snapshot& x) {
+    return std::any_of(b.snapshots.begin(), b.snapshots.end(),
+                       [&](const model::snapshot& y) { return same_snapshot(x, y); });
+  });
+}
+
+// A plan that uses a bad snapshot as well is no way out; one that the node merely refused is.
+bool worth_a_try(const progress& p, std::size_t i) {
+  if (p.fates[i] != fate::untried) return false;
+  for (std::size_t j = 0; j < p.candidates.size(); ++j)
+    if (p.fates[j] == fate::bad && shares_a_snapshot(p.candidates[i], p.candidates[j])) return false;
+  return true;
+}
+
+std::optional<std::size_t> other_plan(const progress& p) {
+  if (!p.current) return std::nullopt;
+  const auto& current = p.candidates[*p.current];
+  for (std::size_t i = 0; i < p.candidates.size(); ++i)
+    if (i != *p.current && p.candidates[i].plan != current.plan && worth_a_try(p, i) &&
+        shares_a_snapshot(p.candidates[i], current))
+      return i;
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string bad_key(const model::snapshot& s) {
+  if (!s.sha256.empty()) return bad_key_of_digest(s.sha256);
+  std::string key = "name:" + s.name + " size:" + (s.size ? std::to_string(*s.size) : "?") + " time:";
+  key += s.time ? std::to_string(std::chrono::duration_cast<std::chrono::seconds>(s.time->time_since_epoch()).count())
+                : "?";
+  return key + " source:" + s.source;
+}
+
+std::string bad_key_of_digest(std::string_view sha256) {
+  return "sha256:" + std::string(sha256);
+}
+
+std::vector<std::string> bad_keys(const ports::candidate& c, const std::vector<std::string>& sha256) {
+  std::vector<std::string> keys;
+  for (const auto& s : c.snapshots) keys.push_back(bad_key(s));
+  for (const auto& digest : sha256)
+    if (!digest.empty()) keys.push_back(bad_key_of_digest(digest));
+  return keys;
+}
+
+std::vector<ports::candidate> allowed(const std::vector<ports::candidate>& all, const frozen& plan,
+                                      const std::set<std::string>& bad, std::vector<std::string>* skipped_bad) {
+  std::vector<ports::candidate> out;
+  for (const auto& c : all) {
+    if (c.plan >= plan.recipe.plans.size() || c.snapshots.empty()) continue;
+    if (!plan.asked.plan.empty() && plan.recipe.plans[c.plan].name != plan.asked.plan) continue;
+    const bool named = std::any_of(c.snapshots.begin(), c.snapshots.end(),
+                                   [&](const model::snapshot& s) { return s.name == plan.asked.snapshot; });
+    if (!plan.asked.snapshot.empty() && !named) continue;
+    const bool is_bad = std::any_of(c.snapshots.begin(), c.snapshots.end(),
+                                    [&](const model::snapshot& s) { return bad.count(bad_key(s)) != 0; });
+    if (is_bad && !named) {
+      if (skipped_bad) skipped_bad->push_back(name_of(c));
+      continue;
+    }
+    out.push_back(c);
+  }
+  return out;
+}
+
+std::optional<std::size_t> next_candidate(const progress& p) {
+  if (p.current && p.fates[*p.current] == fate::refused)
+    if (const auto i = other_plan(p)) return i;
+  for (std::size_t i = 0; i < p.candidates.size(); ++i)
+    if (worth_a_try(p, i)) return i;
+  return std::nullopt;
+}
+
+bool other_plan_fits(const progress& p) {
+  return other_plan(p).has_value();
+}
+
+std::string name_of(const ports::candidate& c) {
+  std::string out;
+  for (const auto& s : c.snapshots) out += (out.empty() ? "" : ", ") + s.name;
+  return out;
+}
+
+std::optional<std::uint64_t> block_of(const ports::candidate& c) {
+  std::optional<std::uint64_t> highest;
+  for (const auto& s : c.snapshots)
+    if (s.block && (!highest || *s.block > *highest)) highest = s.block;
+  return highest;
+}
+
+base::result<std::vector<std::string>> first_start_arguments(
+    const model::recipe& recipe, const model::recovery_plan& plan,
+    const std::map<std::string, std::string>& archive_paths) {
+  constexpr std::string_view opening = "${archive.";
+  constexpr std::string_view closing = ".path}";
+  const bool keeps_any = std::any_of(plan.archives.begin(), plan.archives.end(),
+                                     [](const model::archive_spec& a) { return !a.as.empty(); });
+  std::vector<std::string> out;
+  for (auto argument : recipe.first_start_append) {
+    for (auto at = argument.find(opening); at != std::string::npos; at = argument.find(opening, at)) {
+      if (!keeps_any) return std::vector<std::string>{};
+      const auto name_at = at + opening.size();
+      const auto end = argument.find(closing, name_at);
+      if (end == std::string::npos)
+        return base::error{"recipe " + recipe.name +
+                           ": first_start.append has an unfinished ${archive.NAME.path} in \"" + argument + "\""};
+      const auto name = argument.substr(name_at, end - name_at);
+      const auto path = archive_paths.find(name);
+      if (path == archive_paths.end())
+        return base::error{"recipe " + recipe.name + ": first_start.append names the archive \"" + name +
+                           "\", which plan \"" + plan.name + "\" does not keep (as = \"" + name + "\")"};
+      argument.replace(at, end + closing.size() - at, path->second);
+      at += path->second.size();
+    }
+    out.push_back(std::move(argument));
+  }
+  return out;
+}
+
+unsigned swaps_within(const std::vector<base::wall_time>& swaps, base::duration within, base::wall_time now) {
+  return static_cast<unsigned>(
+      std::count_if(swaps.begin(), swaps.end(), [&](base::wall_time t) { return t + within > now; }));
+}
+
+}  // namespace hasup::recovery

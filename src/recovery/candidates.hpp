@@ -1,0 +1,45 @@
+// Which candidate comes next, and which must not be tried again. Pure.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "recovery/progress.hpp"
+
+namespace hasup::recovery {
+
+// How a snapshot is remembered as bad: "sha256:…" where the digest is known, and by name, size, time and source, so
+// that it is not fetched again; a file that was replaced under the same name is another snapshot.
+std::string bad_key(const model::snapshot& s);
+std::string bad_key_of_digest(std::string_view sha256);
+std::vector<std::string> bad_keys(const ports::candidate& c, const std::vector<std::string>& sha256);
+
+// The candidates that the options allow, without those marked bad (a snapshot named by a person stays).
+// `skipped_bad` gets the names of those left out.
+std::vector<ports::candidate> allowed(const std::vector<ports::candidate>& all, const frozen& plan,
+                                      const std::set<std::string>& bad, std::vector<std::string>* skipped_bad);
+
+// After a refusal the next plan with the same snapshot; otherwise the first untried one in order. A snapshot that was
+// bad in one plan is not tried in another.
+std::optional<std::size_t> next_candidate(const progress& p);
+
+// Is there an untried plan for the snapshot of the current candidate?
+bool other_plan_fits(const progress& p);
+
+// "snapshot-…bin.zst", or "a.tar, b.tar"
+std::string name_of(const ports::candidate& c);
+// The highest block of its archives.
+std::optional<std::uint64_t> block_of(const ports::candidate& c);
+
+// first_start.append with ${archive.NAME.path} filled in; nothing when the plan keeps no archive in the staging
+// directory (its archives replace the state themselves); an error when it names one that is not there.
+base::result<std::vector<std::string>> first_start_arguments(const model::recipe& recipe,
+                                                             const model::recovery_plan& plan,
+                                                             const std::map<std::string, std::string>& archive_paths);
+
+// How many of the swaps count towards the budget now.
+unsigned swaps_within(const std::vector<base::wall_time>& swaps, base::duration within, base::wall_time now);
+
+}  // namespace hasup::recovery

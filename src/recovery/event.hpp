@@ -1,0 +1,65 @@
+// What can happen to a recovery. Past tense for facts, _wanted for what a person asks.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "model/exit_status.hpp"
+#include "model/state.hpp"
+#include "recovery/progress.hpp"
+
+namespace hasup::recovery {
+
+// What outlives a recovery: kept by the daemon with the unit's intent.
+struct memory {
+  std::vector<std::string> bad;        // keys of candidates.hpp, oldest first, at most 200
+  std::vector<base::wall_time> swaps;  // oldest first; those outside the budget's window are dropped
+
+  friend bool operator==(const memory&, const memory&) = default;
+};
+
+// What the end of a run says about the snapshot it ran on. lost and kills are `environment`.
+enum class exit_kind { recover, environment, hold, unexplained };
+
+struct begin_wanted {
+  frozen plan;
+};
+// From the journal, after a restart of the daemon or of a parked recovery.
+struct resume_wanted {
+  progress done;
+  bool node_running = false;
+};
+struct quiesced {};
+struct worker_done {
+  ports::worker_result result;
+};
+struct node_started {};
+struct node_exited {
+  model::exit_status status;
+  exit_kind kind = exit_kind::unexplained;
+  std::string class_name;
+  std::string evidence;
+  std::string refused_line;  // the line that one of the plan's refused_by matched; "" = none
+};
+struct startup_passed {};
+struct head_seen {
+  std::optional<std::uint64_t> number;
+};
+struct health_seen {
+  model::health health = model::health::unknown;
+};
+struct timer_fired {};
+struct stop_wanted {
+  bool force = false;  // do not wait for the first new block after a restore
+};
+struct approve_wanted {};
+struct cancel_wanted {};
+
+using event =
+    std::variant<begin_wanted, resume_wanted, quiesced, worker_done, node_started, node_exited, startup_passed,
+                 head_seen, health_seen, timer_fired, stop_wanted, approve_wanted, cancel_wanted>;
+
+}  // namespace hasup::recovery

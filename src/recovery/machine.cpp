@@ -1,0 +1,337 @@
+#include "recovery/machine.hpp"
+
+#include <algorithm>
+#include <set>
+#include <stdexcept>
+
+#include "recovery/candidates.hpp"
+#include "recovery/stepper.hpp"
+
+namespace hasup::recovery {
+namespace {
+
+constexpr std::size_t most_bad_keys = 200;
+
+std::string_view phase_of_mark(mark at) {
+  switch (at) {
+    case mark::none:
+      return "";
+    case mark::begun:
+      return "select";
+    case mark::selected:
+    case mark::trying:
+      return "fetch";
+    case mark::staged:
+      return "stage";
+    case mark::swapping:
+      return "swap";
+    case mark::swapped:
+    case mark::first_start:
+      return "first_start";
+    case mark::loaded:
+      return "confirm";
+    case mark::confirmed:
+      return "clean_up";
+    case mark::rolling_back:
+      return "roll_back";
+  }
+  return "";
+}
+
+std::string_view phase_of_step(step s, mark at) {
+  switch (s) {
+    case step::inspect:
+      return "quiesce";
+    case step::select:
+      return "select";
+    case step::fetch:
+      return "fetch";
+    case step::unpack:
+      return "stage";
+    case step::swap:
+      return "swap";
+    case step::roll_back:
+      return "roll_back";
+    case step::rewipe:
+    case step::start:
+      break;
+  }
+  return phase_of_mark(at);
+}
+
+template <class T>
+bool is(const state& s) {
+  return std::holds_alternative<T>(s.now);
+}
+
+// Nothing but the memory outlives a recovery.
+void start_over(state& s, progress done) {
+  state fresh;
+  fresh.remembered = std::move(s.remembered);
+  fresh.done = std::move(done);
+  s = std::move(fresh);
+}
+
+bool takes_a_begin(const state& s) {
+  return is<idle>(s) || is<ended>(s);
+}
+
+}  // namespace
+
+std::string_view phase_of(const state& s) {
+  if (takes_a_begin(s)) return "";
+  if (is<inspecting>(s) || is<undoing_leftover>(s)) return "quiesce";
+  if (is<quiescing>(s) && !s.done.beyond_swap()) return "quiesce";
+  if (is<fetching>(s)) return "fetch";
+  if (is<unpacking>(s)) return "stage";
+  if (const auto* p = std::get_if<pausing>(&s.now)) return phase_of_step(p->then, s.done.at);
+  return phase_of_mark(s.done.at);
+}
+
+bool before_swap(const state& s) {
+  return !s.done.beyond_swap();
+}
+
+void stepper::commit(const record& r) {
+  if (const auto ok = apply(s.done, r); !ok)
+    throw std::logic_error("recovery of " + unit_name() + ": " + ok.error().message);
+  out.emplace_back(write{r});
+}
+
+void stepper::say(std::string kind, std::string why) {
+  out.emplace_back(report{"recovery_" + std::move(kind), std::move(why)});
+}
+
+void stepper::run(ports::worker_mode mode) {
+  const auto& p = s.done;
+  ports::worker_job job;
+  job.mode = mode;
+  job.must_exist = p.plan.recipe.must_exist;
+  job.keep = p.plan.recipe.keep;
+  job.locks = p.plan.recipe.locks;
+  job.max_age = p.plan.max_snapshot_age;
+  job.checksum = p.plan.checksum;
+  job.min_free = p.plan.min_free;
+  if (mode == ports::worker_mode::select) job.plans = p.plan.recipe.plans;
+  if (const auto* c = p.chosen()) job.chosen = *c;
+  if (const auto* plan = p.chosen_plan())
+    job.plan = *plan;
+  else if (!p.plan.recipe.plans.empty())
+    job.plan = p.plan.recipe.plans.front();
+  out.emplace_back(run_worker{std::move(job)});
+}
+
+// parked, asking and stuck keep the journal; with all others the recovery is over and leaves nothing behind.
+void stepper::end(outcome how, std::string why) {
+  out.emplace_back(cancel_timer{});
+  if (how != outcome::parked && how != outcome::stuck) {
+    if (s.done.at != mark::none) out.emplace_back(clear_journal{});
+    out.emplace_back(release_readers{});
+    s.done = progress{};
+  }
+  s.now = ended{how};
+  s.stop = s.stop_by_force = false;
+  out.emplace_back(finish{how, std::move(why)});
+}
+
+// 1 s, 2 s, 4 s … at most longest_pause; `tries` were in vain.
+void stepper::pause_before(step then, unsigned tries, const std::string& why) {
+  auto length = base::duration{1000} * (1U << std::min(tries > 0 ? tries - 1 : 0, 10U));
+  length = std::min<base::duration>(length, longest_pause);
+  s.now = pausing{then};
+  say("retry", why + "; again in " + base::format_duration(length));
+  out.emplace_back(start_timer{length});
+}
+
+void stepper::remember_bad() {
+  const auto* c = s.done.chosen();
+  if (c == nullptr) return;
+  auto& bad = s.remembered.bad;
+  for (auto& key : bad_keys(*c, s.done.sha256))
+    if (!is_remembered_bad(key)) bad.push_back(std::move(key));
+  if (bad.size() > most_bad_keys) bad.erase(bad.begin(), bad.end() - most_bad_keys);
+}
+
+bool stepper::is_remembered_bad(const std::string& key) const {
+  return std::find(s.remembered.bad.begin(), s.remembered.bad.end(), key) != s.remembered.bad.end();
+}
+
+std::string stepper::chosen_name() const {
+  const auto* c = s.done.chosen();
+  return c ? name_of(*c) : "";
+}
+
+void stepper::begin(const begin_wanted& e) {
+  if (!takes_a_begin(s)) return;
+  start_over(s, progress{});
+  const auto& plans = e.plan.recipe.plans;
+  const auto& asked = e.plan.asked;
+  s.done.plan = e.plan;  // for the texts; the journal's own copy comes with `begun`
+  if (plans.empty()) return end(outcome::refused, "recipe " + e.plan.recipe.name + " has no plan to recover with");
+  if (!asked.plan.empty() &&
+      std::none_of(plans.begin(), plans.end(), [&](const auto& p) { return p.name == asked.plan; })) {
+    std::string names;
+    for (const auto& p : plans) names += (names.empty() ? "\"" : ", \"") + p.name + "\"";
+    return end(outcome::refused,
+               "recipe " + e.plan.recipe.name + " has no plan \"" + asked.plan + "\", only " + names);
+  }
+  if (!budget_left()) return end(outcome::refused, budget_text());
+  commit(begun{e.plan});
+  say("began", e.plan.why);
+  quiesce_first();
+}
+
+void stepper::resume(const resume_wanted& e) {
+  if (!takes_a_begin(s)) return;
+  start_over(s, e.done);
+  auto& p = s.done;
+  // The journal is ahead of the intent file when the daemon died in between.
+  for (const auto& at : p.swaps)
+    if (std::find(s.remembered.swaps.begin(), s.remembered.swaps.end(), at) == s.remembered.swaps.end())
+      s.remembered.swaps.push_back(at);
+  for (std::size_t i = 0; i < p.candidates.size(); ++i)
+    for (auto& key : p.fates[i] == fate::bad ? bad_keys(p.candidates[i], {}) : std::vector<std::string>{})
+      if (!is_remembered_bad(key)) s.remembered.bad.push_back(std::move(key));
+
+  if (p.at == mark::none) return end(outcome::cancelled, "no recovery was under way");
+  say("resumed", "going on with the recovery of " + unit_name() + ": " + p.plan.why);
+  if (p.at == mark::selected && p.then != after_roll_back::next && p.then != after_roll_back::again)
+    return after_rolled_back();
+  if (p.at == mark::staged && must_ask()) return ask();
+  if (p.at == mark::confirmed) return clean_up(e.node_running);
+  // A node that was cut off may have left its state unfinished; only a rewipe makes up for that.
+  if (!e.node_running && p.at == mark::loaded) s.tainted = true;
+  if (!e.node_running && p.at == mark::first_start) {
+    const auto& archives = p.chosen_plan()->archives;
+    s.tainted = std::any_of(archives.begin(), archives.end(), [](const auto& a) { return !a.into.empty(); });
+  }
+  if (e.node_running && (p.at == mark::first_start || p.at == mark::loaded)) {
+    s.now = starting{};
+    return on_node_started();
+  }
+  if (e.node_running && p.at == mark::rolling_back) return stop_running_node(false);
+  if (p.at == mark::loaded) return launch_again();
+  quiesce_first();
+}
+
+void stepper::stop(bool force) {
+  if (takes_a_begin(s)) return;
+  if (is<asking>(s)) return end(outcome::cancelled, "stopped while it asked; nothing was touched");
+  const bool first = !s.stop;
+  s.stop = true;
+  s.stop_by_force = s.stop_by_force || force;
+  if (is<selecting>(s) || is<fetching>(s) || is<unpacking>(s) || is<inspecting>(s)) {
+    s.now = cancelling{};
+    out.emplace_back(cancel_worker{});
+  } else if (const auto* p = std::get_if<pausing>(&s.now); p != nullptr && p->then != step::roll_back) {
+    if (before_swap(s)) return end(outcome::cancelled, "stopped before anything was touched");
+    end(outcome::parked, "stopped; `hasup start " + unit_name() + "` goes on with the recovery");
+  } else if (is<running>(s)) {
+    if (!stop_must_wait()) return stop_running_node(true);
+    if (first) say_stop_waits();
+  } else if (is<cleaning>(s)) {
+    if (first && std::get<cleaning>(s.now).node_up) out.emplace_back(stop_node{});
+    settle_clean_up();
+  }
+  // quiescing, undoing_leftover, swapping_now, rewiping, starting, rolling_back_now, stopping_node, cancelling:
+  // `stop` is looked at when their answer comes.
+}
+
+void stepper::approve() {
+  if (takes_a_begin(s) || s.done.is_approved || s.done.at == mark::none) return;
+  commit(approved{});
+  if (!is<asking>(s)) return;
+  say("approved", "a person said yes to " + chosen_name());
+  quiesce_first();
+}
+
+void stepper::cancel() {
+  if (takes_a_begin(s)) return;
+  if (before_swap(s)) return stop(false);
+  say("not_cancelled",
+      "too late to cancel, " + chosen_name() + " is in place; `hasup stop " + unit_name() + "` parks it");
+}
+
+void stepper::on_quiesced() {
+  if (!is<quiescing>(s)) return;
+  if (s.done.at == mark::rolling_back) return run_roll_back();
+  if (s.stop) {
+    if (before_swap(s)) return end(outcome::cancelled, "stopped before anything was touched");
+    return end(outcome::parked, "stopped; `hasup start " + unit_name() + "` goes on with the recovery");
+  }
+  if (before_swap(s)) return inspect();
+  if (s.done.at == mark::swapping) return swap();
+  prepare_first_start();
+}
+
+void stepper::on_timer() {
+  if (is<running>(s)) return on_running_timer();
+  if (is<cleaning>(s)) {
+    auto& c = std::get<cleaning>(s.now);
+    if (c.worker_busy || c.cleaned) return;
+    c.worker_busy = true;
+    return run(ports::worker_mode::clean_up);
+  }
+  const auto* p = std::get_if<pausing>(&s.now);
+  if (p == nullptr) return;
+  switch (p->then) {
+    case step::inspect:
+      return inspect();
+    case step::select:
+      return select();
+    case step::fetch:
+      return fetch();
+    case step::unpack:
+      return unpack();
+    case step::swap:
+      return swap();
+    case step::rewipe:
+      return rewipe();
+    case step::start:
+      return s.done.at == mark::loaded ? launch_again() : prepare_first_start();
+    case step::roll_back:
+      return run_roll_back();
+  }
+}
+
+void stepper::on_worker_done(const ports::worker_result& r) {
+  if (is<cancelling>(s)) return end(outcome::cancelled, "stopped before anything was touched");
+  if (is<inspecting>(s)) return on_inspected(r);
+  if (is<undoing_leftover>(s)) return on_leftover_undone(r);
+  if (is<selecting>(s)) return on_selected(r);
+  if (is<fetching>(s)) return on_fetched(r);
+  if (is<unpacking>(s)) return on_unpacked(r);
+  if (is<swapping_now>(s)) return on_swapped(r);
+  if (is<rewiping>(s)) return on_rewiped(r);
+  if (is<rolling_back_now>(s)) return on_rolled_back(r);
+  if (is<cleaning>(s)) return on_cleaned(r);
+}
+
+namespace {
+
+struct dispatcher {
+  stepper& to;
+
+  void operator()(const begin_wanted& e) const { to.begin(e); }
+  void operator()(const resume_wanted& e) const { to.resume(e); }
+  void operator()(const quiesced&) const { to.on_quiesced(); }
+  void operator()(const worker_done& e) const { to.on_worker_done(e.result); }
+  void operator()(const node_started&) const { to.on_node_started(); }
+  void operator()(const node_exited& e) const { to.on_node_exited(e); }
+  void operator()(const startup_passed&) const { to.on_startup_passed(); }
+  void operator()(const head_seen& e) const { to.on_head(e); }
+  void operator()(const health_seen& e) const { to.on_health(e.health); }
+  void operator()(const timer_fired&) const { to.on_timer(); }
+  void operator()(const stop_wanted& e) const { to.stop(e.force); }
+  void operator()(const approve_wanted&) const { to.approve(); }
+  void operator()(const cancel_wanted&) const { to.cancel(); }
+};
+
+}  // namespace
+
+void next(state& s, const event& e, instant now, actions& out) {
+  stepper steps{s, now, out};
+  std::visit(dispatcher{steps}, e);
+}
+
+}  // namespace hasup::recovery

@@ -1,0 +1,35 @@
+// next(state, event, now) -> actions: every decision of a recovery, without an effect, a clock or chance.
+//
+// Promises: nothing under the data directory changes before `swapping` is written; the old state is deleted only
+// after `confirmed` is written; the node is started only on a whole swapped state or, by others, on the old one; each
+// worker job that the machine asks for can be asked for again after a crash.
+#pragma once
+
+#include "recovery/state.hpp"
+
+namespace hasup::recovery {
+
+struct instant {
+  base::mono_time mono;
+  base::wall_time wall;
+};
+
+// Bounds that are no part of a recipe.
+inline constexpr unsigned tries_of_a_source = 5;  // 1 s, 2 s, 4 s, 8 s apart
+inline constexpr unsigned tries_of_a_worker = 3;  // that died or failed for no known reason
+inline constexpr unsigned tries_of_a_roll_back = 5;
+inline constexpr unsigned tries_of_a_start = 5;  // and at least confirm.within, when the node is not to blame
+inline constexpr unsigned tries_of_a_held_start = 3;
+inline constexpr base::duration longest_pause{60'000};
+inline constexpr base::duration first_start_limit{
+    86'400'000};  // until startup passes: large snapshots load for hours
+
+// Changes the state and appends what must be done. Events that mean nothing in a state are ignored there.
+void next(state& s, const event& e, instant now, actions& out);
+
+// What a recovery would do, for `recover --dry-run`. `candidates` as `select` gave them, `notes` likewise.
+std::string describe_plan(const frozen& plan, const std::string& data_dir, const memory& remembered,
+                          const std::vector<ports::candidate>& candidates, const std::vector<std::string>& notes,
+                          instant now);
+
+}  // namespace hasup::recovery

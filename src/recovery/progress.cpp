@@ -1,0 +1,135 @@
+#include "recovery/progress.hpp"
+
+namespace hasup::recovery {
+namespace {
+
+base::error out_of_order(std::string_view what) {
+  return base::error{"journal record \"" + std::string(what) + "\" cannot follow the ones before it"};
+}
+
+// A candidate's own bookkeeping begins anew.
+void forget_attempt(progress& p) {
+  p.sha256.clear();
+  p.verified = false;
+  p.archive_paths.clear();
+  p.first_starts = 0;
+}
+
+struct applier {
+  progress& p;
+
+  base::result<void> operator()(const begun& r) const {
+    if (p.at != mark::none) return out_of_order("begun");
+    p.plan = r.plan;
+    p.at = mark::begun;
+    return {};
+  }
+  base::result<void> operator()(const selected& r) const {
+    if (p.at != mark::begun) return out_of_order("selected");
+    for (const auto& c : r.candidates)
+      if (c.plan >= p.plan.recipe.plans.size())
+        return base::error{"journal record \"selected\" names an unknown plan"};
+    p.candidates = r.candidates;
+    p.fates.assign(r.candidates.size(), fate::untried);
+    p.at = mark::selected;
+    return {};
+  }
+  base::result<void> operator()(const trying& r) const {
+    if (p.at < mark::selected || p.at > mark::staged || r.candidate >= p.candidates.size())
+      return out_of_order("trying");
+    if (p.current != r.candidate) p.restagings = 0;
+    forget_attempt(p);
+    p.current = r.candidate;
+    p.then = after_roll_back::next;
+    p.at = mark::trying;
+    return {};
+  }
+  base::result<void> operator()(const fetched& r) const {
+    if (p.at != mark::trying) return out_of_order("fetched");
+    p.sha256 = r.sha256;
+    p.verified = r.verified;
+    return {};
+  }
+  // Before the swap it ends the attempt; after it the way back follows.
+  base::result<void> operator()(const dropped& r) const {
+    if (p.at < mark::trying || p.at == mark::confirmed || p.at == mark::rolling_back ||
+        r.candidate >= p.candidates.size())
+      return out_of_order("dropped");
+    p.fates[r.candidate] = r.of;
+    p.last_why = r.why;
+    if (!p.beyond_swap()) p.at = mark::selected;
+    return {};
+  }
+  base::result<void> operator()(const staged& r) const {
+    if (p.at != mark::trying) return out_of_order("staged");
+    p.archive_paths = r.archive_paths;
+    p.at = mark::staged;
+    return {};
+  }
+  base::result<void> operator()(const approved&) const {
+    if (p.at == mark::none) return out_of_order("approved");
+    p.is_approved = true;
+    return {};
+  }
+  base::result<void> operator()(const swapping& r) const {
+    if (p.at != mark::staged) return out_of_order("swapping");
+    p.swaps.push_back(r.at);
+    p.at = mark::swapping;
+    return {};
+  }
+  base::result<void> operator()(const swapped&) const {
+    if (p.at != mark::swapping) return out_of_order("swapped");
+    p.at = mark::swapped;
+    return {};
+  }
+  base::result<void> operator()(const first_start& r) const {
+    if (p.at != mark::swapped && p.at != mark::first_start) return out_of_order("first_start");
+    p.first_starts = r.attempt;
+    p.at = mark::first_start;
+    return {};
+  }
+  base::result<void> operator()(const loaded&) const {
+    if (p.at != mark::first_start) return out_of_order("loaded");
+    p.at = mark::loaded;
+    return {};
+  }
+  base::result<void> operator()(const confirmed&) const {
+    if (p.at != mark::loaded) return out_of_order("confirmed");
+    p.at = mark::confirmed;
+    return {};
+  }
+  base::result<void> operator()(const rolling_back& r) const {
+    if (!p.beyond_swap() || p.at == mark::confirmed) return out_of_order("rolling_back");
+    p.then = r.then;
+    p.last_why = r.why;
+    p.at = mark::rolling_back;
+    return {};
+  }
+  base::result<void> operator()(const rolled_back&) const {
+    if (p.at != mark::rolling_back) return out_of_order("rolled_back");
+    p.was_rolled_back = true;
+    if (p.then == after_roll_back::again) ++p.restagings;
+    forget_attempt(p);
+    p.at = mark::selected;
+    return {};
+  }
+};
+
+}  // namespace
+
+base::result<void> apply(progress& p, const record& r) {
+  return std::visit(applier{p}, r);
+}
+
+base::result<progress> replay(const std::vector<std::string>& records) {
+  progress p;
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const auto r = decode(records[i]);
+    if (!r) return base::error{"record " + std::to_string(i + 1) + ": " + r.error().message};
+    if (const auto done = apply(p, *r); !done)
+      return base::error{"record " + std::to_string(i + 1) + ": " + done.error().message};
+  }
+  return p;
+}
+
+}  // namespace hasup::recovery

@@ -1,0 +1,64 @@
+// How far a recovery is, as far as its journal knows. The only way to change it is to apply a record.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "recovery/record.hpp"
+
+namespace hasup::recovery {
+
+// The last thing that is known for sure; the names follow the records.
+enum class mark {
+  none,
+  begun,
+  selected,
+  trying,
+  staged,
+  swapping,
+  swapped,
+  first_start,
+  loaded,
+  confirmed,
+  rolling_back
+};
+
+struct progress {
+  mark at = mark::none;
+  frozen plan;
+  std::vector<ports::candidate> candidates;
+  std::vector<fate> fates;             // one a candidate
+  std::optional<std::size_t> current;  // index of the candidate being tried, or tried last
+  std::vector<std::string> sha256;     // of the current candidate's archives, once fetched
+  bool verified = false;               // against a checksum from outside
+  std::map<std::string, std::string> archive_paths;
+  bool is_approved = false;
+  unsigned first_starts = 0;           // of the current candidate
+  unsigned restagings = 0;             // of the current candidate
+  std::vector<base::wall_time> swaps;  // of this recovery
+  bool was_rolled_back = false;        // at least once: "nothing was touched" is no longer true
+  after_roll_back then = after_roll_back::next;
+  std::string last_why;  // the newest reason for dropping a candidate or rolling back
+
+  [[nodiscard]] const ports::candidate* chosen() const {
+    return current && *current < candidates.size() ? &candidates[*current] : nullptr;
+  }
+  [[nodiscard]] const model::recovery_plan* chosen_plan() const {
+    const auto* c = chosen();
+    return c && c->plan < plan.recipe.plans.size() ? &plan.recipe.plans[c->plan] : nullptr;
+  }
+  // From `swapping` until `rolled_back`: the data directory is not simply the old one.
+  [[nodiscard]] bool beyond_swap() const { return at >= mark::swapping; }
+};
+
+// An error for a record that cannot follow; the progress is unchanged then.
+base::result<void> apply(progress& p, const record& r);
+
+// Folds the records of a journal.
+base::result<progress> replay(const std::vector<std::string>& records);
+
+}  // namespace hasup::recovery

@@ -1,0 +1,136 @@
+// The journal of a recovery: what is written down, durably, before the next thing is done.
+//
+// A record says what is about to be done or what has been learned; the work after it can be repeated. What is true
+// when everything dies right after a record became durable, and what goes on then:
+//
+//   last record    | data directory                 | node           | goes on with
+//   ---------------+--------------------------------+----------------+------------------------------------------------
+//   (none)         | old                            | as it was      | nothing: the unit fails its start once more
+//   begun          | old                            | being stopped  | quiesce, inspect, select
+//   selected       | old                            | stopped        | quiesce, inspect, the next candidate
+//   trying         | old; cache may grow            | stopped        | the same candidate: fetch resumes
+//   fetched        | old; cache holds the archive   | stopped        | fetch again (finds the cache), unpack
+//   dropped        | old                            | stopped        | the next candidate, or the end
+//   staged         | old; staging is whole          | stopped        | the swap, or asking in mode ask
+//   approved       | old; staging is whole          | stopped        | the swap
+//   swapping       | old, new, or half of each      | stopped        | the swap again: swap.json says what is done
+//   swapped        | new; old is aside              | never started  | the first start
+//   first_start    | new, touched by the node       | may run        | with a living node: watch it; else rewipe,
+//   start loaded         | new, beyond the snapshot       | may run        | confirm, starting without the extra
+//   arguments confirmed      | new; aside is being deleted    | may run        | clean_up again; never a way back
+//   from here rolling_back   | new, old, or half of each      | being stopped  | roll_back again: swap.json says what
+//   is done rolled_back    | old, as it was                 | stopped        | the next candidate, or the end
+//
+// A journal that is gone while swap.json exists is noticed by `inspect`; that marker also forbids any ordinary start.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/duration.hpp"
+#include "base/enum_names.hpp"
+#include "base/result.hpp"
+#include "model/recipe.hpp"
+#include "model/unit.hpp"
+#include "ports/worker_job.hpp"
+
+namespace hasup::recovery {
+
+// What a person asked for; all empty for a recovery that began by itself.
+struct options {
+  std::string snapshot;  // only candidates with an archive of this name, even if it is marked bad
+  std::string plan;      // only this plan
+  std::string from;      // absolute path of a local archive instead of a source
+  bool yes = false;      // mode ask: do not ask
+  bool by_hand = false;  // goes beyond the budget
+
+  friend bool operator==(const options&, const options&) = default;
+};
+
+// Everything a recovery runs on, frozen when it begins: changes of unit files do not reach it.
+struct frozen {
+  std::string unit;  // "leap", "miner@1"
+  std::string why;
+  options asked;
+  model::recipe recipe;
+  model::recovery_mode mode = model::recovery_mode::automatic;
+  model::checksum_policy checksum = model::checksum_policy::if_present;
+  unsigned budget_count = 3;  // swaps; 0 = no limit
+  base::duration budget_within{86'400'000};
+  base::duration max_snapshot_age{0};
+  std::uint64_t min_free = 0;
+  bool has_head = true;  // a probe of the unit says where the head of the chain is
+};
+
+// What became of a candidate.
+enum class fate {
+  untried,
+  unreachable,  // could not be had, or may not be used; nothing is known against it
+  bad,          // its archive is damaged, or a node ended by itself on it
+  refused,      // the node said that it does not fit this plan
+  environment,  // the node could not run on it for reasons that are not its fault
+};
+inline constexpr base::enum_names<fate, 5> fate_names{{{{fate::untried, "untried"},
+                                                        {fate::unreachable, "unreachable"},
+                                                        {fate::bad, "bad"},
+                                                        {fate::refused, "refused"},
+                                                        {fate::environment, "environment"}}}};
+
+// What follows a roll back.
+enum class after_roll_back { next, again, end_refused, end_rolled_back };
+inline constexpr base::enum_names<after_roll_back, 4> after_roll_back_names{
+    {{{after_roll_back::next, "next"},
+      {after_roll_back::again, "again"},
+      {after_roll_back::end_refused, "end_refused"},
+      {after_roll_back::end_rolled_back, "end_rolled_back"}}}};
+
+struct begun {
+  frozen plan;
+};
+struct selected {
+  std::vector<ports::candidate> candidates;
+};
+struct trying {
+  std::size_t candidate = 0;
+};
+struct fetched {
+  std::vector<std::string> sha256;
+  bool verified = false;
+};
+struct dropped {
+  std::size_t candidate = 0;
+  fate of = fate::bad;
+  std::string why;
+};
+struct staged {
+  std::map<std::string, std::string> archive_paths;
+};
+struct approved {};
+struct swapping {
+  base::wall_time at;  // counts towards the budget, to the millisecond
+};
+struct swapped {};
+struct first_start {
+  unsigned attempt = 1;
+};
+struct loaded {};
+struct confirmed {};
+struct rolling_back {
+  after_roll_back then = after_roll_back::next;
+  std::string why;
+};
+struct rolled_back {};
+
+using record = std::variant<begun, selected, trying, fetched, dropped, staged, approved, swapping, swapped,
+                            first_start, loaded, confirmed, rolling_back, rolled_back>;
+
+inline constexpr int record_version = 1;
+
+// One JSON object {"version":1,"record":"swapping",…}. A newer version or an unknown record is an error that says so.
+std::string encode(const record& r);
+base::result<record> decode(std::string_view json);
+
+}  // namespace hasup::recovery

@@ -1,0 +1,85 @@
+// The state of a recovery: what the journal holds, and what is being waited for right now.
+//
+//   quiescing → inspecting → selecting → fetching → unpacking → (asking →) swapping → (rewiping →) starting
+//      → first_run → confirming → cleaning → ended(recovered)
+//   pausing{then}: between two tries of a step      cancelling: a worker was told to stop, before the swap
+//   stopping_node{then} → quiescing/rolling_back → the next candidate | ended
+//   undoing_leftover: a swap whose journal is lost is rolled back before anything else
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+
+#include "recovery/action.hpp"
+#include "recovery/event.hpp"
+#include "recovery/progress.hpp"
+
+namespace hasup::recovery {
+
+// A step that can be tried again after a pause.
+enum class step { inspect, select, fetch, unpack, swap, rewipe, start, roll_back };
+
+struct idle {};
+struct quiescing {};
+struct inspecting {};
+struct undoing_leftover {};
+struct selecting {};
+struct fetching {};
+struct unpacking {};
+struct swapping_now {};
+struct rewiping {};
+struct starting {};  // start_node was called, the node does not run yet
+struct asking {};
+// The node runs, from its start until the end of confirm; progress.at says whether it is loaded.
+struct running {
+  bool startup_passed = false;
+  bool healthy = false;
+  std::optional<std::uint64_t> base;     // the head that must be passed to be loaded
+  std::optional<std::uint64_t> last;     // the highest head seen
+  base::mono_time last_advance;          // or when waiting for one began
+  std::optional<base::mono_time> since;  // confirming since
+};
+struct cleaning {
+  bool worker_busy = true;
+  bool cleaned = false;
+  bool node_up = true;
+  bool node_starting = false;
+};
+struct rolling_back_now {};
+struct pausing {
+  step then = step::select;
+};
+struct stopping_node {
+  bool park = false;  // else roll back, as the journal says
+};
+struct cancelling {};
+struct ended {
+  outcome how = outcome::recovered;
+};
+
+using activity = std::variant<idle, quiescing, inspecting, undoing_leftover, selecting, fetching, unpacking,
+                              swapping_now, rewiping, starting, asking, running, cleaning, rolling_back_now, pausing,
+                              stopping_node, cancelling, ended>;
+
+struct state {
+  progress done;
+  memory remembered;
+  activity now = idle{};
+  unsigned tries = 0;                        // of the step that is being repeated
+  bool source_is_down = false;               // a whole round of tries was in vain: further candidates get one each
+  unsigned environment_exits = 0;            // of the current candidate's node, in a row
+  std::optional<base::mono_time> first_try;  // of the current candidate's node
+  bool tainted = false;                      // the node was cut off on state that is not wiped before its next start
+  bool stop = false;                         // a person wants the unit down
+  bool stop_by_force = false;                // and does not wait for the first new block
+};
+
+// Phase for status (section 7 of the design); "" when no recovery is under way.
+std::string_view phase_of(const state& s);
+
+// May the recovery be thrown away, because nothing of it has touched the data?
+bool before_swap(const state& s);
+
+}  // namespace hasup::recovery

@@ -1,0 +1,95 @@
+// The decisions of the recovery machine, step by step; only recovery/*.cpp see it. Before and after the swap are
+// files of their own: on this side nothing is lost by giving up, on that side there is always a way back to be kept.
+#pragma once
+
+#include <string>
+
+#include "recovery/machine.hpp"
+
+namespace hasup::recovery {
+
+struct stepper {
+  state& s;
+  instant now;
+  actions& out;
+
+  // machine.cpp: what all steps use.
+  void commit(const record& r);
+  void say(std::string kind, std::string why);
+  void run(ports::worker_mode mode);
+  void end(outcome how, std::string why);
+  void pause_before(step then, unsigned tries, const std::string& why);
+  void remember_bad();
+  [[nodiscard]] bool is_remembered_bad(const std::string& key) const;
+  [[nodiscard]] std::string chosen_name() const;
+  [[nodiscard]] std::string unit_name() const { return s.done.plan.unit; }
+  void begin(const begin_wanted& e);
+  void resume(const resume_wanted& e);
+  void stop(bool force);
+  void approve();
+  void cancel();
+  void on_timer();
+  void on_worker_done(const ports::worker_result& r);
+  void on_quiesced();
+
+  // before_swap.cpp
+  void quiesce_first();
+  void inspect();
+  void on_inspected(const ports::worker_result& r);
+  void on_leftover_undone(const ports::worker_result& r);
+  void go_on_before_swap();
+  void select();
+  void on_selected(const ports::worker_result& r);
+  void take_candidates(const std::vector<ports::candidate>& all, const std::vector<std::string>& notes);
+  void try_next();
+  void try_candidate(std::size_t index);
+  void fetch();
+  void on_fetched(const ports::worker_result& r);
+  void unpack();
+  void on_unpacked(const ports::worker_result& r);
+  void drop(fate of, const std::string& why);
+  void retry_source(step then, const ports::worker_result& r);
+  void retry_worker(step then, const ports::worker_result& r);
+  void stage_is_ready();
+  void ask();
+  void begin_swap();
+  [[nodiscard]] bool must_ask() const;
+  [[nodiscard]] bool budget_left() const;
+  [[nodiscard]] std::string budget_text() const;
+
+  // after_swap.cpp
+  void swap();
+  void on_swapped(const ports::worker_result& r);
+  void prepare_first_start();
+  void rewipe();
+  void on_rewiped(const ports::worker_result& r);
+  void launch();
+  void launch_again();
+  void on_node_started();
+  void on_node_exited(const node_exited& e);
+  void on_startup_passed();
+  void on_head(const head_seen& e);
+  void on_health(model::health health);
+  void check_running();
+  void arm_running_timer();
+  void on_running_timer();
+  void on_loaded();
+  void on_confirmed();
+  void stop_running_node(bool park);
+  void judge_exit(const node_exited& e);
+  void retry_start(const node_exited& e, const std::string& what);
+  void roll_back(after_roll_back then, const std::string& why);
+  void run_roll_back();
+  void on_rolled_back(const ports::worker_result& r);
+  void after_rolled_back();
+  void clean_up(bool node_up);
+  void on_cleaned(const ports::worker_result& r);
+  void settle_clean_up();
+  [[nodiscard]] std::vector<std::string> extra_arguments() const;
+  [[nodiscard]] bool is_loaded(const running& r) const;
+  [[nodiscard]] bool is_confirmed(const running& r) const;
+  [[nodiscard]] bool stop_must_wait() const;
+  void say_stop_waits();
+};
+
+}  // namespace hasup::recovery

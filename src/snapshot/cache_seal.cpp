@@ -1,0 +1,69 @@
+#include "snapshot/cache_seal.hpp"
+
+#include <boost/json.hpp>
+
+namespace hasup::snapshot {
+namespace {
+
+namespace json = boost::json;
+
+std::string seal_path(const std::string& name) { return "cache/" + name + ".seal"; }
+std::string resume_path(const std::string& name) { return "cache/" + name + ".resume"; }
+
+}  // namespace
+
+outcome<std::optional<cache_seal>> read_seal(int own, const std::string& name) {
+  const std::optional<cache_seal> none;
+  auto file = look(own, "cache/" + name);
+  if (!file) return file.error();
+  if (!*file || !(*file)->is_file()) return none;
+  auto there = look(own, seal_path(name));
+  if (!there) return there.error();
+  if (!*there) return none;
+  auto text = read_text(own, seal_path(name), 1U << 20);
+  if (!text) return text.error();
+  try {
+    const auto v = json::parse(*text);
+    cache_seal seal{std::string(v.at("sha256").as_string()),   v.at("size").to_number<std::uint64_t>(),
+                    v.at("modified_ns").to_number<std::int64_t>(), v.at("inode").to_number<std::uint64_t>(),
+                    std::string(v.at("url").as_string()),      std::string(v.at("validator").as_string())};
+    const bool same = seal.size == (*file)->size && seal.modified_ns == (*file)->modified_ns &&
+                      seal.inode == (*file)->id.inode;
+    return same ? std::optional<cache_seal>(std::move(seal)) : none;
+  } catch (const std::exception&) {
+    return none;  // cut off by a crash: the file is hashed again
+  }
+}
+
+outcome<void> write_seal(int own, const disk& d, const std::string& name, const cache_seal& seal) {
+  return d.write_durably(own, seal_path(name),
+                         json::serialize(json::object{{"sha256", seal.sha256},
+                                                      {"size", seal.size},
+                                                      {"modified_ns", seal.modified_ns},
+                                                      {"inode", seal.inode},
+                                                      {"url", seal.url},
+                                                      {"validator", seal.validator}}));
+}
+
+std::optional<resume_note> read_resume_note(int own, const std::string& name) {
+  auto text = read_text(own, resume_path(name), 1U << 20);
+  if (!text) return std::nullopt;
+  try {
+    const auto v = json::parse(*text);
+    resume_note note{std::string(v.at("url").as_string()), std::string(v.at("validator").as_string()), {}};
+    if (!v.at("total").is_null()) note.total = v.at("total").to_number<std::uint64_t>();
+    return note;
+  } catch (const std::exception&) {
+    return std::nullopt;
+  }
+}
+
+outcome<void> write_resume_note(int own, const disk& d, const std::string& name, const resume_note& note) {
+  json::value total = nullptr;
+  if (note.total) total = *note.total;
+  return d.write_durably(
+      own, resume_path(name),
+      json::serialize(json::object{{"url", note.url}, {"validator", note.validator}, {"total", std::move(total)}}));
+}
+
+}  // namespace hasup::snapshot

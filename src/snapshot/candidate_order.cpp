@@ -1,0 +1,192 @@
+#include "snapshot/candidate_order.hpp"
+
+#include <fnmatch.h>
+#include <re2/re2.h>
+
+#include <algorithm>
+#include <charconv>
+
+namespace hasup::snapshot {
+namespace {
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+std::optional<std::uint64_t> decimal(std::string_view text) {
+  std::uint64_t n = 0;
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), n);
+  if (ec != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return n;
+}
+
+// snapshot-<block id>.bin: the id's first 8 hex digits are the block number.
+std::optional<std::uint64_t> nodeos_block(std::string_view name) {
+  static const RE2 form(R"(snapshot-([0-9a-fA-F]{8})[0-9a-fA-F]{56}\..*)");
+  std::string digits;
+  if (!RE2::FullMatch(name, form, &digits)) return std::nullopt;
+  std::uint64_t block = 0;
+  std::from_chars(digits.data(), digits.data() + digits.size(), block, 16);
+  return block;
+}
+
+std::optional<std::uint64_t> only_number(std::string_view name) {
+  // The ending is no number of a block: .tar.zst has none, but .bz2, .lz4 and .7z do.
+  for (const std::string_view end : {".bz2", ".lz4", ".7z"})
+    if (name.ends_with(end)) name.remove_suffix(end.size());
+  std::optional<std::string_view> run;
+  for (std::size_t i = 0; i < name.size();) {
+    if (!is_digit(name[i])) {
+      ++i;
+      continue;
+    }
+    std::size_t end = i;
+    while (end < name.size() && is_digit(name[end])) ++end;
+    if (run) return std::nullopt;
+    run = name.substr(i, end - i);
+    i = end;
+  }
+  return run ? decimal(*run) : std::nullopt;
+}
+
+std::vector<model::snapshot> matching(const model::archive_spec& spec, const name_matcher& matcher,
+                                      const std::string& source, const std::vector<listed_file>& files) {
+  std::vector<model::snapshot> out;
+  for (const auto& f : files) {
+    if (!is_snapshot_name(f.name) || f.size == 0U || !matcher.matches(f.name)) continue;
+    out.push_back({f.name, f.url, source, f.size, f.time, matcher.block_of(f.name), f.sha256});
+  }
+  std::stable_sort(out.begin(), out.end(),
+                   [&](const auto& a, const auto& b) { return newer(a, b, spec.order); });
+  return out;
+}
+
+}  // namespace
+
+struct name_matcher::parts {
+  std::string glob;
+  std::unique_ptr<RE2> pattern;
+  int block_group = -1;
+  model::archive_order order = model::archive_order::time;
+};
+
+name_matcher::name_matcher(std::unique_ptr<parts> p) : parts_(std::move(p)) {}
+name_matcher::~name_matcher() = default;
+name_matcher::name_matcher(name_matcher&&) noexcept = default;
+name_matcher& name_matcher::operator=(name_matcher&&) noexcept = default;
+
+base::result<name_matcher> name_matcher::from(const model::archive_spec& spec) {
+  auto p = std::make_unique<parts>();
+  p->order = spec.order;
+  if (spec.match.empty() == spec.pattern.empty())
+    return base::error{"an archive needs exactly one of `match` and `pattern`"};
+  if (spec.pattern.empty()) {
+    p->glob = spec.match;
+    return name_matcher(std::move(p));
+  }
+  RE2::Options quiet;
+  quiet.set_log_errors(false);
+  p->pattern = std::make_unique<RE2>(spec.pattern, quiet);
+  if (!p->pattern->ok()) return base::error{"pattern \"" + spec.pattern + "\": " + p->pattern->error()};
+  const auto& groups = p->pattern->NamedCapturingGroups();
+  if (const auto found = groups.find("block"); found != groups.end()) p->block_group = found->second;
+  return name_matcher(std::move(p));
+}
+
+bool name_matcher::matches(std::string_view name) const {
+  if (parts_->pattern) return RE2::FullMatch(name, *parts_->pattern);
+  return ::fnmatch(parts_->glob.c_str(), std::string(name).c_str(), FNM_PERIOD) == 0;
+}
+
+std::optional<std::uint64_t> name_matcher::block_of(std::string_view name) const {
+  if (parts_->pattern && parts_->block_group > 0) {
+    std::vector<re2::StringPiece> groups(static_cast<std::size_t>(parts_->block_group) + 1);
+    if (!parts_->pattern->Match(name, 0, name.size(), RE2::ANCHOR_BOTH, groups.data(),
+                                static_cast<int>(groups.size())))
+      return std::nullopt;
+    const auto& text = groups.back();
+    return decimal({text.data(), text.size()});
+  }
+  if (const auto block = nodeos_block(name)) return block;
+  return parts_->order == model::archive_order::block ? only_number(name) : std::nullopt;
+}
+
+int compare_names(std::string_view a, std::string_view b) {
+  while (!a.empty() && !b.empty()) {
+    if (is_digit(a[0]) && is_digit(b[0])) {
+      const auto run = [](std::string_view& s) {
+        std::size_t end = 0;
+        while (end < s.size() && is_digit(s[end])) ++end;
+        auto digits = s.substr(0, end);
+        s.remove_prefix(end);
+        while (digits.size() > 1 && digits[0] == '0') digits.remove_prefix(1);
+        return digits;
+      };
+      const auto x = run(a);
+      const auto y = run(b);
+      if (x.size() != y.size()) return x.size() < y.size() ? -1 : 1;
+      if (const int c = x.compare(y); c != 0) return c;
+      continue;
+    }
+    if (a[0] != b[0]) return static_cast<unsigned char>(a[0]) < static_cast<unsigned char>(b[0]) ? -1 : 1;
+    a.remove_prefix(1);
+    b.remove_prefix(1);
+  }
+  return a.empty() == b.empty() ? 0 : a.empty() ? -1 : 1;
+}
+
+bool newer(const model::snapshot& a, const model::snapshot& b, model::archive_order order) {
+  if (order == model::archive_order::block && a.block != b.block) return a.block > b.block;  // nullopt is the least
+  if (order != model::archive_order::name && !(order == model::archive_order::block && !a.block) && a.time != b.time)
+    return a.time > b.time;
+  return compare_names(a.name, b.name) > 0;
+}
+
+std::vector<ports::candidate> plan_candidates(const model::recovery_plan& plan, unsigned index,
+                                              const std::string& source, const std::vector<listed_file>& files,
+                                              std::vector<std::string>& notes) {
+  std::vector<std::vector<model::snapshot>> columns;
+  for (const auto& spec : plan.archives) {
+    const auto matcher = name_matcher::from(spec);
+    if (!matcher) {
+      notes.push_back("plan \"" + plan.name + "\": " + matcher.error().message);
+      return {};
+    }
+    columns.push_back(matching(spec, *matcher, source, files));
+    if (columns.back().empty()) {
+      const auto& wanted = spec.match.empty() ? spec.pattern : spec.match;
+      notes.push_back(without_password(source) + " has nothing that matches \"" + wanted + "\" for plan \"" +
+                      plan.name + "\"");
+      return {};
+    }
+  }
+  std::vector<ports::candidate> out;
+  if (columns.empty()) return out;
+  for (std::size_t row = 0; row < columns[0].size(); ++row) {
+    ports::candidate c{index, {columns[0][row]}};
+    for (std::size_t k = 1; k < columns.size(); ++k) {
+      const auto& column = columns[k];
+      const bool by_block = c.snapshots[0].block &&
+                            std::all_of(column.begin(), column.end(), [](const auto& s) { return s.block.has_value(); });
+      const auto partner = by_block ? std::find_if(column.begin(), column.end(),
+                                                   [&](const auto& s) { return s.block == c.snapshots[0].block; })
+                           : row < column.size() ? column.begin() + static_cast<std::ptrdiff_t>(row)
+                                                 : column.end();
+      if (partner == column.end()) {
+        notes.push_back(c.snapshots[0].name + " has no partner for plan \"" + plan.name + "\" at " +
+                        without_password(source));
+        break;
+      }
+      c.snapshots.push_back(*partner);
+    }
+    if (c.snapshots.size() == columns.size()) out.push_back(std::move(c));
+  }
+  return out;
+}
+
+void merge_newest_first(std::vector<ports::candidate>& candidates, const model::recovery_plan& plan) {
+  if (plan.archives.empty()) return;
+  std::stable_sort(candidates.begin(), candidates.end(), [&](const auto& a, const auto& b) {
+    return newer(a.snapshots[0], b.snapshots[0], plan.archives[0].order);
+  });
+}
+
+}  // namespace hasup::snapshot

@@ -1,0 +1,50 @@
+// From listed files to candidates: which names match an archive, which is newer, which archives belong together. Pure.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/recipe.hpp"
+#include "ports/worker_job.hpp"
+#include "snapshot/listing.hpp"
+
+namespace hasup::snapshot {
+
+// One archive's names: a glob, or an RE2 pattern on the whole name.
+class name_matcher {
+ public:
+  static base::result<name_matcher> from(const model::archive_spec& spec);
+  ~name_matcher();
+  name_matcher(name_matcher&&) noexcept;
+  name_matcher& operator=(name_matcher&&) noexcept;
+
+  [[nodiscard]] bool matches(std::string_view name) const;
+  // From (?P<block>…), from a nodeos name snapshot-<64 hex>…, or, where the order is by block, from the only run of
+  // digits in the name.
+  [[nodiscard]] std::optional<std::uint64_t> block_of(std::string_view name) const;
+
+ private:
+  struct parts;
+  explicit name_matcher(std::unique_ptr<parts> p);
+  std::unique_ptr<parts> parts_;
+};
+
+// Runs of digits compare as numbers: "a-9" < "a-10", "a-009" < "a-10".
+int compare_names(std::string_view a, std::string_view b);
+
+// Newest first. What lacks the block or time comes last; ties go by time, then name.
+bool newer(const model::snapshot& a, const model::snapshot& b, model::archive_order order);
+
+// The candidates of one plan from the files of one source, newest first. Several archives are paired by equal block
+// where all have blocks, else by their order. `notes` gets what was left out and why.
+std::vector<ports::candidate> plan_candidates(const model::recovery_plan& plan, unsigned index,
+                                              const std::string& source, const std::vector<listed_file>& files,
+                                              std::vector<std::string>& notes);
+
+// Joins what several sources gave for one plan, newest first; the earlier source wins a tie.
+void merge_newest_first(std::vector<ports::candidate>& candidates, const model::recovery_plan& plan);
+
+}  // namespace hasup::snapshot

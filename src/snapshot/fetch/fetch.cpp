@@ -1,0 +1,213 @@
+#include "snapshot/fetch/fetch.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <vector>
+
+#include "snapshot/cache_seal.hpp"
+#include "snapshot/data_tree.hpp"
+#include "snapshot/fetch/download.hpp"
+#include "snapshot/fetch/expected_digest.hpp"
+#include "snapshot/fetch/part_file.hpp"
+#include "snapshot/fetch/select.hpp"
+#include "snapshot/listing.hpp"
+
+namespace hasup::snapshot {
+namespace {
+
+struct fetched {
+  std::string sha256;
+  bool verified = false;
+  std::uint64_t size = 0;
+};
+
+class fetcher {
+ public:
+  fetcher(const ports::worker_job& job, job_control& control, const data_tree& tree, http_client& http)
+      : job_(job), control_(control), tree_(tree), http_(http) {}
+
+  outcome<fetched> one(const model::snapshot& s);
+
+ private:
+  outcome<std::optional<fetched>> from_cache(const model::snapshot& s, const std::optional<std::string>& expected);
+  outcome<bool> unchanged_on_host(const model::snapshot& s, const cache_seal& seal);
+  outcome<std::string> copy_file(const model::snapshot& s, const std::string& path, part_file& part);
+  outcome<void> seal(const model::snapshot& s, const std::string& digest, const std::string& validator);
+
+  const ports::worker_job& job_;
+  job_control& control_;
+  const data_tree& tree_;
+  http_client& http_;
+  disk disk_;
+};
+
+failure wrong_digest(const model::snapshot& s, const std::string& expected, const std::string& actual) {
+  return bad_snapshot(s.name, s.name + " has sha256 " + actual + ", but " + expected +
+                                  " was announced; the archive is damaged or was replaced");
+}
+
+outcome<fetched> fetcher::one(const model::snapshot& s) {
+  if (!is_snapshot_name(s.name) || !is_plain_relative(s.name))
+    return refusal("\"" + s.name + "\" is not a file name that can be cached");
+  control_.begin("fetch", s.name, without_password(s.source), s.size);
+  auto expected = expected_digest(http_, s);
+  if (!expected) return expected.error();
+  if (!*expected && job_.checksum == model::checksum_policy::required)
+    return failure{ports::worker_failure::refused,
+                   s.name + " has no checksum; put " + s.name +
+                       ".sha256 beside it on the backup host, or set recovery.checksum = \"if_present\"",
+                   s.name};
+  auto cached = from_cache(s, *expected);
+  if (!cached) return cached.error();
+  if (*cached) return std::move(**cached);
+
+  part_file part(tree_, s.name, job_.min_free);
+  const auto path = file_source_path(s.url);
+  std::string digest;
+  std::string validator;
+  for (bool again = false;; again = true) {
+    download_report report;
+    if (path) {
+      auto copied = copy_file(s, *path, part);
+      if (!copied) return copied.error();
+      digest = *copied;
+    } else {
+      auto loaded = download_archive(http_, tree_, disk_, control_, s, part, report);
+      if (!loaded) return loaded.error();
+      digest = part.digest();
+      validator = report.validator;
+    }
+    if (!*expected || digest == **expected) break;
+    if (auto removed = part.remove(disk_); !removed) return removed.error();
+    if (!report.resumed || again) return wrong_digest(s, **expected, digest);
+  }
+  const auto size = part.size();
+  if (auto finished = part.finish(disk_); !finished) return finished.error();
+  if (auto sealed = seal(s, digest, validator); !sealed) return sealed.error();
+  return fetched{digest, expected->has_value(), size};
+}
+
+// A whole archive of that name: used when its digest is the announced one, or, without one, when the host says that the
+// file is still the same. Otherwise it is replaced, but only when the new one is whole.
+outcome<std::optional<fetched>> fetcher::from_cache(const model::snapshot& s,
+                                                    const std::optional<std::string>& expected) {
+  const std::optional<fetched> none;
+  auto there = look(tree_.own(), "cache/" + s.name);
+  if (!there) return there.error();
+  if (!*there || !(*there)->is_file()) return none;
+  auto sealed = read_seal(tree_.own(), s.name);
+  if (!sealed) return sealed.error();
+  if (expected) {
+    std::string digest;
+    if (*sealed) {
+      digest = (*sealed)->sha256;
+    } else {
+      control_.begin("verify", s.name, without_password(s.source), (*there)->size);
+      auto hashed = digest_of(tree_.own(), "cache/" + s.name, control_);
+      if (!hashed) return hashed.error();
+      digest = *hashed;
+    }
+    if (digest != *expected) return none;
+    if (!*sealed)
+      if (auto written = seal(s, digest, ""); !written) return written.error();
+    return std::optional<fetched>(fetched{digest, true, (*there)->size});
+  }
+  if (!*sealed || (*sealed)->url != s.url) return none;
+  auto same = unchanged_on_host(s, **sealed);
+  if (!same) return same.error();
+  return *same ? std::optional<fetched>(fetched{(*sealed)->sha256, false, (*there)->size}) : none;
+}
+
+outcome<bool> fetcher::unchanged_on_host(const model::snapshot& s, const cache_seal& sealed) {
+  if (const auto path = file_source_path(s.url)) {
+    struct stat st {};
+    if (::stat(path->c_str(), &st) != 0) return false;
+    return sealed.validator == file_validator(st);
+  }
+  auto answer = http_.head(s.url);
+  if (!answer) return answer.error();
+  return answer->status == 200 && answer->length == sealed.size && !sealed.validator.empty() &&
+         sealed.validator == validator_of(*answer);
+}
+
+outcome<std::string> fetcher::copy_file(const model::snapshot& s, const std::string& path, part_file& part) {
+  const auto unreachable = [&](const std::string& what) {
+    return failure{ports::worker_failure::unreachable, what, s.name};
+  };
+  const base::unique_fd source(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  struct stat st {};
+  if (!source || ::fstat(source.get(), &st) != 0) return unreachable(base::errno_error("open " + path, errno).message);
+  if (!S_ISREG(st.st_mode)) return unreachable(path + " is not a file");
+  const auto size = static_cast<std::uint64_t>(st.st_size);
+  if (s.size && *s.size != size) return other_size(s, size);
+  if (size == 0) return bad_snapshot(s.name, path + " is empty");
+  if (auto removed = part.remove(disk_); !removed) return removed.error();
+  if (auto opened = part.open_existing(control_); !opened) return opened.error();
+  if (auto enough = part.check_space(size); !enough) return enough.error();
+  control_.begin("fetch", s.name, without_password(s.source), size);
+  std::vector<char> buffer(1U << 20);
+  while (true) {
+    if (control_.cancelled()) return cancelled();
+    const auto n = ::read(source.get(), buffer.data(), buffer.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return unreachable(base::errno_error("read " + path, errno).message);
+    if (n == 0) break;
+    if (auto added = part.append(buffer.data(), static_cast<std::size_t>(n)); !added) return added.error();
+    control_.advance(part.size());
+  }
+  struct stat after {};
+  if (part.size() != size || ::fstat(source.get(), &after) != 0 || file_validator(after) != file_validator(st))
+    return unreachable(path + " changed while it was read");
+  return part.digest();
+}
+
+outcome<void> fetcher::seal(const model::snapshot& s, const std::string& digest, const std::string& validator) {
+  auto info = look(tree_.own(), "cache/" + s.name);
+  if (!info) return info.error();
+  if (!*info) return failure{ports::worker_failure::internal, "cache/" + s.name + " vanished"};
+  std::string from_file;
+  if (const auto path = file_source_path(s.url)) {
+    struct stat st {};
+    if (::stat(path->c_str(), &st) == 0) from_file = file_validator(st);
+  }
+  return write_seal(tree_.own(), disk_, s.name,
+                    {digest, (*info)->size, (*info)->modified_ns, (*info)->id.inode, s.url,
+                     validator.empty() ? from_file : validator});
+}
+
+}  // namespace
+
+ports::worker_result fetch(const ports::worker_job& job, job_control& control, patience p) {
+  ports::worker_result out;
+  const auto fail = [&](const failure& f) {
+    out.failure = f.kind;
+    out.error = f.message;
+    if (out.snapshot.empty()) out.snapshot = f.snapshot;
+    return out;
+  };
+  if (!job.chosen || job.chosen->snapshots.empty()) return fail(refusal("the job names no snapshot to fetch"));
+  const disk d;
+  auto tree = data_tree::open_for_work(job.data_dir, d, control);
+  if (!tree) return fail(tree.error());
+  if (auto made = d.make_dir(tree->own(), "cache", 0700); !made) return fail(made.error());
+  http_client http(control, p);
+  fetcher all(job, control, *tree, http);
+  out.verified = true;
+  for (const auto& s : job.chosen->snapshots) {
+    auto one = all.one(s);
+    if (!one) {
+      out.verified = false;
+      out.snapshot = one.error().kind == ports::worker_failure::internal ? "" : s.name;
+      return fail(one.error());
+    }
+    out.sha256.push_back(one->sha256);
+    out.verified = out.verified && one->verified;
+    out.bytes += one->size;
+  }
+  return out;
+}
+
+}  // namespace hasup::snapshot

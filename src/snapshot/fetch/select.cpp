@@ -1,0 +1,102 @@
+#include "snapshot/fetch/select.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <set>
+
+#include "base/time_text.hpp"
+#include "snapshot/candidate_order.hpp"
+#include "snapshot/fetch/source_listing.hpp"
+
+namespace hasup::snapshot {
+namespace {
+
+constexpr std::size_t refined_per_archive = 8;  // the newest few are all that is ever tried
+
+// Listings round sizes and cut seconds; the order of the newest must not depend on that.
+void refine_newest(http_client& http, const std::vector<model::recovery_plan>& plans, const std::string& source,
+                   std::vector<listed_file>& files) {
+  std::set<std::string> wanted;
+  for (const auto& plan : plans) {
+    for (const auto& spec : plan.archives) {
+      model::recovery_plan one;
+      one.name = plan.name;
+      one.archives = {spec};
+      std::vector<std::string> unused;
+      const auto candidates = plan_candidates(one, 0, source, files, unused);
+      for (std::size_t i = 0; i < candidates.size() && i < refined_per_archive; ++i)
+        wanted.insert(candidates[i].snapshots[0].name);
+    }
+  }
+  for (auto& file : files) {
+    if (http.control().cancelled()) return;
+    if (wanted.contains(file.name) && (!file.size || !file.time_exact) && file.url.starts_with("http"))
+      refine(http, file);
+  }
+}
+
+void drop_old(std::vector<ports::candidate>& candidates, base::duration max_age, std::vector<std::string>& notes) {
+  if (max_age.count() <= 0) return;
+  const auto oldest = std::chrono::system_clock::now() - max_age;
+  std::erase_if(candidates, [&](const ports::candidate& c) {
+    for (const auto& s : c.snapshots) {
+      if (!s.time || *s.time >= oldest) continue;
+      notes.push_back(s.name + " of " + base::format_time(*s.time) + " is older than max_snapshot_age = " +
+                      base::format_duration(max_age));
+      return true;
+    }
+    return false;
+  });
+}
+
+}  // namespace
+
+std::optional<std::string> file_source_path(std::string_view source) {
+  if (source.starts_with("file://localhost/")) source.remove_prefix(16);
+  else if (source.starts_with("file:///")) source.remove_prefix(7);
+  else if (source.starts_with('/')) return std::string(source);
+  else return std::nullopt;
+  return percent_decode(source);
+}
+
+ports::worker_result select(const ports::worker_job& job, job_control& control, patience p) {
+  ports::worker_result out;
+  p.attempts = std::min(p.attempts, 3U);  // there are further sources to ask, and a recovery begins anew later
+  http_client http(control, p);
+  std::vector<std::vector<ports::candidate>> by_plan(job.plans.size());
+  std::vector<std::string> down;
+  for (const auto& source : job.sources) {
+    control.begin("select", "", without_password(source), std::nullopt);
+    auto files = list_source(http, source);
+    if (control.cancelled()) {
+      out.failure = ports::worker_failure::internal;
+      out.error = "cancelled";
+      return out;
+    }
+    if (!files) {
+      down.push_back(files.error().message);
+      out.notes.push_back(down.back());
+      continue;
+    }
+    refine_newest(http, job.plans, source, *files);
+    for (unsigned i = 0; i < job.plans.size(); ++i) {
+      auto found = plan_candidates(job.plans[i], i, source, *files, out.notes);
+      by_plan[i].insert(by_plan[i].end(), std::make_move_iterator(found.begin()), std::make_move_iterator(found.end()));
+    }
+  }
+  for (std::size_t i = 0; i < by_plan.size(); ++i) {
+    merge_newest_first(by_plan[i], job.plans[i]);
+    drop_old(by_plan[i], job.max_age, out.notes);
+    out.candidates.insert(out.candidates.end(), by_plan[i].begin(), by_plan[i].end());
+  }
+  if (job.sources.empty()) {
+    out.failure = ports::worker_failure::refused;
+    out.error = "the unit has no source for snapshots; set recovery.source";
+  } else if (down.size() == job.sources.size()) {
+    out.failure = ports::worker_failure::unreachable;
+    for (const auto& reason : down) out.error += (out.error.empty() ? "" : "; ") + reason;
+  }
+  return out;
+}
+
+}  // namespace hasup::snapshot

@@ -1,0 +1,186 @@
+#include "snapshot/fetch/source_listing.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "snapshot/disk.hpp"
+#include "snapshot/fetch/select.hpp"
+
+namespace hasup::snapshot {
+namespace {
+
+failure unreachable(std::string message) { return {ports::worker_failure::unreachable, std::move(message)}; }
+
+std::string file_url(const std::string& path) {
+  std::string out = "file://";
+  std::string_view rest = path;
+  while (!rest.empty()) {
+    const auto slash = rest.find('/');
+    out += percent_encode(rest.substr(0, slash));
+    if (slash == std::string_view::npos) break;
+    out += '/';
+    rest.remove_prefix(slash + 1);
+  }
+  return out;
+}
+
+// Digests, and sizes and times where a listing has none, come from the manifest beside the files.
+void merge_manifest(std::vector<listed_file>& files, const std::vector<listed_file>& manifest, bool listed) {
+  for (const auto& m : manifest) {
+    const auto found = std::find_if(files.begin(), files.end(), [&](const auto& f) { return f.name == m.name; });
+    if (found == files.end()) {
+      if (!listed) files.push_back(m);  // what the listing does not show is not there (any more)
+      continue;
+    }
+    found->sha256 = m.sha256;
+    if (m.size) found->size = m.size;
+    if (m.time && m.time_exact) {
+      found->time = m.time;
+      found->time_exact = true;
+    }
+  }
+}
+
+listed_file local_file(const std::string& dir, const std::string& name, const struct stat& st) {
+  const auto time = std::chrono::seconds(st.st_mtim.tv_sec) + std::chrono::nanoseconds(st.st_mtim.tv_nsec);
+  return {name, file_url(dir + "/" + name), static_cast<std::uint64_t>(st.st_size),
+          base::wall_time(std::chrono::duration_cast<base::wall_time::duration>(time)), true, ""};
+}
+
+outcome<std::vector<listed_file>> list_directory(std::string path) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  struct stat st {};
+  if (::stat(path.c_str(), &st) != 0) return unreachable(base::errno_error("open " + path, errno).message);
+  std::vector<listed_file> out;
+  if (S_ISREG(st.st_mode)) {
+    const auto slash = path.rfind('/');
+    out.push_back(local_file(path.substr(0, slash), path.substr(slash + 1), st));
+    return out;
+  }
+  const base::unique_fd dir(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!dir) return unreachable(base::errno_error("open " + path, errno).message);
+  auto names = list_names(dir.get(), "");
+  if (!names) return unreachable(path + ": " + names.error().message);
+  for (const auto& name : *names) {
+    if (!is_snapshot_name(name)) continue;
+    // Links such as last_snapshot are followed: whoever runs the backup directory means them.
+    if (::fstatat(dir.get(), name.c_str(), &st, 0) != 0 || !S_ISREG(st.st_mode) || st.st_size == 0) continue;
+    out.push_back(local_file(path, name, st));
+  }
+  if (std::find(names->begin(), names->end(), "manifest.json") != names->end()) {
+    auto text = read_text(dir.get(), "manifest.json");
+    if (!text) return unreachable(path + "/manifest.json: " + text.error().message);
+    auto manifest = parse_json_listing(*text, file_url(path) + "/");
+    if (!manifest) return unreachable(path + "/manifest.json: " + manifest.error().message);
+    merge_manifest(out, *manifest, true);
+  }
+  return out;
+}
+
+outcome<std::vector<listed_file>> list_http_directory(http_client& http, const std::string& url) {
+  std::string body;
+  auto answer = http.get(url, body);
+  if (!answer) return answer.error();
+  std::vector<listed_file> out;
+  const bool listed = answer->status == 200;
+  std::string base = url;
+  bool has_manifest = false;
+  if (listed) {
+    base = answer->url.substr(0, answer->url.find_first_of("?#"));
+    if (!base.ends_with('/')) base += '/';
+    auto files = parse_listing(body, base);
+    if (!files) return unreachable(without_password(url) + ": " + files.error().message);
+    for (auto& f : *files) {
+      if (f.name == "manifest.json") has_manifest = true;
+      else out.push_back(std::move(f));
+    }
+  }
+  // A host may serve files without listing them: then the manifest alone says what is there.
+  const bool hidden = answer->status == 403 || answer->status == 404;
+  if (has_manifest || hidden) {
+    auto manifest_answer = http.get(base + "manifest.json", body);
+    if (!manifest_answer) return manifest_answer.error();
+    if (manifest_answer->status == 200) {
+      auto manifest = parse_json_listing(body, base);
+      if (!manifest) return unreachable(without_password(base) + "manifest.json: " + manifest.error().message);
+      merge_manifest(out, *manifest, listed);
+      return out;
+    }
+  }
+  if (!listed)
+    return unreachable(without_password(url) + ": HTTP status " + std::to_string(answer->status) +
+                       "; the directory needs a listing (nginx: autoindex on) or a manifest.json");
+  return out;
+}
+
+// attachment; filename="snap.car.zst"
+std::string disposition_name(std::string_view text) {
+  const auto at = text.find("filename=");
+  if (at == std::string_view::npos) return {};
+  text.remove_prefix(at + 9);
+  if (text.starts_with('"')) {
+    text.remove_prefix(1);
+    return std::string(text.substr(0, text.find('"')));
+  }
+  return std::string(text.substr(0, text.find(';')));
+}
+
+outcome<std::vector<listed_file>> list_http_file(http_client& http, const std::string& url) {
+  auto answer = http.head(url);
+  if (!answer) return answer.error();
+  const auto pinned = answer->url.substr(0, answer->url.find('#'));
+  const auto path = pinned.substr(0, pinned.find('?'));
+  const bool page = answer->content_type.starts_with("text/html") || answer->content_type.starts_with("application/json");
+  if (answer->status == 405 || answer->status == 501 || path.ends_with('/') || (answer->status == 200 && page))
+    return list_http_directory(http, path.ends_with('/') ? path : path + "/");
+  if (answer->status != 200)
+    return unreachable(without_password(url) + ": HTTP status " + std::to_string(answer->status));
+  listed_file file;
+  file.name = disposition_name(answer->content_disposition);
+  if (!is_snapshot_name(file.name)) file.name = percent_decode(path.substr(path.rfind('/') + 1));
+  if (!is_snapshot_name(file.name)) return unreachable(without_password(url) + " gives no usable file name");
+  file.url = pinned;  // a later redirect to a newer file must not mix with this one
+  file.size = answer->length;
+  file.time = parse_http_time(answer->last_modified);
+  file.time_exact = file.time.has_value();
+  return std::vector<listed_file>{std::move(file)};
+}
+
+outcome<std::vector<listed_file>> list_index(http_client& http, const std::string& url) {
+  std::string body;
+  auto answer = http.get(url, body);
+  if (!answer) return answer.error();
+  if (answer->status != 200)
+    return unreachable(without_password(url) + ": HTTP status " + std::to_string(answer->status));
+  const auto path = answer->url.substr(0, answer->url.find_first_of("?#"));
+  auto files = parse_json_listing(body, path.substr(0, path.rfind('/') + 1));
+  if (!files) return unreachable(without_password(url) + ": " + files.error().message);
+  return std::move(*files);
+}
+
+}  // namespace
+
+outcome<std::vector<listed_file>> list_source(http_client& http, const std::string& source) {
+  if (const auto path = file_source_path(source)) return list_directory(*path);
+  if (!source.starts_with("http://") && !source.starts_with("https://"))
+    return unreachable("source \"" + without_password(source) +
+                       "\" is of no kind known here; write https://, http://, file:///dir/ or /dir");
+  if (source.ends_with('/')) return list_http_directory(http, source);
+  if (source.ends_with(".json")) return list_index(http, source);
+  return list_http_file(http, source);
+}
+
+void refine(http_client& http, listed_file& file) {
+  auto answer = http.head(file.url);
+  if (!answer || answer->status != 200) return;
+  if (answer->length) file.size = answer->length;
+  if (auto time = parse_http_time(answer->last_modified)) {
+    file.time = time;
+    file.time_exact = true;
+  }
+}
+
+}  // namespace hasup::snapshot

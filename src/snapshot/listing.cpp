@@ -1,0 +1,186 @@
+#include "snapshot/listing.hpp"
+
+#include <boost/json.hpp>
+#include <algorithm>
+
+#include "base/time_text.hpp"
+#include "snapshot/listing_text.hpp"
+
+namespace hasup::snapshot {
+namespace {
+
+namespace json = boost::json;
+
+// "http://host:80/a/" -> "/a/"; the part that an absolute href starts with.
+std::string_view path_of(std::string_view url) {
+  const auto scheme = url.find("://");
+  const auto from = url.find('/', scheme == std::string_view::npos ? 0 : scheme + 3);
+  return from == std::string_view::npos ? std::string_view("/") : url.substr(from);
+}
+
+// The still encoded file name that `href` means directly below base; "" for anything else.
+std::string_view direct_name(std::string_view href, std::string_view base) {
+  href = href.substr(0, href.find_first_of("?#"));
+  if (href.starts_with(base)) href.remove_prefix(base.size());
+  else if (href.starts_with("//") || href.find("://") != std::string_view::npos) return {};
+  else if (href.starts_with('/')) {
+    const auto path = path_of(base);
+    if (!href.starts_with(path)) return {};
+    href.remove_prefix(path.size());
+  }
+  while (href.starts_with("./")) href.remove_prefix(2);
+  if (href.empty() || href.find('/') != std::string_view::npos || href == "." || href == "..") return {};
+  return href;
+}
+
+bool has_unsafe_bytes(std::string_view name) {
+  for (const char c : name)
+    if (static_cast<unsigned char>(c) < 0x20 || c == '/' || c == 0x7f) return true;
+  return false;
+}
+
+std::optional<base::wall_time> json_time(const json::value& v, bool& exact) {
+  exact = true;
+  if (v.is_int64()) return base::wall_time(std::chrono::seconds(v.get_int64()));
+  if (!v.is_string()) return std::nullopt;
+  const std::string_view text(v.get_string());
+  if (auto t = base::parse_time(text)) return *t;
+  return parse_http_time(text);
+}
+
+std::optional<listed_file> json_file(const json::object& o, std::string_view base) {
+  const auto* name = o.if_contains("name");
+  if (name == nullptr || !name->is_string()) return std::nullopt;
+  const auto* type = o.if_contains("type");
+  const auto* is_dir = o.if_contains("is_dir");
+  if (type != nullptr && type->is_string() && type->get_string() == "directory") return std::nullopt;
+  if (is_dir != nullptr && is_dir->is_bool() && is_dir->get_bool()) return std::nullopt;
+  listed_file file;
+  file.name = std::string(name->get_string());
+  if (!is_snapshot_name(file.name) && file.name != "manifest.json") return std::nullopt;
+  file.url = std::string(base) + percent_encode(file.name);
+  if (const auto* url = o.if_contains("url"); url != nullptr && url->is_string()) {
+    const std::string_view text(url->get_string());
+    if (text.starts_with("http://") || text.starts_with("https://")) file.url = std::string(text);
+  }
+  if (const auto* size = o.if_contains("size"); size != nullptr && size->is_number()) {
+    boost::system::error_code failed;
+    const auto bytes = size->to_number<std::uint64_t>(failed);
+    if (!failed) file.size = bytes;
+  }
+  if (file.size == 0U) return std::nullopt;
+  for (const auto* key : {"time", "mtime", "mod_time"})
+    if (const auto* time = o.if_contains(key); time != nullptr && !file.time)
+      file.time = json_time(*time, file.time_exact);
+  if (!file.time) file.time_exact = false;
+  if (const auto* digest = o.if_contains("sha256"); digest != nullptr && digest->is_string())
+    file.sha256 = parse_digest(std::string_view(digest->get_string())).value_or("");
+  return file;
+}
+
+}  // namespace
+
+bool is_snapshot_name(std::string_view name) {
+  if (name.empty() || name == "." || name == ".." || name.size() > 200 || has_unsafe_bytes(name)) return false;
+  if (name.starts_with(".pending-") || name.starts_with(".incomplete-")) return false;
+  for (const auto* end : {".part", ".tmp", ".partial", ".sha256", ".sha256sum", ".sha512", ".md5", ".minisig", ".asc",
+                          ".sig", ".seal", ".resume"})
+    if (name.ends_with(end)) return false;
+  for (const auto* other : {"SHA256SUMS", "SHA256SUMS.txt", "manifest.json", "index.html", "index.json"})
+    if (name == other) return false;
+  return true;
+}
+
+std::vector<listed_file> parse_html_listing(std::string_view html, std::string_view base) {
+  std::vector<listed_file> out;
+  for (const auto& link : find_links(html)) {
+    const auto encoded = direct_name(link.href, base);
+    if (encoded.empty()) continue;
+    listed_file file;
+    file.name = percent_decode(encoded);
+    if (!is_snapshot_name(file.name) && file.name != "manifest.json") continue;
+    file.url = std::string(base) + std::string(encoded);
+    file.size = link.size;
+    file.time = link.time;
+    file.time_exact = link.time_exact;
+    if (file.size == 0U) continue;
+    const bool again = std::any_of(out.begin(), out.end(), [&](const auto& f) { return f.name == file.name; });
+    if (!again) out.push_back(std::move(file));
+  }
+  return out;
+}
+
+base::result<std::vector<listed_file>> parse_json_listing(std::string_view text, std::string_view base) {
+  boost::system::error_code failed;
+  json::parse_options options;
+  options.max_depth = 16;
+  const auto parsed = json::parse(text, failed, {}, options);
+  if (failed) return base::error{"the listing is not JSON: " + failed.message()};
+  const json::array* files = parsed.if_array();
+  if (parsed.is_object()) {
+    for (const auto* key : {"snapshots", "files"})
+      if (const auto* found = parsed.get_object().if_contains(key); found != nullptr && files == nullptr)
+        files = found->if_array();
+  }
+  if (files == nullptr) return base::error{"the listing is JSON without a list of \"snapshots\" or \"files\""};
+  std::vector<listed_file> out;
+  for (const auto& item : *files) {
+    if (!item.is_object()) continue;
+    if (auto file = json_file(item.get_object(), base)) out.push_back(std::move(*file));
+  }
+  return out;
+}
+
+base::result<std::vector<listed_file>> parse_listing(std::string_view body, std::string_view base) {
+  const auto first = body.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
+  if (first == std::string_view::npos) return base::error{"the listing is empty"};
+  if (body[first] == '{' || body[first] == '[') return parse_json_listing(body.substr(first), base);
+  return parse_html_listing(body, base);
+}
+
+std::optional<std::string> parse_digest(std::string_view text) {
+  if (text.size() != 64) return std::nullopt;
+  std::string out;
+  for (const char c : text) {
+    const bool digit = c >= '0' && c <= '9';
+    const char low = static_cast<char>(c | 0x20);
+    if (!digit && (low < 'a' || low > 'f')) return std::nullopt;
+    out += digit ? c : low;
+  }
+  return out;
+}
+
+std::optional<std::string> find_digest(std::string_view text, std::string_view name, bool single) {
+  std::optional<std::string> only;
+  std::size_t lines = 0;
+  while (!text.empty()) {
+    const auto end = text.find('\n');
+    auto line = text.substr(0, end);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    while (!line.empty() && (line.back() == '\r' || line.back() == ' ' || line.back() == '\t')) line.remove_suffix(1);
+    if (line.starts_with('\\')) line.remove_prefix(1);  // sha256sum's mark of an escaped name
+    if (line.empty() || line[0] == '#') continue;
+    ++lines;
+    std::optional<std::string> digest;
+    std::string_view named;
+    if (line.starts_with("SHA256 (")) {
+      const auto close = line.rfind(") = ");
+      if (close == std::string_view::npos) continue;
+      named = line.substr(8, close - 8);
+      digest = parse_digest(line.substr(close + 4));
+    } else {
+      digest = parse_digest(line.substr(0, 64));
+      named = line.size() > 64 ? line.substr(64) : std::string_view{};
+      if (!named.empty() && named[0] != ' ' && named[0] != '\t') continue;
+      while (!named.empty() && (named[0] == ' ' || named[0] == '\t')) named.remove_prefix(1);
+      if (named.starts_with('*')) named.remove_prefix(1);
+    }
+    if (!digest) continue;
+    if (const auto slash = named.rfind('/'); slash != std::string_view::npos) named.remove_prefix(slash + 1);
+    if (named == name) return digest;
+    only = digest;
+  }
+  return single && lines == 1 ? only : std::nullopt;
+}
+
+}  // namespace hasup::snapshot

@@ -1,0 +1,53 @@
+// What a source says it has: HTML and JSON listings of nginx, Apache, Caddy, python's http.server, and JSON indexes such
+// as manifest.json. Pure: text in, files out.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/duration.hpp"
+#include "base/result.hpp"
+
+namespace hasup::snapshot {
+
+struct listed_file {
+  std::string name;                     // decoded, no slash
+  std::string url;                      // absolute
+  std::optional<std::uint64_t> size;    // exact bytes, or nothing: rounded sizes are left out
+  std::optional<base::wall_time> time;  // of last modification
+  bool time_exact = false;              // to the second and in UTC
+  std::string sha256;                   // lower-case hex, from an index
+
+  friend bool operator==(const listed_file&, const listed_file&) = default;
+};
+
+// `base` is the absolute URL of the directory, ending in "/". Only files directly in it are returned; directories,
+// unfinished uploads (.part, .tmp, .pending-*, .incomplete-*), side files (.sha256 …) and empty files are left out.
+// HTML without a single link to a file is an empty list, not an error.
+std::vector<listed_file> parse_html_listing(std::string_view html, std::string_view base);
+
+// An array of files, or an object with "snapshots" or "files": each has "name" and may have "size", "sha256", "url" and
+// "time", "mtime" or "mod_time" (RFC 3339, RFC 1123 or seconds since 1970).
+base::result<std::vector<listed_file>> parse_json_listing(std::string_view json, std::string_view base);
+
+// HTML or JSON by its first character.
+base::result<std::vector<listed_file>> parse_listing(std::string_view body, std::string_view base);
+
+// Whether a name is one that could be a snapshot: no directory, unfinished upload or side file.
+bool is_snapshot_name(std::string_view name);
+
+// The digest for `name` in a side file: a bare digest, or lines "DIGEST  NAME" as sha256sum writes them, or BSD's
+// "SHA256 (NAME) = DIGEST". `single` = the side file is NAME.sha256, so another or no name on its only line is fine.
+std::optional<std::string> find_digest(std::string_view text, std::string_view name, bool single);
+
+std::optional<std::string> parse_digest(std::string_view text);  // 64 hex digits -> lower case
+
+std::string percent_decode(std::string_view text);
+std::string percent_encode(std::string_view name);  // for one path component
+std::string without_password(std::string_view url);  // for messages
+std::optional<base::wall_time> parse_http_time(std::string_view text);  // "Sat, 21 Nov 2026 01:02:03 GMT"
+
+}  // namespace hasup::snapshot

@@ -1,0 +1,24 @@
+// The text side of listings: links in HTML with the date and size that stand beside them, percent codes, HTTP dates.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/duration.hpp"
+
+namespace hasup::snapshot {
+
+struct html_link {
+  std::string href;                   // entities decoded
+  std::optional<std::uint64_t> size;  // only if it stands there in bytes
+  std::optional<base::wall_time> time;
+  bool time_exact = false;
+};
+
+// Every <a href>, with what is found between it and the next link.
+std::vector<html_link> find_links(std::string_view html);
+
+}  // namespace hasup::snapshot

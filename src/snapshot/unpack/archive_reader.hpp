@@ -1,0 +1,48 @@
+// Reads an archive or one compressed file through libarchive. Zstandard is decompressed here, with windows of up to
+// 2 GiB (`zstd --long=31`), which libarchive refuses. Anything that is cut off or damaged is bad_snapshot.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "snapshot/outcome.hpp"
+
+struct archive_entry;
+
+namespace hasup::snapshot {
+
+class archive_reader {
+ public:
+  enum class content { archive, single_file };
+
+  struct block {
+    const char* data = nullptr;
+    std::size_t size = 0;
+    std::uint64_t offset = 0;
+  };
+
+  // `fd` is borrowed and read from its current position.
+  static outcome<archive_reader> open(int fd, const std::string& name, content c);
+  ~archive_reader();
+  archive_reader(archive_reader&&) noexcept;
+  archive_reader& operator=(archive_reader&&) noexcept;
+
+  // Null at the proper end. The entry lives until the next call.
+  outcome<archive_entry*> next();
+  // Nothing at the entry's end.
+  outcome<std::optional<block>> next_block();
+  // False: the file is not compressed at all (single_file only; known after the first next()).
+  [[nodiscard]] bool compressed() const;
+  [[nodiscard]] std::uint64_t bytes_read() const;  // of the archive file
+
+ private:
+  struct parts;
+  explicit archive_reader(std::unique_ptr<parts> p);
+  failure damaged(const std::string& why) const;
+  outcome<void> leave_entry();
+  std::unique_ptr<parts> parts_;
+};
+
+}  // namespace hasup::snapshot

@@ -1,0 +1,101 @@
+#include "snapshot/unpack/sparse_writer.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "snapshot/disk.hpp"
+
+namespace hasup::snapshot {
+namespace {
+
+constexpr std::size_t buffer_size = 1U << 20;
+constexpr std::uint64_t check_step = 32U << 20;
+
+bool all_zero(const char* data, std::size_t size) {
+  return data[0] == 0 && std::memcmp(data, data + 1, size - 1) == 0;
+}
+
+}  // namespace
+
+outcome<void> space_guard::check() const {
+  auto free = free_space(fd_);
+  if (!free) return free.error();
+  if (*free > min_free_ || (min_free_ == 0 && *free > 0)) return {};
+  return failure{ports::worker_failure::no_space,
+                 place_ + " has " + base::format_byte_size(*free) + " free after unpacking " +
+                     base::format_byte_size(logical_) + ", but " + base::format_byte_size(min_free_) +
+                     " must stay free; make room, or lower data.min_free"};
+}
+
+outcome<void> space_guard::before_writing(std::uint64_t bytes) {
+  since_check_ += bytes;
+  if (since_check_ < check_step) return {};
+  since_check_ = 0;
+  return check();
+}
+
+sparse_writer::sparse_writer(int fd, space_guard& guard, std::vector<char>& buffer)
+    : fd_(fd), guard_(guard), buffer_(buffer) {
+  buffer_.resize(buffer_size);
+}
+
+outcome<void> sparse_writer::write(const char* data, std::size_t size, std::uint64_t offset) {
+  if (offset < start_ + filled_)
+    return failure{ports::worker_failure::bad_snapshot, "its data runs backwards"};
+  if (offset > start_ + filled_) {
+    if (auto flushed = flush(); !flushed) return flushed;
+    start_ = offset;
+  }
+  while (size > 0) {
+    // Up to a multiple of the buffer's size, so that the blocks looked at for zeros are aligned in the file.
+    const auto room = buffer_size - static_cast<std::size_t>(start_ % buffer_size) - filled_;
+    const auto n = std::min(room, size);
+    std::memcpy(buffer_.data() + filled_, data, n);
+    filled_ += n;
+    data += n;
+    size -= n;
+    if (n == room)
+      if (auto flushed = flush(); !flushed) return flushed;
+  }
+  return {};
+}
+
+outcome<void> sparse_writer::flush() {
+  std::size_t at = 0;
+  while (at < filled_) {
+    // One run of blocks that are not zero, written at once.
+    std::size_t end = at;
+    while (end < filled_) {
+      const auto step = std::min(hole_size - static_cast<std::size_t>((start_ + end) % hole_size), filled_ - end);
+      if (step == hole_size && all_zero(buffer_.data() + end, step)) break;
+      end += step;
+    }
+    if (end == at) {
+      at += hole_size;
+      continue;
+    }
+    if (auto enough = guard_.before_writing(end - at); !enough) return enough;
+    while (at < end) {
+      const auto n = ::pwrite(fd_, buffer_.data() + at, end - at, static_cast<off_t>(start_ + at));
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return system_failure("write to the staging directory", errno);
+      at += static_cast<std::size_t>(n);
+    }
+  }
+  guard_.add_logical(filled_);
+  start_ += filled_;
+  filled_ = 0;
+  return {};
+}
+
+outcome<void> sparse_writer::finish(std::uint64_t size) {
+  if (auto flushed = flush(); !flushed) return flushed;
+  if (::ftruncate(fd_, static_cast<off_t>(std::max(size, start_))) != 0)
+    return system_failure("set the size in the staging directory", errno);
+  return {};
+}
+
+}  // namespace hasup::snapshot

@@ -1,0 +1,467 @@
+// The unit machine: each test drives one instance through events and reads the trace of states and actions.
+#include "unit/machine.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "unit/backoff.hpp"
+
+using namespace hasup;
+using namespace hasup::unit;
+using namespace std::chrono_literals;
+
+namespace {
+
+std::string text(const action& a) {
+  struct {
+    std::string operator()(const prepare&) const { return "prepare"; }
+    std::string operator()(const cancel_prepare&) const { return "cancel_prepare"; }
+    std::string operator()(const spawn&) const { return "spawn"; }
+    std::string operator()(const send_stop&) const { return "send_stop"; }
+    std::string operator()(const term_tree&) const { return "term_tree"; }
+    std::string operator()(const kill_tree&) const { return "kill_tree"; }
+    std::string operator()(const start_timer& t) const { return "timer " + base::format_duration(t.after); }
+    std::string operator()(const cancel_timers&) const { return ""; }
+    std::string operator()(const start_startup_probe&) const { return "probe startup"; }
+    std::string operator()(const start_steady_probes&) const { return "probe steady"; }
+    std::string operator()(const stop_probes&) const { return ""; }
+    std::string operator()(const begin_recovery&) const { return "begin_recovery"; }
+    std::string operator()(const resume_recovery&) const { return "resume_recovery"; }
+    std::string operator()(const stop_recovery&) const { return "stop_recovery"; }
+    std::string operator()(const approve_recovery&) const { return "approve_recovery"; }
+    std::string operator()(const emit& e) const { return "!" + e.kind; }
+  } visitor;
+  return std::visit(visitor, a);
+}
+
+struct bench {
+  model::unit unit;
+  model::recipe recipe;
+  memory m;
+  facts f;
+  bool with_recipe = false;
+
+  bench() {
+    unit.id = {"leap", 0};
+    unit.run.stop_timeout = 10s;
+    unit.restart.backoff_jitter = 0;
+    f.now = base::wall_time{} + 1000h;
+  }
+  void add_recovery() {
+    unit.recovery.recipe = "nodeos";
+    recipe.failed_starts = 2;
+    with_recipe = true;
+  }
+  void add_startup() { unit.startup = model::probe{}; }
+  void add_readiness() { unit.readiness = model::probe{}; }
+
+  // "state: action, action" after the event.
+  std::string feed(const event& e) {
+    f.unit = &unit;
+    f.recipe = with_recipe ? &recipe : nullptr;
+    actions out;
+    next(m, e, f, out);
+    std::string line(model::unit_state_names.text(name_of(m.now)));
+    line += ":";
+    for (const auto& a : out)
+      if (const auto t = text(a); !t.empty()) line += " " + t + ";";
+    return line;
+  }
+  void run() {
+    feed(start_wanted{});
+    feed(prepared{});
+    feed(spawned{100});
+    if (unit.startup) feed(startup_passed{});
+    REQUIRE(name_of(m.now) == model::unit_state::running);
+  }
+  std::string exits(int code, exit_action what = exit_action::unexplained) {
+    classification c;
+    c.action = what;
+    if (what != exit_action::unexplained) c.name = "a class";
+    feed(main_exited{{code, std::nullopt, false}, c});
+    return feed(tree_emptied{});
+  }
+  model::unit_state state() const { return name_of(m.now); }
+};
+
+}  // namespace
+
+TEST_CASE("a start prepares, spawns and runs; without probes started is healthy") {
+  bench b;
+  CHECK(b.feed(start_wanted{}) == "starting: prepare;");
+  CHECK(b.feed(prepared{}) == "starting: spawn;");
+  CHECK(b.feed(spawned{100}) == "running: !started; !became_healthy; probe steady;");
+  CHECK(b.m.health == model::health::healthy);
+  CHECK(b.m.desired == model::desired::up);
+}
+
+TEST_CASE("with a startup probe it is starting until that passes, with readiness healthy only once that says so") {
+  bench b;
+  b.add_startup();
+  b.add_readiness();
+  b.feed(start_wanted{});
+  b.feed(prepared{});
+  CHECK(b.feed(spawned{100}) == "starting: !started; probe startup; timer 5m;");
+  CHECK(b.feed(startup_passed{}) == "running: !running; probe steady;");
+  CHECK(b.m.health == model::health::unknown);
+  CHECK(b.feed(health_changed{model::health::healthy, "readiness passed"}) == "running: !became_healthy;");
+  CHECK(b.feed(health_changed{model::health::unhealthy, "head is old"}) == "running: !became_unhealthy;");
+  CHECK(b.m.reason == "head is old");
+}
+
+TEST_CASE("what it requires is waited for, and the start follows by itself") {
+  bench b;
+  b.f.requirements_met = false;
+  b.f.waiting_for = "waiting for leap (healthy)";
+  CHECK(b.feed(start_wanted{}) == "waiting: !waiting;");
+  CHECK(b.m.reason == "waiting for leap (healthy)");
+  CHECK(b.feed(requirements_changed{}) == "waiting:");
+  b.f.requirements_met = true;
+  CHECK(b.feed(requirements_changed{}) == "starting: prepare;");
+}
+
+TEST_CASE("a requirement lost while the start is prepared sends it back to waiting") {
+  bench b;
+  b.feed(start_wanted{});
+  b.f.requirements_met = false;
+  CHECK(b.feed(prepared{}) == "waiting: !waiting;");
+}
+
+TEST_CASE("a stop is orderly: signal, time, and SIGKILL only after stop_timeout, never quietly") {
+  bench b;
+  b.run();
+  CHECK(b.feed(stop_wanted{}) == "stopping: !stopping; send_stop; timer 10s;");
+  CHECK(b.feed(timer_fired{timer::stop_timeout}) == "stopping: !killed; kill_tree; timer 5s;");
+  CHECK(b.m.killed);
+  CHECK(b.feed(main_exited{{std::nullopt, 9, false}, {}}) == "stopping: !exited; timer 5s;");
+  CHECK(b.feed(tree_emptied{}) == "stopped: !stopped;");
+  CHECK(b.m.killed);  // shown until the next clean stop
+  b.run();
+  b.feed(stop_wanted{});
+  b.feed(main_exited{{0, std::nullopt, false}, {}});
+  b.feed(tree_emptied{});
+  CHECK_FALSE(b.m.killed);
+}
+
+TEST_CASE("stop --no-kill never kills") {
+  bench b;
+  b.run();
+  b.feed(stop_wanted{true});
+  for (int i = 0; i < 5; ++i) CHECK(b.feed(timer_fired{timer::stop_timeout}) == "stopping: !still_stopping; timer 10s;");
+  CHECK_FALSE(b.m.killed);
+}
+
+TEST_CASE("what a dead main process leaves behind is ended before the next start") {
+  bench b;
+  b.run();
+  b.feed(main_exited{{1, std::nullopt, false}, {}});
+  CHECK(b.state() == model::unit_state::stopping);
+  CHECK(b.feed(timer_fired{timer::stop_timeout}) == "stopping: !strays_found; term_tree; timer 10s;");
+  CHECK(b.feed(timer_fired{timer::stop_timeout}) == "stopping: !killed; kill_tree; timer 5s;");
+  CHECK(b.feed(tree_emptied{}) == "backoff: !backing_off; timer 1s;");
+}
+
+TEST_CASE("crashes are restarted with growing pauses until the start limit, and a start by hand clears it") {
+  bench b;
+  b.unit.restart.start_limit_count = 3;
+  b.run();
+  CHECK(b.exits(1) == "backoff: !backing_off; timer 1s;");
+  CHECK(b.feed(timer_fired{timer::backoff}) == "starting: prepare;");
+  b.feed(prepared{});
+  b.feed(spawned{2});
+  CHECK(b.exits(1) == "backoff: !backing_off; timer 2s;");
+  b.feed(timer_fired{timer::backoff});
+  b.feed(prepared{});
+  b.feed(spawned{3});
+  CHECK(b.exits(1) == "backoff: !backing_off; timer 4s;");
+  CHECK(b.feed(timer_fired{timer::backoff}) == "failed: !failed;");
+  CHECK_THAT(b.m.reason, Catch::Contains("start limit: 3 starts within 10m"));
+  CHECK(b.feed(start_wanted{}) == "starting: prepare;");
+  CHECK(b.m.restarts == 3);
+}
+
+TEST_CASE("a healthy minute resets the backoff") {
+  bench b;
+  b.run();
+  b.exits(1);
+  b.feed(timer_fired{timer::backoff});
+  b.feed(prepared{});
+  b.feed(spawned{2});
+  b.f.now += 61s;
+  CHECK(b.exits(1) == "backoff: !backing_off; timer 1s;");
+}
+
+TEST_CASE("restart policies: never, on_failure and always, and exit 0 before startup is a failed start") {
+  bench b;
+  SECTION("always restarts a success") {
+    b.run();
+    CHECK(b.exits(0) == "backoff: !backing_off; timer 1s;");
+  }
+  SECTION("on_failure completes on success") {
+    b.unit.restart.policy = model::restart_when::on_failure;
+    b.run();
+    CHECK(b.exits(0) == "completed: !completed;");
+  }
+  SECTION("on_failure restarts a failure") {
+    b.unit.restart.policy = model::restart_when::on_failure;
+    b.run();
+    CHECK(b.exits(3) == "backoff: !backing_off; timer 1s;");
+  }
+  SECTION("never fails on failure") {
+    b.unit.restart.policy = model::restart_when::never;
+    b.run();
+    CHECK(b.exits(3) == "failed: !failed;");
+  }
+  SECTION("exit 0 before startup passed is a failed start") {
+    b.unit.restart.policy = model::restart_when::on_failure;
+    b.add_startup();
+    b.feed(start_wanted{});
+    b.feed(prepared{});
+    b.feed(spawned{1});
+    CHECK(b.exits(0) == "backoff: !backing_off; timer 1s;");
+    CHECK_THAT(b.m.reason, Catch::Contains("failed start"));
+  }
+}
+
+TEST_CASE("a class that says recover begins a recovery once the tree is empty") {
+  bench b;
+  b.add_recovery();
+  b.add_startup();
+  b.feed(start_wanted{});
+  b.feed(prepared{});
+  b.feed(spawned{1});
+  CHECK(b.exits(2, exit_action::recover) == "recovering: !recovering; begin_recovery;");
+  CHECK(b.feed(recovery_ended{recovery_ended::outcome::recovered, "restored snapshot-1"}) ==
+        "running: !running; !became_healthy; probe steady;");
+  CHECK(b.m.recoveries == 1);
+}
+
+TEST_CASE("a class that says hold fails at once and is never restarted or wiped") {
+  bench b;
+  b.add_recovery();
+  b.run();
+  CHECK(b.exits(254, exit_action::hold) == "failed: !failed;");
+}
+
+TEST_CASE("a class that says restart never counts towards a recovery") {
+  bench b;
+  b.add_recovery();
+  b.add_startup();
+  b.feed(start_wanted{});
+  for (int i = 0; i < 6; ++i) {
+    b.feed(prepared{});
+    b.feed(spawned{1});
+    CHECK_THAT(b.exits(0, exit_action::restart), Catch::StartsWith("backoff:"));
+    b.feed(timer_fired{timer::backoff});
+  }
+}
+
+TEST_CASE("unexplained failed starts recover only at the trigger, unexplained later exits never") {
+  bench b;
+  b.add_recovery();
+  b.add_startup();
+  b.run();
+  for (int i = 0; i < 3; ++i) {
+    CHECK_THAT(b.exits(1), Catch::StartsWith("backoff:"));
+    b.feed(timer_fired{timer::backoff});
+    b.feed(prepared{});
+    b.feed(spawned{1});
+    b.feed(startup_passed{});
+  }
+  b.exits(1);
+  for (int i = 0; i < 2; ++i) {
+    b.feed(timer_fired{timer::backoff});
+    b.feed(prepared{});
+    b.feed(spawned{1});
+    const auto line = b.exits(1);
+    CHECK_THAT(line, Catch::StartsWith(i == 0 ? "backoff:" : "recovering:"));
+  }
+}
+
+TEST_CASE("a start that takes too long is restarted but never counts as broken data") {
+  bench b;
+  b.add_recovery();
+  b.add_startup();
+  b.feed(start_wanted{});
+  for (int i = 0; i < 4; ++i) {
+    b.feed(prepared{});
+    b.feed(spawned{1});
+    CHECK(b.feed(timer_fired{timer::start_timeout}) == "stopping: !start_failed; !stopping; send_stop; timer 10s;");
+    b.feed(main_exited{{0, std::nullopt, false}, {}});
+    CHECK_THAT(b.feed(tree_emptied{}), Catch::StartsWith("backoff:"));
+    b.feed(timer_fired{timer::backoff});
+  }
+}
+
+TEST_CASE("the answer to prepare decides: refused fails, not yet waits and asks again, missing state recovers") {
+  bench b;
+  b.feed(start_wanted{});
+  SECTION("another writer") {
+    CHECK(b.feed(prepared{prepared::verdict::refused, "open by pid 7"}) == "failed: !failed;");
+    CHECK(b.m.reason == "open by pid 7");
+  }
+  SECTION("volume not mounted: no start is counted") {
+    for (int i = 0; i < 30; ++i) {
+      CHECK(b.feed(prepared{prepared::verdict::not_yet, "not mounted"}) ==
+            (i == 0 ? "waiting: !waiting; timer 5s;" : "waiting: timer 5s;"));
+      CHECK(b.feed(timer_fired{timer::prepare_again}) == "starting: prepare;");
+    }
+  }
+  SECTION("missing state without a recovery") {
+    CHECK(b.feed(prepared{prepared::verdict::needs_recovery, "no state"}) == "failed: !failed;");
+  }
+  SECTION("missing state with a recovery") {
+    b.add_recovery();
+    CHECK(b.feed(prepared{prepared::verdict::needs_recovery, "no state"}) == "recovering: !recovering; begin_recovery;");
+  }
+}
+
+TEST_CASE("stop and start meet in every state without losing the last word") {
+  bench b;
+  SECTION("stop while preparing") {
+    b.feed(start_wanted{});
+    CHECK(b.feed(stop_wanted{}) == "stopped: cancel_prepare; !stopped;");
+    CHECK(b.feed(prepared{}) == "stopped:");
+  }
+  SECTION("start while stopping") {
+    b.run();
+    b.feed(stop_wanted{});
+    CHECK(b.feed(start_wanted{}) == "stopping:");
+    b.feed(main_exited{{0, std::nullopt, false}, {}});
+    CHECK(b.feed(tree_emptied{}) == "starting: prepare;");
+  }
+  SECTION("stop during a crash's clean-up") {
+    b.run();
+    b.feed(main_exited{{1, std::nullopt, false}, {}});
+    b.feed(stop_wanted{});
+    CHECK(b.feed(tree_emptied{}) == "stopped: !stopped;");
+  }
+  SECTION("stop in backoff, waiting, failed") {
+    b.run();
+    b.exits(1);
+    CHECK(b.feed(stop_wanted{}) == "stopped: !stopped;");
+    CHECK(b.feed(timer_fired{timer::backoff}) == "stopped:");
+  }
+  SECTION("restart runs through an orderly stop") {
+    b.run();
+    CHECK(b.feed(restart_wanted{}) == "stopping: !stopping; send_stop; timer 10s;");
+    b.feed(main_exited{{0, std::nullopt, false}, {}});
+    CHECK(b.feed(tree_emptied{}) == "starting: prepare;");
+  }
+  SECTION("stop during a recovery asks the recovery, which answers") {
+    b.add_recovery();
+    b.run();
+    b.feed(recover_wanted{"by hand"});
+    b.feed(main_exited{{0, std::nullopt, false}, {}});
+    b.feed(tree_emptied{});
+    CHECK(b.state() == model::unit_state::recovering);
+    CHECK(b.feed(stop_wanted{}) == "recovering: stop_recovery;");
+    CHECK(b.feed(recovery_ended{recovery_ended::outcome::stopped, "cancelled"}) == "stopped: !stopped;");
+  }
+}
+
+TEST_CASE("a parked recovery goes on with the next start instead of starting the node") {
+  bench b;
+  b.add_recovery();
+  b.f.recovery_parked = true;
+  CHECK(b.feed(start_wanted{}) == "recovering: !recovering; resume_recovery;");
+}
+
+TEST_CASE("mode ask: prepared waits for a yes") {
+  bench b;
+  b.add_recovery();
+  b.feed(recover_wanted{"by hand"});
+  CHECK(b.feed(recovery_ended{recovery_ended::outcome::asking, "prepared"}) == "asking: !asking;");
+  CHECK(b.feed(approved{}) == "recovering: !recovering; approve_recovery;");
+}
+
+TEST_CASE("after an adoption health is unknown until probed") {
+  bench b;
+  b.add_readiness();
+  b.m.desired = model::desired::up;
+  CHECK(b.feed(adopted{5}) == "running: !adopted; probe steady;");
+  CHECK(b.m.health == model::health::unknown);
+}
+
+TEST_CASE("what was to be stopped when hasupd died is stopped by the next one") {
+  bench b;
+  CHECK(b.feed(adopted{5}) == "stopping: !adopted; !stopping; send_stop; timer 10s;");
+}
+
+TEST_CASE("a lost requirement: keep goes on, restart waits for it, stop stays down") {
+  bench b;
+  b.run();
+  CHECK(b.feed(requirement_lost{model::on_loss::keep, "leap is gone"}) == "running:");
+  SECTION("restart") {
+    b.f.requirements_met = false;
+    b.f.waiting_for = "waiting for leap (healthy)";
+    CHECK(b.feed(requirement_lost{model::on_loss::restart, "leap is gone"}) == "stopping: !stopping; send_stop; timer 10s;");
+    b.feed(main_exited{{0, std::nullopt, false}, {}});
+    CHECK(b.feed(tree_emptied{}) == "waiting: !waiting;");
+    CHECK(b.m.desired == model::desired::up);
+  }
+  SECTION("stop") {
+    b.feed(requirement_lost{model::on_loss::stop, "leap is gone"});
+    b.feed(main_exited{{0, std::nullopt, false}, {}});
+    CHECK(b.feed(tree_emptied{}) == "stopped: !stopped;");
+    CHECK(b.m.desired == model::desired::down);
+  }
+}
+
+TEST_CASE("a failed liveness restarts in order, only when it runs") {
+  bench b;
+  b.add_startup();
+  b.feed(start_wanted{});
+  b.feed(prepared{});
+  b.feed(spawned{1});
+  CHECK(b.feed(liveness_failed{"head stands still"}) == "starting:");
+  b.feed(startup_passed{});
+  CHECK(b.feed(liveness_failed{"head stands still"}) == "stopping: !stopping; send_stop; timer 10s;");
+  b.feed(main_exited{{0, std::nullopt, false}, {}});
+  CHECK(b.feed(tree_emptied{}) == "backoff: !backing_off; timer 1s;");
+}
+
+TEST_CASE("a program that cannot be executed is held, a lost status is never a success") {
+  bench b;
+  b.unit.restart.policy = model::restart_when::on_failure;
+  SECTION("missing program") {
+    b.feed(start_wanted{});
+    b.feed(prepared{});
+    classification c;
+    c.name = "missing program";
+    c.action = exit_action::hold;
+    CHECK(b.feed(spawn_failed{c, "/usr/bin/nodeos: No such file or directory"}) == "failed: !start_failed; !failed;");
+    CHECK_THAT(b.m.reason, Catch::StartsWith("/usr/bin/nodeos: No such file"));
+  }
+  SECTION("lost") {
+    b.run();
+    b.feed(main_exited{{}, {}});
+    CHECK(b.feed(tree_emptied{}) == "backoff: !backing_off; timer 1s;");
+    CHECK(b.m.exit->class_name == "lost");
+  }
+}
+
+TEST_CASE("backoff grows by its factor up to the maximum, moved by the jitter") {
+  model::restart_policy p;
+  p.backoff_jitter = 0;
+  CHECK(backoff_delay(p, 0, 0.5) == 1s);
+  CHECK(backoff_delay(p, 3, 0.5) == 8s);
+  CHECK(backoff_delay(p, 1000, 0.5) == 60s);
+  p.backoff_jitter = 0.1;
+  CHECK(backoff_delay(p, 0, 0.0) == 900ms);
+  CHECK(backoff_delay(p, 0, 0.999999) == 1100ms);
+  p.backoff_initial = 0ms;
+  CHECK(backoff_delay(p, 5, 0.9) == 0ms);
+}
+
+TEST_CASE("the start limit counts a sliding window and forgets starts from a future clock") {
+  model::restart_policy p;
+  p.start_limit_count = 2;
+  p.start_limit_within = 10s;
+  std::deque<base::wall_time> starts;
+  const base::wall_time t = base::wall_time{} + 1000h;
+  CHECK_FALSE(start_limit_hit(p, starts, t));
+  CHECK_FALSE(start_limit_hit(p, starts, t + 1s));
+  CHECK(start_limit_hit(p, starts, t + 2s));
+  CHECK_FALSE(start_limit_hit(p, starts, t + 11s));
+  CHECK_FALSE(start_limit_hit(p, starts, t - 1h));
+}

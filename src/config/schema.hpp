@@ -40,7 +40,7 @@ struct key {
   std::string default_text;  // as TOML; "" = none
   std::string help;          // one line
   availability when = availability::now;
-  std::vector<std::string> words;  // for value_kind::word; a trailing "!" = not yet
+  std::vector<std::string> words = {};  // for value_kind::word; a trailing "!" = not yet
 };
 
 // In the order of the manual page.

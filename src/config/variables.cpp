@@ -304,7 +304,7 @@ base::result<std::string> fill_secrets(std::string_view text, const placeholder_
     }
     out += *value;
   }
-  return out;
+  return {boost::system::in_place_value, std::move(out)};
 }
 
 bool has_placeholders(std::string_view text) {

@@ -167,6 +167,13 @@ void intent_file::write(std::string content, std::function<void()> then) {
   if (!writing_) flush();
 }
 
+void intent_file::write_last(std::string content) {
+  next_.reset();
+  disk_.run([path = path_, content = std::move(content)] {
+    if (const auto written = journal::write_atomic(path, content); !written) return;  // nobody is left to tell
+  });
+}
+
 void intent_file::flush() {
   writing_ = true;
   auto content = std::make_shared<std::string>(std::move(*next_));

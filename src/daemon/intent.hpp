@@ -54,6 +54,8 @@ class intent_file {
   base::result<intent> read() const;
   // `then` runs on the loop once content at least as new is durable. Errors go to `on_error`.
   void write(std::string content, std::function<void()> then = {});
+  // For the end of the daemon: posted to the disk thread behind everything else, without an answer.
+  void write_last(std::string content);
   std::function<void(const base::error&)> on_error;
 
  private:

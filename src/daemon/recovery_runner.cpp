@@ -286,8 +286,8 @@ bool recovery_runner::dry_run(recovery_options options, std::function<void(base:
   impl_->dry_ = [owner = impl_.get(), plan = std::move(plan), then = std::move(then)](const ports::worker_result& r) {
     if (!r.ok()) return then(base::error{r.error});
     auto& host = owner->host();
-    then(recovery::describe_plan(plan, host.unit().data.dir, owner->state().remembered, r.candidates, r.notes,
-                                 {host.now(), host.wall_now()}));
+    then(base::success(recovery::describe_plan(plan, host.unit().data.dir, owner->state().remembered, r.candidates,
+                                               r.notes, {host.now(), host.wall_now()})));
   };
   impl_->host().run_worker(std::move(job));
   return true;

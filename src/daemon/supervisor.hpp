@@ -28,6 +28,8 @@ class supervisor : public control::service, private unit_host {
   // Loads the unit files, takes over what runs, starts what is wanted. `was`: what the last daemon left.
   void boot(intent was);
   // Where events go besides the log: the followers of the control API.
+  // The daemon leaves: saves the intent as it is now. Nothing is stopped.
+  void leave() { intent_file_.write_last(encode_intent()); }
   void set_server(control::server* server) { server_ = server; }
 
   // control::service

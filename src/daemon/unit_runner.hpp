@@ -48,8 +48,6 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void cancel_recovery();
   // A new spec for the next start; probes, limits of time and policies apply at once.
   void replace_spec(model::unit unit, std::optional<model::recipe> recipe, std::string effective_toml);
-  // Adds words to the command line of the next run only.
-  void append_once(std::vector<std::string> words) { append_once_ = std::move(words); }
 
   const model::unit& spec() const { return unit_; }
   const std::optional<model::recipe>& recovery_recipe() const { return recipe_; }
@@ -122,6 +120,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   unit::classification diagnose(const std::string& evidence, const model::exit_status& status);
   void signal_stop();
   void retire_shim();
+  void take_over(const process::shim_status& s);
 
   // unit_start.cpp: may it be started?
   void check_data(std::uint64_t ticket);
@@ -159,7 +158,6 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::optional<base::wall_time> next_attempt_at_;
   std::uint64_t prepare_ticket_ = 0;  // an answer to an older question is dropped
   std::optional<launch> launch_;
-  std::vector<std::string> append_once_;
   bool ever_started_ = false;
 
   std::unique_ptr<process::shim_client> shim_;

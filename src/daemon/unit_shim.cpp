@@ -36,7 +36,7 @@ void unit_runner::adopt() {
                      });
 }
 
-void unit_runner::on(const unit::spawn&) { spawn_with(std::exchange(append_once_, {})); }
+void unit_runner::on(const unit::spawn&) { spawn_with({}); }
 
 void unit_runner::spawn_with(std::vector<std::string> append) {
   pending_run_ = std::move(append);
@@ -75,27 +75,31 @@ void unit_runner::on(const process::shim_connected& e) {
   const auto& s = e.status;
   if (s.phase == process::shim_phase::orphaned) return shim_->attach(s.pid, s.start_time, s.run);
   run_ = std::max(run_, s.run);
-  if (std::exchange(adopting_, false)) {
-    if (!s.tree_alive) {
-      // The claim was held by a shim without a process: it ended while nobody looked.
-      if (s.phase == process::shim_phase::tree_empty && s.run == run_ && memory_.desired == model::desired::up)
-        publish("exited", "ended while hasupd was away, with " + to_text(s.exit));
-      if (memory_.desired == model::desired::up) dispatch(unit::start_wanted{false});
-      else retire_shim();
-      return;
-    }
+  if (std::exchange(adopting_, false)) return take_over(s);
+  if (pending_run_) request_run();
+}
+
+// The first word of a living shim to a new hasupd: what runs is taken as it is, what ended meanwhile is an exit like any.
+void unit_runner::take_over(const process::shim_status& s) {
+  const bool wanted = memory_.desired == model::desired::up;
+  if (s.tree_alive) {
     pid_ = s.pid;
     started_at_ = s.started_at;
     // The first start after a restore ran on; its recovery is resumed and watches it.
-    if (parked_ && memory_.desired == model::desired::up) return dispatch(unit::start_wanted{false});
-    if (s.phase == process::shim_phase::exited) {
-      // Only leftovers run: they are ended like those of any exit.
-      dispatch(unit::adopted{s.pid});
-      return on(process::shim_main_exited{s.run, s.exit, s.exited_at.value_or(wall_now())});
-    }
-    return dispatch(unit::adopted{s.pid});
+    if (parked_ && wanted) return dispatch(unit::start_wanted{false});
+    dispatch(unit::adopted{s.pid});
+    if (s.phase == process::shim_phase::exited) on(process::shim_main_exited{s.run, s.exit, s.exited_at.value_or(wall_now())});
+    return;
   }
-  if (pending_run_) request_run();
+  const bool ended_unseen = s.phase == process::shim_phase::tree_empty && s.run == run_ && running_fingerprint_ != 0;
+  if (ended_unseen && !parked_) {
+    dispatch(unit::adopted{s.pid});
+    on(process::shim_main_exited{s.run, s.exit, s.exited_at.value_or(wall_now())});
+    return on(process::shim_tree_empty{s.run, s.logs_dropped});
+  }
+  running_fingerprint_ = 0;
+  if (wanted && state() == model::unit_state::stopped) dispatch(unit::start_wanted{false});
+  else retire_shim();
 }
 
 void unit_runner::on(const process::shim_started& e) {
@@ -192,7 +196,13 @@ void unit_runner::save_spec() {
   });
 }
 
-void unit_runner::on(const unit::send_stop&) { signal_stop(); }
+void unit_runner::on(const unit::send_stop&) {
+  if (pending_run_) {  // its shim is only coming up: nothing was started yet
+    pending_run_.reset();
+    return dispatch(unit::tree_emptied{});
+  }
+  signal_stop();
+}
 
 void unit_runner::signal_stop() {
   if (unit_.run.stop_command.empty() || !launch_) {

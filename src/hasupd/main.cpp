@@ -2,6 +2,7 @@
 // comes, is not noticed by any node: SIGTERM lets go of them, and the next hasupd takes them over.
 #include <fcntl.h>
 #include <grp.h>
+#include <spdlog/async.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
@@ -154,6 +155,7 @@ int serve(const hasup::config::directories& dirs, const std::string& program_dir
   hasupd::notify("READY=1\nSTATUS=supervising");
   loop.run();
   supervisor.set_server(nullptr);
+  supervisor.leave();
   (*server)->close();
   return 0;
 }
@@ -199,11 +201,14 @@ int main(int argc, char** argv) {
   // A reader of this log that goes away, or a follower that hangs up, must not end the daemon.
   std::signal(SIGPIPE, SIG_IGN);
   ::umask(022);
-  spdlog::set_default_logger(spdlog::stderr_color_mt("hasupd"));
+  // Written by a thread of its own and dropped rather than waited for: a stalled terminal must not stall the daemon.
+  spdlog::set_default_logger(spdlog::create_async_nb<spdlog::sinks::stderr_color_sink_mt>("hasupd"));
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v");
   spdlog::set_level(level_of(hasup::config::load(*dirs).settings.log_level));
   try {
-    return serve(*dirs, program_dir);
+    const int code = serve(*dirs, program_dir);
+    spdlog::shutdown();
+    return code;
   } catch (const std::exception& e) {
     return fail(exit_code::failed, std::string("unexpected: ") + e.what());
   }

@@ -30,7 +30,7 @@ base::result<std::string> read_fully(int fd, const std::string& path) {
     const auto n = ::read(fd, buffer.data(), buffer.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return base::errno_error("read " + path);
-    if (n == 0) return out;
+    if (n == 0) return base::success(std::move(out));
     out.append(buffer.data(), static_cast<std::size_t>(n));
   }
 }

@@ -50,10 +50,10 @@ std::optional<framed> frame_at(std::string_view text) {
   return framed{payload, begin + length + 1};
 }
 
-// Is there a whole record anywhere behind? Records begin after a newline.
+// Is there a whole record anywhere behind? At every byte: the newline before it may be the damage.
 bool whole_record_in(std::string_view text) {
-  for (auto at = text.find('\n'); at != std::string_view::npos; at = text.find('\n', at + 1))
-    if (frame_at(text.substr(at + 1))) return true;
+  for (std::size_t at = 0; at < text.size(); ++at)
+    if (text[at] >= '0' && text[at] <= '9' && frame_at(text.substr(at))) return true;
   return false;
 }
 

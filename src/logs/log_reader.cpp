@@ -37,7 +37,7 @@ base::result<void> log_reader::open_tail(std::size_t lines) {
   if (all.empty() && code != 0) return base::errno_error("open " + path_, code);
   while (!all.empty()) {
     offset_ = tail_offset(all.back().fd.get(), lines);
-    files_.push_front(std::move(all.back()));
+    files_.insert(files_.begin(), std::move(all.back()));
     all.pop_back();
     if (lines == 0) break;
   }
@@ -89,7 +89,7 @@ bool log_reader::fill() {
       offset_ += rest;
       return true;
     }
-    files_.pop_front();
+    files_.erase(files_.begin());
     offset_ = 0;
     if (!buffer_.empty() && buffer_.back() != '\n') buffer_ += '\n';  // torn by a crash: it ends here
     if (!buffer_.empty()) return true;

@@ -2,9 +2,9 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/result.hpp"
 #include "logs/log_files.hpp"
@@ -40,8 +40,8 @@ class log_reader {
   std::optional<log_line> take_line(std::string_view line);
 
   std::string path_;
-  std::deque<log_file> files_;  // the front is being read
-  off_t offset_ = 0;            // in the front file
+  std::vector<log_file> files_;  // the front is being read
+  off_t offset_ = 0;             // in the front file
   std::string buffer_;
   std::size_t used_ = 0;  // of buffer_
   std::string held_[2];   // parts of an unfinished line: stdout, others

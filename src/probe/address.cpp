@@ -9,7 +9,8 @@ namespace hasup::probe {
 namespace {
 
 bool printable(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) > 0x20 && c != 0x7F; });
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) > 0x20 && c != 0x7F; });
 }
 
 // unix:/path.sock[:/target]; the first ":/" after the path ends it.
@@ -49,7 +50,8 @@ base::result<address> parse_url(std::string_view url) {
   const std::string_view scheme = u.scheme();
   if (scheme != "http" && scheme != "https") return bad;
   if (u.has_userinfo()) {
-    return base::error{"the URL " + quoted + " holds a user name; put an Authorization line into header_file instead"};
+    return base::error{"the URL " + quoted +
+                       " holds a user name; put an Authorization line into header_file instead"};
   }
   address out;
   out.tls = scheme == "https";

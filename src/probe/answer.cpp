@@ -18,11 +18,17 @@ namespace json = boost::json;
 using kind = json_value::kind;
 
 // "/head_block_time" is called head_block_time in messages.
-std::string name_of(const std::string& pointer) { return pointer.empty() ? "the answer" : pointer.substr(1); }
+std::string name_of(const std::string& pointer) {
+  return pointer.empty() ? "the answer" : pointer.substr(1);
+}
 
-std::string missing(const std::string& pointer) { return "the answer has no " + pointer; }
+std::string missing(const std::string& pointer) {
+  return "the answer has no " + pointer;
+}
 
-std::string shown(const json_value& v) { return excerpt(v.to_json()); }
+std::string shown(const json_value& v) {
+  return excerpt(v.to_json());
+}
 
 std::optional<decimal> number_of(const json_value& v) {
   if (v.is != kind::number && v.is != kind::string) return std::nullopt;
@@ -43,8 +49,12 @@ std::optional<base::wall_time> time_of(const json_value& v, model::time_format f
   return base::wall_time{duration_cast<system_clock::duration>(duration<double>(seconds_since))};
 }
 
-condition_result passed(std::string text) { return {outcome::passed, std::move(text)}; }
-condition_result failed(std::string text) { return {outcome::failed, std::move(text)}; }
+condition_result passed(std::string text) {
+  return {outcome::passed, std::move(text)};
+}
+condition_result failed(std::string text) {
+  return {outcome::failed, std::move(text)};
+}
 
 condition_result judge_equals(const model::expectation& e, const json_value& v) {
   const std::string text = name_of(e.pointer) + " is " + shown(v);
@@ -55,11 +65,12 @@ condition_result judge_equals(const model::expectation& e, const json_value& v) 
 condition_result judge_bound(const model::expectation& e, const json_value& v, bool is_min) {
   const std::string& wanted = is_min ? *e.min : *e.max;
   const auto bound = decimal::parse(wanted);
-  if (!bound) return {outcome::unknown, "the bound " + excerpt(wanted) + " for " + name_of(e.pointer) + " is no number"};
+  if (!bound)
+    return {outcome::unknown, "the bound " + excerpt(wanted) + " for " + name_of(e.pointer) + " is no number"};
   const auto number = number_of(v);
   if (!number) return failed(name_of(e.pointer) + " is " + shown(v) + ", not a number");
-  const std::string text = name_of(e.pointer) + " is " + excerpt(v.text) + " (at " + (is_min ? "least " : "most ") +
-                           wanted + " expected)";
+  const std::string text =
+      name_of(e.pointer) + " is " + excerpt(v.text) + " (at " + (is_min ? "least " : "most ") + wanted + " expected)";
   return (is_min ? *number >= *bound : *number <= *bound) ? passed(text) : failed(text);
 }
 
@@ -78,7 +89,8 @@ condition_result judge_age(const model::expectation& e, const json_value& v, bas
     return failed(name_of(e.pointer) + " is " + shown(v) + ", not a time (" +
                   std::string(model::time_format_names.text(e.time)) + ")");
   }
-  const duration<double> age = duration<double>(wall_now.time_since_epoch()) - duration<double>(t->time_since_epoch());
+  const duration<double> age =
+      duration<double>(wall_now.time_since_epoch()) - duration<double>(t->time_since_epoch());
   const auto text = [](duration<double> d) {
     return base::format_duration_short(duration_cast<base::duration>(std::max(d, duration<double>(0))));
   };
@@ -137,7 +149,8 @@ void note(check_result& all, outcome out, const std::string& reason) {
   all.reason = reason;
 }
 
-void read_head(const model::head_pointers& where, std::span<const std::optional<json_value>> values, check_result& all) {
+void read_head(const model::head_pointers& where, std::span<const std::optional<json_value>> values,
+               check_result& all) {
   if (where.empty()) return;
   model::head head;
   std::size_t next = 0;
@@ -204,7 +217,9 @@ bool equal_json(std::string_view found_json, std::string_view wanted_json) {
   return !ec && a == b;
 }
 
-bool asks_for_json(const model::check& c) { return !c.expect.empty() || !c.head.empty(); }
+bool asks_for_json(const model::check& c) {
+  return !c.expect.empty() || !c.head.empty();
+}
 
 check_result judge_answer(const model::check& c, std::string_view body, answer_memory& memory, base::mono_time now,
                           base::wall_time wall_now) {

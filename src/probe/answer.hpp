@@ -26,8 +26,8 @@ using answer_memory = std::vector<growth_memory>;
 // Whether the body has to be read as JSON at all.
 bool asks_for_json(const model::check& c);
 
-// Every condition is judged; the reason is that of the first which failed, else of the first unknown one. A head pointer
-// without a value in the answer fails the check. Latency is left alone.
+// Every condition is judged; the reason is that of the first which failed, else of the first unknown one. A head
+// pointer without a value in the answer fails the check. Latency is left alone.
 check_result judge_answer(const model::check& c, std::string_view body, answer_memory& memory, base::mono_time now,
                           base::wall_time wall_now);
 

@@ -42,11 +42,14 @@ check_result check_run::result_of(outcome out, std::string reason) {
   return r;
 }
 
-void check_run::finish(outcome out, std::string reason) { finish(result_of(out, std::move(reason))); }
+void check_run::finish(outcome out, std::string reason) {
+  finish(result_of(out, std::move(reason)));
+}
 
 void check_run::judge_and_finish(std::string_view body, const std::string& note) {
   const auto judge = check().kind == model::check_kind::jsonrpc ? judge_jsonrpc : judge_answer;
-  auto result = judge(check(), body, memory().growth, std::chrono::steady_clock::now(), std::chrono::system_clock::now());
+  auto result =
+      judge(check(), body, memory().growth, std::chrono::steady_clock::now(), std::chrono::system_clock::now());
   if (!note.empty()) result.reason += "; " + note;
   finish(std::move(result));
 }

@@ -88,7 +88,7 @@ void http_check::ask() {
   auto idle = std::move(memory().idle);
   aim(std::move(*to));
   if (!fill_request()) return;
-  if (idle && silent(*idle)) {
+  if (idle && idle->purpose == purpose() && silent(*idle)) {
     idle->reused = true;
     return connected(std::move(idle));
   }
@@ -147,8 +147,9 @@ void http_check::greet() {
   SSL* ssl = line_->tls->native_handle();
   asio::ip::make_address(to().host, ec);
   const bool named = static_cast<bool>(ec);
-  const bool set = named ? SSL_set_tlsext_host_name(ssl, to().host.c_str()) == 1 && SSL_set1_host(ssl, to().host.c_str()) == 1
-                         : X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), to().host.c_str()) == 1;
+  const bool set =
+      named ? SSL_set_tlsext_host_name(ssl, to().host.c_str()) == 1 && SSL_set1_host(ssl, to().host.c_str()) == 1
+            : X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), to().host.c_str()) == 1;
   if (!set) return finish(outcome::unknown, "TLS cannot be set up for " + to().host);
   line_->tls->async_handshake(asio::ssl::stream_base::client, back(&http_check::on_greeted));
 }
@@ -157,8 +158,8 @@ void http_check::on_greeted(error_code ec) {
   if (!ec) return send();
   const long verdict = SSL_get_verify_result(line_->tls->native_handle());
   if (verdict != X509_V_OK) {
-    return finish(outcome::failed, "the certificate of " + line_->place + " is not trusted: " +
-                                       X509_verify_cert_error_string(verdict));
+    return finish(outcome::failed, "the certificate of " + line_->place +
+                                       " is not trusted: " + X509_verify_cert_error_string(verdict));
   }
   finish(outcome::failed, "no TLS with " + line_->place + ": " + ec.message());
 }
@@ -183,11 +184,11 @@ void http_check::read() {
 }
 
 void http_check::on_read(error_code ec) {
-  if (ec == http::error::body_limit && !asks_for_json(check()) && !is_jsonrpc()) return judge();  // the status is enough
+  if (ec == http::error::body_limit && !asks_for_json(check()) && !is_jsonrpc())
+    return judge();  // the status is enough
   if (ec) return lost(ec);
-  const auto& answer = parser_->get();
-  if (http::to_status_class(answer.result()) == http::status_class::informational && answer.result_int() != 101 &&
-      ++interim_ < 5) {
+  const auto status = parser_->get().result_int();
+  if (status / 100 == 1 && status != 101 && ++interim_ < 5) {
     parser_.emplace();
     parser_->body_limit(largest_body);
     parser_->header_limit(largest_header);
@@ -206,8 +207,10 @@ void http_check::lost(error_code ec) {
     phase_ = phase::before;
     return connect();
   }
-  if (ec == http::error::body_limit) return finish(outcome::failed, "the answer of " + place + " is larger than 1 MiB");
-  if (ec == http::error::header_limit) return finish(outcome::failed, "the header of " + place + " is larger than 64 KiB");
+  if (ec == http::error::body_limit)
+    return finish(outcome::failed, "the answer of " + place + " is larger than 1 MiB");
+  if (ec == http::error::header_limit)
+    return finish(outcome::failed, "the header of " + place + " is larger than 64 KiB");
   if (ec == http::error::end_of_stream || ec == asio::error::eof || ec == asio::ssl::error::stream_truncated) {
     return finish(outcome::failed, place + " closed the connection without an answer");
   }

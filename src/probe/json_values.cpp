@@ -23,8 +23,8 @@ struct level {
   std::vector<std::size_t> wanted;  // pointers that lead into this level
 };
 
-// Follows the parser and notes the values that a pointer leads to. While such a value is an array or object itself, its
-// text is written again into `captures`.
+// Follows the parser and notes the values that a pointer leads to. While such a value is an array or object itself,
+// its text is written again into `captures`.
 class picker {
  public:
   static constexpr std::size_t max_object_size = static_cast<std::size_t>(-1);
@@ -167,9 +167,13 @@ class picker {
 
 }  // namespace
 
-std::string json_quote(std::string_view text) { return json::serialize(json::string(text)); }
+std::string json_quote(std::string_view text) {
+  return json::serialize(json::string(text));
+}
 
-std::string json_value::to_json() const { return is == kind::string ? json_quote(text) : text; }
+std::string json_value::to_json() const {
+  return is == kind::string ? json_quote(text) : text;
+}
 
 base::result<std::vector<std::string>> parse_json_pointer(std::string_view text) {
   const base::error bad{"\"" + std::string(text) + "\" is no JSON pointer; write for example \"/result/number\""};

@@ -23,8 +23,8 @@ struct json_value {
 // RFC 6901: "" is the whole document, "/a/0/b~1c" a path.
 base::result<std::vector<std::string>> parse_json_pointer(std::string_view text);
 
-// One entry for each pointer, empty where the document has no such value. Of equal names in one object the last counts.
-// An error says why the text is no JSON, or which pointer is none.
+// One entry for each pointer, empty where the document has no such value. Of equal names in one object the last
+// counts. An error says why the text is no JSON, or which pointer is none.
 base::result<std::vector<std::optional<json_value>>> read_json_values(std::string_view document,
                                                                       std::span<const std::string> pointers);
 

@@ -115,7 +115,8 @@ bool read_table(const char* path, std::uint16_t port, best_fit& best) {
     std::istringstream fields(line);
     std::string slot, local, remote, state, queues, timer, retries, uid, timeout;
     std::uint64_t inode = 0;
-    if (!(fields >> slot >> local >> remote >> state >> queues >> timer >> retries >> uid >> timeout >> inode)) continue;
+    if (!(fields >> slot >> local >> remote >> state >> queues >> timer >> retries >> uid >> timeout >> inode))
+      continue;
     const auto colon = local.find(':');
     if (state != "0A" || colon == std::string::npos) continue;
     unsigned number = 0;
@@ -134,7 +135,8 @@ std::optional<std::uint64_t> listening_inode_by_netlink(const listen_address& at
   const timeval patience{2, 0};  // the kernel answers at once; never wait for ever
   ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   best_fit best{at.ip};
-  if (at.ip.size() == 4 && !(ask(fd.get(), AF_INET, at.port) && take_dump(fd.get(), at.port, best))) return std::nullopt;
+  if (at.ip.size() == 4 && !(ask(fd.get(), AF_INET, at.port) && take_dump(fd.get(), at.port, best)))
+    return std::nullopt;
   // A v6 wildcard takes v4 connections too.
   if (best.fit == 0 && !(ask(fd.get(), AF_INET6, at.port) && take_dump(fd.get(), at.port, best))) {
     if (at.ip.size() == 16) return std::nullopt;

@@ -179,7 +179,8 @@ void network_check::on_connect(boost::system::error_code ec) {
     return try_next();
   }
   opening_->place = current_place();
-  const auto owner = check().owner.value_or(current_.is_loopback() ? model::port_owner::unit : model::port_owner::any);
+  const auto owner =
+      check().owner.value_or(current_.is_loopback() ? model::port_owner::unit : model::port_owner::any);
   if (!to_.unix_path.empty() || whom().main_pid == 0 || owner == model::port_owner::any) return give();
   ask_owner();
 }
@@ -212,14 +213,22 @@ void network_check::on_owner(const owner_finding& finding) {
     case ownership::stranger:
       return finish(outcome::failed, port + " belongs to " + finding.stranger + ", not to this unit");
     case ownership::nobody:
-      return finish(outcome::failed, port + " answers, but no process of this machine listens there, so not this unit; " +
-                                         "set port_owner = \"any\" if that is as it should be");
+      return finish(outcome::failed,
+                    port + " answers, but no process of this machine listens there, so not this unit; " +
+                        "set port_owner = \"any\" if that is as it should be");
   }
   give();
 }
 
+// A kept connection must not outlive what was checked when it was opened.
+std::string network_check::purpose() const {
+  const auto owner = check().owner ? std::string(model::port_owner_names.text(*check().owner)) : "";
+  return std::string(to_.tls ? "tls " : "") + to_.place() + " " + owner + " " + std::to_string(whom().main_pid);
+}
+
 void network_check::give() {
   phase_ = phase::connected;
+  opening_->purpose = purpose();
   connected(std::move(opening_));
 }
 

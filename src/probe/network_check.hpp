@@ -27,6 +27,7 @@ class network_check : public check_run {
   check_result late(const std::string& limit) override;
 
   [[nodiscard]] const address& to() const { return to_; }
+  [[nodiscard]] std::string purpose() const;
 
  private:
   enum class phase { looking_up, connecting, asking_owner, connected };
@@ -51,7 +52,8 @@ class network_check : public check_run {
   base::unique_fd directory_;  // of a Unix socket whose path is too long
 };
 
-// What an error at connecting to `place` means: unknown when the fault is on this side (no descriptor, no permission).
+// What an error at connecting to `place` means: unknown when the fault is on this side (no descriptor, no
+// permission).
 check_result connect_failure(boost::system::error_code ec, const std::string& place);
 
 }  // namespace hasup::probe

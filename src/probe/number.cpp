@@ -10,7 +10,9 @@ namespace {
 constexpr std::size_t longest_hex = 256;
 constexpr std::int64_t longest_text = 1000;
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
 std::size_t count_digits(std::string_view text) {
   std::size_t n = 0;
@@ -118,7 +120,8 @@ std::optional<std::uint64_t> decimal::to_uint64() const {
 
 double decimal::to_double() const {
   // strtod rounds exactly and gives infinity or zero out of range; hasup never sets a locale.
-  const std::string all = (negative_ ? "-0." : "0.") + (digits_.empty() ? "0" : digits_) + "e" + std::to_string(exponent_);
+  const std::string all =
+      (negative_ ? "-0." : "0.") + (digits_.empty() ? "0" : digits_) + "e" + std::to_string(exponent_);
   return std::strtod(all.c_str(), nullptr);
 }
 

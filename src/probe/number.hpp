@@ -12,7 +12,8 @@ namespace hasup::probe {
 // An exact decimal: 0.DIGITS x 10^exponent.
 class decimal {
  public:
-  // Reads JSON numbers ("-12.5e3"), the same in a string with a "+" or leading zeros, and "0x1f" of at most 256 digits.
+  // Reads JSON numbers ("-12.5e3"), the same in a string with a "+" or leading zeros, and "0x1f" of at most 256
+  // digits.
   static std::optional<decimal> parse(std::string_view text);
 
   [[nodiscard]] std::optional<std::uint64_t> to_uint64() const;  // only when it is exactly that

@@ -27,7 +27,9 @@ struct close_directory {
 };
 using directory = std::unique_ptr<DIR, close_directory>;
 
-std::string proc_path(pid p, const char* name) { return "/proc/" + std::to_string(p) + "/" + name; }
+std::string proc_path(pid p, const char* name) {
+  return "/proc/" + std::to_string(p) + "/" + name;
+}
 
 std::string read_small(const std::string& path) {
   const base::unique_fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
@@ -174,8 +176,8 @@ owner_finding find_owner(const listen_address& at, std::int32_t main_pid, const 
   }
   found.who = ownership::stranger;
   // The search is the costly part, and the same socket seldom changes hands.
-  found.stranger = same_socket && before.who == ownership::stranger ? before.stranger
-                                                                    : find_stranger(found.inode, everybody);
+  found.stranger =
+      same_socket && before.who == ownership::stranger ? before.stranger : find_stranger(found.inode, everybody);
   return found;
 }
 

@@ -1,8 +1,8 @@
 // Who listens on a port: the unit's own process tree, or a stranger that took it.
 //
 // The kernel names the listening socket (sock_diag, else /proc/net/tcp and tcp6); /proc/PID/fd says who holds it. The
-// tree of a unit is: its main process, all descendants, whoever is in a session led by it, and all other descendants of
-// its shim (daemonised children are adopted by that).
+// tree of a unit is: its main process, all descendants, whoever is in a session led by it, and all other descendants
+// of its shim (daemonised children are adopted by that).
 #pragma once
 
 #include <cstdint>
@@ -39,7 +39,8 @@ struct owner_finding {
 // Reads the kernel's tables; takes milliseconds on a machine with many processes, so not on the loop.
 owner_finding find_owner(const listen_address& at, std::int32_t main_pid, const owner_finding& before);
 
-// The two ways to find the socket, apart for the tests. Inode 0 = nobody listens; nothing = this way is not available.
+// The two ways to find the socket, apart for the tests. Inode 0 = nobody listens; nothing = this way is not
+// available.
 std::optional<std::uint64_t> listening_inode_by_netlink(const listen_address& at);
 std::optional<std::uint64_t> listening_inode_by_proc(const listen_address& at);
 

@@ -12,6 +12,19 @@ session::~session() = default;
 session::session(session&&) noexcept = default;
 session& session::operator=(session&&) noexcept = default;
 
+namespace {
+
+// One check may know the number and another one the time.
+void add_head(std::optional<model::head>& all, const std::optional<model::head>& one) {
+  if (!one) return;
+  if (!all) all.emplace();
+  if (!all->number) all->number = one->number;
+  if (!all->time) all->time = one->time;
+  if (all->weight.empty()) all->weight = one->weight;
+}
+
+}  // namespace
+
 struct prober::shared : check_tools {
   using check_tools::check_tools;
 };
@@ -50,7 +63,7 @@ struct prober::run : std::enable_shared_from_this<prober::run> {
                            (c.out == outcome::unknown && all.out == outcome::passed);
         if (worse) all.out = c.out;
         if (worse || all.reason.empty()) all.reason = c.reason;
-        if (!all.head && c.head) all.head = c.head;
+        add_head(all.head, c.head);
       }
     }
     const handler answer = std::exchange(done, {});

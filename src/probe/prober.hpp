@@ -2,9 +2,9 @@
 //
 //   prober::start -> every check at once -> each: passed | failed | unknown -> one probe_result, on the loop
 //
-// Promises: nothing here blocks the loop (names and owners of ports are looked up on threads of their own); the handler
-// is called exactly once, never from inside start(), and at the latest about `timeout` after it; a destroyed handle
-// drops the handler; an answer never takes more than 1 MiB.
+// Promises: nothing here blocks the loop (names and owners of ports are looked up on threads of their own); the
+// handler is called exactly once, never from inside start(), and at the latest about `timeout` after it; a destroyed
+// handle drops the handler; an answer never takes more than 1 MiB.
 #pragma once
 
 #include <chrono>
@@ -29,9 +29,8 @@ namespace hasup::probe {
 // unknown: it could not be asked (no descriptor left, no permission, the daemon itself was held up) or cannot be told
 // yet (a first look cannot see whether a number grows). A refused connection, a timeout and a bad answer are failed.
 enum class outcome { passed, failed, unknown };
-inline constexpr base::enum_names<outcome, 3> outcome_names{{{{outcome::passed, "passed"},
-                                                              {outcome::failed, "failed"},
-                                                              {outcome::unknown, "unknown"}}}};
+inline constexpr base::enum_names<outcome, 3> outcome_names{
+    {{{outcome::passed, "passed"}, {outcome::failed, "failed"}, {outcome::unknown, "unknown"}}}};
 
 // One condition of a check's `expect`, for those who explain a probe.
 struct condition_result {
@@ -52,21 +51,21 @@ struct check_result {
 // failed when any check failed, else unknown when any is unknown, else passed.
 struct probe_result {
   outcome out = outcome::unknown;
-  std::string reason;               // of the first check that made it so, or "passed"
-  std::optional<model::head> head;  // of the first check that found one, also when the probe failed
+  std::string reason;                // of the first check that made it so, or "passed"
+  std::optional<model::head> head;   // each part from the first check that found it, also when the probe failed
   std::vector<check_result> checks;  // in the order of the probe
 };
 
 // Whom the probe is about.
 struct target {
-  std::int32_t main_pid = 0;  // 0: nobody; port_owner is not asked
+  std::int32_t main_pid = 0;               // 0: nobody; port_owner is not asked
   std::map<std::string, std::string> env;  // the rest is for exec
   std::optional<unsigned> uid, gid;
   std::string directory;
 };
 
-// How an exec check runs its program; the daemon gives the one place that forks. `done` is called at most once, from
-// the loop, not from inside the runner; the returned function kills the program and drops `done`.
+// How an exec check runs its program; the daemon gives the one place that forks. `done` is called from the loop, not
+// from inside the runner; the returned function kills the program, and a `done` that still comes after it is ignored.
 struct exec_request {
   std::vector<std::string> command;
   std::map<std::string, std::string> env;
@@ -87,7 +86,8 @@ using exec_runner =
 struct session_state;
 
 // What one probe of one run remembers from one time to the next: kept-alive connections, the numbers that must grow,
-// who was seen to own a port. Make one for each role at each start of the process; it ends before the io_context does.
+// who was seen to own a port. Make one for each role at each start of the process; it ends before the io_context
+// does.
 class session {
  public:
   session();

@@ -18,8 +18,9 @@ using stream_socket = boost::asio::generic::stream_protocol::socket;
 struct connection {
   stream_socket socket;
   std::optional<boost::asio::ssl::stream<stream_socket&>> tls;
-  std::string place;  // whom it reached: "127.0.0.1:8888"
-  std::string note;   // about its owner; "" = none
+  std::string place;    // whom it reached: "127.0.0.1:8888"
+  std::string note;     // about its owner; "" = none
+  std::string purpose;  // whom it was opened for; it serves nobody else
   bool reused = false;
 
   explicit connection(stream_socket s) : socket(std::move(s)) {}

@@ -36,6 +36,7 @@ std::string proc(std::int32_t pid, const char* rest) {
 struct stat_fields {
   char state = '?';
   std::int32_t ppid = 0;
+  std::int32_t session = 0;
   std::uint64_t cpu_ticks = 0;
   std::uint64_t start_time = 0;
 };
@@ -54,6 +55,7 @@ std::optional<stat_fields> read_stat(std::int32_t pid) {
     if (end == at) return std::nullopt;
     at = end;
     if (number == 4) fields.ppid = static_cast<std::int32_t>(value);
+    if (number == 6) fields.session = static_cast<std::int32_t>(value);
     if (number == 14 || number == 15) fields.cpu_ticks += value;
     if (number == 22) fields.start_time = value;
   }
@@ -156,7 +158,17 @@ std::vector<process_id> process_tree(std::int32_t root, bool with_root) {
 }
 
 std::vector<process_id> unit_processes(std::int32_t shim_pid, std::int32_t main_pid, bool attached) {
-  return attached ? process_tree(main_pid, true) : process_tree(shim_pid, false);
+  if (!attached) return process_tree(shim_pid, false);
+  // Its orphans went to init, but they are still of its session.
+  std::vector<process_id> all = process_tree(main_pid, true);
+  if (all.empty()) return all;
+  each_number("/proc", [&](std::int32_t pid) {
+    const auto fields = read_stat(pid);
+    if (!fields || fields->session != main_pid || !counts(*fields)) return;
+    const process_id id{pid, fields->start_time};
+    if (std::find(all.begin(), all.end(), id) == all.end()) all.push_back(id);
+  });
+  return all;
 }
 
 process_usage usage_of(std::span<const process_id> processes) {

@@ -27,7 +27,8 @@ bool is_alive(const process_id& id);
 // The processes under root, breadth first; root itself first when asked for and alive. Zombies do not count.
 std::vector<process_id> process_tree(std::int32_t root, bool with_root = true);
 
-// The processes of a unit: below its shim without the shim itself, or below an attached main process.
+// The processes of a unit: below its shim without the shim itself, or those below an attached main
+// process and of its session.
 std::vector<process_id> unit_processes(std::int32_t shim_pid, std::int32_t main_pid, bool attached);
 
 struct process_usage {

@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "process/shim_files.hpp"
+#include "process/shim_messages.hpp"
 #include "process/spawner.hpp"
 
 namespace hasup::process {
@@ -32,112 +33,6 @@ constexpr auto first_retry = std::chrono::milliseconds(5);
 constexpr auto longest_retry = std::chrono::milliseconds(200);
 constexpr auto patience = std::chrono::seconds(10);  // with a held claim that nobody answers for
 constexpr int shim_is_busy = 75;
-
-struct string_sink {
-  std::string& text;
-  bool append(const void* data, std::size_t length) {
-    text.append(static_cast<const char*>(data), length);
-    return text.size() <= max_frame + frame_header_size;
-  }
-  void patch(std::size_t at, const void* data, std::size_t length) {
-    text.replace(at, length, static_cast<const char*>(data), length);
-  }
-  [[nodiscard]] std::size_t size() const { return text.size(); }
-};
-
-using writer = frame_writer<string_sink>;
-
-void add_limit(writer& w, const rlimit_value& limit) {
-  std::array<char, 20> bytes;
-  const auto resource = static_cast<std::uint32_t>(limit.resource);
-  memcpy(bytes.data(), &resource, sizeof resource);
-  memcpy(bytes.data() + 4, &limit.soft, sizeof limit.soft);
-  memcpy(bytes.data() + 12, &limit.hard, sizeof limit.hard);
-  w.bytes(tag::limit, bytes.data(), bytes.size());
-}
-
-base::result<std::string> encode(const run_request& r) {
-  std::string frame;
-  string_sink sink{frame};
-  writer w(sink, message::run);
-  w.u64(tag::run, r.run);
-  for (const auto& argument : r.argv) w.text(tag::argv, argument.c_str());
-  for (const auto& [key, value] : r.env) w.text(tag::env, (key + "=" + value).c_str());
-  w.text(tag::directory, r.directory.c_str());
-  if (r.uid) w.u32(tag::uid, *r.uid);
-  if (r.gid) w.u32(tag::gid, *r.gid);
-  for (const unsigned group : r.groups) w.u32(tag::group, group);
-  w.u32(tag::umask, static_cast<std::uint32_t>(r.umask));
-  if (r.nice) w.u32(tag::nice, static_cast<std::uint32_t>(*r.nice));
-  w.u32(tag::oom_score_adjust, static_cast<std::uint32_t>(r.oom_score_adjust));
-  for (const auto& limit : r.limits) add_limit(w, limit);
-  w.text(tag::log_path, r.log_path.c_str());
-  w.u64(tag::log_max_size, r.log_max_size);
-  w.u32(tag::log_max_files, r.log_max_files);
-  if (!w.finish()) return base::error{"command and environment are above 4 MiB"};
-  return base::result<std::string>(boost::system::in_place_value, std::move(frame));
-}
-
-// What an answer or push holds.
-struct reply {
-  std::uint32_t command = 0;
-  std::uint32_t error = 0;
-  std::uint32_t error_number = 0;
-  std::uint32_t stage = 0;
-  std::uint64_t run = 0;
-  std::optional<shim_record> record;
-};
-
-reply decode(const char* payload, std::size_t length) {
-  reply r;
-  field_reader fields(payload, length);
-  for (field f{}; fields.next(f);) {
-    switch (f.id) {
-      case tag::command:
-        f.read(r.command);
-        break;
-      case tag::error_code:
-        f.read(r.error);
-        break;
-      case tag::error_number:
-        f.read(r.error_number);
-        break;
-      case tag::stage:
-        f.read(r.stage);
-        break;
-      case tag::run:
-        f.read(r.run);
-        break;
-      case tag::record:
-        r.record.emplace();
-        memcpy(static_cast<void*>(&*r.record), f.data, std::min<std::size_t>(f.length, sizeof(shim_record)));
-        r.record->boot_id[sizeof r.record->boot_id - 1] = 0;
-        break;
-      default:
-        break;
-    }
-  }
-  return r;
-}
-
-std::string refusal_text(const reply& r) {
-  switch (static_cast<request_error>(r.error)) {
-    case request_error::unknown_message:
-      return "the shim is older than this request";
-    case request_error::bad_request:
-      return "the shim does not understand the request";
-    case request_error::busy:
-      return "processes of run " + std::to_string(r.run) + " are still alive";
-    case request_error::not_running:
-      return "nothing is running";
-    case request_error::lease_expired:
-      return "the lease has expired";
-    case request_error::none:
-    case request_error::failed:
-      break;
-  }
-  return base::errno_error("the shim failed", static_cast<int>(r.error_number)).message;
-}
 
 }  // namespace
 
@@ -161,7 +56,7 @@ class shim_client::state : public std::enable_shared_from_this<state> {
   void command(message type, Fill fill) {
     std::string frame;
     string_sink sink{frame};
-    writer w(sink, type);
+    command_writer w(sink, type);
     fill(w);
     if (w.finish()) send(std::move(frame));
   }
@@ -177,6 +72,7 @@ class shim_client::state : public std::enable_shared_from_this<state> {
   bool try_connect();
   void spawn();
   void retry_later();
+  void report_busy();
   void use(base::unique_fd socket);
   void lose(std::string message);
   void give_up(std::string message);
@@ -186,11 +82,11 @@ class shim_client::state : public std::enable_shared_from_this<state> {
   void write_next();
   void read_more();
   bool take_frames();
-  void on_frame(message type, const reply& r);
-  void on_hello(const reply& r);
-  void on_error(const reply& r);
-  void on_already(const reply& r);
-  void remember(const reply& r);
+  void on_frame(message type, const shim_reply& r);
+  void on_hello(const shim_reply& r);
+  void on_error(const shim_reply& r);
+  void on_already(const shim_reply& r);
+  void remember(const shim_reply& r);
   // Always by way of the loop, so that no handler runs inside a call of its owner.
   void emit(shim_event event);
 
@@ -280,16 +176,26 @@ void shim_client::state::use(base::unique_fd fd) {
   if (ec) return give_up("cannot watch the socket of " + name_ + ": " + ec.message());
   static_cast<void>(fd.release());
   read_more();
+  // A shim that is stopped, or hangs on its disk, takes a connection but does not greet.
+  retry_.expires_after(patience);
+  retry_.async_wait([self = shared_from_this(), epoch = epoch_](error_code cancelled) {
+    if (cancelled || self->epoch_ != epoch || self->greeted_ || self->phase_ != phase::opening) return;
+    self->drop_connection();
+    self->report_busy();
+  });
+}
+
+void shim_client::state::report_busy() {
+  phase_ = phase::closed;
+  outgoing_.clear();
+  status_waiters_.clear();
+  emit(shim_busy{"the shim of " + name_ +
+                 " holds its claim but does not answer; see its process, and end it only when nothing of the unit is "
+                 "running"});
 }
 
 void shim_client::state::retry_later() {
-  if (std::chrono::steady_clock::now() >= give_up_at_) {
-    phase_ = phase::closed;
-    outgoing_.clear();
-    return emit(shim_busy{"the shim of " + name_ +
-                          " holds its claim but does not answer; see its process, and end it" +
-                          " only when nothing of the unit is running"});
-  }
+  if (std::chrono::steady_clock::now() >= give_up_at_) return report_busy();
   retry_.expires_after(pause_);
   pause_ = std::min(pause_ * 2, std::chrono::milliseconds(longest_retry));
   retry_.async_wait([self = shared_from_this()](error_code ec) {
@@ -378,7 +284,7 @@ bool shim_client::state::take_frames() {
     memcpy(&header, incoming_.data() + at, sizeof header);
     if (header.magic != frame_magic || header.length > max_frame) return false;
     if (incoming_.size() - at - sizeof header < header.length) break;
-    const reply r = decode(incoming_.data() + at + sizeof header, header.length);
+    const shim_reply r = decode_reply(incoming_.data() + at + sizeof header, header.length);
     at += sizeof header + header.length;
     on_frame(static_cast<message>(header.type), r);
   }
@@ -386,13 +292,13 @@ bool shim_client::state::take_frames() {
   return true;
 }
 
-void shim_client::state::remember(const reply& r) {
+void shim_client::state::remember(const shim_reply& r) {
   if (!r.record) return;
   status_ = to_status(*r.record);
   run_ = std::max(run_, status_.run);
 }
 
-void shim_client::state::on_frame(message type, const reply& r) {
+void shim_client::state::on_frame(message type, const shim_reply& r) {
   remember(r);
   switch (type) {
     case message::hello:
@@ -423,23 +329,24 @@ void shim_client::state::on_frame(message type, const reply& r) {
   }
 }
 
-void shim_client::state::on_hello(const reply& r) {
+void shim_client::state::on_hello(const shim_reply& r) {
   if (greeted_ || !r.record) return;
   greeted_ = true;
+  retry_.cancel();
   phase_ = phase::connected;
   run_ = status_.run;
   emit(shim_connected{status_});
   write_next();
 }
 
-void shim_client::state::on_error(const reply& r) {
+void shim_client::state::on_error(const shim_reply& r) {
   const auto command = static_cast<message>(r.command);
   if (command == message::run || command == message::attach)
     emit(shim_exec_failed{run_, refusal_text(r), static_cast<int>(r.error_number)});
 }
 
 // The request was carried out before; whoever asks again has missed what followed.
-void shim_client::state::on_already(const reply& r) {
+void shim_client::state::on_already(const shim_reply& r) {
   if (status_.phase == shim_phase::spawning) return;  // the events are still to come
   if (status_.phase == shim_phase::exec_failed)
     return emit(shim_exec_failed{r.run, status_.exec_error, r.record ? r.record->exec_errno : 0});
@@ -457,7 +364,7 @@ void shim_client::state::run(const run_request& request) {
 }
 
 void shim_client::state::signal(int number, bool whole_tree) {
-  command(message::signal, [&](writer& w) {
+  command(message::signal, [&](command_writer& w) {
     w.u32(tag::signal, static_cast<std::uint32_t>(number));
     w.u32(tag::whole_tree, whole_tree ? 1 : 0);
     w.u64(tag::run, run_);
@@ -467,7 +374,7 @@ void shim_client::state::signal(int number, bool whole_tree) {
 void shim_client::state::refresh_status(std::function<void(const shim_status&)> then) {
   if (phase_ == phase::closed) return;
   status_waiters_.push_back(std::move(then));
-  command(message::status, [](writer&) {});
+  command(message::status, [](command_writer&) {});
 }
 
 shim_client::shim_client(asio::io_context& io, directories dirs, std::string name,
@@ -502,7 +409,7 @@ void shim_client::signal(int number, bool whole_tree) {
 
 void shim_client::attach(std::int32_t pid, std::uint64_t start_time, std::uint64_t run) {
   state_->expect_run(run);
-  state_->command(message::attach, [&](writer& w) {
+  state_->command(message::attach, [&](command_writer& w) {
     w.u32(tag::pid, static_cast<std::uint32_t>(pid));
     w.u64(tag::start_time, start_time);
     w.u64(tag::run, run);
@@ -510,7 +417,7 @@ void shim_client::attach(std::int32_t pid, std::uint64_t start_time, std::uint64
 }
 
 void shim_client::lease(std::uint64_t valid_until_boot_ms, lease_action action, int signal_number) {
-  state_->command(message::lease, [&](writer& w) {
+  state_->command(message::lease, [&](command_writer& w) {
     w.u64(tag::lease_valid_until, valid_until_boot_ms);
     w.u32(tag::lease_action, static_cast<std::uint32_t>(action));
     w.u32(tag::lease_signal, static_cast<std::uint32_t>(signal_number));
@@ -522,7 +429,7 @@ void shim_client::refresh_status(std::function<void(const shim_status&)> then) {
 }
 
 void shim_client::exit_shim() {
-  state_->command(message::exit, [](writer&) {});
+  state_->command(message::exit, [](command_writer&) {});
 }
 
 }  // namespace hasup::process

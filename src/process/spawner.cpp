@@ -22,6 +22,10 @@
 
 #include "base/unique_fd.hpp"
 
+#ifndef CLOSE_RANGE_CLOEXEC
+#define CLOSE_RANGE_CLOEXEC (1U << 2)
+#endif
+
 namespace hasup::process {
 
 namespace asio = boost::asio;
@@ -66,6 +70,8 @@ struct launch {
     if (o.uid && ::syscall(SYS_setresuid, *o.uid, *o.uid, *o.uid) != 0) give_up();
   }
   if (::chdir(l.directory) != 0) give_up();
+  // Ours are close-on-exec already; a library may have been less careful.
+  ::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);

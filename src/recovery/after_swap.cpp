@@ -221,7 +221,7 @@ void stepper::on_node_exited(const node_exited& e) {
 // Who is to blame: the plan (refused), the snapshot (it ended by itself), or nobody.
 void stepper::judge_exit(const node_exited& e) {
   std::string what = "the node ended with " + model::to_text(e.status);
-  if (!e.class_name.empty()) what += ": " + e.class_name;
+  if (!e.class_name.empty() && !e.status.signal) what += ": " + e.class_name;
   s.now = stopping_node{};  // whatever follows, no node runs
 
   if (s.done.at == mark::first_start && !e.refused_line.empty()) {

@@ -1,5 +1,6 @@
 // Taking over the node of a dead shim. Its processes are not our children: the main one is watched by a descriptor,
-// the others are remembered and looked after every two seconds, and how they ended stays unknown.
+// the others are remembered and looked after every two seconds, and how they ended stays unknown. A process that left
+// both its parent and its session while no shim lived cannot be found again.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -60,11 +61,15 @@ void shim::remember_members() {
   walk.collect(now().pid);
   // Those that lost their parent are found no more from the main process, but from themselves.
   for (size_t i = 0; i < member_count_; ++i) walk.collect(members_[i].pid);
+  // The main process led a session. Its number is not given away while that session has a member; if somebody else
+  // bears it now, then there is none left.
+  process_stat leader;
+  if (!read_stat(now().pid, leader) || leader.start_time == now().start_time) walk.collect_session(now().pid);
   for (const process_walk::entry& e : walk) {
     bool known = false;
     for (size_t i = 0; i < member_count_; ++i) known = known || members_[i].pid == e.pid;
     process_stat stat;
-    if (!known && member_count_ < max_members && read_stat(e.pid, stat))
+    if (!known && member_count_ < max_members && read_stat(e.pid, stat) && is_alive(e.pid, stat.start_time))
       members_[member_count_++] = {e.pid, stat.start_time};
   }
 }
@@ -75,8 +80,8 @@ void shim::check_attached() {
   for (size_t i = 0; i < member_count_; ++i)
     if (is_alive(members_[i].pid, members_[i].start_time)) members_[left++] = members_[i];
   member_count_ = left;
-  if (now().phase == shim_phase::exited && left == 0) return on_tree_empty();
   remember_members();
+  if (now().phase == shim_phase::exited && member_count_ == 0) return on_tree_empty();
   check_attached_ms_ = monotonic_ms() + (now().phase == shim_phase::exited ? check_fast_ms : check_every_ms);
 }
 

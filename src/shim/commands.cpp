@@ -110,7 +110,6 @@ void shim::signal(int connection, const char* payload, size_t length) {
   find(payload, length, tag::whole_tree, whole_tree);
   find(payload, length, tag::run, run);
   const auto signo = static_cast<int>(number);
-  // Nobody can be signalled, or killed, whose child is still waiting for its exec: it becomes the program first.
   if (run != now().run || !tree_alive()) return refuse(connection, message::signal, request_error::not_running);
   if (now().phase == shim_phase::orphaned && !take_over())
     return refuse(connection, message::signal, request_error::not_running);
@@ -167,6 +166,9 @@ void shim::exit(int connection) {
   queue_.wait_empty(flush_ms);
   note_drops();
   answer(connection, message::exit);
+  // The end of an exiting process closes its files in no certain order: whoever sees the connection end may rely on
+  // the claim being free.
+  claim_.reset();
   _exit(0);
 }
 

@@ -13,10 +13,15 @@ void evidence_ring::open(const places& p, const char* name) {
   void* memory = MAP_FAILED;
   if (file && posix_fallocate(file.get(), 0, process::evidence_file_size) == 0)
     memory = mmap(nullptr, process::evidence_file_size, PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
-  if (memory == MAP_FAILED) memory = map_lazily(process::evidence_file_size);
+  in_file_ = memory != MAP_FAILED;
+  if (!in_file_) memory = map_lazily(process::evidence_file_size);
   header_ = static_cast<process::evidence_header*>(memory);
   ring_ = static_cast<char*>(memory) + process::evidence_data;
   if (header_->magic != process::evidence_magic || header_->capacity != process::evidence_capacity) reset(0);
+}
+
+void evidence_ring::let_go() {
+  if (in_file_) madvise(header_, process::evidence_file_size, MADV_DONTNEED);
 }
 
 void evidence_ring::reset(uint64_t run) {

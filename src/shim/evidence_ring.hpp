@@ -12,10 +12,13 @@ class evidence_ring {
   void open(const places& p, const char* name);
   void reset(uint64_t run);
   void append(const char* data, size_t length);
+  // The pages stay in the file, but are no longer held by this process.
+  void let_go();
 
  private:
   process::evidence_header* header_ = nullptr;
   char* ring_ = nullptr;
+  bool in_file_ = false;
 };
 
 }  // namespace hasup::shim

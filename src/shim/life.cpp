@@ -82,11 +82,8 @@ void shim::take_up_former_run() {
 }
 
 void shim::start(const run_spec& spec) {
-  log_target former;
   writer_.set_target(spec.log);
-  if (!record_.load_log_target(former) || former.max_size != spec.log.max_size ||
-      former.max_files != spec.log.max_files || strcmp(former.path, spec.log.path) != 0)
-    record_.save_log_target(spec.log);
+  record_.save_log_target(spec.log);
   evidence_.reset(spec.run);
   queue_.reset_dropped();
 

@@ -14,7 +14,7 @@ namespace hasup::shim {
 namespace {
 
 constexpr uint32_t wrapped = UINT32_MAX;
-constexpr size_t kept_when_idle = 16 << 10;
+constexpr size_t kept_when_idle = 4 << 10;
 
 size_t size_of(size_t length) {
   return (sizeof(queue_entry) + length + 7) & ~size_t{7};

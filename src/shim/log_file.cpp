@@ -31,7 +31,7 @@ size_t whole_lines(const char* text, size_t length) {
   return newline ? static_cast<size_t>(static_cast<const char*>(newline) - text) + 1 : 0;
 }
 
-using path_text = fixed_text<sizeof(log_target::path) + 16>;
+using path_text = fixed_text<max_log_path + 16>;
 
 void numbered(path_text& out, const char* path, uint32_t number) {
   out << path;
@@ -43,6 +43,8 @@ void numbered(path_text& out, const char* path, uint32_t number) {
 void log_file::set_target(const log_target& target) {
   if (strcmp(target.path, target_.path) != 0) file_.reset();
   target_ = target;
+  memcpy(path_, target.path, strlen(target.path) + 1);
+  target_.path = path_;
   retry_at_ms_ = 0;
 }
 

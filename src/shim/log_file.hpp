@@ -23,6 +23,7 @@ class log_file {
   bool write_piece(const char* lines, size_t length, size_t& kept);
 
   log_target target_;
+  char path_[max_log_path];
   base::unique_fd file_;
   uint64_t size_ = 0;
   uint64_t retry_at_ms_ = 0;  // 0: not failing

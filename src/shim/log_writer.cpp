@@ -11,7 +11,7 @@ namespace hasup::shim {
 namespace {
 
 constexpr size_t text_capacity = 128 << 10;
-constexpr size_t kept_when_idle = 8 << 10;
+constexpr size_t kept_when_idle = 4 << 10;
 constexpr size_t prefix_size = 30 + 1 + 6 + 1 + 1 + 1;  // stamp, name, mark and the blanks between
 constexpr size_t stack_size = 64 << 10;
 
@@ -65,6 +65,8 @@ void* log_writer::thread_main(void* self) {
 void log_writer::set_target(const log_target& target) {
   pthread_mutex_lock(&mutex_);
   next_target_ = target;
+  memcpy(next_path_, target.path, strlen(target.path) + 1);
+  next_target_.path = next_path_;
   __atomic_store_n(&target_changed_, true, __ATOMIC_RELEASE);
   pthread_mutex_unlock(&mutex_);
 }

@@ -31,6 +31,7 @@ class log_writer {
   log_file file_;
   pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER;
   log_target next_target_;  // under mutex_
+  char next_path_[max_log_path];
   bool target_changed_ = false;
   char* text_ = nullptr;  // formatted lines on their way to the file
   size_t length_ = 0;

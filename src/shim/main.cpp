@@ -110,7 +110,7 @@ int main(int argc, char** argv) {
   }
   unique_fd connection = first_connection();
   auto* shim = new (shim_memory, 0) hasup::shim::shim();
-  if (!shim->open(places, given.name, static_cast<unique_fd&&>(connection), failed))
+  if (!shim->open(places, given.name, static_cast<unique_fd&&>(claim), static_cast<unique_fd&&>(connection), failed))
     return fail(unusable, failed, strerrordesc_np(errno));
   if (!detach_from_starter()) return unusable;
   shim->work();

@@ -14,11 +14,12 @@ namespace hasup::shim {
 namespace {
 
 constexpr size_t chunk = 64 << 10;
-constexpr size_t kept_when_calm = 8 << 10;
+constexpr size_t kept_when_calm = 4 << 10;
+constexpr size_t let_go_after = 16 << 10;
 // What one chunk can need in the queue: itself, a pending line, and the heads of the entries.
 constexpr size_t needed_room = chunk + 2 * max_line + 1024;
-constexpr uint64_t longest_pause_ms = 100;
-constexpr uint64_t pause_again_after_ms = 5000;
+constexpr uint64_t longest_pause_ms = 250;
+constexpr uint64_t pause_again_after_ms = 1000;
 
 }  // namespace
 
@@ -89,9 +90,17 @@ size_t output_reader::read_chunk(output stream, size_t limit) {
   }
   read_at_ns_ = realtime_ns();
   take(stream, scratch_, static_cast<size_t>(got));
-  if (static_cast<size_t>(got) > kept_when_calm && static_cast<size_t>(got) < limit)
-    madvise(scratch_ + kept_when_calm, chunk - kept_when_calm, MADV_DONTNEED);
+  if (static_cast<size_t>(got) < limit) give_memory_back(static_cast<size_t>(got));
   return static_cast<size_t>(got);
+}
+
+// Between bursts a shim is small, inside of one it is fast.
+void output_reader::give_memory_back(size_t got) {
+  if (got > kept_when_calm) madvise(scratch_ + kept_when_calm, chunk - kept_when_calm, MADV_DONTNEED);
+  since_let_go_ += got;
+  if (since_let_go_ < let_go_after) return;
+  since_let_go_ = 0;
+  evidence_.let_go();
 }
 
 void output_reader::drain() {

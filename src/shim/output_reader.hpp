@@ -1,8 +1,9 @@
 // Reads the node's two pipes, cuts what comes into lines, and hands them to the evidence ring and the line queue.
 //
-// The node must not feel the log's disk. When the queue is full, reading pauses for at most 100 ms while the writer
-// catches up, which is what any pipe does to a writer; does it not, then the disk has stalled or is far too slow, and
-// whole lines are dropped and counted until half of the queue is free, without a further pause for five seconds.
+// The node must not feel the log's disk. When the queue is full, reading pauses for at most 250 ms while the writer
+// catches up, which is what any pipe does to a writer; does half of the queue not become free in that time (2 MiB/s),
+// then the disk has stalled or is far too slow: whole lines are dropped and counted, without another pause for a
+// second.
 #pragma once
 
 #include "base/unique_fd.hpp"
@@ -41,6 +42,7 @@ class output_reader {
     bool must_close = false;  // a parted line lost its end: an empty last part is due
   };
 
+  void give_memory_back(size_t got);
   bool may_read();
   size_t read_chunk(output stream, size_t limit);
   void take(output stream, const char* data, size_t length);
@@ -55,6 +57,7 @@ class output_reader {
   line_queue& queue_;
   stream_state streams_[2];
   char* scratch_;
+  size_t since_let_go_ = 0;
   int64_t read_at_ns_ = 0;
   uint64_t pause_ends_ms_ = 0;
   uint64_t no_pause_before_ms_ = 0;

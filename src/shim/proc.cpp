@@ -53,15 +53,17 @@ bool read_stat(int32_t pid, process_stat& out) {
   const auto* at = static_cast<const char*>(memrchr(text, ')', static_cast<size_t>(got)));
   if (!at || end - at < 4) return false;
   at += 2;
-  out = {*at, 0, 0};
+  out = {*at, 0, 0, 0};
   at += 2;
   constexpr int ppid_field = 4;
+  constexpr int session_field = 6;
   constexpr int start_time_field = 22;
   for (int number = ppid_field; number <= start_time_field && at < end; ++number) {
     if (*at == '-') ++at;
     uint64_t value = 0;
     if (!parse_number(at, end, value)) return false;
     if (number == ppid_field) out.ppid = static_cast<int32_t>(value);
+    if (number == session_field) out.session = static_cast<int32_t>(value);
     if (number == start_time_field) out.start_time = value;
     ++at;
   }

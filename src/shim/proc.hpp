@@ -14,6 +14,7 @@ uint64_t boottime_ms();
 struct process_stat {
   char state;
   int32_t ppid;
+  int32_t session;
   uint64_t start_time;
 };
 bool read_stat(int32_t pid, process_stat& out);

@@ -118,6 +118,13 @@ void process_walk::collect(int32_t root) {
   for (size_t i = known_before; i < count_; ++i) add_children(found_[i].pid);
 }
 
+void process_walk::collect_session(int32_t session) {
+  each_number("/proc", [&](int32_t pid) {
+    process_stat stat;
+    if (pid != session && read_stat(pid, stat) && stat.session == session) add(pid, stat.ppid);
+  });
+}
+
 size_t process_walk::signal_new(int number, bool then_continue) {
   size_t sent = 0;
   for (; signalled_ < count_; ++signalled_) {

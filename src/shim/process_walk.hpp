@@ -16,6 +16,8 @@ class process_walk {
 
   // Adds the processes below root; root itself does not count. What is known already is not added twice.
   void collect(int32_t root);
+  // Adds the members of a session, whoever their parent is.
+  void collect_session(int32_t session);
   // Signals each process that was found and is still where it was found, none twice. Returns how many.
   size_t signal_new(int number, bool then_continue);
 

@@ -10,14 +10,25 @@ namespace hasup::shim {
 
 namespace {
 
-// Behind the record page, in a page that is never mapped.
+// In the page behind that of the record; what a torn write left does not pass the checksum.
 struct stored_target {
   uint64_t checksum;
-  log_target target;
+  uint64_t max_size;
+  uint32_t max_files;
+  uint32_t path_length;
+  char path[max_log_path];
 };
-constexpr off_t target_at = process::record_page_size;
-constexpr off_t file_size = 2 * process::record_page_size;
+constexpr size_t file_size = 2 * process::record_page_size;
 static_assert(sizeof(stored_target) <= process::record_page_size);
+
+uint64_t checksum_of(const stored_target& stored) {
+  return process::fnv64(&stored.max_size,
+                        offsetof(stored_target, path) - sizeof stored.checksum + stored.path_length);
+}
+
+stored_target* target_of(void* page) {
+  return reinterpret_cast<stored_target*>(static_cast<char*>(page) + process::record_page_size);
+}
 
 }  // namespace
 
@@ -29,7 +40,7 @@ bool record_page::open(const places& p, const char* name) {
     errno = failure;
     return false;
   }
-  page_ = mmap(nullptr, process::record_page_size, PROT_READ | PROT_WRITE, MAP_SHARED, file_.get(), 0);
+  page_ = mmap(nullptr, file_size, PROT_READ | PROT_WRITE, MAP_SHARED, file_.get(), 0);
   if (page_ == MAP_FAILED) return false;
   sequence_ = process::read_record_page(page_, now);
   if (sequence_ == 0) now = process::shim_record{};
@@ -41,22 +52,19 @@ void record_page::save() {
 }
 
 bool record_page::load_log_target(log_target& out) const {
-  stored_target stored;
-  if (pread(file_.get(), &stored, sizeof stored, target_at) != static_cast<ssize_t>(sizeof stored)) return false;
-  if (stored.checksum != process::fnv64(&stored.target, sizeof stored.target)) return false;
-  stored.target.path[sizeof stored.target.path - 1] = 0;
-  out = stored.target;
+  const stored_target* const stored = target_of(page_);
+  if (stored->path_length >= max_log_path || stored->checksum != checksum_of(*stored)) return false;
+  out = {stored->path, stored->max_size, stored->max_files};
   return true;
 }
 
-void record_page::save_log_target(const log_target& target) const {
-  stored_target stored;
-  memset(static_cast<void*>(&stored), 0, sizeof stored);
-  stored.target = target;
-  stored.checksum = process::fnv64(&stored.target, sizeof stored.target);
-  if (pwrite(file_.get(), &stored, sizeof stored, target_at) < 0) {
-    // The old one stays, whose checksum is right: a shim that takes over writes to the former place.
-  }
+void record_page::save_log_target(const log_target& target) {
+  stored_target* const stored = target_of(page_);
+  stored->max_size = target.max_size;
+  stored->max_files = target.max_files;
+  stored->path_length = static_cast<uint32_t>(strlen(target.path));
+  memcpy(stored->path, target.path, stored->path_length + 1);
+  stored->checksum = checksum_of(*stored);
 }
 
 }  // namespace hasup::shim

@@ -7,10 +7,12 @@
 namespace hasup::shim {
 
 // Where the lines of a unit go. Kept in the record's file too: a shim that takes over a node must know it.
+inline constexpr size_t max_log_path = 3072;
+
 struct log_target {
+  const char* path = "";   // shorter than max_log_path; "" = no log file
   uint64_t max_size = 0;   // 0: never rotated
   uint32_t max_files = 0;  // beside the current one
-  char path[3072] = {};    // "" = no log file
 };
 
 class record_page {
@@ -23,8 +25,9 @@ class record_page {
   // What save() writes; after open() that of the former shim.
   process::shim_record now;
 
+  // The path that is given out points into the page.
   bool load_log_target(log_target& out) const;
-  void save_log_target(const log_target& target) const;
+  void save_log_target(const log_target& target);
 
  private:
   base::unique_fd file_;

@@ -47,11 +47,8 @@ bool read_text(const field& f, const char*& out) {
   return out != nullptr;
 }
 
-bool read_path(const field& f, log_target& out) {
-  const char* const text = f.text();
-  if (!text || f.length > sizeof out.path || (text[0] != 0 && text[0] != '/')) return false;
-  memcpy(out.path, text, f.length);
-  return true;
+bool read_path(const field& f, const char*& out) {
+  return read_text(f, out) && f.length <= max_log_path && (out[0] == 0 || out[0] == '/');
 }
 
 bool read_signed(const field& f, bool& has, int& out) {
@@ -101,7 +98,7 @@ bool read_field(const field& f, run_spec& s, counts& seen) {
     case tag::limit:
       return read_limit(f, s.limits[seen.limits++]);
     case tag::log_path:
-      return read_path(f, s.log);
+      return read_path(f, s.log.path);
     case tag::log_max_size:
       return f.read(s.log.max_size);
     case tag::log_max_files:

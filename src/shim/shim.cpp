@@ -13,7 +13,9 @@ namespace hasup::shim {
 
 shim::shim() : writer_(queue_), reader_(evidence_, queue_), control_(*this) {}
 
-bool shim::open(const places& p, const char* name, base::unique_fd connection, const char*& failed) {
+bool shim::open(const places& p, const char* name, base::unique_fd claim, base::unique_fd connection,
+                const char*& failed) {
+  claim_ = static_cast<base::unique_fd&&>(claim);
   failed = "the record";
   if (!record_.open(p, name)) return false;
   evidence_.open(p, name);

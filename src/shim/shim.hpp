@@ -24,7 +24,8 @@ class shim final : public command_handler {
   shim();
 
   // False with errno and what could not be opened.
-  bool open(const places& p, const char* name, base::unique_fd connection, const char*& failed);
+  bool open(const places& p, const char* name, base::unique_fd claim, base::unique_fd connection,
+            const char*& failed);
   [[noreturn]] void work();
 
  private:
@@ -70,6 +71,7 @@ class shim final : public command_handler {
 
   process::shim_record& now() { return record_.now; }
 
+  base::unique_fd claim_;
   record_page record_;
   evidence_ring evidence_;
   line_queue queue_;

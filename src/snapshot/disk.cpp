@@ -151,6 +151,16 @@ outcome<base::unique_fd> open_beneath(int root, std::string_view path, int flags
   return fd;
 }
 
+bool leaves_root(int root, std::string_view path) {
+  open_how how{};
+  how.flags = O_PATH | O_CLOEXEC;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+  const base::unique_fd fd(
+      static_cast<int>(::syscall(SYS_openat2, root, std::string(path).c_str(), &how, sizeof how)));
+  // ENOSYS, EPERM: without the kernel's word only links whose text stays inside were let through before.
+  return !fd && errno == EXDEV;
+}
+
 outcome<std::optional<entry_info>> look(int root, std::string_view path) {
   base::unique_fd dir(open_raw(root, parent_of(path), O_PATH | O_DIRECTORY, mounts::stay));
   if (!dir) {
@@ -227,6 +237,7 @@ outcome<void> disk::rename(int from_root, std::string_view from, int to_root, st
 }
 
 outcome<bool> disk::exchange(int a_root, std::string_view a, int b_root, std::string_view b) const {
+  if (!can_exchange_) return false;
   auto first = open_beneath(a_root, parent_of(a), O_PATH | O_DIRECTORY);
   if (!first) return first.error();
   auto second = open_beneath(b_root, parent_of(b), O_PATH | O_DIRECTORY);

@@ -49,6 +49,8 @@ std::string joined(std::string_view dir, std::string_view name);
 
 // `path` is relative to root, "" = root itself.
 outcome<base::unique_fd> open_beneath(int root, std::string_view path, int flags, mounts m = mounts::stay);
+// Whether following `path`, a symbolic link below root, ends outside of root. A link to nothing does not.
+bool leaves_root(int root, std::string_view path);
 // Not there is an empty optional; a link on the way is a failure.
 outcome<std::optional<entry_info>> look(int root, std::string_view path);
 // Names of a directory without "." and "..", sorted.
@@ -61,7 +63,8 @@ class disk {
  public:
   using observer = std::function<void(std::string_view)>;
   disk() = default;
-  explicit disk(observer after) : after_(std::move(after)) {}
+  // `can_exchange = false` behaves like a file system without RENAME_EXCHANGE.
+  explicit disk(observer after, bool can_exchange = true) : after_(std::move(after)), can_exchange_(can_exchange) {}
 
   outcome<void> make_dir(int root, std::string_view path, mode_t mode) const;  // there already: fine
   outcome<void> make_parents(int root, std::string_view path, mode_t mode) const;
@@ -86,6 +89,7 @@ class disk {
                              const std::function<bool()>& stop) const;
 
   observer after_;
+  bool can_exchange_ = true;
 };
 
 }  // namespace hasup::snapshot

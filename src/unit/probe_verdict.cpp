@@ -15,7 +15,9 @@ struct judged {
   std::string reason;
 };
 
-std::string head_name(const model::head& h) { return h.number ? "head " + std::to_string(*h.number) : "the head"; }
+std::string head_name(const model::head& h) {
+  return h.number ? "head " + std::to_string(*h.number) : "the head";
+}
 
 // Every head that is seen is remembered, also when the rest of the answer is bad: growth is growth.
 void remember_head(probe_memory& memory, const observation& seen, base::mono_time now) {
@@ -36,8 +38,8 @@ judged judge_age(const model::head& head, base::duration limit, base::wall_time 
     return {kind::unknown, "max_head_age is set but no check reads the head's time; give head = { time = \"/…\" }"};
   }
   // As seconds in floating point, so that no pair of times overflows.
-  const duration<double> age = duration<double>(wall_now.time_since_epoch()) -
-                               duration<double>(head.time->time_since_epoch());
+  const duration<double> age =
+      duration<double>(wall_now.time_since_epoch()) - duration<double>(head.time->time_since_epoch());
   const auto as_duration = [](duration<double> d) {
     return duration_cast<base::duration>(std::min(d, duration<double>(1e9)));
   };
@@ -60,8 +62,8 @@ judged judge_growth(const probe_memory& memory, const model::head& head, base::d
   }
   const auto still = std::max(duration_cast<base::duration>(now - *memory.head_since), base::duration{0});
   if (still > within) {
-    return {kind::failed, head_name(head) + " has not advanced for " + base::format_duration_short(still) + " (limit " +
-                              base::format_duration(within) + ")"};
+    return {kind::failed, head_name(head) + " has not advanced for " + base::format_duration_short(still) +
+                              " (limit " + base::format_duration(within) + ")"};
   }
   if (!memory.head_grew) return {kind::unknown, head_name(head) + " has not been seen to advance yet"};
   return {kind::passed, {}};
@@ -109,8 +111,8 @@ probe_verdict observe(const model::probe& p, probe_memory& memory, const observa
   }
   const std::string progress = std::to_string(in_row) + " of " + std::to_string(needed) + " in a row";
   if (memory.value == verdict::undecided) return {verdict::undecided, j.reason + " (" + progress + ")"};
-  return {memory.value, memory.cause + "; last answer " + (passed ? "passed" : "failed: " + j.reason) + " (" + progress +
-                            ")"};
+  return {memory.value,
+          memory.cause + "; last answer " + (passed ? "passed" : "failed: " + j.reason) + " (" + progress + ")"};
 }
 
 }  // namespace hasup::unit

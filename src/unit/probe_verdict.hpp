@@ -24,9 +24,8 @@ struct observation {
 };
 
 enum class verdict { undecided, good, bad };
-inline constexpr base::enum_names<verdict, 3> verdict_names{{{{verdict::undecided, "undecided"},
-                                                              {verdict::good, "good"},
-                                                              {verdict::bad, "bad"}}}};
+inline constexpr base::enum_names<verdict, 3> verdict_names{
+    {{{verdict::undecided, "undecided"}, {verdict::good, "good"}, {verdict::bad, "bad"}}}};
 
 struct probe_verdict {
   verdict value = verdict::undecided;
@@ -38,12 +37,12 @@ struct probe_verdict {
 // What is kept between answers; a fresh one for each run of the process.
 struct probe_memory {
   verdict value = verdict::undecided;
-  std::string cause;           // the reason for `value`
+  std::string cause;  // the reason for `value`
   unsigned failures_in_row = 0;
   unsigned successes_in_row = 0;
-  std::optional<std::uint64_t> head_number;    // as last seen
-  std::optional<base::mono_time> head_since;   // when it was first seen, or last seen to grow
-  bool head_grew = false;                      // growth was seen at least once
+  std::optional<std::uint64_t> head_number;   // as last seen
+  std::optional<base::mono_time> head_since;  // when it was first seen, or last seen to grow
+  bool head_grew = false;                     // growth was seen at least once
 
   friend bool operator==(const probe_memory&, const probe_memory&) = default;
 };

@@ -33,7 +33,7 @@ class archive_reader {
   outcome<archive_entry*> next();
   // Nothing at the entry's end.
   outcome<std::optional<block>> next_block();
-  // False: the file is not compressed at all (single_file only; known after the first next()).
+  // False: the file is not compressed at all.
   [[nodiscard]] bool compressed() const;
   [[nodiscard]] std::uint64_t bytes_read() const;  // of the archive file
 
@@ -42,6 +42,7 @@ class archive_reader {
   explicit archive_reader(std::unique_ptr<parts> p);
   failure damaged(const std::string& why) const;
   outcome<void> leave_entry();
+  outcome<archive_entry*> drain();
   std::unique_ptr<parts> parts_;
 };
 

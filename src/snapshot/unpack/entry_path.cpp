@@ -19,7 +19,7 @@ base::result<std::string> clean_entry_path(std::string_view raw) {
     if (!out.empty()) out += '/';
     out += part;
   }
-  return out;
+  return {boost::system::in_place_value, std::move(out)};
 }
 
 bool link_stays_inside(std::string_view path, std::string_view target) {

@@ -45,13 +45,14 @@ void expect(const model::expectation& e, const std::string& body, outcome out, c
 TEST_CASE("values are found by JSON pointer") {
   const std::string doc = R"({"a":{"b":[10,{"c":"x"},[1,2]],"":1,"m/n":2,"~t":3},"n":null,"t":true,
                               "big":123456789012345678901234567890,"f":1.50,"dup":{"k":1},"dup":7,"two":1,"two":{"k":2}})";
-  const std::vector<std::string> pointers{"/a/b/0", "/a/b/1/c", "/a/b/2", "/a/",    "/a/m~1n", "/a/~0t", "/n",
-                                          "/t",     "/big",     "/f",     "/a/b/3", "/x",      "/a/b/-", "/dup/k",
-                                          "/dup",   "/two/k",   "/a/b/1"};
+  const std::vector<std::string> pointers{"/a/b/0", "/a/b/1/c", "/a/b/2", "/a/",    "/a/m~1n", "/a/~0t",
+                                          "/n",     "/t",       "/big",   "/f",     "/a/b/3",  "/x",
+                                          "/a/b/-", "/dup/k",   "/dup",   "/two/k", "/a/b/1"};
   const auto values = read_json_values(doc, pointers);
   REQUIRE(values.has_value());
-  const std::vector<std::string> wanted{"10",   "x",    "[1,2]", "1",   "2",   "3",   "null", "true",      "123456789012345678901234567890",
-                                        "1.50", "none", "none",  "none", "none", "7", "2",    R"({"c":"x"})"};
+  const std::vector<std::string> wanted{
+      "10",   "x",    "[1,2]", "1",    "2",    "3", "null", "true",        "123456789012345678901234567890",
+      "1.50", "none", "none",  "none", "none", "7", "2",    R"({"c":"x"})"};
   for (std::size_t i = 0; i < pointers.size(); ++i) {
     INFO(pointers[i]);
     CHECK(((*values)[i] ? (*values)[i]->text : "none") == wanted[i]);
@@ -64,7 +65,8 @@ TEST_CASE("values are found by JSON pointer") {
 
 TEST_CASE("what is no JSON and what is no pointer is an error") {
   const std::string whole[] = {""};
-  for (const char* text : {"", " ", "{", "{]", "nul", "[1,]", "{\"a\"}", "1 2", "\"a", "<html>", "[1e99999999999]", "\xff"}) {
+  for (const char* text :
+       {"", " ", "{", "{]", "nul", "[1,]", "{\"a\"}", "1 2", "\"a", "<html>", "[1e99999999999]", "\xff"}) {
     INFO(text);
     CHECK_FALSE(read_json_values(text, whole).has_value());
   }
@@ -121,7 +123,8 @@ TEST_CASE("each condition says what is and what should be") {
   e = at("/weight");
   e.min = "340282366920938463463374607431768211456";
   expect(e, R"({"weight":"340282366920938463463374607431768211455"})", outcome::failed,
-         "weight is 340282366920938463463374607431768211455 (at least 340282366920938463463374607431768211456 expected)");
+         "weight is 340282366920938463463374607431768211455 (at least 340282366920938463463374607431768211456 "
+         "expected)");
   CHECK(ask(e, R"({"weight":340282366920938463463374607431768211457})").out == outcome::passed);
 
   e = at("/status");
@@ -146,7 +149,8 @@ TEST_CASE("ages are read in every format") {
          "t is 4h ahead of this machine's clock; check its time synchronisation");
   expect(e, R"({"t":"yesterday"})", outcome::failed, "t is \"yesterday\", not a time (rfc3339)");
   expect(e, R"({"t":1795222954})", outcome::failed, "t is 1795222954, not a time (rfc3339)");
-  expect(e, R"({"t":"9999-12-31T00:00:00Z"})", outcome::failed, "t is \"9999-12-31T00:00:00Z\", not a time (rfc3339)");
+  expect(e, R"({"t":"9999-12-31T00:00:00Z"})", outcome::failed,
+         "t is \"9999-12-31T00:00:00Z\", not a time (rfc3339)");
   const auto unix_now = std::chrono::duration_cast<std::chrono::seconds>(wall.time_since_epoch()).count();
   e.time = model::time_format::unix;
   expect(e, "{\"t\":" + std::to_string(unix_now - 5) + "}", outcome::passed, "t is 5s old (limit 10s)");
@@ -195,7 +199,8 @@ TEST_CASE("a head is read where the check says, and its absence fails") {
   model::check c;
   c.head = {"/head_block_num", "/head_block_time", "", model::time_format::rfc3339};
   answer_memory memory;
-  auto r = judge_answer(c, R"({"head_block_num":387721720,"head_block_time":"2026-11-21T01:02:02.500"})", memory, mono, wall);
+  auto r = judge_answer(c, R"({"head_block_num":387721720,"head_block_time":"2026-11-21T01:02:02.500"})", memory,
+                        mono, wall);
   CHECK(r.out == outcome::passed);
   REQUIRE(r.head);
   CHECK(r.head->number == 387721720U);
@@ -208,9 +213,11 @@ TEST_CASE("a head is read where the check says, and its absence fails") {
   r = judge_answer(c, R"({"head_block_num":"x","head_block_time":"y"})", memory, mono, wall);
   CHECK(r.reason == "head_block_num is \"x\", not a block number");
   CHECK_FALSE(r.head);
-  c.head = {"/result/Height", "/result/Blocks/0/Timestamp", "/result/Blocks/0/ParentWeight", model::time_format::unix};
-  r = judge_answer(c, R"({"result":{"Height":"0x1f","Blocks":[{"Timestamp":1795222954,"ParentWeight":"123456789012345678901"}]}})",
-                   memory, mono, wall);
+  c.head = {"/result/Height", "/result/Blocks/0/Timestamp", "/result/Blocks/0/ParentWeight",
+            model::time_format::unix};
+  r = judge_answer(
+      c, R"({"result":{"Height":"0x1f","Blocks":[{"Timestamp":1795222954,"ParentWeight":"123456789012345678901"}]}})",
+      memory, mono, wall);
   CHECK(r.out == outcome::passed);
   CHECK(r.head->number == 31U);
   CHECK(r.head->weight == "123456789012345678901");
@@ -241,8 +248,10 @@ TEST_CASE("a JSON-RPC error is failed with what it says") {
   CHECK(ask_rpc(R"({"result":null})") == "passed");
   c.head.number = "/result/number";
   CHECK(ask_rpc(R"({"result":null})") == "getHealth answered null");
-  CHECK(error_in_answer(R"({"code":500,"message":"Internal Service Error","error":{"code":3,"what":"w","details":[{"message":"unspecified"}]}})") ==
-        "error 3: unspecified");
+  CHECK(
+      error_in_answer(
+          R"({"code":500,"message":"Internal Service Error","error":{"code":3,"what":"w","details":[{"message":"unspecified"}]}})") ==
+      "error 3: unspecified");
 }
 
 TEST_CASE("no bytes of an answer do harm") {

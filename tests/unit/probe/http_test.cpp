@@ -69,6 +69,17 @@ TEST_CASE("a kept connection that dies with the next request is replaced without
   CHECK(s.connections() == 2);
 }
 
+TEST_CASE("a kept connection serves only its own address and run") {
+  server one(always(http_answer("{}"))), other(always(http_answer("", "500 x")));
+  asker a;
+  CHECK(told(a.ask(http(one.url()))) == "passed: passed");
+  CHECK(told(a.ask(http(other.url()))) == "failed: HTTP 500 (expected 200)");
+  CHECK(told(a.ask(http(one.url()))) == "passed: passed");
+  a.whom.main_pid = ::getpid();
+  CHECK(told(a.ask(http(one.url()))) == "passed: passed");
+  CHECK(one.connections() == 3);
+}
+
 TEST_CASE("the request carries method, body, target and headers") {
   scratch dir;
   const std::string file = dir.path + "/headers";
@@ -118,7 +129,8 @@ TEST_CASE("a request that cannot be made is unknown: nothing was asked") {
   c.headers.clear();
   c.method = "GET /";
   CHECK(a.ask(c).out == probe::outcome::unknown);
-  for (const char* url : {"", "ftp://x/", "http://", "http://u:p@h/", "http://h:0/", "127.0.0.1:1", "unix:x", "unix:/x:/a b"}) {
+  for (const char* url :
+       {"", "ftp://x/", "http://", "http://u:p@h/", "http://h:0/", "127.0.0.1:1", "unix:x", "unix:/x:/a b"}) {
     INFO(url);
     CHECK(a.ask(http(url)).out == probe::outcome::unknown);
   }
@@ -160,7 +172,8 @@ TEST_CASE("a server that drips its answer fails at the timeout") {
     }
   });
   asker a;
-  CHECK(told(a.ask(probe_of(http(s.url()), 300ms))) == "failed: the answer of " + s.place() + " was not complete within 300ms");
+  CHECK(told(a.ask(probe_of(http(s.url()), 300ms))) ==
+        "failed: the answer of " + s.place() + " was not complete within 300ms");
 }
 
 TEST_CASE("connections that end early fail with how they ended") {
@@ -176,7 +189,8 @@ TEST_CASE("connections that end early fail with how they ended") {
     p.request();
     p.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"a\"");
   });
-  CHECK(told(a.ask(http(partial.url()))) == "failed: " + partial.place() + " closed the connection in the middle of its answer");
+  CHECK(told(a.ask(http(partial.url()))) ==
+        "failed: " + partial.place() + " closed the connection in the middle of its answer");
   server half_header([](peer& p) {
     p.request();
     p.send("HTTP/1.1 200 OK\r\nConte");
@@ -193,9 +207,11 @@ TEST_CASE("connections that end early fail with how they ended") {
 TEST_CASE("what is no HTTP fails") {
   asker a;
   server s(always("SSH-2.0-OpenSSH_9.2\r\n"));
-  CHECK_THAT(told(a.ask(http(s.url()))), Catch::StartsWith("failed: " + s.place() + " did not answer as HTTP does: "));
+  CHECK_THAT(told(a.ask(http(s.url()))),
+             Catch::StartsWith("failed: " + s.place() + " did not answer as HTTP does: "));
   server long_header(always("HTTP/1.1 200 OK\r\nX: " + std::string(100'000, 'x') + "\r\n\r\n"));
-  CHECK(told(a.ask(http(long_header.url()))) == "failed: the header of " + long_header.place() + " is larger than 64 KiB");
+  CHECK(told(a.ask(http(long_header.url()))) ==
+        "failed: the header of " + long_header.place() + " is larger than 64 KiB");
 }
 
 TEST_CASE("an answer over 1 MiB fails unless only its status is asked") {
@@ -216,7 +232,8 @@ TEST_CASE("an answer over 1 MiB fails unless only its status is asked") {
 
 TEST_CASE("chunked answers, answers ended by the connection and interim answers are read") {
   asker a;
-  server chunked(always("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\n{\"ok\":t\r\n4\r\nrue}\r\n0\r\n\r\n"));
+  server chunked(
+      always("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7\r\n{\"ok\":t\r\n4\r\nrue}\r\n0\r\n\r\n"));
   auto c = http(chunked.url());
   c.expect = {expectation_of("/ok", "true")};
   CHECK(told(a.ask(c)) == "passed: passed");
@@ -297,7 +314,8 @@ TEST_CASE("JSON-RPC is posted and its errors are told") {
   {
     const std::lock_guard lock(mutex);
     CHECK_THAT(seen, Catch::StartsWith("POST / HTTP/1.1\r\n") && Contains("Content-Type: application/json\r\n"));
-    CHECK_THAT(seen, Catch::EndsWith(R"({"jsonrpc":"2.0","id":1,"method":"eth_getBlockByNumber","params":["latest",false]})"));
+    CHECK_THAT(seen, Catch::EndsWith(
+                         R"({"jsonrpc":"2.0","id":1,"method":"eth_getBlockByNumber","params":["latest",false]})"));
   }
   CHECK(told(a.ask(jsonrpc(s.url(), "x"))) == "failed: x: error -32601: no such method");
 }
@@ -322,7 +340,8 @@ TEST_CASE("a certificate that nobody vouches for is refused, a known one is take
   const auto run = [](const std::string& command) { return std::system((command + " >/dev/null 2>&1").c_str()); };
   const std::string pem = dir.path + "/cert.pem", key = dir.path + "/key.pem";
   REQUIRE(run("openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext "
-              "subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout " + key + " -out " + pem) == 0);
+              "subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout " +
+              key + " -out " + pem) == 0);
   const base::unique_fd reserved(listen_on_loopback());
   const std::string script = dir.path + "/server.py";
   std::ofstream(script) << R"(import ssl, sys, http.server
@@ -363,6 +382,7 @@ s.serve_forever()
   ::kill(pid, SIGKILL);
   ::pclose(server_output);
   asker a;
-  server plain(always(http_answer("{}")));
-  CHECK_THAT(told(a.ask(http("https://" + plain.place() + "/"))), Catch::StartsWith("failed: no TLS with " + plain.place()));
+  server plain([](peer& p) { p.send("HTTP/1.1 400 Bad Request\r\n\r\n"); });
+  CHECK_THAT(told(a.ask(http("https://" + plain.place() + "/"))),
+             Catch::StartsWith("failed: no TLS with " + plain.place()));
 }

@@ -41,8 +41,9 @@ TEST_CASE("numbers are read as JSON, decimal strings and hex") {
 }
 
 TEST_CASE("what is no number is not read as one") {
-  for (const char* text : {"", "-", "+", ".", "1.", ".5", "1e", "1e+", "0x", "0xg", "12a", " 1", "1 ", "--1", "1e5x", "NaN",
-                           "inf", "1e99999999999999999999", "0x-1", "-0x1"}) {
+  for (const char* text : {"",     "-",   "+",  ".",  "1.",  ".5",   "1e",  "1e+", "0x",
+                           "0xg",  "12a", " 1", "1 ", "--1", "1e5x", "NaN", "inf", "1e99999999999999999999",
+                           "0x-1", "-0x1"}) {
     INFO(text);
     CHECK_FALSE(decimal::parse(text));
   }

@@ -87,6 +87,13 @@ class home {
       for (const process_id& id : process_tree(record->shim_pid, false)) ::kill(id.pid, SIGKILL);
       ::kill(record->shim_pid, SIGKILL);
     }
+    // All shims that this process started end now; the loops that would have waited for them are gone.
+    eventually([] {
+      pid_t ended = 0;
+      do ended = ::waitpid(-1, nullptr, WNOHANG);
+      while (ended > 0);
+      return ended < 0;
+    });
     std::error_code ignored;
     std::filesystem::remove_all(top_, ignored);
   }
@@ -107,7 +114,9 @@ class home {
 class driver {
  public:
   explicit driver(const home& h, std::string name = "unit@0")
-      : home_(h), name_(std::move(name)), client(io, h.dirs, name_, [this](const shim_event& e) { events.push_back(e); }) {}
+      : home_(h),
+        name_(std::move(name)),
+        client(io, h.dirs, name_, [this](const shim_event& e) { events.push_back(e); }) {}
 
   // Runs the loop until an event of this type has come after those that were waited for before.
   template <class Event>
@@ -122,7 +131,7 @@ class driver {
       }
       if (std::chrono::steady_clock::now() > until) FAIL("the awaited event did not come");
       io.restart();
-      io.run_for(std::chrono::milliseconds(200));
+      io.run_one_for(std::chrono::milliseconds(200));
     }
   }
 
@@ -154,7 +163,7 @@ class driver {
     while (!answered) {
       REQUIRE(std::chrono::steady_clock::now() < until);
       io.restart();
-      io.run_for(std::chrono::milliseconds(20));
+      io.run_one_for(std::chrono::milliseconds(200));
     }
     return client.status();
   }

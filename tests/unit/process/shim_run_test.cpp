@@ -46,7 +46,8 @@ TEST_CASE("the recorded pid and start time are those of the running process, bef
   d.open();
   auto request = d.request(7, "");
   // It reads the record itself: what stands there was written before its exec.
-  request.argv = {"/bin/sh", "-c", "cat " + h.dirs.state + "/records/unit@0 > " + h.top() + "/seen; echo $$; exec sleep 600"};
+  request.argv = {"/bin/sh", "-c",
+                  "cat " + h.dirs.state + "/records/unit@0 > " + h.top() + "/seen; echo $$; exec sleep 600"};
   d.client.run(request);
   const auto started = d.wait<shim_started>();
   CHECK(process_start_time(started.pid) == started.start_time);
@@ -146,9 +147,10 @@ TEST_CASE("argv, environment, directory, limits, umask and signals arrive in the
   home h;
   driver d(h);
   d.open();
-  auto request = d.request(1, "pwd; umask; ulimit -n; echo \"$A|$#|$1\"; cat /proc/self/oom_score_adj; "
-                              "grep -E 'Sig(Blk|Ign)' /proc/self/status; ls /proc/self/fd | wc -l; "
-                              "ps -o sid= -o pid= -p $$ | awk '{print ($1==$2)}'");
+  auto request = d.request(1,
+                           "pwd; umask; ulimit -n; echo \"$A|$#|$1\"; cat /proc/self/oom_score_adj; "
+                           "grep -E 'Sig(Blk|Ign)' /proc/self/status; ls /proc/self/fd | wc -l; "
+                           "ps -o sid= -o pid= -p $$ | awk '{print ($1==$2)}'");
   request.argv.insert(request.argv.end(), {"zero", "one two"});
   request.env["A"] = "b c=d";
   request.directory = "/usr";
@@ -224,6 +226,20 @@ TEST_CASE("a claim that nobody answers for is reported as busy, not overrun") {
   d.wait<shim_busy>();
   CHECK(d.count<shim_connected>() == 0);
   ::close(fd);
+}
+
+TEST_CASE("a shim that takes the connection but does not greet is reported as busy, and found again later") {
+  home h;
+  driver d(h);
+  d.open();
+  ::kill(d.client.status().shim_pid, SIGSTOP);
+  driver other(h);
+  other.client.open();
+  other.wait<shim_busy>();
+  ::kill(d.client.status().shim_pid, SIGCONT);
+  other.open();
+  CHECK(other.client.status().shim_pid == d.client.status().shim_pid);
+  d.finish();
 }
 
 TEST_CASE("a missing shim program is an error with its path") {

@@ -37,7 +37,9 @@ struct asking {
   }
 };
 
-char letter(verdict v) { return v == verdict::good ? 'G' : v == verdict::bad ? 'B' : 'u'; }
+char letter(verdict v) {
+  return v == verdict::good ? 'G' : v == verdict::bad ? 'B' : 'u';
+}
 
 std::string trace(asking& a, const std::string& answers) {
   std::string out;
@@ -79,7 +81,7 @@ TEST_CASE("an unknown answer is neither a failure nor a success") {
   a.probe.failures = 3;
   a.probe.successes = 2;
   CHECK(trace(a, "????") == "uuuu");
-  CHECK(trace(a, "+?+") == "uuG");      // it does not break a row
+  CHECK(trace(a, "+?+") == "uuG");  // it does not break a row
   CHECK(trace(a, "????????") == "GGGGGGGG");
   CHECK(trace(a, "-?-?-") == "GGGGB");
   CHECK(trace(a, "????") == "BBBB");

@@ -1,0 +1,123 @@
+// The verbs that read the configuration without the daemon: check, graph, cat.
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+#include <fstream>
+#include <iterator>
+
+#include "cli/selection.hpp"
+#include "cli/verbs.hpp"
+#include "config/unit_dir.hpp"
+#include "graph/dependency_graph.hpp"
+#include "model/unit_name.hpp"
+
+namespace json = boost::json;
+
+namespace hasup::cli {
+namespace {
+
+std::string counted(std::size_t n, std::string_view noun) {
+  return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s");
+}
+
+std::string check_json(const config::loaded& l, std::size_t errors) {
+  json::array units;
+  for (const auto& [name, u] : l.units)
+    units.emplace_back(json::object{{"unit", name}, {"file", u.file}, {"valid", u.valid}});
+  json::array found;
+  for (const auto& d : l.problems)
+    found.emplace_back(json::object{{"severity", d.level == base::severity::error ? "error" : "warning"},
+                                    {"file", d.file},
+                                    {"line", d.line},
+                                    {"column", d.column},
+                                    {"message", d.message}});
+  return json::serialize(
+             json::object{{"valid", errors == 0}, {"units", std::move(units)}, {"diagnostics", std::move(found)}}) +
+         "\n";
+}
+
+std::vector<std::string> names_in(const config::loaded& l) {
+  std::vector<std::string> names;
+  for (const auto& [name, u] : l.units) names.push_back(name);
+  return names;
+}
+
+graph::dependency_graph graph_of(const config::loaded& l) {
+  graph::dependency_graph g;
+  for (const auto& [name, entry] : l.units) {
+    auto& node = g.nodes[name];
+    if (entry.instances.empty()) continue;
+    for (const auto& r : entry.instances[0].requires_units) {
+      auto label = std::string(model::condition_names.text(r.when));
+      if (r.loss != model::on_loss::keep) label += fmt::format(", {} on loss", model::on_loss_names.text(r.loss));
+      node.push_back({r.unit, std::move(label)});
+    }
+  }
+  return g;
+}
+
+}  // namespace
+
+exit_code run_check(const context& c) {
+  const auto l = c.call.targets.empty() ? config::load(c.dirs) : config::load_files(c.call.targets, c.dirs);
+  std::size_t errors = 0, warnings = 0;
+  for (const auto& d : l.problems) ++(d.level == base::severity::error ? errors : warnings);
+  if (c.call.json) {
+    print(check_json(l, errors));
+    return errors > 0 ? exit_code::invalid_configuration : exit_code::done;
+  }
+  std::string text;
+  for (const auto& d : l.problems) text += base::render(d, c.out.colour) + "\n";
+  const auto files = l.units.size();
+  if (errors + warnings == 0)
+    text += files == 0 && c.call.targets.empty()
+                ? fmt::format("no units in {}/units\n", c.dirs.config)
+                : fmt::format("{}: {}\n", counted(files, "unit"), paint("no problems", style::green, c.out.colour));
+  else
+    text +=
+        fmt::format("{}, {} in {}\n", counted(errors, "error"), counted(warnings, "warning"), counted(files, "unit"));
+  print(text);
+  return errors > 0 ? exit_code::invalid_configuration : exit_code::done;
+}
+
+exit_code run_graph(const context& c) {
+  const auto l = config::load(c.dirs);
+  const auto g = graph_of(l);
+  print(c.call.dot ? graph::render_dot(g) : graph::render_text(g));
+  std::size_t broken = 0;
+  for (const auto& [name, u] : l.units) broken += u.valid ? 0 : 1;
+  if (broken == 0) return exit_code::done;
+  complain(c, fmt::format("{} broken and drawn without what {}; `hasup check` says why",
+                          broken == 1 ? "1 unit is" : fmt::format("{} units are", broken),
+                          broken == 1 ? "it requires" : "they require"));
+  return exit_code::invalid_configuration;
+}
+
+exit_code run_cat(const context& c) {
+  const auto l = config::load(c.dirs);
+  const auto r = model::parse_unit_reference(c.call.targets[0]);
+  const auto found = l.units.find(r ? r->unit : c.call.targets[0]);
+  if (found == l.units.end()) {
+    complain(c, unknown_unit(c.call.targets[0], names_in(l)));
+    return exit_code::no_such_unit;
+  }
+  const auto& u = found->second;
+  if (!c.call.effective) {
+    std::ifstream in(u.file, std::ios::binary);
+    if (!in) {
+      complain(c, base::errno_error("open " + u.file).message);
+      return errno == EACCES ? exit_code::permission_denied : exit_code::failed;
+    }
+    print(std::string(std::istreambuf_iterator<char>(in), {}));
+    return exit_code::done;
+  }
+  if (!u.valid) {
+    for (const auto& d : u.problems) print(base::render(d, c.out.colour));
+    complain(c, "the file has errors");
+    return exit_code::invalid_configuration;
+  }
+  print(u.effective_toml);
+  return exit_code::done;
+}
+
+}  // namespace hasup::cli

@@ -1,0 +1,33 @@
+// What every verb gets: the parsed command line, the directories, the terminal and the way to the daemon.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "cli/invocation.hpp"
+#include "cli/terminal.hpp"
+#include "config/paths.hpp"
+#include "control/client.hpp"
+#include "hasup/exit_code.hpp"
+
+namespace hasup::cli {
+
+struct context {
+  invocation call;
+  config::directories dirs;
+  terminal out;
+  terminal err;
+  control::client daemon;
+};
+
+// Writes to standard output at once; a closed pipe ends the program quietly.
+void print(std::string_view text);
+// "hasup: …" on standard error.
+void complain(const context& c, std::string_view message);
+exit_code fail(const context& c, const control::client_error& e);
+
+// SIGINT and SIGTERM end a wait instead of the program, once this was called.
+void catch_interrupts();
+bool interrupted();
+
+}  // namespace hasup::cli

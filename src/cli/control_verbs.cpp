@@ -1,0 +1,161 @@
+// The verbs that change something: start, stop, restart, recover, reset, apply; and wait, which only looks.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <iostream>
+
+#include "cli/selection.hpp"
+#include "cli/status_table.hpp"
+#include "cli/verbs.hpp"
+#include "cli/waiting.hpp"
+
+namespace hasup::cli {
+namespace {
+
+control::command command_of(const invocation& call) {
+  control::command c;
+  c.verb = call.verb;
+  c.targets = call.targets;
+  c.all = call.all;
+  const auto set = [&](const char* name, bool value) {
+    if (value) c.options[name] = "true";
+  };
+  set("no_kill", call.no_kill);
+  set("force", call.force);
+  set("yes", call.yes);
+  set("cancel", call.cancel);
+  set("dry_run", call.dry_run);
+  set("history", call.history);
+  if (!call.snapshot.empty()) c.options["snapshot"] = call.snapshot;
+  if (!call.plan.empty()) c.options["plan"] = call.plan;
+  return c;
+}
+
+goal goal_of(const std::string& verb) {
+  if (verb == "stop") return goal::stopped;
+  if (verb == "restart") return goal::restarted;
+  if (verb == "recover") return goal::recovered;
+  return goal::started;
+}
+
+std::vector<model::instance_id> parse_affected(const std::vector<std::string>& names) {
+  std::vector<model::instance_id> ids;
+  for (const auto& n : names)
+    if (const auto r = model::parse_unit_reference(n)) ids.push_back({r->unit, r->index.value_or(0)});
+  return ids;
+}
+
+std::string affected_text(const std::vector<std::string>& names, const std::vector<control::instance_status>& all) {
+  std::string text;
+  for (const auto& id : parse_affected(names)) {
+    auto name = id.unit;
+    for (const auto& u : all)
+      if (u.unit == id.unit && u.instance == id.index) name = control::display_name(u);
+    text += (text.empty() ? "" : ", ") + name;
+  }
+  return text;
+}
+
+void print_message(const control::command_reply& reply) {
+  if (reply.message.empty()) return;
+  print(reply.message.back() == '\n' ? reply.message : reply.message + "\n");
+}
+
+exit_code show_reply(const context& c, const control::command_reply& reply) {
+  if (reply.code != exit_code::done) {
+    complain(c, reply.message.empty() ? "it was refused" : reply.message);
+    return reply.code;
+  }
+  if (c.call.json)
+    print((reply.body.empty() ? "null" : reply.body) + "\n");
+  else
+    print_message(reply);
+  return exit_code::done;
+}
+
+// A healthy node is about to lose its state: on a terminal that is asked first.
+bool agreed(const context& c, const control::host_status& before) {
+  const bool changes =
+      c.call.verb == "recover" && !c.call.yes && !c.call.cancel && !c.call.dry_run && !c.call.history;
+  if (!changes || !c.out.interactive || ::isatty(STDIN_FILENO) != 1) return true;
+  std::vector<std::string> unknown;
+  for (const auto& u : select(before.units, c.call.targets, unknown)) {
+    if (!is_fine(u)) continue;
+    print(fmt::format("{} is healthy. Stop it and restore its state from a snapshot? [y/N] ",
+                      control::display_name(u)));
+    std::string line;
+    std::getline(std::cin, line);
+    if (line != "y" && line != "Y" && line != "yes") return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+exit_code run_command(const context& c) {
+  // The stream is opened and the state noted first, so that nothing that follows from the command can be missed.
+  auto stream = c.daemon.follow(std::nullopt, "");
+  if (!stream) return fail(c, stream.error());
+  const auto before = c.daemon.status();
+  if (!before) return fail(c, before.error());
+  if (!agreed(c, *before)) {
+    complain(c, "nothing was done");
+    return exit_code::failed;
+  }
+  const auto command = command_of(c.call);
+  const auto reply = c.daemon.execute(command);
+  if (!reply) return fail(c, reply.error());
+  const bool only_tells = c.call.dry_run || c.call.history || c.call.cancel;
+  if (reply->code != exit_code::done || only_tells || (c.call.json && c.call.no_wait)) return show_reply(c, *reply);
+
+  print_message(*reply);
+  const auto ids = parse_affected(reply->affected);
+  if (ids.empty()) {
+    if (reply->message.empty()) print("nothing to do\n");
+    return exit_code::done;
+  }
+  const bool obvious = ids.size() == 1 && c.call.targets.size() == 1;
+  if (!obvious) print(fmt::format("{}: {}\n", c.call.verb, affected_text(reply->affected, before->units)));
+  if (c.call.no_wait) return exit_code::done;
+  return wait_until(c, std::move(*stream), {goal_of(c.call.verb), ids, before->units, c.call.timeout});
+}
+
+exit_code run_apply(const context& c) {
+  const auto reply = c.daemon.execute(command_of(c.call));
+  if (!reply) return fail(c, reply.error());
+  if (reply->code == exit_code::invalid_configuration) {
+    print_message(*reply);
+    complain(c, "what is broken was left as it is; `hasup check` shows all errors");
+    return reply->code;
+  }
+  const auto code = show_reply(c, *reply);
+  if (code == exit_code::done && reply->message.empty() && reply->affected.empty()) print("nothing has changed\n");
+  return code;
+}
+
+exit_code run_reset(const context& c) {
+  const auto reply = c.daemon.execute(command_of(c.call));
+  return reply ? show_reply(c, *reply) : fail(c, reply.error());
+}
+
+exit_code run_wait(const context& c) {
+  auto stream = c.daemon.follow(std::nullopt, "");
+  if (!stream) return fail(c, stream.error());
+  const auto now = c.daemon.status();
+  if (!now) return fail(c, now.error());
+  std::vector<std::string> unknown;
+  const auto chosen = select(now->units, c.call.targets, unknown);
+  for (const auto& u : unknown) complain(c, unknown_unit(u, unit_names(now->units)));
+  if (!unknown.empty()) return exit_code::no_such_unit;
+  waiting_for w;
+  w.want = c.call.wanted == "running"     ? goal::running
+           : c.call.wanted == "stopped"   ? goal::at_rest
+           : c.call.wanted == "completed" ? goal::completed
+                                          : goal::healthy;
+  for (const auto& u : chosen) w.instances.push_back({u.unit, u.instance});
+  w.before = now->units;
+  w.timeout = c.call.timeout;
+  return wait_until(c, std::move(*stream), w);
+}
+
+}  // namespace hasup::cli

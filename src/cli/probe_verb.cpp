@@ -1,0 +1,290 @@
+// `hasup probe` and `hasup classify`: how hasup sees a node, tried out by hand.
+#include <fmt/format.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/json.hpp>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+
+#include "base/time_text.hpp"
+#include "cli/selection.hpp"
+#include "cli/verbs.hpp"
+#include "config/unit_dir.hpp"
+#include "model/unit_name.hpp"
+#include "probe/prober.hpp"
+#include "process/spawner.hpp"
+#include "unit/classify.hpp"
+#include "unit/probe_verdict.hpp"
+
+namespace json = boost::json;
+
+namespace hasup::cli {
+namespace {
+
+struct asked {
+  std::string title;  // "leap readiness", "antelope"
+  model::probe probe;
+  probe::target whom;
+};
+
+struct answered {
+  probe::probe_result result;
+  unit::probe_verdict verdict;  // with what the probe asks of the head
+};
+
+style style_of(probe::outcome o) {
+  return o == probe::outcome::passed ? style::green : o == probe::outcome::failed ? style::red : style::yellow;
+}
+
+std::string subject(const model::check& check) {
+  switch (check.kind) {
+    case model::check_kind::http:
+      return fmt::format("{} {}", check.method.empty() ? "GET" : check.method, check.url);
+    case model::check_kind::jsonrpc:
+      return fmt::format("{} at {}", check.method, check.url);
+    case model::check_kind::tcp:
+      return check.address;
+    case model::check_kind::exec:
+      break;
+  }
+  std::string text;
+  for (const auto& word : check.command) text += (text.empty() ? "" : " ") + word;
+  return text;
+}
+
+// Runs the programs of exec checks the way the daemon does.
+probe::exec_runner runner(boost::asio::io_context& io) {
+  return [&io](const probe::exec_request& r, std::function<void(probe::exec_result)> done) -> std::function<void()> {
+    process::program_options options;
+    options.timeout = r.timeout;
+    options.uid = r.uid;
+    options.gid = r.gid;
+    if (!r.directory.empty()) options.directory = r.directory;
+    options.capture = r.capture;
+    auto p =
+        process::async_run(io, r.command, r.env, options, [done = std::move(done)](process::program_result result) {
+          if (!result.cancelled) done({result.error, result.exit, std::move(result.output), result.timed_out});
+        });
+    return [p = std::move(p)] {
+      if (p) p->cancel();
+    };
+  };
+}
+
+answered ask(const asked& a) {
+  boost::asio::io_context io;
+  answered got;
+  {
+    probe::prober prober(io, runner(io));
+    const auto handle = prober.start(a.probe, a.whom, [&](probe::probe_result r) {
+      got.result = std::move(r);
+      io.stop();
+    });
+    io.run();
+  }
+  // One answer is the verdict here: thresholds are for a unit that is watched.
+  auto once = a.probe;
+  once.failures = once.successes = 1;
+  unit::probe_memory memory;
+  const auto kind = got.result.out == probe::outcome::passed   ? unit::observation::kind::passed
+                    : got.result.out == probe::outcome::failed ? unit::observation::kind::failed
+                                                               : unit::observation::kind::unknown;
+  got.verdict = unit::observe(once, memory, {kind, got.result.reason, got.result.head},
+                              std::chrono::steady_clock::now(), std::chrono::system_clock::now());
+  return got;
+}
+
+std::string head_text(const model::head& h) {
+  std::string text = h.number ? std::to_string(*h.number) : "-";
+  if (h.time) {
+    const auto age = std::chrono::duration_cast<base::duration>(std::chrono::system_clock::now() - *h.time);
+    text += fmt::format(", {} old", base::format_duration_short(std::max(age, base::duration{0})));
+  }
+  if (!h.weight.empty()) text += ", weight " + h.weight;
+  return text;
+}
+
+// "passed", or why not; an answer that passed but cannot be judged at one look says so.
+std::string verdict_text(const answered& got) {
+  if (got.verdict.value == unit::verdict::good) return "passed";
+  const auto word = got.verdict.value == unit::verdict::bad ? "failed" : "unknown";
+  return fmt::format("{}: {}", word, printable(got.verdict.reason));
+}
+
+void show(const context& c, const asked& a, const answered& got) {
+  const auto s = got.verdict.value == unit::verdict::good  ? style::green
+                 : got.verdict.value == unit::verdict::bad ? style::red
+                                                           : style::yellow;
+  std::string text =
+      paint(a.title, style::bold, c.out.colour) + "  " + paint(verdict_text(got), s, c.out.colour) + "\n";
+  for (std::size_t i = 0; i < got.result.checks.size(); ++i) {
+    const auto& check = a.probe.checks[i];
+    const auto& r = got.result.checks[i];
+    text +=
+        fmt::format("  {} {}  {}  ({:.1f} ms)\n", model::check_kind_names.text(check.kind), printable(subject(check)),
+                    paint(probe::outcome_names.text(r.out), style_of(r.out), c.out.colour),
+                    static_cast<double>(r.latency.count()) / 1000.0);
+    if (r.conditions.empty() && r.out != probe::outcome::passed) text += "    " + printable(r.reason) + "\n";
+    for (const auto& one : r.conditions)
+      text += fmt::format("    {} {}\n",
+                          paint(one.out == probe::outcome::passed   ? "ok"
+                                : one.out == probe::outcome::failed ? "no"
+                                                                    : "??",
+                                style_of(one.out), c.out.colour),
+                          printable(one.text));
+    if (r.head) text += "    head " + printable(head_text(*r.head)) + "\n";
+  }
+  print(text);
+}
+
+json::object to_json(const asked& a, const answered& got) {
+  json::array checks;
+  for (std::size_t i = 0; i < got.result.checks.size(); ++i) {
+    const auto& r = got.result.checks[i];
+    json::array conditions;
+    for (const auto& one : r.conditions)
+      conditions.emplace_back(json::object{{"outcome", probe::outcome_names.text(one.out)}, {"text", one.text}});
+    checks.emplace_back(json::object{{"kind", model::check_kind_names.text(a.probe.checks[i].kind)},
+                                     {"subject", subject(a.probe.checks[i])},
+                                     {"outcome", probe::outcome_names.text(r.out)},
+                                     {"reason", r.reason},
+                                     {"latency_ms", static_cast<double>(r.latency.count()) / 1000.0},
+                                     {"conditions", std::move(conditions)}});
+  }
+  json::object o{{"probe", a.title},
+                 {"passed", got.verdict.value == unit::verdict::good},
+                 {"verdict", unit::verdict_names.text(got.verdict.value)},
+                 {"reason", got.verdict.reason},
+                 {"head", nullptr},
+                 {"checks", std::move(checks)}};
+  if (const auto& h = got.result.head) {
+    json::object head{{"number", nullptr}, {"time", nullptr}};
+    if (h->number) head["number"] = *h->number;
+    if (h->time) head["time"] = base::format_time(*h->time, true);
+    o["head"] = std::move(head);
+  }
+  return o;
+}
+
+// The probes of a unit's instances, with the processes that the daemon knows.
+std::vector<asked> probes_of(const context& c, const config::unit_entry& entry, const model::unit_reference& which) {
+  const auto status = c.daemon.status();
+  std::vector<asked> all;
+  for (const auto& u : entry.instances) {
+    if (which.index && *which.index != u.id.index) continue;
+    probe::target whom;
+    whom.env = u.run.env;
+    whom.directory = u.run.directory;
+    if (status)
+      for (const auto& s : status->units)
+        if (s.unit == u.id.unit && s.instance == u.id.index) whom.main_pid = s.pid.value_or(0);
+    const auto name = u.instances > 1 ? model::to_text(u.id) : u.id.unit;
+    if (u.startup) all.push_back({name + " startup", *u.startup, whom});
+    if (u.readiness) all.push_back({name + " readiness", *u.readiness, whom});
+    if (u.liveness) all.push_back({name + " liveness", *u.liveness, whom});
+  }
+  return all;
+}
+
+base::result<std::vector<asked>> preset_probe(const context& c) {
+  std::map<std::string, std::string> params;
+  for (std::size_t i = 1; i < c.call.targets.size(); ++i) {
+    const auto& word = c.call.targets[i];
+    const auto eq = word.find('=');
+    if (eq == std::string::npos || eq == 0) return base::error{"expected key=value, not \"" + word + "\""};
+    params[word.substr(0, eq)] = word.substr(eq + 1);
+  }
+  auto p = config::resolve_preset(c.call.targets[0], params, c.dirs);
+  if (!p) return p.error();
+  std::vector<asked> all;
+  all.push_back({c.call.targets[0], std::move(*p), {}});
+  return {boost::system::in_place_value, std::move(all)};
+}
+
+}  // namespace
+
+exit_code run_probe(const context& c) {
+  std::vector<asked> all;
+  const auto which = model::parse_unit_reference(c.call.targets[0]);
+  const bool maybe_unit = which && c.call.targets.size() == 1;
+  const auto loaded = maybe_unit ? config::load(c.dirs) : config::loaded{};
+  const auto unit = maybe_unit ? loaded.units.find(which->unit) : loaded.units.end();
+  if (unit != loaded.units.end()) {
+    if (!unit->second.valid) {
+      complain(c, fmt::format("{} has errors; `hasup check` shows them", unit->second.file));
+      return exit_code::invalid_configuration;
+    }
+    all = probes_of(c, unit->second, *which);
+    if (all.empty()) {
+      complain(c, c.call.targets[0] + " has no probes");
+      return exit_code::failed;
+    }
+  } else {
+    auto preset = preset_probe(c);
+    if (!preset) {
+      complain(c, preset.error().message);
+      return maybe_unit ? exit_code::no_such_unit : exit_code::usage;
+    }
+    all = std::move(*preset);
+  }
+  bool passed = true;
+  json::array out;
+  for (const auto& a : all) {
+    const auto got = ask(a);
+    // A head that must advance cannot be judged at one look: the answer itself counts.
+    passed = passed && got.result.out == probe::outcome::passed && got.verdict.value != unit::verdict::bad;
+    if (c.call.json)
+      out.emplace_back(to_json(a, got));
+    else
+      show(c, a, got);
+  }
+  if (c.call.json) print(json::serialize(out) + "\n");
+  return passed ? exit_code::done : exit_code::failed;
+}
+
+exit_code run_classify(const context& c) {
+  const auto recipe = config::resolve_recipe(c.call.recipe, {}, c.dirs);
+  if (!recipe) {
+    complain(c, recipe.error().message);
+    return exit_code::usage;
+  }
+  std::string evidence;
+  if (c.call.log_file == "-") {
+    evidence.assign(std::istreambuf_iterator<char>(std::cin), {});
+  } else if (!c.call.log_file.empty()) {
+    std::ifstream in(c.call.log_file, std::ios::binary);
+    if (!in) {
+      complain(c, base::errno_error("open " + c.call.log_file).message);
+      return exit_code::failed;
+    }
+    evidence.assign(std::istreambuf_iterator<char>(in), {});
+  }
+  if (evidence.size() > unit::evidence_limit) evidence.erase(0, evidence.size() - unit::evidence_limit);
+  model::exit_status status;
+  status.code = c.call.exit_status;
+  if (!c.call.signal.empty()) {
+    status.signal = model::parse_signal(c.call.signal);
+    if (!status.signal) {
+      complain(c, "no such signal: " + c.call.signal);
+      return exit_code::usage;
+    }
+  }
+  unit::run_facts facts;
+  facts.startup_passed = !c.call.before_startup;
+  const auto k = unit::classify(&*recipe, status, evidence, facts);
+  if (c.call.json) {
+    print(json::serialize(json::object{{"class", k.name},
+                                       {"action", unit::exit_action_names.text(k.action)},
+                                       {"evidence", k.evidence},
+                                       {"advice", k.advice}}) +
+          "\n");
+    return exit_code::done;
+  }
+  print(fmt::format("class     {}\naction    {}\n", k.name, unit::exit_action_names.text(k.action)));
+  if (!k.evidence.empty()) print("evidence  " + printable(k.evidence) + "\n");
+  if (!k.advice.empty()) print("advice    " + k.advice + "\n");
+  return exit_code::done;
+}
+
+}  // namespace hasup::cli

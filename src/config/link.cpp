@@ -1,0 +1,116 @@
+#include "config/link.hpp"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+
+#include "base/cycle.hpp"
+#include "base/suggestion.hpp"
+
+namespace hasup::config {
+namespace {
+
+class linker {
+ public:
+  linker(std::vector<parsed_unit>& units, const std::set<std::string>& also_known) : units_(units) {
+    for (const auto& u : units_) known_.insert(u.entry.name);
+    known_.insert(also_known.begin(), also_known.end());
+    for (auto& u : units_) by_name_[u.entry.name] = &u;
+  }
+
+  void link() {
+    for (auto& u : units_) {
+      for (const auto& r : u.requires_units) must_exist(u, r);
+      if (u.shared_with) check_shared(u, *u.shared_with);
+    }
+    loops();
+    directories();
+  }
+
+ private:
+  bool must_exist(parsed_unit& u, const unit_reference_use& r) {
+    if (known_.contains(r.unit)) return true;
+    const std::vector<std::string_view> names(known_.begin(), known_.end());
+    const auto near = base::nearest(r.unit, names);
+    u.findings.error(r.where, "unknown unit \"" + r.unit + "\"" +
+                                  (near.empty() ? "; there is no units/" + r.unit + ".toml"
+                                                : "; did you mean \"" + std::string(near) + "\"?"));
+    return false;
+  }
+
+  void check_shared(parsed_unit& u, const unit_reference_use& r) {
+    if (r.unit == u.entry.name) return u.findings.error(r.where, "a unit cannot share its data with itself");
+    if (!must_exist(u, r)) return;
+    const auto it = by_name_.find(r.unit);
+    if (it == by_name_.end() || it->second->findings.failed()) return;  // not known better
+    if (it->second->data.empty())
+      u.findings.error(r.where, "\"" + r.unit + "\" has no [data] dir of its own to share");
+  }
+
+  void loops() {
+    base::named_edges edges;
+    for (const auto& u : units_)
+      for (const auto& r : u.requires_units) edges[u.entry.name].push_back(r.unit);
+    for (const auto& loop : base::find_cycles(edges)) {
+      for (std::size_t i = 0; i + 1 < loop.size(); ++i) {
+        auto& u = *by_name_.at(loop[i]);
+        const auto use = std::find_if(u.requires_units.begin(), u.requires_units.end(),
+                                      [&](const unit_reference_use& r) { return r.unit == loop[i + 1]; });
+        if (use == u.requires_units.end()) continue;
+        u.findings.error(use->where, "requirements form a loop: " + base::cycle_text(loop));
+      }
+    }
+  }
+
+  struct claim {
+    parsed_unit* unit;
+    const data_use* use;
+  };
+
+  static bool overlap(const std::string& a, const std::string& b) {
+    return a == b || a.starts_with(b + "/") || b.starts_with(a + "/");
+  }
+
+  void directories() {
+    std::vector<claim> claims;
+    for (auto& u : units_)
+      for (const auto& d : u.data) claims.push_back({&u, &d});
+    for (std::size_t i = 0; i < claims.size(); ++i)
+      for (std::size_t j = i + 1; j < claims.size(); ++j) compare(claims[i], claims[j]);
+  }
+
+  static void compare(const claim& a, const claim& b) {
+    if (!overlap(a.use->path, b.use->path)) return;
+    if (a.unit == b.unit) {
+      if (a.use->instance != b.use->instance)
+        a.unit->findings.error(
+            a.use->where, "instances " + std::to_string(a.use->instance) + " and " + std::to_string(b.use->instance) +
+                              " would write the same directory \"" + a.use->path + "\"; put ${instance} into it");
+      return;
+    }
+    say(a, b);
+    say(b, a);
+  }
+
+  static void say(const claim& mine, const claim& theirs) {
+    const auto& path = theirs.use->path;
+    const auto relation = mine.use->path == path                ? "\"" + path + "\" is the data directory of"
+                          : mine.use->path.size() > path.size() ? "this lies in \"" + path + "\", which is data of"
+                                                                : "this holds \"" + path + "\", which is data of";
+    mine.unit->findings.error(mine.use->where,
+                              relation + " \"" + theirs.unit->entry.name +
+                                  "\" too; two writers destroy it (to read it only: data.shared_with)");
+  }
+
+  std::vector<parsed_unit>& units_;
+  std::set<std::string> known_;
+  std::map<std::string, parsed_unit*> by_name_;
+};
+
+}  // namespace
+
+void link_units(std::vector<parsed_unit>& units, const std::set<std::string>& also_known) {
+  linker(units, also_known).link();
+}
+
+}  // namespace hasup::config

@@ -1,0 +1,238 @@
+#include "config/unit_file.hpp"
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+#include <tuple>
+
+#include "config/extends.hpp"
+#include "config/parsed_unit.hpp"
+#include "config/probe_section.hpp"
+#include "config/recipe_file.hpp"
+#include "config/schema_check.hpp"
+#include "config/section.hpp"
+#include "config/unit_sections.hpp"
+#include "config/unit_variables.hpp"
+#include "model/unit_name.hpp"
+
+namespace hasup::config {
+namespace {
+
+constexpr std::array<std::string_view, 3> roles{"startup", "readiness", "liveness"};
+constexpr std::int64_t most_instances = 1000;
+
+// Resolves one instance of a unit from the merged tree.
+class instance_reader {
+ public:
+  instance_reader(const value& root, instance_of who, const file_context& context, report& findings)
+      : tree_(fill_variables(root, who, findings)), who_(std::move(who)), context_(context), findings_(findings) {}
+
+  model::unit read(const std::string& file) {
+    load_presets();
+    load_recipe();
+    check_schema(tree_, unit_keys(), options_, findings_);
+    model::unit u;
+    u.id = {who_.unit, who_.index};
+    u.instances = who_.count;
+    u.file = file;
+    read_unit(tree_, context_, u, findings_);
+    u.startup = probe("startup");
+    u.readiness = probe("readiness");
+    u.liveness = probe("liveness");
+    if (u.startup && u.startup->max_head_age)
+      findings_.warning(section(tree_.find("startup"), findings_).key_place("max_head_age"),
+                        "a node that is behind would count as not started; ask for a fresh head in [readiness]");
+    apply_recovery(u);
+    collect_uses(u);
+    if (!u.data.shared_with.empty()) {  // the other unit owns it: this one neither locks nor restores it
+      u.data.dir.clear();
+      u.data.also.clear();
+    }
+    u.fingerprint = fingerprint_of(u);
+    return u;
+  }
+
+  std::optional<model::recipe> recipe;
+  std::vector<data_use> data;
+  std::vector<unit_reference_use> requires_units;
+  std::optional<unit_reference_use> shared_with;
+
+ private:
+  // The name of a preset or recipe, when it is one.
+  const value* named(const value* table, std::string_view key) const {
+    const auto* v = table == nullptr ? nullptr : table->find(key);
+    return v != nullptr && v->is(value_type::text) && !v->broken && model::is_unit_name(v->text) ? v : nullptr;
+  }
+
+  template <class File>
+  void offer(const std::string& path, const std::optional<File>& file) {
+    if (!file) {
+      options_.open_paths.insert(path);
+      return;
+    }
+    for (const auto& [name, p] : file->parameters) options_.extras[path].insert(name);
+  }
+
+  void load_presets() {
+    for (const auto role : roles) {
+      const auto* name = named(tree_.find(role), "preset");
+      if (name == nullptr) continue;
+      auto& file = presets_[role] = read_preset(name->text, name->where, context_, findings_);
+      offer(std::string(role), file);
+    }
+  }
+
+  void load_recipe() {
+    const auto* name = named(tree_.find("recovery"), "recipe");
+    if (name == nullptr) return;
+    recipe_ = read_recipe(name->text, name->where, context_, findings_);
+    offer("recovery", recipe_);
+  }
+
+  std::optional<model::probe> probe(std::string_view role) {
+    const section s = section(&tree_, findings_).sub(role);
+    if (!s.present()) return std::nullopt;
+    const auto& table = *tree_.find(role);
+    if (s.has("preset")) {
+      const auto* name = s.raw("preset");
+      const auto it = presets_.find(role);
+      if (name == nullptr || it == presets_.end() || !it->second) return std::nullopt;
+      return apply_preset(name->text, std::move(*it->second), given(s, it->second->parameters), &table, table.where,
+                          findings_);
+    }
+    if (!s.has("kind") && !s.has("check")) {
+      findings_.error(table.where, "[" + std::string(role) + "] needs \"preset\", \"kind\" or [[" +
+                                       std::string(role) + ".check]]; write for example kind = \"http\"");
+      return std::nullopt;
+    }
+    return read_probe(table, findings_);
+  }
+
+  static std::map<std::string, std::string> given(const section& s, const std::map<std::string, parameter>& offered) {
+    std::map<std::string, std::string> out;
+    for (const auto& [name, p] : offered)
+      if (const auto* v = s.raw(name))
+        if (auto text = scalar_text(*v)) out[name] = std::move(*text);
+    return out;
+  }
+
+  void apply_recovery(model::unit& u) {
+    const section s = section(&tree_, findings_).sub("recovery");
+    if (!recipe_ || s.raw("recipe") == nullptr) return;
+    u.recovery.params = given(s, recipe_->parameters);
+    if (const auto* params = s.raw("params")) {
+      for (const auto& m : params->members) {
+        if (m.content.broken) continue;
+        if (!recipe_->parameters.contains(m.key))
+          findings_.error(m.key_place, "recipe \"" + u.recovery.recipe + "\" has no parameter \"" + m.key + "\"");
+        else if (u.recovery.params.contains(m.key))
+          findings_.error(m.key_place, "\"" + m.key + "\" stands in [recovery] too; leave one of them out");
+        else if (auto text = scalar_text(m.content))
+          u.recovery.params[m.key] = std::move(*text);
+        else
+          findings_.error(m.content.where, "parameter \"" + m.key + "\" must be a string, a number or a boolean");
+      }
+    }
+    recipe = apply_recipe(u.recovery.recipe, std::move(*recipe_), u.recovery.params, s.where("recipe"), findings_);
+  }
+
+  void collect_uses(const model::unit& u) {
+    const section root(&tree_, findings_);
+    for (const auto& r : root.subs("requires"))
+      if (const auto* v = r.raw("unit")) requires_units.push_back({v->text, v->where});
+    const auto s = root.sub("data");
+    if (!u.data.shared_with.empty()) {
+      shared_with = {u.data.shared_with, s.where("shared_with")};
+      return;
+    }
+    if (!u.data.dir.empty()) data.push_back({u.data.dir, who_.index, s.where("dir")});
+    for (const auto& path : u.data.also) data.push_back({path, who_.index, s.where("also")});
+  }
+
+  value tree_;
+  instance_of who_;
+  const file_context& context_;
+  report& findings_;
+  schema_options options_;
+  std::map<std::string_view, std::optional<preset_file>> presets_;
+  std::optional<recipe_file> recipe_;
+};
+
+unsigned instance_count(const value& root, report& findings) {
+  const auto* run = root.find("run");
+  const auto* n = run == nullptr ? nullptr : run->find("instances");
+  if (n == nullptr || !n->is(value_type::integer)) return 1;  // a wrong type is reported with all others
+  if (n->integer >= 1 && n->integer <= most_instances) return static_cast<unsigned>(n->integer);
+  findings.error(n->where, "\"instances\" must be 1 to " + std::to_string(most_instances));
+  return 1;
+}
+
+void read_instances(const value& root, unsigned count, const file_context& context, parsed_unit& out) {
+  for (unsigned i = 0; i < count; ++i) {
+    instance_reader reader(root, {out.entry.name, i, count}, context, out.findings);
+    out.entry.instances.push_back(reader.read(out.entry.file));
+    std::move(reader.data.begin(), reader.data.end(), std::back_inserter(out.data));
+    if (i == 0) {
+      out.entry.recipe = std::move(reader.recipe);
+      out.requires_units = std::move(reader.requires_units);
+      out.shared_with = std::move(reader.shared_with);
+    } else if (reader.recipe != out.entry.recipe) {
+      out.findings.error(section(&root, out.findings).sub("recovery").where(),
+                         "parameters of a recipe cannot depend on ${instance}");
+    }
+    if (out.findings.failed()) return;  // the other instances would only say the same
+  }
+}
+
+}  // namespace
+
+parsed_unit parse_unit(const std::string& name, const std::string& file, std::string_view text,
+                       const file_context& context) {
+  parsed_unit out;
+  out.entry.name = name;
+  out.entry.file = file;
+  auto merged = read_merged(file, text, context, out.findings);
+  if (!merged) return out;
+  out.extended = std::move(merged->extended);
+  const auto& root = merged->root;
+  if (!model::is_unit_name(name))
+    out.findings.error(
+        root.where,
+        "\"" + name + "\" is no unit name; a unit's file is named [a-z0-9][a-z0-9._-]*.toml, at most 64 characters");
+  const auto* run = root.find("run");
+  if (run == nullptr || (run->is(value_type::table) && run->find("command") == nullptr))
+    out.no_command = run == nullptr ? root.where : run->where;
+  const auto count = instance_count(root, out.findings);
+  read_instances(root, count, context, out);
+  out.entry.effective_toml = to_toml(fill_common_variables(root, {name, 0, count}));
+  return out;
+}
+
+void report_no_command(parsed_unit& unit) {
+  if (unit.no_command.source)
+    unit.findings.error(unit.no_command,
+                        "no command: write [run] with command = [\"/path/of/program\", \"argument\"]");
+}
+
+unit_entry finish(parsed_unit unit) {
+  auto entry = std::move(unit.entry);
+  entry.valid = !unit.findings.failed();
+  entry.problems = unit.findings.take();
+  std::stable_sort(entry.problems.begin(), entry.problems.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.file, a.line, a.column) < std::tie(b.file, b.line, b.column);
+  });
+  if (!entry.valid) {
+    entry.instances.clear();
+    entry.recipe.reset();
+  }
+  return entry;
+}
+
+unit_entry parse_unit_text(const std::string& name, const std::string& file, std::string_view text,
+                           const file_context& context) {
+  auto unit = parse_unit(name, file, text, context);
+  report_no_command(unit);
+  return finish(std::move(unit));
+}
+
+}  // namespace hasup::config

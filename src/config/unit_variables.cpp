@@ -1,0 +1,158 @@
+#include "config/unit_variables.hpp"
+
+#include <array>
+#include <map>
+#include <vector>
+
+#include "base/cycle.hpp"
+#include "config/variables.hpp"
+
+namespace hasup::config {
+namespace {
+
+constexpr std::string_view data_dir = "data.dir";
+
+// Works out what every variable is, in whatever order they name each other.
+class resolver {
+ public:
+  resolver(const value& root, const instance_of& who, report& findings) : findings_(findings) {
+    scope_.names["unit"] = {who.unit, false};
+    scope_.names["instance"] = {std::to_string(who.index), who.count > 1};
+    scope_.placeholder_remedy = "; for a token in a header use header_file";
+    collect(root);
+  }
+
+  scope take() {
+    report_loops();
+    for (const auto& [name, v] : written_) resolve(name);
+    return std::move(scope_);
+  }
+
+ private:
+  void collect(const value& root) {
+    if (const auto* vars = root.find("vars"); vars != nullptr && vars->is(value_type::table)) {
+      for (const auto& m : vars->members) {
+        if (scope_.names.contains(m.key))
+          findings_.error(m.key_place, "\"" + m.key + "\" is hasup's own variable; choose another name");
+        else if (!scalar_text(m.content) || m.content.is(value_type::time))
+          findings_.error(m.content.where, "a variable must be a string, a number or a boolean, not " +
+                                               std::string(type_name(m.content.type)));
+        else if (is_variable_name(m.key))
+          written_[m.key] = &m.content;
+      }
+    }
+    if (const auto* data = root.find("data"))
+      if (const auto* dir = data->find("dir"); dir != nullptr && dir->is(value_type::text))
+        written_[std::string(data_dir)] = dir;
+  }
+
+  void report_loops() {
+    base::named_edges edges;
+    for (const auto& [name, v] : written_)
+      for (const auto& used : variables_in(scalar_text(*v).value_or("")))
+        if (written_.contains(used)) edges[name].push_back(used);
+    for (const auto& loop : base::find_cycles(edges)) {
+      const auto& v = *written_.at(loop.front());
+      findings_.error(v.where, "variables form a loop: " + base::cycle_text(loop));
+      for (const auto& name : loop) fail(name);
+    }
+  }
+
+  void fail(const std::string& name) {
+    scope_.names[name] = {};
+    failed_.insert(name);
+  }
+
+  void resolve(const std::string& name) {
+    if (scope_.names.contains(name)) return;
+    const auto& v = *written_.at(name);
+    const auto text = scalar_text(v).value_or("");
+    bool broken = false;
+    for (const auto& used : variables_in(text)) {
+      if (written_.contains(used)) resolve(used);
+      broken = broken || failed_.contains(used);
+    }
+    if (broken) return fail(name);  // the cause has been said
+    auto filled = expand(text, scope_);
+    if (filled) {
+      scope_.names[name] = {std::move(filled->text), filled->per_instance};
+    } else {
+      findings_.error(place_of(v, filled.error().token), filled.error().message);
+      fail(name);
+    }
+  }
+
+  report& findings_;
+  scope scope_;
+  std::map<std::string, const value*, std::less<>> written_;
+  std::set<std::string, std::less<>> failed_;
+
+ public:
+  [[nodiscard]] const std::set<std::string, std::less<>>& failed() const { return failed_; }
+};
+
+bool may_hold_placeholders(const std::string& path) {
+  return path == "run.command" || path == "run.append" || path == "run.stop_command" || path.starts_with("run.env.");
+}
+
+struct filling {
+  scope plain;
+  scope with_placeholders;
+  std::set<std::string, std::less<>> failed;
+  report& findings;
+};
+
+void fill(value& v, const std::string& path, filling& in) {
+  for (auto& item : v.items) fill(item, path, in);
+  for (auto& m : v.members) fill(m.content, path.empty() ? m.key : path + "." + m.key, in);
+  if (!v.is(value_type::text)) return;
+  for (const auto& used : variables_in(v.text)) {
+    if (in.failed.contains(used)) {
+      v.broken = true;
+      return;
+    }
+  }
+  auto filled = expand(v.text, may_hold_placeholders(path) ? in.with_placeholders : in.plain);
+  if (filled) {
+    v.text = std::move(filled->text);
+  } else {
+    in.findings.error(place_of(v, filled.error().token), filled.error().message);
+    v.broken = true;
+  }
+}
+
+value fill_tree(const value& root, const instance_of& who, bool symbolic, report& findings) {
+  resolver variables(root, who, findings);
+  auto names = variables.take();
+  names.symbolic = symbolic;
+  auto with_placeholders = names;
+  with_placeholders.placeholders = true;
+  filling in{std::move(names), std::move(with_placeholders), variables.failed(), findings};
+  auto out = root;
+  for (auto& m : out.members) {
+    if (m.key != "vars") {
+      fill(m.content, m.key, in);
+    } else if (symbolic) {
+      std::erase_if(m.content.members, [&](const member& v) {
+        const auto it = in.plain.names.find(v.key);
+        return it == in.plain.names.end() || !it->second.per_instance;
+      });
+      fill(m.content, m.key, in);
+    }
+  }
+  if (const auto* vars = out.find("vars"); symbolic && vars != nullptr && vars->members.empty()) out.erase("vars");
+  return out;
+}
+
+}  // namespace
+
+value fill_variables(const value& root, const instance_of& who, report& findings) {
+  return fill_tree(root, who, false, findings);
+}
+
+value fill_common_variables(const value& root, const instance_of& who) {
+  report unheard;  // said already, for the instances
+  return fill_tree(root, {who.unit, 0, who.count}, true, unheard);
+}
+
+}  // namespace hasup::config

@@ -1,0 +1,82 @@
+#include "snapshot/job_run.hpp"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <fstream>
+#include <iterator>
+
+#include "hasup/version.hpp"
+
+namespace hasup::snapshot {
+namespace {
+
+volatile std::sig_atomic_t terminated = 0;
+
+void on_terminate(int) { terminated = 1; }
+
+void mind_signals() {
+  struct sigaction act {};
+  act.sa_handler = &on_terminate;  // without SA_RESTART: a blocked read or poll returns
+  ::sigaction(SIGTERM, &act, nullptr);
+  ::sigaction(SIGINT, &act, nullptr);
+  act.sa_handler = SIG_IGN;
+  ::sigaction(SIGPIPE, &act, nullptr);
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+ports::worker_result guarded(const job_handler& handler, const ports::worker_job& job, job_control& control) {
+  try {
+    return handler(job, control);
+  } catch (const std::exception& e) {
+    ports::worker_result out;
+    out.failure = ports::worker_failure::internal;
+    out.error = e.what();
+    return out;
+  }
+}
+
+}  // namespace
+
+int run_job(int argc, char** argv, const job_handler& handler) {
+  if (argc == 2 && std::strcmp(argv[1], "--version") == 0) {
+    std::printf("%s\n", hasup::version);
+    return 0;
+  }
+  if (argc != 2) {
+    std::fprintf(stderr, "usage: %s JOB.json\nStarted by hasupd; not meant to be called by hand.\n", argv[0]);
+    return 2;
+  }
+  mind_signals();
+  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  ::umask(022);
+  std::ifstream in(argv[1], std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  if (!in) {
+    std::fprintf(stderr, "%s: cannot be read\n", argv[1]);
+    return 2;
+  }
+  const auto job = ports::decode_job(text);
+  if (!job) {
+    std::fprintf(stderr, "%s: %s\n", argv[1], job.error().message.c_str());
+    return 2;
+  }
+  job_control control(job->progress_path, [] { return terminated != 0; });
+  const auto result = guarded(handler, *job, control);
+  if (!result.ok()) std::fprintf(stderr, "%s\n", result.error.c_str());
+  if (const auto written = write_result(job->result_path, result); !written) {
+    std::fprintf(stderr, "%s\n", written.error().message.c_str());
+    return 2;
+  }
+  return result.ok() ? 0 : 1;
+}
+
+}  // namespace hasup::snapshot

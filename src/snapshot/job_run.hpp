@@ -1,0 +1,17 @@
+// The frame of every worker program: reads the job file, minds SIGTERM, writes the result, gives the exit code.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "ports/worker_job.hpp"
+#include "snapshot/job_control.hpp"
+
+namespace hasup::snapshot {
+
+using job_handler = std::function<ports::worker_result(const ports::worker_job&, job_control&)>;
+
+// Exit code: 0 done, 1 failed (the result says why), 2 no job could be read or no result be written.
+int run_job(int argc, char** argv, const job_handler& handler);
+
+}  // namespace hasup::snapshot

@@ -1,0 +1,187 @@
+#include "snapshot/unpack/extractor.hpp"
+
+#include <archive_entry.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "snapshot/unpack/entry_path.hpp"
+
+namespace hasup::snapshot {
+namespace {
+
+// The archive's names are bytes to us; libarchive gives none where its locale cannot hold them.
+std::string raw_path(::archive_entry* entry) {
+  const char* name = archive_entry_pathname(entry);
+  if (name == nullptr) name = archive_entry_pathname_utf8(entry);
+  return name == nullptr ? std::string() : std::string(name);
+}
+
+std::string raw_target(const char* plain, const char* utf8) {
+  if (plain == nullptr) plain = utf8;
+  return plain == nullptr ? std::string() : std::string(plain);
+}
+
+// The owner can always read and write what was restored; nobody else may write it.
+mode_t file_mode(unsigned mode) { return (mode & 0755U) | 0600U; }
+mode_t dir_mode(unsigned mode) { return (mode & 0755U) | 0700U; }
+
+}  // namespace
+
+extractor::extractor(int dir, std::string name, space_guard& guard, job_control& control,
+                     std::function<bool(const std::string&)> leave_out)
+    : dir_(dir), name_(std::move(name)), guard_(guard), control_(control), leave_out_(std::move(leave_out)) {}
+
+failure extractor::hostile(const std::string& path, const std::string& why) const {
+  return bad_snapshot(name_, name_ + ": entry \"" + path.substr(0, 300) + "\" " + why);
+}
+
+outcome<void> extractor::extract(archive_reader& reader) {
+  while (true) {
+    if (control_.cancelled()) return cancelled();
+    auto entry = reader.next();
+    if (!entry) return entry.error();
+    if (*entry == nullptr) return set_dir_modes();
+    if (auto done = one(reader, *entry); !done) return done;
+    control_.advance(reader.bytes_read());
+  }
+}
+
+outcome<void> extractor::one(archive_reader& reader, ::archive_entry* entry) {
+  const auto raw = raw_path(entry);
+  auto clean = clean_entry_path(raw);
+  if (!clean) return hostile(raw, clean.error().message);
+  const std::string path = *clean;
+  const auto type = archive_entry_filetype(entry);
+  const char* hard = archive_entry_hardlink(entry);
+  if (hard == nullptr) hard = archive_entry_hardlink_utf8(entry);
+  if (path.empty()) {
+    if (type == AE_IFDIR) return {};
+    return hostile(raw, "has no name");
+  }
+  if (links_.contains(path)) return hostile(path, "is there twice");
+  for (auto up = parent_of(path); !up.empty(); up = parent_of(up))
+    if (links_.contains(std::string(up))) return hostile(path, "would be written through a link");
+  if (hard == nullptr && type != AE_IFREG && type != AE_IFDIR && type != AE_IFLNK)
+    return hostile(path, "is a device, a pipe or a socket");
+  if (type == AE_IFREG && (archive_entry_perm(entry) & 06000) != 0) return hostile(path, "has a setuid or setgid bit");
+  if (leave_out_ && leave_out_(path)) return {};
+  if (hard != nullptr) return make_hard_link(path, hard);
+  if (type == AE_IFDIR) {
+    auto at = parent(path + "/x");
+    if (!at) return at.error();
+    dir_modes_[path] = archive_entry_perm(entry);
+    return {};
+  }
+  if (type == AE_IFLNK) {
+    auto at = parent(path);
+    if (!at) return at.error();
+    struct stat st {};
+    if (::fstatat(*at, std::string(name_of(path)).c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0)
+      return hostile(path, "is there twice");
+    links_[path] = raw_target(archive_entry_symlink(entry), archive_entry_symlink_utf8(entry));
+    return {};
+  }
+  return make_file(reader, entry, path);
+}
+
+outcome<int> extractor::parent(const std::string& path) {
+  const std::string up(parent_of(path));
+  if (parent_fd_ && up == parent_path_) return parent_fd_.get();
+  auto opened = open_beneath(dir_, up, O_PATH | O_DIRECTORY);
+  if (!opened) {
+    if (auto made = disk_.make_parents(dir_, path, 0700); !made)
+      return hostile(path, "lies below something that is no directory (" + made.error().message + ")");
+    opened = open_beneath(dir_, up, O_PATH | O_DIRECTORY);
+    if (!opened) return hostile(path, "lies below something that is no directory");
+  }
+  parent_fd_ = std::move(*opened);
+  parent_path_ = up;
+  return parent_fd_.get();
+}
+
+outcome<void> extractor::make_file(archive_reader& reader, ::archive_entry* entry, const std::string& path) {
+  auto at = parent(path);
+  if (!at) return at.error();
+  const base::unique_fd fd(::openat(*at, std::string(name_of(path)).c_str(),
+                                    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!fd && errno == EEXIST) return hostile(path, "is there twice");
+  if (!fd) return system_failure("create " + path, errno);
+  sparse_writer out(fd.get(), guard_, buffer_);
+  while (true) {
+    if (control_.cancelled()) return cancelled();
+    auto block = reader.next_block();
+    if (!block) return block.error();
+    if (!*block) break;
+    if (auto written = out.write((*block)->data, (*block)->size, (*block)->offset); !written) {
+      auto f = written.error();
+      return f.kind == ports::worker_failure::bad_snapshot ? hostile(path, f.message) : f;
+    }
+    control_.advance(reader.bytes_read());
+  }
+  const auto size = archive_entry_size_is_set(entry) != 0 ? archive_entry_size(entry) : 0;
+  if (auto done = out.finish(static_cast<std::uint64_t>(size)); !done) return done;
+  if (::fchmod(fd.get(), file_mode(archive_entry_perm(entry))) != 0) return system_failure("chmod " + path, errno);
+  if (archive_entry_mtime_is_set(entry) != 0) {
+    timespec times[2] = {{0, UTIME_OMIT}, {archive_entry_mtime(entry), archive_entry_mtime_nsec(entry)}};
+    (void)::futimens(fd.get(), times);  // a time that the file system cannot hold is no reason to fail
+  }
+  return {};
+}
+
+outcome<void> extractor::make_hard_link(const std::string& path, const std::string& raw) {
+  auto target = clean_entry_path(raw);
+  if (!target) return hostile(path, "is a hard link to \"" + raw.substr(0, 300) + "\", which " + target.error().message);
+  if (leave_out_ && leave_out_(*target)) return hostile(path, "is a hard link to an entry that is kept and not unpacked");
+  auto found = look(dir_, *target);
+  if (!found || !*found || !(*found)->is_file())
+    return hostile(path, "is a hard link to \"" + *target + "\", which is no file unpacked before it");
+  auto at = parent(path);
+  if (!at) return at.error();
+  auto from = open_beneath(dir_, parent_of(*target), O_PATH | O_DIRECTORY);
+  if (!from) return from.error();
+  if (::linkat(from->get(), std::string(name_of(*target)).c_str(), *at, std::string(name_of(path)).c_str(), 0) != 0) {
+    if (errno == EEXIST) return hostile(path, "is there twice");
+    return system_failure("link " + path, errno);
+  }
+  return {};
+}
+
+outcome<void> extractor::set_dir_modes() {
+  parent_fd_.reset();
+  for (auto it = dir_modes_.rbegin(); it != dir_modes_.rend(); ++it) {
+    auto fd = open_beneath(dir_, it->first, O_RDONLY | O_DIRECTORY);
+    if (!fd) return fd.error();
+    if (::fchmod(fd->get(), dir_mode(it->second)) != 0) return system_failure("chmod " + it->first, errno);
+  }
+  return {};
+}
+
+outcome<void> extractor::make_links(const std::string& root) {
+  const std::string prefix = root.empty() ? "" : root + "/";
+  auto base = open_beneath(dir_, root, O_PATH | O_DIRECTORY);
+  if (!base) return base.error();
+  for (const auto& [path, target] : links_) {
+    if (!path.starts_with(prefix)) continue;
+    if (!link_stays_inside(path.substr(prefix.size()), target))
+      return hostile(path, "is a link to \"" + target.substr(0, 300) + "\", which leaves the data directory");
+    auto at = parent(path);
+    if (!at) return at.error();
+    if (::symlinkat(target.c_str(), *at, std::string(name_of(path)).c_str()) != 0) {
+      if (errno == EEXIST) return hostile(path, "is there twice");
+      if (errno == ENAMETOOLONG || errno == ENOENT) return hostile(path, "is a link with an impossible target");
+      return system_failure("link " + path, errno);
+    }
+  }
+  // Links through links: the kernel follows them all and says whether any leads out.
+  for (const auto& [path, target] : links_) {
+    if (!path.starts_with(prefix)) continue;
+    if (leaves_root(base->get(), path.substr(prefix.size())))
+      return hostile(path, "is a link to \"" + target.substr(0, 300) + "\", which leaves the data directory");
+  }
+  return {};
+}
+
+}  // namespace hasup::snapshot

@@ -1,0 +1,78 @@
+// hasup-worker: inspects, swaps, rolls back and cleans up; becomes its sibling for the network and for archives, so that
+// what renames and deletes state never has a network library or an archive parser in its process.
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <string>
+
+#include "base/result.hpp"
+#include "snapshot/inspect.hpp"
+#include "snapshot/job_run.hpp"
+#include "snapshot/state_swap.hpp"
+
+namespace {
+
+using namespace hasup;
+
+ports::worker_result internal(std::string message) {
+  ports::worker_result out;
+  out.failure = ports::worker_failure::internal;
+  out.error = std::move(message);
+  return out;
+}
+
+ports::worker_result become(const std::string& sibling, const char* job_file) {
+  std::array<char, PATH_MAX> self{};
+  const auto n = ::readlink("/proc/self/exe", self.data(), self.size() - 1);
+  if (n <= 0) return internal(base::errno_error("read /proc/self/exe").message);
+  std::string path(self.data(), static_cast<std::size_t>(n));
+  path.resize(path.rfind('/') + 1);
+  path += sibling;
+  const std::array<const char*, 3> arguments{path.c_str(), job_file, nullptr};
+  ::execv(path.c_str(), const_cast<char* const*>(arguments.data()));
+  return internal(base::errno_error("start " + path).message + "; install it beside hasup-worker");
+}
+
+ports::worker_result with_swap(const ports::worker_job& job, const snapshot::job_control& control) {
+  snapshot::state_swap state(job, control, snapshot::disk{});
+  const auto done = [&]() -> snapshot::outcome<void> {
+    switch (job.mode) {
+      case ports::worker_mode::swap:
+        return state.swap();
+      case ports::worker_mode::rewipe:
+        return state.rewipe();
+      case ports::worker_mode::roll_back:
+        return state.roll_back();
+      default:
+        return state.clean_up();
+    }
+  }();
+  ports::worker_result out;
+  out.notes = state.notes();
+  if (!done) {
+    out.failure = done.error().kind;
+    out.error = done.error().message;
+    out.snapshot = done.error().snapshot;
+  }
+  return out;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  return snapshot::run_job(argc, argv, [&](const ports::worker_job& job, snapshot::job_control& control) {
+    switch (job.mode) {
+      case ports::worker_mode::inspect:
+        return snapshot::inspect(job);
+      case ports::worker_mode::select:
+      case ports::worker_mode::fetch:
+        return become("hasup-worker-fetch", argv[1]);
+      case ports::worker_mode::unpack:
+        return become("hasup-worker-unpack", argv[1]);
+      default:
+        return with_swap(job, control);
+    }
+  });
+}

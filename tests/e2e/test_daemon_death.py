@@ -1,0 +1,153 @@
+"""hasupd dies or goes: no node notices, no log line is missing, nothing runs twice, a recovery goes on."""
+
+import os
+import signal
+import time
+import unittest
+
+from hasup_home import HasupTest, alive, get_info, processes_of, start_time, wait_until
+from leap import BLOCKS, LeapTest
+
+COUNTER = """
+import sys, time
+n = 0
+while True:
+    sys.stdout.write(f"line {n}\\n")
+    sys.stdout.flush()
+    n += 1
+    time.sleep(0.002)
+"""
+
+UNIT = """
+[run]
+command = ["/usr/bin/env", "python3", "{script}", "{name}"]
+stop_timeout = "20s"
+
+[log]
+max_size = "1GiB"
+"""
+
+
+class UnitsRunOn(HasupTest):
+    def setUp(self):
+        super().setUp()
+        self.script = self.home.path / "counter.py"
+        self.script.write_text(COUNTER)
+        self.names = ["one", "two", "three"]
+        for name in self.names:
+            self.home.unit(name, UNIT.format(script=self.script, name=name))
+
+    def identities(self):
+        found = {}
+        for name in self.names:
+            pid = self.home.wait_healthy(name)["pid"]
+            found[name] = (pid, start_time(pid))
+        return found
+
+    def copies(self):
+        return [command for command in processes_of(self.home.path).values() if "counter.py" in command
+                and "hasup-shim" not in command]
+
+    def lines(self, name):
+        return [text for _, text in self.home.log_lines(name)]
+
+    def assert_no_line_missing(self, name):
+        lines = self.lines(name)
+        self.assertGreater(len(lines), 100)
+        self.assertEqual(lines, [f"line {n}" for n in range(len(lines))])
+
+    def test_kill_9_leaves_the_same_processes_with_whole_logs_and_no_second_copy(self):
+        self.home.start()
+        before = self.identities()
+        for _ in range(3):
+            self.home.kill_daemon(signal.SIGKILL)
+            at_death = {name: len(self.lines(name)) for name in self.names}
+            # They go on writing while nobody supervises them.
+            wait_until(lambda: all(len(self.lines(n)) > at_death[n] + 200 for n in self.names), "logs go on without hasupd")
+            self.home.start()
+            self.assertEqual(self.identities(), before)
+            self.assertEqual(len(self.copies()), len(self.names))
+        self.home.ok("stop", "--all")
+        for name in self.names:
+            self.assert_no_line_missing(name)
+            self.assertEqual(self.home.unit_status(name)["logs_dropped"], 0)
+        self.assertEqual(self.copies(), [])
+
+    def test_sigterm_lets_go_of_the_units_too(self):
+        self.home.start()
+        before = self.identities()
+        self.assertEqual(self.home.kill_daemon(signal.SIGTERM), 0)
+        self.assertTrue(all(alive(pid) for pid, _ in before.values()))
+        self.home.start()
+        self.assertEqual(self.identities(), before)
+
+    def test_what_was_stopped_by_hand_stays_stopped_and_what_died_meanwhile_is_restarted(self):
+        self.home.start()
+        before = self.identities()
+        self.home.ok("stop", "two")
+        self.home.kill_daemon(signal.SIGKILL)
+        os.kill(before["three"][0], signal.SIGKILL)
+        wait_until(lambda: not alive(before["three"][0]), "three is gone")
+        self.home.start()
+        status = self.home.wait_healthy("three")
+        self.assertNotEqual(status["pid"], before["three"][0])
+        self.assertEqual(status["last_exit"]["signal"], 9)
+        self.assertEqual(self.home.unit_status("two")["state"], "stopped")
+        self.assertEqual(self.home.unit_status("two")["desired"], "down")
+        self.assertEqual(self.home.wait_healthy("one")["pid"], before["one"][0])
+
+    def test_a_unit_whose_file_is_broken_meanwhile_runs_on_and_can_be_stopped(self):
+        self.home.start()
+        before = self.identities()
+        self.home.kill_daemon(signal.SIGKILL)
+        self.home.unit("one", "[run\ncommand = 1")
+        self.home.start()
+        self.assertTrue(alive(before["one"][0]))
+        self.home.ok("stop", "one")
+        wait_until(lambda: not alive(before["one"][0]), "one was stopped")
+        self.assertEqual(self.home.wait_healthy("two")["pid"], before["two"][0])
+
+
+class RecoveryGoesOn(LeapTest):
+    state_size = 6_000_000
+
+    def die_in_phase(self, phase, rate):
+        port = self.start_backup_host(self.backup, rate=rate)
+        self.leap_unit(f"http://127.0.0.1:{port}/", checksum="required")
+        self.home.start()
+        self.break_leap()
+
+        def in_phase():
+            recovery = self.home.unit_status("leap")["recovery"]
+            return recovery if recovery and recovery["phase"] == phase else None
+        recovery = wait_until(in_phase, f"phase {phase}", step=0.01)
+        self.home.kill_daemon(signal.SIGKILL)
+        self.home.start()
+        status, info = self.wait_recovered()
+        self.assertGreater(info["head_block_num"], BLOCKS)
+        self.assertEqual(self.home.unit_status("leap")["recoveries"], 1)
+        nodes = [c for c in processes_of(self.home.path).values() if " nodeos " in c and "hasup-shim" not in c]
+        self.assertEqual(len(nodes), 1)
+        return recovery
+
+    def test_killed_while_the_snapshot_is_fetched(self):
+        self.die_in_phase("fetch", rate=2_000_000)
+
+    def test_killed_while_the_restored_node_is_being_confirmed(self):
+        self.die_in_phase("confirm", rate=0)
+
+    def test_killed_again_and_again_at_any_moment(self):
+        port = self.start_backup_host(self.backup, rate=6_000_000)
+        self.leap_unit(f"http://127.0.0.1:{port}/", checksum="required")
+        self.home.start()
+        self.break_leap()
+        for delay in (0.05, 0.1, 0.2, 0.4, 0.3, 0.15, 0.6):
+            time.sleep(delay)  # any moment will do: it only spreads the kills over the phases
+            self.home.kill_daemon(signal.SIGKILL)
+            self.home.start()
+        self.wait_recovered()
+        self.assertGreater(get_info(self.port)["head_block_num"], BLOCKS)
+
+
+if __name__ == "__main__":
+    unittest.main()

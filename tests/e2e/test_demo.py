@@ -1,0 +1,77 @@
+"""`hasup demo` recovers, cleans up after itself however it ends, and keeps running when asked to."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+from hasup_home import BIN, DEADLINE, processes_of, wait_until
+
+
+class Demo(unittest.TestCase):
+    def setUp(self):
+        self.tmp = tempfile.TemporaryDirectory(prefix="hasup-e2e-demo-")
+        self.addCleanup(self.tmp.cleanup)
+        self.addCleanup(self.assert_nothing_left)
+        self.env = dict(os.environ, TMPDIR=self.tmp.name, NO_COLOR="1")
+
+    def assert_nothing_left(self):
+        left = processes_of(self.tmp.name)
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        self.assertEqual(left, {})
+
+    def demo(self, *words):
+        return subprocess.run([BIN / "hasup", "demo", *words], env=self.env, stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=DEADLINE)
+
+    def test_json_says_what_was_refused_and_restored(self):
+        done = self.demo("--json")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        said = json.loads(done.stdout)
+        self.assertIs(said["recovered"], True)
+        self.assertEqual(len(said["rejected"]), 1)
+        self.assertLess(said["snapshot"].rsplit("-", 1)[1], said["rejected"][0].rsplit("-", 1)[1])
+        self.assertGreater(said["failed_exit_to_healthy_s"], 0)
+        self.assertEqual(os.listdir(self.tmp.name), [])
+
+    def test_the_story_is_told(self):
+        done = self.demo()
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        for words in ("kill -9", "code 2", "sha256", "refused", "restored", "healthy", "UNIT"):
+            self.assertIn(words, done.stdout)
+
+    def test_ctrl_c_leaves_nothing(self):
+        running = subprocess.Popen([BIN / "hasup", "demo"], env=self.env, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(running.stdout.close)
+        self.addCleanup(running.stderr.close)
+        for line in running.stdout:
+            if "leap" in line and "healthy" in line:
+                break
+        running.send_signal(signal.SIGINT)
+        running.stdout.read()
+        self.assertNotEqual(running.wait(DEADLINE), 0)
+        self.assertEqual(os.listdir(self.tmp.name), [])
+
+    def test_keep_leaves_it_running_and_says_how_to_talk_to_it(self):
+        done = self.demo("--keep")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        home = re.search(r"HASUP_HOME=(\S+)", done.stdout)[1]
+        pids = [int(p) for p in re.search(r"&& kill (\d+) (\d+)", done.stdout).groups()]
+        env = dict(self.env, HASUP_HOME=home)
+        status = subprocess.run([BIN / "hasup", "status"], env=env, capture_output=True, text=True, timeout=DEADLINE)
+        self.assertEqual(status.returncode, 0, status.stdout + status.stderr)
+        subprocess.run([BIN / "hasup", "stop", "--all"], env=env, check=True, timeout=DEADLINE, capture_output=True)
+        for pid in pids:
+            os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: not processes_of(self.tmp.name), "all of the demonstration ended")
+        self.assertTrue(Path(home).exists())
+
+
+if __name__ == "__main__":
+    unittest.main()

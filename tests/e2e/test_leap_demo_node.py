@@ -1,0 +1,171 @@
+"""leap's database breaks and comes back from the newest good snapshot; what must not wipe it does not."""
+
+import os
+import signal
+import socket
+import subprocess
+import unittest
+
+from hasup_home import DEMO_NODE, alive, get_info, rpc, tree_digest, wait_until
+from leap import BLOCKS, LeapTest
+
+
+class LeapRecovers(LeapTest):
+    def test_a_dirty_database_is_restored_from_the_newest_good_snapshot_and_dependents_follow(self):
+        self.alter(self.snapshots[-1])
+        source = f"http://127.0.0.1:{self.start_backup_host(self.backup)}/"
+        self.leap_unit(source, checksum="required")
+        evm_port = self.follower_unit()
+        self.home.start()
+        self.home.wait_healthy("evm-node")
+        old_pid = self.break_leap()
+
+        status, info = self.wait_recovered()
+        self.assertNotEqual(status["pid"], old_pid)
+        self.assertGreater(info["head_block_num"], BLOCKS)
+        self.assertEqual(status["last_exit"]["code"], 2)
+        self.assertIn("dirty", status["last_exit"]["class"])
+        log = self.home.log_text("leap")
+        self.assertIn("database dirty flag set", log)
+        self.assertIn("Starting initialization from snapshot", log)
+        reasons = " ".join(e["reason"] for e in self.home.events("leap"))
+        self.assertIn(self.snapshots[-1].name, reasons)
+        self.assertIn(self.snapshots[-2].name, reasons)
+        self.home.wait_healthy("evm-node")
+        wait_until(lambda: int(rpc(evm_port, "eth_blockNumber"), 16) > BLOCKS, "the evm node follows the restored leap")
+        self.assertFalse(any((self.data / ".hasup").glob("aside/*")), "the old state was not deleted after the confirmation")
+
+        # --snapshot was for one start only: the next ordinary start goes without it.
+        self.home.ok("restart", "leap")
+        self.home.wait_healthy("leap")
+        self.assertEqual(self.home.unit_status("leap")["recoveries"], 1)
+        self.assertNotIn("Snapshot can only be used", self.home.log_text("leap"))
+
+    def test_a_missing_database_is_restored_rather_than_started_empty(self):
+        source = f"file://{self.backup}/"
+        self.leap_unit(source)
+        (self.data / "state" / "shared_memory.bin").unlink()
+        self.home.start()
+        _, info = self.wait_recovered()
+        self.assertGreater(info["head_block_num"], BLOCKS)
+
+    def test_blocks_that_do_not_reach_the_snapshot_make_the_full_set_be_replaced(self):
+        source = f"file://{self.backup}/"
+        self.leap_unit(source)
+        subprocess.run(["truncate", "-s", "200", str(self.data / "blocks" / "blocks.log")], check=True)
+        self.make_dirty()
+        self.home.start()
+        _, info = self.wait_recovered()
+        self.assertGreater(info["head_block_num"], BLOCKS)
+        self.assertIn("does not contain the head block from the snapshot", self.home.log_text("leap"))
+
+    def test_mode_ask_prepares_everything_and_waits_for_a_person(self):
+        self.leap_unit(f"file://{self.backup}/", mode="ask")
+        self.make_dirty()
+        before = tree_digest(self.data)
+        self.home.start()
+        self.home.wait_for("leap", state="asking")
+        self.assertEqual(before["blocks/blocks.log"], tree_digest(self.data)["blocks/blocks.log"])
+        self.assertEqual(before["state/shared_memory.bin"], tree_digest(self.data)["state/shared_memory.bin"])
+        self.home.ok("recover", "leap", "--yes")
+        self.wait_recovered()
+
+    def test_mode_off_never_recovers(self):
+        self.leap_unit(f"file://{self.backup}/", mode="off")
+        self.make_dirty()
+        before = tree_digest(self.data)
+        self.home.start()
+        self.home.wait_event("leap", lambda e: "code 2" in e["reason"], "a failed start")
+        self.assertEqual(self.home.unit_status("leap")["recoveries"], 0)
+        self.home.ok("stop", "leap")
+        after = tree_digest(self.data)
+        self.assertEqual(before["state/shared_memory.bin"], after["state/shared_memory.bin"])
+
+
+class NothingIsWiped(LeapTest):
+    def inode(self):
+        return os.stat(self.data / "state" / "shared_memory.bin").st_ino
+
+    def occupied_port(self):
+        taken = socket.socket()
+        self.addCleanup(taken.close)
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        return taken
+
+    def assert_untouched(self, inode):
+        self.assertEqual(self.inode(), inode)
+        self.assertEqual(self.home.unit_status("leap")["recoveries"], 0)
+        self.assertFalse((self.data / ".hasup" / "aside").exists() and any((self.data / ".hasup" / "aside").iterdir()))
+
+    def test_a_taken_p2p_port_restarts_and_never_wipes(self):
+        taken = self.occupied_port()
+        self.leap_unit(f"file://{self.backup}/", more=("--p2p", f"127.0.0.1:{taken.getsockname()[1]}"))
+        inode = self.inode()
+        self.home.start()
+        # Exit 0 before startup passed is a failed start; several of them in a row must not lead to a recovery.
+        wait_until(lambda: sum(e["kind"] == "exited" for e in self.home.events("leap")) >= 4, "four failed starts")
+        self.assert_untouched(inode)
+        taken.close()
+        self.home.ok("start", "leap")
+        self.home.wait_healthy("leap")
+        self.assert_untouched(inode)
+
+    def test_a_taken_http_port_is_not_mistaken_for_the_node_and_never_wipes(self):
+        backup_port = self.start_backup_host(self.backup)  # a stranger that answers HTTP
+        self.port = backup_port
+        self.leap_unit(f"file://{self.backup}/")
+        inode = self.inode()
+        self.home.start()
+        self.home.wait_event("leap", lambda e: e["kind"] == "started", "leap started")
+        wait_until(lambda: "closing port" in self.home.log_text("leap"), "nodeos says that its port is taken")
+        self.assertNotEqual(self.home.unit_status("leap")["health"], "healthy")
+        self.home.ok("stop", "leap")
+        self.assert_untouched(inode)
+
+    def test_a_foreign_nodeos_on_the_data_directory_is_named_and_left_alone(self):
+        foreign = self.start_program([DEMO_NODE, "nodeos", "--data-dir", self.data, "--http", f"127.0.0.1:{self.port}"],
+                                     lambda: self.answers())
+        self.leap_unit(f"file://{self.backup}/")
+        inode = self.inode()
+        self.home.start()
+        status = self.home.wait_for("leap", state="failed")
+        self.assertIn(str(foreign.pid), status["reason"])
+        self.assertTrue(alive(foreign.pid))
+        self.assert_untouched(inode)
+        foreign.terminate()
+        foreign.wait(30)
+        self.home.ok("start", "leap")
+        self.home.wait_healthy("leap")
+        self.assert_untouched(inode)
+
+    def answers(self):
+        try:
+            return get_info(self.port)
+        except OSError:
+            return None
+
+    def test_a_bad_configuration_is_held_for_a_person(self):
+        self.leap_unit(f"file://{self.backup}/", more=("--no-such-option", "1"))
+        inode = self.inode()
+        self.home.start()
+        self.home.wait_event("leap", lambda e: "code 254" in e["reason"], "the refused start")
+        self.home.ok("stop", "leap")
+        self.assert_untouched(inode)
+
+    def test_a_chain_that_stands_still_is_not_wiped(self):
+        self.leap_unit(f"file://{self.backup}/")
+        self.home.start()
+        status = self.home.wait_healthy("leap")
+        inode = self.inode()
+        os.kill(status["pid"], signal.SIGSTOP)
+        self.home.wait_for("leap", health="unhealthy")
+        self.assert_untouched(inode)
+        os.kill(status["pid"], signal.SIGCONT)
+        self.home.wait_healthy("leap")
+        self.assertEqual(self.home.unit_status("leap")["pid"], status["pid"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,138 @@
+// The command line: verbs, options, help, suggestions; completion knows all verbs; the manual pages too.
+#include <catch2/catch.hpp>
+#include <fstream>
+#include <iterator>
+#include <limits>
+
+#include "cli/completion.hpp"
+#include "cli/invocation.hpp"
+#include "cli/unit_manual.hpp"
+
+using namespace hasup;
+using namespace hasup::cli;
+
+namespace {
+
+invocation parsed(const std::vector<std::string>& words) {
+  auto r = parse_command_line(words);
+  if (const auto* a = std::get_if<answer>(&r)) FAIL(a->text);
+  return std::get<invocation>(r);
+}
+answer answered(const std::vector<std::string>& words) {
+  auto r = parse_command_line(words);
+  REQUIRE(std::holds_alternative<answer>(r));
+  return std::get<answer>(r);
+}
+std::string file_text(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+}  // namespace
+
+TEST_CASE("options are understood, aliases become the verb") {
+  CHECK(parsed({"ls", "--json"}).verb == "status");
+  CHECK(parsed({"ps"}).verb == "status");
+  CHECK(parsed({"describe", "leap"}).verb == "why");
+  const auto stop = parsed({"stop", "leap", "miner@2", "--no-kill", "--timeout", "1m30s"});
+  CHECK(stop.targets == std::vector<std::string>{"leap", "miner@2"});
+  CHECK(stop.no_kill);
+  CHECK(stop.timeout == base::duration{90'000});
+  CHECK(parsed({"stop", "--all"}).all);
+  const auto logs = parsed({"logs", "leap", "-f", "-n", "5", "--grep", "a|b", "--since", "10m", "-t"});
+  CHECK(logs.follow);
+  CHECK(logs.lines == 5);
+  CHECK(logs.grep == "a|b");
+  CHECK(logs.timestamps);
+  CHECK(parsed({"logs", "-n", "all"}).lines == std::numeric_limits<std::size_t>::max());
+  CHECK(parsed({"wait", "leap"}).wanted == "healthy");
+  CHECK(parsed({"wait", "leap", "--for", "stopped"}).wanted == "stopped");
+  const auto recover = parsed({"recover", "leap", "--snapshot", "a.bin", "--plan", "full set", "--dry-run", "-y"});
+  CHECK(recover.snapshot == "a.bin");
+  CHECK(recover.plan == "full set");
+  CHECK(recover.dry_run);
+  CHECK(recover.yes);
+  CHECK(parsed({"probe", "antelope", "url=http://x"}).targets.size() == 2);
+  CHECK(parsed({"classify", "nodeos", "--exit", "2", "--log", "x"}).exit_status == 2);
+}
+
+TEST_CASE("wrong command lines are usage errors that help") {
+  for (const auto& words : std::vector<std::vector<std::string>>{{"stop"},
+                                                                 {"start", "--all", "leap"},
+                                                                 {"stop", "leap", "--timeout", "10"},
+                                                                 {"logs", "-n", "-5"},
+                                                                 {"logs", "-n", "x"},
+                                                                 {"wait"},
+                                                                 {"wait", "leap", "--for", "happy"},
+                                                                 {"why"},
+                                                                 {"recover"},
+                                                                 {"recover", "a", "b"},
+                                                                 {"recover", "a", "--cancel", "--dry-run"},
+                                                                 {"completion", "tcsh"},
+                                                                 {"classify", "nodeos"},
+                                                                 {"status", "--what"},
+                                                                 {"graph", "leap"},
+                                                                 {"--what"}}) {
+    const auto a = answered(words);
+    INFO(words[0] << ": " << a.text);
+    CHECK(a.code == exit_code::usage);
+    CHECK_FALSE(a.text.empty());
+  }
+}
+
+TEST_CASE("an unknown verb suggests the nearest, or what other tools call it") {
+  CHECK(answered({"stauts"}).text.find("`hasup status`") != std::string::npos);
+  CHECK(answered({"recver", "leap"}).text.find("`hasup recover`") != std::string::npos);
+  CHECK(answered({"up"}).text.find("`hasup start`") != std::string::npos);
+  CHECK(answered({"xyzzy"}).text.find("did you mean") == std::string::npos);
+  CHECK(answered({"xyzzy"}).code == exit_code::usage);
+}
+
+TEST_CASE("every verb has help with an example, and the whole help names every verb") {
+  const auto whole = answered({"--help"});
+  CHECK(whole.code == exit_code::done);
+  for (const auto& v : verb_shapes()) {
+    INFO(v.name);
+    CHECK(whole.text.find("  " + v.name) != std::string::npos);
+    const auto own = answered({"help", v.name});
+    CHECK(own.code == exit_code::done);
+    CHECK(own.text.find(v.summary) != std::string::npos);
+    if (v.name != "version") CHECK(own.text.find("hasup " + v.name) != std::string::npos);
+    CHECK(answered({v.name, "--help"}).text == own.text);
+  }
+  CHECK(answered({}).text == whole.text);
+  CHECK(answered({"--version"}).text.starts_with("hasup "));
+}
+
+TEST_CASE("completion lists all verbs and options for each shell") {
+  for (const auto* shell : {"bash", "zsh", "fish"}) {
+    const auto script = completion_script(shell);
+    for (const auto& v : verb_shapes()) {
+      INFO(shell << " " << v.name);
+      CHECK(script.find(v.name) != std::string::npos);
+      for (const auto& o : v.options) CHECK(script.find(o.substr(o.find_first_not_of('-'))) != std::string::npos);
+    }
+  }
+  CHECK(completion_script("tcsh").empty());
+}
+
+TEST_CASE("the manual page of the command line describes every verb and long option") {
+  auto page = file_text(std::string(HASUP_SOURCE_DIR) + "/docs/man/hasup.1");
+  REQUIRE_FALSE(page.empty());
+  for (std::size_t at = 0; (at = page.find("\\-", at)) != std::string::npos;) page.erase(at, 1);
+  for (const auto& v : verb_shapes()) {
+    INFO(v.name);
+    CHECK(page.find("\n.B " + v.name) != std::string::npos);
+    for (const auto& o : v.options) {
+      INFO(o);
+      if (o.starts_with("--") && o != "--help") CHECK(page.find(o) != std::string::npos);
+    }
+  }
+}
+
+TEST_CASE("the manual page of unit files is the table of keys") {
+  const auto path = std::string(HASUP_SOURCE_DIR) + "/docs/man/hasup-unit.5";
+  if (std::getenv("HASUP_UPDATE_GOLDEN")) std::ofstream(path, std::ios::binary) << unit_manual();
+  INFO("HASUP_UPDATE_GOLDEN=1 test_cli writes it anew");
+  CHECK((file_text(path) == unit_manual()));
+}

@@ -1,0 +1,204 @@
+// The table at several widths, golden; details; the bar of a recovery.
+#include <catch2/catch.hpp>
+
+#include "base/time_text.hpp"
+#include "cli/status_table.hpp"
+#include "cli/story.hpp"
+
+using namespace hasup;
+using namespace hasup::cli;
+using model::unit_state;
+
+namespace {
+
+const base::wall_time now = *base::parse_time("2026-11-21T01:02:03Z");
+
+std::vector<control::instance_status> deployment() {
+  std::vector<control::instance_status> all(4);
+  auto& leap = all[0];
+  leap.unit = "leap";
+  leap.state = unit_state::running;
+  leap.health = model::health::healthy;
+  leap.reason = "readiness passed";
+  leap.uptime_s = 512;
+  leap.restarts = 1;
+  leap.head = model::head{387721720, now - std::chrono::milliseconds(500), ""};
+  leap.cpu_percent = 41.5;
+  leap.memory_bytes = 8589934592;
+  leap.pid = 4711;
+  auto& node = all[1];
+  node.unit = "eos-evm-node";
+  node.state = unit_state::recovering;
+  node.reason = "exited with code 2: database dirty; restoring snapshot-2026-11-20.tar.zst";
+  node.restarts = 12;
+  node.recovery = control::recovery_status{"fetch",    "full set", "snapshot-2026-11-20.tar.zst", "https://b/", 4ULL << 30,
+                                           8ULL << 30, 210 << 20,  21};
+  for (unsigned i : {2u, 3u}) {
+    auto& miner = all[i];
+    miner.unit = "miner";
+    miner.instance = i - 2;
+    miner.instances = 2;
+    miner.state = unit_state::waiting;
+    miner.reason = "waits for eos-evm-node (healthy)";
+    miner.waiting_for = {"eos-evm-node (healthy)"};
+  }
+  return all;
+}
+
+terminal at_width(std::size_t width) {
+  terminal t;
+  t.width = width;
+  return t;
+}
+
+void check_width(const std::string& text, std::size_t width) {
+  for (std::size_t at = 0; at < text.size();) {
+    const auto end = text.find('\n', at);
+    CHECK(display_width(text.substr(at, end - at)) <= width);
+    at = end + 1;
+  }
+}
+
+}  // namespace
+
+TEST_CASE("without a terminal the table shows everything in full") {
+  CHECK(render_table(deployment(), now, at_width(0)) ==
+        R"(UNIT          STATE       HEALTH        HEAD  AGE  UPTIME  RESTARTS  CPU  MEMORY  REASON
+leap          running     healthy  387721720   0s   8m32s         1  42%    8GiB  readiness passed
+eos-evm-node  recovering  -                -    -       -        12    -       -  exited with code 2: database dirty; restoring snapshot-2026-11-20.tar.zst
+  > fetch  [############------------]  50%  4GiB of 8GiB, 210MiB/s, 21s left  snapshot-2026-11-20.tar.zst
+miner@0       waiting     -                -    -       -         0    -       -  waits for eos-evm-node (healthy)
+miner@1       waiting     -                -    -       -         0    -       -  waits for eos-evm-node (healthy)
+)");
+}
+
+TEST_CASE("at 120 columns the reason is cut") {
+  const auto text = render_table(deployment(), now, at_width(120));
+  check_width(text, 120);
+  CHECK(text ==
+        R"(UNIT          STATE       HEALTH        HEAD  AGE  UPTIME  RESTARTS  CPU  MEMORY  REASON
+leap          running     healthy  387721720   0s   8m32s         1  42%    8GiB  readiness passed
+eos-evm-node  recovering  -                -    -       -        12    -       -  exited with code 2: database dirty; re…
+  > fetch  [############------------]  50%  4GiB of 8GiB, 210MiB/s, 21s left  snapshot-2026-11-20.tar.zst
+miner@0       waiting     -                -    -       -         0    -       -  waits for eos-evm-node (healthy)
+miner@1       waiting     -                -    -       -         0    -       -  waits for eos-evm-node (healthy)
+)");
+}
+
+TEST_CASE("at 80 columns the least important columns go first") {
+  const auto text = render_table(deployment(), now, at_width(80));
+  check_width(text, 80);
+  CHECK(text ==
+        R"(UNIT          STATE       HEALTH   REASON
+leap          running     healthy  readiness passed
+eos-evm-node  recovering  -        exited with code 2: database dirty; restorin…
+  > fetch  [############------------]  50%  4GiB of 8GiB, 210MiB/s, 21s left  s…
+miner@0       waiting     -        waits for eos-evm-node (healthy)
+miner@1       waiting     -        waits for eos-evm-node (healthy)
+)");
+}
+
+TEST_CASE("no width is exceeded") {
+  for (std::size_t width = 40; width < 200; ++width) {
+    INFO(width);
+    check_width(render_table(deployment(), now, at_width(width)), width);
+  }
+}
+
+TEST_CASE("columns without a value are left out, notes follow the reason, escapes never reach the terminal") {
+  std::vector<control::instance_status> all(1);
+  all[0].unit = "x";
+  all[0].reason = "a\x1b[31mred\x1b]0;title\a\nline\x07";
+  all[0].killed = all[0].config_changed = true;
+  CHECK(render_table(all, now, at_width(0)) == "UNIT  STATE    HEALTH  RESTARTS  REASON\n"
+                                               "x     stopped  -              0  ared line [file changed] [was killed]\n");
+}
+
+TEST_CASE("colours mark the state and change no width") {
+  auto t = at_width(0);
+  t.colour = true;
+  const auto coloured = render_table(deployment(), now, t);
+  CHECK(coloured.find("\x1b[32mrunning") != std::string::npos);
+  CHECK(printable(coloured.substr(0, coloured.find('\n'))) ==
+        printable(render_table(deployment(), now, at_width(0)).substr(0, coloured.find('\n'))).substr(0, 83));
+}
+
+TEST_CASE("details tell all that is known") {
+  auto u = deployment()[0];
+  u.since = now - std::chrono::minutes(8);
+  u.exit = control::last_exit{2, {}, "dirty database", now - std::chrono::minutes(9)};
+  u.desired = model::desired::up;
+  u.logs_dropped = 3;
+  CHECK(render_details(u, now, at_width(80)) == R"(leap  running, healthy for 8m0s
+  reason      readiness passed
+  wanted      up
+  process     pid 4711, up 8m32s, cpu 41.5%, memory 8GiB
+  head        387721720, 0s old (2026-11-21T01:02:02Z)
+  restarts    1, recoveries 0
+  last exit   code 2: dirty database, 9m0s ago
+  note        3 log lines were dropped
+)");
+}
+
+TEST_CASE("a recovery of unknown size has no bar") {
+  control::recovery_status r;
+  r.phase = "select";
+  CHECK(render_progress(r, terminal{}) == "select");
+  r.phase = "fetch";
+  r.bytes_done = 1 << 20;
+  r.bytes_per_s = 1024;
+  CHECK(render_progress(r, terminal{}) == "fetch  1MiB, 1KiB/s");
+  r.bytes_total = 1 << 19;  // more than announced
+  CHECK(render_progress(r, terminal{}).find("100%") != std::string::npos);
+}
+
+TEST_CASE("fine is running and healthy, or completed") {
+  control::instance_status u;
+  CHECK_FALSE(is_fine(u));
+  u.state = unit_state::completed;
+  CHECK(is_fine(u));
+  u.state = unit_state::running;
+  CHECK_FALSE(is_fine(u));
+  u.health = model::health::healthy;
+  CHECK(is_fine(u));
+  u.state = unit_state::recovering;
+  CHECK_FALSE(is_fine(u));
+}
+
+TEST_CASE("a story has the evidence, what was tried, what comes next and what to do") {
+  control::why_report w;
+  w.instances.resize(1);
+  auto& s = w.instances[0];
+  s.status = deployment()[1];
+  s.evidence = {"database dirty flag set"};
+  s.advice = "nothing to do";
+  s.tried = {"restored a.bin: refused"};
+  s.next = "the older snapshot b.bin";
+  s.actions = {"hasup recover eos-evm-node --cancel"};
+  control::event e;
+  e.at = now;
+  e.unit = "eos-evm-node";
+  e.kind = "exited";
+  e.reason = "code 2";
+  s.events = {e};
+  const auto text = render_story(w, now, at_width(0));
+  CHECK(text.find(R"(
+The log lines that decided
+  database dirty flag set
+
+Advice
+  nothing to do
+
+What was tried
+  restored a.bin: refused
+
+What comes next
+  the older snapshot b.bin
+
+What you can do
+  hasup recover eos-evm-node --cancel
+
+What happened
+  2026-11-21T01:02:03.000Z  eos-evm-node  exited            code 2
+)") != std::string::npos);
+}

@@ -1,0 +1,93 @@
+// When waiting ends: a table of sightings.
+#include <catch2/catch.hpp>
+
+#include "cli/wait_rule.hpp"
+
+using namespace hasup;
+using namespace hasup::cli;
+using model::unit_state;
+
+namespace {
+
+control::instance_status in(unit_state s, model::health h = model::health::unknown, int pid = 0) {
+  control::instance_status u;
+  u.state = s;
+  u.health = h;
+  u.desired = model::desired::up;
+  if (pid) u.pid = pid;
+  return u;
+}
+constexpr auto healthy = model::health::healthy;
+
+sighting seen(control::instance_status before, control::instance_status now, bool moved = false, bool grace_over = false) {
+  return {std::move(before), std::move(now), moved, grace_over};
+}
+
+}  // namespace
+
+TEST_CASE("start ends when it is healthy or completed, and not before") {
+  const auto was = in(unit_state::stopped);
+  for (const auto s : {unit_state::waiting, unit_state::starting, unit_state::backoff, unit_state::recovering,
+                       unit_state::stopping})
+    CHECK(judge(goal::started, seen(was, in(s), true, true)) == standing::pending);
+  CHECK(judge(goal::started, seen(was, in(unit_state::running, model::health::unhealthy), true)) == standing::pending);
+  CHECK(judge(goal::started, seen(was, in(unit_state::running, healthy))) == standing::reached);
+  CHECK(judge(goal::started, seen(was, in(unit_state::completed))) == standing::reached);
+}
+
+TEST_CASE("a failure from before the command is not its outcome") {
+  const auto was = in(unit_state::failed);
+  CHECK(judge(goal::started, seen(was, was)) == standing::pending);
+  CHECK(judge(goal::started, seen(was, was, true)) == standing::lost);
+  CHECK(judge(goal::started, seen(was, was, false, true)) == standing::lost);
+  auto later = was;
+  later.since = std::chrono::system_clock::now();
+  CHECK(judge(goal::started, seen(was, later)) == standing::lost);
+  CHECK(judge(goal::started, seen(in(unit_state::stopped), was)) == standing::lost);
+}
+
+TEST_CASE("a unit that somebody else stopped, or that asks for a person, ends the wait") {
+  auto stopped = in(unit_state::stopped);
+  stopped.desired = model::desired::down;
+  CHECK(judge(goal::started, seen(in(unit_state::starting), stopped, true)) == standing::lost);
+  CHECK(judge(goal::started, seen(stopped, stopped)) == standing::pending);
+  CHECK(judge(goal::started, seen(stopped, in(unit_state::asking), true)) == standing::lost);
+}
+
+TEST_CASE("stop ends in every state at rest") {
+  const auto was = in(unit_state::running, healthy, 1);
+  CHECK(judge(goal::stopped, seen(was, in(unit_state::stopping))) == standing::pending);
+  CHECK(judge(goal::stopped, seen(was, in(unit_state::recovering))) == standing::pending);
+  for (const auto s : {unit_state::stopped, unit_state::failed, unit_state::completed})
+    CHECK(judge(goal::stopped, seen(was, in(s))) == standing::reached);
+}
+
+TEST_CASE("restart ends in another process") {
+  const auto was = in(unit_state::running, healthy, 1);
+  CHECK(judge(goal::restarted, seen(was, was, true)) == standing::pending);
+  CHECK(judge(goal::restarted, seen(was, in(unit_state::running, healthy, 2))) == standing::reached);
+  CHECK(judge(goal::restarted, seen(in(unit_state::stopped), in(unit_state::running, healthy, 2))) == standing::reached);
+  CHECK(judge(goal::restarted, seen(was, in(unit_state::failed), true)) == standing::lost);
+}
+
+TEST_CASE("recover ends healthy after something happened") {
+  const auto was = in(unit_state::running, healthy, 1);
+  CHECK(judge(goal::recovered, seen(was, was)) == standing::pending);
+  auto recovered = in(unit_state::running, healthy, 2);
+  recovered.recoveries = 1;
+  CHECK(judge(goal::recovered, seen(was, recovered)) == standing::reached);
+  recovered.recovery = control::recovery_status{};
+  CHECK(judge(goal::recovered, seen(was, recovered)) == standing::pending);
+  CHECK(judge(goal::recovered, seen(was, in(unit_state::failed), true)) == standing::lost);
+}
+
+TEST_CASE("wait only looks: a failed unit will not become healthy by itself") {
+  const auto failed = in(unit_state::failed);
+  CHECK(judge(goal::healthy, seen(failed, failed)) == standing::lost);
+  CHECK(judge(goal::at_rest, seen(failed, failed)) == standing::reached);
+  const auto stopped = in(unit_state::stopped);
+  CHECK(judge(goal::healthy, seen(stopped, stopped, true, true)) == standing::pending);
+  CHECK(judge(goal::running, seen(stopped, in(unit_state::running))) == standing::reached);
+  CHECK(judge(goal::completed, seen(stopped, in(unit_state::completed))) == standing::reached);
+  CHECK(judge(goal::completed, seen(stopped, in(unit_state::running, healthy))) == standing::pending);
+}

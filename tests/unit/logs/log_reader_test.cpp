@@ -1,0 +1,184 @@
+// Reading a log over its rotated files, its end, and what is written while it is read.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <catch2/catch.hpp>
+#include <filesystem>
+#include <fstream>
+
+#include "logs/cri_line.hpp"
+#include "logs/log_reader.hpp"
+
+using namespace hasup::logs;
+namespace fs = std::filesystem;
+
+namespace {
+
+struct log_directory {
+  std::string path;
+  log_directory() {
+    char name[] = "/tmp/hasup-test-XXXXXX";
+    REQUIRE(::mkdtemp(name));
+    path = name;
+  }
+  ~log_directory() { fs::remove_all(path); }
+  [[nodiscard]] std::string log() const { return path + "/leap.log"; }
+  [[nodiscard]] std::string old(int n) const { return log() + "." + std::to_string(n); }
+};
+
+std::string stamp(int n) {
+  char text[64];
+  std::snprintf(text, sizeof text, "2026-11-21T01:%02d:%02d.000000001Z", n / 60 % 60, n % 60);
+  return text;
+}
+std::string line(int n, const char* tag = "F") { return stamp(n) + " stdout " + tag + " line " + std::to_string(n) + "\n"; }
+
+void append(const std::string& path, const std::string& text) { std::ofstream(path, std::ios::app) << text; }
+void append_lines(const std::string& path, int from, int to) {
+  std::string all;
+  for (int n = from; n < to; ++n) all += line(n);
+  append(path, all);
+}
+
+// Texts of what there is now.
+std::vector<std::string> rest(log_reader& r) {
+  std::vector<std::string> all;
+  while (const auto l = r.next()) all.push_back(l->text);
+  return all;
+}
+std::vector<std::string> numbers(int from, int to) {
+  std::vector<std::string> all;
+  for (int n = from; n < to; ++n) all.push_back("line " + std::to_string(n));
+  return all;
+}
+
+void rotate(const log_directory& d) {
+  for (int n = 8; n > 0; --n)
+    if (fs::exists(d.old(n))) fs::rename(d.old(n), d.old(n + 1));
+  fs::rename(d.log(), d.old(1));
+}
+
+}  // namespace
+
+TEST_CASE("lines come oldest first over all files") {
+  log_directory d;
+  append_lines(d.old(2), 0, 10);
+  append_lines(d.old(1), 10, 20);
+  append_lines(d.log(), 20, 30);
+  log_reader r(d.log());
+  REQUIRE(r.open(0).has_value());
+  CHECK(rest(r) == numbers(0, 30));
+}
+
+TEST_CASE("the last lines come from as many files as they need") {
+  log_directory d;
+  append_lines(d.old(2), 0, 10);
+  append_lines(d.old(1), 10, 20);
+  append_lines(d.log(), 20, 25);
+  for (const auto& [count, from] : {std::pair{0, 25}, {1, 24}, {5, 20}, {6, 19}, {15, 10}, {16, 9}, {25, 0}, {99, 0}}) {
+    INFO(count);
+    log_reader r(d.log());
+    REQUIRE(r.open_tail(static_cast<std::size_t>(count)).has_value());
+    CHECK(rest(r) == numbers(from, 25));
+  }
+}
+
+TEST_CASE("the last lines are found in a file of many blocks") {
+  log_directory d;
+  append_lines(d.log(), 0, 20'000);
+  log_reader r(d.log());
+  REQUIRE(r.open_tail(12'345).has_value());
+  CHECK(rest(r) == numbers(20'000 - 12'345, 20'000));
+}
+
+TEST_CASE("parts of a long line are one line, and count once at the end") {
+  log_directory d;
+  append(d.log(), stamp(1) + " stdout F first\n" + stamp(2) + " stdout P aaa\n" + stamp(2) + " stderr F between\n" +
+                      stamp(3) + " stdout P bbb\n" + stamp(4) + " stdout F ccc\n");
+  log_reader all(d.log());
+  REQUIRE(all.open(0).has_value());
+  CHECK(rest(all) == std::vector<std::string>{"first", "between", "aaabbbccc"});
+  log_reader last(d.log());
+  REQUIRE(last.open_tail(1).has_value());
+  CHECK(rest(last).back().ends_with("bbbccc"));
+}
+
+TEST_CASE("a following reader gets every line over rotations, once") {
+  log_directory d;
+  append_lines(d.log(), 0, 3);
+  log_reader r(d.log());
+  REQUIRE(r.open(0).has_value());
+  CHECK(rest(r) == numbers(0, 3));
+  append_lines(d.log(), 3, 5);  // written after the last look, before the rotation
+  rotate(d);
+  CHECK(rest(r) == numbers(3, 5));  // the new file is not there yet
+  append_lines(d.log(), 5, 7);
+  CHECK(rest(r) == numbers(5, 7));
+  for (int n = 7; n < 11; ++n) {  // several rotations between two looks
+    rotate(d);
+    append_lines(d.log(), n, n + 1);
+  }
+  CHECK(rest(r) == numbers(7, 11));
+}
+
+TEST_CASE("half a line waits for its end") {
+  log_directory d;
+  const auto whole = line(1);
+  append(d.log(), whole.substr(0, 20));
+  log_reader r(d.log());
+  REQUIRE(r.open(0).has_value());
+  CHECK(rest(r).empty());
+  append(d.log(), whole.substr(20));
+  CHECK(rest(r) == numbers(1, 2));
+}
+
+TEST_CASE("a log that comes later is read from its beginning") {
+  log_directory d;
+  log_reader r(d.log());
+  REQUIRE(r.open_tail(10).has_value());
+  CHECK(r.missing());
+  CHECK(rest(r).empty());
+  append_lines(d.log(), 0, 2);
+  CHECK(rest(r) == numbers(0, 2));
+  CHECK_FALSE(r.missing());
+}
+
+TEST_CASE("a file truncated in place begins again") {
+  log_directory d;
+  append_lines(d.log(), 0, 5);
+  log_reader r(d.log());
+  REQUIRE(r.open(0).has_value());
+  rest(r);
+  fs::resize_file(d.log(), 0);
+  append_lines(d.log(), 5, 6);
+  CHECK(rest(r) == numbers(5, 6));
+}
+
+TEST_CASE("old files are left out by their time, and lines of other programs are shown as they are") {
+  log_directory d;
+  append_lines(d.old(1), 0, 2);
+  timespec times[2]{{1000, 0}, {1000, 0}};
+  REQUIRE(::utimensat(AT_FDCWD, d.old(1).c_str(), times, 0) == 0);
+  append(d.log(), "not a CRI line\n\n" + line(2));
+  log_reader r(d.log());
+  REQUIRE(r.open(2'000'000'000'000LL).has_value());
+  CHECK(rest(r) == std::vector<std::string>{"not a CRI line", "", "line 2"});
+}
+
+TEST_CASE("the end of a log as text, for the control API") {
+  log_directory d;
+  append_lines(d.log(), 0, 3);
+  const auto text = read_tail(d.log(), 2);
+  REQUIRE(text.has_value());
+  CHECK(*text == line(1) + line(2));
+  CHECK_FALSE(read_tail(d.path + "/none.log", 2).has_value());
+}
+
+TEST_CASE("logs are listed by name, instances by number") {
+  log_directory d;
+  for (const auto* name : {"miner@10.log", "miner@2.log", "leap.log", "leap.log.1", "x.txt", ".log"})
+    append(d.path + "/" + name, "");
+  CHECK(list_logs(d.path) == std::vector<std::string>{"leap", "miner@2", "miner@10"});
+  CHECK(list_logs(d.path + "/none").empty());
+}

@@ -1,0 +1,147 @@
+// The JSON of jobs and results: what goes in comes out, and wrong types are refused by name.
+#include "ports/worker_job.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace hasup;
+using namespace hasup::ports;
+
+namespace {
+
+model::snapshot some_snapshot() {
+  return {"snapshot-1.bin.zst",
+          "https://h/leap/snapshot-1.bin.zst",
+          "https://h/leap/",
+          UINT64_MAX,
+          base::wall_time(std::chrono::nanoseconds(1'793'000'000'123'456'789)),
+          387'721'720,
+          std::string(64, 'a')};
+}
+
+model::recovery_plan some_plan() {
+  model::recovery_plan plan;
+  plan.name = "state only";
+  plan.wipe = {"state"};
+  plan.shared = {"blocks", "state-history"};
+  plan.refused_by = {"does not contain \"the\" head\\block"};
+  plan.same_set = true;
+  plan.archives = {{"snapshot-*.bin*", "", model::archive_order::block, model::unpack_mode::decompress, "snapshot", "", true},
+                   {"", "x-(?P<block>[0-9]+)", model::archive_order::name, model::unpack_mode::none, "", ".", false}};
+  return plan;
+}
+
+// Encoding is a function of the value, so equal texts after a round trip mean that nothing was lost.
+template <class T, class Decode>
+void check_round_trip(const T& value, Decode decode) {
+  const auto text = encode(value);
+  const auto back = decode(text);
+  INFO(text);
+  REQUIRE(back.has_value());
+  CHECK(encode(*back) == text);
+}
+
+}  // namespace
+
+TEST_CASE("a job comes back as it was written", "[ports]") {
+  worker_job job;
+  job.mode = worker_mode::unpack;
+  job.result_path = "/r";
+  job.progress_path = "/p";
+  job.data_dir = "/data dir/\xc3\xa4";
+  job.also = {"/a", "/b"};
+  job.mount = "/m";
+  job.locks = {"state/shared_memory.bin"};
+  job.must_exist = {"x"};
+  job.tolerated = {1, 2147483647};
+  job.sources = {"http://h/"};
+  job.plans = {some_plan()};
+  job.max_age = std::chrono::hours(72);
+  job.checksum = model::checksum_policy::required;
+  job.chosen = candidate{1, {some_snapshot()}};
+  job.plan = some_plan();
+  job.keep = {"keep*"};
+  job.min_free = UINT64_MAX;
+  check_round_trip(job, decode_job);
+  const auto back = decode_job(encode(job));
+  CHECK(back->mode == worker_mode::unpack);
+  CHECK(back->chosen == job.chosen);
+  CHECK(back->plan.archives[1].unpack == model::unpack_mode::none);
+  CHECK(back->plan.archives[0].order == model::archive_order::block);
+  CHECK(back->checksum == model::checksum_policy::required);
+  CHECK(back->min_free == UINT64_MAX);
+}
+
+TEST_CASE("a result, progress and a recipe come back as they were written", "[ports]") {
+  worker_result result;
+  result.failure = worker_failure::bad_snapshot;
+  result.error = "line\nbreak \"quoted\"";
+  result.snapshot = "s";
+  result.writer = writer_info{7, "nodeos --data-dir \xff\xfe", "/x"};  // a command line is bytes, not always UTF-8
+  result.missing = {"a"};
+  result.mounted = false;
+  result.data_dir_exists = true;
+  result.data_dir_empty = false;
+  result.half_swapped = true;
+  result.free_bytes = 5;
+  result.candidates = {candidate{0, {some_snapshot(), some_snapshot()}}};
+  result.notes = {"n"};
+  result.sha256 = {"d"};
+  result.verified = true;
+  result.archive_paths = {{"snapshot", "/p"}};
+  result.bytes = 9;
+  check_round_trip(result, decode_result);
+  CHECK(decode_result(encode(result))->writer->command == result.writer->command);
+
+  worker_progress progress{"fetch", "s", "h", 1, std::nullopt, 3};
+  check_round_trip(progress, decode_progress);
+  progress.bytes_total = 7;
+  check_round_trip(progress, decode_progress);
+
+  model::recipe recipe;
+  recipe.name = "nodeos";
+  recipe.description = "d";
+  recipe.classes = {{"dirty", {2, 255}, {9}, "dirty", model::match_mode::any, model::class_action::recover, "why"}};
+  recipe.failed_starts = 0;
+  recipe.must_exist = {"state"};
+  recipe.bootstrap = model::bootstrap_mode::recover;
+  recipe.locks = {"l"};
+  recipe.keep = {"k"};
+  recipe.plans = {some_plan()};
+  recipe.first_start_append = {"--snapshot", "${archive.snapshot.path}"};
+  recipe.confirm = model::confirm_when::advancing;
+  recipe.confirm_within = std::chrono::milliseconds(1);
+  recipe.confirm_advancing_for = std::chrono::milliseconds(2);
+  check_round_trip(recipe, decode_recipe);
+  CHECK(decode_recipe(encode(recipe))->classes[0].match == model::match_mode::any);
+  const candidate chosen{3, {some_snapshot()}};
+  CHECK(*decode_candidate(encode(chosen)) == chosen);
+}
+
+TEST_CASE("wrong types, numbers out of range and unknown words are refused by name", "[ports]") {
+  const auto why = [](std::string_view text) {
+    const auto job = decode_job(text);
+    return job ? std::string() : job.error().message;
+  };
+  CHECK(why("").find("not JSON") != std::string::npos);
+  CHECK(why("[]").find("not a JSON object") != std::string::npos);
+  CHECK(why(R"({"result_path":"/r"})").find("\"mode\" is missing") != std::string::npos);
+  CHECK(why(R"({"mode":"fetch"})").find("\"result_path\" is missing") != std::string::npos);
+  CHECK(why(R"({"mode":"format","result_path":"/r"})").find("\"mode\"") != std::string::npos);
+  CHECK(why(R"({"mode":1,"result_path":"/r"})").find("\"mode\"") != std::string::npos);
+  CHECK(why(R"({"mode":"fetch","result_path":7})").find("\"result_path\" is not a string") != std::string::npos);
+  CHECK(why(R"({"mode":"fetch","result_path":"/r","min_free":-1})").find("\"min_free\"") != std::string::npos);
+  CHECK(why(R"({"mode":"fetch","result_path":"/r","min_free":1.5})").find("\"min_free\"") != std::string::npos);
+  CHECK(why(R"({"mode":"fetch","result_path":"/r","tolerated":[1,"2"]})").find("tolerated[1]") != std::string::npos);
+  CHECK(why(R"({"mode":"fetch","result_path":"/r","tolerated":[4294967296]})").find("tolerated[0]") !=
+        std::string::npos);
+  CHECK(why(R"({"mode":"fetch","result_path":"/r","chosen":{"snapshots":[{"size":"big"}]}})")
+            .find("chosen.snapshots[0].size") != std::string::npos);
+  CHECK(why(R"({"mode":"fetch","result_path":"/r","from_the_future":{"a":1}})").empty());
+  CHECK_FALSE(decode_result("{}").has_value());
+}
+
+TEST_CASE("each enumerator of a job has a text of its own that reads back", "[ports]") {
+  for (const auto& [mode, text] : worker_mode_names.rows) CHECK(worker_mode_names.parse(text) == mode);
+  for (const auto& [kind, text] : worker_failure_names.rows) CHECK(worker_failure_names.parse(text) == kind);
+  CHECK(worker_mode_names.text(worker_mode::clean_up) == "clean_up");
+}

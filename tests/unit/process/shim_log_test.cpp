@@ -1,0 +1,258 @@
+// Logs and evidence: nothing lost, nothing torn, nobody blocked.
+#include <sys/mount.h>
+#include <sys/statvfs.h>
+
+#include "unit/process/shim_fixture.hpp"
+
+using namespace hasup;
+using namespace hasup::process;
+using namespace hasup::process::test;
+
+namespace {
+
+std::string joined(const std::string& log) {
+  std::string text;
+  for (const auto& line : parse_log(log)) {
+    text += line.text;
+    if (line.mark == 'F') text += '\n';
+  }
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("both streams, an unfinished last line and bytes of any value are logged as they came") {
+  home h;
+  driver d(h);
+  d.open();
+  d.client.run(d.request(1, "echo out; echo err >&2; printf 'a\\000b\\377\\001\\n'; printf 'no newline'"));
+  d.wait<shim_tree_empty>();
+  d.finish();
+  const auto lines = parse_log(read_file(h.log()));
+  REQUIRE(lines.size() == 4);
+  std::vector<std::string> out;
+  for (const auto& line : lines) {
+    CHECK(line.mark == 'F');
+    if (line.stream == "stdout")
+      out.push_back(line.text);
+    else
+      CHECK(line.text == "err");
+  }
+  REQUIRE(out.size() == 3);
+  CHECK(out[0] == "out");
+  CHECK(out[1] == std::string("a\0b\377\1", 5));
+  CHECK(out[2] == "no newline");
+}
+
+TEST_CASE("a line of 10 MB becomes parts of 16 KiB that join to the same line") {
+  home h;
+  driver d(h);
+  d.open();
+  d.client.run(
+      d.request(1,
+                "head -c 10000000 /dev/zero | tr '\\000' x; echo; echo next; "
+                "head -c 16384 /dev/zero | tr '\\000' y; echo; head -c 16385 /dev/zero | tr '\\000' z; echo"));
+  CHECK(d.wait<shim_tree_empty>().logs_dropped == 0);
+  d.finish();
+  const std::string log = read_file(h.log());
+  for (const auto& line : parse_log(log)) REQUIRE(line.text.size() <= 16384);
+  CHECK(joined(log) ==
+        std::string(10'000'000, 'x') + "\nnext\n" + std::string(16384, 'y') + "\n" + std::string(16385, 'z') + "\n");
+}
+
+TEST_CASE("a flood of lines is written completely while the disk keeps up") {
+  home h;
+  driver d(h);
+  d.open();
+  d.client.run(d.request(1, "seq 1 400000"));
+  CHECK(d.wait<shim_tree_empty>().logs_dropped == 0);
+  d.finish();
+  std::string expected;
+  for (int i = 1; i <= 400000; ++i) expected += std::to_string(i) + "\n";
+  CHECK(joined(read_file(h.log())) == expected);
+}
+
+TEST_CASE("rotation keeps as many files as asked, each within its size, in order and without a gap") {
+  home h;
+  driver d(h);
+  d.open();
+  auto request = d.request(1, "seq 1 2000");
+  request.log_max_size = 8192;
+  request.log_max_files = 3;
+  d.client.run(request);
+  d.wait<shim_tree_empty>();
+  d.finish();
+  std::string all;
+  for (const char* suffix : {".3", ".2", ".1", ""}) {
+    const std::string text = read_file(h.log() + suffix);
+    CHECK_FALSE(text.empty());
+    CHECK(text.size() <= 8192);
+    all += text;
+  }
+  CHECK_FALSE(std::filesystem::exists(h.log() + ".4"));
+  const auto lines = parse_log(all);
+  int last = 0;
+  for (const auto& line : lines) {
+    const int number = std::stoi(line.text);
+    if (last != 0) REQUIRE(number == last + 1);
+    last = number;
+  }
+  CHECK(last == 2000);
+}
+
+TEST_CASE("without kept files the log begins anew at its size") {
+  home h;
+  driver d(h);
+  d.open();
+  auto request = d.request(1, "seq 1 2000");
+  request.log_max_size = 8192;
+  d.client.run(request);
+  d.wait<shim_tree_empty>();
+  d.finish();
+  CHECK(read_file(h.log()).size() <= 8192);
+  CHECK(joined(read_file(h.log())).find("\n2000\n") != std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(h.log() + ".1"));
+}
+
+TEST_CASE("a log file that somebody moved away is opened anew") {
+  home h;
+  driver d(h);
+  d.open();
+  d.client.run(d.request(1, "echo one; while [ ! -e " + h.top() +
+                                "/moved ]; do sleep 0.01; done; "
+                                "while :; do echo two; sleep 0.05; done"));
+  d.wait<shim_started>();
+  REQUIRE(eventually([&] { return read_file(h.log()).find("one") != std::string::npos; }));
+  std::filesystem::rename(h.log(), h.log() + ".moved");
+  std::ofstream(h.top() + "/moved") << "x";
+  REQUIRE(eventually([&] { return std::filesystem::exists(h.log()); }));
+  d.client.signal(SIGKILL, true);
+  d.wait<shim_tree_empty>();
+  d.finish();
+}
+
+TEST_CASE("the evidence ring holds the end of the run, from its first whole line on") {
+  home h;
+  driver d(h);
+  d.open();
+  auto request = d.request(1, "seq 1 100000; echo last >&2; printf unfinished");
+  request.log_path.clear();
+  d.client.run(request);
+  d.wait<shim_main_exited>();
+  const auto text = read_evidence(h.dirs, "unit@0", 1);
+  REQUIRE(text.has_value());
+  CHECK(text->size() <= 64 << 10);
+  CHECK(text->size() > (64 << 10) - 32);
+  const int first = std::stoi(*text);
+  std::istringstream lines(*text);
+  std::string line;
+  int expected = first;
+  int numbers = 0;
+  while (std::getline(lines, line)) {
+    if (line == "last" || line == "unfinished") continue;
+    REQUIRE(line == std::to_string(expected++));
+    ++numbers;
+  }
+  CHECK(expected == 100001);
+  CHECK(numbers > 1000);
+  CHECK(text->find("last\n") != std::string::npos);
+  CHECK(text->find("unfinished\n") != std::string::npos);
+  d.wait<shim_tree_empty>();
+
+  d.client.run(d.request(2, "echo short"));
+  d.wait<shim_main_exited>();
+  CHECK(read_evidence(h.dirs, "unit@0", 2).value() == "short\n");
+  const auto former = read_evidence(h.dirs, "unit@0", 1);
+  REQUIRE(former.has_error());
+  CHECK(former.error().message.find("run 2") != std::string::npos);
+  d.wait<shim_tree_empty>();
+  d.finish();
+}
+
+TEST_CASE("a full log disk drops and counts lines, blocks nobody, and is written to again when it has room",
+          "[root]") {
+  if (::geteuid() != 0) return;
+  home h;
+  const std::string disk = h.top() + "/log";
+  if (::mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=256k") != 0) return;  // a container without that right
+  {
+    driver d(h);
+    d.open();
+    auto request = d.request(1, "seq 1 1000000; echo evidence; touch " + h.top() + "/written; while [ ! -e " +
+                                    h.top() + "/room ]; do sleep 0.01; done; i=0; while [ ! -e " + h.top() +
+                                    "/end ]; do i=$((i+1)); echo again $i; sleep 0.05; done");
+    request.log_max_size = 0;
+    d.client.run(request);
+    // The node comes to its end of the flood although nothing can be written.
+    REQUIRE(eventually([&] { return std::filesystem::exists(h.top() + "/written"); }));
+    REQUIRE(eventually([&] { return d.status().logs_dropped > 900'000; }));
+    CHECK(read_evidence(h.dirs, "unit@0", 1).value().find("evidence\n") != std::string::npos);
+    const auto before = parse_log(read_file(h.log()));  // whole lines only
+    for (std::size_t i = 0; i < before.size(); ++i) REQUIRE(before[i].text == std::to_string(i + 1));
+    REQUIRE(::truncate(h.log().c_str(), 0) == 0);
+    std::ofstream(h.top() + "/room") << "x";
+    REQUIRE(eventually([&] { return read_file(h.log()).find("again") != std::string::npos; }));
+    std::ofstream(h.top() + "/end") << "x";
+    CHECK(d.wait<shim_main_exited>().exit.code == 0);
+    d.wait<shim_tree_empty>();
+    d.finish();
+    parse_log(read_file(h.log()));
+  }
+  ::umount2(disk.c_str(), MNT_DETACH);
+}
+
+TEST_CASE("a log that cannot be opened costs lines, never the node") {
+  home h;
+  driver d(h);
+  d.open();
+  auto request = d.request(1, "seq 1 100000; exit 2");
+  request.log_path = h.top() + "/missing/unit.log";
+  d.client.run(request);
+  CHECK(d.wait<shim_main_exited>().exit.code == 2);
+  d.wait<shim_tree_empty>();
+  REQUIRE(eventually([&] { return d.status().logs_dropped == 100000; }));
+  CHECK(read_evidence(h.dirs, "unit@0", 1).value().find("100000\n") != std::string::npos);
+  d.finish();
+}
+
+TEST_CASE("a log disk that stalls delays the node once, then drops whole lines and loses no evidence") {
+  home h;
+  // A FIFO that is opened but never read is a disk that does not answer.
+  REQUIRE(::mkfifo(h.log().c_str(), 0600) == 0);
+  const int hold = ::open(h.log().c_str(), O_RDWR | O_CLOEXEC);
+  driver d(h);
+  d.open();
+  d.client.run(d.request(1, "seq 1 1000000; exit 8"));
+  CHECK(d.wait<shim_main_exited>().exit.code == 8);
+  d.wait<shim_tree_empty>();
+  CHECK(d.status().logs_dropped > 500'000);
+  CHECK(read_evidence(h.dirs, "unit@0", 1).value().find("\n1000000\n") != std::string::npos);
+  ::kill(d.client.status().shim_pid, SIGKILL);
+  d.wait<shim_lost>();
+  ::close(hold);
+}
+
+TEST_CASE("a calm shim stays small") {
+  home h;
+  driver d(h);
+  d.open();
+  d.client.run(d.request(1, "seq 1 200000; exec sleep 600"));
+  d.wait<shim_started>();
+  REQUIRE(eventually([&] { return read_file(h.log()).find("F 200000\n") != std::string::npos; }));
+  // What it touched in the flood it gives back: private memory is what it costs each time, its text is shared.
+  const auto private_bytes = [&] {
+    std::ifstream rollup("/proc/" + std::to_string(d.client.status().shim_pid) + "/smaps_rollup");
+    std::size_t sum = 0;
+    for (std::string word; rollup >> word;)
+      if (word == "Private_Dirty:" || word == "Anonymous:") {
+        std::size_t kb = 0;
+        rollup >> kb;
+        if (word == "Anonymous:") sum = kb * 1024;
+      }
+    return sum;
+  };
+  CHECK(eventually([&] { return private_bytes() < 150'000; }));
+  d.client.signal(SIGKILL, true);
+  d.wait<shim_tree_empty>();
+  d.finish();
+}

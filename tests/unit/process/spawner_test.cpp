@@ -1,0 +1,155 @@
+// Short programs: output, time-outs, cancellation, errors, and no zombie of any of them.
+#include "process/spawner.hpp"
+
+#include "unit/process/shim_fixture.hpp"
+
+using namespace hasup;
+using namespace hasup::process;
+using namespace hasup::process::test;
+
+namespace {
+
+const std::map<std::string, std::string> environment = {{"PATH", "/usr/bin:/bin"}, {"A", "b"}};
+
+struct runner {
+  boost::asio::io_context io;
+  std::optional<program_result> result;
+  std::shared_ptr<program> running;
+
+  void start(const std::vector<std::string>& argv, const program_options& options = {}) {
+    result.reset();
+    running = async_run(io, argv, environment, options, [this](program_result r) { result = std::move(r); });
+    CHECK_FALSE(result);  // never from inside the call
+  }
+  program_result finish() {
+    const auto until = std::chrono::steady_clock::now() + patience;
+    while (!result && std::chrono::steady_clock::now() < until) {
+      io.restart();
+      io.run_for(std::chrono::milliseconds(100));
+    }
+    REQUIRE(result);
+    return *result;
+  }
+};
+
+bool has_children() {
+  return ::waitpid(-1, nullptr, WNOHANG) >= 0;
+}
+
+}  // namespace
+
+TEST_CASE("a short program gives its exit code and its output of both streams") {
+  runner r;
+  r.start({"sh", "-c", "echo $A; echo err >&2; pwd; exit 7"});
+  const auto result = r.finish();
+  CHECK(result.exit.code == 7);
+  CHECK(result.output == "b\nerr\n/\n");
+  CHECK_FALSE(result.succeeded());
+  CHECK(result.error.empty());
+  r.start({"/bin/true"});
+  CHECK(r.finish().succeeded());
+  CHECK_FALSE(has_children());
+}
+
+TEST_CASE("kill -9 and exit 9 are told apart") {
+  runner r;
+  r.start({"sh", "-c", "kill -9 $$"});
+  CHECK(r.finish().exit.signal == 9);
+  r.start({"sh", "-c", "exit 9"});
+  CHECK(r.finish().exit.code == 9);
+}
+
+TEST_CASE("a program that cannot be started says why and leaves no zombie") {
+  runner r;
+  r.start({"/nonexistent/probe"});
+  const auto result = r.finish();
+  CHECK(result.exit.lost());
+  CHECK(result.error == "cannot run /nonexistent/probe: No such file or directory");
+  r.start({});
+  CHECK_FALSE(r.finish().error.empty());
+  program_options options;
+  options.directory = "/nonexistent";
+  r.start({"true"}, options);
+  CHECK_FALSE(r.finish().error.empty());
+  CHECK_FALSE(has_children());
+}
+
+TEST_CASE("a program that runs out of time is killed with its children") {
+  runner r;
+  program_options options;
+  options.timeout = base::duration(100);
+  r.start({"sh", "-c", "echo begun; sleep 600 & sleep 600"}, options);
+  const auto tree_root = r.running->pid();
+  const auto result = r.finish();
+  CHECK(result.timed_out);
+  CHECK_FALSE(result.succeeded());
+  CHECK(result.exit.signal == SIGKILL);
+  CHECK(process_tree(tree_root).empty());
+}
+
+TEST_CASE("cancelling ends a program; what it wrote is still told") {
+  runner r;
+  r.start({"sh", "-c", "echo begun; sleep 600"});
+  r.running->cancel();
+  const auto result = r.finish();
+  CHECK(result.cancelled);
+  CHECK(result.exit.signal == SIGKILL);
+  r.running->cancel();  // harmless afterwards
+}
+
+TEST_CASE("only the last bytes of a long output are kept") {
+  runner r;
+  program_options options;
+  options.capture = 1000;
+  r.start({"seq", "1", "100000"}, options);
+  const auto result = r.finish();
+  CHECK(result.output.size() == 1000);
+  CHECK(result.output.substr(result.output.size() - 8) == "\n100000\n");
+}
+
+TEST_CASE("something that a program leaves behind with its output does not hold up the result") {
+  runner r;
+  r.start({"sh", "-c", "echo done; (setsid sleep 20 &)"});
+  const auto result = r.finish();
+  CHECK(result.exit.code == 0);
+  CHECK(result.output == "done\n");
+}
+
+TEST_CASE("no descriptor of ours and no blocked or ignored signal reaches a program") {
+  struct sigaction ignore {};
+  struct sigaction before {};
+  ignore.sa_handler = SIG_IGN;
+  ::sigaction(SIGPIPE, &ignore, &before);
+  runner r;
+  r.start({"sh", "-c",
+           "ls /proc/self/fd | wc -l; grep -E 'Sig(Blk|Ign)' /proc/self/status; ps -o sid= -o pid= -p $$ | "
+           "awk '{print ($1==$2)}'"});
+  const auto result = r.finish();
+  ::sigaction(SIGPIPE, &before, nullptr);
+  CHECK(result.output == "4\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n1\n");
+}
+
+TEST_CASE("as root a program runs as the user it is given", "[root]") {
+  if (::geteuid() != 0) return;
+  runner r;
+  program_options options;
+  options.uid = 65534;
+  options.gid = 65534;
+  r.start({"sh", "-c", "id -u; id -G"}, options);
+  CHECK(r.finish().output == "65534\n65534\n");
+  CHECK(::geteuid() == 0);
+}
+
+TEST_CASE("many programs at once all end") {
+  boost::asio::io_context io;
+  int ended = 0;
+  program_options options;
+  for (int i = 0; i < 60; ++i)
+    async_run(io, {"sh", "-c", "exit " + std::to_string(i)}, environment, options, [&ended, i](program_result r) {
+      CHECK(r.exit.code == i);
+      ++ended;
+    });
+  io.run_for(patience);
+  CHECK(ended == 60);
+  CHECK_FALSE(has_children());
+}

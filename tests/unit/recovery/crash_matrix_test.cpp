@@ -1,0 +1,122 @@
+// A recovery cut off after every single step, in every story, and once more while it goes on: it always ends whole.
+#include <iostream>
+
+#include "unit/recovery/world.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace hasup;
+using recovery::outcome;
+using tests::cut;
+using tests::node_kind;
+using tests::story;
+using tests::world;
+
+namespace {
+
+story told(std::string name, std::vector<bool> damaged, std::vector<node_kind> nodes) {
+  story s;
+  s.name = std::move(name);
+  s.archive_is_damaged = std::move(damaged);
+  s.node = std::move(nodes);
+  return s;
+}
+
+std::vector<story> stories() {
+  std::vector<story> all;
+  all.push_back(told("the newest is good", {false}, {node_kind::good}));
+  all.push_back(told("the newest is damaged", {true, false}, {node_kind::good, node_kind::good}));
+  all.push_back(told("the newest is refused", {false, false}, {node_kind::refuses, node_kind::good}));
+  all.push_back(told("the node breaks on all", {false, false}, {node_kind::breaks, node_kind::breaks}));
+  all.push_back(told("all are damaged", {true, true}, {node_kind::good, node_kind::good}));
+  all.push_back(told("killed in its first start", {false}, {node_kind::killed_once}));
+  all.push_back(told("killed on replaced state", {false}, {node_kind::killed_once}));
+  all.back().into = true;
+  all.push_back(told("replaced state is good", {true, false}, {node_kind::good, node_kind::good}));
+  all.back().into = true;
+  all.push_back(told("the swap is refused", {false}, {node_kind::good}));
+  all.back().swap_refuses = 1;
+  for (std::size_t at = 1; at <= 40; at += 3) {
+    all.push_back(told("stopped at step " + std::to_string(at), {false}, {node_kind::good}));
+    all.back().stop_after = at;
+  }
+  return all;
+}
+
+// Everything that a person or a restarting daemon does until it is over.
+void go_on(world& w) {
+  for (int i = 0; i < 3 && !w.was_cut && !w.outcomes.empty() && w.outcomes.back() == outcome::parked; ++i) {
+    if (w.journal.empty()) return;
+    w.live(false);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("each story ends as it should when nothing is cut") {
+  for (const auto& s : stories()) {
+    world w(s);
+    w.live(true);
+    INFO(s.name);
+    go_on(w);
+    w.check_end();
+    CHECK(w.complaints == "");
+    if (s.name == "the newest is good" || s.name == "the newest is damaged" || s.name == "the newest is refused" ||
+        s.name == "killed in its first start" || s.name == "killed on replaced state")
+      CHECK(w.outcomes.back() == outcome::recovered);
+    if (s.name == "the node breaks on all") CHECK(w.outcomes.back() == outcome::rolled_back);
+    if (s.name == "all are damaged" || s.name == "the swap is refused") CHECK(w.outcomes.back() == outcome::refused);
+  }
+}
+
+TEST_CASE("a recovery that is cut off anywhere goes on to a whole end") {
+  std::size_t cuts = 0;
+  for (const auto& s : stories())
+    for (const auto kind : {cut::daemon, cut::machine})
+      for (std::size_t at = 1;; ++at) {
+        world w(s);
+        w.kind = kind;
+        w.cut_at = at;
+        w.live(true);
+        if (!w.was_cut) break;
+        ++cuts;
+        w.cut_at = 0;
+        w.live(false);
+        go_on(w);
+        w.check_end();
+        INFO(s.name << ", cut at " << at << (kind == cut::daemon ? ", daemon" : ", machine"));
+        REQUIRE(w.complaints == "");
+      }
+  std::cout << "crash matrix: " << cuts << " cuts in " << stories().size() << " stories\n";
+}
+
+TEST_CASE("a second cut while it goes on changes nothing") {
+  std::size_t cuts = 0;
+  const auto all = stories();
+  for (std::size_t i = 0; i < 9; ++i)
+    for (const auto first : {cut::daemon, cut::machine})
+      for (std::size_t at = 1;; at += 2) {
+        bool first_was_cut = true;
+        for (std::size_t later = 1; first_was_cut; later += 2) {
+          world w(all[i]);
+          w.kind = first;
+          w.cut_at = at;
+          w.live(true);
+          first_was_cut = w.was_cut;
+          if (!first_was_cut) break;
+          w.kind = cut::machine;
+          w.cut_at = w.steps + later;
+          w.live(false);
+          if (!w.was_cut) break;
+          ++cuts;
+          w.cut_at = 0;
+          w.live(false);
+          go_on(w);
+          w.check_end();
+          INFO(all[i].name << ", cut at " << at << " and " << later << " later");
+          REQUIRE(w.complaints == "");
+        }
+        if (!first_was_cut) break;
+      }
+  std::cout << "crash matrix: " << cuts << " pairs of cuts\n";
+}

@@ -1,0 +1,375 @@
+// The recovery machine's decisions off the main ways: each case is one promise.
+#include "unit/recovery/trace.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace hasup;
+using namespace hasup::tests;
+using recovery::exit_kind;
+
+namespace {
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+const std::vector<ports::candidate> two = {one_candidate(0, "s3"), one_candidate(0, "s2")};
+
+}  // namespace
+
+TEST_CASE("a spent budget refuses, and a person goes beyond it") {
+  auto plan = leap();
+  plan.budget_count = 2;
+  plan.budget_within = std::chrono::hours(24);
+  trace t;
+  const base::wall_time now{std::chrono::hours(1000)};
+  t.state.remembered.swaps = {now - std::chrono::hours(30), now - std::chrono::hours(2), now - std::chrono::hours(1)};
+  CHECK(has(t.begin(plan).take(), "finished refused: the budget of 2 recoveries within 1d is used up"));
+  plan.asked.by_hand = true;
+  CHECK(has(t.begin(plan).take(), "write begun"));
+}
+
+TEST_CASE("the budget also ends a recovery between two candidates") {
+  auto plan = leap();
+  plan.budget_count = 1;
+  trace t;
+  t.until_running(plan, two);
+  t.exited(1, exit_kind::recover, "dirty database").quiesced().take();
+  const auto text = t.done().take();
+  CHECK(has(text, "finished rolled_back: the budget of 1 recoveries"));
+  CHECK(has(text, "the old state is back as it was"));
+}
+
+TEST_CASE("an empty list refuses with what the sources said") {
+  trace t;
+  t.begin(leap()).quiesced().done();
+  ports::worker_result r;
+  r.notes = {"http://backup/: nothing matches snapshot-*.bin"};
+  CHECK(has(t.done(r).take(), "finished refused: no snapshot to recover from; http://backup/: nothing matches"));
+}
+
+TEST_CASE("a snapshot marked bad is skipped unless it is named") {
+  trace t;
+  t.begin(leap()).quiesced().done().listed(two).failed(ports::worker_failure::bad_snapshot, "torn");
+  t.fetched().unpacked().done().started().startup_passed().head(101).after(std::chrono::minutes(3)).head(300).done();
+  CHECK(has(t.take(), "finished recovered: recovered from s2"));
+
+  t.begin(leap()).quiesced().done().listed(two);
+  CHECK(has(t.take(), "trying s2"));
+  t.stop();
+  t.done();
+  t.take();
+
+  auto named = leap();
+  named.asked.snapshot = "s3";
+  t.begin(named).quiesced().done().listed(two);
+  CHECK(has(t.take(), "trying s3"));
+  t.fetched();
+  CHECK(has(t.take(), "worker unpack s3"));
+}
+
+TEST_CASE("only bad snapshots are a refusal that says how to use one") {
+  trace t;
+  t.state.remembered.bad = {"sha256:aa"};
+  auto c = one_candidate(0, "s3");
+  c.snapshots[0].sha256 = "aa";
+  t.begin(leap()).quiesced().done().take();
+  CHECK(has(t.listed({c}).take(), "marked bad: s3 (`hasup recover leap --snapshot NAME`"));
+}
+
+TEST_CASE("an archive with a bad digest under another name is not used") {
+  trace t;
+  t.state.remembered.bad = {"sha256:aa"};
+  t.begin(leap()).quiesced().done().listed(two).take();
+  const auto text = t.fetched("aa").take();
+  CHECK(has(text, "s3 is not used: it is the same archive as one that is marked bad"));
+  CHECK(has(text, "trying s2"));
+}
+
+TEST_CASE("a plan that is not there is refused with the names that are") {
+  auto plan = leap();
+  plan.asked.plan = "all";
+  trace t;
+  CHECK(has(t.begin(plan).take(), "has no plan \"all\", only \"state only\", \"full set\""));
+}
+
+TEST_CASE("--plan takes that plan only") {
+  auto plan = leap();
+  plan.asked.plan = "full set";
+  trace t;
+  t.begin(plan).quiesced().done().take();
+  CHECK(has(t.listed({one_candidate(0, "s3"), one_candidate(1, "s3")}).take(), "(plan \"full set\")"));
+}
+
+TEST_CASE("--from needs no source") {
+  auto plan = leap();
+  plan.asked.from = "/tmp/mine.bin";
+  trace t;
+  t.begin(plan).quiesced().take();
+  const auto text = t.done().take();
+  CHECK(!has(text, "worker select"));
+  CHECK(has(text, "trying mine.bin from file:///tmp/"));
+}
+
+TEST_CASE("an archive that cannot be had is left for the next after five tries, the next after one") {
+  trace t;
+  t.begin(leap()).quiesced().done().listed(two).take();
+  for (int i = 0; i < 4; ++i) t.failed(ports::worker_failure::unreachable, "404").timer();
+  t.take();
+  CHECK(has(t.failed(ports::worker_failure::unreachable, "404").take(), "trying s2"));
+  CHECK(t.state.remembered.bad.empty());
+  CHECK(has(t.failed(ports::worker_failure::unreachable, "404").take(),
+            "finished refused: no snapshot is left to try"));
+}
+
+TEST_CASE("too little space is refused with the worker's numbers") {
+  trace t;
+  t.begin(leap()).quiesced().done().listed(two).take();
+  CHECK(has(t.failed(ports::worker_failure::no_space, "needs 5GiB, 1GiB is free").take(),
+            "finished refused: needs 5GiB, 1GiB is free"));
+}
+
+TEST_CASE("a worker that dies is tried three times") {
+  trace t;
+  t.begin(leap()).quiesced().done().listed(two);
+  for (int i = 0; i < 2; ++i) t.failed(ports::worker_failure::internal, "killed").timer();
+  t.take();
+  CHECK(has(t.failed(ports::worker_failure::internal, "killed").take(), "finished refused: killed"));
+}
+
+TEST_CASE("an argument that names an archive the plan does not keep is found before the swap") {
+  auto plan = leap();
+  plan.recipe.first_start_append = {"--snapshot", "${archive.snapsot.path}"};
+  trace t;
+  t.begin(plan).quiesced().done().listed({one_candidate(0, "s3")}).fetched().take();
+  const auto text = t.unpacked().take();
+  CHECK(has(text, "names the archive \"snapsot\""));
+  CHECK(has(text, "finished refused"));
+  CHECK(!has(text, "swapping"));
+}
+
+TEST_CASE("stop before the swap cancels the worker and touches nothing") {
+  trace t;
+  t.begin(leap()).quiesced().done().listed(two).take();
+  CHECK(t.stop().take() == "cancel worker\n");
+  CHECK(has(t.failed(ports::worker_failure::internal, "cancelled").take(), "finished cancelled"));
+  trace q;
+  q.begin(leap()).stop().take();
+  CHECK(has(q.quiesced().take(), "finished cancelled"));
+}
+
+TEST_CASE("cancel after the swap is told what can be done instead") {
+  trace t;
+  t.until_running(leap(), two).take();
+  CHECK(has(t.feed(recovery::cancel_wanted{}).take(),
+            "too late to cancel, s3 is in place; `hasup stop leap` parks it"));
+}
+
+TEST_CASE("cancel ends an asking recovery, a resumed one asks again") {
+  auto plan = leap();
+  plan.mode = model::recovery_mode::ask;
+  trace t;
+  t.begin(plan).quiesced().done().listed(two).fetched().unpacked();
+  const auto done = t.state.done;
+  t.take();
+  CHECK(has(t.feed(recovery::cancel_wanted{}).take(), "finished cancelled"));
+  trace again;
+  CHECK(has(again.feed(recovery::resume_wanted{done, false}).take(), "finished asking"));
+}
+
+TEST_CASE("a held start is tried three times, then the old state comes back and nobody is blamed") {
+  trace t;
+  t.until_running(leap(), two);
+  for (int i = 0; i < 2; ++i) t.exited(1, exit_kind::hold, "disk full").timer().done().started();
+  t.take();
+  t.exited(1, exit_kind::hold, "disk full").quiesced();
+  const auto text = t.done().take();
+  CHECK(has(text, "3 times in a row; this is not the snapshot's fault"));
+  CHECK(has(text, "finished rolled_back"));
+  CHECK(t.state.remembered.bad.empty());
+}
+
+TEST_CASE("a taken port is waited for as long as confirm.within") {
+  trace t;
+  t.until_running(leap(), two);
+  for (int i = 0; i < 8; ++i) t.exited(0, exit_kind::environment, "port in use").timer().done().started();
+  CHECK(!has(t.take(), "write rolling_back"));
+  t.after(std::chrono::minutes(31)).exited(0, exit_kind::environment, "port in use");
+  CHECK(has(t.take(), "write rolling_back"));
+  CHECK(t.state.remembered.bad.empty());
+}
+
+TEST_CASE("a node cut off after it had loaded may be dirty: the same snapshot once more, without blame") {
+  trace t;
+  t.until_running(leap(), two).startup_passed().head(101).take();
+  t.killed().timer().started().take();
+  t.exited(2, exit_kind::recover, "dirty database").quiesced();
+  const auto text = t.done().take();
+  CHECK(has(text, "write rolled_back"));
+  CHECK(has(text, "trying s3"));
+  CHECK(t.state.remembered.bad.empty());
+}
+
+TEST_CASE("a node whose head stands still is rolled back and the next is tried, without blame") {
+  trace t;
+  t.until_running(leap(), two).startup_passed().head(100).take();
+  CHECK(t.after(std::chrono::minutes(10)).timer().take() == "timer 20m\n");
+  t.after(std::chrono::minutes(20)).timer();
+  CHECK(has(t.text, "the head did not advance within 30m on s3"));
+  CHECK(has(t.take(), "stop node"));
+  t.exited(0, exit_kind::environment, "stopped").quiesced();
+  CHECK(has(t.done().take(), "trying s2"));
+  CHECK(t.state.remembered.bad.empty());
+}
+
+TEST_CASE("loading takes as long as it takes until startup has passed") {
+  trace t;
+  t.until_running(leap(), two).take();
+  CHECK(t.after(std::chrono::hours(10)).timer().take() == "timer 14h\n");
+  t.after(std::chrono::hours(14)).timer();
+  CHECK(has(t.take(), "the node did not start within 1d"));
+}
+
+TEST_CASE("healthy is no proof of a first block where there is a head") {
+  trace t;
+  t.until_running(leap(), two).startup_passed().take();
+  CHECK(!has(t.healthy().take(), "loaded"));
+  CHECK(!has(t.head(100).healthy().take(), "loaded"));
+  CHECK(has(t.head(101).take(), "loaded"));
+}
+
+TEST_CASE("without a head healthy counts, for as long as advancing would") {
+  auto plan = leap();
+  plan.has_head = false;
+  trace t;
+  t.until_running(plan, two).startup_passed().take();
+  t.healthy();
+  CHECK(has(t.text, "write loaded"));
+  CHECK(has(t.take(), "timer 2m"));
+  CHECK(has(t.after(std::chrono::minutes(2)).timer().take(), "write confirmed"));
+}
+
+TEST_CASE("confirm healthy is done at the first healthy answer") {
+  auto plan = leap();
+  plan.recipe.confirm = model::confirm_when::healthy;
+  plan.recipe.first_start_append.clear();
+  trace t;
+  t.until_running(plan, {one_candidate(0, "s3", std::nullopt)}).startup_passed().head(5);
+  CHECK(!has(t.take(), "loaded"));
+  CHECK(has(t.healthy().take(), "write confirmed"));
+}
+
+TEST_CASE("a snapshot without a known block is loaded when the head moves") {
+  trace t;
+  t.until_running(leap(), {one_candidate(0, "s3", std::nullopt)}).startup_passed().head(77).head(77).take();
+  CHECK(has(t.head(78).take(), "write loaded"));
+}
+
+TEST_CASE("the arguments are gone once it is loaded") {
+  trace t;
+  t.until_running(leap(), two).startup_passed().head(101).take();
+  t.exited(0, exit_kind::environment, "port in use");
+  CHECK(has(t.timer().take(), "start node\n"));
+}
+
+TEST_CASE("a breakdown after loading is the snapshot's fault") {
+  trace t;
+  t.until_running(leap(), two).startup_passed().head(101).take();
+  t.exited(254, exit_kind::unexplained, "unexplained").quiesced();
+  CHECK(has(t.done().take(), "trying s2"));
+  CHECK(t.state.remembered.bad.size() == 2);
+}
+
+TEST_CASE("an interrupted swap of a lost journal is undone first") {
+  trace t;
+  t.begin(leap()).quiesced().take();
+  ports::worker_result r;
+  r.half_swapped = true;
+  CHECK(has(t.done(r).take(), "worker roll_back"));
+  CHECK(has(t.done().take(), "worker select"));
+}
+
+TEST_CASE("an unmounted volume is no empty state") {
+  trace t;
+  t.begin(leap()).quiesced().take();
+  ports::worker_result r;
+  r.mounted = false;
+  CHECK(has(t.done(r).take(), "finished refused: the volume of the data directory is not mounted"));
+}
+
+TEST_CASE("old state that cannot be deleted is tried again, with the node running") {
+  trace t;
+  t.until_running(leap(), two).startup_passed().head(101).after(std::chrono::minutes(3)).head(300).take();
+  CHECK(has(t.failed(ports::worker_failure::internal, "EIO").take(), "the old state is not deleted yet: EIO"));
+  CHECK(has(t.timer().take(), "worker clean_up"));
+  t.killed();
+  CHECK(has(t.done().take(), "start node\n"));
+  CHECK(has(t.started().take(), "finished recovered"));
+}
+
+TEST_CASE("a stop during the clean-up ends parked with nothing left to do") {
+  trace t;
+  t.until_running(leap(), two).startup_passed().head(101).after(std::chrono::minutes(3)).head(300).take();
+  CHECK(t.stop().take() == "stop node\n");
+  t.done();
+  CHECK(t.take().empty());
+  const auto text = t.exited(0, exit_kind::environment, "stopped").take();
+  CHECK(has(text, "clear journal"));
+  CHECK(has(text, "finished parked: stopped; the recovery was complete"));
+}
+
+TEST_CASE("a second begin and stray answers change nothing") {
+  trace t;
+  t.begin(leap()).take();
+  t.begin(leap()).done().started().timer().head(5).healthy().startup_passed().exited(1, exit_kind::recover, "x");
+  CHECK(t.take().empty());
+  trace idle;
+  idle.quiesced().done().started().timer().stop().feed(recovery::approve_wanted{}).feed(recovery::cancel_wanted{});
+  CHECK(idle.take().empty());
+}
+
+TEST_CASE("what a journal knows and the memory does not is put into the memory") {
+  trace t;
+  t.until_running(leap(), two).exited(1, exit_kind::recover, "dirty database").quiesced();
+  const auto done = t.state.done;
+  trace fresh;
+  fresh.feed(recovery::resume_wanted{done, false});
+  CHECK(fresh.state.remembered.swaps.size() == 1);
+  CHECK(fresh.state.remembered.bad.size() == 1);
+}
+
+TEST_CASE("phases are named as status shows them") {
+  trace t;
+  CHECK(recovery::phase_of(t.state) == "");
+  CHECK(recovery::phase_of(t.begin(leap()).state) == "quiesce");
+  CHECK(recovery::phase_of(t.quiesced().state) == "quiesce");
+  CHECK(recovery::phase_of(t.done().state) == "select");
+  CHECK(recovery::phase_of(t.listed(two).state) == "fetch");
+  CHECK(recovery::phase_of(t.fetched().state) == "stage");
+  CHECK(recovery::phase_of(t.unpacked().state) == "swap");
+  CHECK(recovery::phase_of(t.done().started().state) == "first_start");
+  CHECK(recovery::phase_of(t.startup_passed().head(101).state) == "confirm");
+  CHECK(recovery::phase_of(t.after(std::chrono::minutes(3)).head(300).state) == "clean_up");
+  CHECK(recovery::phase_of(t.done().state) == "");
+}
+
+TEST_CASE("a dry run names what would be replaced and which snapshots fit") {
+  recovery::memory remembered;
+  remembered.bad = {"sha256:aa"};
+  auto bad = one_candidate(0, "s4", 400);
+  bad.snapshots[0].sha256 = "aa";
+  const auto text = recovery::describe_plan(leap(), "/data", remembered, {bad, one_candidate(0, "s3", 300)},
+                                            {"http://two/ is down"}, {base::mono_time{}, base::wall_time{}});
+  CHECK(text == R"(A recovery of leap with recipe nodeos would do this:
+plan "state only" in /data
+  replaced, put aside until the node is confirmed: state
+  left in place: blocks; never touched: protocol_features
+  1. s3 from http://backup/ (block 300, 1000B)
+plan "full set" in /data
+  replaced, put aside until the node is confirmed: state, blocks
+  left in place: nothing; never touched: protocol_features
+  no snapshot fits
+marked bad, not used unless named with --snapshot: s4
+note: http://two/ is down
+)");
+}

@@ -1,0 +1,168 @@
+// Drives the recovery machine by hand and writes down what it wants, one line an action, for golden traces.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "recovery/machine.hpp"
+
+namespace hasup::tests {
+
+inline model::snapshot one_snapshot(const std::string& name, std::optional<std::uint64_t> block) {
+  model::snapshot s;
+  s.name = name;
+  s.url = "http://backup/" + name;
+  s.source = "http://backup/";
+  s.size = 1000;
+  s.block = block;
+  return s;
+}
+
+inline ports::candidate one_candidate(unsigned plan, const std::string& name,
+                                      std::optional<std::uint64_t> block = 100) {
+  ports::candidate c;
+  c.plan = plan;
+  c.snapshots.push_back(one_snapshot(name, block));
+  return c;
+}
+
+// nodeos in small: two plans, an argument for the first start.
+inline recovery::frozen leap() {
+  recovery::frozen f;
+  f.unit = "leap";
+  f.why = "dirty database";
+  f.recipe.name = "nodeos";
+  f.recipe.must_exist = {"state/shared_memory.bin"};
+  f.recipe.keep = {"protocol_features"};
+  f.recipe.confirm = model::confirm_when::advancing;
+  f.recipe.confirm_within = std::chrono::minutes(30);
+  f.recipe.confirm_advancing_for = std::chrono::minutes(2);
+  f.recipe.first_start_append = {"--snapshot", "${archive.snapshot.path}"};
+  model::archive_spec archive;
+  archive.match = "snapshot-*.bin";
+  archive.as = "snapshot";
+  model::recovery_plan state_only;
+  state_only.name = "state only";
+  state_only.wipe = {"state"};
+  state_only.shared = {"blocks"};
+  state_only.refused_by = {"missed a block in"};
+  state_only.archives = {archive};
+  model::recovery_plan full = state_only;
+  full.name = "full set";
+  full.wipe = {"state", "blocks"};
+  full.shared.clear();
+  full.refused_by.clear();
+  f.recipe.plans = {state_only, full};
+  return f;
+}
+
+class trace {
+ public:
+  recovery::state state;
+  std::string text;
+
+  trace& feed(const recovery::event& e) {
+    recovery::actions out;
+    recovery::next(state, e, {now_, base::wall_time(now_.time_since_epoch())}, out);
+    for (const auto& a : out) text += std::visit([](const auto& one) { return line(one); }, a) + "\n";
+    return *this;
+  }
+  trace& after(base::duration d) {
+    now_ += d;
+    return *this;
+  }
+  // What came since the last call.
+  std::string take() { return std::exchange(text, {}); }
+
+  trace& begin(recovery::frozen plan) { return feed(recovery::begin_wanted{std::move(plan)}); }
+  trace& quiesced() { return feed(recovery::quiesced{}); }
+  trace& done() { return feed(recovery::worker_done{}); }
+  trace& done(ports::worker_result r) { return feed(recovery::worker_done{std::move(r)}); }
+  trace& failed(ports::worker_failure f, std::string error) {
+    ports::worker_result r;
+    r.failure = f;
+    r.error = std::move(error);
+    return done(std::move(r));
+  }
+  trace& listed(std::vector<ports::candidate> candidates) {
+    ports::worker_result r;
+    r.candidates = std::move(candidates);
+    return done(std::move(r));
+  }
+  trace& fetched(std::string digest = "aa") {
+    ports::worker_result r;
+    r.sha256 = {std::move(digest)};
+    r.verified = true;
+    r.bytes = 2048;
+    return done(std::move(r));
+  }
+  trace& unpacked() {
+    ports::worker_result r;
+    r.archive_paths["snapshot"] = "/data/.hasup/staging/archives/snapshot/s.bin";
+    return done(std::move(r));
+  }
+  trace& started() { return feed(recovery::node_started{}); }
+  trace& startup_passed() { return feed(recovery::startup_passed{}); }
+  trace& head(std::uint64_t number) { return feed(recovery::head_seen{number}); }
+  trace& healthy() { return feed(recovery::health_seen{model::health::healthy}); }
+  trace& timer() { return feed(recovery::timer_fired{}); }
+  trace& stop(bool force = false) { return feed(recovery::stop_wanted{force}); }
+  trace& exited(int code, recovery::exit_kind kind, std::string class_name, std::string refused = "") {
+    recovery::node_exited e;
+    e.status.code = code;
+    e.kind = kind;
+    e.class_name = std::move(class_name);
+    e.refused_line = std::move(refused);
+    return feed(e);
+  }
+  trace& killed() {
+    recovery::node_exited e;
+    e.status.signal = 9;
+    e.kind = recovery::exit_kind::environment;
+    e.class_name = "killed by signal 9";
+    return feed(e);
+  }
+
+  // To where the swap is done and the node was asked to start.
+  trace& until_first_start(recovery::frozen plan, std::vector<ports::candidate> candidates) {
+    begin(std::move(plan)).quiesced().done().listed(std::move(candidates)).fetched().unpacked().done();
+    return *this;
+  }
+  trace& until_running(recovery::frozen plan, std::vector<ports::candidate> candidates) {
+    return until_first_start(std::move(plan), std::move(candidates)).started();
+  }
+
+ private:
+  static std::string line(const recovery::write& a) {
+    const auto json = recovery::encode(a.what);
+    const std::string key = "\"record\":\"";
+    const auto at = json.find(key) + key.size();
+    return "write " + json.substr(at, json.find('"', at) - at);
+  }
+  static std::string line(const recovery::clear_journal&) { return "clear journal"; }
+  static std::string line(const recovery::run_worker& a) {
+    return "worker " + std::string(ports::worker_mode_names.text(a.job.mode)) +
+           (a.job.chosen ? " " + a.job.chosen->snapshots.at(0).name + " / " + a.job.plan.name : "");
+  }
+  static std::string line(const recovery::cancel_worker&) { return "cancel worker"; }
+  static std::string line(const recovery::quiesce&) { return "quiesce"; }
+  static std::string line(const recovery::release_readers&) { return "release readers"; }
+  static std::string line(const recovery::start_node& a) {
+    std::string out = "start node";
+    for (const auto& s : a.append) out += " " + s;
+    return out;
+  }
+  static std::string line(const recovery::stop_node&) { return "stop node"; }
+  static std::string line(const recovery::start_timer& a) { return "timer " + base::format_duration(a.after); }
+  static std::string line(const recovery::cancel_timer&) { return "no timer"; }
+  static std::string line(const recovery::report& a) { return a.kind + ": " + a.why; }
+  static std::string line(const recovery::finish& a) {
+    return "finished " + std::string(recovery::outcome_names.text(a.how)) + ": " + a.why;
+  }
+
+  base::mono_time now_{std::chrono::hours(1000)};
+};
+
+}  // namespace hasup::tests

@@ -1,0 +1,380 @@
+// A small model of one machine with one node, one data directory and one backup host, which carries out what the
+// recovery machine asks for, can be cut off after every step, and complains about every broken promise.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "recovery/machine.hpp"
+
+namespace hasup::tests {
+
+// How a node on a candidate behaves.
+enum class node_kind {
+  good,        // starts, and its head advances
+  refuses,     // exits 0 with a line that its plan's refused_by matches
+  breaks,      // exits by itself with an unexplained class
+  killed_once  // killed from outside in its first start, good afterwards
+};
+
+struct story {
+  std::string name;
+  std::vector<bool> archive_is_damaged;  // one a candidate
+  std::vector<node_kind> node;           // one a candidate
+  bool into = false;                     // the archive replaces the state itself instead of being loaded by argument
+  std::size_t stop_after = 0;            // a person says stop after this many steps; 0 = never
+  unsigned swap_refuses = 0;             // so many swaps are refused before anything is renamed
+};
+
+// What a cut leaves alive.
+enum class cut {
+  daemon,   // hasupd dies: node and worker run on
+  machine,  // power is gone: the node dies, a worker stops where it is
+};
+
+class world {
+ public:
+  explicit world(const story& s) : story_(s) {}
+
+  enum class place { old_state, half, fresh, used, loaded };
+
+  // What is on disk.
+  place data = place::old_state;
+  bool old_aside = false;
+  bool marker = false;          // swap.json
+  bool confirmed_mark = false;  // swap.json says that the old state may go
+  bool staged = false;
+  std::vector<std::string> journal;
+  bool journal_says_confirmed = false;
+  // What runs.
+  bool node_running = false;
+  std::string complaints;
+  std::size_t steps = 0;   // worker sub-steps and actions so far
+  std::size_t cut_at = 0;  // 0 = never
+  cut kind = cut::daemon;
+  bool was_cut = false;
+  std::vector<recovery::outcome> outcomes;
+
+  recovery::frozen plan() const {
+    recovery::frozen f;
+    f.unit = "leap";
+    f.why = "database dirty";
+    f.recipe.name = "nodeos";
+    f.recipe.confirm = model::confirm_when::advancing;
+    f.recipe.confirm_within = std::chrono::minutes(30);
+    f.recipe.confirm_advancing_for = std::chrono::minutes(2);
+    f.recipe.first_start_append = {"--snapshot", "${archive.snapshot.path}"};
+    f.budget_count = 0;
+    model::recovery_plan p;
+    p.name = "state only";
+    p.wipe = {"state"};
+    p.refused_by = {"refused"};
+    p.archives.resize(1);
+    (story_.into ? p.archives[0].into : p.archives[0].as) = "snapshot";
+    f.recipe.plans = {p};
+    return f;
+  }
+
+  // From the journal, or from the beginning when `fresh`; until nothing more happens or the cut.
+  void live(bool fresh) {
+    state_ = recovery::state{};
+    pending_.clear();
+    timer_ = false;
+    was_cut = false;
+    if (fresh) {
+      pending_.push_back(recovery::begin_wanted{plan()});
+    } else {
+      auto done = recovery::replay(journal);
+      if (!done) return complain("journal: " + done.error().message);
+      const auto candidate = done->current.value_or(0);
+      pending_.push_back(recovery::resume_wanted{std::move(*done), node_running});
+      if (node_running) watch_node(candidate);  // an adopted node is probed again
+    }
+    try {
+      while (step_once()) {
+      }
+    } catch (const cut_off&) {
+      was_cut = true;
+      if (kind == cut::machine) node_running = false;
+    }
+  }
+
+  // Nothing goes on: is everything as it must be?
+  void check_end() {
+    if (outcomes.empty()) return complain("no outcome");
+    const auto how = outcomes.back();
+    if (how == recovery::outcome::stuck) complain("stuck");
+    if (how == recovery::outcome::asking) complain("asking without mode ask");
+    if (how == recovery::outcome::parked) {
+      if (node_running) complain("parked with a running node");
+      return;
+    }
+    if (!journal.empty()) complain("the journal is left behind");
+    if (marker) complain("the marker is left behind");
+    if (old_aside) complain("the old state is left aside");
+    if (how == recovery::outcome::recovered && (data != place::loaded || !node_running)) complain("not recovered");
+    // Cut between the last record's deletion and the outcome, "cancelled" only says that nothing is left to do.
+    if (how == recovery::outcome::cancelled && data == place::loaded) return;
+    if (how != recovery::outcome::recovered && data != place::old_state) complain("the old state is not back");
+  }
+
+ private:
+  struct cut_off : std::runtime_error {
+    cut_off() : std::runtime_error("cut") {}
+  };
+
+  void complain(const std::string& what) { complaints += what + " at step " + std::to_string(steps) + "; "; }
+
+  // One more thing has happened; perhaps the last.
+  void tick() {
+    ++steps;
+    if (cut_at != 0 && steps == cut_at) throw cut_off();
+  }
+
+  [[nodiscard]] bool old_exists() const { return data == place::old_state || old_aside; }
+
+  bool step_once() {
+    if (story_.stop_after != 0 && steps >= story_.stop_after && !stop_said_) {
+      stop_said_ = true;
+      pending_.push_front(recovery::stop_wanted{});
+    }
+    if (pending_.empty()) {
+      if (!timer_) return false;
+      timer_ = false;
+      now_ += due_;
+      pending_.push_back(recovery::timer_fired{});
+    }
+    const auto e = pending_.front();
+    pending_.pop_front();
+    if (++events_ > 2000) {
+      complain("no end");
+      return false;
+    }
+    recovery::actions out;
+    happen(e);
+    recovery::next(state_, e, {base::mono_time(now_), base::wall_time(now_)}, out);
+    for (auto& a : out) {
+      tick();
+      std::visit([this](auto& one) { carry_out(one); }, a);
+      if (!old_exists() && !journal_says_confirmed && !ever_recovered_) complain("the old state is gone too early");
+    }
+    return true;
+  }
+
+  void carry_out(recovery::write& a) {
+    journal.push_back(recovery::encode(a.what));
+    if (std::holds_alternative<recovery::confirmed>(a.what)) journal_says_confirmed = ever_recovered_ = true;
+  }
+  void carry_out(recovery::clear_journal&) {
+    journal.clear();
+    journal_says_confirmed = false;
+  }
+  void carry_out(recovery::report&) {}
+  void carry_out(recovery::finish& a) { outcomes.push_back(a.how); }
+  void carry_out(recovery::release_readers&) {}
+  void carry_out(recovery::start_timer& a) {
+    timer_ = true;
+    due_ = a.after;
+  }
+  void carry_out(recovery::cancel_timer&) { timer_ = false; }
+  void carry_out(recovery::cancel_worker&) {}  // the worker was quicker: its answer is on its way
+  void carry_out(recovery::quiesce&) {
+    kill_node();
+    pending_.push_back(recovery::quiesced{});
+  }
+  void carry_out(recovery::stop_node&) {
+    if (!node_running) return;
+    kill_node();
+    recovery::node_exited e;
+    e.status.code = 0;
+    e.kind = recovery::exit_kind::environment;
+    pending_.push_back(std::move(e));
+  }
+  void carry_out(recovery::run_worker& a) { pending_.push_back(recovery::worker_done{work(a.job)}); }
+  void carry_out(recovery::start_node& a) { start_node(!a.append.empty()); }
+
+  // What the node would still have said is lost with it.
+  void kill_node() {
+    node_running = false;
+    std::erase_if(pending_, [](const recovery::event& e) {
+      return std::holds_alternative<recovery::node_started>(e) || std::holds_alternative<recovery::node_exited>(e) ||
+             std::holds_alternative<recovery::startup_passed>(e) || std::holds_alternative<recovery::head_seen>(e);
+    });
+  }
+
+  ports::worker_result work(const ports::worker_job& job) {
+    if (job.mode != ports::worker_mode::select && job.mode != ports::worker_mode::clean_up && node_running)
+      complain("a worker beside the running node");
+    ports::worker_result r;
+    switch (job.mode) {
+      case ports::worker_mode::inspect:
+        r.half_swapped = marker;
+        break;
+      case ports::worker_mode::select:
+        r.candidates = listing();
+        break;
+      case ports::worker_mode::fetch:
+        if (story_.archive_is_damaged[index_of(job)]) r.failure = ports::worker_failure::bad_snapshot;
+        break;
+      case ports::worker_mode::unpack:
+        unpack(r);
+        break;
+      case ports::worker_mode::swap:
+        swap(r);
+        break;
+      case ports::worker_mode::rewipe:
+        rewipe();
+        break;
+      case ports::worker_mode::roll_back:
+        roll_back(r);
+        break;
+      case ports::worker_mode::clean_up:
+        clean_up();
+        break;
+    }
+    return r;
+  }
+
+  std::size_t index_of(const ports::worker_job& job) const {
+    return static_cast<std::size_t>(std::stoul(job.chosen->snapshots.at(0).name));
+  }
+
+  std::vector<ports::candidate> listing() const {
+    std::vector<ports::candidate> all;
+    for (std::size_t i = 0; i < story_.node.size(); ++i) {
+      ports::candidate c;
+      c.snapshots.resize(1);
+      c.snapshots[0].name = std::to_string(i);
+      c.snapshots[0].url = "file:///" + std::to_string(i);
+      c.snapshots[0].block = 100 - i;
+      all.push_back(std::move(c));
+    }
+    return all;
+  }
+
+  // A step of a worker. When hasupd dies the worker runs on, and its answer is taken up; so only power can cut it.
+  void worker_step() {
+    if (kind == cut::machine) tick();
+  }
+
+  void unpack(ports::worker_result& r) {
+    if (marker) complain("unpacking over a swap");
+    staged = false;
+    worker_step();
+    staged = true;
+    if (!story_.into) r.archive_paths["snapshot"] = "/staging/archives/snapshot/s.bin";
+  }
+
+  void swap(ports::worker_result& r) {
+    if (!marker && story_.swap_refuses > 0) {
+      --story_.swap_refuses;
+      r.failure = ports::worker_failure::writer;
+      r.error = "process 7 has it open";
+      return;
+    }
+    if (marker && data == place::fresh) return;  // done before
+    if (!staged) complain("a swap without a staged replacement");
+    marker = true;
+    worker_step();
+    old_aside = true;
+    data = place::half;
+    worker_step();
+    data = place::fresh;
+    if (story_.into) staged = false;
+  }
+
+  void rewipe() {
+    if (!marker) complain("a rewipe without a swap");
+    if (story_.into) return;  // what came from the archive stays as the node left it
+    worker_step();
+    data = place::fresh;
+  }
+
+  void roll_back(ports::worker_result& r) {
+    if (!marker) return;
+    if (confirmed_mark) {
+      r.failure = ports::worker_failure::refused;
+      r.error = "it was confirmed";
+      return complain("roll back of a confirmed swap");
+    }
+    if (old_aside) {
+      data = place::half;
+      worker_step();
+      data = place::old_state;
+      old_aside = false;
+      worker_step();
+    }
+    staged = false;
+    marker = false;
+  }
+
+  void clean_up() {
+    if (!journal_says_confirmed) complain("clean_up before confirmed");
+    if (!marker) return;
+    confirmed_mark = true;
+    worker_step();
+    old_aside = false;
+    worker_step();
+    staged = false;
+    marker = confirmed_mark = false;
+  }
+
+  void start_node(bool with_arguments) {
+    if (node_running) complain("a second node");
+    if (data == place::old_state || data == place::half) complain("a start on what is not the new state");
+    if (data == place::used && !story_.into) complain("a start without a rewipe");
+    if (data == place::fresh && !with_arguments && !story_.into) complain("a start from nothing");
+    if (data == place::loaded && with_arguments) complain("a start with a snapshot on a loaded state");
+    if (data == place::fresh) data = place::used;
+    node_running = true;
+    pending_.push_back(recovery::node_started{});
+    watch_node(*state_.done.current);
+  }
+
+  void watch_node(std::size_t candidate) {
+    const bool first = killed_.insert(candidate).second;
+    const auto kind_of_node = data == place::loaded ? node_kind::good : story_.node[candidate];
+    recovery::node_exited e;
+    e.status.code = 0;
+    if (kind_of_node == node_kind::breaks) e.status.code = 134;
+    if (kind_of_node == node_kind::refuses) e.refused_line = "refused";
+    if (kind_of_node == node_kind::killed_once && first) {
+      e.status.code.reset();
+      e.status.signal = 9;
+      e.kind = recovery::exit_kind::environment;
+    }
+    if (kind_of_node == node_kind::good || (kind_of_node == node_kind::killed_once && !first)) {
+      pending_.push_back(recovery::startup_passed{});
+      pending_.push_back(recovery::head_seen{100 - candidate});
+      for (unsigned i = 1; i <= 8; ++i) pending_.push_back(recovery::head_seen{100 - candidate + i});
+      return;
+    }
+    pending_.push_back(std::move(e));
+  }
+
+  // What an event means for the world, before the machine sees it.
+  void happen(const recovery::event& e) {
+    if (std::holds_alternative<recovery::node_exited>(e)) node_running = false;
+    if (const auto* h = std::get_if<recovery::head_seen>(&e)) {
+      now_ += std::chrono::seconds(30);
+      if (state_.done.current && *h->number > 100 - *state_.done.current) data = place::loaded;
+    }
+  }
+
+  story story_;
+  recovery::state state_;
+  std::deque<recovery::event> pending_;
+  std::set<std::size_t> killed_;
+  base::duration now_{1'000'000};
+  base::duration due_{0};
+  bool timer_ = false;
+  bool stop_said_ = false;
+  bool ever_recovered_ = false;
+  std::size_t events_ = 0;
+};
+
+}  // namespace hasup::tests

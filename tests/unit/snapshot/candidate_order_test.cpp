@@ -1,0 +1,94 @@
+// Which snapshot is newer, and which archives belong together.
+#include "snapshot/candidate_order.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace hasup;
+using namespace hasup::snapshot;
+using model::archive_order;
+
+namespace {
+
+model::archive_spec spec(const std::string& match, archive_order order, const std::string& pattern = "") {
+  return {match, pattern, order, model::unpack_mode::archive, "", ".", true};
+}
+
+model::recovery_plan plan(std::vector<model::archive_spec> archives) {
+  model::recovery_plan p;
+  p.name = "p";
+  p.archives = std::move(archives);
+  return p;
+}
+
+listed_file file(const std::string& name, int minute = 0) {
+  return {name, "http://h/" + name, 10, base::wall_time(std::chrono::minutes(minute)), true, ""};
+}
+
+std::vector<std::string> order_of(const model::recovery_plan& p, const std::vector<listed_file>& files) {
+  std::vector<std::string> notes;
+  std::vector<std::string> out;
+  for (const auto& c : plan_candidates(p, 0, "http://h/", files, notes)) {
+    std::string row;
+    for (const auto& s : c.snapshots) row += (row.empty() ? "" : "+") + s.name;
+    out.push_back(row);
+  }
+  return out;
+}
+
+using strings = std::vector<std::string>;
+
+std::string nodeos(const std::string& block) { return "snapshot-" + block + std::string(56, 'e') + ".bin.zst"; }
+
+}  // namespace
+
+TEST_CASE("nodeos names carry the block in their first eight hex digits", "[order]") {
+  const auto matcher = name_matcher::from(spec("snapshot-*.bin*", archive_order::block));
+  CHECK(matcher->block_of(nodeos("171c3e78")) == 0x171c3e78U);
+  CHECK(matcher->block_of("snapshot-0361000000.bin.zst") == 361'000'000U);
+  CHECK_FALSE(matcher->block_of("snapshot-2026-11-21-0361000000.bin"));
+  CHECK_FALSE(matcher->block_of("snapshot-latest.bin"));
+  CHECK(order_of(plan({spec("snapshot-*.bin*", archive_order::block)}),
+                 {file(nodeos("0000000a"), 9), file("snapshot-x.bin", 99), file(nodeos("0000001f"), 1)}) ==
+        strings{nodeos("0000001f"), nodeos("0000000a"), "snapshot-x.bin"});
+}
+
+TEST_CASE("a pattern's block group counts as a number, padded or not", "[order]") {
+  const auto p = plan({spec("", archive_order::block, "chain-v2-(?P<block>[0-9]+)\\.tar\\.gz")});
+  CHECK(order_of(p, {file("chain-v2-99.tar.gz"), file("chain-v2-0000100.tar.gz"), file("chain-v2-x.tar.gz")}) ==
+        strings{"chain-v2-0000100.tar.gz", "chain-v2-99.tar.gz"});
+}
+
+TEST_CASE("time and name order the newest first, numbers in names as numbers", "[order]") {
+  auto unknown = file("c.tar");
+  unknown.time.reset();
+  CHECK(order_of(plan({spec("*.tar", archive_order::time)}), {unknown, file("b.tar", 1), file("a.tar", 2)}) ==
+        strings{"a.tar", "b.tar", "c.tar"});
+  CHECK(order_of(plan({spec("s-*", archive_order::name)}), {file("s-9"), file("s-010"), file("s-100")}) ==
+        strings{"s-100", "s-010", "s-9"});
+  CHECK(compare_names("a-9", "a-10") < 0);
+  CHECK(compare_names("a-009", "a-9") == 0);
+  CHECK(compare_names("a", "a-1") < 0);
+}
+
+TEST_CASE("archives of a plan are paired by block, else by order", "[order]") {
+  const auto by_block = plan({spec("snap-*", archive_order::block), spec("blocks-*", archive_order::block)});
+  CHECK(order_of(by_block, {file("snap-1"), file("snap-2"), file("snap-3"), file("blocks-3"), file("blocks-1")}) ==
+        strings{"snap-3+blocks-3", "snap-1+blocks-1"});
+  const auto by_order = plan({spec("snap-*", archive_order::time), spec("blocks-*", archive_order::time)});
+  CHECK(order_of(by_order, {file("snap-a", 1), file("snap-b", 3), file("blocks-x", 4), file("blocks-y", 2)}) ==
+        strings{"snap-b+blocks-x", "snap-a+blocks-y"});
+  CHECK(order_of(by_order, {file("snap-a", 1)}).empty());
+}
+
+TEST_CASE("unfinished uploads and side files never match", "[order]") {
+  CHECK(order_of(plan({spec("*", archive_order::name)}),
+                 {file("a.zst"), file("a.zst.sha256"), file("a.zst.part"), file("SHA256SUMS"), file(".pending-a"),
+                  file("manifest.json")}) == strings{"a.zst"});
+  std::vector<std::string> notes;
+  CHECK(plan_candidates(plan({spec("x*", archive_order::name)}), 0, "http://u:secret@h/", {file("a")}, notes).empty());
+  REQUIRE(notes.size() == 1);
+  CHECK(notes[0].find("x*") != std::string::npos);
+  CHECK(notes[0].find("secret") == std::string::npos);
+  CHECK_FALSE(name_matcher::from(spec("", archive_order::name, "(")).has_value());
+  CHECK_FALSE(name_matcher::from(spec("a", archive_order::name, "b")).has_value());
+}

@@ -1,0 +1,127 @@
+// Listings as real servers write them, and what must not be taken from them.
+#include "snapshot/listing.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "base/time_text.hpp"
+
+using namespace hasup;
+using namespace hasup::snapshot;
+
+namespace {
+
+const std::string base_url = "http://h/leap/";
+
+std::vector<std::string> names(const std::vector<listed_file>& files) {
+  std::vector<std::string> out;
+  for (const auto& f : files) out.push_back(f.name);
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("nginx's HTML gives names, bytes and times", "[listing]") {
+  const auto files = parse_html_listing(
+      "<html>\r\n<head><title>Index of /leap/</title></head>\r\n<body>\r\n<h1>Index of /leap/</h1><hr><pre>"
+      "<a href=\"../\">../</a>\r\n<a href=\"old/\">old/</a>                 21-Nov-2026 01:02                   -\r\n"
+      "<a href=\"snap%20a%2Bb.bin.zst\">snap a+b.bin.zst</a>    21-Nov-2026 01:02           123456789\r\n"
+      "<a href=\"snapshot-0000000100000000000000000000000000000000000000000000000000000000.bin.zst\">snapshot-00000001"
+      "0000000000000000000000000000000000000000..&gt;</a> 03-Jan-2025 23:59        4096\r\n"
+      "<a href=\"empty.zst\">empty.zst</a>  21-Nov-2026 01:02      0\r\n"
+      "<a href=\"x.zst.sha256\">x.zst.sha256</a>  21-Nov-2026 01:02      64\r\n"
+      "<a href=\".pending-snapshot.bin\">p</a>  21-Nov-2026 01:02      64\r\n"
+      "<a href=\"up.zst.part\">p</a>  21-Nov-2026 01:02      64\r\n</pre><hr></body>\r\n</html>\r\n",
+      base_url);
+  REQUIRE(files.size() == 2);
+  CHECK(files[0].name == "snap a+b.bin.zst");
+  CHECK(files[0].url == "http://h/leap/snap%20a%2Bb.bin.zst");
+  CHECK(files[0].size == 123456789U);
+  CHECK(base::format_time(*files[0].time) == "2026-11-21T01:02:00Z");
+  CHECK_FALSE(files[0].time_exact);
+  CHECK(files[1].size == 4096U);
+  CHECK(base::format_time(*files[1].time) == "2025-01-03T23:59:00Z");
+}
+
+TEST_CASE("Apache's table gives times, and its rounded sizes are left out", "[listing]") {
+  const auto files = parse_html_listing(
+      R"(<table><tr><th><a href="?C=N;O=D">Name</a></th><th><a href="?C=M;O=A">Last modified</a></th></tr>
+<tr><td valign="top"><img src="/icons/back.gif" alt="[PARENTDIR]"></td><td><a href="/">Parent Directory</a></td></tr>
+<tr><td valign="top"></td><td><a href="snap-1.tar.gz">snap-1.tar.gz</a></td><td align="right">2026-11-21 01:02  </td><td align="right"> 12K</td><td>&nbsp;</td></tr>
+<tr><td valign="top"></td><td><a href="/leap/snap-2.tar.gz">snap-2.tar.gz</a></td><td align="right">2026-11-22 01:02  </td><td align="right">1.1G</td><td>&nbsp;</td></tr>
+</table>)",
+      base_url);
+  CHECK(names(files) == std::vector<std::string>{"snap-1.tar.gz", "snap-2.tar.gz"});
+  CHECK_FALSE(files[0].size);
+  CHECK(base::format_time(*files[1].time) == "2026-11-22T01:02:00Z");
+}
+
+TEST_CASE("Caddy's HTML gives exact sizes and times", "[listing]") {
+  const auto files = parse_html_listing(
+      R"(<tr class="file"><td></td><td><a href="./snap-3.tar.zst"><svg></svg><span class="name">snap-3.tar.zst</span></a></td>
+<td class="size" data-size="7340032"><div class="sizebar"><div class="sizebar-text">7.0 MiB</div></div></td>
+<td class="timestamp hideable"><time datetime="2026-11-21T01:02:03Z">11/21/2026 01:02:03 AM</time></td></tr>
+<tr class="file"><td></td><td><a href="./sub/"><span>sub</span></a></td><td data-order="-1">&mdash;</td></tr>)",
+      base_url);
+  REQUIRE(files.size() == 1);
+  CHECK(files[0].size == 7340032U);
+  CHECK(files[0].time_exact);
+  CHECK(base::format_time(*files[0].time) == "2026-11-21T01:02:03Z");
+}
+
+TEST_CASE("plain links suffice, and links elsewhere are not ours", "[listing]") {
+  const auto files = parse_html_listing(
+      "<li><a href=\"a.tar\">a.tar</a></li><LI><A HREF='b&amp;c.tar'>b</A><a href=http://h/leap/d.tar>d</a>"
+      "<a href=\"http://other/leap/e.tar\">e</a><a href=\"//other/f.tar\">f</a><a href=\"../g.tar\">g</a>"
+      "<a href=\"sub/h.tar\">h</a><a href=\"..%2Fi.tar\">i</a><a href=\"a.tar\">again</a><a href=\"%00.tar\">z</a>",
+      base_url);
+  CHECK(names(files) == std::vector<std::string>{"a.tar", "b&c.tar", "d.tar"});
+  CHECK(parse_html_listing("", base_url).empty());
+  CHECK(parse_html_listing("<html>nothing here</html>", base_url).empty());
+}
+
+TEST_CASE("JSON listings of nginx and Caddy and a manifest are read", "[listing]") {
+  const auto nginx = parse_json_listing(
+      R"([{ "name":"old", "type":"directory", "mtime":"Sat, 21 Nov 2026 01:02:03 GMT" },
+{ "name":"a.tar.zst", "type":"file", "mtime":"Sat, 21 Nov 2026 01:02:03 GMT", "size":5000000000 }])",
+      base_url);
+  REQUIRE(nginx->size() == 1);
+  CHECK((*nginx)[0].size == 5'000'000'000U);
+  CHECK((*nginx)[0].time_exact);
+  CHECK(base::format_time(*(*nginx)[0].time) == "2026-11-21T01:02:03Z");
+  const auto caddy = parse_json_listing(
+      R"([{"name":"b.zst","size":1,"url":"./b.zst","mod_time":"2026-11-21T01:02:03.5Z","is_dir":false},{"name":"d/","size":1,"is_dir":true}])",
+      base_url);
+  REQUIRE(caddy->size() == 1);
+  CHECK((*caddy)[0].url == base_url + "b.zst");
+  const auto manifest = parse_json_listing("{\"snapshots\":[{\"name\":\"c.zst\",\"size\":2,\"sha256\":\"" +
+                                               std::string(64, 'A') + "\",\"time\":1795222923},{\"name\":7},5]}",
+                                           base_url);
+  REQUIRE(manifest->size() == 1);
+  CHECK((*manifest)[0].sha256 == std::string(64, 'a'));
+  CHECK(base::format_time(*(*manifest)[0].time) == "2026-11-21T01:02:03Z");
+  CHECK_FALSE(parse_json_listing("{\"error\":1}", base_url).has_value());
+  CHECK_FALSE(parse_listing("", base_url).has_value());
+  CHECK_FALSE(parse_listing("[1,", base_url).has_value());
+}
+
+TEST_CASE("side files of every common form give the digest of the right name", "[listing]") {
+  const std::string a(64, 'a');
+  const std::string b(64, 'b');
+  CHECK(find_digest(a, "x", true) == a);
+  CHECK(find_digest(std::string(64, 'A') + "\n", "x", true) == a);
+  CHECK(find_digest(a + "  /srv/other-name\n", "x", true) == a);
+  CHECK(find_digest(b + "  y\n" + a + " *x\n", "x", true) == a);
+  CHECK(find_digest(b + "  y\n" + a + "  ./x\r\n", "x", false) == a);
+  CHECK(find_digest("SHA256 (x) = " + a + "\n", "x", false) == a);
+  CHECK_FALSE(find_digest(b + "  y\n", "x", false));
+  CHECK_FALSE(find_digest(b + "  y\n" + a + "  z\n", "x", true));
+  CHECK_FALSE(find_digest("not a digest\n", "x", true));
+  CHECK_FALSE(find_digest("", "x", true));
+  CHECK_FALSE(find_digest(a.substr(1), "x", true));
+}
+
+TEST_CASE("passwords never reach a message", "[listing]") {
+  CHECK(without_password("https://u:p@h/x@y") == "https://h/x@y");
+  CHECK(without_password("https://h/x@y") == "https://h/x@y");
+  CHECK(without_password("/dir") == "/dir");
+}

@@ -1,0 +1,368 @@
+// swap, rewipe, roll_back and clean_up on real directories, stopped after every system call and taken up again.
+#include "snapshot/state_swap.hpp"
+
+#include <sys/mount.h>
+
+#include "snapshot/staged.hpp"
+#include "temp_tree.hpp"
+
+using namespace hasup;
+using namespace hasup::test;
+using ports::worker_failure;
+using snapshot::state_swap;
+
+namespace {
+
+struct crash {};
+
+// A data directory with one entry of every kind, and what is staged for it.
+//   state       replaced by a staged directory        gone     wiped, nothing staged
+//   fresh       staged, was not there                 data/    holds a kept file: swapped by its children
+//   blocks      shared                                keys     kept        other  not named at all
+class world {
+ public:
+  explicit world(bool in_memory = false, bool exchange = true) : root_(in_memory), can_exchange_(exchange) {
+    job.data_dir = dir();
+    job.plan.name = "full";
+    job.plan.wipe = {"state", "gone", "fresh", "data", "deep/er"};
+    job.plan.shared = {"blocks"};
+    job.plan.archives = {{"*", "", model::archive_order::time, model::unpack_mode::archive, "", ".", true}};
+    job.keep = {"keys", "data/priv.json"};
+    put(dir() + "/state/a", "old a");
+    put(dir() + "/gone/b", "old b");
+    put(dir() + "/data/db/c", "old c");
+    put(dir() + "/data/log", "old log");
+    put(dir() + "/data/priv.json", "round 7");
+    put(dir() + "/blocks/d", "shared d");
+    put(dir() + "/keys/k", "secret");
+    put(dir() + "/other", "other");
+    const auto staging = dir() + "/.hasup/staging/new";
+    put(staging + "/state/a", "new a");
+    put(staging + "/fresh/e", "new e");
+    put(staging + "/data/db/c", "new c");
+    put(staging + "/data/extra", "new extra");
+    put(staging + "/deep/er/f", "new f");
+    mark_staged();
+    before = picture(dir());
+  }
+
+  std::string dir() const { return root_ / "node"; }
+  void mark_staged() {
+    const base::unique_fd own(::open((dir() + "/.hasup").c_str(), O_RDONLY | O_DIRECTORY));
+    REQUIRE(snapshot::write_staged(own.get(), snapshot::disk{}, {job.plan.name, {}}).has_value());
+  }
+  state_swap worker(snapshot::disk::observer after = {}) const { 
+    return {job, control, snapshot::disk(std::move(after), can_exchange_)};
+  }
+
+  void check_new() const {
+    const auto now = picture(dir(), false);
+    const std::map<std::string, std::string> wanted{
+        {"state", "dir"},     {"state/a", "new a"},     {"fresh", "dir"},      {"fresh/e", "new e"},
+        {"data", "dir"},      {"data/db", "dir"},       {"data/db/c", "new c"}, {"data/extra", "new extra"},
+        {"deep", "dir"},      {"deep/er", "dir"},       {"deep/er/f", "new f"}, {"data/priv.json", "round 7"},
+        {"blocks", "dir"},    {"blocks/d", "shared d"}, {"keys", "dir"},       {"keys/k", "secret"},
+        {"other", "other"}};
+    CHECK(now == wanted);
+  }
+  void check_old() const {
+    CHECK(picture(dir()) == before);
+    CHECK_FALSE(there(dir() + "/.hasup/swap.json"));
+  }
+
+  ports::worker_job job;
+  snapshot::job_control control;
+  std::map<std::string, std::string> before;
+
+ private:
+  temp_tree root_;
+  bool can_exchange_;
+};
+
+// Runs `work` with a stop after its n-th system call; true when it ended before that.
+template <class Work>
+bool stopped_after(unsigned n, world& w, Work work) {
+  unsigned calls = 0;
+  auto worker = w.worker([&](std::string_view) {
+    if (++calls == n) throw crash{};
+  });
+  try {
+    const auto done = work(worker);
+    INFO((done ? std::string() : done.error().message));
+    REQUIRE(done.has_value());
+    return true;
+  } catch (const crash&) {
+    return false;
+  }
+}
+
+const auto swap_it = [](state_swap& s) { return s.swap(); };
+const auto roll_back_it = [](state_swap& s) { return s.roll_back(); };
+const auto clean_up_it = [](state_swap& s) { return s.clean_up(); };
+
+}  // namespace
+
+TEST_CASE("a swap puts what is staged in place and the old entries aside, and can be repeated", "[swap]") {
+  world w;
+  for (int time = 0; time < 2; ++time) {
+    auto s = w.worker();
+    const auto done = s.swap();
+    INFO((done ? std::string() : done.error().message));
+    REQUIRE(done.has_value());
+    w.check_new();
+    CHECK(get(w.dir() + "/.hasup/aside/state/a") == "old a");
+    CHECK(get(w.dir() + "/.hasup/aside/gone/b") == "old b");
+    CHECK(get(w.dir() + "/.hasup/aside/data/db/c") == "old c");
+    CHECK(there(w.dir() + "/.hasup/swap.json"));
+  }
+}
+
+TEST_CASE("a roll back returns the very same files, and keeps what kept files say now", "[swap]") {
+  world w;
+  REQUIRE(w.worker().swap().has_value());
+  put(w.dir() + "/data/priv.json", "round 9");  // the new node signed meanwhile
+  put(w.dir() + "/state/wal", "made by a start");
+  put(w.dir() + "/gone/again", "made by a start");
+  put(w.dir() + "/data/journal", "made by a start");
+  {
+    auto s = w.worker();
+    REQUIRE(s.roll_back().has_value());
+    CHECK_FALSE(s.notes().empty());  // blocks is shared and may be newer now
+  }
+  CHECK(get(w.dir() + "/data/priv.json") == "round 9");
+  put(w.dir() + "/data/priv.json", "round 7");
+  w.check_old();
+  CHECK_FALSE(there(w.dir() + "/.hasup/staging"));
+  CHECK_FALSE(there(w.dir() + "/.hasup/aside"));
+  REQUIRE(w.worker().roll_back().has_value());
+  w.check_old();
+}
+
+TEST_CASE("a swap stopped after any system call goes on to the new state", "[swap][crash]") {
+  const bool exchange = GENERATE(true, false);
+  for (unsigned n = 1;; ++n) {
+    world w(true, exchange);
+    const bool ended = stopped_after(n, w, swap_it);
+    INFO("stopped after call " << n);
+    REQUIRE(w.worker().swap().has_value());
+    w.check_new();
+    REQUIRE(w.worker().clean_up().has_value());
+    w.check_new();
+    CHECK_FALSE(there(w.dir() + "/.hasup/swap.json"));
+    CHECK_FALSE(there(w.dir() + "/.hasup/aside"));
+    if (ended) break;
+    REQUIRE(n < 1000);
+  }
+}
+
+TEST_CASE("a swap stopped after any system call can be rolled back to the old state", "[swap][crash]") {
+  const bool exchange = GENERATE(true, false);
+  for (unsigned n = 1;; ++n) {
+    world w(true, exchange);
+    const bool ended = stopped_after(n, w, swap_it);
+    INFO("stopped after call " << n);
+    REQUIRE(w.worker().roll_back().has_value());
+    w.check_old();
+    if (ended) break;
+    REQUIRE(n < 1000);
+  }
+}
+
+TEST_CASE("a roll back stopped after any system call goes on to the old state", "[swap][crash]") {
+  const bool exchange = GENERATE(true, false);
+  for (unsigned n = 1;; ++n) {
+    world w(true, exchange);
+    REQUIRE(w.worker().swap().has_value());
+    put(w.dir() + "/gone/again", "made by a start");
+    const bool ended = stopped_after(n, w, roll_back_it);
+    INFO("stopped after call " << n);
+    REQUIRE(w.worker().roll_back().has_value());
+    w.check_old();
+    if (ended) break;
+    // Half way back there is no way forward: a swap must not mix the two.
+    world x(true, exchange);
+    REQUIRE(x.worker().swap().has_value());
+    stopped_after(n, x, roll_back_it);
+    if (there(x.dir() + "/.hasup/swap.json")) {
+      const auto forward = x.worker().swap();
+      if (forward) x.check_new();  // it was stopped before anything moved
+      else CHECK(forward.error().kind == worker_failure::refused);
+    }
+    REQUIRE(n < 1000);
+  }
+}
+
+TEST_CASE("a clean up stopped after any system call never lets half-deleted state return", "[swap][crash]") {
+  const bool exchange = GENERATE(true, false);
+  for (unsigned n = 1;; ++n) {
+    world w(true, exchange);
+    put(w.dir() + "/.hasup/cache/x.zst", "archive");
+    REQUIRE(w.worker().swap().has_value());
+    const bool ended = stopped_after(n, w, clean_up_it);
+    INFO("stopped after call " << n);
+    const bool confirmed = get(w.dir() + "/.hasup/swap.json").find("confirmed") != std::string::npos;
+    if (confirmed) {
+      const auto back = w.worker().roll_back();
+      REQUIRE_FALSE(back.has_value());
+      CHECK(back.error().kind == worker_failure::refused);
+    }
+    w.check_new();
+    REQUIRE(w.worker().clean_up().has_value());
+    w.check_new();
+    CHECK_FALSE(there(w.dir() + "/.hasup/swap.json"));
+    CHECK_FALSE(there(w.dir() + "/.hasup/aside"));
+    CHECK(there(w.dir() + "/.hasup/cache/x.zst"));
+    if (ended) break;
+    REQUIRE(n < 1000);
+  }
+}
+
+TEST_CASE("rewipe removes what a failed start made and leaves what was restored", "[swap]") {
+  world w;
+  REQUIRE(w.worker().swap().has_value());
+  put(w.dir() + "/gone/again", "made by a start");
+  put(w.dir() + "/data/journal", "made by a start");
+  put(w.dir() + "/data/priv.json", "round 8");
+  put(w.dir() + "/state/wal", "in a restored entry");
+  for (int time = 0; time < 2; ++time) {
+    REQUIRE(w.worker().rewipe().has_value());
+    CHECK_FALSE(there(w.dir() + "/gone"));
+    CHECK_FALSE(there(w.dir() + "/data/journal"));
+    CHECK(get(w.dir() + "/data/priv.json") == "round 8");
+    CHECK(get(w.dir() + "/state/a") == "new a");
+    CHECK(get(w.dir() + "/blocks/d") == "shared d");
+    CHECK(get(w.dir() + "/other") == "other");
+  }
+  world unswapped;
+  CHECK(unswapped.worker().rewipe().error().kind == worker_failure::refused);
+  unswapped.check_old();
+}
+
+TEST_CASE("wipe = * takes everything but kept, shared and .hasup", "[swap]") {
+  world w;
+  w.job.plan.wipe = {"*"};
+  REQUIRE(w.worker().swap().has_value());
+  CHECK_FALSE(there(w.dir() + "/other"));
+  CHECK_FALSE(there(w.dir() + "/gone"));
+  CHECK(get(w.dir() + "/keys/k") == "secret");
+  CHECK(get(w.dir() + "/blocks/d") == "shared d");
+  CHECK(get(w.dir() + "/data/priv.json") == "round 7");
+  CHECK(get(w.dir() + "/data/db/c") == "new c");
+  REQUIRE(w.worker().roll_back().has_value());
+  w.check_old();
+}
+
+TEST_CASE("nothing is swapped before something is staged", "[swap]") {
+  world w;
+  fs::remove(w.dir() + "/.hasup/staging/staged.json");
+  auto done = w.worker().swap();
+  REQUIRE_FALSE(done.has_value());
+  CHECK(done.error().kind == worker_failure::refused);
+  w.check_old();
+  w.mark_staged();
+  w.job.plan.name = "another plan";
+  CHECK(w.worker().swap().error().kind == worker_failure::refused);
+  w.check_old();
+}
+
+TEST_CASE("links, foreign owners, mount points and paths outside are refused before anything moves", "[swap]") {
+  world w;
+  SECTION("a wiped entry is a link") {
+    fs::rename(w.dir() + "/gone", w.dir() + "/elsewhere");
+    fs::create_symlink("elsewhere", w.dir() + "/gone");
+  }
+  SECTION("the way to a wiped entry is a link") {
+    fs::create_directories(w.dir() + "/real");
+    fs::create_symlink("real", w.dir() + "/deep");
+  }
+  SECTION("a foreign owner") {
+    if (::geteuid() != 0) return;  // only root can give files away
+    REQUIRE(::chown((w.dir() + "/gone").c_str(), 12345, 12345) == 0);
+  }
+  SECTION("a mount point") {
+    if (::geteuid() != 0 || ::mount("none", (w.dir() + "/gone").c_str(), "tmpfs", 0, "size=64k") != 0) return;
+  }
+  SECTION("wipe leads out") { w.job.plan.wipe = {"../state"}; }
+  SECTION("wipe is .hasup") { w.job.plan.wipe = {".hasup/aside"}; }
+  SECTION("wipe is absolute") { w.job.plan.wipe = {"/etc"}; }
+  const auto now = picture(w.dir());
+  const auto done = w.worker().swap();
+  const bool mounted = ::umount((w.dir() + "/gone").c_str()) == 0;
+  REQUIRE_FALSE(done.has_value());
+  INFO(done.error().message);
+  CHECK(done.error().kind == worker_failure::refused);
+  CHECK((mounted || picture(w.dir()) == now));
+  CHECK_FALSE(there(w.dir() + "/.hasup/swap.json"));
+}
+
+TEST_CASE("entries changed by hand are never guessed at", "[swap]") {
+  world w;
+  REQUIRE(w.worker().swap().has_value());
+  fs::remove_all(w.dir() + "/.hasup/aside/state");
+  const auto now = picture(w.dir());
+  const auto back = w.worker().roll_back();
+  REQUIRE_FALSE(back.has_value());
+  CHECK(back.error().message.find("state") != std::string::npos);
+  CHECK(picture(w.dir()) == now);
+  CHECK(there(w.dir() + "/.hasup/swap.json"));
+
+  put(w.dir() + "/.hasup/swap.json", "{\"version\":1,");
+  CHECK_FALSE(w.worker().roll_back().has_value());
+  CHECK_FALSE(w.worker().clean_up().has_value());
+  CHECK_FALSE(w.worker().swap().has_value());
+  CHECK(picture(w.dir()) == now);
+}
+
+TEST_CASE("old entries that stand in aside without a record are never deleted", "[swap]") {
+  world w;
+  put(w.dir() + "/.hasup/aside/state/a", "the only copy");
+  CHECK(w.worker().swap().error().kind == worker_failure::refused);
+  auto s = w.worker();
+  REQUIRE(s.clean_up().has_value());
+  CHECK_FALSE(s.notes().empty());
+  CHECK(get(w.dir() + "/.hasup/aside/state/a") == "the only copy");
+}
+
+TEST_CASE("clean up keeps the chosen archive, or else the newest", "[swap]") {
+  world w;
+  const auto cache = w.dir() + "/.hasup/cache/";
+  for (const auto* name : {"old.zst", "old.zst.seal", "new.zst", "new.zst.seal", "half.zst.part", "half.zst.resume"})
+    put(cache + name, name);
+  fs::last_write_time(cache + "old.zst", fs::file_time_type::clock::now() - std::chrono::hours(1));
+  SECTION("the newest") {
+    REQUIRE(w.worker().clean_up().has_value());
+    CHECK(there(cache + "new.zst"));
+    CHECK(there(cache + "new.zst.seal"));
+    CHECK_FALSE(there(cache + "old.zst"));
+  }
+  SECTION("the chosen") {
+    w.job.chosen = ports::candidate{0, {{"old.zst", "", "", {}, {}, {}, ""}}};
+    REQUIRE(w.worker().clean_up().has_value());
+    CHECK(there(cache + "old.zst"));
+    CHECK(there(cache + "old.zst.seal"));
+    CHECK_FALSE(there(cache + "new.zst"));
+  }
+  CHECK_FALSE(there(cache + "half.zst.part"));
+  CHECK_FALSE(there(cache + "half.zst.resume"));
+  CHECK_FALSE(there(w.dir() + "/.hasup/staging"));
+  w.check_old();
+}
+
+TEST_CASE("deletion never follows a link", "[swap]") {
+  world w;
+  temp_tree outside;
+  put(outside / "precious", "precious");
+  REQUIRE(w.worker().swap().has_value());
+  fs::create_directory_symlink(outside.path(), w.dir() + "/.hasup/aside/state/link");
+  fs::create_directory_symlink(outside.path(), w.dir() + "/gone");
+  REQUIRE(w.worker().rewipe().has_value());
+  REQUIRE(w.worker().clean_up().has_value());
+  CHECK(get(outside / "precious") == "precious");
+}
+
+TEST_CASE("a swap cancelled before its first rename leaves the old state", "[swap]") {
+  world w;
+  w.control = snapshot::job_control("", [] { return true; });
+  CHECK(w.worker().swap().error().message == "cancelled");
+  w.check_old();
+}

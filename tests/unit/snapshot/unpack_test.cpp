@@ -1,0 +1,346 @@
+// What comes out of archives, and what never does.
+#include "snapshot/unpack/unpack.hpp"
+
+#include <archive.h>
+#include <archive_entry.h>
+#include <fcntl.h>
+#include <sys/mount.h>
+
+#include "snapshot/cache_seal.hpp"
+#include "snapshot/staged.hpp"
+#include "snapshot/unpack/entry_path.hpp"
+#include "temp_tree.hpp"
+
+using namespace hasup;
+using namespace hasup::test;
+using ports::worker_failure;
+
+namespace {
+
+struct entry {
+  std::string path;
+  std::string text{};
+  unsigned type = AE_IFREG;
+  std::string link{};  // target of a symbolic link, or with type 0 of a hard link
+  unsigned mode = 0644;
+};
+
+// A tar file with exactly these entries, however hostile.
+void make_tar(const std::string& path, const std::vector<entry>& entries) {
+  archive* a = archive_write_new();
+  archive_write_set_format_pax_restricted(a);
+  REQUIRE(archive_write_open_filename(a, path.c_str()) == ARCHIVE_OK);
+  for (const auto& e : entries) {
+    archive_entry* h = archive_entry_new();
+    archive_entry_set_pathname(h, e.path.c_str());
+    archive_entry_set_perm(h, e.mode);
+    archive_entry_set_mtime(h, 1'700'000'000, 0);
+    if (e.type == 0) {
+      archive_entry_set_filetype(h, AE_IFREG);
+      archive_entry_set_hardlink(h, e.link.c_str());
+    } else {
+      archive_entry_set_filetype(h, e.type);
+      if (e.type == AE_IFLNK) archive_entry_set_symlink(h, e.link.c_str());
+    }
+    archive_entry_set_size(h, static_cast<la_int64_t>(e.text.size()));
+    REQUIRE(archive_write_header(a, h) == ARCHIVE_OK);
+    archive_write_data(a, e.text.data(), e.text.size());
+    archive_entry_free(h);
+  }
+  archive_write_free(a);
+}
+
+// A data directory whose cache holds one archive "a.tar", sealed as fetch does it.
+class node {
+ public:
+  explicit node(const std::string& dir = "") : dir_(dir.empty() ? root_ / "node" : dir) {
+    fs::create_directories(dir_ + "/.hasup/cache");
+    job.data_dir = dir_;
+    job.plan.name = "p";
+    job.plan.wipe = {"state", "blocks"};
+    job.keep = {"keys"};
+    use("a.tar");
+  }
+
+  void use(const std::string& name, model::unpack_mode mode = model::unpack_mode::archive, const std::string& as = "",
+           const std::string& into = "") {
+    name_ = name;
+    job.plan.archives = {
+        {"*", "", model::archive_order::time, mode, as, as.empty() && into.empty() ? "." : into, true}};
+    job.chosen = ports::candidate{0, {{name, "http://h/" + name, "http://h/", {}, {}, {}, ""}}};
+  }
+  std::string cached() const { return dir_ + "/.hasup/cache/" + name_; }
+  std::string staged(const std::string& path = "") const { return dir_ + "/.hasup/staging/new/" + path; }
+  const std::string& dir() const { return dir_; }
+
+  ports::worker_result unpack() {
+    const base::unique_fd own(::open((dir_ + "/.hasup").c_str(), O_RDONLY | O_DIRECTORY));
+    const auto info = snapshot::look(own.get(), "cache/" + name_);
+    REQUIRE(info.has_value());
+    if (*info)
+      REQUIRE(snapshot::write_seal(own.get(), snapshot::disk{}, name_,
+                                   {"", (*info)->size, (*info)->modified_ns, (*info)->id.inode, "", ""})
+                  .has_value());
+    snapshot::job_control control;
+    return snapshot::unpack(job, control);
+  }
+  ports::worker_result unpack(const std::vector<entry>& entries) {
+    make_tar(cached(), entries);
+    return unpack();
+  }
+  bool is_staged() const { return there(dir_ + "/.hasup/staging/staged.json"); }
+
+  ports::worker_job job;
+
+ private:
+  temp_tree root_;
+  std::string dir_;
+  std::string name_;
+};
+
+std::uint64_t blocks_of(const std::string& path) {
+  struct stat st {};
+  REQUIRE(::stat(path.c_str(), &st) == 0);
+  return static_cast<std::uint64_t>(st.st_blocks) * 512;
+}
+
+}  // namespace
+
+TEST_CASE("an archive's entries are staged with safe modes and their times", "[unpack]") {
+  node n;
+  const auto out = n.unpack({{"state/", "", AE_IFDIR, "", 0500},
+                             {"state/a", "text a", AE_IFREG, "", 0477},
+                             {"./blocks/b", "text b"},
+                             {"blocks/same", "", 0, "blocks/b"},
+                             {"blocks/link", "", AE_IFLNK, "../state/a"}});
+  INFO(out.error);
+  REQUIRE(out.ok());
+  CHECK(get(n.staged("state/a")) == "text a");
+  CHECK(get(n.staged("blocks/link")) == "text a");
+  CHECK(inode(n.staged("blocks/same")) == inode(n.staged("blocks/b")));
+  struct stat st {};
+  REQUIRE(::stat(n.staged("state/a").c_str(), &st) == 0);
+  CHECK((st.st_mode & 07777U) == 0655U);  // readable by the owner, writable by nobody else
+  CHECK(st.st_mtime == 1'700'000'000);
+  REQUIRE(::stat(n.staged("state").c_str(), &st) == 0);
+  CHECK((st.st_mode & 07777U) == 0700U);
+  CHECK(n.is_staged());
+  CHECK(out.bytes == 12);
+}
+
+TEST_CASE("hostile and damaged entries make the snapshot bad, by the entry's name", "[unpack]") {
+  const std::vector<entry> bad = GENERATE(
+      values<std::vector<entry>>({{{"/etc/passwd", "x"}},
+                                  {{"state/../../x", "x"}},
+                                  {{"..", "x", AE_IFDIR}},
+                                  {{"state/.hasup/swap.json", "x"}},
+                                  {{".hasup/x", "x"}},
+                                  {{"state/a", "1"}, {"state/a", "2"}},
+                                  {{"state/a", "1"}, {"state/a/b", "2"}},
+                                  {{"state/dev", "", AE_IFCHR}},
+                                  {{"state/fifo", "", AE_IFIFO}},
+                                  {{"state/s", "x", AE_IFREG, "", 04755}},
+                                  {{"state/g", "x", AE_IFREG, "", 02755}},
+                                  {{"state/l", "", AE_IFLNK, "/etc/passwd"}},
+                                  {{"state/l", "", AE_IFLNK, "../../x"}},
+                                  {{"state/l", "", AE_IFLNK, "../.hasup/x"}},
+                                  {{"state/l", "", AE_IFLNK, "blocks"}, {"state/l/x", "through"}},
+                                  {{"state/l", "", AE_IFLNK, "a"}, {"state/l", "again"}},
+                                  {{"state/x/up", "", AE_IFLNK, "../.."}, {"state/l", "", AE_IFLNK, "x/up/../b"}},
+                                  {{"state/h", "", 0, "/etc/passwd"}},
+                                  {{"state/h", "", 0, "../x"}},
+                                  {{"state/h", "", 0, "state/absent"}},
+                                  {{"state/l", "", AE_IFLNK, "a"}, {"state/h", "", 0, "state/l"}},
+                                  {{"state/" + std::string(300, 'n'), "x"}},
+                                  {{"state/a\nb", "x"}},
+                                  {{"unrelated", "x"}},
+                                  {}}));
+  node n;
+  put(n.dir() + "/state/a", "live");
+  const auto before = picture(n.dir());
+  const auto out = n.unpack(bad);
+  INFO((bad.empty() ? std::string("nothing") : bad.back().path) << ": " << out.error);
+  CHECK(out.failure == worker_failure::bad_snapshot);
+  CHECK(out.snapshot == "a.tar");
+  CHECK_FALSE(n.is_staged());
+  CHECK(picture(n.dir()) == before);
+}
+
+TEST_CASE("kept entries never come out of an archive, what may not be replaced is left out", "[unpack]") {
+  node n;
+  n.job.keep = {"keys", "state/priv*.json"};
+  const auto out = n.unpack({{"state/a", "a"}, {"state/priv_validator.json", "old round"}, {"keys/k", "k"}, {"config.toml", "c"}});
+  INFO(out.error);
+  REQUIRE(out.ok());
+  CHECK(there(n.staged("state/a")));
+  CHECK_FALSE(there(n.staged("state/priv_validator.json")));
+  CHECK_FALSE(there(n.staged("keys")));
+  CHECK_FALSE(there(n.staged("config.toml")));
+  REQUIRE(out.notes.size() == 1);
+  CHECK(out.notes[0].find("config.toml") != std::string::npos);
+}
+
+TEST_CASE("a single leading directory goes away unless it is one of the data directory's own", "[unpack]") {
+  node n;
+  REQUIRE(n.unpack({{"backup-7/state/a", "a"}, {"backup-7/keys/k", "k"}}).ok());
+  CHECK(get(n.staged("state/a")) == "a");
+  CHECK_FALSE(there(n.staged("keys")));
+  REQUIRE(n.unpack({{"state/a", "b"}}).ok());
+  CHECK(get(n.staged("state/a")) == "b");
+  n.use("a.tar", model::unpack_mode::archive, "", "state");
+  REQUIRE(n.unpack({{"state/x", "c"}}).ok());
+  CHECK(get(n.staged("state/x")) == "c");
+  put(n.dir() + "/state/inner/live", "live");
+  REQUIRE(n.unpack({{"inner/x", "d"}}).ok());
+  CHECK(get(n.staged("state/inner/x")) == "d");
+  n.job.plan.archives[0].strip = false;
+  n.job.plan.archives[0].into = ".";
+  CHECK(n.unpack({{"backup-7/state/a", "a"}}).failure == worker_failure::bad_snapshot);
+  n.use("a.tar", model::unpack_mode::archive, "", "elsewhere");
+  CHECK(n.unpack({{"x", "c"}}).failure == worker_failure::refused);
+}
+
+TEST_CASE("an archive that is cut off anywhere is bad, even between two entries", "[unpack]") {
+  node n;
+  const std::string tar = n.cached();
+  make_tar(tar, {{"state/a", std::string(1000, 'a')}, {"state/b", std::string(1000, 'b')}});
+  const auto whole = get(tar);
+  REQUIRE(n.unpack().ok());
+  const std::string suffix = GENERATE("", ".zst", ".gz", ".xz");
+  std::string packed = whole;
+  if (!suffix.empty()) {
+    run((suffix == ".zst" ? "zstd -q -f " : suffix == ".gz" ? "gzip -k -f " : "xz -k -f ") + tar);
+    packed = get(tar + suffix);
+  }
+  n.use("a.tar" + suffix);
+  put(n.cached(), packed);
+  REQUIRE(n.unpack().ok());
+  CHECK(get(n.staged("state/b")) == std::string(1000, 'b'));
+  // For the plain file: inside a header, at the end of a header, in the data, exactly between two entries.
+  const std::vector<std::size_t> cuts =
+      suffix.empty() ? std::vector<std::size_t>{100, 512, 700, 1536, 1700, 3072}
+                     : std::vector<std::size_t>{1, packed.size() / 2, packed.size() - 9, packed.size() - 1};
+  for (const auto cut : cuts) {
+    put(n.cached(), packed.substr(0, cut));
+    const auto out = n.unpack();
+    INFO(suffix << " cut at " << cut << ": " << out.error);
+    CHECK(out.failure == worker_failure::bad_snapshot);
+    CHECK_FALSE(n.is_staged());
+  }
+  if (suffix.empty()) return;
+  auto flipped = packed;
+  flipped[packed.size() / 2] = static_cast<char>(~flipped[packed.size() / 2]);
+  put(n.cached(), flipped);
+  CHECK(n.unpack().failure == worker_failure::bad_snapshot);
+}
+
+TEST_CASE("a single compressed file is decompressed, an uncompressed one is linked", "[unpack]") {
+  node n;
+  const std::string text = "snapshot " + std::string(3'000'000, 's');
+  put(n.dir() + "/.hasup/cache/snap.bin", text);
+  n.use("snap.bin", model::unpack_mode::decompress, "snapshot");
+  auto out = n.unpack();
+  INFO(out.error);
+  REQUIRE(out.ok());
+  CHECK(out.archive_paths.at("snapshot") == n.dir() + "/.hasup/staging/archives/snapshot/snap.bin");
+  CHECK(inode(out.archive_paths.at("snapshot")) == inode(n.cached()));
+  const std::string tool = GENERATE("zstd -q -f --long=31 --ultra -22", "xz -k -f", "gzip -k -f");
+  run(tool + " " + n.dir() + "/.hasup/cache/snap.bin");
+  const auto suffix = tool[0] == 'z' ? ".zst" : tool[0] == 'x' ? ".xz" : ".gz";
+  n.use(std::string("snap.bin") + suffix, model::unpack_mode::decompress, "snapshot");
+  out = n.unpack();
+  INFO(out.error);
+  REQUIRE(out.ok());
+  CHECK(get(out.archive_paths.at("snapshot")) == text);
+  CHECK(out.bytes == text.size());
+  n.use(std::string("snap.bin") + suffix, model::unpack_mode::decompress, "", "state");
+  REQUIRE(n.unpack().ok());
+  CHECK(get(n.staged("state")) == text);
+  n.use(std::string("snap.bin") + suffix, model::unpack_mode::none, "", "state");
+  REQUIRE(n.unpack().ok());
+  CHECK(get(n.staged("state")) == get(n.cached()));
+  CHECK(inode(n.staged("state")) != inode(n.cached()));
+}
+
+TEST_CASE("zstd windows beyond libarchive's limit are read", "[unpack]") {
+  node n;
+  // 300 MiB apart: the match that --long=31 finds needs a window above 128 MiB.
+  run("cd " + n.dir() + "/.hasup/cache && head -c 2000000 /dev/urandom >r && truncate -s 300M z && cat r z r >snap.bin && "
+      "rm r z && zstd -q -1 --long=31 snap.bin");
+  n.use("snap.bin.zst", model::unpack_mode::decompress, "snapshot");
+  const auto out = n.unpack();
+  INFO(out.error);
+  REQUIRE(out.ok());
+  const auto path = out.archive_paths.at("snapshot");
+  run("cmp " + path + " " + n.dir() + "/.hasup/cache/snap.bin");
+  CHECK(blocks_of(path) < 16U << 20U);  // the zeros became a hole
+}
+
+TEST_CASE("sparse regions and runs of zeros stay holes", "[unpack]") {
+  node n;
+  run("cd " + n.dir() + " && mkdir state && truncate -s 20M state/sparse && "
+      "printf end | dd of=state/sparse bs=1 seek=15000001 conv=notrunc status=none && "
+      "head -c 3000000 /dev/zero >state/zeros && tar -S -cf .hasup/cache/a.tar state");
+  const auto out = n.unpack();
+  INFO(out.error);
+  REQUIRE(out.ok());
+  run("cmp " + n.dir() + "/state/sparse " + n.staged("state/sparse"));
+  run("cmp " + n.dir() + "/state/zeros " + n.staged("state/zeros"));
+  CHECK(blocks_of(n.staged("state/sparse")) < 200'000U);
+  CHECK(blocks_of(n.staged("state/zeros")) < 200'000U);
+}
+
+TEST_CASE("unpacking begins anew after a kill, and refuses once a swap has begun", "[unpack]") {
+  node n;
+  put(n.staged("state/leftover"), "half");
+  put(n.dir() + "/.hasup/staging/staged.json", "{\"plan\":\"p\",\"archive_paths\":{}}");
+  REQUIRE(n.unpack({{"state/a", "a"}}).ok());
+  CHECK_FALSE(there(n.staged("state/leftover")));
+  put(n.dir() + "/.hasup/swap.json",
+      R"({"version":1,"phase":"swapped","plan":"p","wipe":[],"keep":[],"shared":[],"made_dirs":[],"entries":[]})");
+  CHECK(n.unpack({{"state/a", "b"}}).failure == worker_failure::refused);
+  CHECK(get(n.staged("state/a")) == "a");
+}
+
+TEST_CASE("a cached archive that was changed since it was verified is not used", "[unpack]") {
+  node n;
+  REQUIRE(n.unpack({{"state/a", "a"}}).ok());
+  put(n.cached(), get(n.cached()) + "x");
+  snapshot::job_control control;
+  CHECK(snapshot::unpack(n.job, control).failure == worker_failure::internal);
+}
+
+TEST_CASE("too little space is a refusal with numbers, and a full disk is no bad snapshot", "[unpack]") {
+  node n;
+  n.job.min_free = UINT64_MAX;
+  auto out = n.unpack({{"state/a", "a"}});
+  CHECK(out.failure == worker_failure::no_space);
+  CHECK(out.error.find("free") != std::string::npos);
+
+  temp_tree small;
+  if (::geteuid() != 0 || ::mount("none", small.path().c_str(), "tmpfs", 0, "size=4m") != 0) return;
+  {
+    node full(small / "node");
+    out = full.unpack({{"state/a", std::string(900'000, 'a')}});
+    CHECK(out.ok());
+    std::string noise(1'300'000, 'x');
+    out = full.unpack({{"state/a", noise}, {"state/b", noise}});
+    CHECK(out.failure == worker_failure::no_space);
+    CHECK_FALSE(full.is_staged());
+  }
+  CHECK(::umount(small.path().c_str()) == 0);
+}
+
+TEST_CASE("entry paths and link targets are judged by text alone", "[unpack]") {
+  using namespace hasup::snapshot;
+  CHECK(*clean_entry_path("./a//b/") == "a/b");
+  CHECK((*clean_entry_path("./")).empty());
+  CHECK_FALSE(clean_entry_path("/a").has_value());
+  CHECK_FALSE(clean_entry_path("a/../b").has_value());
+  CHECK(link_stays_inside("a/b", "../c"));
+  CHECK_FALSE(link_stays_inside("a/b", "../../c"));
+  CHECK_FALSE(link_stays_inside("a", ".."));
+  CHECK_FALSE(link_stays_inside("a", "/c"));
+  CHECK(without_compression_suffix("a.bin.zst") == "a.bin");
+  CHECK(without_compression_suffix("a.bin") == "a.bin");
+}

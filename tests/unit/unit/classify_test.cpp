@@ -1,0 +1,203 @@
+// What the ends of runs mean, on output as real programs write it.
+#include "unit/classify.hpp"
+
+#include <cerrno>
+#include <csignal>
+
+#include <catch2/catch.hpp>
+
+using namespace hasup;
+using unit::classification;
+using unit::exit_action;
+
+namespace {
+
+model::exit_status code(int c) {
+  model::exit_status s;
+  s.code = c;
+  return s;
+}
+
+model::exit_status killed(int signal) {
+  model::exit_status s;
+  s.signal = signal;
+  return s;
+}
+
+model::exit_class one_class(std::string name, std::vector<int> codes, std::string log, model::class_action action,
+                            model::match_mode match = model::match_mode::all) {
+  model::exit_class c;
+  c.name = std::move(name);
+  c.exit_codes = std::move(codes);
+  c.log = std::move(log);
+  c.action = action;
+  c.match = match;
+  return c;
+}
+
+model::recipe nodeos_like() {
+  model::recipe r;
+  r.name = "nodeos";
+  r.classes = {one_class("dirty database", {2, 255}, "database dirty flag set", model::class_action::recover),
+               one_class("address in use", {}, "bind: Address already in use", model::class_action::restart),
+               one_class("damaged log", {}, "^error .* fork database", model::class_action::recover)};
+  return r;
+}
+
+unit::run_facts started() {
+  unit::run_facts f;
+  f.startup_passed = true;
+  return f;
+}
+
+const std::string dirty =
+    "info  nodeos using configuration\n"
+    "error 2026-11-21T01:02:03 database dirty flag set (likely due to unclean shutdown): replay required\n";
+
+}  // namespace
+
+TEST_CASE("a recipe's class needs all that it asks for") {
+  const auto r = nodeos_like();
+  const auto c = unit::classify(&r, code(2), dirty, {});
+  CHECK(c.name == "dirty database");
+  CHECK(c.action == exit_action::recover);
+  CHECK(c.evidence.find("replay required") != std::string::npos);
+
+  CHECK(unit::classify(&r, code(254), dirty, {}).action == exit_action::unexplained);
+  CHECK(unit::classify(&r, code(2), "no such words\n", {}).action == exit_action::unexplained);
+  CHECK(unit::classify(&r, killed(9), dirty, {}).action == exit_action::restart);
+}
+
+TEST_CASE("match any is content with one of them") {
+  model::recipe r;
+  r.classes = {one_class("gone", {7}, "^gone$", model::class_action::recover, model::match_mode::any)};
+  CHECK(unit::classify(&r, code(7), "", {}).name == "gone");
+  CHECK(unit::classify(&r, code(0), "a\ngone\n", {}).name == "gone");
+  CHECK(unit::classify(&r, code(1), "is gone\n", {}).action == exit_action::unexplained);
+}
+
+TEST_CASE("the first class that matches wins") {
+  model::recipe r;
+  r.classes = {one_class("first", {3}, "", model::class_action::hold),
+               one_class("second", {3}, "", model::class_action::recover)};
+  CHECK(unit::classify(&r, code(3), "", {}).name == "first");
+}
+
+TEST_CASE("signals are matched by the recipe") {
+  model::recipe r;
+  model::exit_class c;
+  c.name = "bus error";
+  c.signals = {SIGBUS};
+  c.action = model::class_action::hold;
+  r.classes = {c};
+  CHECK(unit::classify(&r, killed(SIGBUS), "", {}).name == "bus error");
+  CHECK(unit::classify(&r, killed(SIGSEGV), "", {}).name == "killed by signal 11");
+}
+
+TEST_CASE("patterns see one line at a time, without colours and carriage returns") {
+  const auto r = nodeos_like();
+  CHECK(unit::classify(&r, code(1), "info one\n\x1b[31merror\x1b[0m no fork database\r\n", {}).name == "damaged log");
+  CHECK(unit::classify(&r, code(1), "error one\nfork database\n", {}).action == exit_action::unexplained);
+  // Text that a peer sent stands inside a line, where an anchored pattern does not see it.
+  CHECK(unit::classify(&r, code(1), "info peer says: error x fork database\n", {}).action ==
+        exit_action::unexplained);
+}
+
+TEST_CASE("a line that the evidence ring has torn is not matched") {
+  const auto r = nodeos_like();
+  std::string torn = "error made up by a peer fork database\n";
+  torn += std::string(unit::evidence_limit - torn.size() - 1, 'x') + "\n";
+  REQUIRE(torn.size() == unit::evidence_limit);
+  CHECK(unit::classify(&r, code(1), torn, {}).action == exit_action::unexplained);
+  CHECK(unit::classify(&r, code(1), "info more\n" + torn, {}).action == exit_action::unexplained);
+}
+
+TEST_CASE("a taken port never recovers") {
+  const auto r = nodeos_like();
+  const auto c = unit::classify(&r, code(0), "error net bind: Address already in use\n", {});
+  CHECK(c.name == "address in use");
+  CHECK(c.action == exit_action::restart);
+  // The same without a recipe, and beside a log match that would recover.
+  CHECK(unit::classify(nullptr, code(1), "listen: EADDRINUSE :::3333\n", {}).name == "port in use");
+  model::recipe by_log;
+  by_log.classes = {one_class("broken", {}, "broken", model::class_action::recover)};
+  const auto both = unit::classify(&by_log, code(1), "broken\nbind: Address already in use\n", {});
+  CHECK(both.name == "port in use");
+  CHECK(both.action == exit_action::restart);
+}
+
+TEST_CASE("a full disk holds, whatever else the run shows") {
+  const auto r = nodeos_like();
+  const auto c = unit::classify(&r, code(2), dirty + "write: No space left on device\n", {});
+  CHECK(c.name == "disk full");
+  CHECK(c.action == exit_action::hold);
+  CHECK(c.advice.find("dirty database") != std::string::npos);
+
+  unit::run_facts full;
+  full.disk_full = true;
+  CHECK(unit::classify(&r, code(2), dirty, full).name == "disk full");
+  CHECK(unit::classify(nullptr, killed(SIGBUS), "No space left on device\n", started()).action == exit_action::hold);
+}
+
+TEST_CASE("a denied permission holds instead of a recovery by log text") {
+  model::recipe redis;
+  redis.classes = {one_class("damaged dump", {}, "Fatal error loading the DB", model::class_action::recover)};
+  const auto denied =
+      unit::classify(&redis, code(1), "Fatal error loading the DB: Permission denied. Exiting.\n", {});
+  CHECK(denied.name == "permission denied");
+  CHECK(denied.action == exit_action::hold);
+  CHECK(unit::classify(&redis, code(1), "Fatal error loading the DB: Invalid argument. Exiting.\n", {}).action ==
+        exit_action::recover);
+}
+
+TEST_CASE("kills from outside blame nobody, crashes stay unexplained") {
+  CHECK(unit::classify(nullptr, killed(9), "", {}).name == "killed by signal 9");
+  CHECK(unit::classify(nullptr, killed(9), "", {}).action == exit_action::restart);
+  CHECK(unit::classify(nullptr, killed(SIGTERM), "", {}).action == exit_action::restart);
+  CHECK(unit::classify(nullptr, killed(SIGSEGV), "", {}).action == exit_action::unexplained);
+  CHECK(unit::classify(nullptr, model::exit_status{}, "", {}).name == "lost");
+  CHECK(unit::classify(nullptr, model::exit_status{}, "", {}).action == exit_action::restart);
+  CHECK(unit::classify(nullptr, code(1), "terminate: std::bad_alloc\n", {}).name == "out of memory");
+}
+
+TEST_CASE("exit 0 is a clean end only of a run that had started") {
+  CHECK(unit::classify(nullptr, code(0), "nodeos successfully exiting\n", {}).action == exit_action::unexplained);
+  CHECK(unit::classify(nullptr, code(0), "nodeos successfully exiting\n", {}).evidence ==
+        "nodeos successfully exiting");
+  CHECK(unit::classify(nullptr, code(0), "", started()).name == "clean exit");
+}
+
+TEST_CASE("a run that hasup stopped never recovers") {
+  const auto r = nodeos_like();
+  auto facts = started();
+  facts.asked_to_stop = true;
+  CHECK(unit::classify(&r, code(2), dirty, facts).action == exit_action::restart);
+  CHECK(unit::classify(nullptr, code(254), "Database load aborted\n", facts).name == "stopped");
+}
+
+TEST_CASE("a start that never ran names the program") {
+  CHECK(unit::classify_exec_error(ENOENT, "/usr/bin/nodeos").name == "missing program");
+  CHECK(unit::classify_exec_error(ENOENT, "/usr/bin/nodeos").action == exit_action::hold);
+  CHECK(unit::classify_exec_error(ENOENT, "/usr/bin/nodeos").evidence ==
+        "/usr/bin/nodeos: No such file or directory");
+  CHECK(unit::classify_exec_error(EACCES, "x").name == "permission denied");
+  CHECK(unit::classify_exec_error(EAGAIN, "x").action == exit_action::restart);
+  CHECK(unit::classify_exec_error(ELOOP, "x").action == exit_action::hold);
+}
+
+TEST_CASE("the line that a plan is refused by is found anywhere in the output") {
+  const std::string text = "info a\nerror missed a block in trace_history.log\nnodeos successfully exiting\n";
+  CHECK(unit::matching_line({"does not contain", "missed a block in"}, text) ==
+        "error missed a block in trace_history.log");
+  CHECK(unit::matching_line({"does not contain"}, text).empty());
+  CHECK(unit::matching_line({"("}, text).empty());
+}
+
+TEST_CASE("long and binary lines are shown in part") {
+  std::string evidence = std::string(5000, 'a') + "\n";
+  CHECK(unit::classify(nullptr, code(1), evidence, {}).evidence.size() <= 410);
+  std::string binary = "x";
+  binary.push_back('\0');
+  binary += "y\xff\xfe\n";
+  CHECK_NOTHROW(unit::classify(nullptr, code(1), binary, {}));
+}

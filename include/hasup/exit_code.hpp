@@ -5,9 +5,9 @@ namespace hasup {
 
 enum class exit_code : int {
   done = 0,
-  failed = 1,                 // the command was understood and did not succeed
-  usage = 2,                  // the command line is wrong
-  not_healthy = 3,            // status: a named unit is not running or not healthy (completed is fine)
+  failed = 1,       // the command was understood and did not succeed
+  usage = 2,        // the command line is wrong
+  not_healthy = 3,  // status: a named unit is not running or not healthy (completed is fine)
   no_such_unit = 4,
   daemon_unreachable = 5,
   invalid_configuration = 6,

@@ -28,7 +28,8 @@ constexpr std::array<unit_row, 10> units{{{"TiB", 1ULL << 40},
 
 result<std::uint64_t> parse_byte_size(std::string_view text) {
   const auto bad = [&] {
-    return error{"bad size \"" + std::string(text) + "\"; write for example \"64KiB\", \"100MiB\", \"1.5GiB\" or \"2TB\""};
+    return error{"bad size \"" + std::string(text) +
+                 "\"; write for example \"64KiB\", \"100MiB\", \"1.5GiB\" or \"2TB\""};
   };
   double number = 0;
   const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), number, std::chars_format::fixed);

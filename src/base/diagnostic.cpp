@@ -11,7 +11,9 @@ std::string place(const diagnostic& d) {
   return out.empty() ? out : out + ": ";
 }
 
-std::string_view level_text(severity s) { return s == severity::error ? "error: " : "warning: "; }
+std::string_view level_text(severity s) {
+  return s == severity::error ? "error: " : "warning: ";
+}
 
 }  // namespace
 
@@ -19,7 +21,9 @@ bool has_errors(const diagnostics& all) {
   return std::any_of(all.begin(), all.end(), [](const diagnostic& d) { return d.level == severity::error; });
 }
 
-std::string headline(const diagnostic& d) { return place(d) + std::string(level_text(d.level)) + d.message; }
+std::string headline(const diagnostic& d) {
+  return place(d) + std::string(level_text(d.level)) + d.message;
+}
 
 std::string render(const diagnostic& d, bool colour) {
   const auto paint = [&](std::string_view code, const std::string& text) {
@@ -37,8 +41,10 @@ std::string render(const diagnostic& d, bool colour) {
   std::string pad;
   for (std::size_t i = 0; i < before; ++i) {
     const auto byte = static_cast<unsigned char>(d.source_line[i]);
-    if (byte == '\t') pad += '\t';
-    else if ((byte & 0xC0U) != 0x80U) pad += ' ';  // continuation bytes of UTF-8 take no column
+    if (byte == '\t')
+      pad += '\t';
+    else if ((byte & 0xC0U) != 0x80U)
+      pad += ' ';  // continuation bytes of UTF-8 take no column
   }
   std::string caret = "^";
   caret.append(std::max(1U, d.length) - 1, '~');

@@ -12,16 +12,13 @@ struct unit_row {
   long long milliseconds;
 };
 
-constexpr std::array<unit_row, 6> units{{{"w", 604'800'000},
-                                         {"d", 86'400'000},
-                                         {"h", 3'600'000},
-                                         {"m", 60'000},
-                                         {"s", 1'000},
-                                         {"ms", 1}}};
+constexpr std::array<unit_row, 6> units{
+    {{"w", 604'800'000}, {"d", 86'400'000}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1'000}, {"ms", 1}}};
 constexpr double longest = 100.0 * 365 * 86'400'000;
 
 error bad(std::string_view text) {
-  return {"bad duration \"" + std::string(text) + "\"; write for example \"250ms\", \"10s\", \"5m\", \"1h30m\" or \"7d\""};
+  return {"bad duration \"" + std::string(text) +
+          "\"; write for example \"250ms\", \"10s\", \"5m\", \"1h30m\" or \"7d\""};
 }
 
 }  // namespace

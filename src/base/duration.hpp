@@ -10,8 +10,8 @@
 namespace hasup::base {
 
 using duration = std::chrono::milliseconds;
-using mono_time = std::chrono::steady_clock::time_point;   // for deadlines within one boot
-using wall_time = std::chrono::system_clock::time_point;   // for what people and files see
+using mono_time = std::chrono::steady_clock::time_point;  // for deadlines within one boot
+using wall_time = std::chrono::system_clock::time_point;  // for what people and files see
 
 // Accepts one or more of NUMBER UNIT with unit ms, s, m, h, d, w in falling order; the number may have a fraction.
 // Negative, empty, unit-less ("10") and overlong (> 100 years) input is an error that says what is accepted.

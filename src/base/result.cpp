@@ -11,6 +11,8 @@ error errno_error(std::string what, int code) {
   return {std::move(what), code};
 }
 
-error errno_error(std::string what) { return errno_error(std::move(what), errno); }
+error errno_error(std::string what) {
+  return errno_error(std::move(what), errno);
+}
 
 }  // namespace hasup::base

@@ -18,7 +18,7 @@ using control::instance_status;
 using model::unit_state;
 
 constexpr std::size_t gap = 2;
-constexpr std::size_t reason_wanted = 36;  // columns go before the reason gets narrower than this
+constexpr std::size_t reason_wanted = 28;  // columns go before the reason gets narrower than this
 
 struct column {
   const char* title;

@@ -118,8 +118,10 @@ std::string_view type_text(config::value_kind k) {
 }
 
 std::string roff(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
+  std::string out, ascii(text);
+  for (std::size_t at = 0; (at = ascii.find("…", at)) != std::string::npos;)
+    ascii.replace(at, std::string_view("…").size(), "...");
+  for (const char c : ascii) {
     if (c == '\\')
       out += "\\e";
     else if (c == '-')

@@ -93,14 +93,21 @@ value convert(const toml::node& node, const std::shared_ptr<const text_source>& 
 }
 
 // The library's words, without its talk about its own parsing, and with the remedy for the mistake made most often.
-std::string syntax_message(std::string_view text) {
+std::string syntax_message(std::string_view text, std::string_view rest_of_line) {
   constexpr std::string_view lead = "Error while parsing ";
   if (text.starts_with(lead)) {
     text.remove_prefix(lead.size());
     if (const auto colon = text.find(": "); colon != std::string_view::npos) {
       const auto what = text.substr(0, colon);
       const auto why = text.substr(colon + 2);
-      if (why == "could not determine value type") return "not a value; texts stand in quotes: \"like this\"";
+      if (why == "could not determine value type") {
+        const auto word =
+            rest_of_line.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+        const auto next = rest_of_line.find_first_not_of(' ', word);
+        if (word > 0 && next != std::string_view::npos && rest_of_line[next] == '=')
+          return "a key where a value is expected; is the array or string before it closed?";
+        return "not a value; texts stand in quotes: \"like this\"";
+      }
       return "cannot read this " + std::string(what) + ": " + std::string(why);
     }
   }
@@ -120,7 +127,11 @@ std::optional<value> parse_document(const std::string& file, std::string_view te
     root.where = {source, 0, 0, 1};
     return root;
   } catch (const toml::parse_error& e) {
-    findings.error(to_place(source, e.source()), syntax_message(e.description()));
+    const auto at = to_place(source, e.source());
+    std::string_view rest;
+    if (at.line > 0) rest = source->lines[at.line - 1];
+    rest.remove_prefix(std::min<std::size_t>(at.column - 1, rest.size()));
+    findings.error(at, syntax_message(e.description(), rest));
     return std::nullopt;
   }
 }

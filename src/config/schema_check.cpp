@@ -294,7 +294,8 @@ class checker {
       if (w.ends_with('!')) {
         if (w.substr(0, w.size() - 1) == text)
           return bad(m.content, m.content.where,
-                     "\"" + m.key + " = " + text + "\" is not available in this version yet");
+                     m.key + " = " + (m.content.is(t::text) ? "\"" + text + "\"" : text) +
+                         " is not available in this version yet");
       } else {
         if (w == text) return;
         now.push_back(w);

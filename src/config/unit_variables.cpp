@@ -25,6 +25,13 @@ class resolver {
   scope take() {
     report_loops();
     for (const auto& [name, v] : written_) resolve(name);
+    for (const auto& name : unreadable_) {  // only now, when all names are known that could have been meant
+      const auto& v = *written_.at(name);
+      scope_.names.erase(name);
+      if (const auto filled = expand(scalar_text(v).value_or(""), scope_); !filled)
+        findings_.error(place_of(v, filled.error().token), filled.error().message);
+    }
+    for (const auto& name : unreadable_) scope_.names[name] = {};
     return std::move(scope_);
   }
 
@@ -46,11 +53,14 @@ class resolver {
         written_[std::string(data_dir)] = dir;
   }
 
+  std::set<std::string> written_in(const std::string& text) const {
+    return variables_in(text, [this](const std::string& name) { return written_.contains(name); });
+  }
+
   void report_loops() {
     base::named_edges edges;
     for (const auto& [name, v] : written_)
-      for (const auto& used : variables_in(scalar_text(*v).value_or("")))
-        if (written_.contains(used)) edges[name].push_back(used);
+      for (const auto& used : written_in(scalar_text(*v).value_or(""))) edges[name].push_back(used);
     for (const auto& loop : base::find_cycles(edges)) {
       const auto& v = *written_.at(loop.front());
       findings_.error(v.where, "variables form a loop: " + base::cycle_text(loop));
@@ -68,8 +78,8 @@ class resolver {
     const auto& v = *written_.at(name);
     const auto text = scalar_text(v).value_or("");
     bool broken = false;
-    for (const auto& used : variables_in(text)) {
-      if (written_.contains(used)) resolve(used);
+    for (const auto& used : written_in(text)) {
+      resolve(used);
       broken = broken || failed_.contains(used);
     }
     if (broken) return fail(name);  // the cause has been said
@@ -77,8 +87,9 @@ class resolver {
     if (filled) {
       scope_.names[name] = {std::move(filled->text), filled->per_instance};
     } else {
-      findings_.error(place_of(v, filled.error().token), filled.error().message);
       fail(name);
+      if (name != data_dir)
+        unreadable_.push_back(name);  // [data] dir is filled in and reported like any other string
     }
   }
 
@@ -86,6 +97,7 @@ class resolver {
   scope scope_;
   std::map<std::string, const value*, std::less<>> written_;
   std::set<std::string, std::less<>> failed_;
+  std::vector<std::string> unreadable_;
 
  public:
   [[nodiscard]] const std::set<std::string, std::less<>>& failed() const { return failed_; }
@@ -106,7 +118,8 @@ void fill(value& v, const std::string& path, filling& in) {
   for (auto& item : v.items) fill(item, path, in);
   for (auto& m : v.members) fill(m.content, path.empty() ? m.key : path + "." + m.key, in);
   if (!v.is(value_type::text)) return;
-  for (const auto& used : variables_in(v.text)) {
+  const auto& names = in.plain.names;
+  for (const auto& used : variables_in(v.text, [&](const std::string& name) { return names.contains(name); })) {
     if (in.failed.contains(used)) {
       v.broken = true;
       return;

@@ -267,15 +267,17 @@ boost::system::result<expansion, expansion_error> expand(std::string_view text, 
   return out;
 }
 
-std::set<std::string> variables_in(std::string_view text) {
+std::set<std::string> variables_in(std::string_view text, const std::function<bool(const std::string&)>& known) {
   std::set<std::string> out;
   for (const auto& p : split(text)) {
     if (p.kind != piece_kind::reference) continue;
-    const auto what = inside(p.text);
-    if (placeholder(what)) continue;
-    out.emplace(what);
+    const std::string what(inside(p.text));
+    if (known(what)) {
+      out.insert(what);
+      continue;
+    }
     for (const auto& t : split_sum(what))
-      if (is_name(t.text)) out.emplace(t.text);
+      if (std::string name(t.text); known(name)) out.insert(std::move(name));
   }
   return out;
 }

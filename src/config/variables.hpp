@@ -58,8 +58,8 @@ boost::system::result<expansion, expansion_error> expand(std::string_view text, 
   throw std::logic_error("unchecked error: " + e.message);
 }
 
-// The variables that a text names, for finding loops among variables.
-std::set<std::string> variables_in(std::string_view text);
+// The known variables that a text names. "${a-b}" is the variable a-b when that is known, else the sum of a and b.
+std::set<std::string> variables_in(std::string_view text, const std::function<bool(const std::string&)>& known);
 
 // Names of [vars] and [params]: a letter, then letters, digits, _ and -.
 bool is_variable_name(std::string_view text);

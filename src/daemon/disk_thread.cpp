@@ -31,7 +31,9 @@ disk_thread::~disk_thread() {
   impl_->thread.join();
 }
 
-boost::asio::any_io_executor disk_thread::executor() const { return impl_->io.get_executor(); }
+boost::asio::any_io_executor disk_thread::executor() const {
+  return impl_->io.get_executor();
+}
 
 void disk_thread::run(std::function<void()> work, std::function<void()> then) {
   boost::asio::post(impl_->io, [this, work = std::move(work), then = std::move(then)]() mutable {

@@ -117,7 +117,8 @@ instance_intent decode_instance(const json::object& object) {
     i.exit = out;
   }
   r.time_list("swaps", i.swaps);
-  if (const auto* bad = object.if_contains("bad_snapshots")) i.bad_snapshots = json::value_to<std::vector<std::string>>(*bad);
+  if (const auto* bad = object.if_contains("bad_snapshots"))
+    i.bad_snapshots = json::value_to<std::vector<std::string>>(*bad);
   return i;
 }
 

@@ -26,15 +26,15 @@ struct instance_intent {
   unsigned restarts = 0;
   unsigned recoveries = 0;
   bool killed = false;
-  bool failed = false;        // it had given up: the state is failed again
-  bool completed = false;     // a one-shot that is done
+  bool failed = false;     // it had given up: the state is failed again
+  bool completed = false;  // a one-shot that is done
   bool ever_started = false;
   std::uint64_t run = 0;
   std::uint64_t fingerprint = 0;  // of the spec that runs
   std::string taken_down_by;
   std::optional<unit::last_exit> exit;
-  std::vector<base::wall_time> swaps;       // recovery budget
-  std::vector<std::string> bad_snapshots;   // keys, see recovery
+  std::vector<base::wall_time> swaps;      // recovery budget
+  std::vector<std::string> bad_snapshots;  // keys, see recovery
 };
 
 struct intent {

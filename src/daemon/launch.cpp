@@ -54,7 +54,8 @@ base::result<std::map<std::string, std::string>> parse_env_file(const std::strin
     if (line.starts_with("export ")) line = trim(line.substr(7));
     const auto equals = line.find('=');
     if (equals == std::string_view::npos || equals == 0)
-      return base::error{path + ":" + std::to_string(number) + ": expected KEY=VALUE"};  // never quotes the line: secrets
+      return base::error{path + ":" + std::to_string(number) +
+                         ": expected KEY=VALUE"};  // never quotes the line: secrets
     auto value = trim(line.substr(equals + 1));
     if (value.size() >= 2 && (value[0] == '"' || value[0] == '\'') && value.back() == value[0])
       value = value.substr(1, value.size() - 2);

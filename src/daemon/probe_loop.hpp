@@ -18,8 +18,8 @@ class probe_loop {
     std::optional<model::head> head;  // of this answer
   };
 
-  // Asks at once, then quickly until it passes for the first time (from 50 ms, doubling up to the interval), then every
-  // interval. `on_answer` comes from the loop, never from inside the constructor; it may destroy this object.
+  // Asks at once, then quickly until it passes for the first time (from 50 ms, doubling up to the interval), then
+  // every interval. `on_answer` comes from the loop, never from inside the constructor; it may destroy this object.
   probe_loop(boost::asio::io_context& loop, probe::prober& prober, const model::probe& what, probe::target whom,
              std::function<void(const answer&)> on_answer);
   ~probe_loop();

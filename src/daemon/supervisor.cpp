@@ -18,9 +18,12 @@ namespace {
 bool satisfies(const unit_runner& r, model::condition c) {
   using model::unit_state;
   switch (c) {
-    case model::condition::started: return r.state() == unit_state::running;
-    case model::condition::healthy: return r.state() == unit_state::running && r.memory().health == model::health::healthy;
-    case model::condition::completed: return r.state() == unit_state::completed;
+    case model::condition::started:
+      return r.state() == unit_state::running;
+    case model::condition::healthy:
+      return r.state() == unit_state::running && r.memory().health == model::health::healthy;
+    case model::condition::completed:
+      return r.state() == unit_state::completed;
   }
   return false;
 }
@@ -39,7 +42,10 @@ std::string machine_name() {
 }  // namespace
 
 supervisor::supervisor(daemon_services& services, event_log& events, intent_file& intent)
-    : services_(services), events_(events), intent_file_(intent), started_at_(std::chrono::system_clock::now()),
+    : services_(services),
+      events_(events),
+      intent_file_(intent),
+      started_at_(std::chrono::system_clock::now()),
       host_name_(machine_name()) {
   events_.subscribe([this](const control::event& e) {
     if (server_ != nullptr) server_->publish(e);
@@ -99,8 +105,10 @@ void supervisor::inform_dependents(const std::string& unit) {
 }
 
 void supervisor::publish(control::event e) {
-  const auto name = e.unit.empty() ? std::string("hasupd") : e.unit + (e.instance.value_or(0) > 0 ? "@" + std::to_string(*e.instance) : "");
-  const bool alert = e.kind == "failed" || e.kind == "killed" || e.kind == "shim_lost" || e.kind == "became_unhealthy";
+  const auto name = e.unit.empty() ? std::string("hasupd")
+                                   : e.unit + (e.instance.value_or(0) > 0 ? "@" + std::to_string(*e.instance) : "");
+  const bool alert =
+      e.kind == "failed" || e.kind == "killed" || e.kind == "shim_lost" || e.kind == "became_unhealthy";
   spdlog::log(alert ? spdlog::level::warn : spdlog::level::info, "{} {}: {}", name, e.kind, e.reason);
   events_.append(std::move(e), std::chrono::system_clock::now());
 }
@@ -110,7 +118,8 @@ void supervisor::stop_readers(const model::instance_id& of, std::function<void()
   reader_waits_[of] = std::move(then);
   for (const auto& [id, r] : runners_)
     if (r->spec().data.shared_with == of.unit && !r->at_rest())
-      r->dispatch(hasup::unit::requirement_lost{model::on_loss::restart, "stopped while the data of " + of.unit + " is restored"});
+      r->dispatch(hasup::unit::requirement_lost{model::on_loss::restart,
+                                                "stopped while the data of " + of.unit + " is restored"});
   boost::asio::post(services_.loop, [this] { advance_reader_waits(); });
 }
 
@@ -187,7 +196,9 @@ std::string supervisor::unit_json(std::string_view name) {
   return out + "]";
 }
 
-std::vector<control::event> supervisor::events_since(std::uint64_t seq, std::size_t max) { return events_.since(seq, max); }
+std::vector<control::event> supervisor::events_since(std::uint64_t seq, std::size_t max) {
+  return events_.since(seq, max);
+}
 
 void supervisor::read_log(const control::log_request& r, std::function<void(control::log_reply)> done) {
   const auto ref = model::parse_unit_reference(r.unit);

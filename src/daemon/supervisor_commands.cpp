@@ -34,7 +34,8 @@ recovery_options options_of(const control::command& c) {
 
 }  // namespace
 
-std::optional<supervisor::runners> supervisor::resolve(const control::command& c, control::command_reply& error) const {
+std::optional<supervisor::runners> supervisor::resolve(const control::command& c,
+                                                       control::command_reply& error) const {
   runners out;
   const auto add = [&](const runner_ptr& r) {
     if (std::find(out.begin(), out.end(), r) == out.end()) out.push_back(r);
@@ -62,17 +63,22 @@ std::optional<supervisor::runners> supervisor::resolve(const control::command& c
     if (found) continue;
     if (ref && config_.units.contains(ref->unit)) {
       error = {exit_code::invalid_configuration,
-               "the file of unit \"" + ref->unit + "\" is invalid; `hasup check` shows what is wrong", {}, {}};
+               "the file of unit \"" + ref->unit + "\" is invalid; `hasup check` shows what is wrong",
+               {},
+               {}};
       if (ref->index && config_.units.at(ref->unit).valid)
-        error = {exit_code::no_such_unit, fmt::format("unit \"{}\" has no instance {}", ref->unit, *ref->index), {}, {}};
+        error = {
+            exit_code::no_such_unit, fmt::format("unit \"{}\" has no instance {}", ref->unit, *ref->index), {}, {}};
       return std::nullopt;
     }
     std::vector<std::string_view> names;
     for (const auto& [name, entry] : config_.units) names.push_back(name);
     const auto near = base::nearest(typed, names);
     error = {exit_code::no_such_unit,
-             "no unit \"" + typed + "\"" + (near.empty() ? "; `hasup status` lists all" : "; did you mean \"" + std::string(near) + "\"?"),
-             {}, {}};
+             "no unit \"" + typed + "\"" +
+                 (near.empty() ? "; `hasup status` lists all" : "; did you mean \"" + std::string(near) + "\"?"),
+             {},
+             {}};
     return std::nullopt;
   }
   return out;
@@ -107,8 +113,7 @@ void supervisor::execute_async(const control::command& c, const control::peer& w
   }
   if (c.verb == "recover" && option(c, "dry_run")) return dry_run(c, std::move(done));
   auto reply = execute(c, who);
-  if (c.verb == "why" || reply.code != exit_code::done || option(c, "history"))
-    return done(std::move(reply));
+  if (c.verb == "why" || reply.code != exit_code::done || option(c, "history")) return done(std::move(reply));
   // Events that the command caused are handled first, so that their outcome is in what is written.
   boost::asio::post(services_.loop, [this, reply = std::move(reply), done = std::move(done)] {
     save_intent([reply, done] { done(reply); });
@@ -174,8 +179,10 @@ control::command_reply supervisor::stop(const runners& targets, bool no_kill) {
 void supervisor::advance_stops() {
   for (auto it = stops_.begin(); it != stops_.end();) {
     const auto r = find(it->first);
-    if (!r || (it->second.asked && r->at_rest() && r->memory().desired == model::desired::down)) it = stops_.erase(it);
-    else ++it;
+    if (!r || (it->second.asked && r->at_rest() && r->memory().desired == model::desired::down))
+      it = stops_.erase(it);
+    else
+      ++it;
   }
   for (auto& [id, stop] : stops_) {
     if (stop.asked) continue;
@@ -195,8 +202,10 @@ control::command_reply supervisor::restart(const runners& targets) {
   control::command_reply reply;
   for (const auto& r : targets) {
     if (r->recovery_active()) {
-      return {exit_code::failed, to_text(r->spec().id) + " is being recovered; `hasup status --watch` shows how far it is",
-              {}, {}};
+      return {exit_code::failed,
+              to_text(r->spec().id) + " is being recovered; `hasup status --watch` shows how far it is",
+              {},
+              {}};
     }
   }
   for (const auto& r : targets) {
@@ -222,7 +231,8 @@ control::command_reply supervisor::recover(const runners& targets, const control
   for (const auto& r : targets) {
     const auto id = to_text(r->spec().id);
     if (!r->recovery_recipe()) {
-      return {exit_code::failed, id + " has no [recovery] with a recipe, so there is nothing to restore it from", {}, {}};
+      return {
+          exit_code::failed, id + " has no [recovery] with a recipe, so there is nothing to restore it from", {}, {}};
     }
     if (option(c, "history")) {
       for (const auto& e : events_.of(r->spec().id.unit, r->spec().id.index, 2000)) {
@@ -237,8 +247,12 @@ control::command_reply supervisor::recover(const runners& targets, const control
       r->cancel_recovery();
     } else if (r->recovery_active()) {
       if (r->state() != model::unit_state::asking)
-        return {exit_code::failed, id + " is being recovered already; `hasup status --watch` shows how far it is", {}, {}};
-      if (!option(c, "yes")) return {exit_code::failed, id + " is prepared and waits for a yes: hasup recover " + id + " --yes", {}, {}};
+        return {exit_code::failed,
+                id + " is being recovered already; `hasup status --watch` shows how far it is",
+                {},
+                {}};
+      if (!option(c, "yes"))
+        return {exit_code::failed, id + " is prepared and waits for a yes: hasup recover " + id + " --yes", {}, {}};
       r->dispatch(hasup::unit::approved{});
     } else {
       auto options = options_of(c);
@@ -261,10 +275,13 @@ void supervisor::dry_run(const control::command& c, std::function<void(control::
   const auto id = to_text(r->spec().id);
   if (!r->recovery_recipe()) return done({exit_code::failed, id + " has no [recovery] with a recipe", {}, {}});
   const bool asked = r->dry_run(options_of(c), [done, id](const base::result<std::string>& text) {
-    if (text) done({exit_code::done, *text, {id}, {}});
-    else done({exit_code::failed, text.error().message, {}, {}});
+    if (text)
+      done({exit_code::done, *text, {id}, {}});
+    else
+      done({exit_code::failed, text.error().message, {}, {}});
   });
-  if (!asked) done({exit_code::failed, id + " is being recovered or checked right now; `hasup status --watch`", {}, {}});
+  if (!asked)
+    done({exit_code::failed, id + " is being recovered or checked right now; `hasup status --watch`", {}, {}});
 }
 
 control::command_reply supervisor::why(const runners& targets) {

@@ -17,7 +17,9 @@ std::vector<std::string> read_journal(const std::string& path) {
   return records ? std::move(*records) : std::vector<std::string>{};
 }
 
-std::string describe(const model::unit& u) { return u.instances > 1 ? to_text(u.id) : u.id.unit; }
+std::string describe(const model::unit& u) {
+  return u.instances > 1 ? to_text(u.id) : u.id.unit;
+}
 
 }  // namespace
 
@@ -54,7 +56,8 @@ supervisor::runner_ptr supervisor::find(const model::instance_id& id) const {
 }
 
 supervisor::runner_ptr supervisor::make_runner(const config::unit_entry& entry, const model::unit& unit) {
-  auto r = std::make_shared<unit_runner>(static_cast<unit_host&>(*this), services_, unit, entry.recipe, entry.effective_toml);
+  auto r = std::make_shared<unit_runner>(static_cast<unit_host&>(*this), services_, unit, entry.recipe,
+                                         entry.effective_toml);
   runners_[unit.id] = r;
   return r;
 }
@@ -72,8 +75,10 @@ void supervisor::boot(intent was) {
     const auto name = to_text(id);
     instance_intent i;
     const auto before = was.instances.find(name);
-    if (before != was.instances.end()) i = before->second;
-    else i.desired = r->spec().enabled ? model::desired::up : model::desired::down;
+    if (before != was.instances.end())
+      i = before->second;
+    else
+      i.desired = r->spec().enabled ? model::desired::up : model::desired::down;
     if (!same_boot) {  // a new boot begins with what is enabled
       i.desired = r->spec().enabled ? model::desired::up : model::desired::down;
       i.failed = i.completed = false;
@@ -88,7 +93,8 @@ void supervisor::boot(intent was) {
     for (const auto& r : instances_of(name)) {
       const auto was_state = r->state();
       const bool wanted = r->memory().desired == model::desired::up;
-      if (alive.contains(to_text(r->spec().id))) r->adopt();
+      if (alive.contains(to_text(r->spec().id)))
+        r->adopt();
       else if (wanted && was_state != model::unit_state::failed && was_state != model::unit_state::completed)
         r->dispatch(hasup::unit::start_wanted{false});
     }
@@ -138,11 +144,14 @@ control::command_reply supervisor::apply(config::loaded fresh, bool dry_run) {
         continue;
       }
       const bool runs_other = r->spec().fingerprint != unit.fingerprint;
-      const bool same_text = config_.units.contains(name) && config_.units.at(name).effective_toml == entry.effective_toml;
+      const bool same_text =
+          config_.units.contains(name) && config_.units.at(name).effective_toml == entry.effective_toml;
       if (same_text && !runs_other) continue;
       const bool restart = runs_other && !r->at_rest() && !r->recovery_active();
-      if (r->recovery_active()) say(describe(unit) + ": changed; applied to the next start, its recovery is not altered");
-      else say(describe(unit) + (restart ? ": changed, will be restarted" : ": changed, applies without a restart"));
+      if (r->recovery_active())
+        say(describe(unit) + ": changed; applied to the next start, its recovery is not altered");
+      else
+        say(describe(unit) + (restart ? ": changed, will be restarted" : ": changed, applies without a restart"));
       changes.push_back([r, entry, unit, restart] {
         r->replace_spec(unit, entry.recipe, entry.effective_toml);
         if (restart) r->dispatch(hasup::unit::restart_wanted{"restarted: its unit file changed"});
@@ -152,9 +161,10 @@ control::command_reply supervisor::apply(config::loaded fresh, bool dry_run) {
   }
   for (const auto& [id, r] : runners_) {
     const auto entry = fresh.units.find(id.unit);
-    const bool kept = entry != fresh.units.end() &&
-                      (!entry->second.valid || std::any_of(entry->second.instances.begin(), entry->second.instances.end(),
-                                                           [&, unit = id](const model::unit& u) { return u.id == unit; }));
+    const bool kept =
+        entry != fresh.units.end() &&
+        (!entry->second.valid || std::any_of(entry->second.instances.begin(), entry->second.instances.end(),
+                                             [&, unit = id](const model::unit& u) { return u.id == unit; }));
     if (kept) continue;
     say(describe(r->spec()) + ": its file is gone, will be stopped");
     changes.push_back([this, unit = id, runner = r] {

@@ -4,7 +4,9 @@
 namespace hasup::daemon {
 namespace {
 
-std::size_t slot(model::probe_role role) { return static_cast<std::size_t>(role); }
+std::size_t slot(model::probe_role role) {
+  return static_cast<std::size_t>(role);
+}
 
 }  // namespace
 
@@ -28,11 +30,13 @@ void unit_runner::start_probe(model::probe_role role) {
                                                             : unit_.liveness;
   probes_[slot(role)].reset();
   if (!what) return;
-  probes_[slot(role)] = std::make_unique<probe_loop>(
-      services_.loop, services_.prober, *what, probe_target(), [this, role](const auto& a) { on_probe(role, a); });
+  probes_[slot(role)] = std::make_unique<probe_loop>(services_.loop, services_.prober, *what, probe_target(),
+                                                     [this, role](const auto& a) { on_probe(role, a); });
 }
 
-void unit_runner::on(const unit::start_startup_probe&) { start_probe(model::probe_role::startup); }
+void unit_runner::on(const unit::start_startup_probe&) {
+  start_probe(model::probe_role::startup);
+}
 
 void unit_runner::on(const unit::start_steady_probes&) {
   probes_[slot(model::probe_role::startup)].reset();
@@ -67,8 +71,10 @@ void unit_runner::on_probe(model::probe_role role, const probe_loop::answer& a) 
     return;
   }
   if (role == model::probe_role::startup) {
-    if (good) dispatch(unit::startup_passed{});
-    else memory_.reason = "starting: " + a.verdict.reason;
+    if (good)
+      dispatch(unit::startup_passed{});
+    else
+      memory_.reason = "starting: " + a.verdict.reason;
     return;
   }
   if (!a.changed) return;
@@ -76,7 +82,9 @@ void unit_runner::on_probe(model::probe_role role, const probe_loop::answer& a) 
     if (bad) dispatch(unit::liveness_failed{a.verdict.reason});
     return;
   }
-  dispatch(unit::health_changed{good ? model::health::healthy : bad ? model::health::unhealthy : model::health::unknown,
+  dispatch(unit::health_changed{good  ? model::health::healthy
+                                : bad ? model::health::unhealthy
+                                      : model::health::unknown,
                                 good ? "readiness passed" : "readiness failed: " + a.verdict.reason});
 }
 

@@ -14,13 +14,16 @@ constexpr std::chrono::seconds journal_retry_after{5};
 }  // namespace
 
 void unit_runner::make_recovery() {
-  recovery_ = std::make_unique<recovery_runner>(static_cast<recovery_host&>(*this), recovery_settings{recovery_memory_, [this] {
-                                                                           recovery_memory_ = recovery_->memory();
-                                                                           host_.changed(*this);
-                                                                         }});
+  recovery_ = std::make_unique<recovery_runner>(static_cast<recovery_host&>(*this),
+                                                recovery_settings{recovery_memory_, [this] {
+                                                                    recovery_memory_ = recovery_->memory();
+                                                                    host_.changed(*this);
+                                                                  }});
 }
 
-bool unit_runner::recovery_active() const { return recovery_ && recovery_->active(); }
+bool unit_runner::recovery_active() const {
+  return recovery_ && recovery_->active();
+}
 
 void unit_runner::on(const unit::begin_recovery& a) {
   make_recovery();
@@ -89,7 +92,9 @@ void unit_runner::run_worker(ports::worker_job job) {
                      });
 }
 
-void unit_runner::cancel_worker() { worker_.cancel(); }
+void unit_runner::cancel_worker() {
+  worker_.cancel();
+}
 
 void unit_runner::quiesce() {
   // After a crash of hasupd an old node may still run here.
@@ -107,7 +112,9 @@ void unit_runner::quiesce() {
   });
 }
 
-void unit_runner::release_readers() { host_.release_readers(unit_.id); }
+void unit_runner::release_readers() {
+  host_.release_readers(unit_.id);
+}
 
 void unit_runner::start_node(std::vector<std::string> append) {
   if (shim_ && shim_->connected() && shim_->status().tree_alive && pid_ != 0) {  // it ran on without hasupd
@@ -176,19 +183,26 @@ void unit_runner::report(std::string kind, std::string reason) {
   host_.changed(*this);
 }
 
-void unit_runner::show_progress(const ports::worker_progress&, const std::string&) {}  // status asks recovery_->view()
+void unit_runner::show_progress(const ports::worker_progress&, const std::string&) {
+}  // status asks recovery_->view()
 
 void unit_runner::finished(recovery_outcome outcome, std::string reason) {
   using unit::recovery_ended;
   const auto is = [&] {
     switch (outcome) {
-      case recovery_outcome::recovered: return recovery_ended::outcome::recovered;
+      case recovery_outcome::recovered:
+        return recovery_ended::outcome::recovered;
       case recovery_outcome::rolled_back:
-      case recovery_outcome::refused: return recovery_ended::outcome::failed;
-      case recovery_outcome::cancelled: return recovery_ended::outcome::stopped;
-      case recovery_outcome::parked: return recovery_ended::outcome::stopped;
-      case recovery_outcome::asking: return recovery_ended::outcome::asking;
-      case recovery_outcome::stuck: return recovery_ended::outcome::failed;
+      case recovery_outcome::refused:
+        return recovery_ended::outcome::failed;
+      case recovery_outcome::cancelled:
+        return recovery_ended::outcome::stopped;
+      case recovery_outcome::parked:
+        return recovery_ended::outcome::stopped;
+      case recovery_outcome::asking:
+        return recovery_ended::outcome::asking;
+      case recovery_outcome::stuck:
+        return recovery_ended::outcome::failed;
     }
     return recovery_ended::outcome::failed;
   }();
@@ -212,8 +226,12 @@ bool unit_runner::dry_run(recovery_options options, std::function<void(base::res
   return recovery_->dry_run(std::move(options), std::move(then));
 }
 
-base::mono_time unit_runner::now() const { return std::chrono::steady_clock::now(); }
-base::wall_time unit_runner::wall_now() const { return std::chrono::system_clock::now(); }
+base::mono_time unit_runner::now() const {
+  return std::chrono::steady_clock::now();
+}
+base::wall_time unit_runner::wall_now() const {
+  return std::chrono::system_clock::now();
+}
 
 void unit_runner::start_timer(base::duration after) {
   recovery_timer_.expires_after(after);
@@ -223,6 +241,8 @@ void unit_runner::start_timer(base::duration after) {
   });
 }
 
-void unit_runner::cancel_timer() { recovery_timer_.cancel(); }
+void unit_runner::cancel_timer() {
+  recovery_timer_.cancel();
+}
 
 }  // namespace hasup::daemon

@@ -79,8 +79,10 @@ bool unit_runner::at_rest() const {
     case model::unit_state::completed:
     case model::unit_state::backoff:
     case model::unit_state::failed:
-    case model::unit_state::asking: return true;
-    default: return false;
+    case model::unit_state::asking:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -142,7 +144,8 @@ void unit_runner::perform(const unit::action& a) {
 
 void unit_runner::on(const unit::start_timer& t) {
   next_attempt_at_.reset();
-  if (t.which == unit::timer::backoff || t.which == unit::timer::prepare_again) next_attempt_at_ = wall_now() + t.after;
+  if (t.which == unit::timer::backoff || t.which == unit::timer::prepare_again)
+    next_attempt_at_ = wall_now() + t.after;
   timer_.expires_after(t.after);
   timer_.async_wait([weak = weak_from_this(), which = t.which](const boost::system::error_code& ec) {
     if (ec) return;
@@ -155,9 +158,12 @@ void unit_runner::on(const unit::cancel_timers&) {
   timer_.cancel();
 }
 
-void unit_runner::on(const unit::emit& e) { publish(e.kind, e.why); }
+void unit_runner::on(const unit::emit& e) {
+  publish(e.kind, e.why);
+}
 
-void unit_runner::publish(const std::string& kind, const std::string& why, std::map<std::string, std::string> detail) {
+void unit_runner::publish(const std::string& kind, const std::string& why,
+                          std::map<std::string, std::string> detail) {
   control::event e;
   e.unit = unit_.id.unit;
   e.instance = unit_.id.index;

@@ -54,13 +54,15 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   const unit::memory& memory() const { return memory_; }
   instance_intent intent() const;
   model::unit_state state() const { return unit::name_of(memory_.now); }
-  bool at_rest() const;        // nothing of it runs or is being started
+  bool at_rest() const;  // nothing of it runs or is being started
   bool recovery_active() const;
   // What a recovery would do, after asking the sources; false when a recovery or a check is under way.
   bool dry_run(recovery_options options, std::function<void(base::result<std::string>)> then);
-  bool wants_restart_for_spec() const { return running_fingerprint_ != 0 && running_fingerprint_ != unit_.fingerprint; }
+  bool wants_restart_for_spec() const {
+    return running_fingerprint_ != 0 && running_fingerprint_ != unit_.fingerprint;
+  }
   std::vector<std::int32_t> pids() const;
-  std::string taken_down_by;   // the unit whose stop took this one down; "" = none
+  std::string taken_down_by;  // the unit whose stop took this one down; "" = none
 
   control::instance_status status();
   control::instance_story story(const std::vector<control::event>& events);
@@ -181,7 +183,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::vector<std::string> journal_records_;  // as found at the start of the daemon
   bool parked_ = false;
   boost::asio::steady_timer recovery_timer_;
-  boost::asio::steady_timer node_timer_;       // stop_timeout of a recovery's node, and what it leaves behind
+  boost::asio::steady_timer node_timer_;  // stop_timeout of a recovery's node, and what it leaves behind
   boost::asio::steady_timer journal_timer_;
   struct node_end {
     model::exit_status status;

@@ -36,13 +36,17 @@ void unit_runner::adopt() {
                      });
 }
 
-void unit_runner::on(const unit::spawn&) { spawn_with({}); }
+void unit_runner::on(const unit::spawn&) {
+  spawn_with({});
+}
 
 void unit_runner::spawn_with(std::vector<std::string> append) {
   pending_run_ = std::move(append);
   if (retiring_) return;  // the old shim is just ending; shim_lost opens a new one
-  if (shim_ && shim_->connected()) request_run();
-  else open_shim();
+  if (shim_ && shim_->connected())
+    request_run();
+  else
+    open_shim();
 }
 
 void unit_runner::request_run() {
@@ -79,7 +83,8 @@ void unit_runner::on(const process::shim_connected& e) {
   if (pending_run_) request_run();
 }
 
-// The first word of a living shim to a new hasupd: what runs is taken as it is, what ended meanwhile is an exit like any.
+// The first word of a living shim to a new hasupd: what runs is taken as it is, what ended meanwhile is an exit like
+// any.
 void unit_runner::take_over(const process::shim_status& s) {
   const bool wanted = memory_.desired == model::desired::up;
   if (s.tree_alive) {
@@ -88,7 +93,8 @@ void unit_runner::take_over(const process::shim_status& s) {
     // The first start after a restore ran on; its recovery is resumed and watches it.
     if (parked_ && wanted) return dispatch(unit::start_wanted{false});
     dispatch(unit::adopted{s.pid});
-    if (s.phase == process::shim_phase::exited) on(process::shim_main_exited{s.run, s.exit, s.exited_at.value_or(wall_now())});
+    if (s.phase == process::shim_phase::exited)
+      on(process::shim_main_exited{s.run, s.exit, s.exited_at.value_or(wall_now())});
     return;
   }
   const bool ended_unseen = s.phase == process::shim_phase::tree_empty && s.run == run_ && running_fingerprint_ != 0;
@@ -98,8 +104,10 @@ void unit_runner::take_over(const process::shim_status& s) {
     return on(process::shim_tree_empty{s.run, s.logs_dropped});
   }
   running_fingerprint_ = 0;
-  if (wanted && state() == model::unit_state::stopped) dispatch(unit::start_wanted{false});
-  else retire_shim();
+  if (wanted && state() == model::unit_state::stopped)
+    dispatch(unit::start_wanted{false});
+  else
+    retire_shim();
 }
 
 void unit_runner::on(const process::shim_started& e) {
@@ -113,7 +121,9 @@ void unit_runner::on(const process::shim_started& e) {
   dispatch(unit::spawned{e.pid});
 }
 
-void unit_runner::on(const process::shim_exec_failed& e) { spawn_refused(e.code, e.message); }
+void unit_runner::on(const process::shim_exec_failed& e) {
+  spawn_refused(e.code, e.message);
+}
 
 unit::classification unit_runner::diagnose(const std::string& evidence, const model::exit_status& status) {
   unit::run_facts facts;
@@ -133,7 +143,8 @@ void unit_runner::on(const process::shim_main_exited& e) {
   stop_program_.reset();
   if (recovery_active()) {
     for (auto& p : probes_) p.reset();
-    publish("exited", "exited with " + to_text(e.exit) + (found.action == unit::exit_action::unexplained ? "" : ": " + found.name));
+    publish("exited", "exited with " + to_text(e.exit) +
+                          (found.action == unit::exit_action::unexplained ? "" : ": " + found.name));
     node_exit_ = {e.exit, std::move(found), evidence};
     // What the main process leaves behind must be gone before anything is moved.
     node_timer_.expires_after(std::chrono::seconds(2));
@@ -222,8 +233,9 @@ void unit_runner::signal_stop() {
                                        const auto self = weak.lock();
                                        if (!self || r.succeeded() || r.cancelled) return;
                                        self->publish("stop_command_failed",
-                                                     "stop_command ended with " + to_text(r.exit) + (r.error.empty() ? "" : ": " + r.error) +
-                                                         "; sending " + model::signal_name(self->unit_.run.stop_signal));
+                                                     "stop_command ended with " + to_text(r.exit) +
+                                                         (r.error.empty() ? "" : ": " + r.error) + "; sending " +
+                                                         model::signal_name(self->unit_.run.stop_signal));
                                        if (self->shim_) self->shim_->signal(self->unit_.run.stop_signal, false);
                                      });
 }
@@ -246,7 +258,8 @@ void unit_runner::retire_shim() {
 std::vector<std::int32_t> unit_runner::pids() const {
   std::vector<std::int32_t> out;
   if (pid_ == 0 || !shim_) return out;
-  for (const auto& p : process::unit_processes(shim_->status().shim_pid, pid_, shim_->status().attached)) out.push_back(p.pid);
+  for (const auto& p : process::unit_processes(shim_->status().shim_pid, pid_, shim_->status().attached))
+    out.push_back(p.pid);
   return out;
 }
 

@@ -12,16 +12,18 @@ namespace hasup::daemon {
 void unit_runner::on(const unit::prepare&) {
   const auto ticket = ++prepare_ticket_;
   auto found = std::make_shared<base::result<launch>>(base::error{});
-  services_.disk.run([found, unit = unit_] { *found = prepare_launch(unit); },
-                     [weak = weak_from_this(), found, ticket] {
-                       const auto self = weak.lock();
-                       if (!self || ticket != self->prepare_ticket_) return;
-                       if (!*found)
-                         return self->dispatch(unit::prepared{unit::prepared::verdict::refused, found->error().message});
-                       self->launch_ = std::move(**found);
-                       if (self->unit_.has_data()) self->check_data(ticket);
-                       else self->dispatch(unit::prepared{});
-                     });
+  services_.disk.run(
+      [found, unit = unit_] { *found = prepare_launch(unit); },
+      [weak = weak_from_this(), found, ticket] {
+        const auto self = weak.lock();
+        if (!self || ticket != self->prepare_ticket_) return;
+        if (!*found) return self->dispatch(unit::prepared{unit::prepared::verdict::refused, found->error().message});
+        self->launch_ = std::move(**found);
+        if (self->unit_.has_data())
+          self->check_data(ticket);
+        else
+          self->dispatch(unit::prepared{});
+      });
 }
 
 void unit_runner::on(const unit::cancel_prepare&) {
@@ -70,11 +72,13 @@ unit::prepared unit_runner::judge(const ports::worker_result& r) const {
     return {verdict::refused, "cannot inspect " + unit_.data.dir + ": " + r.error};
   if (!r.mounted) return {verdict::not_yet, unit_.data.mount + " is not mounted; waiting for it"};
   if (r.writer) {
-    return {verdict::refused, fmt::format("{} is already open by pid {} ({}, {}); stop that process, then `hasup start {}`",
-                                          unit_.data.dir, r.writer->pid, r.writer->command, r.writer->path, unit_.id.unit)};
+    return {verdict::refused,
+            fmt::format("{} is already open by pid {} ({}, {}); stop that process, then `hasup start {}`",
+                        unit_.data.dir, r.writer->pid, r.writer->command, r.writer->path, unit_.id.unit)};
   }
   if (r.half_swapped)
-    return {verdict::needs_recovery, "a recovery left " + unit_.data.dir + " half restored; it must be finished first"};
+    return {verdict::needs_recovery,
+            "a recovery left " + unit_.data.dir + " half restored; it must be finished first"};
   if (unit_.data.min_free > 0 && r.free_bytes < unit_.data.min_free) {
     return {verdict::not_yet, fmt::format("only {} free under {}, min_free is {}; waiting for space",
                                           base::format_byte_size(r.free_bytes), unit_.data.dir,
@@ -86,8 +90,10 @@ unit::prepared unit_runner::judge(const ports::worker_result& r) const {
   const bool never_ran = !ever_started_ && (!r.data_dir_exists || r.data_dir_empty);
   if (never_ran && recipe_->bootstrap == model::bootstrap_mode::empty) return {};
   if (never_ran && recipe_->bootstrap == model::bootstrap_mode::hold) {
-    return {verdict::refused, fmt::format("{} has no {}; the recipe does not start from nothing: put a state there or "
-                                          "`hasup recover {}`", unit_.data.dir, missing, unit_.id.unit)};
+    return {verdict::refused,
+            fmt::format("{} has no {}; the recipe does not start from nothing: put a state there or "
+                        "`hasup recover {}`",
+                        unit_.data.dir, missing, unit_.id.unit)};
   }
   return {verdict::needs_recovery, fmt::format("{} has no {}: never started from nothing", unit_.data.dir, missing)};
 }

@@ -87,7 +87,8 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
   const auto& name = unit_.id.unit;
   switch (state()) {
     case model::unit_state::backoff:
-      if (next_attempt_at_) out.next = "starts again at " + base::format_time(*next_attempt_at_).substr(11, 8) + " UTC";
+      if (next_attempt_at_)
+        out.next = "starts again at " + base::format_time(*next_attempt_at_).substr(11, 8) + " UTC";
       out.actions = {"hasup start " + name + "    (starts at once)", "hasup logs " + name};
       break;
     case model::unit_state::waiting:
@@ -106,7 +107,8 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
       out.actions = {"hasup logs " + name, "hasup start " + name + "    (tries again)"};
       if (!unit_.recovery.recipe.empty()) out.actions.push_back("hasup recover " + name + " --dry-run");
       break;
-    default: break;
+    default:
+      break;
   }
   return out;
 }

@@ -48,8 +48,12 @@ ports::worker_result internal_failure(std::string why) {
 
 struct worker_runner::impl : std::enable_shared_from_this<impl> {
   impl(daemon_services& s, std::string n)
-      : services(s), instance(std::move(n)), job_dir(s.dirs.state + "/jobs/" + instance),
-        answer_dir(s.dirs.state + "/work/" + instance), progress_timer(s.loop), kill_timer(s.loop) {}
+      : services(s),
+        instance(std::move(n)),
+        job_dir(s.dirs.state + "/jobs/" + instance),
+        answer_dir(s.dirs.state + "/work/" + instance),
+        progress_timer(s.loop),
+        kill_timer(s.loop) {}
 
   daemon_services& services;
   std::string instance;
@@ -105,7 +109,8 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
     process::run_request r;
     // A wall clock in nanoseconds only grows enough: what counts is that it is above the number of the last job.
     r.run = std::max<std::uint64_t>(
-        shim->status().run + 1, static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()));
+        shim->status().run + 1,
+        static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()));
     r.argv = {services.worker_program, job_path()};
     r.env = {{"PATH", "/usr/bin:/bin"}, {"LANG", "C.UTF-8"}, {"HOME", as.home}};
     if (!as.own) {
@@ -114,16 +119,18 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
       r.groups = as.groups;
     }
     r.umask = 077;
-    services.disk.run([path = result_path(), progress = progress_path()] {
-      ::unlink(path.c_str());
-      ::unlink(progress.c_str());
-    }, [self = shared_from_this(), r] {
-      if (!self->shim) return;
-      self->running = true;
-      self->shim->run(r);
-      self->watch_progress();
-      if (self->cancelled) self->signal_cancel();
-    });
+    services.disk.run(
+        [path = result_path(), progress = progress_path()] {
+          ::unlink(path.c_str());
+          ::unlink(progress.c_str());
+        },
+        [self = shared_from_this(), r] {
+          if (!self->shim) return;
+          self->running = true;
+          self->shim->run(r);
+          self->watch_progress();
+          if (self->cancelled) self->signal_cancel();
+        });
   }
 
   void on(const process::shim_connected& e) {
@@ -136,7 +143,9 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
     spawn();
   }
   void on(const process::shim_started&) {}
-  void on(const process::shim_exec_failed& e) { finish(internal_failure(services.worker_program + ": " + e.message)); }
+  void on(const process::shim_exec_failed& e) {
+    finish(internal_failure(services.worker_program + ": " + e.message));
+  }
   void on(const process::shim_main_exited& e) {
     exit = e.exit;
     // Whatever it left behind must not go on writing.
@@ -149,18 +158,20 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
       return spawn();
     }
     auto text = std::make_shared<std::string>();
-    services.disk.run([self = shared_from_this(), text] { *text = read_answer(self->result_path()); },
-                      [self = shared_from_this(), text] {
-                        auto result = ports::decode_result(*text);
-                        if (result) return self->finish(std::move(*result));
-                        self->finish(internal_failure(self->cancelled ? "cancelled"
-                                                                      : "hasup-worker ended with " + to_text(self->exit) +
-                                                                            " and without an answer"));
-                      });
+    services.disk.run(
+        [self = shared_from_this(), text] { *text = read_answer(self->result_path()); },
+        [self = shared_from_this(), text] {
+          auto result = ports::decode_result(*text);
+          if (result) return self->finish(std::move(*result));
+          self->finish(internal_failure(self->cancelled ? "cancelled"
+                                                        : "hasup-worker ended with " + to_text(self->exit) +
+                                                              " and without an answer"));
+        });
   }
   void on(const process::shim_lost& e) {
     if (!on_done) return;
-    // The worker itself may live on without its shim; the next job finds the claim free and the inspect finds the writer.
+    // The worker itself may live on without its shim; the next job finds the claim free and the inspect finds the
+    // writer.
     finish(internal_failure("the worker's shim is gone: " + e.message));
   }
   void on(const process::shim_busy& e) { finish(internal_failure(e.message)); }
@@ -191,11 +202,13 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
       const auto self = weak.lock();
       if (ec || !self || !self->running) return;
       auto text = std::make_shared<std::string>();
-      self->services.disk.run([self, text] { *text = read_answer(self->progress_path()); }, [self, text] {
-        if (!self->running) return;
-        if (const auto p = ports::decode_progress(*text); p && self->on_progress) self->on_progress(*p);
-        self->watch_progress();
-      });
+      self->services.disk.run([self, text] { *text = read_answer(self->progress_path()); },
+                              [self, text] {
+                                if (!self->running) return;
+                                if (const auto p = ports::decode_progress(*text); p && self->on_progress)
+                                  self->on_progress(*p);
+                                self->watch_progress();
+                              });
     });
   }
 
@@ -239,8 +252,12 @@ void worker_runner::cancel() {
   if (impl_->shim && impl_->running) impl_->signal_cancel();
 }
 
-bool worker_runner::busy() const { return static_cast<bool>(impl_->on_done); }
+bool worker_runner::busy() const {
+  return static_cast<bool>(impl_->on_done);
+}
 
-std::int32_t worker_runner::pid() const { return impl_->shim ? impl_->shim->status().pid : 0; }
+std::int32_t worker_runner::pid() const {
+  return impl_->shim ? impl_->shim->status().pid : 0;
+}
 
 }  // namespace hasup::daemon

@@ -1,5 +1,5 @@
-// Runs the jobs of one instance in hasup-worker, under a shim of its own ("UNIT@N+work"): a worker outlives hasupd, and
-// a job that is asked for again while it still runs is taken up, not repeated.
+// Runs the jobs of one instance in hasup-worker, under a shim of its own ("UNIT@N+work"): a worker outlives hasupd,
+// and a job that is asked for again while it still runs is taken up, not repeated.
 #pragma once
 
 #include <functional>

@@ -50,8 +50,10 @@ bool make_directories(const hasup::config::directories& dirs, std::string& probl
   const auto make = [&](const std::string& path, mode_t mode) {
     std::error_code ec;
     const bool fresh = std::filesystem::create_directories(path, ec);
-    if (ec) problem = "cannot create " + path + ": " + ec.message();
-    else if (fresh && ::chmod(path.c_str(), mode) != 0) problem = "cannot set the mode of " + path + ": " + std::strerror(errno);
+    if (ec)
+      problem = "cannot create " + path + ": " + ec.message();
+    else if (fresh && ::chmod(path.c_str(), mode) != 0)
+      problem = "cannot set the mode of " + path + ": " + std::strerror(errno);
     return problem.empty();
   };
   return make(dirs.state, 0755) && make(dirs.state + "/claims", 0700) && make(dirs.state + "/records", 0700) &&
@@ -126,8 +128,8 @@ int serve(const hasup::config::directories& dirs, const std::string& program_dir
       running->cancel();
     };
   });
-  daemon::daemon_services services{loop, disk, prober, dirs, {dirs.state, dirs.run, program_dir + "/hasup-shim"},
-                                   program_dir + "/hasup-worker"};
+  daemon::daemon_services services{
+      loop, disk, prober, dirs, {dirs.state, dirs.run, program_dir + "/hasup-shim"}, program_dir + "/hasup-worker"};
   daemon::supervisor supervisor(services, events, intent);
   auto server = control::server::open(loop, socket_options(dirs), supervisor);
   if (!server) return fail(exit_code::failed, server.error().message);
@@ -138,9 +140,8 @@ int serve(const hasup::config::directories& dirs, const std::string& program_dir
     signals.async_wait([&](const boost::system::error_code& ec, int number) {
       if (ec) return;
       if (number == SIGHUP) {
-        supervisor.execute_async({"apply", {}, false, {}}, {}, [](const control::command_reply& r) {
-          spdlog::info("apply: {}", r.message);
-        });
+        supervisor.execute_async({"apply", {}, false, {}}, {},
+                                 [](const control::command_reply& r) { spdlog::info("apply: {}", r.message); });
         return wait_signal();
       }
       spdlog::info("{}: leaving; all units run on", strsignal(number));
@@ -183,8 +184,10 @@ int main(int argc, char** argv) {
     const std::string_view word = argv[i];
     if (word == "--help" || word == "-h") return std::cout << usage, 0;
     if (word == "--version") return std::cout << "hasupd " << hasup::version << "\n", 0;
-    if (word == "--self-check") check = true;
-    else return fail(exit_code::usage, "unknown argument \"" + std::string(word) + "\"; see hasupd --help");
+    if (word == "--self-check")
+      check = true;
+    else
+      return fail(exit_code::usage, "unknown argument \"" + std::string(word) + "\"; see hasupd --help");
   }
   const auto dirs = hasup::config::find_directories();
   if (!dirs) return fail(exit_code::failed, dirs.error().message);
@@ -196,7 +199,9 @@ int main(int argc, char** argv) {
   if (!make_directories(*dirs, problem)) return fail(exit_code::failed, problem);
   std::string holder;
   const auto lock = take_lock(dirs->run + "/hasupd.lock", holder);
-  if (!lock) return fail(exit_code::failed, "another hasupd works on these directories already (" + holder + "): " + dirs->run);
+  if (!lock)
+    return fail(exit_code::failed,
+                "another hasupd works on these directories already (" + holder + "): " + dirs->run);
 
   // A reader of this log that goes away, or a follower that hangs up, must not end the daemon.
   std::signal(SIGPIPE, SIG_IGN);

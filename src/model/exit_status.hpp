@@ -8,8 +8,8 @@
 namespace hasup::model {
 
 struct exit_status {
-  std::optional<int> code;      // exited with this code
-  std::optional<int> signal;    // or killed by this signal; both empty = lost
+  std::optional<int> code;    // exited with this code
+  std::optional<int> signal;  // or killed by this signal; both empty = lost
   bool core_dumped = false;
 
   [[nodiscard]] bool lost() const { return !code && !signal; }

@@ -19,25 +19,24 @@ inline constexpr base::enum_names<check_kind, 4> check_kind_names{{{{check_kind:
                                                                     {check_kind::exec, "exec"}}}};
 
 enum class time_format { rfc3339, unix, unix_ms };
-inline constexpr base::enum_names<time_format, 3> time_format_names{{{{time_format::rfc3339, "rfc3339"},
-                                                                      {time_format::unix, "unix"},
-                                                                      {time_format::unix_ms, "unix_ms"}}}};
+inline constexpr base::enum_names<time_format, 3> time_format_names{
+    {{{time_format::rfc3339, "rfc3339"}, {time_format::unix, "unix"}, {time_format::unix_ms, "unix_ms"}}}};
 
 // Who must own the listening socket of a probe: the unit's own process tree, or anybody.
 enum class port_owner { unit, any };
-inline constexpr base::enum_names<port_owner, 2> port_owner_names{{{{port_owner::unit, "unit"},
-                                                                    {port_owner::any, "any"}}}};
+inline constexpr base::enum_names<port_owner, 2> port_owner_names{
+    {{{port_owner::unit, "unit"}, {port_owner::any, "any"}}}};
 
 // A condition on one value of a JSON answer. All members that are set must hold. "0x1f" counts as a number; numbers
 // that do not fit 64 bits are compared as decimal text of arbitrary length.
 struct expectation {
-  std::string pointer;                      // JSON pointer, RFC 6901; "" = the whole answer
-  std::optional<std::string> equals;        // JSON text: "false", "\"ok\"", "12"
-  std::optional<std::string> min;           // decimal
-  std::optional<std::string> max;           // decimal
-  std::optional<std::string> matches;       // RE2, unanchored, on a string value
-  std::optional<base::duration> max_age;    // the value is a time not older than this
-  time_format time = time_format::rfc3339;  // for max_age
+  std::string pointer;                            // JSON pointer, RFC 6901; "" = the whole answer
+  std::optional<std::string> equals;              // JSON text: "false", "\"ok\"", "12"
+  std::optional<std::string> min;                 // decimal
+  std::optional<std::string> max;                 // decimal
+  std::optional<std::string> matches;             // RE2, unanchored, on a string value
+  std::optional<base::duration> max_age;          // the value is a time not older than this
+  time_format time = time_format::rfc3339;        // for max_age
   std::optional<base::duration> advances_within;  // the number grew since it was last seen, at most this long ago
 
   friend bool operator==(const expectation&, const expectation&) = default;
@@ -57,14 +56,14 @@ struct head_pointers {
 
 struct check {
   check_kind kind = check_kind::tcp;
-  std::string url;      // http, jsonrpc: http://HOST:PORT/PATH, https://…, unix:/path.sock:/PATH
-  std::string method;   // http: GET; jsonrpc: the JSON-RPC method
-  std::string params;   // jsonrpc: JSON text of the array or object; "" = []
+  std::string url;     // http, jsonrpc: http://HOST:PORT/PATH, https://…, unix:/path.sock:/PATH
+  std::string method;  // http: GET; jsonrpc: the JSON-RPC method
+  std::string params;  // jsonrpc: JSON text of the array or object; "" = []
   std::map<std::string, std::string> headers;
   std::string header_file;  // lines "Name: value", read at each check; keeps tokens out of unit files
   std::string body;
   std::vector<int> status = {200};
-  std::string address;  // tcp: HOST:PORT, [V6]:PORT or unix:/path
+  std::string address;               // tcp: HOST:PORT, [V6]:PORT or unix:/path
   std::vector<std::string> command;  // exec: argv; exit 0 passes
   std::vector<expectation> expect;
   head_pointers head;
@@ -74,18 +73,17 @@ struct check {
 };
 
 enum class probe_role { startup, readiness, liveness };
-inline constexpr base::enum_names<probe_role, 3> probe_role_names{{{{probe_role::startup, "startup"},
-                                                                    {probe_role::readiness, "readiness"},
-                                                                    {probe_role::liveness, "liveness"}}}};
+inline constexpr base::enum_names<probe_role, 3> probe_role_names{
+    {{{probe_role::startup, "startup"}, {probe_role::readiness, "readiness"}, {probe_role::liveness, "liveness"}}}};
 
 // A probe passes when all its checks pass.
 struct probe {
   std::vector<check> checks;
   std::string preset;  // where it came from, for people; "" = inline
   base::duration interval{2000};
-  base::duration timeout{1000};   // of one check
-  unsigned failures = 3;          // in a row until the verdict turns bad
-  unsigned successes = 1;         // in a row until it turns good
+  base::duration timeout{1000};                   // of one check
+  unsigned failures = 3;                          // in a row until the verdict turns bad
+  unsigned successes = 1;                         // in a row until it turns good
   std::optional<base::duration> max_head_age;     // applies to the head of whichever check declares head.time
   std::optional<base::duration> advances_within;  // the head number must grow within this
 

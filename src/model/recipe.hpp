@@ -13,13 +13,12 @@ namespace hasup::model {
 
 // What to do about a class of exits. hold: a person must act; never wiped, never restarted.
 enum class class_action { recover, restart, hold };
-inline constexpr base::enum_names<class_action, 3> class_action_names{{{{class_action::recover, "recover"},
-                                                                        {class_action::restart, "restart"},
-                                                                        {class_action::hold, "hold"}}}};
+inline constexpr base::enum_names<class_action, 3> class_action_names{
+    {{{class_action::recover, "recover"}, {class_action::restart, "restart"}, {class_action::hold, "hold"}}}};
 
 enum class match_mode { all, any };
-inline constexpr base::enum_names<match_mode, 2> match_mode_names{{{{match_mode::all, "all"},
-                                                                    {match_mode::any, "any"}}}};
+inline constexpr base::enum_names<match_mode, 2> match_mode_names{
+    {{{match_mode::all, "all"}, {match_mode::any, "any"}}}};
 
 struct exit_class {
   std::string name;
@@ -28,20 +27,18 @@ struct exit_class {
   std::string log;              // RE2 on a line of the evidence; "" = not asked
   match_mode match = match_mode::all;
   class_action action = class_action::restart;
-  std::string advice;           // for a person, shown by `hasup why`; may be empty
+  std::string advice;  // for a person, shown by `hasup why`; may be empty
 
   friend bool operator==(const exit_class&, const exit_class&) = default;
 };
 
 enum class archive_order { block, time, name };
-inline constexpr base::enum_names<archive_order, 3> archive_order_names{{{{archive_order::block, "block"},
-                                                                          {archive_order::time, "time"},
-                                                                          {archive_order::name, "name"}}}};
+inline constexpr base::enum_names<archive_order, 3> archive_order_names{
+    {{{archive_order::block, "block"}, {archive_order::time, "time"}, {archive_order::name, "name"}}}};
 
 enum class unpack_mode { archive, decompress, none };
-inline constexpr base::enum_names<unpack_mode, 3> unpack_mode_names{{{{unpack_mode::archive, "archive"},
-                                                                      {unpack_mode::decompress, "decompress"},
-                                                                      {unpack_mode::none, "none"}}}};
+inline constexpr base::enum_names<unpack_mode, 3> unpack_mode_names{
+    {{{unpack_mode::archive, "archive"}, {unpack_mode::decompress, "decompress"}, {unpack_mode::none, "none"}}}};
 
 // One archive a plan needs. Either `as` (stays in the staging directory, path is ${archive.AS.path}) or `into`
 // ("." = each top entry replaces its namesake; "NAME" = the contents become NAME as a whole).
@@ -52,15 +49,15 @@ struct archive_spec {
   unpack_mode unpack = unpack_mode::archive;
   std::string as;
   std::string into;
-  bool strip = true;    // drop a single leading directory if all entries share one that is not itself wiped
+  bool strip = true;  // drop a single leading directory if all entries share one that is not itself wiped
 
   friend bool operator==(const archive_spec&, const archive_spec&) = default;
 };
 
 struct recovery_plan {
   std::string name;
-  std::vector<std::string> wipe;    // relative to the data directory; "*" = every entry but kept and shared ones
-  std::vector<std::string> shared;  // stay in place
+  std::vector<std::string> wipe;        // relative to the data directory; "*" = every entry but kept and shared ones
+  std::vector<std::string> shared;      // stay in place
   std::vector<std::string> refused_by;  // RE2: the node's words for "this snapshot does not fit this plan"
   bool same_set = false;
   std::vector<archive_spec> archives;
@@ -69,27 +66,26 @@ struct recovery_plan {
 };
 
 enum class bootstrap_mode { recover, empty, hold };
-inline constexpr base::enum_names<bootstrap_mode, 3> bootstrap_mode_names{{{{bootstrap_mode::recover, "recover"},
-                                                                            {bootstrap_mode::empty, "empty"},
-                                                                            {bootstrap_mode::hold, "hold"}}}};
+inline constexpr base::enum_names<bootstrap_mode, 3> bootstrap_mode_names{
+    {{{bootstrap_mode::recover, "recover"}, {bootstrap_mode::empty, "empty"}, {bootstrap_mode::hold, "hold"}}}};
 
 enum class confirm_when { advancing, healthy };
-inline constexpr base::enum_names<confirm_when, 2> confirm_when_names{{{{confirm_when::advancing, "advancing"},
-                                                                        {confirm_when::healthy, "healthy"}}}};
+inline constexpr base::enum_names<confirm_when, 2> confirm_when_names{
+    {{{confirm_when::advancing, "advancing"}, {confirm_when::healthy, "healthy"}}}};
 
 struct recipe {
   std::string name;
   std::string description;
-  std::vector<exit_class> classes;  // first match wins
-  unsigned failed_starts = 2;       // [trigger]: unexplained failed starts in a row; 0 = never
+  std::vector<exit_class> classes;      // first match wins
+  unsigned failed_starts = 2;           // [trigger]: unexplained failed starts in a row; 0 = never
   std::vector<std::string> must_exist;  // relative
   bootstrap_mode bootstrap = bootstrap_mode::hold;
-  std::vector<std::string> locks;       // relative; asked with F_GETLK
-  std::vector<std::string> keep;        // relative; never wiped, never rolled back
-  std::vector<recovery_plan> plans;     // tried in order
+  std::vector<std::string> locks;               // relative; asked with F_GETLK
+  std::vector<std::string> keep;                // relative; never wiped, never rolled back
+  std::vector<recovery_plan> plans;             // tried in order
   std::vector<std::string> first_start_append;  // argv tail of the starts after a swap, until `loaded`
   confirm_when confirm = confirm_when::healthy;
-  base::duration confirm_within{1'800'000};     // without an advance
+  base::duration confirm_within{1'800'000};  // without an advance
   base::duration confirm_advancing_for{120'000};
 
   friend bool operator==(const recipe&, const recipe&) = default;

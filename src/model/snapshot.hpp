@@ -10,13 +10,13 @@
 namespace hasup::model {
 
 struct snapshot {
-  std::string name;    // file name, no slash
-  std::string url;     // where to fetch it
-  std::string source;  // the source it was listed by
+  std::string name;                     // file name, no slash
+  std::string url;                      // where to fetch it
+  std::string source;                   // the source it was listed by
   std::optional<std::uint64_t> size;    // bytes
   std::optional<base::wall_time> time;  // of last modification or from the name
-  std::optional<std::uint64_t> block;   // from the pattern's (?P<block>…) or the first 8 hex digits of a nodeos name
-  std::string sha256;                   // lower-case hex where a manifest says it; ""
+  std::optional<std::uint64_t> block;  // from the pattern's (?P<block>…) or the first 8 hex digits of a nodeos name
+  std::string sha256;                  // lower-case hex where a manifest says it; ""
 
   friend bool operator==(const snapshot&, const snapshot&) = default;
 };

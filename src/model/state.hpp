@@ -5,7 +5,18 @@
 
 namespace hasup::model {
 
-enum class unit_state { stopped, waiting, starting, running, completed, backoff, stopping, recovering, failed, asking };
+enum class unit_state {
+  stopped,
+  waiting,
+  starting,
+  running,
+  completed,
+  backoff,
+  stopping,
+  recovering,
+  failed,
+  asking
+};
 inline constexpr base::enum_names<unit_state, 10> unit_state_names{{{{unit_state::stopped, "stopped"},
                                                                      {unit_state::waiting, "waiting"},
                                                                      {unit_state::starting, "starting"},
@@ -18,9 +29,8 @@ inline constexpr base::enum_names<unit_state, 10> unit_state_names{{{{unit_state
                                                                      {unit_state::asking, "asking"}}}};
 
 enum class health { unknown, healthy, unhealthy };
-inline constexpr base::enum_names<health, 3> health_names{{{{health::unknown, "unknown"},
-                                                            {health::healthy, "healthy"},
-                                                            {health::unhealthy, "unhealthy"}}}};
+inline constexpr base::enum_names<health, 3> health_names{
+    {{{health::unknown, "unknown"}, {health::healthy, "healthy"}, {health::unhealthy, "unhealthy"}}}};
 
 enum class desired { down, up };
 inline constexpr base::enum_names<desired, 2> desired_names{{{{desired::down, "down"}, {desired::up, "up"}}}};

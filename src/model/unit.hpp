@@ -17,11 +17,11 @@ namespace hasup::model {
 
 // [data]: what must never have two writers or be lost.
 struct data_dirs {
-  std::string dir;                 // absolute; "" = the unit has no state
-  std::vector<std::string> also;   // absolute
-  std::string mount;               // must be a mount point before a start; "" = not asked
-  std::uint64_t min_free = 0;      // bytes; 0 = no guard
-  std::string shared_with;         // unit whose data this one opens; "" = none
+  std::string dir;                // absolute; "" = the unit has no state
+  std::vector<std::string> also;  // absolute
+  std::string mount;              // must be a mount point before a start; "" = not asked
+  std::uint64_t min_free = 0;     // bytes; 0 = no guard
+  std::string shared_with;        // unit whose data this one opens; "" = none
 
   friend bool operator==(const data_dirs&, const data_dirs&) = default;
 };
@@ -31,8 +31,8 @@ struct limits {
   std::optional<std::uint64_t> memlock;  // UINT64_MAX = unlimited
   std::optional<std::uint64_t> stack;
   std::optional<std::uint64_t> core;
-  std::optional<int> nice;               // -20 … 19
-  int oom_score_adjust = 0;              // always set explicitly: the daemon's own -900 must not be inherited
+  std::optional<int> nice;   // -20 … 19
+  int oom_score_adjust = 0;  // always set explicitly: the daemon's own -900 must not be inherited
 
   friend bool operator==(const limits&, const limits&) = default;
 };
@@ -41,7 +41,7 @@ struct run_spec {
   std::vector<std::string> command;  // argv; argv[0] is looked up in the unit's PATH when it has no slash
   std::string user;                  // name or number; "" = the daemon's own
   std::vector<std::string> groups;
-  std::string directory;             // "" = the data dir's parent or "/"
+  std::string directory;                   // "" = the data dir's parent or "/"
   std::map<std::string, std::string> env;  // values may hold ${secret:NAME} and ${env:NAME}, filled in at each run
   std::vector<std::string> env_files;      // a leading "-" = may be missing
   std::vector<std::string> stop_command;   // instead of stop_signal
@@ -56,9 +56,8 @@ struct run_spec {
 };
 
 enum class restart_when { never, on_failure, always };
-inline constexpr base::enum_names<restart_when, 3> restart_when_names{{{{restart_when::never, "never"},
-                                                                        {restart_when::on_failure, "on_failure"},
-                                                                        {restart_when::always, "always"}}}};
+inline constexpr base::enum_names<restart_when, 3> restart_when_names{
+    {{{restart_when::never, "never"}, {restart_when::on_failure, "on_failure"}, {restart_when::always, "always"}}}};
 
 struct restart_policy {
   restart_when policy = restart_when::always;
@@ -66,7 +65,7 @@ struct restart_policy {
   base::duration backoff_initial{1000};
   base::duration backoff_max{60'000};
   double backoff_factor = 2.0;
-  double backoff_jitter = 0.1;  // 0 … 1, share of the delay
+  double backoff_jitter = 0.1;      // 0 … 1, share of the delay
   unsigned start_limit_count = 10;  // 0 = no limit
   base::duration start_limit_within{600'000};
 
@@ -74,14 +73,12 @@ struct restart_policy {
 };
 
 enum class condition { started, healthy, completed };
-inline constexpr base::enum_names<condition, 3> condition_names{{{{condition::started, "started"},
-                                                                  {condition::healthy, "healthy"},
-                                                                  {condition::completed, "completed"}}}};
+inline constexpr base::enum_names<condition, 3> condition_names{
+    {{{condition::started, "started"}, {condition::healthy, "healthy"}, {condition::completed, "completed"}}}};
 
 enum class on_loss { keep, restart, stop };
-inline constexpr base::enum_names<on_loss, 3> on_loss_names{{{{on_loss::keep, "keep"},
-                                                              {on_loss::restart, "restart"},
-                                                              {on_loss::stop, "stop"}}}};
+inline constexpr base::enum_names<on_loss, 3> on_loss_names{
+    {{{on_loss::keep, "keep"}, {on_loss::restart, "restart"}, {on_loss::stop, "stop"}}}};
 
 struct requirement {
   std::string unit;
@@ -92,25 +89,23 @@ struct requirement {
 };
 
 enum class recovery_mode { automatic, ask, off };
-inline constexpr base::enum_names<recovery_mode, 3> recovery_mode_names{{{{recovery_mode::automatic, "auto"},
-                                                                          {recovery_mode::ask, "ask"},
-                                                                          {recovery_mode::off, "off"}}}};
+inline constexpr base::enum_names<recovery_mode, 3> recovery_mode_names{
+    {{{recovery_mode::automatic, "auto"}, {recovery_mode::ask, "ask"}, {recovery_mode::off, "off"}}}};
 
 enum class checksum_policy { required, if_present };
-inline constexpr base::enum_names<checksum_policy, 2> checksum_policy_names{{{
-    {checksum_policy::required, "required"},
-    {checksum_policy::if_present, "if_present"}}}};
+inline constexpr base::enum_names<checksum_policy, 2> checksum_policy_names{
+    {{{checksum_policy::required, "required"}, {checksum_policy::if_present, "if_present"}}}};
 
 // [recovery]: which recipe, from where, how often.
 struct recovery_policy {
   std::string recipe;                         // "" = none
   std::map<std::string, std::string> params;  // for the recipe
   recovery_mode mode = recovery_mode::automatic;
-  std::vector<std::string> sources;           // URLs: http, https, file
+  std::vector<std::string> sources;  // URLs: http, https, file
   checksum_policy checksum = checksum_policy::if_present;
-  unsigned budget_count = 3;                  // swaps
+  unsigned budget_count = 3;  // swaps
   base::duration budget_within{86'400'000};
-  base::duration max_snapshot_age{0};         // 0 = any age
+  base::duration max_snapshot_age{0};  // 0 = any age
 
   friend bool operator==(const recovery_policy&, const recovery_policy&) = default;
 };
@@ -138,8 +133,8 @@ struct unit {
   recovery_policy recovery;
   log_policy log;
 
-  std::string file;              // the unit file, for messages
-  std::uint64_t fingerprint = 0; // of the resolved spec: differs when a restart would run something else
+  std::string file;               // the unit file, for messages
+  std::uint64_t fingerprint = 0;  // of the resolved spec: differs when a restart would run something else
 
   [[nodiscard]] bool has_data() const { return !data.dir.empty(); }
   [[nodiscard]] bool has_recovery() const { return !recovery.recipe.empty() && recovery.mode != recovery_mode::off; }

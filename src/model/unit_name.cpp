@@ -11,7 +11,9 @@ bool is_unit_name(std::string_view text) {
          std::all_of(text.begin(), text.end(), [&](char c) { return alnum(c) || c == '.' || c == '_' || c == '-'; });
 }
 
-std::string to_text(const instance_id& id) { return id.unit + "@" + std::to_string(id.index); }
+std::string to_text(const instance_id& id) {
+  return id.unit + "@" + std::to_string(id.index);
+}
 
 std::optional<unit_reference> parse_unit_reference(std::string_view text) {
   unit_reference out;

@@ -11,15 +11,33 @@ namespace {
 namespace json = boost::json;
 
 // The table of each enum that travels.
-constexpr const auto& names_of(worker_mode) { return worker_mode_names; }
-constexpr const auto& names_of(worker_failure) { return worker_failure_names; }
-constexpr const auto& names_of(model::checksum_policy) { return model::checksum_policy_names; }
-constexpr const auto& names_of(model::archive_order) { return model::archive_order_names; }
-constexpr const auto& names_of(model::unpack_mode) { return model::unpack_mode_names; }
-constexpr const auto& names_of(model::class_action) { return model::class_action_names; }
-constexpr const auto& names_of(model::match_mode) { return model::match_mode_names; }
-constexpr const auto& names_of(model::bootstrap_mode) { return model::bootstrap_mode_names; }
-constexpr const auto& names_of(model::confirm_when) { return model::confirm_when_names; }
+constexpr const auto& names_of(worker_mode) {
+  return worker_mode_names;
+}
+constexpr const auto& names_of(worker_failure) {
+  return worker_failure_names;
+}
+constexpr const auto& names_of(model::checksum_policy) {
+  return model::checksum_policy_names;
+}
+constexpr const auto& names_of(model::archive_order) {
+  return model::archive_order_names;
+}
+constexpr const auto& names_of(model::unpack_mode) {
+  return model::unpack_mode_names;
+}
+constexpr const auto& names_of(model::class_action) {
+  return model::class_action_names;
+}
+constexpr const auto& names_of(model::match_mode) {
+  return model::match_mode_names;
+}
+constexpr const auto& names_of(model::bootstrap_mode) {
+  return model::bootstrap_mode_names;
+}
+constexpr const auto& names_of(model::confirm_when) {
+  return model::confirm_when_names;
+}
 
 template <class T>
 struct is_vector : std::false_type {};
@@ -171,8 +189,10 @@ class writer {
     } else if constexpr (std::is_enum_v<T>) {
       return json::value(names_of(v).text(v));
     } else if constexpr (std::is_integral_v<T>) {
-      if constexpr (std::is_signed_v<T>) return json::value(static_cast<std::int64_t>(v));
-      else return json::value(static_cast<std::uint64_t>(v));
+      if constexpr (std::is_signed_v<T>)
+        return json::value(static_cast<std::int64_t>(v));
+      else
+        return json::value(static_cast<std::uint64_t>(v));
     } else if constexpr (std::is_same_v<T, base::duration>) {
       return json::value(static_cast<std::int64_t>(v.count()));
     } else if constexpr (std::is_same_v<T, base::wall_time>) {
@@ -240,8 +260,7 @@ class reader {
     } else if constexpr (std::is_same_v<T, base::wall_time>) {
       std::int64_t n = 0;
       if (auto bad = read_number(in, path, n); !bad.empty()) return bad;
-      out = base::wall_time(
-          std::chrono::duration_cast<base::wall_time::duration>(std::chrono::nanoseconds(n)));
+      out = base::wall_time(std::chrono::duration_cast<base::wall_time::duration>(std::chrono::nanoseconds(n)));
     } else if constexpr (is_optional<T>::value) {
       out.reset();
       if (in.is_null()) return {};
@@ -324,11 +343,21 @@ bool has_member(std::string_view text, std::string_view name) {
 
 }  // namespace
 
-std::string encode(const worker_job& job) { return encode_object(job); }
-std::string encode(const worker_result& result) { return encode_object(result); }
-std::string encode(const worker_progress& progress) { return encode_object(progress); }
-std::string encode(const candidate& c) { return encode_object(c); }
-std::string encode(const model::recipe& r) { return encode_object(r); }
+std::string encode(const worker_job& job) {
+  return encode_object(job);
+}
+std::string encode(const worker_result& result) {
+  return encode_object(result);
+}
+std::string encode(const worker_progress& progress) {
+  return encode_object(progress);
+}
+std::string encode(const candidate& c) {
+  return encode_object(c);
+}
+std::string encode(const model::recipe& r) {
+  return encode_object(r);
+}
 
 base::result<worker_job> decode_job(std::string_view json) {
   auto job = decode_object<worker_job>(json, "worker job");
@@ -353,6 +382,8 @@ base::result<candidate> decode_candidate(std::string_view json) {
   return decode_object<candidate>(json, "candidate");
 }
 
-base::result<model::recipe> decode_recipe(std::string_view json) { return decode_object<model::recipe>(json, "recipe"); }
+base::result<model::recipe> decode_recipe(std::string_view json) {
+  return decode_object<model::recipe>(json, "recipe");
+}
 
 }  // namespace hasup::ports

@@ -94,8 +94,8 @@ void shim::run(int connection, const char* payload, size_t length) {
   if (wrong != request_error::none) return refuse(connection, message::run, wrong);
   if (spec.run == now().run && now().phase != shim_phase::idle)
     return send_record(connection, message::already, message::run);
-  if (now().phase == shim_phase::orphaned && !is_alive(now().pid, now().start_time))
-    on_main_exited(process::exit_kind::lost, 0, false);
+  // Of a node that nobody attached to and that has ended meanwhile, the end is told first.
+  if (now().phase == shim_phase::orphaned && !is_alive(now().pid, now().start_time)) take_over();
   if (tree_alive()) return refuse(connection, message::run, request_error::busy);
   if (now().lease_expired != 0) return refuse(connection, message::run, request_error::lease_expired);
   start(spec);

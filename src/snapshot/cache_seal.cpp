@@ -7,8 +7,12 @@ namespace {
 
 namespace json = boost::json;
 
-std::string seal_path(const std::string& name) { return "cache/" + name + ".seal"; }
-std::string resume_path(const std::string& name) { return "cache/" + name + ".resume"; }
+std::string seal_path(const std::string& name) {
+  return "cache/" + name + ".seal";
+}
+std::string resume_path(const std::string& name) {
+  return "cache/" + name + ".resume";
+}
 
 }  // namespace
 
@@ -24,11 +28,11 @@ outcome<std::optional<cache_seal>> read_seal(int own, const std::string& name) {
   if (!text) return text.error();
   try {
     const auto v = json::parse(*text);
-    cache_seal seal{std::string(v.at("sha256").as_string()),   v.at("size").to_number<std::uint64_t>(),
+    cache_seal seal{std::string(v.at("sha256").as_string()),       v.at("size").to_number<std::uint64_t>(),
                     v.at("modified_ns").to_number<std::int64_t>(), v.at("inode").to_number<std::uint64_t>(),
-                    std::string(v.at("url").as_string()),      std::string(v.at("validator").as_string())};
-    const bool same = seal.size == (*file)->size && seal.modified_ns == (*file)->modified_ns &&
-                      seal.inode == (*file)->id.inode;
+                    std::string(v.at("url").as_string()),          std::string(v.at("validator").as_string())};
+    const bool same =
+        seal.size == (*file)->size && seal.modified_ns == (*file)->modified_ns && seal.inode == (*file)->id.inode;
     return same ? std::optional<cache_seal>(std::move(seal)) : none;
   } catch (const std::exception&) {
     return none;  // cut off by a crash: the file is hashed again

@@ -9,7 +9,9 @@
 namespace hasup::snapshot {
 namespace {
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
 std::optional<std::uint64_t> decimal(std::string_view text) {
   std::uint64_t n = 0;
@@ -54,8 +56,7 @@ std::vector<model::snapshot> matching(const model::archive_spec& spec, const nam
     if (!is_snapshot_name(f.name) || f.size == 0U || !matcher.matches(f.name)) continue;
     out.push_back({f.name, f.url, source, f.size, f.time, matcher.block_of(f.name), f.sha256});
   }
-  std::stable_sort(out.begin(), out.end(),
-                   [&](const auto& a, const auto& b) { return newer(a, b, spec.order); });
+  std::stable_sort(out.begin(), out.end(), [&](const auto& a, const auto& b) { return newer(a, b, spec.order); });
   return out;
 }
 
@@ -164,10 +165,10 @@ std::vector<ports::candidate> plan_candidates(const model::recovery_plan& plan, 
     ports::candidate c{index, {columns[0][row]}};
     for (std::size_t k = 1; k < columns.size(); ++k) {
       const auto& column = columns[k];
-      const bool by_block = c.snapshots[0].block &&
-                            std::all_of(column.begin(), column.end(), [](const auto& s) { return s.block.has_value(); });
-      const auto partner = by_block ? std::find_if(column.begin(), column.end(),
-                                                   [&](const auto& s) { return s.block == c.snapshots[0].block; })
+      const bool by_block = c.snapshots[0].block && std::all_of(column.begin(), column.end(),
+                                                                [](const auto& s) { return s.block.has_value(); });
+      const auto partner = by_block              ? std::find_if(column.begin(), column.end(),
+                                                                [&](const auto& s) { return s.block == c.snapshots[0].block; })
                            : row < column.size() ? column.begin() + static_cast<std::ptrdiff_t>(row)
                                                  : column.end();
       if (partner == column.end()) {

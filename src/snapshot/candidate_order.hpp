@@ -1,4 +1,5 @@
-// From listed files to candidates: which names match an archive, which is newer, which archives belong together. Pure.
+// From listed files to candidates: which names match an archive, which is newer, which archives belong together.
+// Pure.
 #pragma once
 
 #include <memory>

@@ -30,7 +30,9 @@ outcome<base::unique_fd> open_data_dir(const std::string& path) {
 
 }  // namespace
 
-std::string data_tree::own_path(std::string_view relative) const { return path_ + "/.hasup/" + std::string(relative); }
+std::string data_tree::own_path(std::string_view relative) const {
+  return path_ + "/.hasup/" + std::string(relative);
+}
 
 outcome<data_tree> data_tree::open_for_work(const std::string& data_dir, const disk& d, const job_control& control) {
   data_tree tree;

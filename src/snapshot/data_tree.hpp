@@ -15,8 +15,8 @@ class data_tree {
   // links, and takes .hasup/lock: waits up to 10 s for another worker that is just ending, then refuses.
   static outcome<data_tree> open_for_work(const std::string& data_dir, const disk& d, const job_control& control);
 
-  [[nodiscard]] int root() const { return root_.get(); }    // DATA_DIR
-  [[nodiscard]] int own() const { return own_.get(); }      // DATA_DIR/.hasup
+  [[nodiscard]] int root() const { return root_.get(); }  // DATA_DIR
+  [[nodiscard]] int own() const { return own_.get(); }    // DATA_DIR/.hasup
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] std::string own_path(std::string_view relative) const;
 

@@ -19,8 +19,9 @@ failure here(std::string_view call, std::string_view path, int code) {
   if (code == ELOOP)
     return refusal(std::string(path) + " leads through a symbolic link; replace the link by the directory it means");
   if (code == EXDEV)
-    return refusal(std::string(path) + " is or leads through a mount point of its own; name that mount as the data "
-                                       "directory, or take it out of `wipe`");
+    return refusal(std::string(path) +
+                   " is or leads through a mount point of its own; name that mount as the data "
+                   "directory, or take it out of `wipe`");
   return system_failure(std::string(call) + " " + std::string(path), code);
 }
 
@@ -34,8 +35,8 @@ int open_by_steps(int root, const std::string& path, int flags, mounts m) {
     const auto end = path.find('/', begin);
     const std::string name = path.substr(begin, end == std::string::npos ? end : end - begin);
     const bool last = end == std::string::npos;
-    base::unique_fd next(::openat(at.get(), name.c_str(),
-                                  last ? flags | O_NOFOLLOW : O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    base::unique_fd next(
+        ::openat(at.get(), name.c_str(), last ? flags | O_NOFOLLOW : O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!next) {
       struct stat st {};
       const int code = errno;
@@ -98,8 +99,8 @@ std::optional<std::vector<std::string>> names_of_dir(int dir) {
 
 std::optional<entry_info> stat_entry(int dir, const char* name) {
   struct statx st {};
-  if (::statx(dir, name, AT_SYMLINK_NOFOLLOW | (*name == '\0' ? AT_EMPTY_PATH : 0),
-              STATX_BASIC_STATS | STATX_BTIME, &st) != 0)
+  if (::statx(dir, name, AT_SYMLINK_NOFOLLOW | (*name == '\0' ? AT_EMPTY_PATH : 0), STATX_BASIC_STATS | STATX_BTIME,
+              &st) != 0)
     return std::nullopt;
   entry_info out;
   out.id.inode = st.stx_ino;
@@ -115,9 +116,15 @@ std::optional<entry_info> stat_entry(int dir, const char* name) {
 
 }  // namespace
 
-bool entry_info::is_directory() const { return S_ISDIR(mode); }
-bool entry_info::is_link() const { return S_ISLNK(mode); }
-bool entry_info::is_file() const { return S_ISREG(mode); }
+bool entry_info::is_directory() const {
+  return S_ISDIR(mode);
+}
+bool entry_info::is_link() const {
+  return S_ISLNK(mode);
+}
+bool entry_info::is_file() const {
+  return S_ISREG(mode);
+}
 
 bool is_plain_relative(std::string_view path) {
   if (path.empty() || path.size() >= 4096 || path.find('\0') != std::string_view::npos) return false;
@@ -226,9 +233,9 @@ outcome<void> disk::rename(int from_root, std::string_view from, int to_root, st
   int code = ::renameat2(source->get(), a.c_str(), target->get(), b.c_str(), RENAME_NOREPLACE) == 0 ? 0 : errno;
   if (code == EINVAL || code == ENOSYS) {
     // A file system without RENAME_NOREPLACE: the data directory's lock is held, so looking first is enough.
-    code = stat_entry(target->get(), b.c_str()) ? EEXIST
+    code = stat_entry(target->get(), b.c_str())                                  ? EEXIST
            : ::renameat(source->get(), a.c_str(), target->get(), b.c_str()) == 0 ? 0
-                                                                                  : errno;
+                                                                                 : errno;
   }
   if (code == EEXIST) return refusal(std::string(to) + " is in the way and was not there before; move it aside");
   if (code != 0) return here("rename", from, code);
@@ -305,8 +312,8 @@ outcome<void> disk::remove_entry(int dir, const std::string& name, const std::st
   base::unique_fd inside(open_raw(dir, name, O_RDONLY | O_DIRECTORY, mounts::stay));
   if (!inside) code = errno;
   if (!inside && code == EACCES) {
-    // An own directory without the owner's bits: fchmodat follows no link here, since it was just seen to be a directory
-    // and chmod of a link's target would need the link to be ours as well.
+    // An own directory without the owner's bits: fchmodat follows no link here, since it was just seen to be a
+    // directory and chmod of a link's target would need the link to be ours as well.
     base::unique_fd handle(open_raw(dir, name, O_PATH | O_DIRECTORY, mounts::stay));
     if (handle && ::chmod(("/proc/self/fd/" + std::to_string(handle.get())).c_str(), 0700) == 0) {
       inside.reset(open_raw(dir, name, O_RDONLY | O_DIRECTORY, mounts::stay));
@@ -349,8 +356,8 @@ outcome<void> disk::write_durably(int root, std::string_view path, std::string_v
   auto dir = open_beneath(root, parent_of(path), O_PATH | O_DIRECTORY);
   if (!dir) return dir.error();
   const std::string name(name_of(path));
-  base::unique_fd fd(::openat(dir->get(), (name + ".tmp").c_str(),
-                              O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  base::unique_fd fd(
+      ::openat(dir->get(), (name + ".tmp").c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd) return here("create", temporary, errno);
   tell("create");
   while (!text.empty()) {

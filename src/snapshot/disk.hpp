@@ -1,5 +1,6 @@
-// File system access below a directory descriptor: never through a link, never upwards, never into another mount unless
-// said so. Each changing call is one system call, announced to an observer afterwards, so that tests can stop there.
+// File system access below a directory descriptor: never through a link, never upwards, never into another mount
+// unless said so. Each changing call is one system call, announced to an observer afterwards, so that tests can stop
+// there.
 #pragma once
 
 #include <sys/types.h>
@@ -68,10 +69,11 @@ class disk {
 
   outcome<void> make_dir(int root, std::string_view path, mode_t mode) const;  // there already: fine
   outcome<void> make_parents(int root, std::string_view path, mode_t mode) const;
-  outcome<void> rename(int from_root, std::string_view from, int to_root, std::string_view to) const;  // never replaces
+  outcome<void> rename(int from_root, std::string_view from, int to_root,
+                       std::string_view to) const;  // never replaces
   // False when the file system cannot exchange.
   outcome<bool> exchange(int a_root, std::string_view a, int b_root, std::string_view b) const;
-  outcome<void> remove_file(int root, std::string_view path) const;       // not there: fine
+  outcome<void> remove_file(int root, std::string_view path) const;  // not there: fine
   // Empty directories below and including path; anything else is left, and then false comes back.
   outcome<bool> remove_empty_dirs(int root, std::string_view path) const;
   // Everything below and including path; never into another mount. Not there: fine. `stop` is asked in between.

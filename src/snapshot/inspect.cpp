@@ -26,7 +26,8 @@ outcome<std::optional<ports::writer_info>> find_lock_holder(const ports::worker_
   const base::unique_fd root(::open(job.data_dir.c_str(), open_dir));
   if (!root) return std::optional<ports::writer_info>{};
   for (const auto& name : job.locks) {
-    if (!is_plain_relative(name)) return refusal("locks has \"" + name + "\"; it must be a path below the data directory");
+    if (!is_plain_relative(name))
+      return refusal("locks has \"" + name + "\"; it must be a path below the data directory");
     auto fd = open_beneath(root.get(), name, O_RDONLY | O_NONBLOCK | O_NOCTTY, mounts::cross);
     if (!fd) continue;  // not there, or not readable for us: the open files say the rest
     struct flock lock {};
@@ -39,7 +40,8 @@ outcome<std::optional<ports::writer_info>> find_lock_holder(const ports::worker_
       auto seen = find_open_writer(file_set({job.data_dir}, true), {});
       if (seen && excluded.contains(seen->pid)) continue;
       if (seen) return seen;
-      return std::optional<ports::writer_info>{ports::writer_info{0, "a process that cannot be seen from here", path}};
+      return std::optional<ports::writer_info>{
+          ports::writer_info{0, "a process that cannot be seen from here", path}};
     }
     if (!excluded.contains(lock.l_pid))
       return std::optional<ports::writer_info>{ports::writer_info{lock.l_pid, command_of(lock.l_pid), path}};
@@ -50,7 +52,8 @@ outcome<std::optional<ports::writer_info>> find_lock_holder(const ports::worker_
 bool is_mount_point(const std::string& path) {
   struct statx here {};
   if (::statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &here) != 0) return false;
-  if ((here.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0) return (here.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+  if ((here.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0)
+    return (here.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
   struct stat st {};
   struct stat above {};
   return ::stat(path.c_str(), &st) == 0 && ::stat((path + "/..").c_str(), &above) == 0 &&

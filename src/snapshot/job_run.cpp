@@ -19,7 +19,9 @@ namespace {
 
 volatile std::sig_atomic_t terminated = 0;
 
-void on_terminate(int) { terminated = 1; }
+void on_terminate(int) {
+  terminated = 1;
+}
 
 void mind_signals() {
   struct sigaction act {};

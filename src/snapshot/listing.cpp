@@ -1,7 +1,7 @@
 #include "snapshot/listing.hpp"
 
-#include <boost/json.hpp>
 #include <algorithm>
+#include <boost/json.hpp>
 
 #include "base/time_text.hpp"
 #include "snapshot/listing_text.hpp"
@@ -21,8 +21,10 @@ std::string_view path_of(std::string_view url) {
 // The still encoded file name that `href` means directly below base; "" for anything else.
 std::string_view direct_name(std::string_view href, std::string_view base) {
   href = href.substr(0, href.find_first_of("?#"));
-  if (href.starts_with(base)) href.remove_prefix(base.size());
-  else if (href.starts_with("//") || href.find("://") != std::string_view::npos) return {};
+  if (href.starts_with(base))
+    href.remove_prefix(base.size());
+  else if (href.starts_with("//") || href.find("://") != std::string_view::npos)
+    return {};
   else if (href.starts_with('/')) {
     const auto path = path_of(base);
     if (!href.starts_with(path)) return {};

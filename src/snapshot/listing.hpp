@@ -1,5 +1,5 @@
-// What a source says it has: HTML and JSON listings of nginx, Apache, Caddy, python's http.server, and JSON indexes such
-// as manifest.json. Pure: text in, files out.
+// What a source says it has: HTML and JSON listings of nginx, Apache, Caddy, python's http.server, and JSON indexes
+// such as manifest.json. Pure: text in, files out.
 #pragma once
 
 #include <cstdint>
@@ -29,8 +29,8 @@ struct listed_file {
 // HTML without a single link to a file is an empty list, not an error.
 std::vector<listed_file> parse_html_listing(std::string_view html, std::string_view base);
 
-// An array of files, or an object with "snapshots" or "files": each has "name" and may have "size", "sha256", "url" and
-// "time", "mtime" or "mod_time" (RFC 3339, RFC 1123 or seconds since 1970).
+// An array of files, or an object with "snapshots" or "files": each has "name" and may have "size", "sha256", "url"
+// and "time", "mtime" or "mod_time" (RFC 3339, RFC 1123 or seconds since 1970).
 base::result<std::vector<listed_file>> parse_json_listing(std::string_view json, std::string_view base);
 
 // HTML or JSON by its first character.
@@ -46,8 +46,8 @@ std::optional<std::string> find_digest(std::string_view text, std::string_view n
 std::optional<std::string> parse_digest(std::string_view text);  // 64 hex digits -> lower case
 
 std::string percent_decode(std::string_view text);
-std::string percent_encode(std::string_view name);  // for one path component
-std::string without_password(std::string_view url);  // for messages
+std::string percent_encode(std::string_view name);                      // for one path component
+std::string without_password(std::string_view url);                     // for messages
 std::optional<base::wall_time> parse_http_time(std::string_view text);  // "Sat, 21 Nov 2026 01:02:03 GMT"
 
 }  // namespace hasup::snapshot

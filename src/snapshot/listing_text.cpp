@@ -39,12 +39,18 @@ std::string decode_entities(std::string_view text) {
     const auto semi = text.find(';');
     const auto entity = semi == std::string_view::npos ? std::string_view{} : text.substr(1, semi - 1);
     char c = 0;
-    if (entity == "amp") c = '&';
-    else if (entity == "lt") c = '<';
-    else if (entity == "gt") c = '>';
-    else if (entity == "quot" || entity == "#34") c = '"';
-    else if (entity == "apos" || entity == "#39" || entity == "#x27") c = '\'';
-    else if (entity == "#43" || entity == "#x2b" || entity == "#x2B") c = '+';
+    if (entity == "amp")
+      c = '&';
+    else if (entity == "lt")
+      c = '<';
+    else if (entity == "gt")
+      c = '>';
+    else if (entity == "quot" || entity == "#34")
+      c = '"';
+    else if (entity == "apos" || entity == "#39" || entity == "#x27")
+      c = '\'';
+    else if (entity == "#43" || entity == "#x2b" || entity == "#x2B")
+      c = '+';
     if (c != 0) {
       out += c;
       text.remove_prefix(semi + 1);
@@ -134,7 +140,8 @@ std::vector<html_link> find_links(std::string_view html) {
 }
 
 std::optional<base::wall_time> parse_http_time(std::string_view text) {
-  static const RE2 form(R"((?:[A-Z][a-z]{2}, )?(\d{1,2}) ([A-Z][a-z]{2}) (\d{4}) (\d{2}):(\d{2}):(\d{2}) (?:GMT|UTC))");
+  static const RE2 form(
+      R"((?:[A-Z][a-z]{2}, )?(\d{1,2}) ([A-Z][a-z]{2}) (\d{4}) (\d{2}):(\d{2}):(\d{2}) (?:GMT|UTC))");
   int day = 0, year = 0, hour = 0, minute = 0, second = 0;
   std::string month;
   if (!RE2::FullMatch(text, form, &day, &month, &year, &hour, &minute, &second)) return std::nullopt;

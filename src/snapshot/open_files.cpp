@@ -65,8 +65,7 @@ std::optional<std::string> held_by_descriptor(const std::string& process, const 
     if (::fstatat(::dirfd(dir.get()), e->d_name, &st, 0) != 0 || !S_ISREG(st.st_mode)) continue;
     // The path counts as well, beyond the bound of the walk and for files that are deleted but open. The device must
     // fit, since another mount namespace may have the same path for something else.
-    const bool ours =
-        files.has_file(st.st_dev, st.st_ino) || (files.has_path(path) && files.has_device(st.st_dev));
+    const bool ours = files.has_file(st.st_dev, st.st_ino) || (files.has_path(path) && files.has_device(st.st_dev));
     if (ours && opened_for_writing(process, e->d_name)) return path;
   }
   return std::nullopt;

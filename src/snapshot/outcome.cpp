@@ -10,12 +10,16 @@ failure system_failure(std::string what, int code) {
           base::errno_error(std::move(what), code).message};
 }
 
-failure refusal(std::string message) { return {ports::worker_failure::refused, std::move(message)}; }
+failure refusal(std::string message) {
+  return {ports::worker_failure::refused, std::move(message)};
+}
 
 failure bad_snapshot(std::string name, std::string message) {
   return {ports::worker_failure::bad_snapshot, std::move(message), std::move(name)};
 }
 
-failure cancelled() { return {ports::worker_failure::internal, "cancelled"}; }
+failure cancelled() {
+  return {ports::worker_failure::internal, "cancelled"};
+}
 
 }  // namespace hasup::snapshot

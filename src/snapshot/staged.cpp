@@ -33,7 +33,8 @@ outcome<void> write_staged(int own, const disk& d, const staged& s) {
   boost::json::object paths;
   for (const auto& [name, path] : s.archive_paths) paths[name] = path;
   return d.write_durably(
-      own, file_name, boost::json::serialize(boost::json::object{{"plan", s.plan}, {"archive_paths", std::move(paths)}}));
+      own, file_name,
+      boost::json::serialize(boost::json::object{{"plan", s.plan}, {"archive_paths", std::move(paths)}}));
 }
 
 }  // namespace hasup::snapshot

@@ -13,13 +13,18 @@
 namespace hasup::snapshot {
 namespace {
 
-std::string aside_path(const std::string& path) { return "aside/" + path; }
-std::string staged_path(const std::string& path) { return "staging/new/" + path; }
+std::string aside_path(const std::string& path) {
+  return "aside/" + path;
+}
+std::string staged_path(const std::string& path) {
+  return "staging/new/" + path;
+}
 
 failure not_ours(const std::string& path) {
   return {ports::worker_failure::internal,
-          path + ": neither the old nor the new entry is where hasup put it; it was changed by hand, so a person must "
-                 "look at .hasup/swap.json and .hasup/aside"};
+          path +
+              ": neither the old nor the new entry is where hasup put it; it was changed by hand, so a person must "
+              "look at .hasup/swap.json and .hasup/aside"};
 }
 
 }  // namespace
@@ -45,7 +50,8 @@ outcome<void> state_swap::swap() {
     if ((*record)->phase == swap_phase::rolling_back)
       return refusal("the old state of this data directory is on its way back; finish the roll back first");
     if ((*record)->plan != job_.plan.name)
-      return refusal("this data directory is already swapped by plan \"" + (*record)->plan + "\"; roll it back first");
+      return refusal("this data directory is already swapped by plan \"" + (*record)->plan +
+                     "\"; roll it back first");
     if ((*record)->phase == swap_phase::swapped) return {};
   } else {
     auto planned = plan_swap();
@@ -92,8 +98,9 @@ outcome<swap_record> state_swap::plan_swap() {
     // A file of the one side where the other has a directory that is swapped by its children.
     for (auto up = parent_of(path); !up.empty(); up = parent_of(up)) {
       if (paths.contains(std::string(up)))
-        return refusal(std::string(up) + " is a file in the data directory or in the snapshot, but a directory in the "
-                                         "other; move it aside");
+        return refusal(std::string(up) +
+                       " is a file in the data directory or in the snapshot, but a directory in the "
+                       "other; move it aside");
       auto parent = look(tree_.root(), up);
       if (!parent) return parent.error();
       const std::string dir(up);
@@ -110,16 +117,18 @@ outcome<swap_record> state_swap::plan_swap() {
 outcome<void> state_swap::check_old(const swap_entry& entry, const entry_info& found) const {
   const auto shown = tree_.path() + "/" + entry.path;
   if (found.is_link())
-    return refusal(shown + " is a symbolic link; replace it by the directory it means, or name that directory as the "
-                           "data directory");
+    return refusal(shown +
+                   " is a symbolic link; replace it by the directory it means, or name that directory as the "
+                   "data directory");
   if (found.owner != ::geteuid())
     return refusal(shown + " belongs to user " + std::to_string(found.owner) + ", but the unit runs as " +
                    std::to_string(::geteuid()) + "; chown it");
   auto own = look(tree_.own(), "");
   if (!own) return own.error();
   if (found.mount_root || (*own && found.device != (*own)->device))
-    return refusal(shown + " is a mount point of its own and cannot be renamed; name the mount as the data directory, "
-                           "or bind it one level higher");
+    return refusal(shown +
+                   " is a mount point of its own and cannot be renamed; name the mount as the data directory, "
+                   "or bind it one level higher");
   return {};
 }
 
@@ -127,16 +136,16 @@ outcome<void> state_swap::check_aside_empty() const {
   auto empty = disk_.remove_empty_dirs(tree_.own(), "aside");
   if (!empty) return empty.error();
   if (!*empty)
-    return refusal(tree_.own_path("aside") + " holds old entries without a record of them; look whether they are "
-                                             "needed and move them away");
+    return refusal(tree_.own_path("aside") +
+                   " holds old entries without a record of them; look whether they are "
+                   "needed and move them away");
   return {};
 }
 
 outcome<void> state_swap::check_no_writer(const std::string& dir) const {
   auto writer = find_writer(job_, dir);
   if (!writer) return writer.error();
-  if (*writer)
-    return failure{ports::worker_failure::writer, describe(**writer)};
+  if (*writer) return failure{ports::worker_failure::writer, describe(**writer)};
   return {};
 }
 

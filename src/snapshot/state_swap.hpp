@@ -12,8 +12,8 @@
 //   P     none       P to A
 //   none  S          S to P;  none, P: done
 //
-// with P the place in the data directory, A in aside/, S in staging/new/. Anything else was not done by hasup: a failure,
-// and nothing is touched.
+// with P the place in the data directory, A in aside/, S in staging/new/. Anything else was not done by hasup: a
+// failure, and nothing is touched.
 #pragma once
 
 #include "ports/worker_job.hpp"

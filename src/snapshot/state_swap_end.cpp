@@ -51,14 +51,15 @@ outcome<void> state_swap::check_can_return(const swap_record& record) const {
     if (!at) return at.error();
     if (at->old_at == place::none)
       return failure{ports::worker_failure::internal,
-                     "the old " + entry.path + " is neither in .hasup/aside nor in its place; nothing was moved: a "
-                                               "person must look"};
+                     "the old " + entry.path +
+                         " is neither in .hasup/aside nor in its place; nothing was moved: a "
+                         "person must look"};
   }
   return {};
 }
 
-// Whatever stands in the data directory where the plan may wipe and is not an old entry was brought by the swap or made
-// by an attempt to start.
+// Whatever stands in the data directory where the plan may wipe and is not an old entry was brought by the swap or
+// made by an attempt to start.
 outcome<void> state_swap::clear_places(const swap_record& record) {
   auto rules = rules_of(record);
   if (!rules) return rules.error();
@@ -106,19 +107,22 @@ outcome<void> state_swap::clean_up() {
   if (*record) {
     auto& r = **record;
     if (r.phase == swap_phase::intent || r.phase == swap_phase::rolling_back)
-      return refusal("the swap of this data directory is only half done; finish it or roll it back before cleaning up");
+      return refusal(
+          "the swap of this data directory is only half done; finish it or roll it back before cleaning up");
     if (auto free = check_no_writer(tree_.own_path("aside")); !free) return free;
     if (r.phase == swap_phase::swapped) {
       r.phase = swap_phase::confirmed;
       if (auto written = write_swap_record(tree_.own(), disk_, r); !written) return written;
     }
-    if (auto removed = disk_.remove_tree(tree_.own(), "aside", stop_when_cancelled(control_)); !removed) return removed;
+    if (auto removed = disk_.remove_tree(tree_.own(), "aside", stop_when_cancelled(control_)); !removed)
+      return removed;
   } else {
     auto empty = disk_.remove_empty_dirs(tree_.own(), "aside");
     if (!empty) return empty.error();
     if (!*empty) notes_.push_back(tree_.own_path("aside") + " holds old entries without a record; left as they are");
   }
-  if (auto removed = disk_.remove_tree(tree_.own(), "staging", stop_when_cancelled(control_)); !removed) return removed;
+  if (auto removed = disk_.remove_tree(tree_.own(), "staging", stop_when_cancelled(control_)); !removed)
+    return removed;
   if (auto synced = disk_.sync_dir(tree_.own(), ""); !synced) return synced;
   if (*record) {
     if (auto removed = disk_.remove_file(tree_.own(), "swap.json"); !removed) return removed;

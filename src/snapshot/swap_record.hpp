@@ -28,9 +28,9 @@ inline constexpr base::enum_names<swap_phase, 4> swap_phase_names{{{{swap_phase:
                                                                     {swap_phase::rolling_back, "rolling_back"}}}};
 
 struct swap_entry {
-  std::string path;                      // relative to the data directory
-  std::optional<identity> old_entry;     // what stood there
-  std::optional<identity> new_entry;     // what replaces it
+  std::string path;                   // relative to the data directory
+  std::optional<identity> old_entry;  // what stood there
+  std::optional<identity> new_entry;  // what replaces it
 
   friend bool operator==(const swap_entry&, const swap_entry&) = default;
 };

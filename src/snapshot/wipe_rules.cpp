@@ -61,8 +61,9 @@ outcome<void> collect(int root, std::string_view under, std::string_view at, con
         continue;
       }
       if ((*found)->is_link())
-        return refusal(path + " is a symbolic link and what is to be replaced lies behind it; replace the link by the "
-                              "directory it means");
+        return refusal(path +
+                       " is a symbolic link and what is to be replaced lies behind it; replace the link by the "
+                       "directory it means");
       what = fate::untouched;  // a file where a directory was expected: nothing named lies below it
     }
     if (what == fate::replaced) out.push_back(path);
@@ -94,7 +95,9 @@ fate wipe_rules::decide(std::string_view path) const {
   return fate::replaced;
 }
 
-bool wipe_rules::keeps(std::string_view path) const { return relate_any(keep_, path) == relation::covers; }
+bool wipe_rules::keeps(std::string_view path) const {
+  return relate_any(keep_, path) == relation::covers;
+}
 
 outcome<std::vector<std::string>> replaced_entries(int root, std::string_view under, const wipe_rules& rules) {
   std::vector<std::string> out;

@@ -4,8 +4,8 @@
 //   descend    stays, but entries below it may be replaced (a kept file lies inside, or wipe names something inside)
 //   replaced   moves aside as a whole
 //
-// Because a directory with something kept inside is never moved as a whole, kept files stay where they are, with their
-// current content, through swap and roll back.
+// Because a directory with something kept inside is never moved as a whole, kept files stay where they are, with
+// their current content, through swap and roll back.
 #pragma once
 
 #include <string>

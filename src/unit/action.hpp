@@ -10,12 +10,12 @@
 
 namespace hasup::unit {
 
-struct prepare {};            // account, environment, one-writer check, must_exist; answered by `prepared`
-struct cancel_prepare {};     // an answer on its way is dropped
-struct spawn {};              // answered by `spawned` or `spawn_failed`
-struct send_stop {};          // stop_signal or stop_command
-struct term_tree {};          // SIGTERM to what is left of the tree
-struct kill_tree {};          // SIGKILL to all of it; an alert
+struct prepare {};         // account, environment, one-writer check, must_exist; answered by `prepared`
+struct cancel_prepare {};  // an answer on its way is dropped
+struct spawn {};           // answered by `spawned` or `spawn_failed`
+struct send_stop {};       // stop_signal or stop_command
+struct term_tree {};       // SIGTERM to what is left of the tree
+struct kill_tree {};       // SIGKILL to all of it; an alert
 struct start_timer {
   timer which;
   base::duration after;
@@ -27,7 +27,7 @@ struct stop_probes {};
 struct begin_recovery {
   std::string why;
 };
-struct resume_recovery {};    // a parked one, from its journal
+struct resume_recovery {};  // a parked one, from its journal
 struct stop_recovery {};
 struct approve_recovery {};
 // One line of the event log.
@@ -36,9 +36,9 @@ struct emit {
   std::string why;
 };
 
-using action = std::variant<prepare, cancel_prepare, spawn, send_stop, term_tree, kill_tree, start_timer, cancel_timers,
-                            start_startup_probe, start_steady_probes, stop_probes, begin_recovery, resume_recovery,
-                            stop_recovery, approve_recovery, emit>;
+using action = std::variant<prepare, cancel_prepare, spawn, send_stop, term_tree, kill_tree, start_timer,
+                            cancel_timers, start_startup_probe, start_steady_probes, stop_probes, begin_recovery,
+                            resume_recovery, stop_recovery, approve_recovery, emit>;
 using actions = std::vector<action>;
 
 }  // namespace hasup::unit

@@ -17,7 +17,8 @@ base::duration backoff_delay(const model::restart_policy& policy, unsigned step,
 bool start_limit_hit(const model::restart_policy& policy, std::deque<base::wall_time>& starts, base::wall_time now) {
   if (policy.start_limit_count == 0) return false;
   // A start from the future is a clock that was set back; it must not count for ever.
-  while (!starts.empty() && (now - starts.front() > policy.start_limit_within || starts.front() > now)) starts.pop_front();
+  while (!starts.empty() && (now - starts.front() > policy.start_limit_within || starts.front() > now))
+    starts.pop_front();
   if (starts.size() >= policy.start_limit_count) return true;
   starts.push_back(now);
   return false;

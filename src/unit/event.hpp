@@ -27,7 +27,7 @@ struct recover_wanted {
 };
 struct approved {};
 struct reset_wanted {};
-struct requirements_changed {};                 // facts.requirements_met tells
+struct requirements_changed {};  // facts.requirements_met tells
 struct requirement_lost {
   model::on_loss loss;
   std::string why;
@@ -77,8 +77,9 @@ struct recovery_ended {
   std::string why;
 };
 
-using event = std::variant<start_wanted, stop_wanted, restart_wanted, recover_wanted, approved, reset_wanted,
-                           requirements_changed, requirement_lost, prepared, spawned, spawn_failed, adopted, main_exited,
-                           tree_emptied, startup_passed, health_changed, liveness_failed, timer_fired, recovery_ended>;
+using event =
+    std::variant<start_wanted, stop_wanted, restart_wanted, recover_wanted, approved, reset_wanted,
+                 requirements_changed, requirement_lost, prepared, spawned, spawn_failed, adopted, main_exited,
+                 tree_emptied, startup_passed, health_changed, liveness_failed, timer_fired, recovery_ended>;
 
 }  // namespace hasup::unit

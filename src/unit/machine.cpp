@@ -31,7 +31,7 @@ namespace {
 using model::desired;
 using model::health;
 
-constexpr base::duration stray_grace{5'000};        // what a dead main process leaves behind gets this long to end
+constexpr base::duration stray_grace{5'000};  // what a dead main process leaves behind gets this long to end
 constexpr base::duration prepare_again_after{5'000};
 
 class step {
@@ -41,8 +41,10 @@ class step {
   void on(const start_wanted& e) {
     m_.desired = desired::up;
     if (e.by_hand) forgive();
-    if (is<stopped>() || is<failed>() || is<completed>() || is<backoff>()) begin(e.by_hand ? "start asked for" : "enabled");
-    else if (auto* s = in<stopping>(); s && s->then == after_stop::stop) s->then = after_stop::start;
+    if (is<stopped>() || is<failed>() || is<completed>() || is<backoff>())
+      begin(e.by_hand ? "start asked for" : "enabled");
+    else if (auto* s = in<stopping>(); s && s->then == after_stop::stop)
+      s->then = after_stop::start;
   }
 
   void on(const stop_wanted& e) {
@@ -95,14 +97,18 @@ class step {
   void on(const reset_wanted&) {
     forgive();
     m_.killed = false;
-    if (is<failed>() && m_.desired == desired::up) begin("reset");
-    else if (is<failed>()) rest(stopped{}, "stopped", "reset");
+    if (is<failed>() && m_.desired == desired::up)
+      begin("reset");
+    else if (is<failed>())
+      rest(stopped{}, "stopped", "reset");
   }
 
   void on(const requirements_changed&) {
     if (!is<waiting>()) return;
-    if (f_.requirements_met) prepare_start();
-    else m_.reason = f_.waiting_for;
+    if (f_.requirements_met)
+      prepare_start();
+    else
+      m_.reason = f_.waiting_for;
   }
 
   void on(const requirement_lost& e) {
@@ -219,8 +225,10 @@ class step {
         if (auto* s = in<starting>(); s && s->at == starting::step::probing) {
           const auto why = "not started within " + base::format_duration(unit_.run.start_timeout);
           act(emit{"start_failed", why});
-          if (unit_.restart.policy == model::restart_when::never) stop(after_stop::fail, why, false);
-          else back_off_or_fail(why, true);
+          if (unit_.restart.policy == model::restart_when::never)
+            stop(after_stop::fail, why, false);
+          else
+            back_off_or_fail(why, true);
         }
         return;
       case timer::stop_timeout:
@@ -240,17 +248,24 @@ class step {
         run(e.why);
         if (m_.health != health::healthy) set_health(health::healthy, e.why);
         return;
-      case outcome::failed: return fail(e.why);
-      case outcome::stopped: return rest(stopped{}, "stopped", e.why);
-      case outcome::asking: return enter(asking{}, "asking", e.why);
+      case outcome::failed:
+        return fail(e.why);
+      case outcome::stopped:
+        return rest(stopped{}, "stopped", e.why);
+      case outcome::asking:
+        return enter(asking{}, "asking", e.why);
     }
   }
 
  private:
   template <class S>
-  [[nodiscard]] bool is() const { return std::holds_alternative<S>(m_.now); }
+  [[nodiscard]] bool is() const {
+    return std::holds_alternative<S>(m_.now);
+  }
   template <class S>
-  S* in() { return std::get_if<S>(&m_.now); }
+  S* in() {
+    return std::get_if<S>(&m_.now);
+  }
   [[nodiscard]] bool preparing() const {
     const auto* s = std::get_if<starting>(&m_.now);
     return s != nullptr && s->at == starting::step::preparing;
@@ -292,13 +307,15 @@ class step {
     prepare_start();
   }
 
-  void wait() { rest(waiting{}, "waiting", f_.waiting_for.empty() ? "waiting for its requirements" : f_.waiting_for); }
+  void wait() {
+    rest(waiting{}, "waiting", f_.waiting_for.empty() ? "waiting for its requirements" : f_.waiting_for);
+  }
 
   void prepare_start() {
     if (start_limit_hit(unit_.restart, m_.starts, f_.now))
       return fail(fmt::format("start limit: {} starts within {}; last: {}; `hasup start {}` tries again",
-                              unit_.restart.start_limit_count, base::format_duration(unit_.restart.start_limit_within),
-                              m_.reason, unit_.id.unit));
+                              unit_.restart.start_limit_count,
+                              base::format_duration(unit_.restart.start_limit_within), m_.reason, unit_.id.unit));
     m_.now = starting{};
     m_.health = health::unknown;
     m_.healthy_since.reset();
@@ -307,8 +324,10 @@ class step {
 
   void probe_or_run(starting& s) {
     s.at = starting::step::probing;
-    if (unit_.startup) act(start_startup_probe{});
-    else run("");
+    if (unit_.startup)
+      act(start_startup_probe{});
+    else
+      run("");
   }
 
   void run(const std::string& why) {
@@ -327,9 +346,14 @@ class step {
   void set_health(health h, const std::string& why) {
     m_.health = h;
     m_.reason = why;
-    if (h == health::healthy) m_.healthy_since = f_.now;
-    else m_.healthy_since.reset();
-    act(emit{h == health::healthy ? "became_healthy" : h == health::unhealthy ? "became_unhealthy" : "health_unknown", why});
+    if (h == health::healthy)
+      m_.healthy_since = f_.now;
+    else
+      m_.healthy_since.reset();
+    act(emit{h == health::healthy     ? "became_healthy"
+             : h == health::unhealthy ? "became_unhealthy"
+                                      : "health_unknown",
+             why});
   }
 
   // Ends a living process in order; the tree's end brings `then`.
@@ -361,7 +385,8 @@ class step {
       return act(start_timer{timer::stop_timeout, unit_.run.stop_timeout});
     }
     m_.killed = true;
-    act(emit{"killed", fmt::format("SIGKILL after {} without an end", base::format_duration(unit_.run.stop_timeout))});
+    act(emit{"killed",
+             fmt::format("SIGKILL after {} without an end", base::format_duration(unit_.run.stop_timeout))});
     act(kill_tree{});
     act(start_timer{timer::stop_timeout, stray_grace});
   }
@@ -381,9 +406,12 @@ class step {
       case after_stop::back_off:
         rest(backoff{s.delay}, "backing_off", s.why);
         return act(start_timer{timer::backoff, s.delay});
-      case after_stop::recover: return recover(s.why);
-      case after_stop::fail: return fail(s.why);
-      case after_stop::complete: return rest(completed{}, "completed", s.why);
+      case after_stop::recover:
+        return recover(s.why);
+      case after_stop::fail:
+        return fail(s.why);
+      case after_stop::complete:
+        return rest(completed{}, "completed", s.why);
     }
   }
 
@@ -409,8 +437,10 @@ class step {
     const auto delay = backoff_delay(unit_.restart, m_.backoff_step, f_.chance);
     ++m_.backoff_step;
     const auto text = fmt::format("{}; next start in {}", why, base::format_duration(delay));
-    if (alive) stop(after_stop::back_off, text, false, delay);
-    else become_stopping(after_stop::back_off, text, delay);
+    if (alive)
+      stop(after_stop::back_off, text, false, delay);
+    else
+      become_stopping(after_stop::back_off, text, delay);
   }
 
   // The main process is gone already.
@@ -430,7 +460,8 @@ class step {
   void decide_after_exit(const model::exit_status& status, const classification& c, const std::string& text) {
     const bool failed_start = !m_.startup_passed;
     const auto& codes = unit_.restart.success_codes;
-    const bool success = !failed_start && status.code && std::find(codes.begin(), codes.end(), *status.code) != codes.end();
+    const bool success =
+        !failed_start && status.code && std::find(codes.begin(), codes.end(), *status.code) != codes.end();
     if (m_.desired == desired::down) return become_stopping(after_stop::stop, text);
     if (c.action == exit_action::hold) {
       return become_stopping(after_stop::fail, text + (c.advice.empty() ? "" : "; " + c.advice));
@@ -445,7 +476,8 @@ class step {
                                fmt::format("{}; {} failed starts in a row; recovering", text, m_.failed_starts));
       }
     }
-    if (success && unit_.restart.policy != model::restart_when::always) return become_stopping(after_stop::complete, text);
+    if (success && unit_.restart.policy != model::restart_when::always)
+      return become_stopping(after_stop::complete, text);
     if (unit_.restart.policy == model::restart_when::never) return become_stopping(after_stop::fail, text);
     back_off_or_fail(failed_start ? "failed start: " + text : text, false);
   }

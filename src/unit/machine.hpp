@@ -14,10 +14,10 @@ struct facts {
   const model::unit* unit = nullptr;
   const model::recipe* recipe = nullptr;  // null: the unit has none
   bool requirements_met = true;
-  std::string waiting_for;                // for the reason, when they are not met
-  bool recovery_parked = false;           // a journal is there: the next start goes on with that recovery
+  std::string waiting_for;       // for the reason, when they are not met
+  bool recovery_parked = false;  // a journal is there: the next start goes on with that recovery
   base::wall_time now;
-  double chance = 0.5;                    // [0, 1), for the jitter
+  double chance = 0.5;  // [0, 1), for the jitter
 };
 
 // Changes the memory and appends what must be done. Events that mean nothing in a state are ignored there.

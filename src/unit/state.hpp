@@ -41,16 +41,17 @@ struct backoff {
 struct stopping {
   after_stop then = after_stop::stop;
   bool main_gone = false;
-  bool no_kill = false;    // a person said: never SIGKILL
-  bool term_sent = false;  // to what is left of the tree
-  base::duration delay{0}; // for back_off
-  std::string why;         // the reason shown when `then` is reached
+  bool no_kill = false;     // a person said: never SIGKILL
+  bool term_sent = false;   // to what is left of the tree
+  base::duration delay{0};  // for back_off
+  std::string why;          // the reason shown when `then` is reached
 };
 struct recovering {};
 struct failed {};
 struct asking {};
 
-using state = std::variant<stopped, waiting, starting, running, completed, backoff, stopping, recovering, failed, asking>;
+using state =
+    std::variant<stopped, waiting, starting, running, completed, backoff, stopping, recovering, failed, asking>;
 
 model::unit_state name_of(const state& s);
 
@@ -70,12 +71,12 @@ struct memory {
   std::string reason = "not started yet";
   std::deque<base::wall_time> starts;  // of the start limit, oldest first
   unsigned backoff_step = 0;
-  unsigned failed_starts = 0;          // unexplained, in a row
-  unsigned restarts = 0;               // without a person asking for it
+  unsigned failed_starts = 0;  // unexplained, in a row
+  unsigned restarts = 0;       // without a person asking for it
   unsigned recoveries = 0;
-  bool startup_passed = false;         // of the current run
+  bool startup_passed = false;  // of the current run
   std::optional<base::wall_time> healthy_since;
-  bool killed = false;                 // SIGKILLed by hasup; until the next clean stop
+  bool killed = false;  // SIGKILLed by hasup; until the next clean stop
   std::optional<last_exit> exit;
 };
 

@@ -1,5 +1,5 @@
-// hasup-worker: inspects, swaps, rolls back and cleans up; becomes its sibling for the network and for archives, so that
-// what renames and deletes state never has a network library or an archive parser in its process.
+// hasup-worker: inspects, swaps, rolls back and cleans up; becomes its sibling for the network and for archives, so
+// that what renames and deletes state never has a network library or an archive parser in its process.
 #include <unistd.h>
 
 #include <array>

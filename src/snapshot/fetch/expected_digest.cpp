@@ -14,7 +14,9 @@ namespace {
 
 constexpr std::size_t limit = 4U << 20;
 
-failure unreachable(std::string message) { return {ports::worker_failure::unreachable, std::move(message)}; }
+failure unreachable(std::string message) {
+  return {ports::worker_failure::unreachable, std::move(message)};
+}
 
 outcome<std::optional<std::string>> text_of_file(const std::string& path) {
   const auto slash = path.rfind('/');
@@ -66,7 +68,8 @@ outcome<std::optional<std::string>> expected_digest(http_client& http, const mod
     if (!*text) continue;
     if (auto digest = find_digest(**text, s.name, single)) return digest;
     if (single)
-      return unreachable(without_password(place) + " holds no sha256 digest of " + s.name + "; correct it or remove it");
+      return unreachable(without_password(place) + " holds no sha256 digest of " + s.name +
+                         "; correct it or remove it");
   }
   return std::optional<std::string>{};
 }

@@ -90,8 +90,8 @@ outcome<fetched> fetcher::one(const model::snapshot& s) {
   return fetched{digest, expected->has_value(), size};
 }
 
-// A whole archive of that name: used when its digest is the announced one, or, without one, when the host says that the
-// file is still the same. Otherwise it is replaced, but only when the new one is whole.
+// A whole archive of that name: used when its digest is the announced one, or, without one, when the host says that
+// the file is still the same. Otherwise it is replaced, but only when the new one is whole.
 outcome<std::optional<fetched>> fetcher::from_cache(const model::snapshot& s,
                                                     const std::optional<std::string>& expected) {
   const std::optional<fetched> none;
@@ -139,7 +139,8 @@ outcome<std::string> fetcher::copy_file(const model::snapshot& s, const std::str
   };
   const base::unique_fd source(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   struct stat st {};
-  if (!source || ::fstat(source.get(), &st) != 0) return unreachable(base::errno_error("open " + path, errno).message);
+  if (!source || ::fstat(source.get(), &st) != 0)
+    return unreachable(base::errno_error("open " + path, errno).message);
   if (!S_ISREG(st.st_mode)) return unreachable(path + " is not a file");
   const auto size = static_cast<std::uint64_t>(st.st_size);
   if (s.size && *s.size != size) return other_size(s, size);

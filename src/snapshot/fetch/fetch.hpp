@@ -8,8 +8,8 @@
 namespace hasup::snapshot {
 
 // Resumes what an earlier attempt left, starts over when the file on the host has changed, and never replaces a whole
-// archive by a part of one. A wrong checksum deletes what was fetched and blames the snapshot, but only when it came in
-// one go: a part that was resumed is fetched once more from its start first.
+// archive by a part of one. A wrong checksum deletes what was fetched and blames the snapshot, but only when it came
+// in one go: a part that was resumed is fetched once more from its start first.
 ports::worker_result fetch(const ports::worker_job& job, job_control& control, patience p = patience{});
 
 }  // namespace hasup::snapshot

@@ -103,7 +103,9 @@ struct http_client::handle {
   ~handle() { curl_easy_cleanup(curl); }
 };
 
-bool is_passing(long status) { return status >= 500 || status == 408 || status == 429; }
+bool is_passing(long status) {
+  return status >= 500 || status == 408 || status == 429;
+}
 
 http_client::http_client(const job_control& control, patience p)
     : control_(control), patience_(p), handle_(std::make_unique<handle>()) {}
@@ -163,8 +165,10 @@ outcome<http_client::download_end> http_client::fetch(const std::string& url, co
   if (!to.data) curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
   const CURLcode code = curl_easy_perform(curl);
   if (control_.cancelled()) return cancelled();
-  if (code == CURLE_OK) (void)t.ensure_begun();  // an answer without a body
-  else t.fill();
+  if (code == CURLE_OK)
+    (void)t.ensure_begun();  // an answer without a body
+  else
+    t.fill();
   download_end end{std::move(t.answer), t.began, code == CURLE_OK && !t.refused, {}};
   if (code != CURLE_OK && !t.refused) {
     end.error = why.c_str();

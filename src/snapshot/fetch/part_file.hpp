@@ -1,4 +1,5 @@
-// An archive on its way into the cache: cache/NAME.part, hashed while it is written, within the space that may be used.
+// An archive on its way into the cache: cache/NAME.part, hashed while it is written, within the space that may be
+// used.
 #pragma once
 
 #include <cstdint>

@@ -41,8 +41,8 @@ void drop_old(std::vector<ports::candidate>& candidates, base::duration max_age,
   std::erase_if(candidates, [&](const ports::candidate& c) {
     for (const auto& s : c.snapshots) {
       if (!s.time || *s.time >= oldest) continue;
-      notes.push_back(s.name + " of " + base::format_time(*s.time) + " is older than max_snapshot_age = " +
-                      base::format_duration(max_age));
+      notes.push_back(s.name + " of " + base::format_time(*s.time) +
+                      " is older than max_snapshot_age = " + base::format_duration(max_age));
       return true;
     }
     return false;
@@ -52,10 +52,14 @@ void drop_old(std::vector<ports::candidate>& candidates, base::duration max_age,
 }  // namespace
 
 std::optional<std::string> file_source_path(std::string_view source) {
-  if (source.starts_with("file://localhost/")) source.remove_prefix(16);
-  else if (source.starts_with("file:///")) source.remove_prefix(7);
-  else if (source.starts_with('/')) return std::string(source);
-  else return std::nullopt;
+  if (source.starts_with("file://localhost/"))
+    source.remove_prefix(16);
+  else if (source.starts_with("file:///"))
+    source.remove_prefix(7);
+  else if (source.starts_with('/'))
+    return std::string(source);
+  else
+    return std::nullopt;
   return percent_decode(source);
 }
 
@@ -81,7 +85,8 @@ ports::worker_result select(const ports::worker_job& job, job_control& control, 
     refine_newest(http, job.plans, source, *files);
     for (unsigned i = 0; i < job.plans.size(); ++i) {
       auto found = plan_candidates(job.plans[i], i, source, *files, out.notes);
-      by_plan[i].insert(by_plan[i].end(), std::make_move_iterator(found.begin()), std::make_move_iterator(found.end()));
+      by_plan[i].insert(by_plan[i].end(), std::make_move_iterator(found.begin()),
+                        std::make_move_iterator(found.end()));
     }
   }
   for (std::size_t i = 0; i < by_plan.size(); ++i) {

@@ -12,7 +12,9 @@
 namespace hasup::snapshot {
 namespace {
 
-failure unreachable(std::string message) { return {ports::worker_failure::unreachable, std::move(message)}; }
+failure unreachable(std::string message) {
+  return {ports::worker_failure::unreachable, std::move(message)};
+}
 
 std::string file_url(const std::string& path) {
   std::string out = "file://";
@@ -46,8 +48,12 @@ void merge_manifest(std::vector<listed_file>& files, const std::vector<listed_fi
 
 listed_file local_file(const std::string& dir, const std::string& name, const struct stat& st) {
   const auto time = std::chrono::seconds(st.st_mtim.tv_sec) + std::chrono::nanoseconds(st.st_mtim.tv_nsec);
-  return {name, file_url(dir + "/" + name), static_cast<std::uint64_t>(st.st_size),
-          base::wall_time(std::chrono::duration_cast<base::wall_time::duration>(time)), true, ""};
+  return {name,
+          file_url(dir + "/" + name),
+          static_cast<std::uint64_t>(st.st_size),
+          base::wall_time(std::chrono::duration_cast<base::wall_time::duration>(time)),
+          true,
+          ""};
 }
 
 outcome<std::vector<listed_file>> list_directory(std::string path) {
@@ -94,8 +100,10 @@ outcome<std::vector<listed_file>> list_http_directory(http_client& http, const s
     auto files = parse_listing(body, base);
     if (!files) return unreachable(without_password(url) + ": " + files.error().message);
     for (auto& f : *files) {
-      if (f.name == "manifest.json") has_manifest = true;
-      else out.push_back(std::move(f));
+      if (f.name == "manifest.json")
+        has_manifest = true;
+      else
+        out.push_back(std::move(f));
     }
   }
   // A host may serve files without listing them: then the manifest alone says what is there.
@@ -133,7 +141,8 @@ outcome<std::vector<listed_file>> list_http_file(http_client& http, const std::s
   if (!answer) return answer.error();
   const auto pinned = answer->url.substr(0, answer->url.find('#'));
   const auto path = pinned.substr(0, pinned.find('?'));
-  const bool page = answer->content_type.starts_with("text/html") || answer->content_type.starts_with("application/json");
+  const bool page =
+      answer->content_type.starts_with("text/html") || answer->content_type.starts_with("application/json");
   if (answer->status == 405 || answer->status == 501 || path.ends_with('/') || (answer->status == 200 && page))
     return list_http_directory(http, path.ends_with('/') ? path : path + "/");
   if (answer->status != 200)

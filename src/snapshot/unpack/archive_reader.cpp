@@ -30,8 +30,8 @@ struct archive_closer {
 };
 using archive_handle = std::unique_ptr<archive, archive_closer>;
 
-// Decompressed bytes for libarchive's formats, block by block. Apart from the format, because a format stops at its own
-// end mark and would leave the checksum behind it unread.
+// Decompressed bytes for libarchive's formats, block by block. Apart from the format, because a format stops at its
+// own end mark and would leave the checksum behind it unread.
 class byte_source {
  public:
   byte_source() = default;
@@ -117,7 +117,8 @@ la_ssize_t read_source(archive* a, void* user, const void** block) {
 // Where the decompressed bytes of `fd` come from; null when it is not compressed. `error` says why it cannot be read.
 std::unique_ptr<byte_source> source_of(int fd, std::string& error) {
   std::array<unsigned char, 4> magic{};
-  if (::pread(fd, magic.data(), magic.size(), 0) == 4 && is_zstd(magic.data())) return std::make_unique<zstd_source>(fd);
+  if (::pread(fd, magic.data(), magic.size(), 0) == 4 && is_zstd(magic.data()))
+    return std::make_unique<zstd_source>(fd);
   archive_handle raw(archive_read_new());
   archive_read_support_filter_all(raw.get());
   archive_read_support_format_raw(raw.get());
@@ -159,13 +160,17 @@ outcome<archive_reader> archive_reader::open(int fd, const std::string& name, co
   archive* a = p->handle.get();
   std::string error;
   p->source = source_of(fd, error);
-  if (c == content::archive) archive_read_support_format_all(a);
-  else archive_read_support_format_raw(a);
+  if (c == content::archive)
+    archive_read_support_format_all(a);
+  else
+    archive_read_support_format_raw(a);
   archive_read_support_filter_none(a);
   int opened = ARCHIVE_OK;
   // Straight from the file where it is not compressed: zip and 7z have to seek.
-  if (p->source) opened = archive_read_open(a, p->source.get(), nullptr, &read_source, nullptr);
-  else if (error.empty()) opened = archive_read_open_fd(a, fd, read_size);
+  if (p->source)
+    opened = archive_read_open(a, p->source.get(), nullptr, &read_source, nullptr);
+  else if (error.empty())
+    opened = archive_read_open_fd(a, fd, read_size);
   archive_reader reader(std::move(p));
   if (!error.empty()) return reader.damaged(error);
   if (opened < ARCHIVE_WARN) {
@@ -209,9 +214,9 @@ outcome<archive_entry*> archive_reader::next() {
 outcome<archive_entry*> archive_reader::drain() {
   if (!parts_->source) return nullptr;
   archive* a = parts_->handle.get();
-  const void* block = nullptr;
+  const void* rest = nullptr;
   la_ssize_t n = 1;
-  while (n > 0) n = parts_->source->next(a, &block);
+  while (n > 0) n = parts_->source->next(a, &rest);
   if (n < 0) return damaged(archive_error_string(a));
   return nullptr;
 }
@@ -230,7 +235,9 @@ outcome<std::optional<archive_reader::block>> archive_reader::next_block() {
   return std::optional<block>{{static_cast<const char*>(data), size, static_cast<std::uint64_t>(offset)}};
 }
 
-bool archive_reader::compressed() const { return parts_->source != nullptr; }
+bool archive_reader::compressed() const {
+  return parts_->source != nullptr;
+}
 
 std::uint64_t archive_reader::bytes_read() const {
   if (parts_->source) return parts_->source->bytes_read();

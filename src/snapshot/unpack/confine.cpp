@@ -24,10 +24,10 @@ constexpr std::uint64_t access_refer = 1ULL << 13U;     // Landlock ABI 2
 constexpr std::uint64_t access_truncate = 1ULL << 14U;  // ABI 3
 
 std::uint64_t writing_rights(long abi) {
-  std::uint64_t rights = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
-                         LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
-                         LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_BLOCK |
-                         LANDLOCK_ACCESS_FS_MAKE_SYM;
+  std::uint64_t rights = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
+                         LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR |
+                         LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |
+                         LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM;
   rights |= access_refer;
   if (abi >= 3) rights |= access_truncate;
   return rights;
@@ -69,7 +69,9 @@ outcome<void> restrict_writing(const ports::worker_job& job) {
   return {};
 }
 
-constexpr sock_filter statement(unsigned code, unsigned k) { return {static_cast<__u16>(code), 0, 0, k}; }
+constexpr sock_filter statement(unsigned code, unsigned k) {
+  return {static_cast<__u16>(code), 0, 0, k};
+}
 constexpr sock_filter jump(unsigned code, unsigned k, unsigned yes, unsigned no) {
   return {static_cast<__u16>(code), static_cast<__u8>(yes), static_cast<__u8>(no), k};
 }
@@ -83,7 +85,8 @@ void refuse_calls() {
 #else
 #error "hasup is built for x86-64 and arm64"
 #endif
-  constexpr std::array<unsigned, 5> refused{SYS_socket, SYS_connect, SYS_execve, SYS_execveat, 425 /* io_uring_setup */};
+  constexpr std::array<unsigned, 5> refused{SYS_socket, SYS_connect, SYS_execve, SYS_execveat,
+                                            425 /* io_uring_setup */};
   constexpr auto load = BPF_LD | BPF_W | BPF_ABS;
   constexpr auto equal = BPF_JMP | BPF_JEQ | BPF_K;
   constexpr auto answer = BPF_RET | BPF_K;

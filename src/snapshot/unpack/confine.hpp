@@ -1,5 +1,5 @@
-// Locks the unpacking process in before it reads a byte of an archive: a flaw in an archive parser then finds no network,
-// no other program to start, and nothing that can be written but .hasup and the directories of the answer.
+// Locks the unpacking process in before it reads a byte of an archive: a flaw in an archive parser then finds no
+// network, no other program to start, and nothing that can be written but .hasup and the directories of the answer.
 #pragma once
 
 #include "ports/worker_job.hpp"

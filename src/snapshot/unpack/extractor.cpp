@@ -25,8 +25,12 @@ std::string raw_target(const char* plain, const char* utf8) {
 }
 
 // The owner can always read and write what was restored; nobody else may write it.
-mode_t file_mode(unsigned mode) { return (mode & 0755U) | 0600U; }
-mode_t dir_mode(unsigned mode) { return (mode & 0755U) | 0700U; }
+mode_t file_mode(unsigned mode) {
+  return (mode & 0755U) | 0600U;
+}
+mode_t dir_mode(unsigned mode) {
+  return (mode & 0755U) | 0700U;
+}
 
 }  // namespace
 
@@ -66,7 +70,8 @@ outcome<void> extractor::one(archive_reader& reader, ::archive_entry* entry) {
     if (links_.contains(std::string(up))) return hostile(path, "would be written through a link");
   if (hard == nullptr && type != AE_IFREG && type != AE_IFDIR && type != AE_IFLNK)
     return hostile(path, "is a device, a pipe or a socket");
-  if (type == AE_IFREG && (archive_entry_perm(entry) & 06000) != 0) return hostile(path, "has a setuid or setgid bit");
+  if (type == AE_IFREG && (archive_entry_perm(entry) & 06000) != 0)
+    return hostile(path, "has a setuid or setgid bit");
   if (leave_out_ && leave_out_(path)) return {};
   if (hard != nullptr) return make_hard_link(path, hard);
   if (type == AE_IFDIR) {
@@ -105,8 +110,8 @@ outcome<int> extractor::parent(const std::string& path) {
 outcome<void> extractor::make_file(archive_reader& reader, ::archive_entry* entry, const std::string& path) {
   auto at = parent(path);
   if (!at) return at.error();
-  const base::unique_fd fd(::openat(*at, std::string(name_of(path)).c_str(),
-                                    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  const base::unique_fd fd(
+      ::openat(*at, std::string(name_of(path)).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd && errno == EEXIST) return hostile(path, "is there twice");
   if (!fd) return system_failure("create " + path, errno);
   sparse_writer out(fd.get(), guard_, buffer_);
@@ -133,8 +138,10 @@ outcome<void> extractor::make_file(archive_reader& reader, ::archive_entry* entr
 
 outcome<void> extractor::make_hard_link(const std::string& path, const std::string& raw) {
   auto target = clean_entry_path(raw);
-  if (!target) return hostile(path, "is a hard link to \"" + raw.substr(0, 300) + "\", which " + target.error().message);
-  if (leave_out_ && leave_out_(*target)) return hostile(path, "is a hard link to an entry that is kept and not unpacked");
+  if (!target)
+    return hostile(path, "is a hard link to \"" + raw.substr(0, 300) + "\", which " + target.error().message);
+  if (leave_out_ && leave_out_(*target))
+    return hostile(path, "is a hard link to an entry that is kept and not unpacked");
   auto found = look(dir_, *target);
   if (!found || !*found || !(*found)->is_file())
     return hostile(path, "is a hard link to \"" + *target + "\", which is no file unpacked before it");

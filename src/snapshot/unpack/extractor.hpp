@@ -1,5 +1,5 @@
-// Unpacks one archive into an empty directory, believing nothing that it says: paths stay below the directory, nothing
-// is written through a link, and only files, directories and links that stay inside come out.
+// Unpacks one archive into an empty directory, believing nothing that it says: paths stay below the directory,
+// nothing is written through a link, and only files, directories and links that stay inside come out.
 #pragma once
 
 #include <functional>
@@ -41,8 +41,8 @@ class extractor {
   std::function<bool(const std::string&)> leave_out_;
   disk disk_;
   std::vector<char> buffer_;
-  std::map<std::string, std::string> links_;     // path -> target
-  std::map<std::string, unsigned> dir_modes_;    // set last: a read-only directory could not be filled
+  std::map<std::string, std::string> links_;   // path -> target
+  std::map<std::string, unsigned> dir_modes_;  // set last: a read-only directory could not be filled
   std::string parent_path_;
   base::unique_fd parent_fd_;
 };

@@ -24,10 +24,10 @@ outcome<void> space_guard::check() const {
   auto free = free_space(fd_);
   if (!free) return free.error();
   if (*free > min_free_ || (min_free_ == 0 && *free > 0)) return {};
-  return failure{ports::worker_failure::no_space,
-                 place_ + " has " + base::format_byte_size(*free) + " free after unpacking " +
-                     base::format_byte_size(logical_) + ", but " + base::format_byte_size(min_free_) +
-                     " must stay free; make room, or lower data.min_free"};
+  return failure{ports::worker_failure::no_space, place_ + " has " + base::format_byte_size(*free) +
+                                                      " free after unpacking " + base::format_byte_size(logical_) +
+                                                      ", but " + base::format_byte_size(min_free_) +
+                                                      " must stay free; make room, or lower data.min_free"};
 }
 
 outcome<void> space_guard::before_writing(std::uint64_t bytes) {
@@ -43,8 +43,7 @@ sparse_writer::sparse_writer(int fd, space_guard& guard, std::vector<char>& buff
 }
 
 outcome<void> sparse_writer::write(const char* data, std::size_t size, std::uint64_t offset) {
-  if (offset < start_ + filled_)
-    return failure{ports::worker_failure::bad_snapshot, "its data runs backwards"};
+  if (offset < start_ + filled_) return failure{ports::worker_failure::bad_snapshot, "its data runs backwards"};
   if (offset > start_ + filled_) {
     if (auto flushed = flush(); !flushed) return flushed;
     start_ = offset;

@@ -1,5 +1,5 @@
-// Writes one new file in order, leaving holes where the archive has them and where 64 KiB or more are zero, and watches
-// the free space for all files of a job.
+// Writes one new file in order, leaving holes where the archive has them and where 64 KiB or more are zero, and
+// watches the free space for all files of a job.
 #pragma once
 
 #include <cstdint>

@@ -25,7 +25,11 @@ class unpacking {
  public:
   unpacking(const ports::worker_job& job, job_control& control, const data_tree& tree, wipe_rules rules,
             ports::worker_result& out)
-      : job_(job), control_(control), tree_(tree), rules_(std::move(rules)), out_(out),
+      : job_(job),
+        control_(control),
+        tree_(tree),
+        rules_(std::move(rules)),
+        out_(out),
         guard_(tree.own(), job.min_free, tree.path()) {}
 
   outcome<void> run();
@@ -60,8 +64,9 @@ outcome<void> unpacking::run() {
   auto swapped = read_swap_record(tree_.own());
   if (!swapped) return swapped.error();
   if (*swapped)
-    return refusal("this data directory is swapped or half swapped; roll back or clean up before another snapshot is "
-                   "unpacked");
+    return refusal(
+        "this data directory is swapped or half swapped; roll back or clean up before another snapshot is "
+        "unpacked");
   if (job_.chosen->snapshots.size() != job_.plan.archives.size())
     return refusal("plan \"" + job_.plan.name + "\" needs " + std::to_string(job_.plan.archives.size()) +
                    " archives, but " + std::to_string(job_.chosen->snapshots.size()) + " were chosen");
@@ -70,7 +75,8 @@ outcome<void> unpacking::run() {
   for (std::size_t i = 0; i < job_.plan.archives.size(); ++i) {
     if (auto done = one(job_.plan.archives[i], job_.chosen->snapshots[i], i); !done) {
       auto f = done.error();
-      if (f.kind != ports::worker_failure::internal && f.snapshot.empty()) f.snapshot = job_.chosen->snapshots[i].name;
+      if (f.kind != ports::worker_failure::internal && f.snapshot.empty())
+        f.snapshot = job_.chosen->snapshots[i].name;
       return f;
     }
   }
@@ -97,8 +103,9 @@ outcome<base::unique_fd> unpacking::open_cached(const model::snapshot& s, std::u
   auto seal = read_seal(tree_.own(), s.name);
   if (!seal) return seal.error();
   if (!*seal)
-    return failure{ports::worker_failure::internal,
-                   tree_.own_path("cache/" + s.name) + " is missing or was changed since it was verified; fetch it again"};
+    return failure{
+        ports::worker_failure::internal,
+        tree_.own_path("cache/" + s.name) + " is missing or was changed since it was verified; fetch it again"};
   size = (*seal)->size;
   return open_beneath(tree_.own(), "cache/" + s.name, O_RDONLY);
 }
@@ -111,7 +118,8 @@ outcome<void> unpacking::one(const model::archive_spec& spec, const model::snaps
       (!spec.into.empty() && !top && !is_plain_relative(spec.into)))
     return refusal("\"" + spec.as + spec.into + "\" is not a name in the staging directory");
   if (!spec.into.empty() && !top && rules_.decide(spec.into) == fate::untouched)
-    return refusal("into = \"" + spec.into + "\" is not covered by wipe of plan \"" + job_.plan.name + "\"; add it there");
+    return refusal("into = \"" + spec.into + "\" is not covered by wipe of plan \"" + job_.plan.name +
+                   "\"; add it there");
   std::uint64_t size = 0;
   auto fd = open_cached(s, size);
   if (!fd) return fd.error();
@@ -128,8 +136,7 @@ outcome<void> unpacking::archive(const model::archive_spec& spec, const model::s
   if (!dir) return dir.error();
   auto reader = archive_reader::open(fd, s.name, archive_reader::content::archive);
   if (!reader) return reader.error();
-  extractor out(dir->get(), s.name, guard_, control_,
-                [&](const std::string& path) { return leave_out(spec, path); });
+  extractor out(dir->get(), s.name, guard_, control_, [&](const std::string& path) { return leave_out(spec, path); });
   if (auto done = out.extract(*reader); !done) return done;
   auto lead = leading_dir(spec, scratch);
   if (!lead) return lead.error();
@@ -159,8 +166,8 @@ bool unpacking::belongs(const model::archive_spec& spec, const std::string& top)
   return there && *there;
 }
 
-// Kept entries never come out of an archive. While it is open whether a leading directory goes away, both readings of a
-// path count.
+// Kept entries never come out of an archive. While it is open whether a leading directory goes away, both readings of
+// a path count.
 bool unpacking::leave_out(const model::archive_spec& spec, const std::string& path) const {
   if (!spec.as.empty()) return false;
   const std::string place = spec.into == "." ? "" : spec.into;
@@ -191,7 +198,8 @@ outcome<void> unpacking::move_whole(const std::string& from, const std::string& 
   return moved;
 }
 
-outcome<void> unpacking::move_into_new(const model::archive_spec&, const model::snapshot& s, const std::string& from) {
+outcome<void> unpacking::move_into_new(const model::archive_spec&, const model::snapshot& s,
+                                       const std::string& from) {
   auto paths = replaced_entries(tree_.own(), from, rules_);
   if (!paths) return paths.error();
   if (paths->empty())
@@ -211,7 +219,8 @@ outcome<void> unpacking::move_into_new(const model::archive_spec&, const model::
   if (!rest) return rest.error();
   for (const auto& name : *rest)
     if (rules_.decide(name) == fate::untouched)
-      out_.notes.push_back(name + " of " + s.name + " was left out: plan \"" + job_.plan.name + "\" may not replace it");
+      out_.notes.push_back(name + " of " + s.name + " was left out: plan \"" + job_.plan.name +
+                           "\" may not replace it");
   return {};
 }
 
@@ -220,8 +229,10 @@ outcome<void> unpacking::single(const model::archive_spec& spec, const model::sn
   const bool decompressing = spec.unpack == model::unpack_mode::decompress;
   auto file = decompressing ? without_compression_suffix(s.name) : s.name;
   std::string target;
-  if (!spec.as.empty()) target = "staging/archives/" + spec.as + "/" + file;
-  else target = "staging/new/" + (spec.into == "." ? file : spec.into);
+  if (!spec.as.empty())
+    target = "staging/archives/" + spec.as + "/" + file;
+  else
+    target = "staging/new/" + (spec.into == "." ? file : spec.into);
   if (spec.into == "." && rules_.decide(file) != fate::replaced)
     return refusal(file + " is not covered by wipe of plan \"" + job_.plan.name + "\"; name it with into = \"NAME\"");
   if (auto made = disk_.make_parents(tree_.own(), target, 0700); !made) return made;
@@ -260,8 +271,8 @@ outcome<void> unpacking::decompress(archive_reader& reader, const std::string& t
   }
 }
 
-// What only lies beside the data is linked: the cache and the staging directory are one file system. What becomes part
-// of the state is a file of its own, or the node would write into the cache.
+// What only lies beside the data is linked: the cache and the staging directory are one file system. What becomes
+// part of the state is a file of its own, or the node would write into the cache.
 outcome<void> unpacking::copy(const model::archive_spec& spec, const model::snapshot& s, int fd,
                               const std::string& target, std::uint64_t size) {
   if (!spec.as.empty()) {

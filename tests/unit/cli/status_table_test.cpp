@@ -31,8 +31,8 @@ std::vector<control::instance_status> deployment() {
   node.state = unit_state::recovering;
   node.reason = "exited with code 2: database dirty; restoring snapshot-2026-11-20.tar.zst";
   node.restarts = 12;
-  node.recovery = control::recovery_status{"fetch",    "full set", "snapshot-2026-11-20.tar.zst", "https://b/", 4ULL << 30,
-                                           8ULL << 30, 210 << 20,  21};
+  node.recovery = control::recovery_status{
+      "fetch", "full set", "snapshot-2026-11-20.tar.zst", "https://b/", 4ULL << 30, 8ULL << 30, 210 << 20, 21};
   for (unsigned i : {2u, 3u}) {
     auto& miner = all[i];
     miner.unit = "miner";
@@ -64,9 +64,9 @@ void check_width(const std::string& text, std::size_t width) {
 TEST_CASE("without a terminal the table shows everything in full") {
   CHECK(render_table(deployment(), now, at_width(0)) ==
         R"(UNIT          STATE       HEALTH        HEAD  AGE  UPTIME  RESTARTS  CPU  MEMORY  REASON
-leap          running     healthy  387721720   0s   8m32s         1  42%    8GiB  readiness passed
+leap          running     healthy  387721720   0s   8m32s         1  42%  8.0GiB  readiness passed
 eos-evm-node  recovering  -                -    -       -        12    -       -  exited with code 2: database dirty; restoring snapshot-2026-11-20.tar.zst
-  > fetch  [############------------]  50%  4GiB of 8GiB, 210MiB/s, 21s left  snapshot-2026-11-20.tar.zst
+  > fetch  [############------------]  50%  4.0GiB of 8.0GiB, 210MiB/s, 21s left  snapshot-2026-11-20.tar.zst
 miner@0       waiting     -                -    -       -         0    -       -  waits for eos-evm-node (healthy)
 miner@1       waiting     -                -    -       -         0    -       -  waits for eos-evm-node (healthy)
 )");
@@ -77,9 +77,9 @@ TEST_CASE("at 120 columns the reason is cut") {
   check_width(text, 120);
   CHECK(text ==
         R"(UNIT          STATE       HEALTH        HEAD  AGE  UPTIME  RESTARTS  CPU  MEMORY  REASON
-leap          running     healthy  387721720   0s   8m32s         1  42%    8GiB  readiness passed
-eos-evm-node  recovering  -                -    -       -        12    -       -  exited with code 2: database dirty; re…
-  > fetch  [############------------]  50%  4GiB of 8GiB, 210MiB/s, 21s left  snapshot-2026-11-20.tar.zst
+leap          running     healthy  387721720   0s   8m32s         1  42%  8.0GiB  readiness passed
+eos-evm-node  recovering  -                -    -       -        12    -       -  exited with code 2: database dirty; r…
+  > fetch  [############------------]  50%  4.0GiB of 8.0GiB, 210MiB/s, 21s left  snapshot-2026-11-20.tar.zst
 miner@0       waiting     -                -    -       -         0    -       -  waits for eos-evm-node (healthy)
 miner@1       waiting     -                -    -       -         0    -       -  waits for eos-evm-node (healthy)
 )");
@@ -89,12 +89,12 @@ TEST_CASE("at 80 columns the least important columns go first") {
   const auto text = render_table(deployment(), now, at_width(80));
   check_width(text, 80);
   CHECK(text ==
-        R"(UNIT          STATE       HEALTH   REASON
-leap          running     healthy  readiness passed
-eos-evm-node  recovering  -        exited with code 2: database dirty; restorin…
-  > fetch  [############------------]  50%  4GiB of 8GiB, 210MiB/s, 21s left  s…
-miner@0       waiting     -        waits for eos-evm-node (healthy)
-miner@1       waiting     -        waits for eos-evm-node (healthy)
+        R"(UNIT          STATE       HEALTH        HEAD  AGE  REASON
+leap          running     healthy  387721720   0s  readiness passed
+eos-evm-node  recovering  -                -    -  exited with code 2: database…
+  > fetch  [############------------]  50%  4.0GiB of 8.0GiB, 210MiB/s, 21s lef…
+miner@0       waiting     -                -    -  waits for eos-evm-node (heal…
+miner@1       waiting     -                -    -  waits for eos-evm-node (heal…
 )");
 }
 
@@ -110,8 +110,9 @@ TEST_CASE("columns without a value are left out, notes follow the reason, escape
   all[0].unit = "x";
   all[0].reason = "a\x1b[31mred\x1b]0;title\a\nline\x07";
   all[0].killed = all[0].config_changed = true;
-  CHECK(render_table(all, now, at_width(0)) == "UNIT  STATE    HEALTH  RESTARTS  REASON\n"
-                                               "x     stopped  -              0  ared line [file changed] [was killed]\n");
+  CHECK(render_table(all, now, at_width(0)) ==
+        "UNIT  STATE    HEALTH  RESTARTS  REASON\n"
+        "x     stopped  -              0  ared line [file changed] [was killed]\n");
 }
 
 TEST_CASE("colours mark the state and change no width") {
@@ -119,8 +120,8 @@ TEST_CASE("colours mark the state and change no width") {
   t.colour = true;
   const auto coloured = render_table(deployment(), now, t);
   CHECK(coloured.find("\x1b[32mrunning") != std::string::npos);
-  CHECK(printable(coloured.substr(0, coloured.find('\n'))) ==
-        printable(render_table(deployment(), now, at_width(0)).substr(0, coloured.find('\n'))).substr(0, 83));
+  const auto plain = render_table(deployment(), now, at_width(0));
+  CHECK(printable(coloured) == printable(plain));
 }
 
 TEST_CASE("details tell all that is known") {
@@ -129,13 +130,13 @@ TEST_CASE("details tell all that is known") {
   u.exit = control::last_exit{2, {}, "dirty database", now - std::chrono::minutes(9)};
   u.desired = model::desired::up;
   u.logs_dropped = 3;
-  CHECK(render_details(u, now, at_width(80)) == R"(leap  running, healthy for 8m0s
+  CHECK(render_details(u, now, at_width(80)) == R"(leap  running, healthy for 8m
   reason      readiness passed
   wanted      up
-  process     pid 4711, up 8m32s, cpu 41.5%, memory 8GiB
+  process     pid 4711, up 8m32s, cpu 41.5%, memory 8.0GiB
   head        387721720, 0s old (2026-11-21T01:02:02Z)
   restarts    1, recoveries 0
-  last exit   code 2: dirty database, 9m0s ago
+  last exit   code 2: dirty database, 9m ago
   note        3 log lines were dropped
 )");
 }
@@ -147,7 +148,7 @@ TEST_CASE("a recovery of unknown size has no bar") {
   r.phase = "fetch";
   r.bytes_done = 1 << 20;
   r.bytes_per_s = 1024;
-  CHECK(render_progress(r, terminal{}) == "fetch  1MiB, 1KiB/s");
+  CHECK(render_progress(r, terminal{}) == "fetch  1.0MiB, 1.0KiB/s");
   r.bytes_total = 1 << 19;  // more than announced
   CHECK(render_progress(r, terminal{}).find("100%") != std::string::npos);
 }

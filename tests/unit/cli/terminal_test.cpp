@@ -32,7 +32,8 @@ TEST_CASE("control sequences do not pass; colours do where they are kept") {
   CHECK(printable("a\x1b[2Jb\x1b[31mc\x1b]8;;http://x\x1b\\d\x07") == "abcd");
   CHECK(printable("a\x1b[31mb\x1b[0m\x1b[2J\tc", true) == "a\x1b[31mb\x1b[0m\tc");
   CHECK(printable("a\nb\tc\r") == "a b c");
-  CHECK(printable("\xc2\x9b" "31m") == "31m");
+  CHECK(printable("\xc2\x9b"
+                  "31m") == "31m");
   CHECK(printable("bad \xff utf") == "bad \xef\xbf\xbd utf");
   CHECK(printable("\x1b[") == "");
   CHECK(printable("größer") == "größer");

@@ -19,7 +19,8 @@ control::instance_status in(unit_state s, model::health h = model::health::unkno
 }
 constexpr auto healthy = model::health::healthy;
 
-sighting seen(control::instance_status before, control::instance_status now, bool moved = false, bool grace_over = false) {
+sighting seen(control::instance_status before, control::instance_status now, bool moved = false,
+              bool grace_over = false) {
   return {std::move(before), std::move(now), moved, grace_over};
 }
 
@@ -27,10 +28,11 @@ sighting seen(control::instance_status before, control::instance_status now, boo
 
 TEST_CASE("start ends when it is healthy or completed, and not before") {
   const auto was = in(unit_state::stopped);
-  for (const auto s : {unit_state::waiting, unit_state::starting, unit_state::backoff, unit_state::recovering,
-                       unit_state::stopping})
+  for (const auto s :
+       {unit_state::waiting, unit_state::starting, unit_state::backoff, unit_state::recovering, unit_state::stopping})
     CHECK(judge(goal::started, seen(was, in(s), true, true)) == standing::pending);
-  CHECK(judge(goal::started, seen(was, in(unit_state::running, model::health::unhealthy), true)) == standing::pending);
+  CHECK(judge(goal::started, seen(was, in(unit_state::running, model::health::unhealthy), true)) ==
+        standing::pending);
   CHECK(judge(goal::started, seen(was, in(unit_state::running, healthy))) == standing::reached);
   CHECK(judge(goal::started, seen(was, in(unit_state::completed))) == standing::reached);
 }
@@ -66,7 +68,8 @@ TEST_CASE("restart ends in another process") {
   const auto was = in(unit_state::running, healthy, 1);
   CHECK(judge(goal::restarted, seen(was, was, true)) == standing::pending);
   CHECK(judge(goal::restarted, seen(was, in(unit_state::running, healthy, 2))) == standing::reached);
-  CHECK(judge(goal::restarted, seen(in(unit_state::stopped), in(unit_state::running, healthy, 2))) == standing::reached);
+  CHECK(judge(goal::restarted, seen(in(unit_state::stopped), in(unit_state::running, healthy, 2))) ==
+        standing::reached);
   CHECK(judge(goal::restarted, seen(was, in(unit_state::failed), true)) == standing::lost);
 }
 

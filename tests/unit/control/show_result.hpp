@@ -7,6 +7,8 @@
 namespace Catch {
 template <class T, class E>
 struct StringMaker<boost::system::result<T, E>> {
-  static std::string convert(const boost::system::result<T, E>& r) { return r ? "a value" : "error: " + r.error().message; }
+  static std::string convert(const boost::system::result<T, E>& r) {
+    return r ? "a value" : "error: " + r.error().message;
+  }
 };
 }  // namespace Catch

@@ -32,9 +32,13 @@ std::string stamp(int n) {
   std::snprintf(text, sizeof text, "2026-11-21T01:%02d:%02d.000000001Z", n / 60 % 60, n % 60);
   return text;
 }
-std::string line(int n, const char* tag = "F") { return stamp(n) + " stdout " + tag + " line " + std::to_string(n) + "\n"; }
+std::string line(int n, const char* tag = "F") {
+  return stamp(n) + " stdout " + tag + " line " + std::to_string(n) + "\n";
+}
 
-void append(const std::string& path, const std::string& text) { std::ofstream(path, std::ios::app) << text; }
+void append(const std::string& path, const std::string& text) {
+  std::ofstream(path, std::ios::app) << text;
+}
 void append_lines(const std::string& path, int from, int to) {
   std::string all;
   for (int n = from; n < to; ++n) all += line(n);
@@ -76,7 +80,8 @@ TEST_CASE("the last lines come from as many files as they need") {
   append_lines(d.old(2), 0, 10);
   append_lines(d.old(1), 10, 20);
   append_lines(d.log(), 20, 25);
-  for (const auto& [count, from] : {std::pair{0, 25}, {1, 24}, {5, 20}, {6, 19}, {15, 10}, {16, 9}, {25, 0}, {99, 0}}) {
+  for (const auto& [count, from] :
+       {std::pair{0, 25}, {1, 24}, {5, 20}, {6, 19}, {15, 10}, {16, 9}, {25, 0}, {99, 0}}) {
     INFO(count);
     log_reader r(d.log());
     REQUIRE(r.open_tail(static_cast<std::size_t>(count)).has_value());

@@ -25,8 +25,9 @@ model::recovery_plan some_plan() {
   plan.shared = {"blocks", "state-history"};
   plan.refused_by = {"does not contain \"the\" head\\block"};
   plan.same_set = true;
-  plan.archives = {{"snapshot-*.bin*", "", model::archive_order::block, model::unpack_mode::decompress, "snapshot", "", true},
-                   {"", "x-(?P<block>[0-9]+)", model::archive_order::name, model::unpack_mode::none, "", ".", false}};
+  plan.archives = {
+      {"snapshot-*.bin*", "", model::archive_order::block, model::unpack_mode::decompress, "snapshot", "", true},
+      {"", "x-(?P<block>[0-9]+)", model::archive_order::name, model::unpack_mode::none, "", ".", false}};
   return plan;
 }
 

@@ -20,28 +20,43 @@ probe::listen_address loopback(std::uint16_t port) {
   return {{127, 0, 0, 1}, port};
 }
 
-// A forked process that runs `body`, reports one number (a port or a pid) and waits to be killed.
+// What a forked process and its children wait on; it ends with the object that started them.
+int lifeline = -1;
+
+[[noreturn]] void live() {
+  char byte = 0;
+  while (::read(lifeline, &byte, 1) > 0) {
+  }
+  ::_exit(0);
+}
+
+// A forked process that runs `body` and reports one number (a port or a pid). It and all that it started live as long
+// as this object.
 class child {
  public:
   template <class Body>
   explicit child(Body body) {
-    int ends[2];
-    REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+    int report[2], life[2];
+    REQUIRE(::pipe2(report, O_CLOEXEC) == 0);
+    REQUIRE(::pipe2(life, O_CLOEXEC) == 0);
     pid_ = ::fork();
     REQUIRE(pid_ >= 0);
     if (pid_ == 0) {
-      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+      ::close(life[1]);
+      lifeline = life[0];
       const std::int32_t number = body();
-      if (::write(ends[1], &number, sizeof number) != sizeof number) ::_exit(1);
-      while (true) ::pause();
+      if (::write(report[1], &number, sizeof number) != sizeof number) ::_exit(1);
+      live();
     }
-    ::close(ends[1]);
-    const ssize_t n = ::read(ends[0], &number_, sizeof number_);
-    ::close(ends[0]);
+    ::close(report[1]);
+    ::close(life[0]);
+    life_.reset(life[1]);
+    const ssize_t n = ::read(report[0], &number_, sizeof number_);
+    ::close(report[0]);
     REQUIRE(n == sizeof number_);
   }
   ~child() {
-    ::kill(pid_, SIGKILL);
+    life_.reset();
     ::waitpid(pid_, nullptr, 0);
   }
   [[nodiscard]] int pid() const { return pid_; }
@@ -50,6 +65,7 @@ class child {
 
  private:
   int pid_ = 0;
+  base::unique_fd life_;
   std::int32_t number_ = 0;
 };
 
@@ -65,11 +81,10 @@ std::int32_t listen_in_child(bool own_session, bool orphaned) {
   if (middle == 0) {
     if (own_session) ::setsid();
     if (orphaned && ::fork() != 0) ::_exit(0);
-    ::alarm(120);  // nobody is left to end it
     const std::int32_t port = listen_here();
     if (::write(ends[1], &port, sizeof port) != sizeof port) ::_exit(1);
     ::close(ends[1]);
-    while (true) ::pause();
+    live();
   }
   std::int32_t port = 0;
   if (::read(ends[0], &port, sizeof port) != sizeof port) ::_exit(1);
@@ -146,21 +161,19 @@ TEST_CASE("a daemonised child belongs to the unit by its session or by the shim"
       ::prctl(PR_SET_CHILD_SUBREAPER, 1);
       const int main = ::fork();
       if (main == 0) {
-        ::prctl(PR_SET_PDEATHSIG, SIGKILL);
         ::setsid();
         const int middle = ::fork();
         if (middle == 0) {
           ::setsid();
           const int left_by = ::getpid();
           if (::fork() != 0) ::_exit(0);
-          ::alarm(120);
           while (::getppid() == left_by) ::usleep(1000);
           const std::int32_t port = listen_here();
           if (::write(ends[1], &port, sizeof port) != sizeof port) ::_exit(1);
         } else {
           ::waitpid(middle, nullptr, 0);
         }
-        while (true) ::pause();
+        live();
       }
       return main;
     };
@@ -171,7 +184,6 @@ TEST_CASE("a daemonised child belongs to the unit by its session or by the shim"
     REQUIRE(::read(ends[0], &port, sizeof port) == sizeof port);
     const auto found = find(static_cast<std::uint16_t>(port), shim.number());
     CHECK(found.who == (real ? ownership::unit : ownership::stranger));
-    ::kill(shim.number(), SIGKILL);
   }
   ::close(ends[0]);
   ::close(ends[1]);

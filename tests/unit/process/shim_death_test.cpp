@@ -151,6 +151,30 @@ TEST_CASE("a node that ended together with its shim is reported as lost, not as 
   d.finish();
 }
 
+TEST_CASE("a node that ends before the new shim attaches to it does not stand in the way of the next run") {
+  home h;
+  driver d(h);
+  d.open();
+  d.client.run(d.request(1, "exec sleep 600"));
+  const auto started = d.wait<shim_started>();
+  ::kill(d.client.status().shim_pid, SIGKILL);
+  d.wait<shim_lost>();
+  d.client.open();
+  REQUIRE(d.wait<shim_connected>().status.phase == shim_phase::orphaned);
+  ::kill(started.pid, SIGKILL);
+  REQUIRE(eventually([&] { return !is_alive({started.pid, started.start_time}); }));
+  d.client.run(d.request(2, "exit 3"));
+  const auto lost = d.wait<shim_main_exited>();
+  CHECK(lost.run == 1);
+  CHECK(lost.exit.lost());
+  CHECK(d.wait<shim_tree_empty>().run == 1);
+  CHECK(d.wait<shim_started>().run == 2);
+  CHECK(d.wait<shim_main_exited>().exit.code == 3);
+  d.wait<shim_tree_empty>();
+  CHECK_FALSE(d.client.status().attached);
+  d.finish();
+}
+
 TEST_CASE("a shim that dies before it put the pid on record leaves no child behind") {
   home h;
   driver d(h);

@@ -120,3 +120,25 @@ TEST_CASE("a second cut while it goes on changes nothing") {
       }
   std::cout << "crash matrix: " << cuts << " pairs of cuts\n";
 }
+
+TEST_CASE("a journal that is lost with a half done swap leads to a whole end by way of the marker") {
+  std::size_t lost = 0;
+  for (const auto& s : stories())
+    for (std::size_t at = 1;; ++at) {
+      world w(s);
+      w.kind = cut::machine;
+      w.cut_at = at;
+      w.live(true);
+      if (!w.was_cut) break;
+      if (!w.marker || w.journal_says_confirmed) continue;
+      ++lost;
+      w.cut_at = 0;
+      w.journal.clear();
+      w.live(true);
+      go_on(w);
+      w.check_end();
+      INFO(s.name << ", lost at " << at);
+      REQUIRE(w.complaints == "");
+    }
+  CHECK(lost > 100);
+}

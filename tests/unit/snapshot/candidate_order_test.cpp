@@ -37,7 +37,9 @@ std::vector<std::string> order_of(const model::recovery_plan& p, const std::vect
 
 using strings = std::vector<std::string>;
 
-std::string nodeos(const std::string& block) { return "snapshot-" + block + std::string(56, 'e') + ".bin.zst"; }
+std::string nodeos(const std::string& block) {
+  return "snapshot-" + block + std::string(56, 'e') + ".bin.zst";
+}
 
 }  // namespace
 
@@ -85,7 +87,8 @@ TEST_CASE("unfinished uploads and side files never match", "[order]") {
                  {file("a.zst"), file("a.zst.sha256"), file("a.zst.part"), file("SHA256SUMS"), file(".pending-a"),
                   file("manifest.json")}) == strings{"a.zst"});
   std::vector<std::string> notes;
-  CHECK(plan_candidates(plan({spec("x*", archive_order::name)}), 0, "http://u:secret@h/", {file("a")}, notes).empty());
+  CHECK(
+      plan_candidates(plan({spec("x*", archive_order::name)}), 0, "http://u:secret@h/", {file("a")}, notes).empty());
   REQUIRE(notes.size() == 1);
   CHECK(notes[0].find("x*") != std::string::npos);
   CHECK(notes[0].find("secret") == std::string::npos);

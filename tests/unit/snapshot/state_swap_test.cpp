@@ -51,17 +51,17 @@ class world {
     const base::unique_fd own(::open((dir() + "/.hasup").c_str(), O_RDONLY | O_DIRECTORY));
     REQUIRE(snapshot::write_staged(own.get(), snapshot::disk{}, {job.plan.name, {}}).has_value());
   }
-  state_swap worker(snapshot::disk::observer after = {}) const { 
+  state_swap worker(snapshot::disk::observer after = {}) const {
     return {job, control, snapshot::disk(std::move(after), can_exchange_)};
   }
 
   void check_new() const {
     const auto now = picture(dir(), false);
     const std::map<std::string, std::string> wanted{
-        {"state", "dir"},     {"state/a", "new a"},     {"fresh", "dir"},      {"fresh/e", "new e"},
-        {"data", "dir"},      {"data/db", "dir"},       {"data/db/c", "new c"}, {"data/extra", "new extra"},
-        {"deep", "dir"},      {"deep/er", "dir"},       {"deep/er/f", "new f"}, {"data/priv.json", "round 7"},
-        {"blocks", "dir"},    {"blocks/d", "shared d"}, {"keys", "dir"},       {"keys/k", "secret"},
+        {"state", "dir"},  {"state/a", "new a"},     {"fresh", "dir"},       {"fresh/e", "new e"},
+        {"data", "dir"},   {"data/db", "dir"},       {"data/db/c", "new c"}, {"data/extra", "new extra"},
+        {"deep", "dir"},   {"deep/er", "dir"},       {"deep/er/f", "new f"}, {"data/priv.json", "round 7"},
+        {"blocks", "dir"}, {"blocks/d", "shared d"}, {"keys", "dir"},        {"keys/k", "secret"},
         {"other", "other"}};
     CHECK(now == wanted);
   }
@@ -185,8 +185,10 @@ TEST_CASE("a roll back stopped after any system call goes on to the old state", 
     stopped_after(n, x, roll_back_it);
     if (there(x.dir() + "/.hasup/swap.json")) {
       const auto forward = x.worker().swap();
-      if (forward) x.check_new();  // it was stopped before anything moved
-      else CHECK(forward.error().kind == worker_failure::refused);
+      if (forward)
+        x.check_new();  // it was stopped before anything moved
+      else
+        CHECK(forward.error().kind == worker_failure::refused);
     }
     REQUIRE(n < 1000);
   }
@@ -282,9 +284,15 @@ TEST_CASE("links, foreign owners, mount points and paths outside are refused bef
   SECTION("a mount point") {
     if (::geteuid() != 0 || ::mount("none", (w.dir() + "/gone").c_str(), "tmpfs", 0, "size=64k") != 0) return;
   }
-  SECTION("wipe leads out") { w.job.plan.wipe = {"../state"}; }
-  SECTION("wipe is .hasup") { w.job.plan.wipe = {".hasup/aside"}; }
-  SECTION("wipe is absolute") { w.job.plan.wipe = {"/etc"}; }
+  SECTION("wipe leads out") {
+    w.job.plan.wipe = {"../state"};
+  }
+  SECTION("wipe is .hasup") {
+    w.job.plan.wipe = {".hasup/aside"};
+  }
+  SECTION("wipe is absolute") {
+    w.job.plan.wipe = {"/etc"};
+  }
   const auto now = picture(w.dir());
   const auto done = w.worker().swap();
   const bool mounted = ::umount((w.dir() + "/gone").c_str()) == 0;

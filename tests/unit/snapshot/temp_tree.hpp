@@ -21,7 +21,8 @@ class temp_tree {
   // in_memory: for tests that repeat themselves hundreds of times with an fsync at each step.
   explicit temp_tree(bool in_memory = false) {
     const bool memory = in_memory && ::access("/dev/shm", W_OK) == 0;
-    std::string pattern = (memory ? std::string("/dev/shm") : fs::temp_directory_path().string()) + "/hasup-test-XXXXXX";
+    std::string pattern =
+        (memory ? std::string("/dev/shm") : fs::temp_directory_path().string()) + "/hasup-test-XXXXXX";
     REQUIRE(::mkdtemp(pattern.data()) != nullptr);
     path_ = pattern;
   }
@@ -49,7 +50,9 @@ inline std::string get(const std::string& path) {
   return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
 }
 
-inline bool there(const std::string& path) { return fs::symlink_status(path).type() != fs::file_type::not_found; }
+inline bool there(const std::string& path) {
+  return fs::symlink_status(path).type() != fs::file_type::not_found;
+}
 
 inline std::uint64_t inode(const std::string& path) {
   struct stat st {};

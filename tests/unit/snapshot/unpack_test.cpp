@@ -169,7 +169,8 @@ TEST_CASE("hostile and damaged entries make the snapshot bad, by the entry's nam
 TEST_CASE("kept entries never come out of an archive, what may not be replaced is left out", "[unpack]") {
   node n;
   n.job.keep = {"keys", "state/priv*.json"};
-  const auto out = n.unpack({{"state/a", "a"}, {"state/priv_validator.json", "old round"}, {"keys/k", "k"}, {"config.toml", "c"}});
+  const auto out =
+      n.unpack({{"state/a", "a"}, {"state/priv_validator.json", "old round"}, {"keys/k", "k"}, {"config.toml", "c"}});
   INFO(out.error);
   REQUIRE(out.ok());
   CHECK(there(n.staged("state/a")));
@@ -265,7 +266,8 @@ TEST_CASE("a single compressed file is decompressed, an uncompressed one is link
 TEST_CASE("zstd windows beyond libarchive's limit are read", "[unpack]") {
   node n;
   // 300 MiB apart: the match that --long=31 finds needs a window above 128 MiB.
-  run("cd " + n.dir() + "/.hasup/cache && head -c 2000000 /dev/urandom >r && truncate -s 300M z && cat r z r >snap.bin && "
+  run("cd " + n.dir() +
+      "/.hasup/cache && head -c 2000000 /dev/urandom >r && truncate -s 300M z && cat r z r >snap.bin && "
       "rm r z && zstd -q -1 --long=31 snap.bin");
   n.use("snap.bin.zst", model::unpack_mode::decompress, "snapshot");
   const auto out = n.unpack();
@@ -278,7 +280,8 @@ TEST_CASE("zstd windows beyond libarchive's limit are read", "[unpack]") {
 
 TEST_CASE("sparse regions and runs of zeros stay holes", "[unpack]") {
   node n;
-  run("cd " + n.dir() + " && mkdir state && truncate -s 20M state/sparse && "
+  run("cd " + n.dir() +
+      " && mkdir state && truncate -s 20M state/sparse && "
       "printf end | dd of=state/sparse bs=1 seek=15000001 conv=notrunc status=none && "
       "head -c 3000000 /dev/zero >state/zeros && tar -S -cf .hasup/cache/a.tar state");
   const auto out = n.unpack();

@@ -146,7 +146,8 @@ TEST_CASE("stop --no-kill never kills") {
   bench b;
   b.run();
   b.feed(stop_wanted{true});
-  for (int i = 0; i < 5; ++i) CHECK(b.feed(timer_fired{timer::stop_timeout}) == "stopping: !still_stopping; timer 10s;");
+  for (int i = 0; i < 5; ++i)
+    CHECK(b.feed(timer_fired{timer::stop_timeout}) == "stopping: !still_stopping; timer 10s;");
   CHECK_FALSE(b.m.killed);
 }
 
@@ -311,7 +312,8 @@ TEST_CASE("the answer to prepare decides: refused fails, not yet waits and asks 
   }
   SECTION("missing state with a recovery") {
     b.add_recovery();
-    CHECK(b.feed(prepared{prepared::verdict::needs_recovery, "no state"}) == "recovering: !recovering; begin_recovery;");
+    CHECK(b.feed(prepared{prepared::verdict::needs_recovery, "no state"}) ==
+          "recovering: !recovering; begin_recovery;");
   }
 }
 
@@ -394,7 +396,8 @@ TEST_CASE("a lost requirement: keep goes on, restart waits for it, stop stays do
   SECTION("restart") {
     b.f.requirements_met = false;
     b.f.waiting_for = "waiting for leap (healthy)";
-    CHECK(b.feed(requirement_lost{model::on_loss::restart, "leap is gone"}) == "stopping: !stopping; send_stop; timer 10s;");
+    CHECK(b.feed(requirement_lost{model::on_loss::restart, "leap is gone"}) ==
+          "stopping: !stopping; send_stop; timer 10s;");
     b.feed(main_exited{{0, std::nullopt, false}, {}});
     CHECK(b.feed(tree_emptied{}) == "waiting: !waiting;");
     CHECK(b.m.desired == model::desired::up);

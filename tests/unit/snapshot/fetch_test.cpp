@@ -1,0 +1,378 @@
+// Downloads through everything that a network and a backup host do to them.
+#include "snapshot/fetch/fetch.hpp"
+
+#include <fcntl.h>
+#include <sys/mount.h>
+
+#include "raw_server.hpp"
+#include "snapshot/cache_seal.hpp"
+#include "snapshot/fetch/download.hpp"
+#include "snapshot/fetch/sha256.hpp"
+#include "temp_tree.hpp"
+
+using namespace hasup;
+using namespace hasup::test;
+using ports::worker_failure;
+
+namespace {
+
+std::string digest(const std::string& text) {
+  snapshot::sha256 hash;
+  hash.add(text.data(), text.size());
+  return hash.take();
+}
+
+// 1 MB that differs everywhere, so that a wrong join cannot go unseen.
+std::string archive_bytes(unsigned seed = 1) {
+  std::string out;
+  std::uint32_t x = seed;
+  while (out.size() < 1'000'000) {
+    x = x * 1664525 + 1013904223;
+    out += static_cast<char>(x >> 24U);
+  }
+  return out;
+}
+
+class fetching {
+ public:
+  fetching() {
+    fs::create_directories(root_ / "node");
+    job.data_dir = root_ / "node";
+    soon.attempts = 3;
+    soon.first_delay = std::chrono::milliseconds(1);
+    soon.max_delay = std::chrono::milliseconds(5);
+  }
+  ports::worker_result from(const std::string& url, const std::string& name = "a.zst", const std::string& sha256 = "",
+                            std::optional<std::uint64_t> size = {}) {
+    job.chosen = ports::candidate{0, {{name, url + name, url, size, {}, {}, sha256}}};
+    return snapshot::fetch(job, control, soon);
+  }
+  std::string cache(const std::string& name = "a.zst") const { return job.data_dir + "/.hasup/cache/" + name; }
+  std::string operator/(const std::string& name) const { return root_ / name; }
+
+  ports::worker_job job;
+  snapshot::job_control control;
+  snapshot::patience soon;
+
+ private:
+  temp_tree root_;
+};
+
+std::string partial(const std::string& whole, std::size_t from, const std::string& headers = "ETag: \"v1\"\r\n") {
+  return "HTTP/1.1 206 Partial Content\r\nContent-Length: " + std::to_string(whole.size() - from) +
+         "\r\nContent-Range: bytes " + std::to_string(from) + "-" + std::to_string(whole.size() - 1) + "/" +
+         std::to_string(whole.size()) + "\r\n" + headers + "Connection: close\r\n\r\n" + whole.substr(from);
+}
+
+// What a good host says to a request for the archive, with or without a range.
+std::string good_answer(const raw_request& r, const std::string& whole) {
+  const long from = r.range();
+  if (from >= 0 && r.has("If-Range: \"v1\"")) return partial(whole, static_cast<std::size_t>(from));
+  return answer_200(whole, "ETag: \"v1\"\r\n", r.method != "HEAD");
+}
+
+}  // namespace
+
+TEST_CASE("a download that is cut off goes on where it ended", "[fetch]") {
+  const auto whole = archive_bytes();
+  int cuts = 0;
+  raw_server host([&](const raw_request& r) {
+    if (r.path != "/a.zst") return answer_status(404);
+    const auto answer = good_answer(r, whole);
+    return cuts++ < 3 ? answer.substr(0, 300'000) : answer;
+  });
+  fetching f;
+  const auto out = f.from(host.url());
+  INFO(out.error);
+  REQUIRE(out.ok());
+  CHECK(get(f.cache()) == whole);
+  CHECK(out.sha256 == std::vector<std::string>{digest(whole)});
+  CHECK_FALSE(out.verified);
+  CHECK(out.bytes == whole.size());
+  int ranged = 0;
+  for (const auto& r : host.requests()) ranged += r.range() > 0 ? 1 : 0;
+  CHECK(ranged == 3);
+  CHECK_FALSE(there(f.cache("a.zst.part")));
+}
+
+TEST_CASE("a part of an earlier job is resumed, and started over when the file changed", "[fetch]") {
+  const auto old_version = archive_bytes(1);
+  const auto new_version = archive_bytes(2);
+  bool cut = true;
+  const std::string* current = &old_version;
+  std::string etag = "\"v1\"";
+  raw_server host([&](const raw_request& r) {
+    if (r.path == "/a.zst.sha256") return answer_200(digest(*current) + "  a.zst\n");
+    if (r.path != "/a.zst") return answer_status(404);
+    const long from = r.range();
+    auto answer = from > 0 && r.has("If-Range: " + etag)
+                      ? partial(*current, static_cast<std::size_t>(from), "ETag: " + etag + "\r\n")
+                      : answer_200(*current, "ETag: " + etag + "\r\n");
+    return cut ? answer.substr(0, 400'000) : answer;
+  });
+  fetching f;
+  f.soon.attempts = 1;
+  REQUIRE(f.from(host.url()).failure == worker_failure::unreachable);
+  CHECK(fs::file_size(f.cache("a.zst.part")) > 300'000);
+  cut = false;
+  SECTION("the same version") {}
+  SECTION("a new version") {
+    current = &new_version;
+    etag = "\"v2\"";
+  }
+  f.soon.attempts = 3;
+  const auto out = f.from(host.url());
+  INFO(out.error);
+  REQUIRE(out.ok());
+  CHECK(out.verified);
+  CHECK(get(f.cache()) == *current);
+}
+
+TEST_CASE("wrong answers to a range never join two files", "[fetch]") {
+  const auto whole = archive_bytes();
+  int ranged = 0;
+  bool first = true;
+  const int kind = GENERATE(0, 1, 2, 3);
+  raw_server host([&](const raw_request& r) {
+    if (r.path != "/a.zst") return answer_status(404);
+    if (r.range() < 0) {
+      const auto answer = answer_200(whole, "ETag: \"v1\"\r\n");
+      return std::exchange(first, false) ? answer.substr(0, 200'000) : answer;
+    }
+    ++ranged;
+    const auto from = static_cast<std::size_t>(r.range());
+    if (kind == 0) return partial(whole, from - 1);                                             // another place
+    if (kind == 1) return partial(whole, from, "ETag: \"v2\"\r\n");                             // another version
+    if (kind == 2) return partial(whole + "longer", from);                                      // another length
+    return std::string("HTTP/1.1 206 P\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc");  // says nothing
+  });
+  fetching f;
+  const auto out = f.from(host.url());
+  INFO(out.error);
+  REQUIRE(out.ok());
+  CHECK(ranged == 1);
+  CHECK(get(f.cache()) == whole);
+}
+
+TEST_CASE("a wrong checksum deletes what came and blames the snapshot with both digests", "[fetch]") {
+  const auto whole = archive_bytes();
+  raw_server host([&](const raw_request& r) {
+    if (r.path == "/a.zst") return good_answer(r, whole);
+    if (r.path == "/SHA256SUMS") return answer_200(std::string(64, 'b') + "  a.zst\n");
+    return answer_status(404);
+  });
+  fetching f;
+  const auto out = f.from(host.url());
+  CHECK(out.failure == worker_failure::bad_snapshot);
+  CHECK(out.snapshot == "a.zst");
+  CHECK(out.error.find(digest(whole)) != std::string::npos);
+  CHECK(out.error.find(std::string(64, 'b')) != std::string::npos);
+  CHECK_FALSE(there(f.cache()));
+  CHECK_FALSE(there(f.cache("a.zst.part")));
+}
+
+TEST_CASE("a part that was spoilt on disk is fetched again before anything is blamed", "[fetch]") {
+  const auto whole = archive_bytes();
+  bool cut = true;
+  raw_server host([&](const raw_request& r) {
+    if (r.path == "/a.zst.sha256") return answer_200(digest(whole));
+    if (r.path != "/a.zst") return answer_status(404);
+    return cut ? good_answer(r, whole).substr(0, 400'000) : good_answer(r, whole);
+  });
+  fetching f;
+  f.soon.attempts = 1;
+  REQUIRE_FALSE(f.from(host.url()).ok());
+  auto part = get(f.cache("a.zst.part"));
+  part[1000] = static_cast<char>(~part[1000]);
+  put(f.cache("a.zst.part"), part);
+  cut = false;
+  const auto out = f.from(host.url());
+  INFO(out.error);
+  REQUIRE(out.ok());
+  CHECK(get(f.cache()) == whole);
+}
+
+TEST_CASE("without the required checksum nothing is fetched", "[fetch]") {
+  raw_server host([&](const raw_request& r) { return r.path == "/a.zst" ? answer_200("x") : answer_status(404); });
+  fetching f;
+  f.job.checksum = model::checksum_policy::required;
+  const auto out = f.from(host.url());
+  CHECK(out.failure == worker_failure::refused);
+  CHECK(out.error.find("recovery.checksum") != std::string::npos);
+  for (const auto& r : host.requests()) CHECK(r.path != "/a.zst");
+}
+
+TEST_CASE("no answer about a checksum is not the answer that there is none", "[fetch]") {
+  const int status = GENERATE(500, 403);
+  raw_server host([&](const raw_request& r) { return r.path == "/a.zst" ? answer_200("x") : answer_status(status); });
+  fetching f;
+  CHECK(f.from(host.url()).failure == worker_failure::unreachable);
+  CHECK_FALSE(there(f.cache()));
+}
+
+TEST_CASE("a page instead of a side file is no checksum; a side file without a digest is an error", "[fetch]") {
+  std::string side;
+  raw_server host([&](const raw_request& r) { return r.path == "/a.zst" ? answer_200("x") : answer_200(side); });
+  fetching f;
+  side = "<html>not found</html>";
+  CHECK(f.from(host.url()).ok());
+  side = "no digest here\n";
+  CHECK(f.from(host.url(), "a.zst").failure == worker_failure::unreachable);
+}
+
+TEST_CASE("hosts that fail are unreachable and blame nobody", "[fetch]") {
+  const int kind = GENERATE(0, 1, 2, 3);
+  raw_server host([&](const raw_request& r) {
+    if (r.path != "/a.zst") return answer_status(404);
+    if (kind == 0) return answer_status(404);
+    if (kind == 1) return answer_status(503);
+    if (kind == 2) return std::string("garbage\r\n\r\n");
+    return answer_200(archive_bytes()).substr(0, 100'000);  // always cut, never resumable
+  });
+  fetching f;
+  const auto out = f.from(host.url(), "a.zst", "", 1'000'000);
+  INFO(out.error);
+  CHECK(out.failure == worker_failure::unreachable);
+  CHECK(out.snapshot == "a.zst");
+  CHECK_FALSE(there(f.cache()));
+}
+
+TEST_CASE("a host that passes its bad moment is tried again", "[fetch]") {
+  int asked = 0;
+  raw_server host([&](const raw_request& r) {
+    if (r.path != "/a.zst") return answer_status(404);
+    return ++asked < 3 ? answer_status(503) : answer_200("whole");
+  });
+  fetching f;
+  CHECK(f.from(host.url()).ok());
+  CHECK(get(f.cache()) == "whole");
+}
+
+TEST_CASE("the announced size is held to", "[fetch]") {
+  raw_server host(
+      [&](const raw_request& r) { return r.path == "/a.zst" ? answer_200("12345") : answer_status(404); });
+  fetching f;
+  CHECK(f.from(host.url(), "a.zst", "", 6).failure == worker_failure::unreachable);  // it changed since it was listed
+  CHECK(f.from(host.url(), "a.zst", digest("12345"), 6).failure == worker_failure::bad_snapshot);
+  CHECK(f.from(host.url(), "a.zst", "", 5).ok());
+}
+
+TEST_CASE("what is whole in the cache is not fetched again, unless it is another file now", "[fetch]") {
+  std::string body = "first version";
+  std::string etag = "\"v1\"";
+  bool with_digest = GENERATE(true, false);
+  raw_server host([&](const raw_request& r) {
+    if (r.path == "/a.zst.sha256" && with_digest) return answer_200(digest(body));
+    if (r.path == "/a.zst") return answer_200(body, "ETag: " + etag + "\r\n", r.method != "HEAD");
+    return answer_status(404);
+  });
+  const auto loads = [&] {
+    int n = 0;
+    for (const auto& r : host.requests()) n += r.path == "/a.zst" && r.method == "GET" ? 1 : 0;
+    return n;
+  };
+  fetching f;
+  REQUIRE(f.from(host.url()).ok());
+  auto again = f.from(host.url());
+  REQUIRE(again.ok());
+  CHECK(again.verified == with_digest);
+  CHECK(again.sha256 == std::vector<std::string>{digest(body)});
+  CHECK(loads() == 1);
+  body = "other version";
+  etag = "\"v2\"";
+  REQUIRE(f.from(host.url()).ok());
+  CHECK(loads() == 2);
+  CHECK(get(f.cache()) == body);
+  // Changed behind our back: the seal does not fit any more.
+  put(f.cache(), "other versioN");
+  REQUIRE(f.from(host.url()).ok());
+  CHECK(loads() == 3);
+  CHECK(get(f.cache()) == body);
+}
+
+TEST_CASE("a good archive in the cache survives a failed fetch of its successor", "[fetch]") {
+  bool up = true;
+  raw_server host([&](const raw_request& r) {
+    if (r.path == "/a.zst" && up) return answer_200("good", "ETag: \"v1\"\r\n", r.method != "HEAD");
+    if (r.path == "/a.zst")
+      return answer_200(archive_bytes(), "ETag: \"v2\"\r\n", r.method != "HEAD").substr(0, 5000);
+    return answer_status(404);
+  });
+  fetching f;
+  REQUIRE(f.from(host.url()).ok());
+  up = false;
+  CHECK(f.from(host.url()).failure == worker_failure::unreachable);
+  CHECK(get(f.cache()) == "good");
+}
+
+TEST_CASE("too little space is refused before the first byte, with numbers", "[fetch]") {
+  raw_server host(
+      [&](const raw_request& r) { return r.path == "/a.zst" ? answer_200("12345") : answer_status(404); });
+  fetching f;
+  f.job.min_free = 1ULL << 62U;
+  const auto out = f.from(host.url());
+  CHECK(out.failure == worker_failure::no_space);
+  CHECK(out.error.find("must stay free") != std::string::npos);
+
+  temp_tree small;
+  if (::geteuid() != 0 || ::mount("none", small.path().c_str(), "tmpfs", 0, "size=512k") != 0) return;
+  const auto whole = archive_bytes();
+  raw_server big([&](const raw_request& r) {
+    // Without a length, so that only the disk itself tells.
+    return r.path == "/a.zst" ? "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + whole : answer_status(404);
+  });
+  f.job.min_free = 0;
+  f.job.data_dir = small / "node";
+  CHECK(f.from(big.url()).failure == worker_failure::no_space);
+  CHECK_FALSE(there(f.cache()));
+  CHECK(::umount(small.path().c_str()) == 0);
+}
+
+TEST_CASE("archives from a directory are copied and verified the same way", "[fetch]") {
+  fetching f;
+  const auto whole = archive_bytes();
+  put(f / "backup/a b.zst", whole);
+  put(f / "backup/a b.zst.sha256sum", digest(whole) + "  a b.zst\n");
+  const auto from = [&](const std::string& name) {
+    f.job.chosen = ports::candidate{0, {{name, "file://" + (f / "backup/a%20b.zst"), "", {}, {}, {}, ""}}};
+    return snapshot::fetch(f.job, f.control, f.soon);
+  };
+  auto out = from("a b.zst");
+  INFO(out.error);
+  REQUIRE(out.ok());
+  CHECK(out.verified);
+  CHECK(get(f.cache("a b.zst")) == whole);
+  put(f / "backup/a b.zst.sha256sum", std::string(64, '0') + "  a b.zst\n");
+  CHECK(from("a b.zst").failure == worker_failure::bad_snapshot);
+  fs::remove(f / "backup/a b.zst");
+  fs::remove(f / "backup/a b.zst.sha256sum");
+  CHECK(from("a b.zst").failure == worker_failure::unreachable);
+  CHECK(from("../a").failure == worker_failure::refused);
+}
+
+TEST_CASE("a fetch that is cancelled keeps its part", "[fetch]") {
+  const auto whole = archive_bytes();
+  std::atomic<bool> stop{false};
+  raw_server host([&](const raw_request& r) {
+    if (r.path != "/a.zst") return answer_status(404);
+    stop = true;
+    return good_answer(r, whole).substr(0, 500'000);
+  });
+  fetching f;
+  f.control = snapshot::job_control("", [&] { return stop.load(); });
+  const auto out = f.from(host.url());
+  CHECK(out.failure == worker_failure::internal);
+  CHECK(out.error == "cancelled");
+  CHECK(there(f.cache("a.zst.part")));
+}
+
+TEST_CASE("ranges are read strictly", "[fetch]") {
+  using snapshot::parse_content_range;
+  CHECK(parse_content_range("bytes 5-9/10")->first == 5);
+  CHECK(parse_content_range("bytes 5-9/10")->total == 10U);
+  CHECK_FALSE(parse_content_range("bytes 5-9/*")->total);
+  CHECK(parse_content_range("bytes */10")->first == 10);
+  CHECK_FALSE(parse_content_range("bytes */*"));
+  CHECK_FALSE(parse_content_range("5-9/10"));
+  CHECK_FALSE(parse_content_range("bytes 5-9/99999999999999999999999").value_or(snapshot::byte_range{}).total);
+}

@@ -1,0 +1,242 @@
+// Listing real sources: nginx with autoindex, python's http.server, directories; and hosts that are down.
+#include "snapshot/fetch/select.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "base/time_text.hpp"
+#include "raw_server.hpp"
+#include "temp_tree.hpp"
+
+using namespace hasup;
+using namespace hasup::test;
+using ports::worker_failure;
+
+namespace {
+
+model::archive_spec any_snapshot(model::archive_order order = model::archive_order::time) {
+  return {"snap-*", "", order, model::unpack_mode::archive, "", ".", true};
+}
+
+class selecting {
+ public:
+  selecting() {
+    model::recovery_plan plan;
+    plan.name = "p";
+    plan.archives = {any_snapshot()};
+    job.plans = {plan};
+    soon.attempts = 2;
+    soon.first_delay = std::chrono::milliseconds(1);
+    soon.max_delay = std::chrono::milliseconds(2);
+  }
+  std::vector<std::string> names(std::vector<std::string> sources) {
+    job.sources = std::move(sources);
+    out = snapshot::select(job, control, soon);
+    std::vector<std::string> all;
+    for (const auto& c : out.candidates) all.push_back(c.snapshots[0].name);
+    return all;
+  }
+  ports::worker_job job;
+  ports::worker_result out;
+  snapshot::job_control control;
+  snapshot::patience soon;
+};
+
+using strings = std::vector<std::string>;
+
+// Three snapshots within one minute, the newest neither first nor last by name, and everything that must be ignored.
+void fill(const std::string& dir) {
+  put(dir + "/snap-b.tar", "1");
+  put(dir + "/snap-c.tar", "22");
+  put(dir + "/snap-a.tar", "333");
+  for (const auto* other : {"snap-x.tar.part", "snap-b.tar.sha256", "snap-empty.tar", "snap-dir/x", "readme"})
+    put(dir + "/" + other, std::string(other) == "snap-empty.tar" ? "" : "y");
+  run("cd '" + dir +
+      "' && touch -d 2026-11-21T01:02:01Z snap-b.tar && touch -d 2026-11-21T01:02:03Z snap-c.tar && "
+      "touch -d 2026-11-21T01:02:02Z snap-a.tar");
+}
+
+// A server that says on which port it listens by accepting there; killed by pid.
+class child {
+ public:
+  explicit child(std::vector<std::string> arguments) {
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      const int null = ::open("/dev/null", O_RDWR);
+      ::dup2(null, 1);
+      ::dup2(null, 2);
+      std::vector<char*> argv;
+      for (auto& a : arguments) argv.push_back(a.data());
+      argv.push_back(nullptr);
+      ::execvp(argv[0], argv.data());
+      ::_exit(127);
+    }
+  }
+  child(const child&) = delete;
+  child& operator=(const child&) = delete;
+  ~child() {
+    ::kill(pid_, SIGTERM);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  [[nodiscard]] bool alive() const { return ::waitpid(pid_, nullptr, WNOHANG) == 0; }
+
+ private:
+  pid_t pid_ = -1;
+};
+
+int free_port() {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  REQUIRE(::bind(fd, reinterpret_cast<sockaddr*>(&address), size) == 0);
+  REQUIRE(::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) == 0);
+  ::close(fd);
+  return ntohs(address.sin_port);
+}
+
+bool accepts(int port) {
+  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const bool yes = ::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  ::close(fd);
+  return yes;
+}
+
+// Starts what `make` says for a port until it listens: somebody else may take a free port first.
+template <class Make>
+std::pair<std::unique_ptr<child>, int> start_server(Make make) {
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    const int port = free_port();
+    auto server = std::make_unique<child>(make(port));
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+    while (server->alive() && std::chrono::steady_clock::now() < deadline) {
+      if (accepts(port)) return {std::move(server), port};
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  }
+  FAIL("the server does not come up; is it installed?");
+  return {};
+}
+
+std::pair<std::unique_ptr<child>, int> start_nginx(const std::string& home, const std::string& root) {
+  return start_server([&](int port) {
+    put(home + "/nginx.conf",
+        "daemon off; master_process off; pid " + home + "/pid; error_log " + home + "/error.log;\n" +
+            (::geteuid() == 0 ? "user root;\n" : "") + "events {}\nhttp { access_log off; client_body_temp_path " +
+            home + "/t1; proxy_temp_path " + home + "/t2; fastcgi_temp_path " + home + "/t3; uwsgi_temp_path " +
+            home + "/t4; scgi_temp_path " + home + "/t5;\nserver { listen 127.0.0.1:" + std::to_string(port) +
+            "; root " + root + "; location / { autoindex on; }\nlocation /json/ { alias " + root +
+            "/; autoindex on; autoindex_format json; }\nlocation /hidden/ { alias " + root +
+            "/; }\nlocation = /latest { return 302 /snap-a.tar; } } }\n");
+    return std::vector<std::string>{"nginx", "-p", home, "-c", home + "/nginx.conf", "-e", home + "/error.log"};
+  });
+}
+
+}  // namespace
+
+TEST_CASE("nginx's listings, HTML and JSON, give the newest first to the second", "[select]") {
+  temp_tree files;
+  temp_tree home;
+  fill(files.path());
+  ::chmod(files.path().c_str(), 0755);
+  const auto [nginx, port] = start_nginx(home.path(), files.path());
+  const std::string url = "http://127.0.0.1:" + std::to_string(port) + "/";
+  selecting s;
+  for (const auto& source : {url, url + "json/"}) {
+    INFO(source);
+    CHECK(s.names({source}) == strings{"snap-c.tar", "snap-a.tar", "snap-b.tar"});
+    REQUIRE_FALSE(s.out.candidates.empty());
+    const auto& newest = s.out.candidates[0].snapshots[0];
+    CHECK(newest.size == 2U);
+    CHECK(base::format_time(*newest.time) == "2026-11-21T01:02:03Z");
+    CHECK(newest.source == source);
+  }
+  put(files / "leap/snap-1.tar", "x");
+  CHECK(s.names({url + "leap"}) == strings{"snap-1.tar"});  // a directory, though nobody wrote its slash
+  CHECK(s.names({url + "latest"}) == strings{"snap-a.tar"});
+  CHECK(s.out.candidates[0].snapshots[0].url == url + "snap-a.tar");  // pinned
+  CHECK(s.names({url + "snap-b.tar"}) == strings{"snap-b.tar"});
+  // Without a listing there is no candidate until a manifest says what is there.
+  CHECK(s.names({url + "hidden/"}).empty());
+  CHECK(s.out.failure == worker_failure::unreachable);
+  put(files / "manifest.json",
+      "{\"snapshots\":[{\"name\":\"snap-b.tar\",\"sha256\":\"" + std::string(64, 'c') + "\"}]}");
+  CHECK(s.names({url + "hidden/"}) == strings{"snap-b.tar"});
+  CHECK(s.out.candidates[0].snapshots[0].sha256 == std::string(64, 'c'));
+  CHECK(s.names({url}) == strings{"snap-c.tar", "snap-a.tar", "snap-b.tar"});
+  CHECK(s.out.candidates[2].snapshots[0].sha256 == std::string(64, 'c'));
+}
+
+TEST_CASE("python's plain listing is completed by HEAD requests", "[select]") {
+  temp_tree files;
+  fill(files.path());
+  const auto [server, port] = start_server([&](int p) {
+    return strings{"/usr/bin/python3", "-m", "http.server", "--bind",
+                   "127.0.0.1",        "-d", files.path(),  std::to_string(p)};
+  });
+  selecting s;
+  CHECK(s.names({"http://127.0.0.1:" + std::to_string(port) + "/"}) ==
+        strings{"snap-c.tar", "snap-a.tar", "snap-b.tar"});
+}
+
+TEST_CASE("a directory is a source, with or without file://, and its manifest's digests count", "[select]") {
+  temp_tree files;
+  fill(files / "with blank");
+  put(files / "with blank/manifest.json", "{\"snapshots\":[{\"name\":\"snap-a.tar\",\"sha256\":\"" +
+                                              std::string(64, 'D') + "\"},{\"name\":\"snap-gone.tar\"}]}");
+  selecting s;
+  const strings wanted{"snap-c.tar", "snap-a.tar", "snap-b.tar"};
+  CHECK(s.names({files / "with blank"}) == wanted);
+  CHECK(s.names({"file://" + (files / "with%20blank/")}) == wanted);
+  CHECK(s.out.candidates[1].snapshots[0].sha256 == std::string(64, 'd'));
+  CHECK(s.out.candidates[0].snapshots[0].url == "file://" + (files / "with%20blank/snap-c.tar"));
+  CHECK(s.names({files / "with blank/snap-b.tar"}) == strings{"snap-b.tar"});
+}
+
+TEST_CASE("a source that is down is a note, and all down is a failure with every reason", "[select]") {
+  temp_tree files;
+  fill(files.path());
+  const std::string down = "http://127.0.0.1:1/";
+  selecting s;
+  CHECK(s.names({down, files.path()}) == strings{"snap-c.tar", "snap-a.tar", "snap-b.tar"});
+  CHECK(s.out.ok());
+  REQUIRE(s.out.notes.size() == 1);
+  CHECK(s.out.notes[0].find("127.0.0.1:1") != std::string::npos);
+
+  CHECK(s.names({down, files / "absent", "ftp://x/"}).empty());
+  CHECK(s.out.failure == worker_failure::unreachable);
+  for (const auto* part : {"127.0.0.1:1", "absent", "ftp://x/"}) CHECK(s.out.error.find(part) != std::string::npos);
+
+  CHECK(s.names({}).empty());
+  CHECK(s.out.failure == worker_failure::refused);
+
+  raw_server broken([](const raw_request&) { return answer_status(500); });
+  CHECK(s.names({broken.url()}).empty());
+  CHECK(s.out.failure == worker_failure::unreachable);
+  raw_server empty([](const raw_request&) { return answer_200("<html></html>"); });
+  CHECK(s.names({empty.url()}).empty());
+  CHECK(s.out.ok());
+  CHECK_FALSE(s.out.notes.empty());
+}
+
+TEST_CASE("several sources are merged newest first, and snapshots that are too old are left out", "[select]") {
+  temp_tree one;
+  temp_tree two;
+  put(one / "snap-1.tar", "x");
+  put(two / "snap-2.tar", "x");
+  put(one / "snap-3.tar", "x");
+  run("touch -d '-3 days' " + (one / "snap-1.tar") + " && touch -d '-2 days' " + (two / "snap-2.tar") +
+      " && touch -d '-1 days' " + (one / "snap-3.tar"));
+  selecting s;
+  CHECK(s.names({one.path(), two.path()}) == strings{"snap-3.tar", "snap-2.tar", "snap-1.tar"});
+  s.job.max_age = std::chrono::hours(60);
+  CHECK(s.names({one.path(), two.path()}) == strings{"snap-3.tar", "snap-2.tar"});
+  CHECK(s.out.notes.size() == 1);
+}

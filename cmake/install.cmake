@@ -17,10 +17,15 @@ if(EXISTS ${CMAKE_SOURCE_DIR}/docs/man)
   endforeach()
 endif()
 
-# The systemd units name the programs where this build installs them.
-foreach(service hasupd hasup-shutdown)
-  file(READ ${CMAKE_SOURCE_DIR}/packaging/${service}.service text)
-  string(REPLACE "=/usr/bin/" "=${CMAKE_INSTALL_FULL_BINDIR}/" text "${text}")
-  file(WRITE ${CMAKE_BINARY_DIR}/${service}.service "${text}")
-  install(FILES ${CMAKE_BINARY_DIR}/${service}.service DESTINATION lib/systemd/system)
-endforeach()
+# The systemd units name the programs where they are installed, which is known only then (cmake --install --prefix).
+set(install_services [[
+  foreach(service hasupd hasup-shutdown)
+    file(READ "@CMAKE_SOURCE_DIR@/packaging/${service}.service" text)
+    string(REPLACE "=/usr/bin/" "=${CMAKE_INSTALL_PREFIX}/@CMAKE_INSTALL_BINDIR@/" text "${text}")
+    file(WRITE "@CMAKE_BINARY_DIR@/systemd/${service}.service" "${text}")
+    file(INSTALL "@CMAKE_BINARY_DIR@/systemd/${service}.service"
+         DESTINATION "${CMAKE_INSTALL_PREFIX}/lib/systemd/system")
+  endforeach()
+]])
+string(CONFIGURE "${install_services}" install_services @ONLY)
+install(CODE "${install_services}")

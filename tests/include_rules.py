@@ -35,6 +35,7 @@ IMPURE_HEADERS = re.compile(
 IMPURE_CALLS = re.compile(r"(_clock::now\(|\bfork\(|\bvfork\(|posix_spawn|std::this_thread|::system\(|\bgettimeofday\()")
 PURE_BUT = {
     "base/unique_fd.hpp": {"unistd.h"},  # closes descriptors; the shim needs it without anything else
+    "config/paths.cpp": {"filesystem"},  # spells paths and touches none
 }
 READS_DISK = re.compile(r"^config/unit_dir\.")
 

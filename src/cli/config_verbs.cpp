@@ -82,6 +82,7 @@ exit_code run_check(const context& c) {
 
 exit_code run_graph(const context& c) {
   const auto l = config::load(c.dirs);
+  if (l.units.empty()) complain(c, fmt::format("no units in {}/units", c.dirs.config));
   const auto g = graph_of(l);
   print(c.call.dot ? graph::render_dot(g) : graph::render_text(g));
   std::size_t broken = 0;
@@ -116,7 +117,7 @@ exit_code run_cat(const context& c) {
     complain(c, "the file has errors");
     return exit_code::invalid_configuration;
   }
-  print(u.effective_toml);
+  print(u.effective_toml.ends_with('\n') ? u.effective_toml : u.effective_toml + "\n");
   return exit_code::done;
 }
 

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <iostream>
 
 #include "cli/selection.hpp"
@@ -28,6 +29,7 @@ control::command command_of(const invocation& call) {
   set("history", call.history);
   if (!call.snapshot.empty()) c.options["snapshot"] = call.snapshot;
   if (!call.plan.empty()) c.options["plan"] = call.plan;
+  if (!call.from.empty()) c.options["from"] = std::filesystem::absolute(call.from).lexically_normal().string();
   return c;
 }
 
@@ -102,8 +104,9 @@ exit_code run_command(const context& c) {
     complain(c, "nothing was done");
     return exit_code::failed;
   }
-  const auto command = command_of(c.call);
-  const auto reply = c.daemon.execute(command);
+  // A dry run asks the backup hosts, which takes as long as they do.
+  const control::client patient(c.dirs.run, base::duration{c.call.dry_run ? 600'000 : 60'000});
+  const auto reply = patient.execute(command_of(c.call));
   if (!reply) return fail(c, reply.error());
   const bool only_tells = c.call.dry_run || c.call.history || c.call.cancel;
   if (reply->code != exit_code::done || only_tells || (c.call.json && c.call.no_wait)) return show_reply(c, *reply);
@@ -121,7 +124,8 @@ exit_code run_command(const context& c) {
 }
 
 exit_code run_apply(const context& c) {
-  const auto reply = c.daemon.execute(command_of(c.call));
+  const control::client patient(c.dirs.run, base::duration{60'000});
+  const auto reply = patient.execute(command_of(c.call));
   if (!reply) return fail(c, reply.error());
   if (reply->code == exit_code::invalid_configuration) {
     print_message(*reply);
@@ -135,7 +139,11 @@ exit_code run_apply(const context& c) {
 
 exit_code run_reset(const context& c) {
   const auto reply = c.daemon.execute(command_of(c.call));
-  return reply ? show_reply(c, *reply) : fail(c, reply.error());
+  if (!reply) return fail(c, reply.error());
+  const auto code = show_reply(c, *reply);
+  if (code == exit_code::done && reply->message.empty())
+    print(fmt::format("{} reset\n", affected_text(reply->affected, {})));
+  return code;
 }
 
 exit_code run_wait(const context& c) {

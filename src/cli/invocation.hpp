@@ -40,6 +40,7 @@ struct invocation {
 
   std::string snapshot;  // recover
   std::string plan;
+  std::string from;      // a local archive
   bool dry_run = false;  // recover, apply
   bool yes = false;
   bool cancel = false;

@@ -83,7 +83,8 @@ base::result<std::int64_t> parse_since(const std::string& text) {
   return base::error{"--since takes an age such as 10m or a time such as 2026-11-21T01:02:03Z, not \"" + text + "\""};
 }
 
-// The run before the last one, from the times at which the daemon saw them start.
+// The run before the last one. A run's first lines may be older than its `started` event by a moment, so a run is
+// taken to begin where the one before it ended.
 base::result<void> limit_to_previous(const context& c, source& s) {
   auto events = c.daemon.events(0, 10'000, s.name);
   if (!events) {
@@ -91,12 +92,21 @@ base::result<void> limit_to_previous(const context& c, source& s) {
     if (!stored) return stored.error();
     events = std::move(*stored);
   }
-  std::vector<base::wall_time> starts;
-  for (const auto& e : *events)
-    if (e.kind == "started") starts.push_back(e.at);
-  if (starts.size() < 2) return base::error{"no earlier run of " + s.name + " is known"};
-  s.from = logs::to_nanoseconds(starts[starts.size() - 2]);
-  s.until = logs::to_nanoseconds(starts.back());
+  struct run {
+    base::wall_time began;
+    std::optional<base::wall_time> ended;
+  };
+  std::vector<run> runs;
+  for (const auto& e : *events) {
+    if (e.kind == "started") runs.push_back({e.at, {}});
+    if (e.kind == "exited" && !runs.empty()) runs.back().ended = e.at;
+  }
+  const auto n = runs.size();
+  if (n < 2) return base::error{"no earlier run of " + s.name + " is known"};
+  const auto& wanted = runs[n - 2];
+  const bool known = n >= 3 && runs[n - 3].ended;
+  s.from = logs::to_nanoseconds(known ? *runs[n - 3].ended : wanted.began - std::chrono::seconds(1));
+  s.until = logs::to_nanoseconds(wanted.ended.value_or(runs[n - 1].began));
   return {};
 }
 

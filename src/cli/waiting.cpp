@@ -94,10 +94,15 @@ void look(std::vector<one>& all, const std::vector<control::instance_status>& no
   }
 }
 
+// "0.4s", "12s", "3m5s"
+std::string took_text(base::duration d) {
+  return d < base::duration{10'000} ? fmt::format("{:.1f}s", static_cast<double>(d.count()) / 1000.0)
+                                    : base::format_duration_short(d);
+}
+
 exit_code conclude(const context& c, const std::vector<one>& all, const waiting_for& w, base::mono_time began,
                    bool timed_out) {
-  const auto took =
-      base::format_duration_short(std::chrono::duration_cast<base::duration>(steady_clock::now() - began));
+  const auto took = took_text(std::chrono::duration_cast<base::duration>(steady_clock::now() - began));
   auto code = exit_code::done;
   for (const auto& o : all) {
     const auto name = control::display_name(o.seen.now);

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/cycle.hpp"
+#include "model/unit_name.hpp"
 
 namespace hasup::config {
 namespace {
@@ -74,6 +75,10 @@ std::optional<value> read_chain(const std::string& file, std::string_view text, 
   }
   const auto name = extends->text;
   const auto at = extends->where;
+  if (!model::is_unit_name(name)) {
+    findings.error(at, "\"" + name + "\" is no unit name; write the name of a unit file, without path and ending");
+    return std::nullopt;
+  }
   const auto candidates = context.units(name);
   const auto next = std::find_if(candidates.begin(), candidates.end(), [&](const source_file& c) {
     return std::find(chain.begin(), chain.end(), c.path) == chain.end();

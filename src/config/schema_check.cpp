@@ -1,6 +1,7 @@
 #include "config/schema_check.hpp"
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "config/habits.hpp"
 #include "config/variables.hpp"
 #include "model/exit_status.hpp"
+#include "model/unit_name.hpp"
 
 namespace hasup::config {
 namespace {
@@ -47,6 +49,15 @@ schema_node build(std::span<const key> keys) {
     node->row = &row;
   }
   return root;
+}
+
+// Built once: a thousand units are checked against the same table.
+const schema_node& tree_of(std::span<const key> keys) {
+  static const std::array<schema_node, 4> trees{build(unit_keys()), build(recipe_keys()), build(preset_keys()),
+                                                build(daemon_keys())};
+  if (keys.data() == unit_keys().data()) return trees[0];
+  if (keys.data() == recipe_keys().data()) return trees[1];
+  return keys.data() == preset_keys().data() ? trees[2] : trees[3];
 }
 
 bool all_texts(const value& v) {
@@ -261,6 +272,10 @@ class checker {
         else if (auto s = base::parse_byte_size(v.text); v.is(t::text) && !s)
           fail(s.error());
         break;
+      case k::name:
+        if (!model::is_unit_name(v.text))
+          fail({"\"" + v.text + "\" is no name; names are [a-z0-9][a-z0-9._-]*, without path and ending"});
+        break;
       case k::word:
         word(m, row, v.text);
         break;
@@ -329,7 +344,7 @@ class checker {
 }  // namespace
 
 void check_schema(value& root, std::span<const key> keys, const schema_options& options, report& findings) {
-  checker(keys, options, findings).table(root, build(keys), "");
+  checker(keys, options, findings).table(root, tree_of(keys), "");
 }
 
 }  // namespace hasup::config

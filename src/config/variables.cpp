@@ -142,6 +142,7 @@ bool is_name(std::string_view text) {
 struct evaluated {
   std::string text;
   bool per_instance = false;
+  std::string symbolic;  // of what depends on the instance: "${50305 + instance}", all other names filled in
 };
 
 class evaluator {
@@ -151,7 +152,7 @@ class evaluator {
   boost::system::result<evaluated, expansion_error> evaluate(std::string_view what) const {
     if (what.empty()) return fail("an empty ${} names no variable; a literal ${ is written $${");
     if (const auto it = in_.names.find(what); it != in_.names.end())
-      return evaluated{it->second.value, it->second.per_instance};
+      return evaluated{it->second.value, it->second.per_instance, std::string(token_)};
     const auto terms = split_sum(what);
     if (terms.size() < 2 && !whole_number(what)) return undefined(what);
     return sum(what, terms);
@@ -179,22 +180,32 @@ class evaluator {
   boost::system::result<evaluated, expansion_error> sum(std::string_view what, const std::vector<term>& terms) const {
     evaluated out;
     std::int64_t total = 0;
+    std::int64_t fixed = 0;  // the part that is the same for all instances
     for (const auto& t : terms) {
       auto n = whole_number(t.text);
+      bool varies = false;
       if (!n) {
         if (t.text.empty()) return fail("a + or - with nothing beside it in " + std::string(token_));
         const auto it = in_.names.find(t.text);
         if (it == in_.names.end()) return undefined(is_name(what) ? what : t.text);
         n = whole_number(it->second.value);
-        if (!n && it->second.per_instance && in_.symbolic) n = 0;  // stays as written anyway
         if (!n) return fail("\"" + std::string(t.text) + "\" is no whole number, so it cannot stand in a sum");
-        out.per_instance = out.per_instance || it->second.per_instance;
+        varies = it->second.per_instance;
       }
-      if (t.minus ? __builtin_sub_overflow(total, *n, &total) : __builtin_add_overflow(total, *n, &total))
+      if (!add(total, t.minus, *n)) return fail("the sum in " + std::string(token_) + " does not fit 64 bits");
+      if (varies)
+        out.symbolic += (t.minus ? " - " : " + ") + std::string(t.text);
+      else if (!add(fixed, t.minus, *n))
         return fail("the sum in " + std::string(token_) + " does not fit 64 bits");
     }
+    out.per_instance = !out.symbolic.empty();
     out.text = std::to_string(total);
+    out.symbolic = "${" + std::to_string(fixed) + out.symbolic + "}";
     return out;
+  }
+
+  static bool add(std::int64_t& total, bool minus, std::int64_t n) {
+    return !(minus ? __builtin_sub_overflow(total, n, &total) : __builtin_add_overflow(total, n, &total));
   }
 
   const scope& in_;
@@ -255,7 +266,7 @@ boost::system::result<expansion, expansion_error> expand(std::string_view text, 
     if (!value) return value.error();
     out.per_instance = out.per_instance || value->per_instance;
     if (in.symbolic && value->per_instance) {
-      as_written(p.text);
+      as_written(value->symbolic);
     } else {
       literal(value->text);
     }

@@ -92,6 +92,7 @@ class recovery_runner::impl : public std::enable_shared_from_this<impl> {
   [[nodiscard]] recovery_host& host() const { return *host_; }
 
   void stuck(std::string why) {
+    const auto self = shared_from_this();  // the host may end the runner from inside the call
     refresh_view();
     host_->finished(recovery_outcome::stuck, std::move(why));
   }

@@ -71,11 +71,11 @@ void supervisor::changed(unit_runner& who) {
   inform_dependents(who.spec().id.unit);
   advance_stops();
   advance_reader_waits();
-  if (who.at_rest() && removed_.contains(who.spec().id.unit)) {
+  if (who.gone() && removed_.contains(who.spec().id.unit)) {
     // Dropped from a fresh call: the runner is in the middle of its own.
     boost::asio::post(services_.loop, [this, id = who.spec().id] {
       const auto it = runners_.find(id);
-      if (it == runners_.end() || !it->second->at_rest() || !removed_.contains(id.unit)) return;
+      if (it == runners_.end() || !it->second->gone() || !removed_.contains(id.unit)) return;
       runners_.erase(it);
       if (instances_of(id.unit).empty()) removed_.erase(id.unit);
       save_intent();

@@ -195,6 +195,8 @@ void supervisor::advance_stops() {
     if (blocked) continue;
     stop.asked = true;
     find(id)->dispatch(hasup::unit::stop_wanted{stop.no_kill, stop.why});
+    // What is at rest already changes nothing when it is asked, and must not keep back what it requires.
+    boost::asio::post(services_.loop, [this] { advance_stops(); });
   }
 }
 

@@ -55,6 +55,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   instance_intent intent() const;
   model::unit_state state() const { return unit::name_of(memory_.now); }
   bool at_rest() const;  // nothing of it runs or is being started
+  bool gone() const { return at_rest() && (!shim_ || !shim_->connected()); }  // not even a shim is left
   bool recovery_active() const;
   // What a recovery would do, after asking the sources; false when a recovery or a check is under way.
   bool dry_run(recovery_options options, std::function<void(base::result<std::string>)> then);

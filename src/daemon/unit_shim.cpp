@@ -112,7 +112,7 @@ void unit_runner::take_over(const process::shim_status& s) {
 
 void unit_runner::on(const process::shim_started& e) {
   pid_ = e.pid;
-  started_at_ = wall_now();
+  started_at_ = shim_->status().started_at.value_or(wall_now());  // after an attachment: long ago
   if (recovery_active()) {
     recovery_->on_node_started();
     start_recovery_probes();
@@ -122,7 +122,7 @@ void unit_runner::on(const process::shim_started& e) {
 }
 
 void unit_runner::on(const process::shim_exec_failed& e) {
-  spawn_refused(e.code, e.message);
+  spawn_refused(e.code, (unit_.run.command.empty() ? "" : unit_.run.command.front() + ": ") + e.message);
 }
 
 unit::classification unit_runner::diagnose(const std::string& evidence, const model::exit_status& status) {
@@ -175,6 +175,7 @@ void unit_runner::on(const process::shim_lost& e) {
   const bool was_alive = pid_ != 0;
   if (std::exchange(retiring_, false)) {
     if (pending_run_) open_shim();
+    else host_.changed(*this);  // a unit whose file is gone waits for this
     return;
   }
   if (pending_run_ && !was_alive) {

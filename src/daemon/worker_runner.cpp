@@ -70,6 +70,8 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
   bool replacing = false;       // an older, other job is being ended first
   bool running = false;
   bool cancelled = false;
+  bool ending = false;        // exit_shim was asked for; shim_lost follows
+  bool open_after_end = false;
   model::exit_status exit;
 
   [[nodiscard]] std::string job_path() const { return job_dir + "/job.json"; }
@@ -97,6 +99,8 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
   }
 
   void open() {
+    open_after_end = ending;
+    if (ending) return;
     shim = std::make_unique<process::shim_client>(services.loop, services.shim, instance + std::string(worker_suffix),
                                                   [weak = weak_from_this()](const process::shim_event& e) {
                                                     if (const auto self = weak.lock())
@@ -169,6 +173,15 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
         });
   }
   void on(const process::shim_lost& e) {
+    if (ending) {
+      // This very client is calling: a new one takes its place once the call has returned, and not before (open).
+      boost::asio::post(services.loop, [self = shared_from_this()] {
+        if (!std::exchange(self->ending, false)) return;
+        self->shim.reset();
+        if (std::exchange(self->open_after_end, false)) self->open();
+      });
+      return;
+    }
     if (!on_done) return;
     // The worker itself may live on without its shim; the next job finds the claim free and the inspect finds the
     // writer.
@@ -182,18 +195,14 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
     running = false;
     const auto done = std::exchange(on_done, {});
     on_progress = {};
-    if (shim && shim->connected()) shim->exit_shim();
-    // The client may be calling right now: it goes once this call has returned.
-    boost::asio::post(services.loop, [self = shared_from_this(), done, result = std::move(result)] {
-      self->shim.reset();
-      services_forget(*self);
+    if (shim && shim->connected()) {
+      ending = true;
+      shim->exit_shim();
+    }
+    services.disk.run([path = job_path()] { ::unlink(path.c_str()); });  // or it is taken for a running one later
+    boost::asio::post(services.loop, [done, result = std::move(result)] {
       if (done) done(result);
     });
-  }
-
-  // A finished job must not be taken for a running one of the same text later.
-  static void services_forget(impl& self) {
-    self.services.disk.run([path = self.job_path()] { ::unlink(path.c_str()); });
   }
 
   void watch_progress() {

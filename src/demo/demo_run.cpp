@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <fstream>
 #include <thread>
 
 namespace hasup::demo {
@@ -15,6 +16,7 @@ using tone = narrator::tone;
 
 constexpr base::duration whole_story{28'000};
 constexpr base::duration look_again{100};
+constexpr base::duration last_events{50};
 constexpr std::size_t instances = 5;
 
 // Why the story ended early.
@@ -111,6 +113,9 @@ void demo_run::follow(Done done, std::string_view what) {
     if (tell_.elapsed_s() * 1000 > static_cast<double>(whole_story.count()))
       throw ended{"not within " + base::format_duration(whole_story) + ": " + std::string(what)};
   }
+  // The status may be ahead of the events that led to it.
+  control::event e;
+  while (events_->next(e, clock::now() + last_events) == control::event_stream::outcome::event) on_event(e);
 }
 
 void demo_run::on_event(const control::event& e) {
@@ -121,15 +126,15 @@ void demo_run::on_event(const control::event& e) {
   if (e.kind == "became_healthy" && failed_at_ && !healthy_at_) healthy_at_ = now;
   for (const auto& name : home_.snapshots) {
     if (e.reason.find(name) == std::string::npos) continue;
-    if (e.kind == "recovery_rejected" && std::ranges::find(outcome_.rejected, name) == outcome_.rejected.end())
+    if (e.kind == "recovery_dropped" && std::ranges::find(outcome_.rejected, name) == outcome_.rejected.end())
       outcome_.rejected.push_back(name);
-    if (e.kind == "recovery_swap") outcome_.snapshot = name;
+    if (e.kind == "recovery_swapped") outcome_.snapshot = name;
   }
 }
 
 void demo_run::wait_until_all_healthy() {
   follow([this] { return all_healthy(); }, "all units healthy for the first time");
-  tell_.line(tone::good, "", "all units are healthy");
+  tell_.line(tone::good, "", "all units are healthy\n");
 }
 
 void demo_run::kill_leap() {
@@ -145,15 +150,23 @@ void demo_run::wait_until_recovered() {
   follow([this] { return healthy_at_.has_value(); }, "leap healthy again");
   outcome_.failed_exit_to_healthy_s = seconds_between(*failed_at_, *healthy_at_);
   outcome_.killed_to_healthy_s = seconds_between(*killed_at_, *healthy_at_);
-  follow([this] { return all_healthy(); }, "all units healthy again");
-  outcome_.killed_to_all_healthy_s = seconds_between(*killed_at_, clock::now());
+  const auto all_again = [this] {
+    const bool all = all_healthy();
+    if (all) outcome_.killed_to_all_healthy_s = seconds_between(*killed_at_, clock::now());
+    return all;
+  };
+  follow(all_again, "all units healthy again");
   tell_.line(tone::good, "", "all units are healthy again");
 }
 
+// The table as `hasup status` prints it, without the advice for real deployments below it.
 void demo_run::show_table() {
   if (tell_.silent()) return;
-  auto table = child_program::start({home_.program_dir + "/hasup", "status"}, {{"HASUP_HOME", home_.path}}, "");
-  if (table) static_cast<void>(table->wait(base::duration{5000}));
+  const std::string path = home_.path + "/table.txt";
+  auto table = child_program::start({home_.program_dir + "/hasup", "status"}, {{"HASUP_HOME", home_.path}}, path);
+  if (!table || !table->wait(base::duration{5000})) return;
+  std::ifstream in(path);
+  for (std::string row; std::getline(in, row) && !row.empty();) tell_.paragraph(row);
 }
 
 void demo_run::stop_all() {

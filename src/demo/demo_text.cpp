@@ -4,11 +4,10 @@
 #include <fmt/format.h>
 
 #include <boost/json/array.hpp>
-#include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
-#include <cmath>
+#include <boost/json/value.hpp>
 #include <cstdio>
-#include <set>
+#include <map>
 
 namespace hasup::demo {
 namespace json = boost::json;
@@ -40,32 +39,66 @@ void print(const std::string& text) {
   std::fflush(stdout);
 }
 
-double rounded(double seconds) {
-  return std::round(seconds * 1000) / 1000;
+std::string text_or_null(const std::string& text) {
+  return json::serialize(text.empty() ? json::value() : json::value(text));
 }
 
-narrator::tone tone_of(const control::event& e) {
-  static const std::set<std::string_view> bad = {
-      "exited", "failed", "became_unhealthy", "start_failed", "killed", "recovery_rejected", "recovery_refused"};
-  static const std::set<std::string_view> good = {"became_healthy", "recovered"};
-  if (bad.contains(e.kind)) return narrator::tone::bad;
-  if (good.contains(e.kind)) return narrator::tone::good;
-  return narrator::tone::plain;
+// How one kind of event is told. Kinds that are not listed are told by their reason, in plain letters.
+struct telling {
+  narrator::tone how = narrator::tone::plain;
+  bool told = true;
+  std::string_view words = {};  // instead of the reason
+};
+
+telling telling_of(const control::event& e) {
+  using tone = narrator::tone;
+  static const std::map<std::string_view, telling> all = {
+      {"waiting", {tone::quiet}},
+      {"started", {tone::quiet}},
+      {"stopping", {tone::quiet}},
+      {"backing_off", {tone::quiet}},
+      {"running", {tone::plain, false}},
+      {"recovering", {tone::plain, false}},  // recovery_began follows and says the same
+      {"became_healthy", {tone::good, true, "healthy"}},
+      {"became_unhealthy", {tone::bad}},
+      {"exited", {tone::bad}},
+      {"failed", {tone::bad}},
+      {"recovery_dropped", {tone::bad}},
+      {"recovery_confirmed", {tone::good}},
+  };
+  if (e.kind == "exited" && e.reason.ends_with("code 0")) return {tone::quiet};
+  const auto it = all.find(e.kind);
+  return it == all.end() ? telling{} : it->second;
+}
+
+// A digest by its first and last digits: enough to see that two differ.
+std::string with_short_digests(std::string_view text) {
+  constexpr std::size_t digest_length = 64;
+  const auto is_hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+  std::string out;
+  for (std::size_t i = 0; i < text.size();) {
+    std::size_t end = i;
+    while (end < text.size() && is_hex(text[end])) ++end;
+    if (end - i == digest_length) {
+      out += fmt::format("{}…{}", text.substr(i, 6), text.substr(end - 4, 4));
+    } else {
+      out += text.substr(i, end - i + 1);
+      if (end < text.size()) ++end;
+    }
+    i = end;
+  }
+  return out;
 }
 
 }  // namespace
 
 std::string to_json(const demo_outcome& o) {
-  json::object out{{"recovered", o.recovered},
-                   {"snapshot", o.snapshot.empty() ? json::value() : json::value(o.snapshot)},
-                   {"rejected", texts(o.rejected)},
-                   {"failed_exit_to_healthy_s", rounded(o.failed_exit_to_healthy_s)},
-                   {"killed_to_healthy_s", rounded(o.killed_to_healthy_s)},
-                   {"killed_to_all_healthy_s", rounded(o.killed_to_all_healthy_s)},
-                   {"healthy", texts(o.units)},
-                   {"duration_s", rounded(o.duration_s)},
-                   {"problem", o.problem.empty() ? json::value() : json::value(o.problem)}};
-  return json::serialize(out);
+  return fmt::format(
+      R"({{"recovered":{},"snapshot":{},"rejected":{},"failed_exit_to_healthy_s":{:.3f},"killed_to_healthy_s":{:.3f},)"
+      R"("killed_to_all_healthy_s":{:.3f},"healthy":{},"duration_s":{:.3f},"problem":{}}})",
+      o.recovered, text_or_null(o.snapshot), json::serialize(texts(o.rejected)), o.failed_exit_to_healthy_s,
+      o.killed_to_healthy_s, o.killed_to_all_healthy_s, json::serialize(texts(o.units)), o.duration_s,
+      text_or_null(o.problem));
 }
 
 double narrator::elapsed_s() const {
@@ -87,10 +120,12 @@ void narrator::line(tone how, std::string_view who, std::string_view what) const
 void narrator::event(const control::event& e) const {
   std::string who = e.unit.empty() ? "hasupd" : e.unit;
   if (e.unit == "miner" && e.instance) who += "@" + std::to_string(*e.instance);
-  std::string what = e.kind;
-  for (auto& c : what)
-    if (c == '_') c = ' ';
-  line(tone_of(e), who, e.reason.empty() ? what : what + ": " + e.reason);
+  const telling t = telling_of(e);
+  std::string_view what = t.words.empty() ? std::string_view(e.reason) : t.words;
+  // Why it waits or recovers was the line before: only what comes next is new.
+  if (e.kind == "backing_off" || e.kind == "recovery_began")
+    if (const auto end = what.rfind("; "); end != std::string_view::npos) what.remove_prefix(end + 2);
+  if (t.told) line(t.how, who, with_short_digests(what));
 }
 
 }  // namespace hasup::demo

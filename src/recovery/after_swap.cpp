@@ -220,8 +220,11 @@ void stepper::on_node_exited(const node_exited& e) {
 
 // Who is to blame: the plan (refused), the snapshot (it ended by itself), or nobody.
 void stepper::judge_exit(const node_exited& e) {
-  std::string what = "the node ended with " + model::to_text(e.status);
-  if (!e.class_name.empty() && !e.status.signal) what += ": " + e.class_name;
+  const bool never_ran = std::holds_alternative<starting>(s.now);
+  std::string what = never_ran ? "the node could not be started" : "the node ended with " + model::to_text(e.status);
+  if (!e.class_name.empty() && (never_ran || !e.status.signal)) what += ": " + e.class_name;
+  if (e.kind == exit_kind::environment && !never_ran && (e.status.signal || e.status.lost()))
+    s.tainted = s.tainted || s.done.at == mark::loaded || replaces_state(*s.done.chosen_plan());
   s.now = stopping_node{};  // whatever follows, no node runs
 
   if (s.done.at == mark::first_start && !e.refused_line.empty()) {
@@ -230,8 +233,8 @@ void stepper::judge_exit(const node_exited& e) {
     if (!other_plan_fits(s.done)) remember_bad();
     return roll_back(after_roll_back::next, why);
   }
-  if (e.kind == exit_kind::environment || e.kind == exit_kind::hold || e.status.lost()) return retry_start(e, what);
-  if (!e.evidence.empty()) what += " (" + e.evidence + ")";
+  if (!e.evidence.empty() && e.kind != exit_kind::environment) what += " (" + e.evidence + ")";
+  if (e.kind == exit_kind::environment || e.kind == exit_kind::hold) return retry_start(e, what);
   if (s.tainted && s.done.restagings < most_restagings)
     return roll_back(after_roll_back::again, what + ", after it had been cut off; the same snapshot once more");
   commit(dropped{*s.done.current, s.tainted ? fate::environment : fate::bad, what});
@@ -242,8 +245,6 @@ void stepper::judge_exit(const node_exited& e) {
 // A kill, a taken port, exhausted memory, a full disk: the same once more, for as long as a person would wait.
 void stepper::retry_start(const node_exited& e, const std::string& what) {
   ++s.environment_exits;
-  if (e.status.signal || e.status.lost())
-    s.tainted = s.tainted || s.done.at == mark::loaded || replaces_state(*s.done.chosen_plan());
   const bool waited = s.first_try && now.mono - *s.first_try >= s.done.plan.recipe.confirm_within;
   const bool enough = e.kind == exit_kind::hold ? s.environment_exits >= tries_of_a_held_start
                                                 : s.environment_exits >= tries_of_a_start && waited;

@@ -166,8 +166,16 @@ start_failure start_child(const run_spec& spec, child& out) {
       !make_pipe(their_release, out.release) || !make_pipe(out.error, their_error))
     return {exec_stage::pipes, errno};
   const child_ends ends{their_out.get(), their_err.get(), their_release.get(), their_error.get()};
+  // A signal for the node that comes before its exec waits until then: the shim ignores most of them, and what is
+  // ignored and not blocked would be lost.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  sigprocmask(SIG_BLOCK, &all, &before);
   out.pid = _Fork();
-  if (out.pid < 0) return {exec_stage::fork, errno};
+  const int fork_error = errno;
+  if (out.pid != 0) sigprocmask(SIG_SETMASK, &before, nullptr);
+  if (out.pid < 0) return {exec_stage::fork, fork_error};
   if (out.pid == 0) {
     // The copy of our own end must go, or the child would never see that the shim has died.
     close(out.release.get());

@@ -73,6 +73,11 @@ bool line_queue::ask_for_room() {
   return !room_wanted_;
 }
 
+uint64_t line_queue::taken() {
+  const locked guard(mutex_);
+  return taken_;
+}
+
 void line_queue::clear_room_event() const {
   uint64_t count = 0;
   if (read(room_event_.get(), &count, sizeof count) < 0) return;
@@ -97,6 +102,7 @@ void line_queue::release() {
   memcpy(&length, memory_ + head_, sizeof length);
   const size_t size = size_of(length);
   used_ -= size;
+  taken_ += size;
   head_ += size;
   if (used_ == 0) head_ = tail_ = 0;  // so that a calm unit only ever touches the first pages
   if (room_wanted_ && used_ <= capacity / 2) {

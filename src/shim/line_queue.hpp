@@ -40,6 +40,8 @@ class line_queue {
   bool ask_for_room();
   [[nodiscard]] int room_event() const { return room_event_.get(); }
   void clear_room_event() const;
+  // Bytes that the writer took in all: does it get on?
+  [[nodiscard]] uint64_t taken();
   // Waits until the writer has taken and released everything, at most so long. True: it has.
   bool wait_empty(unsigned milliseconds);
 
@@ -67,6 +69,7 @@ class line_queue {
   bool idle_ = true;      // the writer has nothing in its hands
   bool waiting_ = false;  // the writer sleeps
   bool room_wanted_ = false;
+  uint64_t taken_ = 0;
   uint64_t dropped_ = 0;
   base::unique_fd room_event_;
 };

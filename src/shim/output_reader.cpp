@@ -16,10 +16,12 @@ namespace {
 constexpr size_t chunk = 64 << 10;
 constexpr size_t kept_when_calm = 4 << 10;
 constexpr size_t let_go_after = 16 << 10;
-// What one chunk can need in the queue: itself, a pending line, and the heads of the entries.
-constexpr size_t needed_room = chunk + 2 * max_line + 1024;
-constexpr uint64_t longest_pause_ms = 250;
-constexpr uint64_t pause_again_after_ms = 1000;
+// What one chunk can need in the queue: itself, a pending line, the heads of the entries, and as much again because
+// an entry that does not fit at the end of the queue's memory leaves that end unused.
+constexpr size_t needed_room = 2 * (chunk + 2 * max_line + 1024);
+constexpr unsigned pause_step_ms = 250;
+constexpr uint64_t longest_pause_ms = 1000;
+constexpr uint64_t pauses_apart = 4;
 
 }  // namespace
 
@@ -51,7 +53,9 @@ bool output_reader::may_read() {
     return true;
   }
   if (queue_.ask_for_room()) return true;
-  pause_ends_ms_ = now + longest_pause_ms;
+  pause_began_ms_ = now;
+  pause_ends_ms_ = now + pause_step_ms;
+  taken_before_ = queue_.taken();
   return false;
 }
 
@@ -62,9 +66,16 @@ void output_reader::on_room() {
 
 void output_reader::on_deadline(uint64_t now_ms) {
   if (pause_ends_ms_ == 0 || now_ms < pause_ends_ms_) return;
+  const uint64_t taken = queue_.taken();
+  const uint64_t paused = now_ms - pause_began_ms_;
+  if (taken != taken_before_ && paused < longest_pause_ms) {
+    taken_before_ = taken;
+    pause_ends_ms_ = now_ms + pause_step_ms;
+    return;
+  }
   pause_ends_ms_ = 0;
   dropping_ = true;
-  no_pause_before_ms_ = now_ms + pause_again_after_ms;
+  no_pause_before_ms_ = now_ms + pauses_apart * paused;
 }
 
 int output_reader::poll_fd(output stream) {
@@ -103,12 +114,23 @@ void output_reader::give_memory_back(size_t got) {
   evidence_.let_go();
 }
 
+// Nobody writes any more who could be held up: the last lines of a flood may wait for the writer, within limits.
+void output_reader::wait_for_room() {
+  const uint64_t until = monotonic_ms() + longest_pause_ms;
+  while (!dropping_ && queue_.room() < needed_room) {
+    const uint64_t before = queue_.taken();
+    queue_.wait_empty(pause_step_ms);
+    dropping_ = queue_.taken() == before || monotonic_ms() > until;
+  }
+}
+
 void output_reader::drain() {
   for (const output stream : {output::stdout_, output::stderr_}) {
     int left = 0;
     if (at(stream).fd && ioctl(at(stream).fd.get(), FIONREAD, &left) == 0) {
       auto bytes = static_cast<size_t>(left);
       while (bytes > 0 && at(stream).fd) {
+        wait_for_room();
         const size_t got = read_chunk(stream, bytes < chunk ? bytes : chunk);
         if (got == 0) break;
         bytes -= got;

@@ -1,9 +1,9 @@
 // Reads the node's two pipes, cuts what comes into lines, and hands them to the evidence ring and the line queue.
 //
-// The node must not feel the log's disk. When the queue is full, reading pauses for at most 250 ms while the writer
-// catches up, which is what any pipe does to a writer; does half of the queue not become free in that time (2 MiB/s),
-// then the disk has stalled or is far too slow: whole lines are dropped and counted, without another pause for a
-// second.
+// The node must not feel the log's disk. When the queue is full, reading pauses while the writer catches up, which is
+// what any pipe does to a writer: until half of the queue is free, but for 250 ms at most when the writer does not
+// get on at all, and for a second when it does. After that the disk counts as stalled or far too slow: whole lines
+// are dropped and counted, and four times the length of that pause passes before the next one.
 #pragma once
 
 #include "base/unique_fd.hpp"
@@ -43,6 +43,7 @@ class output_reader {
   };
 
   void give_memory_back(size_t got);
+  void wait_for_room();
   bool may_read();
   size_t read_chunk(output stream, size_t limit);
   void take(output stream, const char* data, size_t length);
@@ -60,6 +61,8 @@ class output_reader {
   size_t since_let_go_ = 0;
   int64_t read_at_ns_ = 0;
   uint64_t pause_ends_ms_ = 0;
+  uint64_t pause_began_ms_ = 0;
+  uint64_t taken_before_ = 0;
   uint64_t no_pause_before_ms_ = 0;
   bool dropping_ = false;
 };

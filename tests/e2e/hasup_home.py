@@ -123,7 +123,7 @@ class HasupHome:
         self.path.chmod(0o755)
         (self.path / "etc" / "units").mkdir(parents=True)
         self.daemon = None
-        self.env = {k: v for k, v in os.environ.items() if not k.startswith("HASUP_")}
+        self.env = {k: v for k, v in os.environ.items() if not k.startswith("HASUP_") or k == "HASUP_SHARE"}
         self.env["HASUP_HOME"] = str(self.path)
         self.env["NO_COLOR"] = "1"
         self.daemon_log = self.path / "hasupd.log"
@@ -244,16 +244,27 @@ class HasupHome:
 
     # The end
 
+    def _stop(self):
+        problems = []
+        try:
+            stopped = self.hasup("stop", "--all")
+            if stopped.returncode != 0:
+                problems.append(f"hasup stop --all exited {stopped.returncode}: {stopped.stdout}{stopped.stderr}")
+        except subprocess.TimeoutExpired:
+            problems.append(f"hasup stop --all does not end\n{self.report()}")
+        try:
+            code = self.kill_daemon(signal.SIGTERM)
+        except subprocess.TimeoutExpired:
+            code = f"nothing, and was killed ({self.kill_daemon()})"
+        if code != 0:
+            problems.append(f"hasupd exited {code} on SIGTERM:\n{self.daemon_log.read_text()[-4000:]}")
+        return problems
+
     def close(self):
         """Stops everything; the processes that were left all the same, as text."""
         problems = []
         if self.daemon and self.daemon.poll() is None:
-            stopped = self.hasup("stop", "--all")
-            if stopped.returncode != 0:
-                problems.append(f"hasup stop --all exited {stopped.returncode}: {stopped.stdout}{stopped.stderr}")
-            code = self.kill_daemon(signal.SIGTERM)
-            if code != 0:
-                problems.append(f"hasupd exited {code} on SIGTERM:\n{self.daemon_log.read_text()[-4000:]}")
+            problems += self._stop()
         elif self.daemon:
             problems.append(f"hasupd had ended with {self.daemon.returncode}:\n{self.daemon_log.read_text()[-4000:]}")
         left = {}
@@ -266,7 +277,8 @@ class HasupHome:
             wait_until(nothing_left, "all processes ended", 10)
         except AssertionError:
             problems.append(f"processes left: {left}")
-            for pid in left:
+            # Twice: a shim that is killed leaves its node behind.
+            for pid in [*left, *processes_of(self.path)]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         shutil.rmtree(self.path, ignore_errors=True)

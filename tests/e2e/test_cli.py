@@ -198,7 +198,14 @@ class WithDaemon(HasupTest):
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("recipe", done.stdout + done.stderr)
 
+    def test_a_stop_right_after_a_start_ends_the_process_at_any_moment_of_its_birth(self):
+        for _ in range(40):
+            self.home.ok("start", "--no-wait", "sleeper")
+            self.home.ok("stop", "sleeper")
+            self.assertIsNone(self.home.unit_status("sleeper")["pid"])
+
     def test_stop_all_leaves_the_daemon(self):
+        self.home.ok("stop", "sleeper")  # a dependent that is down already keeps nothing back
         self.home.ok("stop", "--all")
         self.assertTrue(all(u["pid"] is None for u in self.home.status()["units"]))
         self.assertIsNone(self.home.daemon.poll())

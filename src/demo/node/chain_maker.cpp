@@ -2,7 +2,6 @@
 #include "demo/node/chain_maker.hpp"
 
 #include <fcntl.h>
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <openssl/sha.h>
 #include <sys/stat.h>
@@ -50,10 +49,9 @@ void set_modification_time(const std::string& path, std::int64_t time_ms) {
   ::utimensat(AT_FDCWD, path.c_str(), times.data(), 0);
 }
 
-// Into `dir`, named as public backup hosts name them, made on its own day.
+// Into `dir`, named by its block, as backup hosts do.
 base::result<void> publish_snapshot(const std::string& dir, const snapshot_data& data, std::int64_t made_ms) {
-  const auto day = fmt::gmtime(static_cast<std::time_t>(made_ms / 1000));
-  const std::string path = fmt::format("{}/snapshot-{:%Y-%m-%d-%H}-eos-v6-{:010}.bin", dir, day, data.head.number);
+  const std::string path = fmt::format("{}/snapshot-{:010}.bin", dir, data.head.number);
   if (auto written = write_snapshot(path, data); !written) return written;
   if (auto written = write_sha256_beside(path); !written) return written;
   set_modification_time(path, made_ms);

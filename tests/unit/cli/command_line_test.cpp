@@ -68,6 +68,7 @@ TEST_CASE("wrong command lines are usage errors that help") {
                                                                  {"recover"},
                                                                  {"recover", "a", "b"},
                                                                  {"recover", "a", "--cancel", "--dry-run"},
+                                                                 {"recover", "a", "--from", "x", "--snapshot", "y"},
                                                                  {"completion", "tcsh"},
                                                                  {"classify", "nodeos"},
                                                                  {"status", "--what"},

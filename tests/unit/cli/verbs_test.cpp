@@ -261,11 +261,16 @@ TEST_CASE("logs: several units by time, filters, the previous run, following ove
   std::filesystem::create_directories(home.path + "/state/events");
   {
     std::ofstream file(home.path + "/state/events/events.jsonl");
-    for (const auto* at : {"2026-11-21T01:00:00Z", "2026-11-21T01:00:01.5Z", "2026-11-21T01:00:03.5Z"}) {
+    // The last run began a moment before its event: "five" is a line of it.
+    for (const auto& [at, kind] : {std::pair{"2026-11-21T01:00:00Z", "started"},
+                                   {"2026-11-21T01:00:01.5Z", "exited"},
+                                   {"2026-11-21T01:00:02.1Z", "started"},
+                                   {"2026-11-21T01:00:03.5Z", "exited"},
+                                   {"2026-11-21T01:00:04.1Z", "started"}}) {
       control::event e;
       e.at = *base::parse_time(at);
       e.unit = "leap";
-      e.kind = "started";
+      e.kind = kind;
       file << control::encode(e) << "\n";
     }
   }

@@ -70,10 +70,13 @@ TEST_CASE("loops, missing and broken files are named") {
   const auto said = [](const std::string& name) {
     return test::messages(parse("extends = \"" + name + "\"\n[run]\ncommand = [\"/bin/x\"]\n", beside).problems);
   };
-  CHECK(said("a") ==
-        "units/b.toml:1:11: error: extends leads back to itself: units/a.toml -> units/b.toml -> units/a.toml\n");
-  CHECK(said("self") ==
-        "units/self.toml:1:11: error: extends leads back to itself: units/self.toml -> units/self.toml\n");
+  CHECK_THAT(
+      said("a"),
+      Catch::Contains(
+          "units/b.toml:1:11: error: extends leads back to itself: units/a.toml -> units/b.toml -> units/a.toml\n"));
+  CHECK_THAT(said("self"),
+             Catch::Contains(
+                 "units/self.toml:1:11: error: extends leads back to itself: units/self.toml -> units/self.toml\n"));
   CHECK(said("nobody") == "units/x.toml:1:11: error: extends \"nobody\": there is no unit file nobody.toml\n");
   CHECK(said("broken").find("units/broken.toml:1:5: error: ") != std::string::npos);
   CHECK(said("broken").find("units/x.toml:1:11: error: extends \"broken\", which cannot be read") !=

@@ -122,7 +122,7 @@ std::map<std::string, sample> samples() {
       {"log", {"", "log", "max_files = 0"}},
       {"log.max_size", {"", "log", "max_size = \"1MiB\""}},
       {"log.max_files", {"", "log", "max_files = 3"}},
-      {"log.compress", {"", "log", "compress = false\nmax_files = 4"}},
+      {"log.compress", {"", "log", "max_files = 4\ncompress = false"}},
   };
   const auto run = [&](const std::string& key, const std::string& value) {
     out["run." + key] = {"", "run", "command = [\"/bin/true\"]\n" + key + " = " + value};

@@ -211,7 +211,8 @@ TEST_CASE("a full log disk drops and counts lines, blocks nobody, and is written
     // The node comes to its end of the flood although nothing can be written.
     REQUIRE(eventually([&] { return std::filesystem::exists(h.top() + "/written"); }));
     REQUIRE(eventually([&] { return d.status().logs_dropped > 900'000; }));
-    CHECK(read_evidence(h.dirs, "unit@0", 1).value().find("evidence\n") != std::string::npos);
+    REQUIRE(eventually(
+        [&] { return read_evidence(h.dirs, "unit@0", 1).value().find("evidence\n") != std::string::npos; }));
     const auto before = parse_log(read_file(h.log()));  // whole lines only
     for (std::size_t i = 0; i < before.size(); ++i) REQUIRE(before[i].text == std::to_string(i + 1));
     REQUIRE(::truncate(h.log().c_str(), 0) == 0);

@@ -189,6 +189,27 @@ TEST_CASE("a held start is tried three times, then the old state comes back and 
   CHECK(t.state.remembered.bad.empty());
 }
 
+TEST_CASE("a crash by a signal of its own is the snapshot's fault, a program that is missing is not") {
+  trace t;
+  t.until_running(leap(), two).startup_passed().head(101).take();
+  recovery::node_exited crash;
+  crash.status.signal = 11;
+  crash.class_name = "killed by signal 11";
+  t.feed(crash).quiesced();
+  CHECK(has(t.done().take(), "trying s2"));
+  CHECK(!t.state.remembered.bad.empty());
+
+  trace missing;
+  missing.until_first_start(leap(), two).take();
+  recovery::node_exited never_ran;
+  never_ran.kind = exit_kind::hold;
+  never_ran.class_name = "missing program";
+  never_ran.evidence = "nodeos: No such file or directory";
+  CHECK(has(missing.feed(never_ran).take(),
+            "the node could not be started: missing program (nodeos: No such file or directory); again in 1s"));
+  CHECK(missing.state.remembered.bad.empty());
+}
+
 TEST_CASE("a taken port is waited for as long as confirm.within") {
   trace t;
   t.until_running(leap(), two);

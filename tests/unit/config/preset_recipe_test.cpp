@@ -1,0 +1,244 @@
+// Presets and recipes: parameters, checks, plans.
+#include "config/unit_dir.hpp"
+#include "unit/config/support.hpp"
+
+using namespace hasup;
+using test::parse;
+
+namespace {
+
+const std::string run = "[run]\ncommand = [\"/bin/x\"]\n";
+const std::string with_recipe = "[data]\ndir = \"/d\"\n" + run + "[recovery]\nrecipe = \"r\"\nsource = \"/b\"\n";
+
+// What is said about a unit with this preset, or recipe.
+std::string of_preset(const std::string& preset, const std::string& probe = "") {
+  const test::files beside{.units = {}, .presets = {{"p", preset}}, .recipes = {}};
+  return test::messages(parse(run + "[readiness]\npreset = \"p\"\n" + probe, beside).problems);
+}
+
+std::string of_recipe(const std::string& recipe, const std::string& recovery = "") {
+  const test::files beside{.units = {}, .presets = {}, .recipes = {{"r", recipe}}};
+  return test::messages(parse(with_recipe + recovery, beside).problems);
+}
+
+config::unit_entry entry_with(const std::string& recipe, const std::string& recovery = "") {
+  const test::files beside{.units = {}, .presets = {}, .recipes = {{"r", recipe}}};
+  auto entry = parse(with_recipe + recovery, beside);
+  INFO(test::rendered(entry.problems));
+  REQUIRE(entry.valid);
+  REQUIRE(entry.recipe);
+  return entry;
+}
+
+const std::string preset =
+    "description = \"d\"\ninterval = \"9s\"\n[params]\nurl = { default = \"http://h\", help = \"where\" }\nport = "
+    "80\n"
+    "[[check]]\nkind = \"http\"\nurl = \"${url}:${port + 1}/x\"\nhead = { number = \"/n\" }\n"
+    "[[check]]\nkind = \"tcp\"\naddress = \"h:${port}\"\n";
+
+const std::string plan =
+    "[[plan]]\nname = \"a\"\nwipe = [\"state\"]\n[[plan.archive]]\nmatch = \"*\"\nas = \"snapshot\"\n";
+
+}  // namespace
+
+TEST_CASE("a preset's parameters are filled in, its timing can be overridden") {
+  const test::files beside{.units = {}, .presets = {{"p", preset}}, .recipes = {}};
+  const auto plain = test::unit_of(run + "[readiness]\npreset = \"p\"\n", beside);
+  REQUIRE(plain.readiness->checks.size() == 2);
+  CHECK(plain.readiness->preset == "p");
+  CHECK(plain.readiness->checks[0].url == "http://h:81/x");
+  CHECK(plain.readiness->interval == base::duration{9000});
+  const auto other =
+      test::unit_of("[vars]\nhost = \"http://other\"\n" + run +
+                        "[readiness]\npreset = \"p\"\nurl = \"${host}\"\nport = 90\ninterval = \"1s\"\n"
+                        "failures = 7\nadvances_within = \"1m\"\nport_owner = \"any\"\n",
+                    beside);
+  CHECK(other.readiness->checks[0].url == "http://other:91/x");
+  CHECK(other.readiness->checks[1].address == "h:90");
+  CHECK(other.readiness->interval == base::duration{1000});
+  CHECK(other.readiness->failures == 7);
+  CHECK(other.readiness->advances_within == base::duration{60'000});
+  CHECK(other.readiness->checks[1].owner == model::port_owner::any);
+}
+
+TEST_CASE("faults of presets show their place in the preset") {
+  CHECK(
+      of_preset("[params]\nurl = { required = true, help = \"where\" }\nkind = \"http\"\n").find("a parameter has") ==
+      std::string::npos);
+  CHECK_THAT(of_preset("kind = \"http\"\nurl = \"${url}\"\n[params]\nurl = { required = true, help = \"where\" }\n"),
+             Catch::Contains("units/x.toml:3:1: error: preset \"p\" needs \"url\": where"));
+  CHECK_THAT(of_preset("kind = \"http\"\nurl = \"${ulr}\"\n[params]\nurl = \"x\"\n"),
+             Catch::Contains("recipes/probes/p.toml:2:8: error: undefined variable \"ulr\"; did you mean \"url\"?"));
+  CHECK_THAT(of_preset("knd = \"http\"\n"), Catch::Contains("recipes/probes/p.toml:1:1: error: unknown key \"knd\""));
+  CHECK_THAT(of_preset("[params]\na = { defalt = 1 }\n"), Catch::Contains("a parameter has default, required"));
+  CHECK_THAT(of_preset("x = [\n"), Catch::Contains("recipes/probes/p.toml:"));
+  CHECK_THAT(of_preset(preset, "max_head_age = \"1s\"\n"), Catch::Contains("needs a check with head.time"));
+  CHECK_THAT(of_preset(preset, "port = [1]\n"),
+             Catch::Contains("parameter \"port\" must be a string, a number or a boolean"));
+  CHECK(of_preset(preset).empty());
+}
+
+TEST_CASE("the short form of a recipe is a plan with one archive") {
+  const auto r =
+      *entry_with("description = \"d\"\n[data]\nwipe = [\"dump.rdb\"]\n[snapshot]\nmatch = \"*.tar\"\ninto = \".\"\n")
+           .recipe;
+  REQUIRE(r.plans.size() == 1);
+  CHECK(r.plans[0].wipe == std::vector<std::string>{"dump.rdb"});
+  CHECK(r.plans[0].archives[0].match == "*.tar");
+  CHECK(r.plans[0].archives[0].into == ".");
+  CHECK(r.name == "r");
+}
+
+TEST_CASE("a recipe with everything in it arrives as it is written") {
+  const auto entry = entry_with(R"(
+[params]
+file = "state.db"
+n = 1
+[[classify]]
+name = "dirty"
+exit_code = [2, 255]
+signal = ["BUS", 9]
+log = '^dirty ${file}$'
+match = "any"
+action = "recover"
+advice = "wait"
+[trigger]
+failed_starts = 4
+[data]
+must_exist = ["state/${file}", "./b//c"]
+bootstrap = "empty"
+locks = ["lock"]
+keep = ["state/key"]
+[[plan]]
+name = "one"
+wipe = ["state"]
+shared = ["blocks"]
+refused_by = ['no \d+']
+same_set = true
+[[plan.archive]]
+pattern = 's-(?P<block>\d+)'
+order = "block"
+unpack = "decompress"
+as = "snap"
+[[plan.archive]]
+match = "*.tar"
+into = "state"
+strip = false
+[first_start]
+append = ["--snapshot=${archive.snap.path}", "${n + 1}"]
+[confirm]
+when = "advancing"
+within = "1h"
+advancing_for = "1s"
+)",
+                                "file = \"main.db\"\n");
+  const auto& r = *entry.recipe;
+  CHECK(r.classes[0] == model::exit_class{"dirty",
+                                          {2, 255},
+                                          {7, 9},
+                                          "^dirty main.db$",
+                                          model::match_mode::any,
+                                          model::class_action::recover,
+                                          "wait"});
+  CHECK(r.failed_starts == 4);
+  CHECK(r.must_exist == std::vector<std::string>{"state/main.db", "b/c"});
+  CHECK(r.bootstrap == model::bootstrap_mode::empty);
+  CHECK(r.keep == std::vector<std::string>{"state/key"});
+  REQUIRE(r.plans.size() == 1);
+  CHECK(r.plans[0].same_set);
+  CHECK(r.plans[0].refused_by == std::vector<std::string>{"no \\d+"});
+  CHECK(r.plans[0].archives[0].order == model::archive_order::block);
+  CHECK_FALSE(r.plans[0].archives[1].strip);
+  CHECK(r.first_start_append == std::vector<std::string>{"--snapshot=${archive.snap.path}", "2"});
+  CHECK(r.confirm == model::confirm_when::advancing);
+  CHECK(r.confirm_advancing_for == base::duration{1000});
+  CHECK(entry.instances[0].recovery.params == std::map<std::string, std::string>{{"file", "main.db"}});
+  CHECK(entry.instances[0].recovery.sources == std::vector<std::string>{"file:///b"});
+}
+
+TEST_CASE("parameters stand inline or in a table of their own") {
+  const std::string recipe =
+      "[params]\nx = \"a\"\n[data]\nwipe = [\"${x}\"]\n[snapshot]\nmatch = \"*\"\ninto = \".\"\n";
+  CHECK(entry_with(recipe).recipe->plans[0].wipe[0] == "a");
+  CHECK(entry_with(recipe, "x = \"b\"\n").recipe->plans[0].wipe[0] == "b");
+  CHECK(entry_with(recipe, "[recovery.params]\nx = \"c\"\n").recipe->plans[0].wipe[0] == "c");
+}
+
+TEST_CASE("nothing outside of the data directory can be named in a recipe") {
+  for (const std::string bad :
+       {"/etc", "../x", "a/../../b", "..", ".", "", ".hasup", ".hasup/cache", "./.hasup", "a*"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(of_recipe("[data]\nwipe = [\"" + bad + "\"]\n[snapshot]\nmatch = \"*\"\ninto = \".\"\n").empty());
+    CHECK_FALSE(of_recipe(plan + "[data]\nkeep = [\"" + bad + "\"]\n").empty());
+    CHECK_FALSE(of_recipe(plan + "[data]\nlocks = [\"" + bad + "\"]\n").empty());
+    CHECK_FALSE(of_recipe(plan + "[data]\nmust_exist = [\"" + bad + "\"]\n").empty());
+  }
+  CHECK_FALSE(
+      of_recipe("[params]\nx = \"../y\"\n[data]\nwipe = [\"${x}\"]\n[snapshot]\nmatch = \"*\"\ninto = \".\"\n")
+          .empty());
+  CHECK_FALSE(of_recipe("[params]\nx = \"y\"\n[data]\nwipe = [\"${x}\"]\n[snapshot]\nmatch = \"*\"\ninto = \".\"\n",
+                        "x = \"..\"\n")
+                  .empty());
+  CHECK(of_recipe("[data]\nwipe = [\"*\"]\n[snapshot]\nmatch = \"*\"\ninto = \".\"\n").empty());
+}
+
+TEST_CASE("faults of recipes that need a sentence") {
+  const std::string cls = "[[classify]]\nname = \"n\"\n";
+  const std::vector<std::pair<std::string, std::string>> cases{
+      {"description = \"x\"\n", "a recipe needs at least one [[plan]]"},
+      {plan + "[data]\nwipe = [\"x\"]\n", "cannot stand beside [[plan]]"},
+      {plan + "[snapshot]\nmatch = \"*\"\n", "cannot stand beside [[plan]]"},
+      {"[[plan]]\nname = \"a\"\nwipe = [\"x\"]\n", "has no archive: it would wipe and restore nothing"},
+      {"[[plan]]\nname = \"a\"\n[[plan.archive]]\nmatch = \"*\"\nas = \"s\"\n", "a plan needs \"wipe\""},
+      {"[[plan]]\nwipe = [\"x\"]\n[[plan.archive]]\nmatch = \"*\"\nas = \"s\"\n", "a plan needs \"name\""},
+      {plan + cls + "action = \"recover\"\n", "would match every exit"},
+      {plan + cls + "log = \"x\"\n", "a class needs \"action\""},
+      {plan + cls + "log = \"(\"\naction = \"hold\"\n", "\"log\" is no regular expression"},
+      {plan + cls + "log = \"x\"\naction = \"wipe\"\n", "did you mean \"recover\"?"},
+      {plan + cls + "log = \"x\"\naction = \"next_endpoint\"\n", "not available in this version yet"},
+      {plan + cls + "exit_code = 1000\naction = \"hold\"\n", "must be 0 to 999"},
+      {plan + "[import]\ncommand = [\"x\"]\n", "\"import\" is not available in this version yet"},
+      {plan + "[trigger]\nstuck_restarts = 2\n", "not available in this version yet"},
+      {plan + "[data]\nkeep = [\"state\"]\n", "which [data] keep protects"},
+      {plan + "[first_start]\nappend = [\"${archive.other.path}\"]\n", "needs an archive with as = \"other\""},
+      {plan + "[first_start]\nappend = [\"${archive.snapshot.pth}\"]\n", "needs an archive"},
+      {plan + "[first_start]\nappend = [\"${snapshot}\"]\n", "undefined variable \"snapshot\""},
+      {plan + "[confirm]\nwhen = \"advancng\"\n", "did you mean \"advancing\"?"},
+      {"[[plan]]\nname = \"a\"\nwipe = [\"x\"]\nshared = [\"x/y\"]\n[[plan.archive]]\nmatch = \"*\"\nas = \"s\"\n",
+       "both wipes"},
+      {"[[plan]]\nname = \"a\"\nwipe = [\"x\"]\n[[plan.archive]]\nmatch = \"*\"\n", "either \"as\""},
+      {"[[plan]]\nname = \"a\"\nwipe = [\"x\"]\n[[plan.archive]]\nas = \"s\"\n", "either \"match\" or \"pattern\""},
+      {"[[plan]]\nname = \"a\"\nwipe = [\"x\"]\n[[plan.archive]]\nmatch = \"*\"\ninto = \"y\"\n",
+       "is not in the plan's wipe"},
+      {"[[plan]]\nname = \"a\"\nwipe = [\"x\"]\n[[plan.archive]]\nmatch = \"*\"\ninto = \"../y\"\n",
+       "the name of an entry"},
+      {"[[plan]]\nname = \"a\"\nwipe = [\"x\"]\n[[plan.archive]]\npattern = 'x'\norder = \"block\"\nas = \"s\"\n",
+       "(?P<block>[0-9]+)"},
+      {"[[plan]]\nname = \"a\"\nwipe = [\"x\"]\n[[plan.archive]]\nmatch = \"*\"\nas = \"S/x\"\n", "small letters"},
+      {"[[plan]]\nname = \"a\"\nwipe = [\"x\"]\nrefused_by = ['(']\n[[plan.archive]]\nmatch = \"*\"\nas = \"s\"\n",
+       "\"refused_by\" is no regular"},
+  };
+  for (const auto& [text, expected] : cases) {
+    CAPTURE(text);
+    CHECK_THAT(of_recipe(text), Catch::Contains(expected));
+  }
+  CHECK(of_recipe(plan).empty());
+}
+
+TEST_CASE("presets and recipes are resolved by name, the config directory's first") {
+  const test::temporary_directory dir;
+  dir.write("etc/recipes/probes/p.toml", "kind = \"tcp\"\naddress = \"h:1\"\n");
+  dir.write("share/recipes/probes/p.toml", "kind = \"tcp\"\naddress = \"h:2\"\n");
+  dir.write("share/recipes/probes/q.toml",
+            "kind = \"tcp\"\naddress = \"h:${port}\"\n[params]\nport = { required = true }\n");
+  dir.write("share/recipes/r.toml", plan);
+  const config::directories dirs{dir.path("etc"), {dir.path("share")}, "", "", ""};
+  CHECK(config::resolve_preset("p", {}, dirs)->checks[0].address == "h:1");
+  CHECK(config::resolve_preset("q", {{"port", "3"}}, dirs)->checks[0].address == "h:3");
+  CHECK_THAT(config::resolve_preset("q", {}, dirs).error().message, Catch::Contains("preset \"q\" needs \"port\""));
+  CHECK_THAT(config::resolve_preset("q", {{"prt", "3"}}, dirs).error().message, Catch::Contains("it has: port"));
+  CHECK_THAT(config::resolve_preset("nobody", {}, dirs).error().message, Catch::Contains("no preset \"nobody\""));
+  CHECK(config::resolve_preset("../p", {}, dirs).has_error());
+  CHECK(config::resolve_recipe("r", {}, dirs)->plans[0].name == "a");
+  CHECK(config::resolve_recipe("../r", {}, dirs).has_error());
+}

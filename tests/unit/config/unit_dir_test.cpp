@@ -1,0 +1,231 @@
+// The config directory: many files, of which some are broken.
+#include "config/unit_dir.hpp"
+
+#include <sys/stat.h>
+
+#include "unit/config/support.hpp"
+
+using namespace hasup;
+
+namespace {
+
+const std::string run = "[run]\ncommand = [\"/bin/x\"]\n";
+
+struct home {
+  test::temporary_directory dir;
+  config::directories dirs{dir.path("etc"), {dir.path("share")}, dir.path("state"), dir.path("run"), dir.path("log")};
+
+  void unit(const std::string& name, const std::string& text) const {
+    dir.write("etc/units/" + name + ".toml", text);
+  }
+  [[nodiscard]] config::loaded load() const { return config::load(dirs); }
+  [[nodiscard]] std::string said() const {
+    auto text = test::messages(load().problems);
+    const auto prefix = dir.path("etc") + "/";
+    for (auto at = text.find(prefix); at != std::string::npos; at = text.find(prefix)) text.erase(at, prefix.size());
+    return text;
+  }
+};
+
+std::string requires_unit(const std::string& name) {
+  return "[[requires]]\nunit = \"" + name + "\"\n";
+}
+
+}  // namespace
+
+TEST_CASE("an empty or missing config directory is no error") {
+  const home h;
+  CHECK(h.load().units.empty());
+  CHECK(h.load().problems.empty());
+}
+
+TEST_CASE("a broken file stops no other unit") {
+  const home h;
+  h.unit("good", run);
+  h.unit("broken", "[run\n");
+  h.unit("wrong", run + "usr = \"x\"\n");
+  h.unit("needs", run + requires_unit("broken"));
+  const auto all = h.load();
+  CHECK(all.units.at("good").valid);
+  CHECK(all.units.at("needs").valid);
+  CHECK_FALSE(all.units.at("broken").valid);
+  CHECK_FALSE(all.units.at("wrong").valid);
+  CHECK(all.units.at("good").problems.empty());
+  CHECK(all.problems.size() == 2);
+  CHECK(all.problems[0].file < all.problems[1].file);
+}
+
+TEST_CASE("unknown units, loops and self-requirements are errors of the units concerned only") {
+  const home h;
+  h.unit("a", run + requires_unit("b"));
+  h.unit("b", run + requires_unit("c"));
+  h.unit("c", run + requires_unit("a"));
+  h.unit("d", run + requires_unit("a"));
+  h.unit("e", run + requires_unit("e"));
+  h.unit("f", run + requires_unit("lep"));
+  h.unit("leap", run);
+  CHECK(h.said() ==
+        "units/a.toml:4:8: error: requirements form a loop: a -> b -> c -> a\n"
+        "units/b.toml:4:8: error: requirements form a loop: a -> b -> c -> a\n"
+        "units/c.toml:4:8: error: requirements form a loop: a -> b -> c -> a\n"
+        "units/e.toml:4:8: error: requirements form a loop: e -> e\n"
+        "units/f.toml:4:8: error: unknown unit \"lep\"; did you mean \"leap\"?\n");
+  const auto all = h.load();
+  CHECK(all.units.at("d").valid);
+  CHECK(all.units.at("leap").valid);
+  CHECK_FALSE(all.units.at("a").valid);
+}
+
+TEST_CASE("two writers on one directory are an error, however it is spelled") {
+  const home h;
+  h.unit("a", "[data]\ndir = \"/srv//data/./x/\"\n" + run);
+  h.unit("b", "[data]\ndir = \"/other\"\nalso = [\"/srv/data/y/../x\"]\n" + run);
+  h.unit("c", "[data]\ndir = \"/srv\"\n" + run);
+  h.unit("d", "[data]\ndir = \"/srv2\"\n" + run);
+  h.unit("e", "[data]\ndir = \"/e\"\nalso = [\"/e/sub\"]\n" + run);
+  const auto all = h.load();
+  CHECK_FALSE(all.units.at("a").valid);
+  CHECK_FALSE(all.units.at("b").valid);
+  CHECK_FALSE(all.units.at("c").valid);
+  CHECK(all.units.at("d").valid);
+  CHECK(all.units.at("e").valid);
+  const auto said = h.said();
+  CHECK_THAT(said, Catch::Contains("units/a.toml:2:7: error: \"/srv/data/x\" is the data directory of \"b\" too"));
+  CHECK_THAT(said, Catch::Contains("units/a.toml:2:7: error: this lies in \"/srv\", which is data of \"c\" too"));
+  CHECK_THAT(said,
+             Catch::Contains("units/c.toml:2:7: error: this holds \"/srv/data/x\", which is data of \"a\" too"));
+}
+
+TEST_CASE("instances need directories of their own") {
+  const home h;
+  h.unit("a", "[data]\ndir = \"/a\"\n" + run + "instances = 2\n");
+  h.unit("b", "[data]\ndir = \"/b/${instance}\"\n" + run + "instances = 2\n");
+  CHECK_THAT(h.said(),
+             Catch::Contains("instances 0 and 1 would write the same directory \"/a\"; put ${instance} into it"));
+  CHECK(h.load().units.at("b").valid);
+}
+
+TEST_CASE("shared data names a unit that has some") {
+  const home h;
+  h.unit("node", "[data]\ndir = \"/n\"\n" + run);
+  h.unit("rpc", "[data]\nshared_with = \"node\"\ndir = \"/n\"\n" + run);
+  h.unit("rpc2", "[data]\nshared_with = \"node\"\n" + run);
+  h.unit("lost", "[data]\nshared_with = \"nod\"\n" + run);
+  h.unit("chain", "[data]\nshared_with = \"rpc\"\n" + run);
+  h.unit("me", "[data]\nshared_with = \"me\"\n" + run);
+  const auto all = h.load();
+  for (const std::string good : {"node", "rpc", "rpc2"}) CHECK(all.units.at(good).valid);
+  const auto said = h.said();
+  CHECK_THAT(said, Catch::Contains("units/lost.toml:2:15: error: unknown unit \"nod\"; did you mean \"node\"?"));
+  CHECK_THAT(said, Catch::Contains("units/chain.toml:2:15: error: \"rpc\" has no [data] dir of its own to share"));
+  CHECK_THAT(said, Catch::Contains("units/me.toml:2:15: error: a unit cannot share its data with itself"));
+}
+
+TEST_CASE("a file without a command that others extend is no unit") {
+  const home h;
+  h.unit("base", "[run]\nuser = \"u\"\nenv = { A = \"${mine}\" }\n");
+  h.unit("a", "extends = \"base\"\n[vars]\nmine = \"1\"\n" + run);
+  h.unit("alone", "[run]\nuser = \"u\"\n");
+  const auto all = h.load();
+  CHECK_FALSE(all.units.contains("base"));
+  CHECK(all.units.at("a").valid);
+  CHECK(h.said() ==
+        "units/alone.toml:1:1: error: no command: write [run] with command = [\"/path/of/program\", \"argument\"]\n");
+}
+
+TEST_CASE("shipped files are found, and one of the same name in the config directory wins") {
+  const home h;
+  h.dir.write("share/recipes/probes/p.toml", "kind = \"tcp\"\naddress = \"h:1\"\n");
+  h.dir.write("share/units/base.toml", run);
+  h.unit("a", "extends = \"base\"\n[readiness]\npreset = \"p\"\n");
+  CHECK(h.load().units.at("a").instances.at(0).readiness->checks[0].address == "h:1");
+  CHECK(h.load().units.size() == 1);  // shipped units are templates, they do not run by themselves
+  h.dir.write("etc/recipes/probes/p.toml", "kind = \"tcp\"\naddress = \"h:2\"\n");
+  CHECK(h.load().units.at("a").instances.at(0).readiness->checks[0].address == "h:2");
+}
+
+TEST_CASE("recipes and presets that no unit uses are checked too") {
+  const home h;
+  h.dir.write("etc/recipes/r.toml", "x = 1\n");
+  h.dir.write("etc/recipes/probes/p.toml", "y = 1\n");
+  h.dir.write("etc/recipes/probes/needs.toml",
+              "kind = \"tcp\"\naddress = \"${a}\"\n[params]\na = { required = true }\n");
+  CHECK_THAT(h.said(), Catch::Contains("recipes/r.toml:1:1: error: unknown key \"x\""));
+  CHECK_THAT(h.said(), Catch::Contains("recipes/probes/p.toml:1:1: error: unknown key \"y\""));
+  CHECK_THAT(h.said(), !Catch::Contains("needs.toml"));
+}
+
+TEST_CASE("a fault in a preset that two units use is said once, and both units are invalid") {
+  const home h;
+  h.dir.write("etc/recipes/probes/p.toml", "kind = \"tcp\"\naddres = \"h:1\"\n");
+  h.unit("a", run + "[readiness]\npreset = \"p\"\n");
+  h.unit("b", run + "[readiness]\npreset = \"p\"\n");
+  const auto all = h.load();
+  CHECK_FALSE(all.units.at("a").valid);
+  CHECK_FALSE(all.units.at("b").valid);
+  unsigned times = 0;
+  for (const auto& d : all.problems) times += d.message.find("unknown key") != std::string::npos ? 1U : 0U;
+  CHECK(times == 1);
+}
+
+TEST_CASE("hasup.toml is read; what is not there yet is refused") {
+  const home h;
+  CHECK(h.load().settings.log_level == "info");
+  h.dir.write("etc/hasup.toml", "[log]\nlevel = \"debug\"\n[boot]\nstart = \"enabled\"\n");
+  CHECK(h.load().settings.log_level == "debug");
+  CHECK(h.said().empty());
+  h.dir.write("etc/hasup.toml", "[log]\nlevel = \"debg\"\n[boot]\nstart = \"as_before\"\n[http]\nlisten = \"x\"\n");
+  h.dir.write("etc/upstreams/leap.toml", "");
+  CHECK(h.said() ==
+        "hasup.toml:2:9: error: \"debg\" is no value of \"level\", which is \"trace\", \"debug\", \"info\", "
+        "\"warning\" or "
+        "\"error\"; did you mean \"debug\"?\n"
+        "hasup.toml:4:9: error: start = \"as_before\" is not available in this version yet\n"
+        "hasup.toml:5:2: error: \"http\" is not available in this version yet\n"
+        "upstreams/leap.toml: error: files in upstreams/ are not available in this version yet\n");
+}
+
+TEST_CASE("files that cannot be read are findings") {
+  const home h;
+  h.unit("big", std::string(2 << 20, '#'));
+  h.dir.write("etc/units/keep", "");
+  REQUIRE(::mkfifo(h.dir.path("etc/units/pipe.toml").c_str(), 0600) == 0);  // opening it would block for ever
+  std::filesystem::create_directory(h.dir.path("etc/units/folder.toml"));
+  std::filesystem::create_symlink("nowhere", h.dir.path("etc/units/link.toml"));
+  h.unit("Bad-Name", run);
+  const auto all = h.load();
+  CHECK(all.units.size() == 4);
+  for (const auto& [name, u] : all.units) CHECK_FALSE(u.valid);
+  CHECK(all.problems.size() == 5);
+}
+
+TEST_CASE("check takes files and directories, and finds what they refer to beside them") {
+  const test::temporary_directory dir;
+  const config::directories nowhere{dir.path("etc"), {}, "", "", ""};
+  dir.write("mine/units/a.toml", run + requires_unit("b") + "[readiness]\npreset = \"p\"\n");
+  dir.write("mine/units/b.toml", "[rn]\n");
+  dir.write("mine/recipes/probes/p.toml", "kind = \"tcp\"\naddress = \"h:1\"\n");
+  dir.write("mine/recipes/r.toml", "x = 1\n");
+  const auto check = [&](const std::vector<std::string>& names) {
+    std::vector<std::string> paths;
+    for (const auto& n : names) paths.push_back(dir.path(n));
+    return config::load_files(paths, nowhere);
+  };
+  CHECK(check({"mine/units/a.toml"}).problems.empty());
+  CHECK(check({"mine/units/a.toml"}).units.at("a").valid);
+  CHECK(check({"mine/units"}).problems.size() == 2);  // b: an unknown key and no command
+  CHECK(check({"mine"}).problems.size() == 4);        // and r: an unknown key and no plan
+  CHECK(check({"mine/recipes/probes/p.toml"}).problems.empty());
+  CHECK(check({"mine/recipes"}).problems.size() == 2);
+  CHECK_THAT(test::messages(check({"gone.toml"}).problems), Catch::Contains("no such file or directory"));
+}
+
+TEST_CASE("one unit in two places is an error that names both") {
+  const test::temporary_directory dir;
+  dir.write("one/a.toml", run);
+  dir.write("two/a.toml", run);
+  const auto all = config::load_files({dir.path("one"), dir.path("two")}, {dir.path("etc"), {}, "", "", ""});
+  CHECK(all.units.size() == 1);
+  CHECK_THAT(test::messages(all.problems),
+             Catch::Contains("two/a.toml: error: unit \"a\" stands in " + dir.path("one") + "/a.toml already"));
+}

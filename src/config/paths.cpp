@@ -1,6 +1,6 @@
 #include "config/paths.hpp"
 
-#include <filesystem>
+#include <algorithm>
 
 namespace hasup::config {
 namespace {
@@ -56,10 +56,20 @@ base::result<directories> user_directories(const surroundings& around) {
 }  // namespace
 
 std::string normal_path(std::string_view path) {
-  auto text = std::filesystem::path(path).lexically_normal().string();
-  while (text.size() > 1 && text.ends_with('/')) text.pop_back();
-  if (text.starts_with("//")) text.erase(0, text.find_first_not_of('/') - 1);
-  return text;
+  std::string out;
+  while (!path.empty()) {
+    const auto end = path.find('/');
+    const auto step = path.substr(0, end);
+    path.remove_prefix(end == std::string_view::npos ? path.size() : end + 1);
+    if (step.empty() || step == ".") continue;
+    if (step == "..") {
+      out.erase(std::min(out.rfind('/'), out.size()));  // above the root is the root
+      continue;
+    }
+    out += '/';
+    out += step;
+  }
+  return out.empty() ? "/" : out;
 }
 
 base::result<directories> find_directories(const surroundings& around) {

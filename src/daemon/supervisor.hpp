@@ -65,7 +65,7 @@ class supervisor : public control::service, private unit_host {
   // supervisor_commands.cpp
   std::optional<runners> resolve(const control::command& c, control::command_reply& error) const;
   control::command_reply start(const runners& targets);
-  control::command_reply stop(const runners& targets, bool no_kill);
+  control::command_reply stop(const runners& targets, bool no_kill, bool force);
   control::command_reply restart(const runners& targets);
   control::command_reply recover(const runners& targets, const control::command& c);
   void dry_run(const control::command& c, std::function<void(control::command_reply)> done);
@@ -92,6 +92,7 @@ class supervisor : public control::service, private unit_host {
 
   struct pending_stop {
     bool no_kill = false;
+    bool force = false;
     std::string why;
     bool asked = false;
   };

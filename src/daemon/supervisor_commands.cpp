@@ -91,7 +91,7 @@ control::command_reply supervisor::execute(const control::command& c, const cont
   if (!targets) return error;
   if (targets->empty() && !c.all) return {exit_code::usage, "name a unit, a @group, or --all", {}, {}};
   if (c.verb == "start") return start(*targets);
-  if (c.verb == "stop") return stop(*targets, option(c, "no_kill"));
+  if (c.verb == "stop") return stop(*targets, option(c, "no_kill"), option(c, "force"));
   if (c.verb == "restart") return restart(*targets);
   if (c.verb == "recover") return recover(*targets, c);
   if (c.verb == "reset") return reset(*targets);
@@ -142,7 +142,7 @@ control::command_reply supervisor::start(const runners& targets) {
   return reply;
 }
 
-control::command_reply supervisor::stop(const runners& targets, bool no_kill) {
+control::command_reply supervisor::stop(const runners& targets, bool no_kill, bool force) {
   // A unit of which an instance stays up is still there for its dependents.
   std::vector<std::string> gone;
   for (const auto& r : targets) {
@@ -167,7 +167,7 @@ control::command_reply supervisor::stop(const runners& targets, bool no_kill) {
         for (const auto& need : r->spec().requires_units)
           if (closure.contains(need.unit)) r->taken_down_by = need.unit;
       }
-      stops_[r->spec().id] = {no_kill, asked ? "stopped by hand" : "stopped with " + r->taken_down_by, false};
+      stops_[r->spec().id] = {no_kill, force, asked ? "stopped by hand" : "stopped with " + r->taken_down_by, false};
       reply.affected.push_back(to_text(r->spec().id));
     }
   }
@@ -194,7 +194,7 @@ void supervisor::advance_stops() {
     });
     if (blocked) continue;
     stop.asked = true;
-    find(id)->dispatch(hasup::unit::stop_wanted{stop.no_kill, stop.why});
+    find(id)->dispatch(hasup::unit::stop_wanted{stop.no_kill, stop.why, stop.force});
     // What is at rest already changes nothing when it is asked, and must not keep back what it requires.
     boost::asio::post(services_.loop, [this] { advance_stops(); });
   }

@@ -169,7 +169,7 @@ control::command_reply supervisor::apply(config::loaded fresh, bool dry_run) {
     say(describe(r->spec()) + ": its file is gone, will be stopped");
     changes.push_back([this, unit = id, runner = r] {
       removed_.insert(unit.unit);
-      stop({runner}, false);
+      stop({runner}, false, false);
       changed(*runner);
     });
     reply.affected.push_back(to_text(id));

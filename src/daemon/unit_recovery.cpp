@@ -38,8 +38,8 @@ void unit_runner::on(const unit::resume_recovery&) {
   if (node_running && recovery_active()) start_recovery_probes();
 }
 
-void unit_runner::on(const unit::stop_recovery&) {
-  if (recovery_) recovery_->stop();
+void unit_runner::on(const unit::stop_recovery& a) {
+  if (recovery_) recovery_->stop(a.force);
 }
 
 void unit_runner::on(const unit::approve_recovery&) {
@@ -211,13 +211,12 @@ void unit_runner::finished(recovery_outcome outcome, std::string reason) {
   // Queued at once: an exit of the node that comes next is for the unit machine, after this.
   dispatch(recovery_ended{is, std::move(reason)});
   if (outcome == recovery_outcome::asking) return;
-  if (outcome == recovery_outcome::parked || outcome == recovery_outcome::stuck) {
-    parked_ = true;
-    journal_->read_all([weak = weak_from_this()](const base::result<std::vector<std::string>>& records) {
-      if (const auto self = weak.lock(); self && records) self->journal_records_ = *records;
-    });
-  }
-  host_.release_readers(unit_.id);
+  if (outcome != recovery_outcome::parked && outcome != recovery_outcome::stuck) return host_.release_readers(unit_.id);
+  // The data may be half swapped: its readers stay down, and the next start goes on from the journal.
+  parked_ = true;
+  journal_->read_all([weak = weak_from_this()](const base::result<std::vector<std::string>>& records) {
+    if (const auto self = weak.lock(); self && records) self->journal_records_ = *records;
+  });
 }
 
 bool unit_runner::dry_run(recovery_options options, std::function<void(base::result<std::string>)> then) {

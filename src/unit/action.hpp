@@ -28,7 +28,9 @@ struct begin_recovery {
   std::string why;
 };
 struct resume_recovery {};  // a parked one, from its journal
-struct stop_recovery {};
+struct stop_recovery {
+  bool force = false;  // not even held until the first new block after a restore
+};
 struct approve_recovery {};
 // One line of the event log.
 struct emit {

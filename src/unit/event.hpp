@@ -18,6 +18,7 @@ struct start_wanted {
 struct stop_wanted {
   bool no_kill = false;
   std::string why = "stopped by hand";
+  bool force = false;  // also in the first start after a restore
 };
 struct restart_wanted {
   std::string why = "restarted by hand";

@@ -61,7 +61,7 @@ class step {
       s->why = e.why;
       return;
     }
-    if (is<recovering>() || is<asking>()) act(stop_recovery{});
+    if (is<recovering>() || is<asking>()) act(stop_recovery{e.force});
   }
 
   void on(const restart_wanted& e) {

@@ -75,6 +75,8 @@ TEST_CASE("two spellings of one path are one path") {
   CHECK(config::normal_path("/") == "/");
   CHECK(config::normal_path("//a") == "/a");
   CHECK(config::normal_path("/../a") == "/a");
+  CHECK(config::normal_path("/a/..") == "/");
+  CHECK(config::normal_path("") == "/");
 }
 
 TEST_CASE("this process finds its own directories") {

@@ -12,7 +12,8 @@ using namespace hasup::model;
 TEST_CASE("a unit name is safe as a file name") {
   for (const std::string good : {"leap", "eos-evm-node", "a", "0", "x.y_z-1"}) CHECK(is_unit_name(good));
   CHECK(is_unit_name(std::string(64, 'a')));
-  for (const std::string bad : {"", "Leap", "-x", ".x", "_x", "a/b", "a b", "a@1", "é", ".."}) CHECK_FALSE(is_unit_name(bad));
+  for (const std::string bad : {"", "Leap", "-x", ".x", "_x", "a/b", "a b", "a@1", "é", ".."})
+    CHECK_FALSE(is_unit_name(bad));
   CHECK_FALSE(is_unit_name(std::string(65, 'a')));
 }
 

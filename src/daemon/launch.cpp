@@ -92,10 +92,10 @@ base::result<launch> prepare_launch(const model::unit& unit) {
   return out;
 }
 
-base::result<process::run_request> make_run_request(const model::unit& unit, const launch& from,
-                                                    const std::vector<std::string>& append, std::uint64_t run,
-                                                    const std::string& log_directory) {
-  const auto lookup = [&from](std::string_view kind, std::string_view name) -> std::optional<std::string> {
+namespace {
+
+config::placeholder_lookup lookup_in(const launch& from) {
+  return [&from](std::string_view kind, std::string_view name) -> std::optional<std::string> {
     if (kind == "secret") {
       const auto it = from.secrets.find(std::string(name));
       return it == from.secrets.end() ? std::nullopt : std::optional(it->second);
@@ -103,17 +103,32 @@ base::result<process::run_request> make_run_request(const model::unit& unit, con
     const char* value = std::getenv(std::string(name).c_str());
     return value == nullptr ? std::nullopt : std::optional<std::string>(value);
   };
+}
+
+}  // namespace
+
+base::result<std::vector<std::string>> fill_command(const std::vector<std::string>& command, const launch& from) {
+  std::vector<std::string> out;
+  for (const auto& word : command) {
+    auto filled = config::fill_secrets(word, lookup_in(from));
+    if (!filled) return filled.error();
+    out.push_back(std::move(*filled));
+  }
+  return out;
+}
+
+base::result<process::run_request> make_run_request(const model::unit& unit, const launch& from,
+                                                    const std::vector<std::string>& append, std::uint64_t run,
+                                                    const std::string& log_directory) {
   process::run_request r;
   r.run = run;
   r.env = from.env;
-  for (const auto& word : unit.run.command) {
-    auto filled = config::fill_secrets(word, lookup);
-    if (!filled) return filled.error();
-    r.argv.push_back(std::move(*filled));
-  }
+  auto argv = fill_command(unit.run.command, from);
+  if (!argv) return argv.error();
+  r.argv = std::move(*argv);
   r.argv.insert(r.argv.end(), append.begin(), append.end());
   for (const auto& [k, v] : unit.run.env) {
-    auto filled = config::fill_secrets(v, lookup);
+    auto filled = config::fill_secrets(v, lookup_in(from));
     if (!filled) return filled.error();
     r.env[k] = std::move(*filled);
   }

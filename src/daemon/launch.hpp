@@ -22,6 +22,9 @@ struct launch {
 // Blocks (NSS, files). PATH, HOME, USER, LOGNAME and LANG, then the env files, then [run] env.
 base::result<launch> prepare_launch(const model::unit& unit);
 
+// A command of the unit file with ${secret:NAME} and ${env:NAME} filled in; a missing one is an error that names it.
+base::result<std::vector<std::string>> fill_command(const std::vector<std::string>& command, const launch& from);
+
 // The request for the shim, with secrets filled in and `append` after the command.
 base::result<process::run_request> make_run_request(const model::unit& unit, const launch& from,
                                                     const std::vector<std::string>& append, std::uint64_t run,

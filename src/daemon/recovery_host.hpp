@@ -15,14 +15,14 @@ namespace hasup::daemon {
 
 // How a recovery ended, for the unit machine.
 enum class recovery_outcome {
-  recovered,  // the node runs and is confirmed
-  rolled_back,// nothing fitted: the old state is back as it was; the unit becomes failed
-  refused,    // it could not begin or go on (no source, no space, budget, a writer): nothing was touched; failed
-  cancelled,  // stopped by a person before the swap, nothing was touched
-  parked,     // stopped by a person after the swap; `start` goes on from the journal
-  asking,     // mode ask: prepared, a person must say yes
-  stuck,      // neither forth nor back (a roll back failed, the journal is damaged): failed; the journal stays, nothing
-              // may be started but by `start`, which tries again from the journal
+  recovered,    // the node runs and is confirmed
+  rolled_back,  // nothing fitted: the old state is back as it was; the unit becomes failed
+  refused,      // it could not begin or go on (no source, no space, budget, a writer): nothing was touched; failed
+  cancelled,    // stopped by a person before the swap, nothing was touched
+  parked,       // stopped by a person after the swap; `start` goes on from the journal
+  asking,       // mode ask: prepared, a person must say yes
+  stuck,  // neither forth nor back (a roll back failed, the journal is damaged): failed; the journal stays, nothing
+          // may be started but by `start`, which tries again from the journal
 };
 
 class recovery_host {
@@ -32,11 +32,12 @@ class recovery_host {
   virtual const model::unit& unit() const = 0;
   virtual const model::recipe& recipe() const = 0;
 
-  // Runs a worker under a shim of its own. paths, locks, tolerated pids and sources are filled in by the host; mode and
-  // the members named in worker_job for that mode are set by the caller. Ends in on_worker_done. One job at a time.
-  // If hasupd died meanwhile and the same mode is still running or has an unread result, that one is taken up.
+  // Runs a worker under a shim of its own. paths, locks, tolerated pids and sources are filled in by the host; mode
+  // and the members named in worker_job for that mode are set by the caller. Ends in on_worker_done. One job at a
+  // time. If hasupd died meanwhile and the same mode is still running or has an unread result, that one is taken up.
   virtual void run_worker(ports::worker_job job) = 0;
-  virtual void cancel_worker() = 0;  // SIGTERM, then SIGKILL after 10 s; ends in on_worker_done(internal, "cancelled")
+  virtual void
+  cancel_worker() = 0;  // SIGTERM, then SIGKILL after 10 s; ends in on_worker_done(internal, "cancelled")
 
   // Stops the unit's own process if any and every unit with shared_with on this one; ends in on_quiesced.
   virtual void quiesce() = 0;

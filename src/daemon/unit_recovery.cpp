@@ -211,7 +211,8 @@ void unit_runner::finished(recovery_outcome outcome, std::string reason) {
   // Queued at once: an exit of the node that comes next is for the unit machine, after this.
   dispatch(recovery_ended{is, std::move(reason)});
   if (outcome == recovery_outcome::asking) return;
-  if (outcome != recovery_outcome::parked && outcome != recovery_outcome::stuck) return host_.release_readers(unit_.id);
+  if (outcome != recovery_outcome::parked && outcome != recovery_outcome::stuck)
+    return host_.release_readers(unit_.id);
   // The data may be half swapped: its readers stay down, and the next start goes on from the journal.
   parked_ = true;
   journal_->read_all([weak = weak_from_this()](const base::result<std::vector<std::string>>& records) {

@@ -174,8 +174,10 @@ void unit_runner::on(const process::shim_tree_empty&) {
 void unit_runner::on(const process::shim_lost& e) {
   const bool was_alive = pid_ != 0;
   if (std::exchange(retiring_, false)) {
-    if (pending_run_) open_shim();
-    else host_.changed(*this);  // a unit whose file is gone waits for this
+    if (pending_run_)
+      open_shim();
+    else
+      host_.changed(*this);  // a unit whose file is gone waits for this
     return;
   }
   if (pending_run_ && !was_alive) {
@@ -221,6 +223,13 @@ void unit_runner::signal_stop() {
     if (shim_) shim_->signal(unit_.run.stop_signal, false);
     return;
   }
+  const auto command = fill_command(unit_.run.stop_command, *launch_);
+  if (!command) {
+    publish("stop_command_failed",
+            command.error().message + "; sending " + model::signal_name(unit_.run.stop_signal));
+    if (shim_) shim_->signal(unit_.run.stop_signal, false);
+    return;
+  }
   process::program_options options;
   options.timeout = unit_.run.stop_timeout;
   options.directory = unit_.run.directory.empty() ? "/" : unit_.run.directory;
@@ -229,16 +238,15 @@ void unit_runner::signal_stop() {
     options.gid = launch_->account.gid;
     options.groups = launch_->account.groups;
   }
-  stop_program_ = process::async_run(services_.loop, unit_.run.stop_command, launch_->env, options,
-                                     [weak = weak_from_this()](const process::program_result& r) {
-                                       const auto self = weak.lock();
-                                       if (!self || r.succeeded() || r.cancelled) return;
-                                       self->publish("stop_command_failed",
-                                                     "stop_command ended with " + to_text(r.exit) +
-                                                         (r.error.empty() ? "" : ": " + r.error) + "; sending " +
-                                                         model::signal_name(self->unit_.run.stop_signal));
-                                       if (self->shim_) self->shim_->signal(self->unit_.run.stop_signal, false);
-                                     });
+  stop_program_ = process::async_run(
+      services_.loop, *command, launch_->env, options, [weak = weak_from_this()](const process::program_result& r) {
+        const auto self = weak.lock();
+        if (!self || r.succeeded() || r.cancelled) return;
+        self->publish("stop_command_failed", "stop_command ended with " + to_text(r.exit) +
+                                                 (r.error.empty() ? "" : ": " + r.error) + "; sending " +
+                                                 model::signal_name(self->unit_.run.stop_signal));
+        if (self->shim_) self->shim_->signal(self->unit_.run.stop_signal, false);
+      });
 }
 
 void unit_runner::on(const unit::term_tree&) {

@@ -70,7 +70,7 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
   bool replacing = false;       // an older, other job is being ended first
   bool running = false;
   bool cancelled = false;
-  bool ending = false;        // exit_shim was asked for; shim_lost follows
+  bool ending = false;  // exit_shim was asked for; shim_lost follows
   bool open_after_end = false;
   model::exit_status exit;
 

@@ -1,6 +1,7 @@
 // A directory of its own for one test, gone afterwards, with the little file work that snapshot tests need.
 #pragma once
 
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,6 +30,7 @@ class temp_tree {
   temp_tree(const temp_tree&) = delete;
   temp_tree& operator=(const temp_tree&) = delete;
   ~temp_tree() {
+    ::umount2(path_.c_str(), MNT_DETACH);  // of a test that mounted something here and then failed
     std::error_code ignored;
     fs::remove_all(path_, ignored);
   }

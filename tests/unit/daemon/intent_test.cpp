@@ -1,0 +1,173 @@
+// What survives the daemon's death: every field comes back, an older file is readable, a damaged one is an error.
+#include "daemon/intent.hpp"
+
+#include <unistd.h>
+
+#include <boost/asio/io_context.hpp>
+#include <filesystem>
+#include <fstream>
+
+#include "daemon/disk_thread.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "show_result.hpp"
+
+using namespace hasup;
+using daemon::intent;
+
+namespace {
+
+base::wall_time at(long seconds) {
+  return base::wall_time(std::chrono::seconds(seconds));
+}
+
+intent everything() {
+  daemon::instance_intent i;
+  i.desired = model::desired::up;
+  i.reason = "exited with code 2: \"dirty\"\n\tdatabase";
+  i.starts = {at(1'700'000'000), at(1'700'000'060)};
+  i.backoff_step = 3;
+  i.failed_starts = 2;
+  i.restarts = 17;
+  i.recoveries = 4;
+  i.killed = i.failed = i.completed = i.ever_started = true;
+  i.run = 1'234'567;
+  i.fingerprint = 0xfedc'ba98'7654'3210U;  // does not fit a signed number
+  i.taken_down_by = "leap";
+  unit::last_exit e;
+  e.status.code = 2;
+  e.class_name = "dirty database";
+  e.evidence = "database dirty flag set";
+  e.advice = "restore it";
+  e.at = at(1'700'000'061);
+  i.exit = e;
+  i.swaps = {at(1'700'000'100)};
+  i.bad_snapshots = {"sha256:aa", "name:snapshot-1.bin"};
+  intent out;
+  out.boot_id = "4d1c";
+  out.instances["leap@0"] = i;
+  out.instances["miner@3"] = {};
+  return out;
+}
+
+struct directory {
+  directory() {
+    char name[] = "/tmp/hasup-intent-XXXXXX";
+    path = ::mkdtemp(name);
+  }
+  ~directory() { std::filesystem::remove_all(path); }
+  std::string path;
+};
+
+}  // namespace
+
+TEST_CASE("an intent comes back as it was written", "[intent]") {
+  const auto text = encode(everything());
+  const auto back = daemon::decode_intent(text);
+  REQUIRE(back);
+  CHECK(encode(*back) == text);
+
+  const auto& i = back->instances.at("leap@0");
+  CHECK(back->boot_id == "4d1c");
+  CHECK(i.desired == model::desired::up);
+  CHECK(i.reason == "exited with code 2: \"dirty\"\n\tdatabase");
+  CHECK(i.starts == std::deque<base::wall_time>{at(1'700'000'000), at(1'700'000'060)});
+  CHECK(i.backoff_step == 3);
+  CHECK(i.failed_starts == 2);
+  CHECK(i.restarts == 17);
+  CHECK(i.recoveries == 4);
+  CHECK((i.killed && i.failed && i.completed && i.ever_started));
+  CHECK(i.run == 1'234'567);
+  CHECK(i.fingerprint == 0xfedc'ba98'7654'3210U);
+  CHECK(i.taken_down_by == "leap");
+  REQUIRE(i.exit);
+  CHECK(i.exit->status.code == 2);
+  CHECK_FALSE(i.exit->status.signal);
+  CHECK(i.exit->class_name == "dirty database");
+  CHECK(i.exit->evidence == "database dirty flag set");
+  CHECK(i.exit->advice == "restore it");
+  CHECK(i.exit->at == at(1'700'000'061));
+  CHECK(i.swaps == std::vector<base::wall_time>{at(1'700'000'100)});
+  CHECK(i.bad_snapshots == std::vector<std::string>{"sha256:aa", "name:snapshot-1.bin"});
+
+  const auto& empty = back->instances.at("miner@3");
+  CHECK(empty.desired == model::desired::down);
+  CHECK_FALSE(empty.exit);
+  CHECK_FALSE(empty.ever_started);
+}
+
+TEST_CASE("a file of an older hasup lacks members, and is read", "[intent]") {
+  const auto back = daemon::decode_intent(R"({"version":1,"instances":{"leap@0":{"desired":"up"}}})");
+  REQUIRE(back);
+  CHECK(back->instances.at("leap@0").desired == model::desired::up);
+  CHECK(back->instances.at("leap@0").run == 0);
+}
+
+TEST_CASE("what is no intent is an error, never an empty one", "[intent]") {
+  const auto whole = encode(everything());
+  CHECK_FALSE(daemon::decode_intent(""));
+  CHECK_FALSE(daemon::decode_intent("[]"));
+  CHECK_FALSE(daemon::decode_intent(R"({"version":2,"instances":{}})"));
+  CHECK_FALSE(daemon::decode_intent(R"({"version":1,"instances":{"leap@0":{"run":"many"}}})"));
+  for (std::size_t cut = 0; cut < whole.size(); ++cut) {
+    INFO("cut after " << cut);
+    CHECK_FALSE(daemon::decode_intent(std::string_view(whole).substr(0, cut)));
+  }
+}
+
+TEST_CASE("no file is an empty intent, a damaged one is named", "[intent]") {
+  const directory d;
+  boost::asio::io_context loop;
+  daemon::disk_thread disk(loop);
+  daemon::intent_file file(disk, d.path + "/intent.json");
+  const auto none = file.read();
+  REQUIRE(none);
+  CHECK(none->instances.empty());
+
+  std::ofstream(d.path + "/intent.json") << "{\"version\":1,";
+  const auto damaged = file.read();
+  REQUIRE_FALSE(damaged);
+  CHECK(damaged.error().message.find(d.path + "/intent.json") != std::string::npos);
+}
+
+TEST_CASE("of many writes the newest is on the disk when the last one is answered", "[intent]") {
+  const directory d;
+  boost::asio::io_context loop;
+  daemon::disk_thread disk(loop);
+  daemon::intent_file file(disk, d.path + "/intent.json");
+  int answered = 0;
+  for (unsigned n = 1; n <= 20; ++n) {
+    auto i = everything();
+    i.instances["leap@0"].restarts = n;
+    file.write(encode(i), [&, n] {
+      ++answered;
+      const auto now = file.read();
+      REQUIRE(now);
+      CHECK(now->instances.at("leap@0").restarts >= n);  // at least as new as what was promised
+    });
+  }
+  auto work = boost::asio::make_work_guard(loop);
+  while (answered < 20) loop.run_one();
+  CHECK(file.read()->instances.at("leap@0").restarts == 20);
+}
+
+TEST_CASE("a write that fails is told, and the next one is tried", "[intent]") {
+  const directory d;
+  boost::asio::io_context loop;
+  daemon::disk_thread disk(loop);
+  daemon::intent_file file(disk, d.path + "/not-there/intent.json");
+  std::string told;
+  file.on_error = [&](const base::error& e) { told = e.message; };
+  bool answered = false;
+  file.write(encode(everything()), [&] { answered = true; });
+  auto work = boost::asio::make_work_guard(loop);
+  while (!answered) loop.run_one();
+  CHECK(told.find("not-there") != std::string::npos);
+
+  std::filesystem::create_directory(d.path + "/not-there");
+  answered = false;
+  file.write(encode(everything()), [&] { answered = true; });
+  while (!answered) loop.run_one();
+  CHECK(file.read()->instances.size() == 2);
+}

@@ -162,7 +162,7 @@ base::result<intent> intent_file::read() const {
   return decoded;
 }
 
-void intent_file::write(std::string content, std::function<void()> then) {
+void intent_file::write(std::string content, write_answer then) {
   next_ = std::move(content);
   if (then) waiting_.push_back(std::move(then));
   if (!writing_) flush();
@@ -179,16 +179,14 @@ void intent_file::flush() {
   writing_ = true;
   auto content = std::make_shared<std::string>(std::move(*next_));
   next_.reset();
-  auto served = std::make_shared<std::vector<std::function<void()>>>(std::exchange(waiting_, {}));
-  auto failure = std::make_shared<std::optional<base::error>>();
+  auto served = std::make_shared<std::vector<write_answer>>(std::exchange(waiting_, {}));
+  auto done = std::make_shared<base::result<void>>();
   disk_.run(
-      [path = path_, content, failure] {
-        if (auto written = journal::write_atomic(path, *content); !written) *failure = written.error();
-      },
-      [this, served, failure] {
+      [path = path_, content, done] { *done = journal::write_atomic(path, *content); },
+      [this, served, done] {
         writing_ = false;
-        if (*failure && on_error) on_error(**failure);
-        for (const auto& then : *served) then();
+        if (!*done && on_error) on_error(done->error());
+        for (const auto& then : *served) then(*done);
         if (next_) flush();
       });
 }

@@ -52,8 +52,10 @@ class intent_file {
   // Blocking, before the loop runs. No file: an empty intent. A damaged file is an error: it is put aside by the
   // caller's choice, never overwritten silently.
   base::result<intent> read() const;
-  // `then` runs on the loop once content at least as new is durable. Errors go to `on_error`.
-  void write(std::string content, std::function<void()> then = {});
+  // `then` runs on the loop once content at least as new is durable, or with the error that kept it from being so;
+  // errors go to `on_error` too.
+  using write_answer = std::function<void(const base::result<void>&)>;
+  void write(std::string content, write_answer then = {});
   // For the end of the daemon: posted to the disk thread behind everything else, without an answer.
   void write_last(std::string content);
   std::function<void(const base::error&)> on_error;
@@ -63,7 +65,7 @@ class intent_file {
   disk_thread& disk_;
   std::string path_;
   std::optional<std::string> next_;
-  std::vector<std::function<void()>> waiting_;
+  std::vector<write_answer> waiting_;
   bool writing_ = false;
 };
 

@@ -236,13 +236,13 @@ std::string supervisor::encode_intent() const {
 }
 
 // One write for all that changes in one turn of the loop.
-void supervisor::save_intent(std::function<void()> then) {
+void supervisor::save_intent(intent_file::write_answer then) {
   if (then) save_then_.push_back(std::move(then));
   if (std::exchange(save_posted_, true)) return;
   boost::asio::post(services_.loop, [this] {
     save_posted_ = false;
-    intent_file_.write(encode_intent(), [all = std::exchange(save_then_, {})] {
-      for (const auto& waiting : all) waiting();
+    intent_file_.write(encode_intent(), [all = std::exchange(save_then_, {})](const base::result<void>& done) {
+      for (const auto& waiting : all) waiting(done);
     });
   });
 }

@@ -76,7 +76,8 @@ class supervisor : public control::service, private unit_host {
   void advance_stops();
   void advance_reader_waits();
   void inform_dependents(const std::string& unit);
-  void save_intent(std::function<void()> then = {});
+  void save_intent(intent_file::write_answer then = {});
+  void save_and_reply(control::command_reply reply, std::function<void(control::command_reply)> done);
   std::string encode_intent() const;
 
   daemon_services& services_;
@@ -101,7 +102,7 @@ class supervisor : public control::service, private unit_host {
   std::map<model::instance_id, std::function<void()>> reader_waits_;
   std::set<std::string> held_readers_of_;
   bool save_posted_ = false;
-  std::vector<std::function<void()>> save_then_;
+  std::vector<intent_file::write_answer> save_then_;
 };
 
 }  // namespace hasup::daemon

@@ -106,8 +106,7 @@ void supervisor::execute_async(const control::command& c, const control::peer& w
     auto fresh = std::make_shared<config::loaded>();
     services_.disk.run([fresh, dirs = services_.dirs] { *fresh = config::load(dirs); },
                        [this, fresh, dry_run = option(c, "dry_run"), done = std::move(done)] {
-                         auto reply = apply(std::move(*fresh), dry_run);
-                         save_intent([reply = std::move(reply), done] { done(reply); });
+                         save_and_reply(apply(std::move(*fresh), dry_run), done);
                        });
     return;
   }
@@ -116,7 +115,18 @@ void supervisor::execute_async(const control::command& c, const control::peer& w
   if (c.verb == "why" || reply.code != exit_code::done || option(c, "history")) return done(std::move(reply));
   // Events that the command caused are handled first, so that their outcome is in what is written.
   boost::asio::post(services_.loop, [this, reply = std::move(reply), done = std::move(done)] {
-    save_intent([reply, done] { done(reply); });
+    save_and_reply(reply, done);
+  });
+}
+
+void supervisor::save_and_reply(control::command_reply reply, std::function<void(control::command_reply)> done) {
+  save_intent([reply = std::move(reply), done = std::move(done)](const base::result<void>& saved) mutable {
+    if (!saved) {
+      reply.code = exit_code::failed;
+      reply.message += (reply.message.empty() ? "" : "\n") +
+                       ("it is being done, but a restart of hasupd would forget it: " + saved.error().message);
+    }
+    done(std::move(reply));
   });
 }
 

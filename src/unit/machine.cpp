@@ -213,9 +213,9 @@ class step {
   void on(const timer_fired& e) {
     switch (e.which) {
       case timer::backoff:
-        if (is<backoff>()) {
+        if (const auto* s = in<backoff>()) {
           ++m_.restarts;
-          begin(m_.reason);
+          begin(std::string(s->why));
         }
         return;
       case timer::prepare_again:
@@ -404,7 +404,8 @@ class step {
         m_.starts.clear();  // asked for: does not count
         return begin(s.why);
       case after_stop::back_off:
-        rest(backoff{s.delay}, "backing_off", s.why);
+        rest(backoff{s.delay, s.why}, "backing_off",
+             fmt::format("{}; next start in {}", s.why, base::format_duration(s.delay)));
         return act(start_timer{timer::backoff, s.delay});
       case after_stop::recover:
         return recover(s.why);
@@ -436,11 +437,10 @@ class step {
     if (m_.healthy_since && f_.now - *m_.healthy_since >= backoff_reset_after) m_.backoff_step = 0;
     const auto delay = backoff_delay(unit_.restart, m_.backoff_step, f_.chance);
     ++m_.backoff_step;
-    const auto text = fmt::format("{}; next start in {}", why, base::format_duration(delay));
     if (alive)
-      stop(after_stop::back_off, text, false, delay);
+      stop(after_stop::back_off, why, false, delay);
     else
-      become_stopping(after_stop::back_off, text, delay);
+      become_stopping(after_stop::back_off, why, delay);
   }
 
   // The main process is gone already.

@@ -37,6 +37,7 @@ struct running {};
 struct completed {};
 struct backoff {
   base::duration delay;
+  std::string why;  // what made the next start necessary
 };
 struct stopping {
   after_stop then = after_stop::stop;

@@ -140,7 +140,8 @@ TEST_CASE("of many writes the newest is on the disk when the last one is answere
   for (unsigned n = 1; n <= 20; ++n) {
     auto i = everything();
     i.instances["leap@0"].restarts = n;
-    file.write(encode(i), [&, n] {
+    file.write(encode(i), [&, n](const base::result<void>& written) {
+      CHECK(written);
       ++answered;
       const auto now = file.read();
       REQUIRE(now);
@@ -159,15 +160,18 @@ TEST_CASE("a write that fails is told, and the next one is tried", "[intent]") {
   daemon::intent_file file(disk, d.path + "/not-there/intent.json");
   std::string told;
   file.on_error = [&](const base::error& e) { told = e.message; };
-  bool answered = false;
-  file.write(encode(everything()), [&] { answered = true; });
+  std::optional<base::result<void>> answer;
+  const auto keep = [&](const base::result<void>& written) { answer = written; };
+  file.write(encode(everything()), keep);
   auto work = boost::asio::make_work_guard(loop);
-  while (!answered) loop.run_one();
+  while (!answer) loop.run_one();
+  CHECK_FALSE(*answer);
   CHECK(told.find("not-there") != std::string::npos);
 
   std::filesystem::create_directory(d.path + "/not-there");
-  answered = false;
-  file.write(encode(everything()), [&] { answered = true; });
-  while (!answered) loop.run_one();
+  answer.reset();
+  file.write(encode(everything()), keep);
+  while (!answer) loop.run_one();
+  CHECK(*answer);
   CHECK(file.read()->instances.size() == 2);
 }

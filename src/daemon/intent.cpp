@@ -47,6 +47,8 @@ json::object encode_instance(const instance_intent& i) {
   o["recoveries"] = i.recoveries;
   o["killed"] = i.killed;
   o["failed"] = i.failed;
+  o["recover_why"] = i.recover_why;
+  o["startup_passed"] = i.startup_passed;
   o["completed"] = i.completed;
   o["ever_started"] = i.ever_started;
   o["run"] = i.run;
@@ -100,6 +102,8 @@ instance_intent decode_instance(const json::object& object) {
   i.recoveries = r.number<unsigned>("recoveries");
   i.killed = r.flag("killed");
   i.failed = r.flag("failed");
+  i.recover_why = r.text("recover_why");
+  i.startup_passed = r.flag("startup_passed");
   i.completed = r.flag("completed");
   i.ever_started = r.flag("ever_started");
   i.run = r.number<std::uint64_t>("run");

@@ -27,6 +27,8 @@ struct instance_intent {
   unsigned recoveries = 0;
   bool killed = false;
   bool failed = false;     // it had given up: the state is failed again
+  std::string recover_why;  // failed only for want of a snapshot: the recovery is tried again
+  bool startup_passed = false;  // of the run
   bool completed = false;  // a one-shot that is done
   bool ever_started = false;
   std::uint64_t run = 0;

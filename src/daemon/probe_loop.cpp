@@ -41,6 +41,7 @@ struct probe_loop::impl : std::enable_shared_from_this<impl> {
     answer a;
     a.verdict = unit::observe(what, memory, seen, std::chrono::steady_clock::now(), std::chrono::system_clock::now());
     a.changed = std::exchange(last, a.verdict.value) != a.verdict.value;
+    a.answered = r.answered;
     a.head = r.head;
     passed_once = passed_once || seen.out == kind::passed;
     const auto wait = passed_once ? what.interval : std::min(pace, what.interval);

@@ -15,6 +15,7 @@ class probe_loop {
   struct answer {
     unit::probe_verdict verdict;
     bool changed = false;             // the verdict differs from the one before
+    bool answered = false;            // the node works, though it may be behind
     std::optional<model::head> head;  // of this answer
   };
 

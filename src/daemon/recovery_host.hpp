@@ -18,6 +18,7 @@ enum class recovery_outcome {
   recovered,    // the node runs and is confirmed
   rolled_back,  // nothing fitted: the old state is back as it was; the unit becomes failed
   refused,      // it could not begin or go on (no source, no space, budget, a writer): nothing was touched; failed
+  unavailable,  // nothing usable could be had from the sources now; nothing was touched; later it may be
   cancelled,    // stopped by a person before the swap, nothing was touched
   parked,       // stopped by a person after the swap; `start` goes on from the journal
   asking,       // mode ask: prepared, a person must say yes

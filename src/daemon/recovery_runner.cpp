@@ -4,6 +4,7 @@
 #include <optional>
 #include <type_traits>
 
+#include "recovery/freeze.hpp"
 #include "recovery/machine.hpp"
 
 namespace hasup::daemon {
@@ -17,6 +18,8 @@ recovery_outcome to_daemon(recovery::outcome o) {
       return recovery_outcome::rolled_back;
     case recovery::outcome::refused:
       return recovery_outcome::refused;
+    case recovery::outcome::unavailable:
+      return recovery_outcome::unavailable;
     case recovery::outcome::cancelled:
       return recovery_outcome::cancelled;
     case recovery::outcome::parked:
@@ -43,30 +46,6 @@ recovery::exit_kind kind_of(unit::exit_action a) {
   return recovery::exit_kind::unexplained;
 }
 
-bool says_its_head(const std::optional<model::probe>& p) {
-  if (!p) return false;
-  for (const auto& c : p->checks)
-    if (!c.head.number.empty()) return true;
-  return false;
-}
-
-recovery::frozen freeze(const recovery_host& host, std::string why, recovery::options asked) {
-  const auto& u = host.unit();
-  recovery::frozen f;
-  f.unit = u.instances > 1 ? model::to_text(u.id) : u.id.unit;
-  f.why = std::move(why);
-  f.asked = std::move(asked);
-  f.recipe = host.recipe();
-  f.mode = u.recovery.mode;
-  f.checksum = u.recovery.checksum;
-  f.budget_count = u.recovery.budget_count;
-  f.budget_within = u.recovery.budget_within;
-  f.max_snapshot_age = u.recovery.max_snapshot_age;
-  f.min_free = u.data.min_free;
-  f.has_head = says_its_head(u.startup) || says_its_head(u.readiness) || says_its_head(u.liveness);
-  return f;
-}
-
 }  // namespace
 
 class recovery_runner::impl : public std::enable_shared_from_this<impl> {
@@ -80,7 +59,6 @@ class recovery_runner::impl : public std::enable_shared_from_this<impl> {
     host_ = nullptr;
     events_.clear();
     actions_.clear();
-    dry_ = nullptr;
   }
 
   void take(recovery::event e) {
@@ -102,8 +80,6 @@ class recovery_runner::impl : public std::enable_shared_from_this<impl> {
   }
 
   recovery_view view_;
-
-  std::function<void(const ports::worker_result&)> dry_;  // the answer to a dry run's `select`
 
  private:
   // One event at a time; its actions in order; nothing behind a write before it is durable.
@@ -196,19 +172,24 @@ recovery_runner::~recovery_runner() {
 }
 
 void recovery_runner::begin(std::string why, recovery_options options) {
-  impl_->take(recovery::begin_wanted{freeze(impl_->host(), std::move(why), std::move(options))});
+  impl_->take(recovery::begin_wanted{
+      recovery::freeze(impl_->host().unit(), impl_->host().recipe(), std::move(why), std::move(options))});
 }
 
 void recovery_runner::resume(const std::vector<std::string>& journal_records, bool node_running) {
   auto done = recovery::replay(journal_records);
   if (!done)
     return impl_->stuck("the journal of the recovery cannot be understood: " + done.error().message +
-                        "; nothing was touched and nothing is started");
+                        "; nothing was touched and nothing is started, `hasup recover` begins anew");
+  // The unit file may have been changed while nobody looked; the node would start beside what was restored.
+  if (done->at != recovery::mark::none && done->plan.data_dir != impl_->host().unit().data.dir)
+    return impl_->stuck("its recovery was under way in " + done->plan.data_dir + ", but its unit file now says " +
+                        impl_->host().unit().data.dir + "; put data.dir back, then `hasup apply` and `hasup start " +
+                        done->plan.unit + "`");
   impl_->take(recovery::resume_wanted{std::move(*done), node_running});
 }
 
 void recovery_runner::on_worker_done(const ports::worker_result& result) {
-  if (impl_->dry_) return std::exchange(impl_->dry_, nullptr)(result);
   impl_->take(recovery::worker_done{result});
 }
 
@@ -275,23 +256,6 @@ recovery_view recovery_runner::view() const {
 
 const recovery_memory& recovery_runner::memory() const {
   return impl_->state().remembered;
-}
-
-bool recovery_runner::dry_run(recovery_options options, std::function<void(base::result<std::string>)> then) {
-  if (active() || impl_->dry_) return false;
-  auto plan = freeze(impl_->host(), "dry run", std::move(options));
-  ports::worker_job job;
-  job.mode = ports::worker_mode::select;
-  job.plans = plan.recipe.plans;
-  job.max_age = plan.max_snapshot_age;
-  impl_->dry_ = [owner = impl_.get(), plan = std::move(plan), then = std::move(then)](const ports::worker_result& r) {
-    if (!r.ok()) return then(base::error{r.error});
-    auto& host = owner->host();
-    then(base::success(recovery::describe_plan(plan, host.unit().data.dir, owner->state().remembered, r.candidates,
-                                               r.notes, {host.now(), host.wall_now()})));
-  };
-  impl_->host().run_worker(std::move(job));
-  return true;
 }
 
 }  // namespace hasup::daemon

@@ -72,9 +72,6 @@ class recovery_runner {
   [[nodiscard]] recovery_view view() const;
   [[nodiscard]] const recovery_memory& memory() const;
 
-  // Lists the sources with a worker and says what a recovery would do; touches nothing. False while one is under way.
-  bool dry_run(recovery_options options, std::function<void(base::result<std::string>)> then);
-
  private:
   class impl;
   std::shared_ptr<impl> impl_;

@@ -69,6 +69,7 @@ bool supervisor::requirements_met(const unit_runner& who, std::vector<std::strin
 void supervisor::changed(unit_runner& who) {
   save_intent();
   inform_dependents(who.spec().id.unit);
+  hold_back(who);
   advance_stops();
   advance_reader_waits();
   if (who.gone() && removed_.contains(who.spec().id.unit)) {
@@ -81,6 +82,15 @@ void supervisor::changed(unit_runner& who) {
       save_intent();
     });
   }
+}
+
+// A reader that was found running, while the data that it opens is half restored.
+void supervisor::hold_back(unit_runner& who) {
+  const auto& owner = who.spec().data.shared_with;
+  if (!held_readers_of_.contains(owner)) return;
+  if (who.state() == model::unit_state::running || who.state() == model::unit_state::starting)
+    who.dispatch(hasup::unit::requirement_lost{model::on_loss::restart,
+                                               "stopped while the data of " + owner + " is restored"});
 }
 
 void supervisor::inform_dependents(const std::string& unit) {

@@ -57,7 +57,13 @@ class supervisor : public control::service, private unit_host {
   void load_units();
   runner_ptr make_runner(const config::unit_entry& entry, const model::unit& unit);
   void adopt_strays(const intent& was);
-  control::command_reply apply(config::loaded fresh, bool dry_run);
+  // What apply reads from the disk before it decides.
+  struct files {
+    config::loaded config;
+    std::map<std::string, std::vector<std::string>> journals;  // by instance: of recoveries that were under way
+  };
+  static files read_files(const config::directories& dirs);
+  control::command_reply apply(files fresh, bool dry_run);
   std::vector<std::string> start_order() const;  // unit names, what is required first
   runners instances_of(const std::string& unit) const;
   runner_ptr find(const model::instance_id& id) const;
@@ -69,14 +75,19 @@ class supervisor : public control::service, private unit_host {
   control::command_reply restart(const runners& targets);
   control::command_reply recover(const runners& targets, const control::command& c);
   void dry_run(const control::command& c, std::function<void(control::command_reply)> done);
+  bool preflight(const control::command& c, const control::peer& who,
+                 std::function<void(control::command_reply)> done);
   control::command_reply reset(const runners& targets);
   control::command_reply why(const runners& targets);
   graph::dependency_graph requirement_graph() const;
 
   void advance_stops();
   void advance_reader_waits();
+  void hold_back(unit_runner& who);
   void inform_dependents(const std::string& unit);
   void save_intent(intent_file::write_answer then = {});
+  void carry_out(const control::command& c, const control::peer& who,
+                 std::function<void(control::command_reply)> done);
   void save_and_reply(control::command_reply reply, std::function<void(control::command_reply)> done);
   std::string encode_intent() const;
 

@@ -86,7 +86,7 @@ std::optional<supervisor::runners> supervisor::resolve(const control::command& c
 
 control::command_reply supervisor::execute(const control::command& c, const control::peer&) {
   control::command_reply error;
-  if (c.verb == "apply") return apply(config::load(services_.dirs), option(c, "dry_run"));
+  if (c.verb == "apply") return apply(read_files(services_.dirs), option(c, "dry_run"));
   const auto targets = resolve(c, error);
   if (!targets) return error;
   if (targets->empty() && !c.all) return {exit_code::usage, "name a unit, a @group, or --all", {}, {}};
@@ -103,14 +103,20 @@ control::command_reply supervisor::execute(const control::command& c, const cont
 void supervisor::execute_async(const control::command& c, const control::peer& who,
                                std::function<void(control::command_reply)> done) {
   if (c.verb == "apply") {  // reads many files: not here
-    auto fresh = std::make_shared<config::loaded>();
-    services_.disk.run([fresh, dirs = services_.dirs] { *fresh = config::load(dirs); },
+    auto fresh = std::make_shared<files>();
+    services_.disk.run([fresh, dirs = services_.dirs] { *fresh = read_files(dirs); },
                        [this, fresh, dry_run = option(c, "dry_run"), done = std::move(done)] {
                          save_and_reply(apply(std::move(*fresh), dry_run), done);
                        });
     return;
   }
   if (c.verb == "recover" && option(c, "dry_run")) return dry_run(c, std::move(done));
+  if (c.verb == "recover" && preflight(c, who, done)) return;
+  carry_out(c, who, std::move(done));
+}
+
+void supervisor::carry_out(const control::command& c, const control::peer& who,
+                           std::function<void(control::command_reply)> done) {
   auto reply = execute(c, who);
   if (c.verb == "why" || reply.code != exit_code::done || option(c, "history")) return done(std::move(reply));
   // Events that the command caused are handled first, so that their outcome is in what is written.
@@ -232,7 +238,7 @@ control::command_reply supervisor::restart(const runners& targets) {
 control::command_reply supervisor::reset(const runners& targets) {
   control::command_reply reply;
   for (const auto& r : targets) {
-    r->dispatch(hasup::unit::reset_wanted{});
+    r->reset();
     reply.affected.push_back(to_text(r->spec().id));
   }
   return reply;
@@ -294,6 +300,22 @@ void supervisor::dry_run(const control::command& c, std::function<void(control::
   });
   if (!asked)
     done({exit_code::failed, id + " is being recovered or checked right now; `hasup status --watch`", {}, {}});
+}
+
+// A node that runs is not stopped for a recovery that has nothing to restore. False: there is nothing to ask first.
+bool supervisor::preflight(const control::command& c, const control::peer& who,
+                           std::function<void(control::command_reply)> done) {
+  if (option(c, "cancel") || option(c, "history")) return false;
+  control::command_reply error;
+  const auto targets = resolve(c, error);
+  if (!targets || targets->size() != 1) return false;
+  const auto& r = targets->front();
+  if (!r->recovery_recipe() || r->state() != model::unit_state::running) return false;
+  const auto id = to_text(r->spec().id);
+  return r->dry_run(options_of(c), [this, c, who, done, id](const base::result<std::string>& text) {
+    if (text) return carry_out(c, who, done);
+    done({exit_code::failed, text.error().message + "\n" + id + " was not touched and runs on", {}, {}});
+  });
 }
 
 control::command_reply supervisor::why(const runners& targets) {

@@ -89,6 +89,8 @@ void supervisor::boot(intent was) {
     r->restore(std::move(i), read_journal(services_.dirs.state + "/journals/" + name));
   }
   carried_ = std::move(was.instances);
+  for (const auto& [id, r] : runners_)
+    if (r->half_restored()) held_readers_of_.insert(id.unit);
   for (const auto& name : start_order()) {
     for (const auto& r : instances_of(name)) {
       const auto was_state = r->state();
@@ -118,7 +120,18 @@ void supervisor::adopt_strays(const intent& was) {
   }
 }
 
-control::command_reply supervisor::apply(config::loaded fresh, bool dry_run) {
+supervisor::files supervisor::read_files(const config::directories& dirs) {
+  files f;
+  f.config = config::load(dirs);
+  for (const auto& [name, entry] : f.config.units)
+    for (const auto& unit : entry.instances)
+      if (auto records = read_journal(dirs.state + "/journals/" + to_text(unit.id)); !records.empty())
+        f.journals[to_text(unit.id)] = std::move(records);
+  return f;
+}
+
+control::command_reply supervisor::apply(files read, bool dry_run) {
+  auto& fresh = read.config;
   control::command_reply reply;
   const auto say = [&](const std::string& line) { reply.message += line + "\n"; };
   std::vector<std::function<void()>> changes;
@@ -132,24 +145,22 @@ control::command_reply supervisor::apply(config::loaded fresh, bool dry_run) {
       const auto r = find(unit.id);
       if (!r) {
         say(describe(unit) + ": new" + (unit.enabled ? ", will be started" : ""));
-        changes.push_back([this, entry, unit] {
+        changes.push_back([this, entry, unit, journal = read.journals[to_text(unit.id)]] {
           const auto made = make_runner(entry, unit);
           instance_intent i;
           if (const auto was = carried_.extract(to_text(unit.id))) i = was.mapped();
           i.desired = unit.enabled ? model::desired::up : model::desired::down;
-          made->restore(std::move(i), {});
+          made->restore(std::move(i), journal);
           if (unit.enabled) made->dispatch(hasup::unit::start_wanted{false});
         });
         reply.affected.push_back(to_text(unit.id));
         continue;
       }
       const bool runs_other = r->spec().fingerprint != unit.fingerprint;
-      const bool same_text =
-          config_.units.contains(name) && config_.units.at(name).effective_toml == entry.effective_toml;
-      if (same_text && !runs_other) continue;
+      if (r->runs_on(entry.effective_toml, entry.recipe) && !runs_other) continue;
       const bool restart = runs_other && !r->at_rest() && !r->recovery_active();
       if (r->recovery_active())
-        say(describe(unit) + ": changed; applied to the next start, its recovery is not altered");
+        say(describe(unit) + ": changed; applies after its recovery, which is not altered");
       else
         say(describe(unit) + (restart ? ": changed, will be restarted" : ": changed, applies without a restart"));
       changes.push_back([r, entry, unit, restart] {

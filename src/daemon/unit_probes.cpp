@@ -52,7 +52,7 @@ void unit_runner::on(const unit::stop_probes&) {
 void unit_runner::start_recovery_probes() {
   start_probe(model::probe_role::startup);
   start_probe(model::probe_role::readiness);
-  if (!unit_.startup) recovery_->on_startup_passed();
+  if (!unit_.startup && !unit_.readiness) recovery_->on_startup_passed();
   if (!unit_.readiness) recovery_->on_health(model::health::healthy);
 }
 
@@ -66,6 +66,7 @@ void unit_runner::on_probe(model::probe_role role, const probe_loop::answer& a) 
       probes_[slot(role)].reset();
       return recovery_->on_startup_passed();
     }
+    if (role == model::probe_role::readiness && a.answered && !unit_.startup) recovery_->on_startup_passed();
     if (a.changed && role == model::probe_role::readiness)
       recovery_->on_health(good ? model::health::healthy : model::health::unhealthy);
     return;
@@ -77,6 +78,8 @@ void unit_runner::on_probe(model::probe_role role, const probe_loop::answer& a) 
       memory_.reason = "starting: " + a.verdict.reason;
     return;
   }
+  // Without a [startup] the first answer says that the node has started, however far behind it is.
+  if (role == model::probe_role::readiness && a.answered && !memory_.startup_passed) dispatch(unit::startup_passed{});
   if (!a.changed) return;
   if (role == model::probe_role::liveness) {
     if (bad) dispatch(unit::liveness_failed{a.verdict.reason});

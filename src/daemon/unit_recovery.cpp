@@ -5,6 +5,9 @@
 
 #include "daemon/disk_thread.hpp"
 #include "daemon/unit_runner.hpp"
+#include "recovery/freeze.hpp"
+#include "recovery/machine.hpp"
+#include "recovery/progress.hpp"
 
 namespace hasup::daemon {
 namespace {
@@ -14,6 +17,7 @@ constexpr std::chrono::seconds journal_retry_after{5};
 }  // namespace
 
 void unit_runner::make_recovery() {
+  ++recovery_ticket_;
   recovery_ = std::make_unique<recovery_runner>(static_cast<recovery_host&>(*this),
                                                 recovery_settings{recovery_memory_, [this] {
                                                                     recovery_memory_ = recovery_->memory();
@@ -26,12 +30,22 @@ bool unit_runner::recovery_active() const {
 }
 
 void unit_runner::on(const unit::begin_recovery& a) {
+  recovery_no_kill_ = false;
   make_recovery();
   recovery_->begin(a.why, std::exchange(recovery_options_, std::nullopt).value_or(recovery_options{}));
 }
 
 void unit_runner::on(const unit::resume_recovery&) {
+  recovery_no_kill_ = false;
   make_recovery();
+  auto options = std::exchange(recovery_options_, std::nullopt);
+  if (options && !recovery::replay(journal_records_)) {
+    // A person asks anew. What the damaged journal began is undone first, from what stands in the data directory.
+    const auto why = "the journal of the last recovery cannot be understood; beginning anew, as asked by hand";
+    return journal_clear([weak = weak_from_this(), why, options = std::move(*options)] {
+      if (const auto self = weak.lock(); self && self->recovery_) self->recovery_->begin(why, options);
+    });
+  }
   parked_ = false;
   const bool node_running = pid_ != 0;
   recovery_->resume(journal_records_, node_running);
@@ -39,6 +53,7 @@ void unit_runner::on(const unit::resume_recovery&) {
 }
 
 void unit_runner::on(const unit::stop_recovery& a) {
+  recovery_no_kill_ = a.no_kill;
   if (recovery_) recovery_->stop(a.force);
 }
 
@@ -50,46 +65,65 @@ void unit_runner::cancel_recovery() {
   if (recovery_) recovery_->cancel();
 }
 
-void unit_runner::run_worker(ports::worker_job job) {
-  job.data_dir = unit_.data.dir;
-  job.also = unit_.data.also;
-  job.mount = unit_.data.mount;
-  job.locks = recipe_->locks;
-  job.keep = recipe_->keep;
-  job.min_free = unit_.data.min_free;
-  job.checksum = unit_.recovery.checksum;
-  job.sources = unit_.recovery.sources;
-  job.max_age = unit_.recovery.max_snapshot_age;
-  if (job.plans.empty()) job.plans = recipe_->plans;
-  const bool as_daemon = job.mode == ports::worker_mode::inspect;
-  const auto start = [this, job = std::move(job)](const process::account& as) {
-    worker_.run(
-        job, as,
-        [this](const ports::worker_progress& p) {
-          if (recovery_) recovery_->on_worker_progress(p);
-        },
-        [this](ports::worker_result r) {
-          if (recovery_) recovery_->on_worker_done(std::move(r));
-        });
-  };
+// As the unit's user, or as the daemon's: only that one sees the open files of every process.
+void unit_runner::start_worker(ports::worker_job job, bool as_daemon,
+                               std::function<void(const ports::worker_progress&)> progress,
+                               std::function<void(ports::worker_result)> done) {
   process::account own;
   own.own = true;
-  if (as_daemon || unit_.run.user.empty()) return start(own);
+  if (as_daemon || unit_.run.user.empty())
+    return worker_.run(std::move(job), own, std::move(progress), std::move(done));
   // The name may have changed its number since the last start; asked on the disk thread.
   auto found = std::make_shared<base::result<launch>>(base::error{});
   services_.disk.run([found, unit = unit_] { *found = prepare_launch(unit); },
-                     [weak = weak_from_this(), found, start] {
+                     [weak = weak_from_this(), found, job = std::move(job), progress = std::move(progress),
+                      done = std::move(done)] {
                        const auto self = weak.lock();
-                       if (!self || !self->recovery_) return;
+                       if (!self) return;
                        if (!*found) {
                          ports::worker_result r;
                          r.failure = ports::worker_failure::refused;
                          r.error = found->error().message;
-                         return self->recovery_->on_worker_done(std::move(r));
+                         return done(std::move(r));
                        }
                        self->launch_ = std::move(**found);
-                       start(self->launch_->account);
+                       self->worker_.run(job, self->launch_->account, progress, done);
                      });
+}
+
+void unit_runner::run_worker(ports::worker_job job) {
+  using ports::worker_mode;
+  const auto ticket = recovery_ticket_;
+  const auto is_current = [weak = weak_from_this(), ticket]() -> std::shared_ptr<unit_runner> {
+    const auto self = weak.lock();
+    return self && self->recovery_ && self->recovery_ticket_ == ticket ? self : nullptr;
+  };
+  const auto progress = [is_current](const ports::worker_progress& p) {
+    if (const auto self = is_current()) self->recovery_->on_worker_progress(p);
+  };
+  const auto done = [is_current](ports::worker_result r) {
+    if (const auto self = is_current()) self->recovery_->on_worker_done(std::move(r));
+  };
+  const bool moves = job.mode == worker_mode::swap || job.mode == worker_mode::rewipe ||
+                     job.mode == worker_mode::roll_back || job.mode == worker_mode::clean_up;
+  if (!moves || unit_.run.user.empty())
+    return start_worker(std::move(job), job.mode == worker_mode::inspect, progress, done);
+  // The worker that moves looks for writers too, but its user cannot see the processes of others.
+  auto look = job;
+  look.mode = worker_mode::inspect;
+  look.must_exist.clear();
+  if (job.mode == worker_mode::clean_up) {  // only the old state: the node runs on the new one
+    look.data_dir += "/.hasup/aside";
+    look.also.clear();
+    look.locks.clear();
+    look.mount.clear();
+  }
+  start_worker(std::move(look), true, progress, [is_current, job, progress, done](ports::worker_result r) {
+    const auto self = is_current();
+    if (!self) return;
+    if (!r.ok()) return done(std::move(r));
+    self->start_worker(job, false, progress, done);
+  });
 }
 
 void unit_runner::cancel_worker() {
@@ -101,14 +135,32 @@ void unit_runner::quiesce() {
   if (shim_ && shim_->connected() && shim_->status().tree_alive) {
     quiescing_ = true;
     signal_stop();
-    node_timer_.expires_after(unit_.run.stop_timeout);
-    node_timer_.async_wait([this](const boost::system::error_code& ec) {
-      if (!ec && shim_) shim_->signal(SIGKILL, true);
-    });
-    return;
+    return await_node_end(unit_.run.stop_timeout, true);
   }
   host_.stop_readers(unit_.id, [weak = weak_from_this()] {
     if (const auto self = weak.lock(); self && self->recovery_active()) self->recovery_->on_quiesced();
+  });
+}
+
+// What still runs of the node during a recovery: SIGTERM to all of it (unless it had one), then SIGKILL, never
+// quietly.
+void unit_runner::await_node_end(base::duration patience, bool asked) {
+  node_timer_.expires_after(patience);
+  node_timer_.async_wait([this, asked](const boost::system::error_code& ec) {
+    if (ec || !shim_) return;
+    const auto limit = base::format_duration(unit_.run.stop_timeout);
+    if (!asked) {
+      publish("strays_found", "processes are left after the main process ended; asking them to end");
+      shim_->signal(SIGTERM, true);
+      return await_node_end(unit_.run.stop_timeout, true);
+    }
+    if (recovery_no_kill_) {
+      publish("still_stopping", "does not end within " + limit + "; not killed, as asked");
+      return await_node_end(unit_.run.stop_timeout, true);
+    }
+    memory_.killed = true;
+    publish("killed", "SIGKILL after " + limit + " without an end");
+    shim_->signal(SIGKILL, true);
   });
 }
 
@@ -135,13 +187,7 @@ void unit_runner::start_node(std::vector<std::string> append) {
 void unit_runner::stop_node() {
   if (pid_ == 0) return;
   signal_stop();
-  node_timer_.expires_after(unit_.run.stop_timeout);
-  node_timer_.async_wait([this](const boost::system::error_code& ec) {
-    if (ec || !shim_) return;
-    memory_.killed = true;
-    publish("killed", "SIGKILL after " + base::format_duration(unit_.run.stop_timeout) + " without an end");
-    shim_->signal(SIGKILL, true);
-  });
+  await_node_end(unit_.run.stop_timeout, true);
 }
 
 // Nothing may go on before the record is durable, so a full or failing disk is waited for.
@@ -194,6 +240,7 @@ void unit_runner::finished(recovery_outcome outcome, std::string reason) {
         return recovery_ended::outcome::recovered;
       case recovery_outcome::rolled_back:
       case recovery_outcome::refused:
+      case recovery_outcome::unavailable:
         return recovery_ended::outcome::failed;
       case recovery_outcome::cancelled:
         return recovery_ended::outcome::stopped;
@@ -209,10 +256,16 @@ void unit_runner::finished(recovery_outcome outcome, std::string reason) {
   recovery_memory_ = recovery_->memory();
   recovery_timer_.cancel();
   // Queued at once: an exit of the node that comes next is for the unit machine, after this.
-  dispatch(recovery_ended{is, std::move(reason)});
+  recovery_ended ended{is, std::move(reason)};
+  ended.node_alive = pid_ != 0 || running_fingerprint_ != 0;
+  ended.try_later = outcome == recovery_outcome::unavailable;
+  ended.as_before = outcome != recovery_outcome::parked && outcome != recovery_outcome::stuck;
+  dispatch(std::move(ended));
   if (outcome == recovery_outcome::asking) return;
-  if (outcome != recovery_outcome::parked && outcome != recovery_outcome::stuck)
+  if (outcome != recovery_outcome::parked && outcome != recovery_outcome::stuck) {
+    apply_pending_spec();
     return host_.release_readers(unit_.id);
+  }
   // The data may be half swapped: its readers stay down, and the next start goes on from the journal.
   parked_ = true;
   journal_->read_all([weak = weak_from_this()](const base::result<std::vector<std::string>>& records) {
@@ -222,8 +275,17 @@ void unit_runner::finished(recovery_outcome outcome, std::string reason) {
 
 bool unit_runner::dry_run(recovery_options options, std::function<void(base::result<std::string>)> then) {
   if (recovery_active() || worker_.busy()) return false;
-  make_recovery();
-  return recovery_->dry_run(std::move(options), std::move(then));
+  auto plan = recovery::freeze(unit_, *recipe_, "dry run", std::move(options));
+  auto job = recovery::job_of(plan, ports::worker_mode::select);
+  start_worker(std::move(job), false, {},
+               [weak = weak_from_this(), plan = std::move(plan), then = std::move(then)](const auto& r) {
+                 const auto self = weak.lock();
+                 if (!self) return then(base::error{plan.unit + " is gone"});
+                 if (!r.ok()) return then(base::error{r.error});
+                 then(recovery::describe_plan(plan, self->recovery_memory_, r.candidates, r.notes,
+                                              {self->now(), self->wall_now()}));
+               });
+  return true;
 }
 
 base::mono_time unit_runner::now() const {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "daemon/disk_thread.hpp"
+#include "recovery/progress.hpp"
 
 namespace hasup::daemon {
 
@@ -38,7 +39,8 @@ void unit_runner::restore(instance_intent was, std::vector<std::string> records)
   memory_.killed = was.killed;
   memory_.exit = std::move(was.exit);
   if (!was.reason.empty()) memory_.reason = std::move(was.reason);
-  if (was.failed) memory_.now = unit::failed{};
+  memory_.startup_passed = was.startup_passed;
+  if (was.failed) memory_.now = unit::failed{was.recover_why};
   if (was.completed) memory_.now = unit::completed{};
   ever_started_ = was.ever_started;
   run_ = was.run;
@@ -48,6 +50,7 @@ void unit_runner::restore(instance_intent was, std::vector<std::string> records)
   recovery_memory_.bad = std::move(was.bad_snapshots);
   journal_records_ = std::move(records);
   parked_ = !journal_records_.empty();
+  if (was.failed && !was.recover_why.empty()) dispatch(unit::timer_fired{unit::timer::recover_again});
 }
 
 instance_intent unit_runner::intent() const {
@@ -60,7 +63,11 @@ instance_intent unit_runner::intent() const {
   out.restarts = memory_.restarts;
   out.recoveries = memory_.recoveries;
   out.killed = memory_.killed;
-  out.failed = state() == model::unit_state::failed;
+  if (const auto* failed = std::get_if<unit::failed>(&memory_.now)) {
+    out.failed = true;
+    out.recover_why = failed->recover_why;
+  }
+  out.startup_passed = memory_.startup_passed;
   out.completed = state() == model::unit_state::completed;
   out.ever_started = ever_started_;
   out.run = run_;
@@ -87,10 +94,39 @@ bool unit_runner::at_rest() const {
 }
 
 void unit_runner::replace_spec(model::unit unit, std::optional<model::recipe> recipe, std::string effective_toml) {
+  // A recovery goes on with what it began with; the new spec applies when it is over.
+  pending_spec_.reset();
+  if (recovery_active() || (parked_ && parked_elsewhere(unit.data.dir))) {
+    pending_spec_ = spec_change{std::move(unit), std::move(recipe), std::move(effective_toml)};
+    return;
+  }
   unit_ = std::move(unit);
   effective_toml_ = std::move(effective_toml);
-  if (!recovery_active()) recipe_ = std::move(recipe);  // a recovery goes on with the recipe that it froze
+  recipe_ = std::move(recipe);
   if (state() == model::unit_state::running) on(unit::start_steady_probes{});
+}
+
+// Whether a parked recovery is about another directory than this one.
+bool unit_runner::parked_elsewhere(const std::string& data_dir) const {
+  const auto done = recovery::replay(journal_records_);
+  return done && done->at != recovery::mark::none && done->plan.data_dir != data_dir;
+}
+
+bool unit_runner::half_restored() const {
+  if (!parked_) return false;
+  const auto done = recovery::replay(journal_records_);
+  return !done || done->beyond_swap();
+}
+
+void unit_runner::apply_pending_spec() {
+  auto change = std::exchange(pending_spec_, std::nullopt);
+  if (change) replace_spec(std::move(change->unit), std::move(change->recipe), std::move(change->effective_toml));
+}
+
+void unit_runner::reset() {
+  recovery_memory_.swaps.clear();
+  recovery_memory_.bad.clear();
+  dispatch(unit::reset_wanted{});
 }
 
 void unit_runner::recover(std::string why, recovery_options options) {
@@ -144,7 +180,8 @@ void unit_runner::perform(const unit::action& a) {
 
 void unit_runner::on(const unit::start_timer& t) {
   next_attempt_at_.reset();
-  if (t.which == unit::timer::backoff || t.which == unit::timer::prepare_again)
+  if (t.which == unit::timer::backoff || t.which == unit::timer::prepare_again ||
+      t.which == unit::timer::recover_again)
     next_attempt_at_ = wall_now() + t.after;
   timer_.expires_after(t.after);
   timer_.async_wait([weak = weak_from_this(), which = t.which](const boost::system::error_code& ec) {

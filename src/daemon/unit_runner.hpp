@@ -46,10 +46,16 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   // A recovery asked for by a person, with its options.
   void recover(std::string why, recovery_options options);
   void cancel_recovery();
-  // A new spec for the next start; probes, limits of time and policies apply at once.
+  // A new spec for the next start; probes, limits of time and policies apply at once. During a recovery: after it.
   void replace_spec(model::unit unit, std::optional<model::recipe> recipe, std::string effective_toml);
 
+  // A person has mended what was wrong: start limit, failed starts, recovery budget and bad snapshots are forgotten.
+  void reset();
+
   const model::unit& spec() const { return unit_; }
+  bool runs_on(const std::string& effective_toml, const std::optional<model::recipe>& recipe) const {
+    return effective_toml_ == effective_toml && recipe_ == recipe && !pending_spec_;
+  }
   const std::optional<model::recipe>& recovery_recipe() const { return recipe_; }
   const unit::memory& memory() const { return memory_; }
   instance_intent intent() const;
@@ -57,10 +63,12 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool at_rest() const;  // nothing of it runs or is being started
   bool gone() const { return at_rest() && (!shim_ || !shim_->connected()); }  // not even a shim is left
   bool recovery_active() const;
+  // A recovery that is not going on was left beyond its swap: nobody may open the data.
+  bool half_restored() const;
   // What a recovery would do, after asking the sources; false when a recovery or a check is under way.
   bool dry_run(recovery_options options, std::function<void(base::result<std::string>)> then);
   bool wants_restart_for_spec() const {
-    return running_fingerprint_ != 0 && running_fingerprint_ != unit_.fingerprint;
+    return pending_spec_ || (running_fingerprint_ != 0 && running_fingerprint_ != unit_.fingerprint);
   }
   std::vector<std::int32_t> pids() const;
   std::string taken_down_by;  // the unit whose stop took this one down; "" = none
@@ -131,6 +139,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   unit::prepared judge(const ports::worker_result& r) const;
   ports::worker_job inspect_job() const;
   void save_spec();
+  void apply_pending_spec();
+  bool parked_elsewhere(const std::string& data_dir) const;
 
   // unit_probes.cpp
   probe::target probe_target() const;
@@ -139,6 +149,9 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void start_recovery_probes();
 
   void make_recovery();
+  void await_node_end(base::duration patience, bool asked);
+  void start_worker(ports::worker_job job, bool as_daemon, std::function<void(const ports::worker_progress&)> progress,
+                    std::function<void(ports::worker_result)> done);
   void retry_journal(const base::error& e, std::function<void()> again);
 
   void publish(const std::string& kind, const std::string& why, std::map<std::string, std::string> detail = {});
@@ -149,6 +162,12 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::optional<model::recipe> recipe_;
   std::string effective_toml_;
   std::string saved_toml_;
+  struct spec_change {
+    model::unit unit;
+    std::optional<model::recipe> recipe;
+    std::string effective_toml;
+  };
+  std::optional<spec_change> pending_spec_;
 
   unit::memory memory_;
   std::deque<unit::event> queue_;
@@ -193,6 +212,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   };
   std::optional<node_end> node_exit_;  // told to the recovery once the tree is empty
   bool quiescing_ = false;
+  bool recovery_no_kill_ = false;       // a person said: never SIGKILL
+  std::uint64_t recovery_ticket_ = 0;   // an answer to an older recovery is dropped
 
   process::process_usage last_usage_;
   base::mono_time last_usage_at_{};

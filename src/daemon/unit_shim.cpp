@@ -9,6 +9,11 @@
 #include "journal/atomic_file.hpp"
 
 namespace hasup::daemon {
+namespace {
+
+constexpr std::chrono::seconds stray_grace{2};  // for what a dead main process leaves behind
+
+}  // namespace
 
 void unit_runner::open_shim() {
   if (!shim_) {
@@ -80,7 +85,12 @@ void unit_runner::on(const process::shim_connected& e) {
   if (s.phase == process::shim_phase::orphaned) return shim_->attach(s.pid, s.start_time, s.run);
   run_ = std::max(run_, s.run);
   if (std::exchange(adopting_, false)) return take_over(s);
-  if (pending_run_) request_run();
+  if (pending_run_) return request_run();
+  // The shim before this one died. What ended with it, or while there was none, is told as an end like any.
+  if (running_fingerprint_ == 0) return;
+  const bool main_lives = s.tree_alive && s.phase != process::shim_phase::exited;
+  if (!main_lives && pid_ != 0) on(process::shim_main_exited{run_, s.exit, s.exited_at.value_or(wall_now())});
+  if (!s.tree_alive) on(process::shim_tree_empty{run_, s.logs_dropped});
 }
 
 // The first word of a living shim to a new hasupd: what runs is taken as it is, what ended meanwhile is an exit like
@@ -147,11 +157,7 @@ void unit_runner::on(const process::shim_main_exited& e) {
                           (found.action == unit::exit_action::unexplained ? "" : ": " + found.name));
     node_exit_ = {e.exit, std::move(found), evidence};
     // What the main process leaves behind must be gone before anything is moved.
-    node_timer_.expires_after(std::chrono::seconds(2));
-    node_timer_.async_wait([this](const boost::system::error_code& ec) {
-      if (!ec && shim_) shim_->signal(SIGKILL, true);
-    });
-    return;
+    return await_node_end(stray_grace, false);
   }
   dispatch(unit::main_exited{e.exit, std::move(found)});
 }
@@ -172,7 +178,7 @@ void unit_runner::on(const process::shim_tree_empty&) {
 }
 
 void unit_runner::on(const process::shim_lost& e) {
-  const bool was_alive = pid_ != 0;
+  const bool was_alive = pid_ != 0 || (running_fingerprint_ != 0 && !pending_run_);
   if (std::exchange(retiring_, false)) {
     if (pending_run_)
       open_shim();

@@ -1,8 +1,6 @@
 // The way to a start: account and environment on the disk thread, the state of the data directories by a worker.
 #include <fmt/format.h>
 
-#include <boost/asio/post.hpp>
-
 #include "base/byte_size.hpp"
 #include "daemon/disk_thread.hpp"
 #include "daemon/unit_runner.hpp"
@@ -45,12 +43,6 @@ ports::worker_job unit_runner::inspect_job() const {
 }
 
 void unit_runner::check_data(std::uint64_t ticket) {
-  if (worker_.busy()) {  // a cancelled check is still ending
-    boost::asio::post(services_.loop, [weak = weak_from_this(), ticket] {
-      if (const auto self = weak.lock(); self && ticket == self->prepare_ticket_) self->check_data(ticket);
-    });
-    return;
-  }
   auto job = inspect_job();
   job.tolerated = host_.reader_pids(unit_.id);
   process::account root;

@@ -9,6 +9,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
 #include <filesystem>
+#include <optional>
 
 #include "base/unique_fd.hpp"
 #include "daemon/disk_thread.hpp"
@@ -70,6 +71,13 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
   bool replacing = false;       // an older, other job is being ended first
   bool running = false;
   bool cancelled = false;
+  struct order {
+    ports::worker_job job;
+    process::account as;
+    std::function<void(const ports::worker_progress&)> progress;
+    std::function<void(ports::worker_result)> done;
+  };
+  std::optional<order> next;  // waits for the end of the job that runs
   bool ending = false;  // exit_shim was asked for; shim_lost follows
   bool open_after_end = false;
   model::exit_status exit;
@@ -77,6 +85,18 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
   [[nodiscard]] std::string job_path() const { return job_dir + "/job.json"; }
   [[nodiscard]] std::string result_path() const { return answer_dir + "/result.json"; }
   [[nodiscard]] std::string progress_path() const { return answer_dir + "/progress.json"; }
+
+  void take(order o) {
+    o.job.result_path = result_path();
+    o.job.progress_path = progress_path();
+    job_text = ports::encode(o.job);
+    as = o.as;
+    on_progress = std::move(o.progress);
+    on_done = std::move(o.done);
+    cancelled = false;
+    exit = {};
+    begin();
+  }
 
   void begin() {
     auto failure = std::make_shared<std::string>();
@@ -203,6 +223,16 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
     boost::asio::post(services.loop, [done, result = std::move(result)] {
       if (done) done(result);
     });
+    if (auto waiting = std::exchange(next, std::nullopt)) take(std::move(*waiting));
+  }
+
+  void cancel() {
+    if (auto waiting = std::exchange(next, std::nullopt))
+      boost::asio::post(services.loop, [done = waiting->done] {
+        if (done) done(internal_failure("cancelled"));
+      });
+    if (!on_done || std::exchange(cancelled, true)) return;
+    if (shim && running) signal_cancel();
   }
 
   void watch_progress() {
@@ -235,6 +265,7 @@ worker_runner::worker_runner(daemon_services& services, std::string instance)
     : impl_(std::make_shared<impl>(services, std::move(instance))) {}
 
 worker_runner::~worker_runner() {
+  impl_->next.reset();
   impl_->on_done = {};
   impl_->on_progress = {};
   impl_->progress_timer.cancel();
@@ -244,25 +275,18 @@ worker_runner::~worker_runner() {
 void worker_runner::run(ports::worker_job job, const process::account& as,
                         std::function<void(const ports::worker_progress&)> progress,
                         std::function<void(ports::worker_result)> done) {
-  job.result_path = impl_->result_path();
-  job.progress_path = impl_->progress_path();
-  impl_->job_text = ports::encode(job);
-  impl_->as = as;
-  impl_->on_progress = std::move(progress);
-  impl_->on_done = std::move(done);
-  impl_->cancelled = false;
-  impl_->exit = {};
-  impl_->begin();
+  impl::order o{std::move(job), as, std::move(progress), std::move(done)};
+  if (!impl_->on_done) return impl_->take(std::move(o));
+  impl_->cancel();
+  impl_->next = std::move(o);
 }
 
 void worker_runner::cancel() {
-  if (!impl_->on_done) return;
-  impl_->cancelled = true;
-  if (impl_->shim && impl_->running) impl_->signal_cancel();
+  impl_->cancel();
 }
 
 bool worker_runner::busy() const {
-  return static_cast<bool>(impl_->on_done);
+  return static_cast<bool>(impl_->on_done) || impl_->next.has_value();
 }
 
 std::int32_t worker_runner::pid() const {

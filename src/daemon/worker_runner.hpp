@@ -21,7 +21,8 @@ class worker_runner {
   worker_runner(const worker_runner&) = delete;
   worker_runner& operator=(const worker_runner&) = delete;
 
-  // One job at a time. result_path and progress_path are filled in here. `done` is called once, from the loop, never
+  // One job at a time: one that still runs is cancelled and ends first (its `done` says so). result_path and
+  // progress_path are filled in here. `done` is called once, from the loop, never
   // from inside this call; a worker that ended without an answer is a failure `internal` that names its exit.
   // `progress` comes at most twice a second.
   void run(ports::worker_job job, const process::account& as,

@@ -135,8 +135,13 @@ condition_result judge(const model::expectation& e, const std::optional<json_val
   if (e.min) all.push_back(judge_bound(e, *v, true));
   if (e.max) all.push_back(judge_bound(e, *v, false));
   if (e.matches) all.push_back(judge_match(e, *v));
-  if (e.max_age) all.push_back(judge_age(e, *v, wall_now));
-  if (e.advances_within) all.push_back(judge_growth(e, *v, memory, now));
+  const auto fresh = [](condition_result c) {
+    c.freshness = true;
+    return c;
+  };
+  // Behind all others: of several that fail the first is told.
+  if (e.max_age) all.push_back(fresh(judge_age(e, *v, wall_now)));
+  if (e.advances_within) all.push_back(fresh(judge_growth(e, *v, memory, now)));
   for (const outcome worst : {outcome::failed, outcome::unknown, outcome::passed})
     for (auto& c : all)
       if (c.out == worst) return std::move(c);
@@ -245,11 +250,20 @@ check_result judge_answer(const model::check& c, std::string_view body, answer_m
     return all;
   }
   memory.resize(c.expect.size());
+  all.answered = true;
   for (std::size_t i = 0; i < c.expect.size(); ++i) {
-    all.conditions.push_back(judge(c.expect[i], (*values)[i], memory[i], now, wall_now));
-    note(all, all.conditions.back().out, all.conditions.back().text);
+    const auto& one = all.conditions.emplace_back(judge(c.expect[i], (*values)[i], memory[i], now, wall_now));
+    note(all, one.out, one.text);
+    all.answered = all.answered && (one.out == outcome::passed || one.freshness);
   }
-  read_head(c.head, std::span(*values).subspan(c.expect.size()), all);
+  check_result head;
+  head.out = outcome::passed;
+  read_head(c.head, std::span(*values).subspan(c.expect.size()), head);
+  all.head = head.head;
+  if (head.out != outcome::passed) {
+    note(all, head.out, head.reason);
+    all.answered = false;
+  }
   return all;
 }
 

@@ -57,12 +57,14 @@ struct prober::run : std::enable_shared_from_this<prober::run> {
       all.reason = "the probe has no checks";
     } else {
       all.out = outcome::passed;
+      all.answered = true;
       for (auto& r : results) all.checks.push_back(std::move(*r));
       for (const auto& c : all.checks) {
         const bool worse = (c.out == outcome::failed && all.out != outcome::failed) ||
                            (c.out == outcome::unknown && all.out == outcome::passed);
         if (worse) all.out = c.out;
         if (worse || all.reason.empty()) all.reason = c.reason;
+        all.answered = all.answered && (c.out == outcome::passed || c.answered);
         add_head(all.head, c.head);
       }
     }

@@ -35,7 +35,8 @@ inline constexpr base::enum_names<outcome, 3> outcome_names{
 // One condition of a check's `expect`, for those who explain a probe.
 struct condition_result {
   outcome out = outcome::unknown;
-  std::string text;  // "head_block_time is 34s old (limit 10s)"
+  std::string text;        // "head_block_time is 34s old (limit 10s)"
+  bool freshness = false;  // it is about how far behind the node is, not about whether it works
 
   friend bool operator==(const condition_result&, const condition_result&) = default;
 };
@@ -46,6 +47,7 @@ struct check_result {
   std::optional<model::head> head;
   std::chrono::microseconds latency{0};
   std::vector<condition_result> conditions;  // in the order of `expect`; empty when no answer came
+  bool answered = false;  // it passed, or what it lacks is only freshness: the node has started, and may be behind
 };
 
 // failed when any check failed, else unknown when any is unknown, else passed.
@@ -54,6 +56,7 @@ struct probe_result {
   std::string reason;                // of the first check that made it so, or "passed"
   std::optional<model::head> head;   // each part from the first check that found it, also when the probe failed
   std::vector<check_result> checks;  // in the order of the probe
+  bool answered = false;             // every check is
 };
 
 // Whom the probe is about.

@@ -45,14 +45,15 @@ struct launch {
   const program_options* options = nullptr;
   bool change_user = false;
   int standard[3] = {-1, -1, -1};
-  volatile int error = 0;  // set by the child when it could not become the program
+  int error_pipe = -1;  // closed by a successful exec; else the child writes its errno
 };
 
 // A child of vfork: no allocation, no lock, no C++ object; user and groups by system call, because the C library
 // would also change the other threads, which are ours.
 [[noreturn]] void become(launch& l) {
   const auto give_up = [&l] {
-    l.error = errno;
+    const int error = errno;
+    [[maybe_unused]] const auto told = ::write(l.error_pipe, &error, sizeof error);
     ::_exit(127);
   };
   if (::setsid() < 0) give_up();
@@ -100,12 +101,23 @@ pid_t start(launch& l) {
 }
 
 base::result<pid_t> start_checked(launch& l, const std::string& name) {
+  // A pipe and not a variable: under a sanitizer vfork is fork, which neither shares memory nor waits for the exec.
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return base::errno_error("cannot make a pipe for " + name);
+  const base::unique_fd read_end{ends[0]};
+  base::unique_fd write_end{ends[1]};
+  l.error_pipe = write_end.get();
   const pid_t pid = start(l);
   if (pid < 0) return base::errno_error("cannot fork for " + name);
-  if (l.error == 0) return pid;
+  write_end.reset();
+  int error = 0;
+  ssize_t got;
+  while ((got = ::read(read_end.get(), &error, sizeof error)) < 0 && errno == EINTR) {
+  }
+  if (got != sizeof error) return pid;
   while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
   }
-  return base::errno_error("cannot run " + name, l.error);
+  return base::errno_error("cannot run " + name, error);
 }
 
 std::vector<std::string> files_to_try(const std::string& name, const std::string& path) {

@@ -12,10 +12,11 @@
 namespace hasup::recovery {
 
 // The same as daemon::recovery_outcome, which says what each means for the unit.
-enum class outcome { recovered, rolled_back, refused, cancelled, parked, asking, stuck };
-inline constexpr base::enum_names<outcome, 7> outcome_names{{{{outcome::recovered, "recovered"},
+enum class outcome { recovered, rolled_back, refused, unavailable, cancelled, parked, asking, stuck };
+inline constexpr base::enum_names<outcome, 8> outcome_names{{{{outcome::recovered, "recovered"},
                                                               {outcome::rolled_back, "rolled_back"},
                                                               {outcome::refused, "refused"},
+                                                              {outcome::unavailable, "unavailable"},
                                                               {outcome::cancelled, "cancelled"},
                                                               {outcome::parked, "parked"},
                                                               {outcome::asking, "asking"},

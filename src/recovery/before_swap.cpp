@@ -39,6 +39,11 @@ bool stepper::must_ask() const {
   return p.plan.mode == model::recovery_mode::ask && !p.plan.asked.yes && !p.is_approved;
 }
 
+// Sources come back and new backups are made; a person who asked is answered and decides.
+outcome stepper::not_now() const {
+  return s.done.plan.asked.by_hand ? outcome::refused : outcome::unavailable;
+}
+
 void stepper::quiesce_first() {
   s.now = quiescing{};
   out.emplace_back(quiesce{});
@@ -137,7 +142,7 @@ void stepper::take_candidates(const std::vector<ports::candidate>& all, const st
       why += "; marked bad: " + joined(bad_names, ", ") + " (`hasup recover " + unit_name() +
              " --snapshot NAME` tries one all the same)";
     if (!notes.empty()) why += "; " + joined(notes, "; ");
-    return end(outcome::refused, why + "; the old state is untouched");
+    return end(not_now(), why + "; the old state is untouched");
   }
   for (const auto& note : notes) say("note", note);
   commit(selected{std::move(candidates)});
@@ -150,7 +155,7 @@ void stepper::try_next() {
     std::string why = index ? budget_text() : "no snapshot is left to try";
     if (!s.done.last_why.empty()) why += "; last: " + s.done.last_why;
     if (s.done.was_rolled_back) return end(outcome::rolled_back, why + "; the old state is back as it was");
-    return end(outcome::refused, why + "; the old state is untouched");
+    return end(index ? outcome::refused : not_now(), why + "; the old state is untouched");
   }
   try_candidate(*index);
 }
@@ -240,9 +245,7 @@ void stepper::retry_source(step then, const ports::worker_result& r) {
   ++s.tries;
   if (s.tries < (s.source_is_down ? 1U : tries_of_a_source)) return pause_before(then, s.tries, r.error);
   if (then == step::select)
-    return end(outcome::refused, "no source can be reached: " + r.error +
-                                     "; the old state is untouched, `hasup start " + unit_name() +
-                                     "` or `hasup recover " + unit_name() + "` tries again");
+    return end(not_now(), "no source can be reached: " + r.error + "; the old state is untouched");
   s.source_is_down = true;
   drop(fate::unreachable, r.error);
 }

@@ -1,4 +1,5 @@
 // The text of `recover --dry-run`.
+#include <algorithm>
 #include <set>
 
 #include "base/byte_size.hpp"
@@ -27,9 +28,19 @@ std::string describe(const model::snapshot& one) {
 
 }  // namespace
 
-std::string describe_plan(const frozen& plan, const std::string& data_dir, const memory& remembered,
-                          const std::vector<ports::candidate>& candidates, const std::vector<std::string>& notes,
-                          instant now) {
+base::result<std::string> describe_plan(const frozen& plan, const memory& remembered,
+                                        const std::vector<ports::candidate>& candidates,
+                                        const std::vector<std::string>& notes, instant now) {
+  const auto& plans = plan.recipe.plans;
+  const auto is_asked = [&](const model::recovery_plan& p) {
+    return plan.asked.plan.empty() || p.name == plan.asked.plan;
+  };
+  if (std::none_of(plans.begin(), plans.end(), is_asked)) {
+    std::vector<std::string> names;
+    for (const auto& p : plans) names.push_back("\"" + p.name + "\"");
+    return base::error{"recipe " + plan.recipe.name + " has no plan \"" + plan.asked.plan + "\", only " +
+                       listed(names)};
+  }
   std::string out = "A recovery of " + plan.unit + " with recipe " + plan.recipe.name + " would do this:\n";
   const auto used = swaps_within(remembered.swaps, plan.budget_within, now.wall);
   if (plan.budget_count > 0 && used >= plan.budget_count)
@@ -41,8 +52,8 @@ std::string describe_plan(const frozen& plan, const std::string& data_dir, const
   const auto usable = allowed(candidates, plan, bad, &skipped);
   for (std::size_t i = 0; i < plan.recipe.plans.size(); ++i) {
     const auto& p = plan.recipe.plans[i];
-    if (!plan.asked.plan.empty() && p.name != plan.asked.plan) continue;
-    out += "plan \"" + p.name + "\" in " + data_dir + "\n";
+    if (!is_asked(p)) continue;
+    out += "plan \"" + p.name + "\" in " + plan.data_dir + "\n";
     out += "  replaced, put aside until the node is confirmed: " + listed(p.wipe) + "\n";
     out += "  left in place: " + listed(p.shared) + "; never touched: " + listed(plan.recipe.keep) + "\n";
     unsigned number = 0;
@@ -58,7 +69,13 @@ std::string describe_plan(const frozen& plan, const std::string& data_dir, const
   for (const auto& n : notes) out += "note: " + n + "\n";
   if (plan.mode == model::recovery_mode::ask && !plan.asked.yes)
     out += "It would ask before the state is replaced.\n";
-  return out;
+  if (plan.asked.from.empty() && std::none_of(usable.begin(), usable.end(), [&](const ports::candidate& c) {
+        return c.plan < plans.size() && is_asked(plans[c.plan]);
+      }))
+    return base::error{out + "There is no snapshot to recover from" +
+                       (plan.asked.snapshot.empty() ? "." : " that is named " + plan.asked.snapshot + ".")};
+  if (!plan.asked.from.empty()) out += "It would use the archive " + plan.asked.from + ".\n";
+  return base::success(std::move(out));
 }
 
 }  // namespace hasup::recovery

@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "recovery/candidates.hpp"
+#include "recovery/freeze.hpp"
 #include "recovery/stepper.hpp"
 
 namespace hasup::recovery {
@@ -104,15 +105,7 @@ void stepper::say(std::string kind, std::string why) {
 
 void stepper::run(ports::worker_mode mode) {
   const auto& p = s.done;
-  ports::worker_job job;
-  job.mode = mode;
-  job.must_exist = p.plan.recipe.must_exist;
-  job.keep = p.plan.recipe.keep;
-  job.locks = p.plan.recipe.locks;
-  job.max_age = p.plan.max_snapshot_age;
-  job.checksum = p.plan.checksum;
-  job.min_free = p.plan.min_free;
-  if (mode == ports::worker_mode::select) job.plans = p.plan.recipe.plans;
+  auto job = job_of(p.plan, mode);
   if (const auto* c = p.chosen()) job.chosen = *c;
   if (const auto* plan = p.chosen_plan())
     job.plan = *plan;

@@ -27,9 +27,10 @@ inline constexpr base::duration first_start_limit{
 // Changes the state and appends what must be done. Events that mean nothing in a state are ignored there.
 void next(state& s, const event& e, instant now, actions& out);
 
-// What a recovery would do, for `recover --dry-run`. `candidates` as `select` gave them, `notes` likewise.
-std::string describe_plan(const frozen& plan, const std::string& data_dir, const memory& remembered,
-                          const std::vector<ports::candidate>& candidates, const std::vector<std::string>& notes,
-                          instant now);
+// What a recovery would do, for `recover --dry-run`. `candidates` as `select` gave them, `notes` likewise. An error
+// when it would do nothing, because no plan or no snapshot is the one that is asked for.
+base::result<std::string> describe_plan(const frozen& plan, const memory& remembered,
+                                        const std::vector<ports::candidate>& candidates,
+                                        const std::vector<std::string>& notes, instant now);
 
 }  // namespace hasup::recovery

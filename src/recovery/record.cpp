@@ -29,6 +29,10 @@ json::object to_json(const frozen& f) {
   return {{"unit", f.unit},
           {"why", f.why},
           {"asked", std::move(asked)},
+          {"data_dir", f.data_dir},
+          {"also", json::value_from(f.also)},
+          {"mount", f.mount},
+          {"sources", json::value_from(f.sources)},
           {"recipe", embedded(ports::encode(f.recipe))},
           {"mode", model::recovery_mode_names.text(f.mode)},
           {"checksum", model::checksum_policy_names.text(f.checksum)},
@@ -79,6 +83,12 @@ std::string text_at(const json::object& o, std::string_view key) {
   return std::string(std::string_view(o.at(key).as_string()));
 }
 
+std::vector<std::string> texts_at(const json::object& o, std::string_view key) {
+  std::vector<std::string> out;
+  for (const auto& one : o.at(key).as_array()) out.emplace_back(one.as_string());
+  return out;
+}
+
 template <class Number>
 Number number_at(const json::object& o, std::string_view key) {
   return o.at(key).to_number<Number>();
@@ -107,6 +117,10 @@ frozen frozen_from(const json::object& o) {
   f.asked.from = text_at(asked, "from");
   f.asked.yes = asked.at("yes").as_bool();
   f.asked.by_hand = asked.at("by_hand").as_bool();
+  f.data_dir = text_at(o, "data_dir");
+  f.also = texts_at(o, "also");
+  f.mount = text_at(o, "mount");
+  f.sources = texts_at(o, "sources");
   f.recipe = or_throw(ports::decode_recipe(json::serialize(o.at("recipe"))));
   f.mode = name_at(o, "mode", model::recovery_mode_names);
   f.checksum = name_at(o, "checksum", model::checksum_policy_names);
@@ -129,7 +143,7 @@ record read_record(std::string_view kind, const json::object& o) {
   if (kind == "trying") return trying{number_at<std::size_t>(o, "candidate")};
   if (kind == "fetched") {
     fetched r;
-    for (const auto& digest : o.at("sha256").as_array()) r.sha256.emplace_back(digest.as_string());
+    r.sha256 = texts_at(o, "sha256");
     r.verified = o.at("verified").as_bool();
     return r;
   }

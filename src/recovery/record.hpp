@@ -55,6 +55,10 @@ struct frozen {
   std::string unit;  // "leap", "miner@1"
   std::string why;
   options asked;
+  std::string data_dir;           // absolute
+  std::vector<std::string> also;  // absolute
+  std::string mount;
+  std::vector<std::string> sources;
   model::recipe recipe;
   model::recovery_mode mode = model::recovery_mode::automatic;
   model::checksum_policy checksum = model::checksum_policy::if_present;

@@ -55,6 +55,7 @@ struct stepper {
   void begin_swap();
   [[nodiscard]] bool must_ask() const;
   [[nodiscard]] bool budget_left() const;
+  [[nodiscard]] outcome not_now() const;
   [[nodiscard]] std::string budget_text() const;
 
   // after_swap.cpp

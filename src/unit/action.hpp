@@ -29,7 +29,8 @@ struct begin_recovery {
 };
 struct resume_recovery {};  // a parked one, from its journal
 struct stop_recovery {
-  bool force = false;  // not even held until the first new block after a restore
+  bool force = false;    // not even held until the first new block after a restore
+  bool no_kill = false;  // never SIGKILL
 };
 struct approve_recovery {};
 // One line of the event log.

@@ -60,7 +60,7 @@ struct main_exited {
   classification class_of;
 };
 struct tree_emptied {};
-struct startup_passed {};
+struct startup_passed {};  // the startup probe, or without one the first answer to the readiness probe
 struct health_changed {
   model::health health;
   std::string why;
@@ -68,7 +68,7 @@ struct health_changed {
 struct liveness_failed {
   std::string why;
 };
-enum class timer { backoff, start_timeout, stop_timeout, prepare_again };
+enum class timer { backoff, start_timeout, stop_timeout, prepare_again, recover_again };
 struct timer_fired {
   timer which;
 };
@@ -76,6 +76,9 @@ struct recovery_ended {
   enum class outcome { recovered, failed, stopped, asking };
   outcome is;
   std::string why;
+  bool node_alive = false;  // it still runs: it must be stopped before the unit may rest
+  bool try_later = false;   // failed only because nothing usable could be had now
+  bool as_before = true;    // failed, stopped: the data is what it was before
 };
 
 using event =

@@ -33,6 +33,8 @@ using model::health;
 
 constexpr base::duration stray_grace{5'000};  // what a dead main process leaves behind gets this long to end
 constexpr base::duration prepare_again_after{5'000};
+constexpr base::duration recover_again_first{60'000};   // doubled each time
+constexpr base::duration recover_again_last{600'000};
 
 class step {
  public:
@@ -43,7 +45,7 @@ class step {
     if (e.by_hand) forgive();
     if (is<stopped>() || is<failed>() || is<completed>() || is<backoff>())
       begin(e.by_hand ? "start asked for" : "enabled");
-    else if (auto* s = in<stopping>(); s && s->then == after_stop::stop)
+    else if (auto* s = in<stopping>(); s && (s->then == after_stop::stop || (e.by_hand && s->then != after_stop::recover)))
       s->then = after_stop::start;
   }
 
@@ -57,11 +59,11 @@ class step {
     if (has_process()) return stop(after_stop::stop, e.why, e.no_kill);
     if (auto* s = in<stopping>()) {
       s->then = after_stop::stop;
-      s->no_kill = s->no_kill || e.no_kill;
+      s->no_kill = e.no_kill;  // who asks again may have changed their mind
       s->why = e.why;
       return;
     }
-    if (is<recovering>() || is<asking>()) act(stop_recovery{e.force});
+    if (is<recovering>() || is<asking>()) act(stop_recovery{e.force, e.no_kill});
   }
 
   void on(const restart_wanted& e) {
@@ -78,14 +80,21 @@ class step {
 
   void on(const recover_wanted& e) {
     m_.desired = desired::up;
-    if (has_process()) return stop(after_stop::recover, e.why, false);
+    if (has_process()) {
+      const bool worked = m_.startup_passed;
+      stop(after_stop::recover, e.why, false);
+      in<stopping>()->returns = worked;
+      return;
+    }
     if (auto* s = in<stopping>()) {
       s->then = after_stop::recover;
       s->why = e.why;
       return;
     }
     if (auto* s = in<starting>(); s != nullptr) act(cancel_prepare{});
-    if (!is<recovering>() && !is<asking>()) recover(e.why);
+    if (is<recovering>() || is<asking>()) return;
+    if (f_.recovery_parked) return begin(e.why);  // there is one already: it goes on
+    recover(e.why);
   }
 
   void on(const approved&) {
@@ -155,6 +164,11 @@ class step {
   }
 
   void on(const spawn_failed& e) {
+    if (is<stopping>()) {  // told to stop while it was on its way: there is nothing that could end
+      remember_exit({}, e.class_of);
+      act(emit{"start_failed", e.why});
+      return settle();
+    }
     if (!is<starting>()) return;
     remember_exit({}, e.class_of);
     act(emit{"start_failed", e.why});
@@ -163,8 +177,7 @@ class step {
   }
 
   void on(const adopted& e) {
-    m_.health = health::unknown;
-    m_.startup_passed = false;
+    m_.health = health::unknown;  // startup_passed stays: it is the same run
     starting s{starting::step::probing};
     m_.reason = fmt::format("adopted: pid {} ran on", e.pid);
     m_.now = s;
@@ -195,7 +208,10 @@ class step {
   }
 
   void on(const startup_passed&) {
-    if (auto* s = in<starting>(); s && s->at == starting::step::probing) run("startup passed");
+    if (auto* s = in<starting>(); s && s->at == starting::step::probing) return run("startup passed");
+    if (!is<running>()) return;
+    m_.startup_passed = true;
+    m_.failed_starts = 0;
   }
 
   void on(const health_changed& e) {
@@ -221,6 +237,10 @@ class step {
       case timer::prepare_again:
         if (is<waiting>() && f_.requirements_met) prepare_start();
         return;
+      case timer::recover_again:
+        if (const auto* s = in<failed>(); s && !s->recover_why.empty() && m_.desired == desired::up)
+          recover(std::string(s->recover_why));
+        return;
       case timer::start_timeout:
         if (auto* s = in<starting>(); s && s->at == starting::step::probing) {
           const auto why = "not started within " + base::format_duration(unit_.run.start_timeout);
@@ -239,19 +259,29 @@ class step {
   void on(const recovery_ended& e) {
     if (!is<recovering>() && !is<asking>()) return;
     using outcome = recovery_ended::outcome;
+    const bool ended = e.is == outcome::failed || e.is == outcome::stopped;
+    const bool wanted = m_.desired == desired::up;
+    if (ended && e.node_alive) return stop(wanted ? after_stop::fail : after_stop::stop, e.why, false);
+    if (ended && wanted && e.as_before && returns()) {
+      act(emit{"recovery_failed", e.why + "; starting on the state as it was"});
+      return begin(e.why);
+    }
     switch (e.is) {
       case outcome::recovered:
         ++m_.recoveries;
         forgive();
-        m_.startup_passed = true;
         m_.now = starting{starting::step::probing};
         run(e.why);
+        m_.startup_passed = true;
         if (m_.health != health::healthy) set_health(health::healthy, e.why);
         return;
       case outcome::failed:
-        return fail(e.why);
+        return e.try_later && wanted ? fail_for_now(e.why) : fail(e.why);
       case outcome::stopped:
-        return rest(stopped{}, "stopped", e.why);
+        if (!wanted) return rest(stopped{}, "stopped", e.why);
+        // Cancelled, but not stopped: what is broken is not tried again behind the person's back.
+        return fail(fmt::format("{}; `hasup recover {}` or `hasup start {}` goes on", e.why, unit_.id.unit,
+                                unit_.id.unit));
       case outcome::asking:
         return enter(asking{}, "asking", e.why);
     }
@@ -289,9 +319,26 @@ class step {
   }
   void fail(std::string why) { rest(failed{}, "failed", std::move(why)); }
 
+  // Sources come back and backups are made: not for good.
+  void fail_for_now(const std::string& why) {
+    const auto delay =
+        std::min(recover_again_first * (1U << std::min(m_.recovery_tries, 4U)), recover_again_last);
+    ++m_.recovery_tries;
+    const auto* s = in<recovering>();
+    rest(failed{s != nullptr && !s->why.empty() ? s->why : why}, "failed",
+         fmt::format("{}; the recovery is tried again in {}", why, base::format_duration(delay)));
+    act(start_timer{timer::recover_again, delay});
+  }
+
+  bool returns() {
+    const auto* s = in<recovering>();
+    return s != nullptr && s->returns;
+  }
+
   void forgive() {
     m_.starts.clear();
     m_.failed_starts = 0;
+    m_.recovery_tries = 0;
     m_.backoff_step = 0;
   }
 
@@ -332,8 +379,10 @@ class step {
 
   void run(const std::string& why) {
     act(cancel_timers{});
-    m_.startup_passed = true;
-    m_.failed_starts = 0;
+    if (unit_.startup || !unit_.readiness) {
+      m_.startup_passed = true;
+      m_.failed_starts = 0;
+    }
     m_.now = running{};
     if (!why.empty()) {
       m_.reason = why;
@@ -344,6 +393,7 @@ class step {
   }
 
   void set_health(health h, const std::string& why) {
+    if (m_.health == health::healthy) forgive_after_steady_time();
     m_.health = h;
     m_.reason = why;
     if (h == health::healthy)
@@ -408,7 +458,7 @@ class step {
              fmt::format("{}; next start in {}", s.why, base::format_duration(s.delay)));
         return act(start_timer{timer::backoff, s.delay});
       case after_stop::recover:
-        return recover(s.why);
+        return recover(s.why, s.returns);
       case after_stop::fail:
         return fail(s.why);
       case after_stop::complete:
@@ -416,8 +466,8 @@ class step {
     }
   }
 
-  void recover(const std::string& why) {
-    rest(recovering{}, "recovering", why);
+  void recover(const std::string& why, bool returns = false) {
+    rest(recovering{why, returns}, "recovering", why);
     act(begin_recovery{why});
   }
 
@@ -432,9 +482,14 @@ class step {
     return text;
   }
 
+  // A node that was healthy for long enough has earned a quick restart.
+  void forgive_after_steady_time() {
+    if (m_.healthy_since && f_.now - *m_.healthy_since >= backoff_reset_after) m_.backoff_step = 0;
+  }
+
   // Waits before the next start, or gives up. `alive`: the process has yet to be stopped.
   void back_off_or_fail(const std::string& why, bool alive) {
-    if (m_.healthy_since && f_.now - *m_.healthy_since >= backoff_reset_after) m_.backoff_step = 0;
+    forgive_after_steady_time();
     const auto delay = backoff_delay(unit_.restart, m_.backoff_step, f_.chance);
     ++m_.backoff_step;
     if (alive)

@@ -44,11 +44,17 @@ struct stopping {
   bool main_gone = false;
   bool no_kill = false;     // a person said: never SIGKILL
   bool term_sent = false;   // to what is left of the tree
+  bool returns = false;     // for recover, see recovering
   base::duration delay{0};  // for back_off
   std::string why;          // the reason shown when `then` is reached
 };
-struct recovering {};
-struct failed {};
+struct recovering {
+  std::string why;
+  bool returns = false;  // a person asked for it while the node ran: with the data as before, the node runs again
+};
+struct failed {
+  std::string recover_why;  // a recovery found nothing to restore from and is tried again; "" = for good
+};
 struct asking {};
 
 using state =
@@ -73,6 +79,7 @@ struct memory {
   std::deque<base::wall_time> starts;  // of the start limit, oldest first
   unsigned backoff_step = 0;
   unsigned failed_starts = 0;  // unexplained, in a row
+  unsigned recovery_tries = 0;  // in a row, for want of a snapshot
   unsigned restarts = 0;       // without a person asking for it
   unsigned recoveries = 0;
   bool startup_passed = false;  // of the current run

@@ -35,6 +35,8 @@ intent everything() {
   i.run = 1'234'567;
   i.fingerprint = 0xfedc'ba98'7654'3210U;  // does not fit a signed number
   i.taken_down_by = "leap";
+  i.recover_why = "dirty database";
+  i.startup_passed = true;
   unit::last_exit e;
   e.status.code = 2;
   e.class_name = "dirty database";
@@ -81,6 +83,8 @@ TEST_CASE("an intent comes back as it was written", "[intent]") {
   CHECK(i.run == 1'234'567);
   CHECK(i.fingerprint == 0xfedc'ba98'7654'3210U);
   CHECK(i.taken_down_by == "leap");
+  CHECK(i.recover_why == "dirty database");
+  CHECK(i.startup_passed);
   REQUIRE(i.exit);
   CHECK(i.exit->status.code == 2);
   CHECK_FALSE(i.exit->status.signal);

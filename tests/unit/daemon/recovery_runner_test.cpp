@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "journal/journal_text.hpp"
+#include "recovery/freeze.hpp"
 #include "recovery/progress.hpp"
 
 #include <catch2/catch.hpp>
@@ -369,27 +370,21 @@ TEST_CASE("the journal cut at every byte goes on to a whole end") {
   std::cout << "journal cut at " << text.size() + 1 << " bytes, " << ends << " different ends\n";
 }
 
+TEST_CASE("a journal of another data directory touches nothing") {
+  pair_of p(false);
+  auto f = recovery::freeze(p.host.unit_, p.host.recipe_, "dirty database", {});
+  f.data_dir = "/elsewhere";
+  p.runner.resume({recovery::encode(recovery::begun{f})});
+  REQUIRE(p.host.outcomes.size() == 1);
+  CHECK(p.host.outcomes[0].first == recovery_outcome::stuck);
+  CHECK(p.host.outcomes[0].second.find("/elsewhere") != std::string::npos);
+  CHECK(p.host.calls.empty());
+}
+
 TEST_CASE("a journal that cannot be understood touches nothing") {
   pair_of p(false);
   p.runner.resume({"{\"version\":7,\"record\":\"begun\"}"});
   REQUIRE(p.host.outcomes.size() == 1);
   CHECK(p.host.outcomes[0].first == recovery_outcome::stuck);
   CHECK(p.host.calls.empty());
-}
-
-TEST_CASE("a dry run lists and touches nothing") {
-  pair_of p(false);
-  std::string text;
-  daemon::recovery_options options;
-  options.snapshot = "s1";
-  REQUIRE(p.runner.dry_run(options, [&](base::result<std::string> r) { text = r ? *r : r.error().message; }));
-  CHECK(!p.runner.dry_run(options, [](base::result<std::string>) {}));
-  p.host.live();
-  CHECK(text.find("1. s1 from http://backup/ (block 100)") != std::string::npos);
-  CHECK(text.find("s2") == std::string::npos);
-  CHECK(p.host.calls == std::vector<std::string>{"worker select"});
-  CHECK(p.host.records.empty());
-  CHECK(p.host.outcomes.empty());
-  p.runner.begin("dirty database", {});
-  CHECK(!p.runner.dry_run(options, [](base::result<std::string>) {}));
 }

@@ -313,7 +313,7 @@ TEST_CASE("a number that must advance is remembered from one asking to the next,
   n = 6;
   CHECK(told(a.ask(c)) == "passed: passed");
   CHECK(a.ask(c).checks[0].conditions ==
-        std::vector<probe::condition_result>{{outcome::passed, "n is 6 and advances"}});
+        std::vector<probe::condition_result>{{outcome::passed, "n is 6 and advances", true}});
   a.session = probe::session();
   CHECK(a.ask(c).out == outcome::unknown);
 }

@@ -45,7 +45,7 @@ TEST_CASE("an empty list refuses with what the sources said") {
   t.begin(leap()).quiesced().done();
   ports::worker_result r;
   r.notes = {"http://backup/: nothing matches snapshot-*.bin"};
-  CHECK(has(t.done(r).take(), "finished refused: no snapshot to recover from; http://backup/: nothing matches"));
+  CHECK(has(t.done(r).take(), "finished unavailable: no snapshot to recover from; http://backup/: nothing matches"));
 }
 
 TEST_CASE("a snapshot marked bad is skipped unless it is named") {
@@ -119,7 +119,7 @@ TEST_CASE("an archive that cannot be had is left for the next after five tries, 
   CHECK(has(t.failed(ports::worker_failure::unreachable, "404").take(), "trying s2"));
   CHECK(t.state.remembered.bad.empty());
   CHECK(has(t.failed(ports::worker_failure::unreachable, "404").take(),
-            "finished refused: no snapshot is left to try"));
+            "finished unavailable: no snapshot is left to try"));
 }
 
 TEST_CASE("too little space is refused with the worker's numbers") {
@@ -144,7 +144,7 @@ TEST_CASE("an argument that names an archive the plan does not keep is found bef
   t.begin(plan).quiesced().done().listed({one_candidate(0, "s3")}).fetched().take();
   const auto text = t.unpacked().take();
   CHECK(has(text, "names the archive \"snapsot\""));
-  CHECK(has(text, "finished refused"));
+  CHECK(has(text, "finished unavailable"));
   CHECK(!has(text, "swapping"));
 }
 
@@ -379,9 +379,13 @@ TEST_CASE("a dry run names what would be replaced and which snapshots fit") {
   remembered.bad = {"sha256:aa"};
   auto bad = one_candidate(0, "s4", 400);
   bad.snapshots[0].sha256 = "aa";
-  const auto text = recovery::describe_plan(leap(), "/data", remembered, {bad, one_candidate(0, "s3", 300)},
-                                            {"http://two/ is down"}, {base::mono_time{}, base::wall_time{}});
-  CHECK(text == R"(A recovery of leap with recipe nodeos would do this:
+  const recovery::instant now{base::mono_time{}, base::wall_time{}};
+  auto plan = leap();
+  plan.data_dir = "/data";
+  const auto text =
+      recovery::describe_plan(plan, remembered, {bad, one_candidate(0, "s3", 300)}, {"http://two/ is down"}, now);
+  REQUIRE(text.has_value());
+  CHECK(*text == R"(A recovery of leap with recipe nodeos would do this:
 plan "state only" in /data
   replaced, put aside until the node is confirmed: state
   left in place: blocks; never touched: protocol_features
@@ -393,4 +397,16 @@ plan "full set" in /data
 marked bad, not used unless named with --snapshot: s4
 note: http://two/ is down
 )");
+
+  plan.asked.snapshot = "s9";
+  const auto no_name = recovery::describe_plan(plan, remembered, {one_candidate(0, "s3", 300)}, {}, now);
+  REQUIRE(!no_name.has_value());
+  CHECK(no_name.error().message.find("no snapshot to recover from that is named s9") != std::string::npos);
+  plan.asked.snapshot.clear();
+  plan.asked.plan = "foo";
+  const auto no_plan = recovery::describe_plan(plan, remembered, {one_candidate(0, "s3", 300)}, {}, now);
+  REQUIRE(!no_plan.has_value());
+  CHECK(no_plan.error().message ==
+        "recipe nodeos has no plan \"foo\", only \"state only\", \"full set\"");
+  CHECK(!recovery::describe_plan(leap(), remembered, {}, {}, now).has_value());
 }

@@ -15,6 +15,10 @@ std::vector<recovery::record> one_of_each() {
   auto plan = leap();
   plan.asked.snapshot = "s3 \"quoted\" \xc3\xa9";
   plan.asked.yes = true;
+  plan.data_dir = "/var/lib/leap/data";
+  plan.also = {"/var/lib/leap/blocks"};
+  plan.mount = "/var/lib/leap";
+  plan.sources = {"https://backup.example.com/leap/", "file:///mnt/backup/"};
   plan.mode = model::recovery_mode::ask;
   plan.min_free = 1ULL << 40;
   plan.has_head = false;

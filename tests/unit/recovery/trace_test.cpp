@@ -70,7 +70,7 @@ recovery_dropped: s2 is not used: truncated
 no timer
 clear journal
 release readers
-finished refused: no snapshot is left to try; last: truncated; the old state is untouched
+finished unavailable: no snapshot is left to try; last: truncated; the old state is untouched
 )");
   CHECK(t.state.remembered.swaps.empty());
 }
@@ -135,7 +135,7 @@ worker select
 no timer
 clear journal
 release readers
-finished refused: no source can be reached: http://backup/: connection refused; the old state is untouched, `hasup start leap` or `hasup recover leap` tries again
+finished unavailable: no source can be reached: http://backup/: connection refused; the old state is untouched
 )");
 }
 

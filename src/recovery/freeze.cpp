@@ -1,0 +1,52 @@
+#include "recovery/freeze.hpp"
+
+namespace hasup::recovery {
+namespace {
+
+bool says_its_head(const std::optional<model::probe>& p) {
+  if (!p) return false;
+  for (const auto& c : p->checks)
+    if (!c.head.number.empty()) return true;
+  return false;
+}
+
+}  // namespace
+
+frozen freeze(const model::unit& unit, const model::recipe& recipe, std::string why, options asked) {
+  frozen f;
+  f.unit = unit.instances > 1 ? model::to_text(unit.id) : unit.id.unit;
+  f.why = std::move(why);
+  f.asked = std::move(asked);
+  f.data_dir = unit.data.dir;
+  f.also = unit.data.also;
+  f.mount = unit.data.mount;
+  f.sources = unit.recovery.sources;
+  f.recipe = recipe;
+  f.mode = unit.recovery.mode;
+  f.checksum = unit.recovery.checksum;
+  f.budget_count = unit.recovery.budget_count;
+  f.budget_within = unit.recovery.budget_within;
+  f.max_snapshot_age = unit.recovery.max_snapshot_age;
+  f.min_free = unit.data.min_free;
+  f.has_head = says_its_head(unit.startup) || says_its_head(unit.readiness) || says_its_head(unit.liveness);
+  return f;
+}
+
+ports::worker_job job_of(const frozen& plan, ports::worker_mode mode) {
+  ports::worker_job job;
+  job.mode = mode;
+  job.data_dir = plan.data_dir;
+  job.also = plan.also;
+  job.mount = plan.mount;
+  job.sources = plan.sources;
+  job.must_exist = plan.recipe.must_exist;
+  job.keep = plan.recipe.keep;
+  job.locks = plan.recipe.locks;
+  job.max_age = plan.max_snapshot_age;
+  job.checksum = plan.checksum;
+  job.min_free = plan.min_free;
+  if (mode == ports::worker_mode::select) job.plans = plan.recipe.plans;
+  return job;
+}
+
+}  // namespace hasup::recovery

@@ -1,0 +1,200 @@
+// The unit machine where things go wrong at an awkward moment.
+#include "unit/machine.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "unit/unit/bench.hpp"
+
+using namespace hasup;
+using namespace hasup::unit;
+using namespace std::chrono_literals;
+using Catch::Contains;
+using outcome = recovery_ended::outcome;
+
+namespace {
+
+void to_recovery_by_hand(bench& b) {
+  b.add_recovery();
+  b.run();
+  b.feed(recover_wanted{"asked by hand"});
+  b.feed(main_exited{{0, std::nullopt, false}, {}});
+  b.feed(tree_emptied{});
+  REQUIRE(b.state() == model::unit_state::recovering);
+}
+
+void to_recovery_by_itself(bench& b) {
+  b.add_recovery();
+  b.add_startup();
+  b.feed(start_wanted{});
+  b.feed(prepared{});
+  b.feed(spawned{1});
+  b.exits(2, exit_action::recover);
+  REQUIRE(b.state() == model::unit_state::recovering);
+}
+
+recovery_ended ended(outcome is, bool try_later = false) {
+  recovery_ended e{is, "no source can be reached"};
+  e.try_later = try_later;
+  return e;
+}
+
+}  // namespace
+
+TEST_CASE("a stop that meets a start which cannot work ends at once") {
+  bench b;
+  b.feed(start_wanted{});
+  b.feed(prepared{});
+  CHECK(b.feed(stop_wanted{}) == "stopping: !stopping; send_stop; timer 10s;");
+  CHECK(b.feed(spawn_failed{{}, "no such program"}) == "stopped: !start_failed; !stopped;");
+  CHECK_FALSE(b.m.killed);
+}
+
+TEST_CASE("who asks again without --no-kill has changed their mind") {
+  bench b;
+  b.run();
+  b.feed(stop_wanted{true});
+  CHECK(b.feed(timer_fired{timer::stop_timeout}) == "stopping: !still_stopping; timer 10s;");
+  b.feed(stop_wanted{false});
+  CHECK(b.feed(timer_fired{timer::stop_timeout}) == "stopping: !killed; kill_tree; timer 5s;");
+}
+
+TEST_CASE("a start by hand is heard while the unit is on its way to failed or to a pause") {
+  bench b;
+  b.run();
+  SECTION("liveness failed") { b.feed(liveness_failed{"stuck"}); }
+  SECTION("and it is never restarted") {
+    b.unit.restart.policy = model::restart_when::never;
+    b.feed(liveness_failed{"stuck"});
+  }
+  REQUIRE(b.state() == model::unit_state::stopping);
+  b.feed(start_wanted{});
+  b.feed(main_exited{{0, std::nullopt, false}, {}});
+  CHECK(b.feed(tree_emptied{}) == "starting: prepare;");
+}
+
+TEST_CASE("with readiness alone, only an answer says that it has started") {
+  bench b;
+  b.add_recovery();
+  b.add_readiness();
+  SECTION("exits before any answer are failed starts, and two of them recover") {
+    b.run();
+    CHECK(b.exits(9) == "backoff: !backing_off; timer 1s;");
+    CHECK_THAT(b.m.reason, Contains("failed start"));
+    b.feed(timer_fired{timer::backoff});
+    b.feed(prepared{});
+    b.feed(spawned{2});
+    CHECK(b.exits(9) == "recovering: !recovering; begin_recovery;");
+  }
+  SECTION("exit 0 before any answer is no success") {
+    b.unit.restart.policy = model::restart_when::on_failure;
+    b.run();
+    CHECK(b.exits(0) == "backoff: !backing_off; timer 1s;");
+  }
+  SECTION("a node that answered, but is behind, has started") {
+    b.run();
+    CHECK(b.feed(startup_passed{}) == "running:");
+    for (int i = 0; i < 5; ++i) {
+      CHECK_THAT(b.exits(9), Catch::StartsWith("backoff:"));
+      CHECK(b.m.failed_starts == 0);
+      b.feed(timer_fired{timer::backoff});
+      b.feed(prepared{});
+      b.feed(spawned{2});
+      b.feed(startup_passed{});
+    }
+  }
+}
+
+TEST_CASE("a healthy minute is remembered when health is lost before the end") {
+  bench b;
+  b.add_readiness();
+  b.run();
+  b.exits(1);
+  b.feed(timer_fired{timer::backoff});
+  b.feed(prepared{});
+  b.feed(spawned{2});
+  b.feed(health_changed{model::health::healthy, "readiness passed"});
+  b.f.now += 61s;
+  b.feed(health_changed{model::health::unhealthy, "head is old"});
+  b.f.now += 10s;
+  CHECK(b.exits(1) == "backoff: !backing_off; timer 1s;");
+}
+
+TEST_CASE("a recovery by hand that finds nothing starts the node on the state as it was") {
+  bench b;
+  to_recovery_by_hand(b);
+  SECTION("refused") { CHECK(b.feed(ended(outcome::failed)) == "starting: !recovery_failed; prepare;"); }
+  SECTION("cancelled") { CHECK(b.feed(ended(outcome::stopped)) == "starting: !recovery_failed; prepare;"); }
+  SECTION("but not when the data is not as before") {
+    auto e = ended(outcome::failed);
+    e.as_before = false;
+    CHECK(b.feed(e) == "failed: !failed;");
+  }
+  SECTION("nor when it was stopped meanwhile") {
+    b.feed(stop_wanted{});
+    CHECK(b.feed(ended(outcome::stopped)) == "stopped: !stopped;");
+  }
+}
+
+TEST_CASE("a recovery that lacks a snapshot is tried again, less and less often") {
+  bench b;
+  to_recovery_by_itself(b);
+  CHECK(b.feed(ended(outcome::failed, true)) == "failed: !failed; timer 1m;");
+  CHECK_THAT(b.m.reason, Contains("the recovery is tried again in 1m"));
+  CHECK(b.feed(timer_fired{timer::recover_again}) == "recovering: !recovering; begin_recovery;");
+  CHECK_THAT(b.m.reason, Contains("exited with code 2"));
+  CHECK(b.feed(ended(outcome::failed, true)) == "failed: !failed; timer 2m;");
+  for (int i = 0; i < 10; ++i) {
+    b.feed(timer_fired{timer::recover_again});
+    b.feed(ended(outcome::failed, true));
+  }
+  CHECK(b.feed(timer_fired{timer::recover_again}) == "recovering: !recovering; begin_recovery;");
+  CHECK(b.feed(ended(outcome::failed, true)) == "failed: !failed; timer 10m;");
+
+  SECTION("a stop ends that") {
+    b.feed(stop_wanted{});
+    CHECK(b.feed(timer_fired{timer::recover_again}) == "stopped:");
+  }
+  SECTION("an old timer does not wake a unit that failed for good") {
+    b.feed(timer_fired{timer::recover_again});
+    b.feed(ended(outcome::failed));
+    CHECK(b.feed(timer_fired{timer::recover_again}) == "failed:");
+  }
+}
+
+TEST_CASE("a recovery cancelled by hand is not begun again behind the person's back") {
+  bench b;
+  to_recovery_by_itself(b);
+  CHECK(b.feed(ended(outcome::stopped)) == "failed: !failed;");
+  CHECK_THAT(b.m.reason, Contains("hasup recover leap"));
+  CHECK(b.m.desired == model::desired::up);
+}
+
+TEST_CASE("a recovery that ends while its node runs stops the node before the unit rests") {
+  bench b;
+  to_recovery_by_itself(b);
+  auto e = ended(outcome::failed);
+  e.node_alive = true;
+  e.as_before = false;
+  CHECK(b.feed(e) == "stopping: !stopping; send_stop; timer 10s;");
+  b.feed(main_exited{{0, std::nullopt, false}, {}});
+  CHECK(b.feed(tree_emptied{}) == "failed: !failed;");
+}
+
+TEST_CASE("a recovery asked for while one is parked goes on with that one") {
+  bench b;
+  b.add_recovery();
+  b.f.recovery_parked = true;
+  CHECK(b.feed(recover_wanted{"asked by hand"}) == "recovering: !recovering; resume_recovery;");
+}
+
+TEST_CASE("what is adopted has started, if it had before hasupd died") {
+  bench b;
+  b.add_readiness();
+  b.add_recovery();
+  b.m.desired = model::desired::up;
+  b.m.startup_passed = true;
+  b.feed(adopted{5});
+  b.exits(0);
+  CHECK(b.m.failed_starts == 0);
+  CHECK_THAT(b.m.reason, !Contains("failed start"));
+}

@@ -121,7 +121,9 @@ void unit_runner::run_worker(ports::worker_job job) {
   start_worker(std::move(look), true, progress, [is_current, job, progress, done](ports::worker_result r) {
     const auto self = is_current();
     if (!self) return;
-    if (!r.ok()) return done(std::move(r));
+    // Nothing was moved yet: there is nothing to roll back, and nothing that a writer could be in the way of.
+    const bool nothing_to_undo = job.mode == worker_mode::roll_back && !r.half_swapped;
+    if (!r.ok() && !nothing_to_undo) return done(std::move(r));
     self->start_worker(job, false, progress, done);
   });
 }

@@ -34,6 +34,7 @@ void stepper::on_swapped(const ports::worker_result& r) {
   }
   s.tries = 0;
   commit(swapped{});
+  for (const auto& note : r.notes) say("note", note);
   say("swapped", chosen_name() + " is in place, the old state is put aside");
   if (s.stop) return end(outcome::parked, "stopped; `hasup start " + unit_name() + "` goes on with the recovery");
   prepare_first_start();
@@ -277,6 +278,7 @@ void stepper::on_rolled_back(const ports::worker_result& r) {
                                    "` tries again");
   }
   s.tries = 0;
+  for (const auto& note : r.notes) say("note", note);
   commit(rolled_back{});
   say("rolled_back", "the old state is back as it was");
   after_rolled_back();

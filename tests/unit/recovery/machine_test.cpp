@@ -137,6 +137,15 @@ TEST_CASE("a worker that dies is tried three times") {
   CHECK(has(t.failed(ports::worker_failure::internal, "killed").take(), "finished refused: killed"));
 }
 
+TEST_CASE("what a snapshot holds beyond the plan is told") {
+  trace t;
+  t.begin(leap()).quiesced().done().listed({one_candidate(0, "s3")}).fetched().take();
+  ports::worker_result r;
+  r.archive_paths["snapshot"] = "/data/.hasup/staging/archives/snapshot/s.bin";
+  r.notes = {"blob of s3 was left out"};
+  CHECK(has(t.done(r).take(), "recovery_note: blob of s3 was left out"));
+}
+
 TEST_CASE("an argument that names an archive the plan does not keep is found before the swap") {
   auto plan = leap();
   plan.recipe.first_start_append = {"--snapshot", "${archive.snapsot.path}"};

@@ -1,0 +1,192 @@
+"""Faults and commands that meet hasup in the middle of something."""
+
+import os
+import pwd
+import signal
+import subprocess
+import unittest
+from pathlib import Path
+
+from hasup_home import HasupTest, alive, get_info, wait_until
+from leap import BLOCKS, LeapTest
+
+SLEEPER = """
+[run]
+command = ["sleep", "100000"]
+
+[restart]
+backoff = {{ initial = "50ms", max = "100ms" }}
+{more}
+"""
+
+
+def parent_of(pid):
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+
+class Processes(HasupTest):
+    def test_a_shim_that_dies_with_its_node_is_noticed(self):
+        self.home.unit("one", SLEEPER.format(more=""))
+        self.home.start()
+        pid = self.home.wait_healthy("one")["pid"]
+        for victim in (parent_of(pid), pid):
+            os.kill(victim, signal.SIGKILL)
+        status = self.home.wait_for("one", restarts=1, state="running")
+        self.assertNotEqual(status["pid"], pid)
+        self.assertEqual(status["last_exit"]["class"], "lost")
+        self.assertIsNone(status["last_exit"]["code"])
+        self.home.ok("stop", "one")
+        self.assertFalse(self.home.unit_status("one")["killed"])
+
+    def test_a_stop_that_meets_a_start_which_cannot_work_ends(self):
+        self.home.unit("bad", '[run]\ncommand = ["/no/such/program"]\n')
+        self.home.start()
+        for _ in range(12):
+            self.home.hasup("start", "bad", "--no-wait")
+            self.home.ok("stop", "bad", "--timeout", "30s")
+            status = self.home.wait_for("bad", state="stopped")
+            self.assertFalse(status["killed"])
+
+    def test_stop_without_no_kill_overrides_an_earlier_one_with_it(self):
+        self.home.unit("deaf", """
+[run]
+command = ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 1; done"]
+stop_timeout = "300ms"
+""")
+        self.home.start()
+        self.home.wait_healthy("deaf")
+        wait_until(lambda: "ready" in self.home.log_text("deaf"), "the trap is set")
+        self.assertNotEqual(self.home.hasup("stop", "deaf", "--no-kill", "--timeout", "1s").returncode, 0)
+        self.assertEqual(self.home.unit_status("deaf")["state"], "stopping")
+        self.home.ok("stop", "deaf", "--timeout", "60s")
+        self.assertTrue(self.home.unit_status("deaf")["killed"])
+
+    def test_a_change_made_while_another_file_was_broken_is_applied_once_that_is_mended(self):
+        self.home.unit("one", SLEEPER.format(more=""))
+        self.home.start()
+        self.home.wait_healthy("one")
+        self.home.unit("one", SLEEPER.format(more='[log]\nmax_files = 3\n[[requires]]\nunit = "two"\n'))
+        self.home.hasup("apply")  # there is no unit two yet, so its file is invalid
+        self.home.unit("two", SLEEPER.format(more=""))
+        said = self.home.ok("apply")
+        self.assertIn("one", said)
+        self.assertIn("two", said)
+
+
+class Recovery(LeapTest):
+    def slow_to_confirm(self, advancing_for="3s", **options):
+        self.leap_unit(f"file://{self.backup}/", **options)
+        path = self.home.path / "etc" / "units" / "leap.toml"
+        path.write_text(path.read_text().replace('advancing_for = "500ms"', f'advancing_for = "{advancing_for}"'))
+        return path
+
+    def wait_phase(self, phase):
+        wait_until(lambda: (self.home.unit_status("leap")["recovery"] or {}).get("phase") == phase, f"phase {phase}")
+
+    def test_apply_does_not_reach_a_recovery_that_runs(self):
+        path = self.slow_to_confirm()
+        self.make_dirty()
+        self.home.start()
+        self.wait_phase("confirm")
+        other = self.home.path / "elsewhere"
+        path.write_text(path.read_text().replace(f'dir = "{self.data}"', f'dir = "{other}"'))
+        self.assertIn("after its recovery", self.home.ok("apply"))
+        self.assertTrue(self.home.unit_status("leap")["config_changed"])
+        self.wait_recovered()
+        wait_until(lambda: not (self.data / ".hasup" / "swap.json").exists(), "the old state is cleaned up")
+        self.assertFalse(any((self.data / ".hasup").glob("aside/*")))
+        self.assertFalse(other.exists())
+
+    def test_readers_stay_down_over_a_restart_of_hasupd_while_data_is_half_restored(self):
+        self.slow_to_confirm("1s")
+        self.home.unit("rpc", SLEEPER.format(more='[data]\nshared_with = "leap"\n'))
+        self.make_dirty()
+        self.home.start()
+        self.wait_phase("confirm")
+        self.home.ok("stop", "leap")
+        self.assertTrue((self.data / ".hasup" / "swap.json").exists(), "this test wants a parked recovery")
+        self.home.wait_for("rpc", state="waiting")
+        self.home.kill_daemon(signal.SIGKILL)
+        self.home.start()
+        self.home.wait_for("rpc", state="waiting")
+        self.assertIn("being restored", str(self.home.unit_status("rpc")["waiting_for"]))
+        self.home.ok("start", "leap", "--no-wait")
+        self.wait_recovered()
+        self.home.wait_healthy("rpc")
+
+    def test_a_parked_recovery_survives_that_its_unit_file_goes_and_comes_back(self):
+        path = self.slow_to_confirm("1s")
+        self.make_dirty()
+        self.home.start()
+        self.wait_phase("confirm")
+        self.home.ok("stop", "leap")
+        text = path.read_text()
+        path.unlink()
+        self.home.ok("apply")
+        wait_until(lambda: not self.home.status()["units"], "the unit is gone")
+        path.write_text(text)
+        self.home.ok("apply")
+        status, info = self.wait_recovered()
+        self.assertGreater(info["head_block_num"], BLOCKS)
+        reasons = " ".join(e["reason"] for e in self.home.events("leap"))
+        self.assertNotIn("its journal is gone", reasons)
+        self.assertIn("going on with the recovery", reasons)
+
+    def test_a_node_that_runs_is_not_stopped_for_a_recovery_with_nothing_to_restore(self):
+        self.leap_unit(f"file://{self.backup}/")
+        self.home.start()
+        pid = self.home.wait_healthy("leap")["pid"]
+        for words in (["--snapshot", "nosuch"], ["--plan", "nosuch"]):
+            done = self.home.hasup("recover", "leap", "--yes", *words)
+            self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+            self.assertIn("nosuch", done.stdout + done.stderr)
+            self.assertEqual(self.home.hasup("recover", "leap", "--dry-run", *words).returncode, 1)
+        self.remove_backup()
+        done = self.home.hasup("recover", "leap", "--yes")
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertIn("runs on", done.stdout + done.stderr)
+        self.assertEqual(self.home.wait_healthy("leap")["pid"], pid)
+
+    def test_a_recovery_by_hand_whose_source_goes_down_in_the_middle_starts_the_node_again(self):
+        host = self.start_backup_host(self.backup, rate=300_000)
+        self.leap_unit(f"http://127.0.0.1:{host}/")
+        self.home.start()
+        self.home.wait_healthy("leap")
+        self.home.hasup("recover", "leap", "--yes", "--no-wait")
+        self.wait_phase("fetch")
+        self.home.ok("recover", "leap", "--cancel")
+        status = self.home.wait_healthy("leap")
+        self.assertEqual(status["recoveries"], 0)
+        self.assertTrue(alive(status["pid"]))
+
+    @unittest.skipIf(os.geteuid() != 0, "needs root, to run the node as another user")
+    def test_a_writer_of_another_user_that_comes_during_the_fetch_stops_the_swap(self):
+        nobody = pwd.getpwnam("nobody")
+        host = self.start_backup_host(self.backup, rate=500_000)
+        self.leap_unit(f"http://127.0.0.1:{host}/", more=())
+        path = self.home.path / "etc" / "units" / "leap.toml"
+        path.write_text(path.read_text().replace("[run]\n", '[run]\nuser = "nobody"\n'))
+        self.make_dirty()
+        for root, dirs, files in os.walk(self.data):
+            for name in [".", *dirs, *files]:
+                os.chown(os.path.join(root, name), nobody.pw_uid, nobody.pw_gid)
+        self.home.start()
+        self.wait_phase("fetch")
+        inode = os.stat(self.data / "state" / "shared_memory.bin").st_ino
+        # Not this process: hasupd's ancestors do not count as writers.
+        with open(self.data / "state" / "shared_memory.bin", "r+b") as held:
+            writer = subprocess.Popen(["sleep", "1000"], stdin=held)
+        try:
+            status = self.home.wait_for("leap", state="failed")
+            self.assertIn(f"{writer.pid}", status["reason"])
+            self.assertEqual(os.stat(self.data / "state" / "shared_memory.bin").st_ino, inode)
+        finally:
+            writer.kill()
+            writer.wait()
+        self.home.ok("start", "leap", "--no-wait")
+        _, info = self.wait_recovered()
+        self.assertGreater(info["head_block_num"], BLOCKS)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -80,7 +80,7 @@ class linker {
   }
 
   static void compare(const claim& a, const claim& b) {
-    if (!overlap(a.use->path, b.use->path)) return;
+    if (!overlap(a.use->real, b.use->real)) return;
     if (a.unit == b.unit) {
       if (a.use->instance != b.use->instance)
         a.unit->findings.error(
@@ -93,10 +93,11 @@ class linker {
   }
 
   static void say(const claim& mine, const claim& theirs) {
-    const auto& path = theirs.use->path;
-    const auto relation = mine.use->path == path                ? "\"" + path + "\" is the data directory of"
-                          : mine.use->path.size() > path.size() ? "this lies in \"" + path + "\", which is data of"
-                                                                : "this holds \"" + path + "\", which is data of";
+    const auto& use = *theirs.use;
+    const auto path = "\"" + use.path + "\"" + (use.real == use.path ? "" : " (\"" + use.real + "\")");
+    const auto relation = mine.use->real == use.real                ? path + " is the data directory of"
+                          : mine.use->real.size() > use.real.size() ? "this lies in " + path + ", which is data of"
+                                                                    : "this holds " + path + ", which is data of";
     mine.unit->findings.error(mine.use->where,
                               relation + " \"" + theirs.unit->entry.name +
                                   "\" too; two writers destroy it (to read it only: data.shared_with)");

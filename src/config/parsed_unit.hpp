@@ -15,6 +15,7 @@ struct data_use {
   std::string path;  // normal
   unsigned instance = 0;
   place where;
+  std::string real = {};  // the path without links, as far as it exists; unit_dir fills it in
 };
 
 struct unit_reference_use {

@@ -176,6 +176,16 @@ std::vector<parsed_unit> read_units(const std::vector<std::string>& files, const
 }
 
 // A file without a command that another one extends is no unit.
+// One directory may have two names.
+void resolve_links(std::vector<parsed_unit>& units) {
+  for (auto& u : units)
+    for (auto& d : u.data) {
+      std::error_code ec;
+      d.real = fs::weakly_canonical(d.path, ec).string();
+      if (ec) d.real = d.path;
+    }
+}
+
 void drop_templates(std::vector<parsed_unit>& units) {
   std::set<std::string> extended;
   for (const auto& u : units) extended.insert(u.extended.begin(), u.extended.end());
@@ -210,6 +220,7 @@ loaded read_all(const file_set& files, const library& from, const std::set<std::
   auto units = read_units(files.units, context);
   drop_templates(units);
   drop_duplicates(units, others);
+  resolve_links(units);
   link_units(units, also_known);
   for (auto& u : units) {
     auto entry = finish(std::move(u));

@@ -2,6 +2,7 @@
 #include "config/unit_dir.hpp"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "unit/config/support.hpp"
 
@@ -94,6 +95,18 @@ TEST_CASE("two writers on one directory are an error, however it is spelled") {
   CHECK_THAT(said, Catch::Contains("units/a.toml:2:7: error: this lies in \"/srv\", which is data of \"c\" too"));
   CHECK_THAT(said,
              Catch::Contains("units/c.toml:2:7: error: this holds \"/srv/data/x\", which is data of \"a\" too"));
+}
+
+TEST_CASE("two names of one directory are one directory") {
+  const home h;
+  h.dir.write("real/file", "");
+  REQUIRE(::symlink(h.dir.path("real").c_str(), h.dir.path("link").c_str()) == 0);
+  h.unit("a", "[data]\ndir = \"" + h.dir.path("real") + "\"\n" + run);
+  h.unit("b", "[data]\ndir = \"" + h.dir.path("link/sub") + "\"\n" + run);
+  const auto all = h.load();
+  CHECK_FALSE(all.units.at("a").valid);
+  CHECK_FALSE(all.units.at("b").valid);
+  CHECK_THAT(h.said(), Catch::Contains("(\"" + h.dir.path("real/sub") + "\"), which is data of \"b\" too"));
 }
 
 TEST_CASE("instances need directories of their own") {

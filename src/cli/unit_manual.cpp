@@ -93,6 +93,8 @@ std::string_view type_text(config::value_kind k) {
       return "array of strings";
     case text_or_texts:
       return "string or array of strings";
+    case commands:
+      return "command (array of strings), or array of commands";
     case integer_or_integers:
       return "whole number or array of them";
     case signals:

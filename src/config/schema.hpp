@@ -20,6 +20,7 @@ enum class value_kind {
   limit,          // size or "unlimited"
   texts,          // array of strings
   text_or_texts,  // string or array of strings
+  commands,       // one argv, or an array of them: [["a", "b"], ["c"]]
   integer_or_integers,
   signals,        // "TERM", 15 or an array of these
   word,           // one of key::words

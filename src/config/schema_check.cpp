@@ -91,6 +91,8 @@ bool has_type(const value& v, k kind) {
       return all_texts(v);
     case k::text_or_texts:
       return v.is(t::text) || all_texts(v);
+    case k::commands:
+      return all_texts(v) || (v.is(t::array) && std::all_of(v.items.begin(), v.items.end(), all_texts));
     case k::integer_or_integers:
       return v.is(t::integer) || all_integers(v);
     case k::signals:
@@ -138,6 +140,8 @@ std::string expected(const key& row) {
       return "an array of strings";
     case k::text_or_texts:
       return "a string or an array of strings";
+    case k::commands:
+      return "a command such as [\"PROGRAM\", \"ARGUMENT\"], or an array of commands";
     case k::integer_or_integers:
       return "an integer or an array of integers";
     case k::signals:
@@ -159,8 +163,8 @@ std::string expected(const key& row) {
 }
 
 std::string type_remedy(const value& v, const key& row, const std::string& name) {
-  if (row.kind == k::texts && v.is(t::text)) {
-    if (!name.ends_with("command")) return "; write [\"" + v.text + "\"]";
+  if ((row.kind == k::texts || row.kind == k::commands) && v.is(t::text)) {
+    if (row.kind == k::texts && !name.ends_with("command")) return "; write [\"" + v.text + "\"]";
     std::string argv;
     std::string_view left = v.text;
     while (!left.empty()) {  // only a proposal, so blanks are good enough

@@ -63,6 +63,21 @@ void section::read(std::string_view key, std::vector<std::string>& out) const {
   for (const auto& item : v->items) out.push_back(item.text);
 }
 
+void section::read(std::string_view key, std::vector<std::vector<std::string>>& out) const {
+  const auto* v = raw(key);
+  if (v == nullptr) return;
+  out.clear();
+  const auto add = [&](const value& command) {
+    auto& argv = out.emplace_back();
+    for (const auto& word : command.items) argv.push_back(word.text);
+    if (argv.empty() || argv[0].empty())
+      findings_.error(command.where, "\"" + std::string(key) + "\" names no program");
+  };
+  if (v->items.empty()) return;
+  if (v->items.front().is(value_type::text)) return add(*v);
+  for (const auto& item : v->items) add(item);
+}
+
 void section::read(std::string_view key, std::vector<int>& out) const {
   const auto* v = raw(key);
   if (v == nullptr) return;

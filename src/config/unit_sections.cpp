@@ -97,8 +97,12 @@ void read_run(const section& s, model::run_spec& out) {
     if (!is_account_name(g)) s.error("groups", "\"" + g + "\" is no group name");
   s.read_absolute("directory", out.directory);
   read_env(s, out);
+  s.read("pre_start", out.pre_start);
+  s.read("post_start", out.post_start);
   s.read("stop_command", out.stop_command);
-  if (s.has("stop_command") && !out.stop_command.empty()) check_program(s, "stop_command", out.stop_command);
+  s.read("post_stop", out.post_stop);
+  s.read("check_command", out.check_command);
+  s.read("hook_timeout", out.hook_timeout);
   const auto signal = [&](std::string_view key) -> std::optional<int> {
     const auto* v = s.raw(key);
     return v == nullptr ? std::nullopt : model::parse_signal(scalar_text(*v).value_or(""));

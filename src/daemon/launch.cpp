@@ -117,21 +117,39 @@ base::result<std::vector<std::string>> fill_command(const std::vector<std::strin
   return out;
 }
 
+base::result<std::map<std::string, std::string>> environment_of(const model::unit& unit, const launch& from) {
+  auto env = from.env;
+  for (const auto& [k, v] : unit.run.env) {
+    auto filled = config::fill_secrets(v, lookup_in(from));
+    if (!filled) return filled.error();
+    env[k] = std::move(*filled);
+  }
+  return env;
+}
+
+process::program_options program_options_of(const model::unit& unit, const launch& from) {
+  process::program_options o;
+  o.directory = unit.run.directory.empty() ? "/" : unit.run.directory;
+  if (!from.account.own) {
+    o.uid = from.account.uid;
+    o.gid = from.account.gid;
+    o.groups = from.account.groups;
+  }
+  return o;
+}
+
 base::result<process::run_request> make_run_request(const model::unit& unit, const launch& from,
                                                     const std::vector<std::string>& append, std::uint64_t run,
                                                     const std::string& log_directory) {
   process::run_request r;
   r.run = run;
-  r.env = from.env;
+  auto env = environment_of(unit, from);
+  if (!env) return env.error();
+  r.env = std::move(*env);
   auto argv = fill_command(unit.run.command, from);
   if (!argv) return argv.error();
   r.argv = std::move(*argv);
   r.argv.insert(r.argv.end(), append.begin(), append.end());
-  for (const auto& [k, v] : unit.run.env) {
-    auto filled = config::fill_secrets(v, lookup_in(from));
-    if (!filled) return filled.error();
-    r.env[k] = std::move(*filled);
-  }
   r.directory = unit.run.directory.empty() ? "/" : unit.run.directory;
   if (!from.account.own) {
     r.uid = from.account.uid;

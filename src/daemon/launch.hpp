@@ -9,6 +9,7 @@
 #include "model/unit.hpp"
 #include "process/account.hpp"
 #include "process/shim_client.hpp"
+#include "process/spawner.hpp"
 
 namespace hasup::daemon {
 
@@ -21,6 +22,12 @@ struct launch {
 
 // Blocks (NSS, files). PATH, HOME, USER, LOGNAME and LANG, then the env files, then [run] env.
 base::result<launch> prepare_launch(const model::unit& unit);
+
+// The environment of the node and of its hooks, with the secrets that [run] env asks for.
+base::result<std::map<std::string, std::string>> environment_of(const model::unit& unit, const launch& from);
+
+// What a command of [run] beside the node itself runs as, in the unit's directory; the timeout is left to the caller.
+process::program_options program_options_of(const model::unit& unit, const launch& from);
 
 // A command of the unit file with ${secret:NAME} and ${env:NAME} filled in; a missing one is an error that names it.
 base::result<std::vector<std::string>> fill_command(const std::vector<std::string>& command, const launch& from);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "daemon/disk_thread.hpp"
+#include "daemon/hook_run.hpp"
 #include "recovery/progress.hpp"
 
 namespace hasup::daemon {
@@ -40,6 +41,7 @@ void unit_runner::restore(instance_intent was, std::vector<std::string> records)
   memory_.exit = std::move(was.exit);
   if (!was.reason.empty()) memory_.reason = std::move(was.reason);
   memory_.startup_passed = was.startup_passed;
+  if (was.startup_passed) post_started_run_ = was.run;
   if (was.failed) memory_.now = unit::failed{was.recover_why};
   if (was.completed) memory_.now = unit::completed{};
   ever_started_ = was.ever_started;
@@ -164,6 +166,7 @@ void unit_runner::drain() {
     unit::next(memory_, e, f, actions);
     if (memory_.now.index() != state_before) since_ = f.now;
     for (const auto& a : actions) perform(a);
+    post_start();
 
     if (memory_.now.index() != state_before || memory_.health != health_before) {
       if (memory_.now.index() != state_before && at_rest() && state() != model::unit_state::backoff &&

@@ -31,6 +31,8 @@
 
 namespace hasup::daemon {
 
+class hook_run;
+
 class unit_runner : public std::enable_shared_from_this<unit_runner>, private recovery_host {
  public:
   unit_runner(unit_host& host, daemon_services& services, model::unit unit, std::optional<model::recipe> recipe,
@@ -51,6 +53,11 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
 
   // A person has mended what was wrong: start limit, failed starts, recovery budget and bad snapshots are forgotten.
   void reset();
+
+  // Checks the configuration with check_command and sends reload_signal. `done` gets "" or why it was not sent.
+  void reload(std::function<void(std::string)> done);
+  // To the main process; false when there is none.
+  bool send_signal(int number);
 
   const model::unit& spec() const { return unit_; }
   bool runs_on(const std::string& effective_toml, const std::optional<model::recipe>& recipe) const {
@@ -125,13 +132,19 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void on(const process::shim_tree_empty&);
   void on(const process::shim_lost&);
   void on(const process::shim_busy&);
-  void spawn_with(std::vector<std::string> append);
+  void open_for_run(std::vector<std::string> append);
   void request_run();
   void spawn_refused(int error, const std::string& why);
+  void start_refused(unit::classification classified, const std::string& why);
   unit::classification diagnose(const std::string& evidence, const model::exit_status& status);
-  void signal_stop();
   void retire_shim();
   void take_over(const process::shim_status& s);
+
+  // unit_hooks.cpp: commands around a run
+  void spawn_with(std::vector<std::string> append);
+  void post_start();
+  void signal_stop();
+  void after_tree_empty(std::function<void()> then);
 
   // unit_start.cpp: may it be started?
   void check_data(std::uint64_t ticket);
@@ -190,7 +203,11 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::optional<base::wall_time> started_at_;
   bool adopting_ = false;
   bool retiring_ = false;  // exit_shim was asked for
-  std::shared_ptr<process::program> stop_program_;
+  std::shared_ptr<hook_run> hook_;        // pre_start or post_stop: what comes next waits for it
+  std::shared_ptr<hook_run> post_start_;  // beside the run
+  std::shared_ptr<hook_run> stop_hook_;   // stop_command; dropped when the node has ended
+  std::uint64_t post_started_run_ = 0;
+  model::exit_status ended_with_;  // the last run
 
   std::unique_ptr<probe_loop> probes_[3];
   std::optional<model::head> head_;

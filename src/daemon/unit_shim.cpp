@@ -5,6 +5,7 @@
 #include <csignal>
 
 #include "daemon/disk_thread.hpp"
+#include "daemon/hook_run.hpp"
 #include "daemon/unit_runner.hpp"
 #include "journal/atomic_file.hpp"
 
@@ -45,7 +46,7 @@ void unit_runner::on(const unit::spawn&) {
   spawn_with({});
 }
 
-void unit_runner::spawn_with(std::vector<std::string> append) {
+void unit_runner::open_for_run(std::vector<std::string> append) {
   pending_run_ = std::move(append);
   if (retiring_) return;  // the old shim is just ending; shim_lost opens a new one
   if (shim_ && shim_->connected())
@@ -70,9 +71,12 @@ void unit_runner::request_run() {
 
 // An exec that cannot work: a class of its own, so that it is never taken for broken data.
 void unit_runner::spawn_refused(int error, const std::string& why) {
+  start_refused(unit::classify_exec_error(error, unit_.run.command.empty() ? "" : unit_.run.command.front()), why);
+}
+
+void unit_runner::start_refused(unit::classification classified, const std::string& why) {
   running_fingerprint_ = 0;
   pid_ = 0;
-  auto classified = unit::classify_exec_error(error, unit_.run.command.empty() ? "" : unit_.run.command.front());
   if (recovery_active()) {
     node_exit_.reset();
     return recovery_->on_node_exited({}, classified);
@@ -148,9 +152,9 @@ void unit_runner::on(const process::shim_main_exited& e) {
   const auto ring = process::read_evidence(services_.shim, to_text(unit_.id), e.run);
   const std::string evidence = ring ? *ring : std::string();
   auto found = diagnose(evidence, e.exit);
+  ended_with_ = e.exit;
   pid_ = 0;
   started_at_.reset();
-  stop_program_.reset();
   if (recovery_active()) {
     for (auto& p : probes_) p.reset();
     publish("exited", "exited with " + to_text(e.exit) +
@@ -165,16 +169,18 @@ void unit_runner::on(const process::shim_main_exited& e) {
 void unit_runner::on(const process::shim_tree_empty&) {
   running_fingerprint_ = 0;
   node_timer_.cancel();
-  if (quiescing_) {
-    quiescing_ = false;
-    return quiesce();
-  }
-  if (recovery_active()) {
-    const auto ended = std::exchange(node_exit_, std::nullopt);
-    if (ended) recovery_->on_node_exited(ended->status, ended->class_of, ended->evidence);
-    return;
-  }
-  dispatch(unit::tree_emptied{});
+  after_tree_empty([this] {
+    if (quiescing_) {
+      quiescing_ = false;
+      return quiesce();
+    }
+    if (recovery_active()) {
+      const auto ended = std::exchange(node_exit_, std::nullopt);
+      if (ended) recovery_->on_node_exited(ended->status, ended->class_of, ended->evidence);
+      return;
+    }
+    dispatch(unit::tree_emptied{});
+  });
 }
 
 void unit_runner::on(const process::shim_lost& e) {
@@ -217,42 +223,15 @@ void unit_runner::save_spec() {
 }
 
 void unit_runner::on(const unit::send_stop&) {
+  if (hook_) {  // pre_start: nothing was started yet
+    std::exchange(hook_, nullptr)->cancel();
+    return dispatch(unit::tree_emptied{});
+  }
   if (pending_run_) {  // its shim is only coming up: nothing was started yet
     pending_run_.reset();
     return dispatch(unit::tree_emptied{});
   }
   signal_stop();
-}
-
-void unit_runner::signal_stop() {
-  if (unit_.run.stop_command.empty() || !launch_) {
-    if (shim_) shim_->signal(unit_.run.stop_signal, false);
-    return;
-  }
-  const auto command = fill_command(unit_.run.stop_command, *launch_);
-  if (!command) {
-    publish("stop_command_failed",
-            command.error().message + "; sending " + model::signal_name(unit_.run.stop_signal));
-    if (shim_) shim_->signal(unit_.run.stop_signal, false);
-    return;
-  }
-  process::program_options options;
-  options.timeout = unit_.run.stop_timeout;
-  options.directory = unit_.run.directory.empty() ? "/" : unit_.run.directory;
-  if (!launch_->account.own) {
-    options.uid = launch_->account.uid;
-    options.gid = launch_->account.gid;
-    options.groups = launch_->account.groups;
-  }
-  stop_program_ = process::async_run(
-      services_.loop, *command, launch_->env, options, [weak = weak_from_this()](const process::program_result& r) {
-        const auto self = weak.lock();
-        if (!self || r.succeeded() || r.cancelled) return;
-        self->publish("stop_command_failed", "stop_command ended with " + to_text(r.exit) +
-                                                 (r.error.empty() ? "" : ": " + r.error) + "; sending " +
-                                                 model::signal_name(self->unit_.run.stop_signal));
-        if (self->shim_) self->shim_->signal(self->unit_.run.stop_signal, false);
-      });
 }
 
 void unit_runner::on(const unit::term_tree&) {

@@ -364,6 +364,7 @@ class step {
                               unit_.restart.start_limit_count,
                               base::format_duration(unit_.restart.start_limit_within), m_.reason, unit_.id.unit));
     m_.now = starting{};
+    m_.startup_passed = false;
     m_.health = health::unknown;
     m_.healthy_since.reset();
     act(prepare{});
@@ -467,6 +468,7 @@ class step {
   }
 
   void recover(const std::string& why, bool returns = false) {
+    m_.startup_passed = false;
     rest(recovering{why, returns}, "recovering", why);
     act(begin_recovery{why});
   }

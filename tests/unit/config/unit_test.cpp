@@ -134,6 +134,11 @@ std::map<std::string, sample> samples() {
   run("env_file", "[\"/a\", \"-/b\"]");
   run("instances", "1");
   run("stop_command", "[\"/bin/stop\"]");
+  run("pre_start", "[[\"/bin/a\", \"${secret:X}\"], [\"/bin/b\"]]");
+  run("post_start", "[\"/bin/a\"]");
+  run("post_stop", "[[\"/bin/a\"]]");
+  run("check_command", "[\"nginx\", \"-t\"]");
+  run("hook_timeout", "\"5s\"");
   run("stop_signal", "\"INT\"");
   run("reload_signal", "\"SIGHUP\"");
   run("stop_timeout", "\"1h\"");

@@ -1,0 +1,126 @@
+"""The commands around a run: pre_start, post_start, stop_command, post_stop, check_command and reload."""
+
+import os
+import signal
+import unittest
+from pathlib import Path
+
+from hasup_home import HasupTest, wait_until
+
+NODE = """
+[run]
+command = ["sh", "-c", "echo node >> {trace}; trap 'echo reloaded >> {trace}' HUP; while :; do sleep 0.05; done"]
+env = {{ TRACE = "{trace}" }}
+{hooks}
+
+[restart]
+backoff = {{ initial = "50ms", max = "100ms" }}
+"""
+
+
+class Hooks(HasupTest):
+    def setUp(self):
+        super().setUp()
+        self.trace = self.home.path / "trace"
+        self.trace.write_text("")
+
+    def node(self, hooks):
+        self.home.unit("node", NODE.format(trace=self.trace, hooks=hooks))
+
+    def lines(self):
+        return self.trace.read_text().splitlines()
+
+    def hook_log(self):
+        path = self.home.path / "log" / "node.hooks.log"
+        return path.read_text() if path.exists() else ""
+
+    def test_they_run_in_order_and_what_they_print_is_logged(self):
+        self.node("""
+pre_start = [["sh", "-c", "echo one >> $TRACE; echo preparing $HASUP_UNIT"], ["sh", "-c", "echo two >> $TRACE"]]
+post_start = ["sh", "-c", "echo up >> $TRACE"]
+post_stop = ["sh", "-c", "echo down $HASUP_EXIT_CODE$HASUP_EXIT_SIGNAL >> $TRACE"]
+""")
+        self.home.start()
+        pid = self.home.wait_healthy("node")["pid"]
+        wait_until(lambda: "up" in self.lines() and "node" in self.lines(), "post_start ran")
+        self.assertEqual(self.lines()[:2], ["one", "two"])
+        wait_until(lambda: "pre_start: preparing node" in self.hook_log(), "the hook's output is logged")
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: self.lines().count("node") == 2, "the node runs again")
+        lines = self.lines()
+        self.assertLess(lines.index("down KILL"), len(lines) - 1 - lines[::-1].index("one"), lines)
+        self.home.wait_healthy("node")
+        wait_until(lambda: self.lines().count("up") == 2, "post_start ran again")
+        self.home.ok("stop", "node")
+        wait_until(lambda: self.lines()[-1].startswith("down "), "post_stop ran")
+        self.assertEqual(self.lines().count("down TERM"), 1, self.lines())
+
+    def test_a_failing_pre_start_fails_the_start_and_says_why(self):
+        self.node("""
+pre_start = [["sh", "-c", "echo the volume is read-only; exit 3"], ["sh", "-c", "echo never >> $TRACE"]]
+post_stop = ["sh", "-c", "echo down >> $TRACE"]
+""")
+        self.home.start()
+        event = self.home.wait_event("node", lambda e: e["kind"] == "start_failed", "a failed start")
+        self.assertIn("pre_start: sh ended with code 3: the volume is read-only", event["reason"])
+        self.assertEqual(self.lines(), [])
+        status = self.home.unit_status("node")
+        self.assertEqual(status["last_exit"]["class"], "pre_start failed")
+        self.assertIsNone(status["pid"])
+        self.home.ok("stop", "node")
+
+    def test_a_stop_during_pre_start_ends_it_and_starts_nothing(self):
+        self.node('pre_start = ["sh", "-c", "echo began >> $TRACE; exec sleep 1000"]')
+        self.home.start()
+        wait_until(lambda: self.lines() == ["began"], "pre_start runs")
+        self.home.ok("stop", "node", "--timeout", "30s")
+        self.assertEqual(self.home.unit_status("node")["state"], "stopped")
+        self.assertEqual(self.lines(), ["began"])
+
+    def test_a_hook_that_hangs_is_killed_after_its_timeout(self):
+        self.node('pre_start = ["sleep", "1000"]\nhook_timeout = "200ms"')
+        self.home.start()
+        event = self.home.wait_event("node", lambda e: e["kind"] == "start_failed", "a failed start")
+        self.assertIn("took longer than 200ms", event["reason"])
+
+    def test_a_stop_command_stops_and_one_that_fails_gives_way_to_the_signal(self):
+        self.node('stop_command = [["sh", "-c", "echo asked >> $TRACE"], ["sh", "-c", "kill -TERM $(cat $TRACE.pid)"]]')
+        self.home.start()
+        pid = self.home.wait_healthy("node")["pid"]
+        Path(f"{self.trace}.pid").write_text(str(pid))
+        self.home.ok("stop", "node")
+        self.assertIn("asked", self.lines())
+        self.node('stop_command = ["sh", "-c", "echo no such node; exit 4"]')
+        self.home.ok("apply")
+        self.home.ok("start", "node")
+        self.home.ok("stop", "node")
+        self.home.wait_event("node", lambda e: "no such node" in e["reason"], "the failing stop_command is told")
+
+    def test_reload_checks_first_then_sends_the_signal(self):
+        self.node('reload_signal = "HUP"\ncheck_command = ["sh", "-c", "test ! -e $TRACE.bad || { echo bad config; exit 1; }"]')
+        self.home.start()
+        pid = self.home.wait_healthy("node")["pid"]
+        wait_until(lambda: "node" in self.lines(), "the trap is set")
+        self.home.ok("reload", "node")
+        wait_until(lambda: "reloaded" in self.lines(), "the signal arrived")
+        Path(f"{self.trace}.bad").write_text("")
+        done = self.home.hasup("reload", "node")
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.assertIn("bad config", done.stdout + done.stderr)
+        self.assertEqual(self.home.wait_healthy("node")["pid"], pid)
+        self.assertEqual(self.lines().count("reloaded"), 1)
+
+    def test_hooks_of_a_node_that_runs_are_not_repeated_by_the_next_hasupd(self):
+        self.node('pre_start = ["sh", "-c", "echo pre >> $TRACE"]\npost_start = ["sh", "-c", "echo up >> $TRACE"]')
+        self.home.start()
+        self.home.wait_healthy("node")
+        wait_until(lambda: "up" in self.lines(), "post_start ran")
+        self.home.kill_daemon(signal.SIGKILL)
+        self.home.start()
+        self.home.wait_healthy("node")
+        self.home.wait_event("node", lambda e: e["kind"] == "adopted", "the node is adopted")
+        self.assertEqual(sorted(self.lines()), ["node", "pre", "up"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -130,6 +130,7 @@ const std::vector<verb>& verbs() {
        {},
        "Print a completion script for bash, zsh or fish",
        targets::word,
+       "`hasup completion units` prints the names that the scripts complete.\n"
        "\nExamples:\n  hasup completion bash > /etc/bash_completion.d/hasup\n"
        "  hasup completion zsh > \"${fpath[1]}/_hasup\"\n  hasup completion fish > "
        "~/.config/fish/completions/hasup.fish\n"},
@@ -255,7 +256,7 @@ struct parser {
       sub.add_option("SHELL", into.targets, "bash, zsh or fish")
           ->required()
           ->expected(1)
-          ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+          ->check(CLI::IsMember({"bash", "zsh", "fish", "units"}));
     if (name == "classify") {
       sub.add_option("RECIPE", into.recipe, "A recipe")->required();
       sub.add_option("--exit", into.exit_status, "The exit code")->type_name("N");

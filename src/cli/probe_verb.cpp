@@ -215,6 +215,10 @@ exit_code run_probe(const context& c) {
       complain(c, fmt::format("{} has errors; `hasup check` shows them", unit->second.file));
       return exit_code::invalid_configuration;
     }
+    if (which->index && *which->index >= unit->second.instances.size()) {
+      complain(c, no_instance(which->unit, *which->index, unit->second.instances.size()));
+      return exit_code::no_such_unit;
+    }
     all = probes_of(c, unit->second, *which);
     if (all.empty()) {
       complain(c, c.call.targets[0] + " has no probes");

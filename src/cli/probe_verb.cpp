@@ -293,7 +293,11 @@ exit_code run_probe(const context& c) {
   } else {
     auto preset = preset_probe(c);
     if (!preset) {
-      complain(c, preset.error().message);
+      std::vector<std::string> names;
+      for (const auto& [name, entry] : loaded.units) names.push_back(name);
+      auto text = maybe_unit ? unknown_unit(c.call.targets[0], names) : "";
+      if (!text.empty()) text += text.ends_with('?') ? " Also, " : "; ";
+      complain(c, text + preset.error().message);
       return maybe_unit ? exit_code::no_such_unit : exit_code::usage;
     }
     all = std::move(*preset);

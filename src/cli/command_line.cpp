@@ -26,7 +26,7 @@ const std::vector<verb>& verbs() {
        {"ls", "list", "ps"},
        "Show all units, or some in detail",
        targets::units_optional,
-       "UNIT may be @GROUP. Exits with 3 when a named unit is not running or not healthy (completed is fine), 4 when "
+       "Exits with 3 when a named unit is not running or not healthy (completed is fine), 4 when "
        "there is no such "
        "unit.\n"
        "\nExamples:\n  hasup status\n  hasup status --watch\n  hasup status leap && echo fine\n"
@@ -135,6 +135,7 @@ const std::vector<verb>& verbs() {
        {},
        "Watch a disaster and its end: offline, in a temporary directory, under 30 seconds",
        targets::none,
+       "With --keep --json the member `home` is its HASUP_HOME, and how to talk to it stands on standard error.\n"
        "\nExamples:\n  hasup demo\n  hasup demo --keep\n"},
       {"completion",
        {},
@@ -198,7 +199,9 @@ struct parser {
       case targets::none:
         break;
       case targets::units_optional:
-        sub->add_option("UNIT", into.targets, "Units, UNIT@N for one instance");
+        sub->add_option("UNIT", into.targets,
+                        v.name == std::string_view("status") ? "Units, UNIT@N for one instance, @GROUP for a group"
+                                                             : "Units, UNIT@N for one instance");
         break;
       case targets::units:
         sub->add_option("UNIT", into.targets, "Units, UNIT@N for one instance, @GROUP for a group");

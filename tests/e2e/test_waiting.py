@@ -2,7 +2,7 @@
 
 import unittest
 
-from hasup_home import HasupTest
+from hasup_home import HasupTest, wait_until
 
 FAILS = """
 [run]
@@ -51,6 +51,19 @@ class Waiting(HasupTest):
         said = self.ends_early("start", "middle", "--timeout", LONG)
         self.assertIn("base, which has failed: ", said)
         self.assertIn("`hasup why base`", said)
+
+    def test_reset_starts_a_unit_that_is_wanted_up_and_no_other(self):
+        def starts():
+            return [e["kind"] for e in self.home.events("base")].count("started")
+        before = starts()
+        self.home.ok("reset", "base")
+        wait_until(lambda: starts() > before, "base was started again")
+        self.home.wait_for("base", state="failed")
+        self.home.ok("stop", "base")
+        before = starts()
+        self.home.ok("reset", "base")
+        self.assertEqual(self.home.unit_status("base")["state"], "stopped")
+        self.assertEqual(starts(), before)
 
     def test_stop_and_wait_for_stopped_do_not_mind(self):
         self.home.ok("stop", "middle", "--timeout", LONG)

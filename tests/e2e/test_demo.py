@@ -76,6 +76,10 @@ class Demo(unittest.TestCase):
         env = dict(self.env, HASUP_HOME=home)
         status = subprocess.run([BIN / "hasup", "status"], env=env, capture_output=True, text=True, timeout=DEADLINE)
         self.assertEqual(status.returncode, 0, status.stdout + status.stderr)
+        history = subprocess.run([BIN / "hasup", "recover", "leap", "--history"], env=env, capture_output=True, text=True,
+                                 timeout=DEADLINE).stdout.splitlines()
+        self.assertEqual(len(history), 1, history)
+        self.assertRegex(history[0], r"recovered in .* from snapshot-\S+, 1 refused; why: exited with code 2: dirty database$")
         subprocess.run([BIN / "hasup", "stop", "--all"], env=env, check=True, timeout=DEADLINE, capture_output=True)
         for pid in pids:
             os.kill(pid, signal.SIGTERM)

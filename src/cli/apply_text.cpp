@@ -12,7 +12,7 @@ struct tense {
 constexpr tense tenses[]{
     {", will be ", ", would be ", ", is being "},
     {", applies without", ", would apply without", ", applied without"},
-    {"; applied to the next start", "; would apply to the next start", "; applies to the next start"}};
+    {"; applies after its recovery", "; would apply after its recovery", "; applies after its recovery"}};
 
 }  // namespace
 

@@ -124,8 +124,9 @@ exit_code run_command(const context& c) {
     complain(c, "nothing was done");
     return exit_code::failed;
   }
-  // A dry run asks the backup hosts, which takes as long as they do.
-  const control::client patient(c.dirs.run, base::duration{c.call.dry_run ? 600'000 : 60'000});
+  // Before a node that runs is stopped, and in a dry run, the backup hosts are asked, which takes as long as they do.
+  const bool asks_hosts = c.call.verb == "recover";
+  const control::client patient(c.dirs.run, base::duration{asks_hosts ? 600'000 : 60'000});
   const auto reply = patient.execute(command_of(c.call));
   if (!reply) return fail(c, reply.error());
   const bool only_tells = c.call.dry_run || c.call.cancel;

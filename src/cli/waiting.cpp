@@ -42,7 +42,7 @@ std::string line_of(const control::instance_status& u, const std::vector<control
   for (const auto& entry : u.waiting_for)
     for (const auto& other : all)
       if (entry.starts_with(other.unit + " ") && !retry_text(other).empty())
-        text += fmt::format(" ({} is {})", control::display_name(other), own_line(other));
+        text += fmt::format(" ({} {})", control::display_name(other), own_line(other));
   return text;
 }
 

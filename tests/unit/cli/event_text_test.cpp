@@ -80,11 +80,11 @@ TEST_CASE("a history as JSON") {
 TEST_CASE("apply tells what it would do, or what it does") {
   const std::string said =
       "web: changed, will be restarted\napp: changed, applies without a restart\n"
-      "leap: changed; applied to the next start, its recovery is not altered\n";
+      "leap: changed; applies after its recovery, which is not altered\n";
   CHECK(in_tense_of_apply(said, true) ==
         "web: changed, would be restarted\napp: changed, would apply without a restart\n"
-        "leap: changed; would apply to the next start, its recovery is not altered\n");
+        "leap: changed; would apply after its recovery, which is not altered\n");
   CHECK(in_tense_of_apply(said, false) ==
         "web: changed, is being restarted\napp: changed, applied without a restart\n"
-        "leap: changed; applies to the next start, its recovery is not altered\n");
+        "leap: changed; applies after its recovery, which is not altered\n");
 }

@@ -26,7 +26,8 @@ const std::vector<verb>& verbs() {
        {"ls", "list", "ps"},
        "Show all units, or some in detail",
        targets::units_optional,
-       "Exits with 3 when a named unit is not running or not healthy (completed is fine), 4 when there is no such "
+       "Exits with 3 when a named unit is not running or not healthy (completed is fine), 4 when "
+       "there is no such "
        "unit.\n"
        "\nExamples:\n  hasup status\n  hasup status --watch\n  hasup status leap && echo fine\n"
        "  hasup status --json | jq '.units[] | select(.health != \"healthy\")'\n"},
@@ -89,26 +90,35 @@ const std::vector<verb>& verbs() {
        {},
        "Restore a unit's state from a snapshot",
        targets::one_unit,
-       "Fetches, verifies and unpacks first; the old state is kept until the node runs from the new one, and comes "
-       "back\n"
-       "when nothing fits. --yes also approves a recovery that waits for a person (state `asking`).\n"
+       "Looks for a snapshot first: a unit that runs is stopped only once one was found. Then fetches, verifies and\n"
+       "unpacks; the old state is kept until the node runs from the new one, and comes back when nothing fits.\n"
+       "On a terminal it asks before a healthy unit is stopped; a script is taken at its word, and so is --yes, "
+       "which\n"
+       "also approves a recovery that waits for a person (state `asking`). --history shows one line for each "
+       "earlier\n"
+       "recovery.\n"
        "\nExamples:\n  hasup recover leap --dry-run\n  hasup recover leap --snapshot snapshot-2026-11-21.bin.zst\n"
        "  hasup recover leap --cancel\n"},
       {"reset",
        {},
        "Clear start limit, failed starts and recovery budget of a unit",
        targets::units,
-       "\nExamples:\n  hasup reset leap && hasup start leap\n"},
+       "Clears all three, and starts the unit again when it is wanted up; one that was stopped by hand stays down.\n"
+       "\nExamples:\n  hasup reset leap\n"},
       {"wait",
        {},
        "Wait until units are healthy, running, stopped or completed",
        targets::units,
-       "Exits with 1 on a timeout, or at once when a unit has failed for good.\n"
+       "Exits with 1 on a timeout, or at once when a unit has failed for good or waits for one that has. A failure\n"
+       "that is tried again by itself is waited for.\n"
        "\nExamples:\n  hasup wait leap --for healthy --timeout 10m\n"},
       {"probe",
        {},
-       "Ask a unit's probes, or a preset, once and explain the answer",
+       "Ask a unit's probes, or a preset, and explain the answer",
        targets::unit_or_preset,
+       "Each is asked once; one with advances_within again and again, until the number has grown or has stood still "
+       "for\n"
+       "that long, or --timeout is over. Exits with 1 when one fails or cannot be judged.\n"
        "\nExamples:\n  hasup probe leap\n  hasup probe antelope url=http://127.0.0.1:8888\n"},
       {"classify",
        {},
@@ -125,11 +135,13 @@ const std::vector<verb>& verbs() {
        {},
        "Watch a disaster and its end: offline, in a temporary directory, under 30 seconds",
        targets::none,
+       "With --keep --json the member `home` is its HASUP_HOME, and how to talk to it stands on standard error.\n"
        "\nExamples:\n  hasup demo\n  hasup demo --keep\n"},
       {"completion",
        {},
        "Print a completion script for bash, zsh or fish",
        targets::word,
+       "`hasup completion units` prints the names that the scripts complete.\n"
        "\nExamples:\n  hasup completion bash > /etc/bash_completion.d/hasup\n"
        "  hasup completion zsh > \"${fpath[1]}/_hasup\"\n  hasup completion fish > "
        "~/.config/fish/completions/hasup.fish\n"},
@@ -187,7 +199,9 @@ struct parser {
       case targets::none:
         break;
       case targets::units_optional:
-        sub->add_option("UNIT", into.targets, "Units, UNIT@N for one instance");
+        sub->add_option("UNIT", into.targets,
+                        v.name == std::string_view("status") ? "Units, UNIT@N for one instance, @GROUP for a group"
+                                                             : "Units, UNIT@N for one instance");
         break;
       case targets::units:
         sub->add_option("UNIT", into.targets, "Units, UNIT@N for one instance, @GROUP for a group");
@@ -213,6 +227,9 @@ struct parser {
     if (is({"start", "stop", "restart"})) sub->add_flag("--all", into.all, "All units");
     if (is({"start", "stop", "restart", "recover"}))
       sub->add_flag("--no-wait", into.no_wait, "Do not wait until it is done");
+    if (name == "probe")
+      sub->add_option("--timeout", timeout, "Ask at most this long for a head that must advance; 15s without it")
+          ->type_name("TIME");
     if (is({"start", "stop", "restart", "recover", "wait"}))
       sub->add_option("--timeout", timeout, "Wait at most this long, such as 90s or 10m")->type_name("TIME");
     if (is({"logs", "events"})) {
@@ -255,7 +272,7 @@ struct parser {
       sub.add_option("SHELL", into.targets, "bash, zsh or fish")
           ->required()
           ->expected(1)
-          ->check(CLI::IsMember({"bash", "zsh", "fish"}));
+          ->check(CLI::IsMember({"bash", "zsh", "fish", "units"}));
     if (name == "classify") {
       sub.add_option("RECIPE", into.recipe, "A recipe")->required();
       sub.add_option("--exit", into.exit_status, "The exit code")->type_name("N");

@@ -4,13 +4,16 @@
 #include <fmt/format.h>
 
 #include "cli/invocation.hpp"
+#include "cli/selection.hpp"
 #include "cli/verbs.hpp"
+#include "config/unit_dir.hpp"
 
 namespace hasup::cli {
 namespace {
 
-// Prints the names of the units, one a line; quiet when the daemon is down.
-constexpr std::string_view unit_names = "hasup status 2>/dev/null | awk 'NR > 1 && !/^ / && NF > 2 {print $1}'";
+// Prints the names, one a line: from the daemon, or from the unit files when it is down. The scripts take them as
+// data: no shell ever expands them.
+constexpr std::string_view names_command = "hasup completion units 2>/dev/null";
 
 std::string joined(const std::vector<std::string>& words) {
   std::string text;
@@ -36,24 +39,51 @@ std::string own_words(const verb_shape& v) {
 }
 
 std::string bash(const std::vector<verb_shape>& verbs) {
-  std::string text =
-      "# bash completion for hasup\n"
-      "_hasup() {\n"
-      "  local word=${COMP_WORDS[COMP_CWORD]} words units=0\n";
+  std::string text = R"(# bash completion for hasup
+_hasup() {
+  local word=${COMP_WORDS[COMP_CWORD]} before= words= one units=0 files=0 cut=
+  (( COMP_CWORD )) && before=${COMP_WORDS[COMP_CWORD-1]}
+  # bash breaks "miner@1" at the @: the whole word counts, and what stands before the last @ is there already.
+  if [[ ${COMP_WORDBREAKS-} == *@* && ${COMP_LINE-} == *@* ]]; then
+    one=${COMP_LINE:0:COMP_POINT}
+    one=${one##*[[:space:]]}
+    [[ $one == *@* ]] && word=$one cut=${one%@*}@
+  fi
+  COMPREPLY=()
+)";
   text +=
       fmt::format("  if (( COMP_CWORD == 1 )) || [[ ${{COMP_WORDS[1]}} == help ]]; then\n    words=\"{}\"\n  else\n",
                   all_verbs(verbs));
   text += "    case ${COMP_WORDS[1]} in\n";
   for (const auto& v : verbs)
-    text += fmt::format("      {}) words=\"{}{}\"; units={} ;;\n", pattern(v), joined(v.options), own_words(v),
-                        v.takes_units ? 1 : 0);
-  text += "    esac\n  fi\n";
-  text += fmt::format("  (( units )) && [[ $word != -* ]] && words+=\" $({})\"\n", unit_names);
-  text +=
-      "  COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
-      "  (( ${#COMPREPLY[@]} )) || COMPREPLY=($(compgen -f -- \"$word\"))\n"
-      "}\n"
-      "complete -F _hasup hasup\n";
+    text += fmt::format("      {}) words=\"{}{}\"; units={} files={} ;;\n", pattern(v), joined(v.options),
+                        own_words(v), v.takes_units ? 1 : 0, v.name == "check" ? 1 : 0);
+  text += R"(    esac
+    case $before in
+      --from|--log) words= units=0 files=1 ;;
+      --unit) words= units=1 ;;
+      --for) words="healthy running stopped completed" units=0 ;;
+    esac
+  fi
+  for one in $words; do
+    [[ $one == "$word"* ]] && COMPREPLY+=("$one")
+  done
+  if (( units )) && [[ $word != -* ]]; then
+    while IFS= read -r one; do
+      [[ $one =~ ^@?[a-z0-9][a-z0-9._@-]*$ && $one == "$word"* ]] || continue
+      [[ $one == @* && $word != @* ]] || COMPREPLY+=("${one#"$cut"}")
+    done < <()";
+  text += names_command;
+  text += R"()
+  fi
+  if (( files && ${#COMPREPLY[@]} == 0 )); then
+    compopt -o filenames 2>/dev/null
+    while IFS= read -r one; do COMPREPLY+=("$one"); done < <(compgen -f -- "$word")
+  fi
+  return 0
+}
+complete -F _hasup hasup
+)";
   return text;
 }
 
@@ -73,7 +103,11 @@ std::string zsh(const std::vector<verb_shape>& verbs) {
       "  case $words[2] in\n    help) _describe verb verbs ;;\n";
   for (const auto& v : verbs) {
     text += fmt::format("    {})\n      compadd -- {}{}\n", pattern(v), joined(v.options), own_words(v));
-    if (v.takes_units) text += fmt::format("      units=(${{(f)\"$({})\"}})\n      compadd -- $units\n", unit_names);
+    if (v.takes_units)
+      text += fmt::format(
+          "      units=(${{(f)\"$({})\"}})\n      [[ $PREFIX == @* ]] || units=(${{units:#@*}})\n      compadd -- "
+          "$units\n",
+          names_command);
     if (v.name == "check") text += "      _files\n";
     text += "      ;;\n";
   }
@@ -95,9 +129,7 @@ std::string fish(const std::vector<verb_shape>& verbs) {
     for (const auto& o : v.options)
       text += fmt::format("complete -c hasup {} {} {}\n", seen, o.starts_with("--") ? "-l" : "-s",
                           o.substr(o.find_first_not_of('-')));
-    if (v.takes_units)
-      text += fmt::format("complete -c hasup {} -a \"({})\"\n", seen,
-                          "hasup status 2>/dev/null | awk 'NR > 1 && !/^ / && NF > 2 {print \\$1}'");
+    if (v.takes_units) text += fmt::format("complete -c hasup {} -a \"({})\"\n", seen, names_command);
     if (!own_words(v).empty()) text += fmt::format("complete -c hasup {} -a '{}'\n", seen, own_words(v).substr(1));
     if (v.name == "check") text += fmt::format("complete -c hasup {} -F\n", seen);
   }
@@ -114,7 +146,30 @@ std::string completion_script(std::string_view shell) {
   return {};
 }
 
+namespace {
+
+// Units, instances where there are several, and groups.
+std::string names_to_complete(const context& c) {
+  std::string text;
+  const control::client quick(c.dirs.run, base::duration{2'000});  // somebody holds the Tab key
+  if (const auto s = quick.status()) {
+    for (const auto& name : unit_names(s->units)) text += name + "\n";
+    for (const auto& u : s->units)
+      if (u.instances > 1) text += control::display_name(u) + "\n";
+  } else {
+    for (const auto& [name, entry] : config::load(c.dirs).units) text += name + "\n";
+  }
+  for (const auto& [group, units] : read_groups(c.dirs)) text += group + "\n";
+  return text;
+}
+
+}  // namespace
+
 exit_code run_completion(const context& c) {
+  if (c.call.targets[0] == "units") {
+    print(names_to_complete(c));
+    return exit_code::done;
+  }
   print(completion_script(c.call.targets[0]));
   return exit_code::done;
 }

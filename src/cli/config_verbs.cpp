@@ -103,6 +103,11 @@ exit_code run_cat(const context& c) {
     return exit_code::no_such_unit;
   }
   const auto& u = found->second;
+  const bool no_such_instance = r && r->index && u.valid && *r->index >= u.instances.size();
+  if (no_such_instance) {
+    complain(c, no_instance(u.name, *r->index, u.instances.size()));
+    return exit_code::no_such_unit;
+  }
   if (!c.call.effective) {
     std::ifstream in(u.file, std::ios::binary);
     if (!in) {

@@ -4,9 +4,13 @@
 
 #include <filesystem>
 #include <iostream>
+#include <limits>
 
+#include "cli/apply_text.hpp"
+#include "cli/recovery_history.hpp"
 #include "cli/selection.hpp"
 #include "cli/status_table.hpp"
+#include "cli/stored_events.hpp"
 #include "cli/verbs.hpp"
 #include "cli/waiting.hpp"
 
@@ -77,11 +81,10 @@ exit_code show_reply(const context& c, const control::command_reply& reply) {
 
 // A healthy node is about to lose its state: on a terminal that is asked first.
 bool agreed(const context& c, const control::host_status& before) {
-  const bool changes =
-      c.call.verb == "recover" && !c.call.yes && !c.call.cancel && !c.call.dry_run && !c.call.history;
+  const bool changes = c.call.verb == "recover" && !c.call.yes && !c.call.cancel && !c.call.dry_run;
   if (!changes || !c.out.interactive || ::isatty(STDIN_FILENO) != 1) return true;
   std::vector<std::string> unknown;
-  for (const auto& u : select(before.units, c.call.targets, unknown)) {
+  for (const auto& u : select(before.units, c.call.targets, unknown, groups_for(c.call.targets, c.dirs))) {
     if (!is_fine(u)) continue;
     print(fmt::format("{} is healthy. Stop it and restore its state from a snapshot? [y/N] ",
                       control::display_name(u)));
@@ -92,9 +95,26 @@ bool agreed(const context& c, const control::host_status& before) {
   return true;
 }
 
+// hasupd says whether it has such a unit with a recipe; its events say what happened.
+exit_code show_history(const context& c) {
+  const auto reply = c.daemon.execute(command_of(c.call));
+  if (!reply) return fail(c, reply.error());
+  if (reply->code != exit_code::done) return show_reply(c, *reply);
+  const auto events = recent_events(c, std::numeric_limits<std::size_t>::max(), c.call.targets[0]);
+  if (!events) return fail(c, events.error());
+  const auto all = past_recoveries(*events);
+  if (c.call.json)
+    print(history_json(all) + "\n");
+  else
+    print(all.empty() ? c.call.targets[0] + " has not been recovered since the events begin\n"
+                      : render_history(all, c.out));
+  return exit_code::done;
+}
+
 }  // namespace
 
 exit_code run_command(const context& c) {
+  if (c.call.history) return show_history(c);
   // The stream is opened and the state noted first, so that nothing that follows from the command can be missed.
   auto stream = c.daemon.follow(std::nullopt, "");
   if (!stream) return fail(c, stream.error());
@@ -104,11 +124,12 @@ exit_code run_command(const context& c) {
     complain(c, "nothing was done");
     return exit_code::failed;
   }
-  // A dry run asks the backup hosts, which takes as long as they do.
-  const control::client patient(c.dirs.run, base::duration{c.call.dry_run ? 600'000 : 60'000});
+  // Before a node that runs is stopped, and in a dry run, the backup hosts are asked, which takes as long as they do.
+  const bool asks_hosts = c.call.verb == "recover";
+  const control::client patient(c.dirs.run, base::duration{asks_hosts ? 600'000 : 60'000});
   const auto reply = patient.execute(command_of(c.call));
   if (!reply) return fail(c, reply.error());
-  const bool only_tells = c.call.dry_run || c.call.history || c.call.cancel;
+  const bool only_tells = c.call.dry_run || c.call.cancel;
   if (reply->code != exit_code::done || only_tells || (c.call.json && c.call.no_wait)) return show_reply(c, *reply);
 
   print_message(*reply);
@@ -125,8 +146,9 @@ exit_code run_command(const context& c) {
 
 exit_code run_apply(const context& c) {
   const control::client patient(c.dirs.run, base::duration{60'000});
-  const auto reply = patient.execute(command_of(c.call));
+  auto reply = patient.execute(command_of(c.call));
   if (!reply) return fail(c, reply.error());
+  reply->message = in_tense_of_apply(std::move(reply->message), c.call.dry_run);
   if (reply->code == exit_code::invalid_configuration) {
     print_message(*reply);
     complain(c, "what is broken was left as it is; `hasup check` shows all errors");
@@ -152,8 +174,9 @@ exit_code run_wait(const context& c) {
   const auto now = c.daemon.status();
   if (!now) return fail(c, now.error());
   std::vector<std::string> unknown;
-  const auto chosen = select(now->units, c.call.targets, unknown);
-  for (const auto& u : unknown) complain(c, unknown_unit(u, unit_names(now->units)));
+  const auto groups = groups_for(c.call.targets, c.dirs);
+  const auto chosen = select(now->units, c.call.targets, unknown, groups);
+  for (const auto& u : unknown) complain(c, unknown_unit(u, unit_names(now->units), groups));
   if (!unknown.empty()) return exit_code::no_such_unit;
   waiting_for w;
   w.want = c.call.wanted == "running"     ? goal::running

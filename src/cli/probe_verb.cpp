@@ -1,7 +1,10 @@
 // `hasup probe` and `hasup classify`: how hasup sees a node, tried out by hand.
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/json.hpp>
 #include <fstream>
 #include <iostream>
@@ -31,6 +34,7 @@ struct asked {
 struct answered {
   probe::probe_result result;
   unit::probe_verdict verdict;  // with what the probe asks of the head
+  unsigned samples = 0;
 };
 
 style style_of(probe::outcome o) {
@@ -72,26 +76,87 @@ probe::exec_runner runner(boost::asio::io_context& io) {
   };
 }
 
-answered ask(const asked& a) {
+// A number that must grow cannot be judged at one look: such a probe is asked again.
+bool wants_growth(const model::probe& p) {
+  const auto grows = [](const model::expectation& e) { return e.advances_within.has_value(); };
+  return p.advances_within || std::any_of(p.checks.begin(), p.checks.end(), [&](const model::check& check) {
+           return std::any_of(check.expect.begin(), check.expect.end(), grows);
+         });
+}
+
+// The longest time that any of its numbers may stand still.
+base::duration longest_growth(const model::probe& p) {
+  auto longest = p.advances_within.value_or(base::duration{0});
+  for (const auto& check : p.checks)
+    for (const auto& e : check.expect) longest = std::max(longest, e.advances_within.value_or(base::duration{0}));
+  return longest;
+}
+
+// One line on a terminal, drawn anew and gone at the end.
+void show_progress(const context& c, std::string_view text) {
+  if (!c.err.interactive) return;
+  const auto line = "\r\x1b[K" + shorten(text, c.err.width > 1 ? c.err.width - 1 : 1);
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());
+}
+
+probe::probe_result ask_once(boost::asio::io_context& io, probe::prober& prober, const asked& a,
+                             probe::session& memory) {
+  probe::probe_result result;
+  const auto handle = prober.start(a.probe, a.whom, memory, [&](probe::probe_result r) {
+    result = std::move(r);
+    io.stop();
+  });
+  io.restart();
+  io.run();
+  return result;
+}
+
+void sleep_for(boost::asio::io_context& io, base::duration time) {
+  boost::asio::steady_timer timer(io, time);
+  timer.async_wait([&](const boost::system::error_code&) { io.stop(); });
+  io.restart();
+  io.run();
+}
+
+// Until there is a verdict, or no time is left for one.
+answered ask(const context& c, const asked& a) {
+  using std::chrono::steady_clock;
+  const auto limit = c.call.timeout.value_or(base::duration{15'000});
+  const auto began = steady_clock::now();
+  const auto pause = std::clamp(a.probe.interval, base::duration{10}, base::duration{1'000});
   boost::asio::io_context io;
   answered got;
-  {
-    probe::prober prober(io, runner(io));
-    const auto handle = prober.start(a.probe, a.whom, [&](probe::probe_result r) {
-      got.result = std::move(r);
-      io.stop();
-    });
-    io.run();
-  }
-  // One answer is the verdict here: thresholds are for a unit that is watched.
+  // Thresholds are for a unit that is watched: here one answer that can be judged is the verdict.
   auto once = a.probe;
   once.failures = once.successes = 1;
   unit::probe_memory memory;
-  const auto kind = got.result.out == probe::outcome::passed   ? unit::observation::kind::passed
-                    : got.result.out == probe::outcome::failed ? unit::observation::kind::failed
-                                                               : unit::observation::kind::unknown;
-  got.verdict = unit::observe(once, memory, {kind, got.result.reason, got.result.head},
-                              std::chrono::steady_clock::now(), std::chrono::system_clock::now());
+  probe::session session;
+  {
+    probe::prober prober(io, runner(io));
+    for (;;) {
+      got.result = ask_once(io, prober, a, session);
+      ++got.samples;
+      const auto kind = got.result.out == probe::outcome::passed   ? unit::observation::kind::passed
+                        : got.result.out == probe::outcome::failed ? unit::observation::kind::failed
+                                                                   : unit::observation::kind::unknown;
+      got.verdict = unit::observe(once, memory, {kind, got.result.reason, got.result.head}, steady_clock::now(),
+                                  std::chrono::system_clock::now());
+      const auto asked_for = std::chrono::duration_cast<base::duration>(steady_clock::now() - began);
+      if (got.verdict.value != unit::verdict::undecided || !wants_growth(a.probe)) break;
+      if (asked_for + pause > limit) {
+        const auto certain = longest_growth(a.probe) + 2 * pause;
+        got.verdict.reason += fmt::format(" (asked for {})", base::format_duration_short(asked_for));
+        if (certain > limit)
+          got.verdict.reason +=
+              fmt::format("; `--timeout {}` asks until it is certain", base::format_duration(certain));
+        break;
+      }
+      show_progress(c, fmt::format("{}: {} ({} of {})", a.title, printable(got.verdict.reason),
+                                   base::format_duration_short(asked_for), base::format_duration_short(limit)));
+      sleep_for(io, pause);
+    }
+  }
+  show_progress(c, "");
   return got;
 }
 
@@ -105,7 +170,7 @@ std::string head_text(const model::head& h) {
   return text;
 }
 
-// "passed", or why not; an answer that passed but cannot be judged at one look says so.
+// "passed", or why not; what could not be judged in the time says so.
 std::string verdict_text(const answered& got) {
   if (got.verdict.value == unit::verdict::good) return "passed";
   const auto word = got.verdict.value == unit::verdict::bad ? "failed" : "unknown";
@@ -156,6 +221,7 @@ json::object to_json(const asked& a, const answered& got) {
                  {"passed", got.verdict.value == unit::verdict::good},
                  {"verdict", unit::verdict_names.text(got.verdict.value)},
                  {"reason", got.verdict.reason},
+                 {"samples", got.samples},
                  {"head", nullptr},
                  {"checks", std::move(checks)}};
   if (const auto& h = got.result.head) {
@@ -215,6 +281,10 @@ exit_code run_probe(const context& c) {
       complain(c, fmt::format("{} has errors; `hasup check` shows them", unit->second.file));
       return exit_code::invalid_configuration;
     }
+    if (which->index && *which->index >= unit->second.instances.size()) {
+      complain(c, no_instance(which->unit, *which->index, unit->second.instances.size()));
+      return exit_code::no_such_unit;
+    }
     all = probes_of(c, unit->second, *which);
     if (all.empty()) {
       complain(c, c.call.targets[0] + " has no probes");
@@ -223,7 +293,11 @@ exit_code run_probe(const context& c) {
   } else {
     auto preset = preset_probe(c);
     if (!preset) {
-      complain(c, preset.error().message);
+      std::vector<std::string> names;
+      for (const auto& [name, entry] : loaded.units) names.push_back(name);
+      auto text = maybe_unit ? unknown_unit(c.call.targets[0], names) : "";
+      if (!text.empty()) text += text.ends_with('?') ? " Also, " : "; ";
+      complain(c, text + preset.error().message);
       return maybe_unit ? exit_code::no_such_unit : exit_code::usage;
     }
     all = std::move(*preset);
@@ -231,9 +305,8 @@ exit_code run_probe(const context& c) {
   bool passed = true;
   json::array out;
   for (const auto& a : all) {
-    const auto got = ask(a);
-    // A head that must advance cannot be judged at one look: the answer itself counts.
-    passed = passed && got.result.out == probe::outcome::passed && got.verdict.value != unit::verdict::bad;
+    const auto got = ask(c, a);
+    passed = passed && got.verdict.value == unit::verdict::good;
     if (c.call.json)
       out.emplace_back(to_json(a, got));
     else

@@ -141,8 +141,18 @@ void line(std::string& out, const terminal& t, std::string_view label, const std
   out += "  " + paint(pad(label, 11), style::dim, t.colour) + " " + value + "\n";
 }
 
-std::string exit_text(const control::last_exit& e, base::wall_time now) {
-  auto text = model::to_text(model::exit_status{e.code, e.signal});
+// A program that could not be run has no exit, only what kept it from running. "permission denied" may also be what a
+// program wrote whose exit nobody saw: there the reason decides.
+bool never_started(const instance_status& u, const control::last_exit& e) {
+  if (e.code || e.signal) return false;
+  constexpr std::array<std::string_view, 4> of_exec{"missing program", "not a program", "out of resources",
+                                                    "cannot be started"};
+  return std::find(of_exec.begin(), of_exec.end(), e.cls) != of_exec.end() ||
+         u.reason.find("cannot run the program") != std::string::npos;
+}
+
+std::string exit_text(const instance_status& u, const control::last_exit& e, base::wall_time now) {
+  auto text = never_started(u, e) ? "never started" : model::to_text(model::exit_status{e.code, e.signal});
   if (!e.cls.empty() && e.cls != "lost") text += ": " + printable(e.cls);
   if (e.at) text += ", " + since_text(*e.at, now) + " ago";
   return text;
@@ -248,7 +258,7 @@ std::string render_details(const instance_status& u, base::wall_time now, const 
     line(out, t, "head", text);
   }
   line(out, t, "restarts", fmt::format("{}, recoveries {}", u.restarts, u.recoveries));
-  if (u.exit) line(out, t, "last exit", exit_text(*u.exit, now));
+  if (u.exit) line(out, t, "last exit", exit_text(u, *u.exit, now));
   line(out, t, "upstream", printable(u.upstream));
   line(out, t, "role", printable(u.role));
   if (u.recovery) line(out, t, "recovery", render_progress(*u.recovery, t));

@@ -52,10 +52,11 @@ struct view {
 
 view look(const context& c, const control::host_status& all) {
   std::vector<std::string> unknown;
-  const auto chosen = c.call.targets.empty() ? all.units : select(all.units, c.call.targets, unknown);
+  const auto groups = groups_for(c.call.targets, c.dirs);
+  const auto chosen = c.call.targets.empty() ? all.units : select(all.units, c.call.targets, unknown, groups);
   view v;
   for (const auto& u : unknown) {
-    complain(c, unknown_unit(u, unit_names(all.units)));
+    complain(c, unknown_unit(u, unit_names(all.units), groups));
     v.code = exit_code::no_such_unit;
   }
   if (c.call.json) {

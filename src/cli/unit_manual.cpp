@@ -1,9 +1,6 @@
 // Roff of hasup-unit.5. A test compares the file in docs/man with it, so the page cannot lie about a key.
-#include "cli/unit_manual.hpp"
-
-#include <fmt/format.h>
-
-#include "config/schema.hpp"
+#include "cli/manuals.hpp"
+#include "cli/roff.hpp"
 
 namespace hasup::cli {
 namespace {
@@ -67,108 +64,16 @@ condition = "healthy"
 
 constexpr std::string_view ending = R"(.SH SEE ALSO
 .BR hasup (1),
+.BR hasup-recipe (5),
+.BR hasup-probe (5),
 .BR hasupd (8)
 )";
-
-std::string_view type_text(config::value_kind k) {
-  using enum config::value_kind;
-  switch (k) {
-    case text:
-      return "string";
-    case name:
-      return "name";
-    case integer:
-      return "whole number";
-    case number:
-      return "number";
-    case boolean:
-      return "true or false";
-    case duration:
-      return "duration such as \"1m30s\"";
-    case size:
-      return "size such as \"64KiB\"";
-    case limit:
-      return "size or \"unlimited\"";
-    case texts:
-      return "array of strings";
-    case text_or_texts:
-      return "string or array of strings";
-    case commands:
-      return "command (array of strings), or array of commands";
-    case integer_or_integers:
-      return "whole number or array of them";
-    case signals:
-      return "signal such as \"TERM\", or array of them";
-    case word:
-      return "one of";
-    case anything:
-      return "any value";
-    case anything_json:
-      return "array or table, sent as JSON";
-    case text_map:
-      return "table of strings";
-    case parameters:
-      return "table of parameters";
-    case sources:
-      return "URL, table with url, or array of these";
-    case table:
-      return "table";
-    case tables:
-      return "array of tables";
-  }
-  return "value";
-}
-
-std::string roff(std::string_view text) {
-  std::string out, ascii(text);
-  for (std::size_t at = 0; (at = ascii.find("…", at)) != std::string::npos;)
-    ascii.replace(at, std::string_view("…").size(), "...");
-  for (const char c : ascii) {
-    if (c == '\\')
-      out += "\\e";
-    else if (c == '-')
-      out += "\\-";
-    else if (out.empty() && (c == '.' || c == '\''))
-      out += std::string("\\&") + c;
-    else
-      out += c;
-  }
-  return out;
-}
-
-std::string words_text(const config::key& k) {
-  std::string text;
-  for (const auto& w : k.words) {
-    if (w.ends_with('!')) continue;  // not available yet
-    text += (text.empty() ? " " : ", ") + w;
-  }
-  return text;
-}
 
 }  // namespace
 
 std::string unit_manual() {
-  std::string out(intro);
-  out += ".SH KEYS\n";
-  for (const auto& k : config::unit_keys()) {
-    if (k.when == config::availability::not_yet) continue;
-    if (k.kind == config::value_kind::table || k.kind == config::value_kind::tables) {
-      out += fmt::format(".SS {}\n{}\n",
-                         roff(k.kind == config::value_kind::table ? "[" + k.path + "]" : "[[" + k.path + "]]"),
-                         roff(k.help));
-      continue;
-    }
-    out += fmt::format(".TP\n.B {}\n{}{}", roff(k.path), roff(type_text(k.kind)), roff(words_text(k)));
-    if (!k.default_text.empty()) out += fmt::format("; default {}", roff(k.default_text));
-    out += fmt::format(".\n{}.\n", roff(k.help));
-  }
-  out += ".SH NOT YET\nThese keys are known and refused until they work:\n";
-  std::string later;
-  for (const auto& k : config::unit_keys())
-    if (k.when == config::availability::not_yet) later += (later.empty() ? "" : ",\n") + roff(k.path);
-  out += later + ".\n";
-  out += ending;
-  return out;
+  return std::string(intro) + ".SH KEYS\n" + roff_keys(config::unit_keys()) + roff_not_yet(config::unit_keys()) +
+         std::string(ending);
 }
 
 }  // namespace hasup::cli

@@ -1,6 +1,9 @@
 // The rules of waiting.
 #include "cli/wait_rule.hpp"
 
+#include <map>
+
+#include "base/time_text.hpp"
 #include "cli/status_table.hpp"
 
 namespace hasup::cli {
@@ -12,19 +15,86 @@ bool is_at_rest(unit_state s) {
   return s == unit_state::stopped || s == unit_state::failed || s == unit_state::completed;
 }
 
-// Is what is seen the outcome of the command, and not what was there before it?
-bool is_fresh(const sighting& s) {
-  return s.moved || s.grace_over || s.now.since != s.before.since || s.now.state != s.before.state;
+bool failed_for_good(const control::instance_status& u) {
+  return u.state == unit_state::failed && !u.next_attempt_at;
+}
+
+bool stands_still(const control::instance_status& u) {
+  return failed_for_good(u) || u.state == unit_state::asking;
 }
 
 // No state that leads on by itself.
 bool is_dead_end(const sighting& s) {
-  const auto state = s.now.state;
-  if (state == unit_state::failed || state == unit_state::asking) return is_fresh(s);
-  return state == unit_state::stopped && s.now.desired == model::desired::down && is_fresh(s);
+  if (stands_still(s.now)) return is_fresh(s);
+  return s.now.state == unit_state::stopped && s.now.desired == model::desired::down && is_fresh(s);
 }
 
+// "leap" of "leap (healthy)".
+std::string unit_in(const std::string& waiting_for) {
+  return waiting_for.substr(0, waiting_for.find(' '));
+}
+
+using settled_rule = std::function<bool(const control::instance_status&)>;
+
+struct blockers {
+  const std::vector<control::instance_status>& all;
+  const settled_rule& settled;
+  std::map<std::string, std::string> known = {};  // unit -> "leap, which has failed …"; "" = there is hope
+
+  std::string of(const control::instance_status& who) {
+    if (who.state != unit_state::waiting) return {};
+    for (const auto& entry : who.waiting_for)
+      if (const auto why = of_unit(unit_in(entry)); !why.empty()) return "waits for " + why;
+    return {};
+  }
+
+ private:
+  // Of several instances one is enough: all of them must be beyond hope.
+  const std::string& of_unit(const std::string& unit) {
+    const auto [it, fresh] = known.emplace(unit, "");  // hope while it is looked at: no endless way around a loop
+    if (!fresh) return it->second;
+    std::string first;
+    for (const auto& u : all) {
+      if (u.unit != unit) continue;
+      const auto why = of_instance(u);
+      if (why.empty()) return it->second;
+      if (first.empty()) first = why;
+    }
+    return it->second = first;
+  }
+
+  std::string of_instance(const control::instance_status& u) {
+    const auto name = control::display_name(u);
+    if (const auto further = of(u); !further.empty()) return name + ", which " + further;
+    if (!stands_still(u) || !settled(u)) return {};
+    const bool asks = u.state == unit_state::asking;
+    auto text = name + ", which " + (asks ? "asks for a person" : "has failed");
+    if (!u.reason.empty()) text += ": " + printable(u.reason);
+    text += "; `hasup why " + name + "`";
+    if (asks) text += ", `hasup recover " + name + " --yes` goes on";
+    return text;
+  }
+};
+
 }  // namespace
+
+bool is_fresh(const sighting& s) {
+  return s.moved || s.grace_over || s.now.since != s.before.since || s.now.state != s.before.state;
+}
+
+bool only_looks(goal g) {
+  return g == goal::healthy || g == goal::running || g == goal::completed;
+}
+
+std::string blocked_by(const control::instance_status& who, const std::vector<control::instance_status>& all,
+                       const settled_rule& settled) {
+  return blockers{all, settled}.of(who);
+}
+
+std::string retry_text(const control::instance_status& u) {
+  if (u.state != unit_state::failed || !u.next_attempt_at) return {};
+  return "next attempt at " + base::format_time(*u.next_attempt_at);
+}
 
 standing judge(goal g, const sighting& s) {
   const auto state = s.now.state;
@@ -55,11 +125,7 @@ standing judge(goal g, const sighting& s) {
       break;
   }
   // Waiting only looks: what has failed before it began stays failed.
-  const bool only_looks = g == goal::healthy || g == goal::running || g == goal::completed;
-  if (only_looks) {
-    if (state == unit_state::failed || state == unit_state::asking) return standing::lost;
-    return standing::pending;
-  }
+  if (only_looks(g)) return stands_still(s.now) ? standing::lost : standing::pending;
   return is_dead_end(s) ? standing::lost : standing::pending;
 }
 

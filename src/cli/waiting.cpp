@@ -20,15 +20,29 @@ struct one {
   model::instance_id id;
   sighting seen;
   standing is = standing::pending;
-  std::string shown;  // the last plain line
+  std::string line;     // what is said of it
+  std::string blocked;  // why it can never be started
+  std::string shown;    // the last plain line
 };
 
-std::string line_of(const control::instance_status& u) {
+std::string own_line(const control::instance_status& u) {
   const auto state = std::string(model::unit_state_names.text(u.state));
   std::string text = state;
   if (u.state == model::unit_state::running && u.health != model::health::healthy)
     text += ", " + std::string(model::health_names.text(u.health));
   if (!u.reason.empty()) text += ": " + printable(u.reason);
+  if (const auto again = retry_text(u); !again.empty()) text += "; " + again;
+  return text;
+}
+
+// With what a unit that waits is waiting for, when that has failed and is tried again.
+std::string line_of(const control::instance_status& u, const std::vector<control::instance_status>& all) {
+  auto text = own_line(u);
+  if (u.state != model::unit_state::waiting) return text;
+  for (const auto& entry : u.waiting_for)
+    for (const auto& other : all)
+      if (entry.starts_with(other.unit + " ") && !retry_text(other).empty())
+        text += fmt::format(" ({} {})", control::display_name(other), own_line(other));
   return text;
 }
 
@@ -53,8 +67,7 @@ class progress_view {
     for (const auto& o : all) {
       if (drawn_ == rows) break;
       const auto& u = o.seen.now;
-      const auto rest =
-          u.recovery && !u.recovery->phase.empty() ? render_progress(*u.recovery, terminal{}) : line_of(u);
+      const auto rest = u.recovery && !u.recovery->phase.empty() ? render_progress(*u.recovery, terminal{}) : o.line;
       const auto room = c_.out.width > name_width_ + 3 ? c_.out.width - name_width_ - 3 : 10;
       text += "\r\x1b[K" + paint(pad(control::display_name(u), name_width_), style::bold, c_.out.colour) + "  " +
               paint(shorten(rest, room), style_of(u), c_.out.colour) + "\n";
@@ -65,7 +78,7 @@ class progress_view {
 
   void print_changes(one& o) {
     const auto& u = o.seen.now;
-    auto text = line_of(u);
+    auto text = o.line;
     // The phase alone: bytes would print a line each half second.
     if (u.recovery) text += " [" + u.recovery->phase + "]";
     if (text == o.shown) return;
@@ -86,11 +99,25 @@ void look(std::vector<one>& all, const std::vector<control::instance_status>& no
     if (found == now.end()) {  // its file was removed meanwhile
       o.is = w.want == goal::stopped ? standing::reached : standing::lost;
       o.seen.now.reason = "it is no longer configured";
+      o.line = own_line(o.seen.now);
       continue;
     }
     o.seen.now = *found;
     o.seen.grace_over = grace_over;
+    o.line = line_of(o.seen.now, now);
     o.is = judge(w.want, o.seen);
+  }
+  if (w.want == goal::stopped || w.want == goal::at_rest) return;
+  // What the command did not touch is no leftover; the rest is believed by the rule for its own goal.
+  const auto settled = [&](const control::instance_status& u) {
+    const auto own = std::find_if(all.begin(), all.end(),
+                                  [&](const one& o) { return o.id.unit == u.unit && o.id.index == u.instance; });
+    return own == all.end() || only_looks(w.want) || is_fresh(own->seen);
+  };
+  for (auto& o : all) {
+    if (o.is != standing::pending) continue;
+    o.blocked = blocked_by(o.seen.now, now, settled);
+    if (!o.blocked.empty()) o.is = standing::lost;
   }
 }
 
@@ -108,13 +135,15 @@ exit_code conclude(const context& c, const std::vector<one>& all, const waiting_
     const auto name = control::display_name(o.seen.now);
     if (o.is == standing::reached) continue;
     code = exit_code::failed;
-    if (o.is == standing::lost) {
-      std::string text = fmt::format("{} is {}; `hasup why {}` tells more", name, line_of(o.seen.now), name);
+    if (o.is == standing::lost && !o.blocked.empty()) {
+      complain(c, name + " " + o.blocked);
+    } else if (o.is == standing::lost) {
+      std::string text = fmt::format("{} is {}; `hasup why {}` tells more", name, o.line, name);
       if (o.seen.now.state == model::unit_state::asking)
         text += fmt::format(", `hasup recover {} --yes` goes on", name);
       complain(c, text);
     } else if (timed_out) {
-      complain(c, fmt::format("{} is not {} after {}: {}", name, goal_text(w.want), took, line_of(o.seen.now)));
+      complain(c, fmt::format("{} is not {} after {}: {}", name, goal_text(w.want), took, o.line));
     }
   }
   if (code == exit_code::done) {

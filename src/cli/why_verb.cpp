@@ -28,9 +28,12 @@ std::string render_story(const control::why_report& w, base::wall_time now, cons
     section(out, t, "What you can do", s.actions);
     if (s.events.empty()) continue;
     out += "\n" + paint("What happened", style::bold, t.colour) + "\n";
-    const auto width = display_width(control::display_name(s.status));
+    event_layout columns;
+    columns.name_width = display_width(control::display_name(s.status));
+    if (s.status.instances > 1) columns.several.insert(s.status.unit);
+    for (const auto& e : s.events) columns.fit(e);
     for (const auto& e : s.events) {
-      auto line = render_event(e, t, width);
+      auto line = render_event(e, t, columns);
       line.pop_back();
       // Cut only where there are no colour sequences in the way: the reason stands at the end.
       out += "  " + (t.width > 6 && !t.colour ? shorten(line, t.width - 2) : line) + "\n";

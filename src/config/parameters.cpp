@@ -1,4 +1,5 @@
 // [params] of presets and recipes: what may be given, and filling it into the rest of the file.
+#include <algorithm>
 #include <vector>
 
 #include "base/suggestion.hpp"
@@ -46,7 +47,27 @@ void fill(value& v, const scope& in, report& findings) {
   }
 }
 
+std::string listed(std::vector<std::string> names) {
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  std::string text;
+  for (const auto& n : names) text += (text.empty() ? "" : ", ") + n;
+  return text;
+}
+
 }  // namespace
+
+std::string no_such_file(const std::string& what, const std::string& name, const std::string& folder,
+                         const std::vector<std::string>& directories, const std::vector<std::string>& names) {
+  std::string text = "no " + what + " \"" + name + "\": there is no ";
+  if (directories.empty()) text += folder + name + ".toml";
+  for (std::size_t i = 0; i < directories.size(); ++i)
+    text += (i == 0 ? name + ".toml in " : i + 1 == directories.size() ? " or " : ", ") + directories[i];
+  const std::vector<std::string_view> known(names.begin(), names.end());
+  const auto near = base::nearest(name, known);
+  if (!near.empty()) return text + "; did you mean \"" + std::string(near) + "\"?";
+  return names.empty() ? text : text + "; there are " + listed(names);
+}
 
 std::map<std::string, parameter> read_parameters(const value& root, report& findings) {
   std::map<std::string, parameter> out;
@@ -78,10 +99,8 @@ std::optional<preset_file> read_preset(const std::string& name, const place& at,
                                        report& findings) {
   const auto files = context.presets(name);
   if (files.empty()) {
-    std::vector<std::string_view> known(context.preset_names.begin(), context.preset_names.end());
-    const auto near = base::nearest(name, known);
-    findings.error(at, "no preset \"" + name + "\": there is no recipes/probes/" + name + ".toml" +
-                           (near.empty() ? "" : "; did you mean \"" + std::string(near) + "\"?"));
+    findings.error(at,
+                   no_such_file("preset", name, "recipes/probes/", context.preset_directories, context.preset_names));
     return std::nullopt;
   }
   auto root = parse_document(files[0].path, files[0].text, findings);

@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "config/document.hpp"
 #include "config/unit_file.hpp"
@@ -29,6 +30,11 @@ std::map<std::string, parameter> read_parameters(const value& root, report& find
 void fill_parameters(value& root, const std::map<std::string, parameter>& offered,
                      const std::map<std::string, std::string>& given, const std::string& kept_prefix, const place& at,
                      const std::string& kind_and_name, report& findings);
+
+// "no recipe "mysrv": there is no mysrv.toml in /etc/hasup/recipes or …", with the nearest of `names`, or all of
+// them. `folder` is for a context that knows no directories.
+std::string no_such_file(const std::string& what, const std::string& name, const std::string& folder,
+                         const std::vector<std::string>& directories, const std::vector<std::string>& names);
 
 // A preset file, before its parameters are filled in.
 struct preset_file {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <vector>
 
-#include "base/suggestion.hpp"
 #include "config/schema_check.hpp"
 #include "config/section.hpp"
 #include "model/exit_status.hpp"
@@ -179,10 +178,7 @@ std::optional<recipe_file> read_recipe(const std::string& name, const place& at,
                                        report& findings) {
   const auto files = context.recipes(name);
   if (files.empty()) {
-    std::vector<std::string_view> known(context.recipe_names.begin(), context.recipe_names.end());
-    const auto near = base::nearest(name, known);
-    findings.error(at, "no recipe \"" + name + "\": there is no recipes/" + name + ".toml" +
-                           (near.empty() ? "" : "; did you mean \"" + std::string(near) + "\"?"));
+    findings.error(at, no_such_file("recipe", name, "recipes/", context.recipe_directories, context.recipe_names));
     return std::nullopt;
   }
   auto root = parse_document(files[0].path, files[0].text, findings);

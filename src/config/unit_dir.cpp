@@ -78,6 +78,8 @@ class library {
     c.presets = in(presets_);
     c.recipe_names = names(recipes_);
     c.preset_names = names(presets_);
+    c.recipe_directories = recipes_;
+    c.preset_directories = presets_;
     c.root = ::geteuid() == 0;
     return c;
   }
@@ -269,7 +271,7 @@ void add_path(const std::string& path, file_set& files, library& beside, std::se
 
 base::error first_error(const report& findings) {
   for (const auto& d : findings.all())
-    if (d.level == base::severity::error) return {headline(d)};
+    if (d.level == base::severity::error) return {d.file.empty() ? d.message : headline(d)};
   return {"unknown"};
 }
 

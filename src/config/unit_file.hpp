@@ -29,6 +29,9 @@ struct file_context {
   // All names there are, for suggestions.
   std::vector<std::string> preset_names;
   std::vector<std::string> recipe_names;
+  // Where was looked, for messages.
+  std::vector<std::string> preset_directories;
+  std::vector<std::string> recipe_directories;
   bool root = false;  // the daemon's own user is root
 };
 

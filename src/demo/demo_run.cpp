@@ -189,23 +189,15 @@ void demo_run::stop_all() {
   end_all_with(home_.path);
 }
 
-void demo_run::release() {
-  tell_.paragraph(
-      "\nIt runs on. Talk to it, and end it, with\n"
-      "  export HASUP_HOME=" +
-      home_.path +
-      "\n"
-      "  " +
-      home_.program_dir +
-      "/hasup status\n"
-      "  " +
-      home_.program_dir +
-      "/hasup why leap\n"
-      "  " +
-      home_.program_dir + "/hasup stop --all && kill " + std::to_string(hasupd_.pid()) + " " +
-      std::to_string(backup_host_.pid()));
+std::string demo_run::release() {
+  std::string pids;
+  for (const auto pid : {hasupd_.pid(), backup_host_.pid()})
+    if (pid > 0) pids += " " + std::to_string(pid);
   hasupd_.release();
   backup_host_.release();
+  const auto hasup = "\n  " + home_.program_dir + "/hasup ";
+  return "It runs on. Talk to it, and end it, with\n  export HASUP_HOME=" + home_.path + hasup + "status" + hasup +
+         "why leap" + hasup + "stop --all" + (pids.empty() ? "" : " && kill" + pids);
 }
 
 }  // namespace hasup::demo

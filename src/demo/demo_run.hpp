@@ -22,8 +22,8 @@ class demo_run {
   void show_table();
   // Units in order, then hasupd and the backup host, then whatever is left.
   void stop_all();
-  // Leaves everything running.
-  void release();
+  // Leaves everything running; how to talk to it and how to end it.
+  std::string release();
 
  private:
   using moment = base::mono_time;

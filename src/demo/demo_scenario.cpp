@@ -58,7 +58,10 @@ int run_demo(const demo_options& options) {
       tell.paragraph("\n" + summary(outcome));
     }
     if (options.keep && interrupted == 0) {
-      run.release();
+      const auto how = run.release();
+      outcome.home = home->path;
+      tell.paragraph("\n" + how);
+      if (options.json) std::fputs((how + "\n").c_str(), stderr);
     } else {
       run.stop_all();
       remove_demo_home(*home);

@@ -95,10 +95,10 @@ std::string with_short_digests(std::string_view text) {
 std::string to_json(const demo_outcome& o) {
   return fmt::format(
       R"({{"recovered":{},"snapshot":{},"rejected":{},"failed_exit_to_healthy_s":{:.3f},"killed_to_healthy_s":{:.3f},)"
-      R"("killed_to_all_healthy_s":{:.3f},"healthy":{},"duration_s":{:.3f},"problem":{}}})",
+      R"("killed_to_all_healthy_s":{:.3f},"healthy":{},"duration_s":{:.3f},"home":{},"problem":{}}})",
       o.recovered, text_or_null(o.snapshot), json::serialize(texts(o.rejected)), o.failed_exit_to_healthy_s,
       o.killed_to_healthy_s, o.killed_to_all_healthy_s, json::serialize(texts(o.units)), o.duration_s,
-      text_or_null(o.problem));
+      text_or_null(o.home), text_or_null(o.problem));
 }
 
 double narrator::elapsed_s() const {

@@ -21,6 +21,7 @@ struct demo_outcome {
   double killed_to_all_healthy_s = 0;   // … until all its dependents are healthy again
   std::vector<std::string> units;       // that are healthy at the end
   double duration_s = 0;
+  std::string home;  // HASUP_HOME of what runs on; "" = nothing was left
 };
 
 std::string to_json(const demo_outcome& outcome);

@@ -81,6 +81,16 @@ class WithoutDaemon(HasupTest):
         self.home.ok("check", *sorted((SOURCE / "units").glob("*.toml")))
 
 
+    def test_events_without_the_daemon(self):
+        self.home.unit("web", WEB.format(port=free_port()))
+        (self.home.path / "state/events").mkdir(parents=True)
+        (self.home.path / "state/events/events.jsonl").write_text("")
+        self.home.ok("events", "--unit", "web")
+        done = self.home.hasup("events", "--unit", "wep")
+        self.assertEqual(done.returncode, NO_SUCH_UNIT)
+        self.assertIn('did you mean "web"?', done.stderr)
+
+
 class WithDaemon(HasupTest):
     def setUp(self):
         super().setUp()
@@ -135,6 +145,37 @@ class WithDaemon(HasupTest):
                       ["logs", "nobody"], ["reset", "nobody"], ["wait", "nobody", "--for", "healthy"]):
             self.assertEqual(self.home.hasup(*words).returncode, NO_SUCH_UNIT, words)
 
+    def test_groups_are_understood_where_units_are(self):
+        self.assertEqual([u["unit"] for u in json.loads(self.home.ok("status", "@web", "--json"))["units"]], ["web"])
+        self.assertRegex(self.home.ok("status", "@web"), r"^web\s")
+        self.home.ok("wait", "@web", "--timeout", "60s")
+        done = self.home.hasup("status", "@webb")
+        self.assertEqual(done.returncode, NO_SUCH_UNIT)
+        self.assertIn('did you mean "@web"?', done.stderr)
+
+    def test_events_of_a_unit_that_does_not_exist(self):
+        for words, better in ((["events", "--unit", "wep"], 'did you mean "web"?'),
+                              (["events", "--unit", "web@3"], "no instance 3"),
+                              (["events", "-f", "--unit", "wep"], 'did you mean "web"?'),
+                              (["cat", "web@3"], "no instance 3"), (["cat", "wep"], 'did you mean "web"?'),
+                              (["probe", "web@3"], "no instance 3")):
+            done = self.home.hasup(*words)
+            self.assertEqual((done.returncode, done.stdout), (NO_SUCH_UNIT, ""), words)
+            self.assertIn(better, done.stderr)
+        self.home.ok("cat", "web@0")
+        self.home.ok("events", "--unit", "web@0")
+
+    def test_events_stand_in_columns_and_name_each_of_several_instances(self):
+        self.home.unit("a-unit-with-a-long-name", '[run]\ncommand = ["sleep", "1000"]\ninstances = 2\n')
+        self.home.ok("apply")
+        self.home.wait_healthy("a-unit-with-a-long-name", instance=1)
+        self.home.wait_healthy("a-unit-with-a-long-name")
+        lines = self.home.ok("events", "-n", "all").splitlines()
+        self.assertTrue(any(" a-unit-with-a-long-name@0 " in line for line in lines))
+        self.assertFalse(any(" web@0 " in line for line in lines))
+        columns = {line.index(f" {line.split()[2]} ", len(line.split()[0]) + 2 + len(line.split()[1])) for line in lines}
+        self.assertEqual(len(columns), 1, lines)
+
     def test_a_unit_that_runs_once_is_completed(self):
         self.home.ok("start", "once")
         self.home.wait_for("once", state="completed")
@@ -177,12 +218,13 @@ class WithDaemon(HasupTest):
 
     def test_apply_starts_new_units_and_stops_removed_ones(self):
         self.home.unit("late", '[run]\ncommand = ["sleep", "1000"]\n')
-        self.assertIn("late", self.home.ok("apply", "--dry-run"))
+        self.assertIn("late: new, would be started", self.home.ok("apply", "--dry-run"))
         self.assertNotIn("late", {u["unit"] for u in self.home.status()["units"] if u["pid"]})
-        self.home.ok("apply")
+        self.assertIn("late: new, is being started", self.home.ok("apply"))
         pid = self.home.wait_healthy("late")["pid"]
         (self.home.path / "etc/units/late.toml").unlink()
-        self.home.ok("apply")
+        self.assertIn("would be stopped", self.home.ok("apply", "--dry-run"))
+        self.assertIn("is being stopped", self.home.ok("apply"))
         wait_until(lambda: not alive(pid), "late was stopped")
 
     def test_a_changed_file_is_shown_and_applied(self):

@@ -37,6 +37,7 @@ class Demo(unittest.TestCase):
         self.assertEqual(len(said["rejected"]), 1)
         self.assertLess(said["snapshot"].rsplit("-", 1)[1], said["rejected"][0].rsplit("-", 1)[1])
         self.assertGreater(said["failed_exit_to_healthy_s"], 0)
+        self.assertIsNone(said["home"])
         self.assertEqual(os.listdir(self.tmp.name), [])
 
     def test_the_story_is_told(self):
@@ -61,16 +62,30 @@ class Demo(unittest.TestCase):
     def test_keep_leaves_it_running_and_says_how_to_talk_to_it(self):
         done = self.demo("--keep")
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
-        home = re.search(r"HASUP_HOME=(\S+)", done.stdout)[1]
-        pids = [int(p) for p in re.search(r"&& kill (\d+) (\d+)", done.stdout).groups()]
+        self.end_what_runs_on(done.stdout)
+
+    def test_keep_with_json_names_the_home_and_says_how_to_talk_to_it_beside_the_json(self):
+        done = self.demo("--keep", "--json")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(json.loads(done.stdout)["home"], self.end_what_runs_on(done.stderr))
+
+    def end_what_runs_on(self, said):
+        """As it was told to; the home."""
+        home = re.search(r"HASUP_HOME=(\S+)", said)[1]
+        pids = [int(p) for p in re.search(r"&& kill (\d+) (\d+)", said).groups()]
         env = dict(self.env, HASUP_HOME=home)
         status = subprocess.run([BIN / "hasup", "status"], env=env, capture_output=True, text=True, timeout=DEADLINE)
         self.assertEqual(status.returncode, 0, status.stdout + status.stderr)
+        history = subprocess.run([BIN / "hasup", "recover", "leap", "--history"], env=env, capture_output=True, text=True,
+                                 timeout=DEADLINE).stdout.splitlines()
+        self.assertEqual(len(history), 1, history)
+        self.assertRegex(history[0], r"recovered in .* from snapshot-\S+, 1 refused; why: exited with code 2: dirty database$")
         subprocess.run([BIN / "hasup", "stop", "--all"], env=env, check=True, timeout=DEADLINE, capture_output=True)
         for pid in pids:
             os.kill(pid, signal.SIGTERM)
         wait_until(lambda: not processes_of(self.tmp.name), "all of the demonstration ended")
         self.assertTrue(Path(home).exists())
+        return home
 
 
 if __name__ == "__main__":

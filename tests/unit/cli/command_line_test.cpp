@@ -6,7 +6,6 @@
 
 #include "cli/completion.hpp"
 #include "cli/invocation.hpp"
-#include "cli/unit_manual.hpp"
 
 using namespace hasup;
 using namespace hasup::cli;
@@ -129,11 +128,4 @@ TEST_CASE("the manual page of the command line describes every verb and long opt
       if (o.starts_with("--") && o != "--help") CHECK(page.find(o) != std::string::npos);
     }
   }
-}
-
-TEST_CASE("the manual page of unit files is the table of keys") {
-  const auto path = std::string(HASUP_SOURCE_DIR) + "/docs/man/hasup-unit.5";
-  if (std::getenv("HASUP_UPDATE_GOLDEN")) std::ofstream(path, std::ios::binary) << unit_manual();
-  INFO("HASUP_UPDATE_GOLDEN=1 test_cli writes it anew");
-  CHECK((file_text(path) == unit_manual()));
 }

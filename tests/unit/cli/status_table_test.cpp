@@ -203,3 +203,21 @@ What happened
   2026-11-21T01:02:03.000Z  eos-evm-node  exited            code 2
 )") != std::string::npos);
 }
+
+TEST_CASE("a program that could not be run has no exit") {
+  control::instance_status u;
+  u.unit = "web";
+  const auto last_exit = [&](const char* cls) {
+    u.exit = control::last_exit{{}, {}, cls, now};
+    const auto text = render_details(u, now, terminal{});
+    const auto at = text.find("last exit");
+    return text.substr(at, text.find('\n', at) - at);
+  };
+  CHECK(last_exit("missing program") == "last exit   never started: missing program, 0s ago");
+  CHECK(last_exit("lost") == "last exit   status lost, 0s ago");
+  CHECK(last_exit("permission denied") == "last exit   status lost: permission denied, 0s ago");
+  u.reason = "/etc/passwd: cannot run the program: Permission denied; run.user must be allowed to execute it";
+  CHECK(last_exit("permission denied") == "last exit   never started: permission denied, 0s ago");
+  u.exit = control::last_exit{2, {}, "dirty database", now};
+  CHECK(render_details(u, now, terminal{}).find("last exit   code 2: dirty database") != std::string::npos);
+}

@@ -327,7 +327,10 @@ TEST_CASE("probe asks a preset and a unit, and explains") {
   const auto unit = run_hasup(home.path, {"probe", "a", "--json"});
   CHECK(unit.code == 1);
   CHECK(unit.out.find("\"kind\":\"exec\"") != std::string::npos);
-  CHECK(run_hasup(home.path, {"probe", "nothing"}).code == 4);
+  const auto nothing = run_hasup(home.path, {"probe", "nothing"});
+  CHECK(nothing.code == 4);
+  CHECK(nothing.err.find("no unit \"nothing\"; no preset \"nothing\"") != std::string::npos);
+  CHECK(nothing.err.find(home.path + "/etc/recipes/probes") != std::string::npos);
   CHECK(run_hasup(home.path, {"probe", "antelope", "url"}).code == 2);
 }
 

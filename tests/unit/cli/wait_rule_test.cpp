@@ -94,3 +94,61 @@ TEST_CASE("wait only looks: a failed unit will not become healthy by itself") {
   CHECK(judge(goal::completed, seen(stopped, in(unit_state::completed))) == standing::reached);
   CHECK(judge(goal::completed, seen(stopped, in(unit_state::running, healthy))) == standing::pending);
 }
+
+namespace {
+
+control::instance_status named(const std::string& unit, unit_state s, const std::vector<std::string>& waits = {}) {
+  auto u = in(s);
+  u.unit = unit;
+  u.waiting_for = waits;
+  return u;
+}
+
+const auto believe = [](const control::instance_status&) { return true; };
+
+}  // namespace
+
+TEST_CASE("a failure that is tried again by itself is no end of the wait") {
+  auto failed = in(unit_state::failed);
+  CHECK(retry_text(failed).empty());
+  CHECK(judge(goal::healthy, seen(failed, failed)) == standing::lost);
+  failed.next_attempt_at = base::wall_time{} + std::chrono::hours(1);
+  CHECK(retry_text(failed) == "next attempt at 1970-01-01T01:00:00Z");
+  for (const auto g : {goal::healthy, goal::started, goal::restarted, goal::running, goal::completed})
+    CHECK(judge(g, seen(in(unit_state::starting), failed, true, true)) == standing::pending);
+}
+
+TEST_CASE("what waits for a unit that has failed for good can never be started") {
+  auto leap = named("leap", unit_state::failed);
+  leap.reason = "dirty\ndatabase";
+  const auto evm = named("evm", unit_state::waiting, {"leap (healthy)"});
+  const auto rpc = named("rpc", unit_state::waiting, {"other (started)", "evm (healthy)"});
+  CHECK(blocked_by(evm, {leap, evm}, believe) ==
+        "waits for leap, which has failed: dirty database; `hasup why leap`");
+  CHECK(blocked_by(rpc, {leap, evm, rpc}, believe) ==
+        "waits for evm, which waits for leap, which has failed: dirty database; `hasup why leap`");
+  CHECK(blocked_by(evm, {leap, evm}, [](const auto&) { return false; }).empty());
+  CHECK(blocked_by(named("evm", unit_state::running), {leap}, believe).empty());
+  leap.next_attempt_at = base::wall_time{};
+  CHECK(blocked_by(evm, {leap, evm}, believe).empty());
+}
+
+TEST_CASE("a requirement that asks for a person, some of several instances, and a loop") {
+  const auto evm = named("evm", unit_state::waiting, {"leap (its data is being restored)"});
+  CHECK(blocked_by(evm, {named("leap", unit_state::asking)}, believe) ==
+        "waits for leap, which asks for a person; `hasup why leap`, `hasup recover leap --yes` goes on");
+  auto first = named("miner", unit_state::failed), second = named("miner", unit_state::starting);
+  first.instances = second.instances = 2;
+  second.instance = 1;
+  const auto proxy = named("proxy", unit_state::waiting, {"miner (started)"});
+  CHECK(blocked_by(proxy, {first, second}, believe).empty());
+  second.state = unit_state::failed;
+  CHECK(blocked_by(proxy, {first, second}, believe) == "waits for miner@0, which has failed; `hasup why miner@0`");
+  first = second = named("miner", unit_state::waiting, {"leap (healthy)"});
+  CHECK_FALSE(blocked_by(proxy, {first, second, named("leap", unit_state::failed)}, believe).empty());
+  CHECK(
+      blocked_by(named("a", unit_state::waiting, {"b (healthy)"}),
+                 {named("a", unit_state::waiting, {"b (healthy)"}), named("b", unit_state::waiting, {"a (healthy)"})},
+                 believe)
+          .empty());
+}

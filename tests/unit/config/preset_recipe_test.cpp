@@ -238,6 +238,12 @@ TEST_CASE("presets and recipes are resolved by name, the config directory's firs
   CHECK_THAT(config::resolve_preset("q", {}, dirs).error().message, Catch::Contains("preset \"q\" needs \"port\""));
   CHECK_THAT(config::resolve_preset("q", {{"prt", "3"}}, dirs).error().message, Catch::Contains("it has: port"));
   CHECK_THAT(config::resolve_preset("nobody", {}, dirs).error().message, Catch::Contains("no preset \"nobody\""));
+  CHECK(config::resolve_preset("nobody", {}, dirs).error().message ==
+        "no preset \"nobody\": there is no nobody.toml in " + dir.path("etc/recipes/probes") + " or " +
+            dir.path("share/recipes/probes") + "; there are p, q");
+  CHECK(config::resolve_recipe("rr", {}, dirs).error().message ==
+        "no recipe \"rr\": there is no rr.toml in " + dir.path("etc/recipes") + " or " + dir.path("share/recipes") +
+            "; did you mean \"r\"?");
   CHECK(config::resolve_preset("../p", {}, dirs).has_error());
   CHECK(config::resolve_recipe("r", {}, dirs)->plans[0].name == "a");
   CHECK(config::resolve_recipe("../r", {}, dirs).has_error());

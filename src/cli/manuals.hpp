@@ -1,0 +1,12 @@
+// The pages of docs/man that are made from the tables of keys.
+#pragma once
+
+#include <string>
+
+namespace hasup::cli {
+
+std::string unit_manual();    // hasup-unit.5
+std::string recipe_manual();  // hasup-recipe.5
+std::string probe_manual();   // hasup-probe.5
+
+}  // namespace hasup::cli

@@ -1,0 +1,135 @@
+// Roff of hasup-probe.5: presets, which teach hasup a new kind of chain. Its examples are loaded by a test.
+#include "cli/manuals.hpp"
+#include "cli/roff.hpp"
+
+namespace hasup::cli {
+namespace {
+
+constexpr std::string_view intro = R"(.\" Made from the table of keys in config/schema; a test compares both.
+.TH HASUP-PROBE 5 "" "hasup" "hasup"
+.SH NAME
+hasup-probe \- probe presets of hasup: how a kind of node is asked how it is
+.SH SYNOPSIS
+.I recipes/probes/NAME.toml
+in the configuration directory, else among the shipped files
+.SH DESCRIPTION
+A preset is a probe with parameters. The sections
+.BR [startup] ", " [readiness] " and " [liveness]
+of
+.BR hasup-unit (5)
+name one with
+.BR preset ,
+and give its parameters beside it. The same keys stand in a unit file that has its check inline.
+.PP
+.I recipes/probes/NAME.toml
+is looked for in the configuration directory (as root
+.IR /etc/hasup ,
+else
+.IR $XDG_CONFIG_HOME/hasup ,
+with
+.B HASUP_HOME
+.IR $HASUP_HOME/etc ),
+then among the shipped files
+.RI ( share/hasup
+beside the installed programs, or
+.BR HASUP_SHARE ).
+A file of one's own of the same name wins.
+.B hasup check
+checks a preset also before a unit uses it, and
+.BI "hasup probe " "NAME KEY" = VALUE ...
+tries it on a node.
+.SS Parameters
+What stands in
+.B [params]
+may be given by a unit, and
+.B ${name}
+in any string of the preset is its value. A parameter is its default, or a table with
+.BR default ", " required " (true or false) and " help .
+Beside the parameters a unit may set
+.BR interval ", " timeout ", " failures ", " successes ", " max_head_age ", " advances_within " and " port_owner ;
+nothing else of a preset is changed by a unit.
+.SS Verdict
+The check stands at the top, or several stand in
+.BR [[check]] ,
+all of which must pass. A connection that is refused, an answer that takes longer than
+.B timeout
+and one that does not meet
+.B expect
+fail; what could not be asked is unknown and changes nothing. How fresh the head must be is for the unit to say, with
+.BR max_head_age " or " advances_within :
+a preset that asks for it cannot serve as a startup probe, since a node that is behind has started.
+.SH EXAMPLE
+A chain that answers
+.I GET /status
+with
+.RB { \(dqstate\(dq: \(dqready\(dq, \(dqtip\(dq: {\(dqheight\(dq: 12345, \(dqat\(dq: 1795222923}, \(dqpeers\(dq: 8} :
+)";
+
+constexpr std::string_view preset_example = R"(# recipes/probes/mychain.toml
+description = "mychain: /status is ready, with a head and peers"
+
+[params]
+url = { default = "http://127.0.0.1:7000", help = "where mychain answers HTTP, without the path" }
+state = "ready"
+
+[[check]]
+kind = "http"
+url = "${url}/status"
+expect = [
+  { pointer = "/state", equals = "${state}" },
+  { pointer = "/peers", min = 1 },
+]
+head = { number = "/tip/height", time = "/tip/at", format = "unix" }
+)";
+
+constexpr std::string_view between = R"(.PP
+A unit with it:
+)";
+
+constexpr std::string_view unit_example = R"(# units/mychain.toml
+[run]
+command = ["/usr/bin/mychaind", "--port", "7001"]
+
+[startup]
+preset = "mychain"
+url = "http://127.0.0.1:7001"
+
+[readiness]
+preset = "mychain"
+url = "http://127.0.0.1:7001"
+max_head_age = "30s"
+
+[liveness]
+preset = "mychain"
+url = "http://127.0.0.1:7001"
+advances_within = "5m"
+)";
+
+constexpr std::string_view try_it = R"(.PP
+Tried by hand:
+.PP
+.nf
+hasup probe mychain url=http://127.0.0.1:7001
+.fi
+)";
+
+constexpr std::string_view ending = R"(.SH SEE ALSO
+.BR hasup (1),
+.BR hasup-unit (5),
+.BR hasup-recipe (5),
+.BR hasupd (8)
+)";
+
+std::string example(std::string_view text) {
+  return ".nf\n" + roff_lines(text) + ".fi\n";
+}
+
+}  // namespace
+
+std::string probe_manual() {
+  return std::string(intro) + example(preset_example) + std::string(between) + example(unit_example) +
+         std::string(try_it) + ".SH KEYS\n" + roff_keys(config::preset_keys()) + roff_not_yet(config::preset_keys()) +
+         std::string(ending);
+}
+
+}  // namespace hasup::cli

@@ -1,0 +1,223 @@
+// Roff of hasup-recipe.5: how a kind of node fails and is restored. Its examples are loaded by a test.
+#include "cli/manuals.hpp"
+#include "cli/roff.hpp"
+
+namespace hasup::cli {
+namespace {
+
+constexpr std::string_view intro = R"(.\" Made from the table of keys in config/schema; a test compares both.
+.TH HASUP-RECIPE 5 "" "hasup" "hasup"
+.SH NAME
+hasup-recipe \- recipes of hasup: how a kind of node fails and is restored
+.SH SYNOPSIS
+.I recipes/NAME.toml
+in the configuration directory, else among the shipped files
+.SH DESCRIPTION
+A unit names its recipe with
+.B [recovery] recipe
+and gives it parameters, see
+.BR hasup-unit (5).
+The recipe says which exits mean that the state itself is broken, which entries of the data directory are that state,
+which archive restores them, and when the restored node is believed.
+.PP
+.I recipes/NAME.toml
+is looked for in the configuration directory (as root
+.IR /etc/hasup ,
+else
+.IR $XDG_CONFIG_HOME/hasup ,
+with
+.B HASUP_HOME
+.IR $HASUP_HOME/etc ),
+then among the shipped files
+.RI ( share/hasup
+beside the installed programs, or
+.BR HASUP_SHARE ).
+A file of one's own of the same name wins.
+.B hasup check
+checks a recipe also before a unit uses it.
+.SS Parameters
+What stands in
+.B [params]
+may be given by a unit, and
+.B ${name}
+in any string of the recipe is its value. A parameter is its default, or a table with
+.BR default ", " required " (true or false) and " help .
+In
+.B [first_start] append
+.B ${archive.NAME.path}
+is the file or directory of the archive with
+.BR "as = \(dqNAME\(dq" .
+.SS Exits
+When a start fails, the classes are held against the exit code or signal and the last 64 KiB of output, in their order;
+the first that matches decides.
+.BR recover " restores,"
+.BR restart " starts again with backoff,"
+.BR hold " leaves the unit failed, for a person."
+A full disk is never answered with a recovery; nor are a port in use and a refused permission when only a log line
+speaks for it. Anchor log patterns with ^: a node also prints what its peers say. When in doubt a class is
+.BR hold .
+.BI "hasup classify " "RECIPE" " \-\-exit " "N" " \-\-log " FILE
+tries it on a log.
+.SS What wipe means
+.B wipe
+names the entries of
+.B data.dir
+that a plan replaces, all together, by renames on the same disk. For each entry that is there, that the archive brings,
+or both:
+.TP
+in wipe, and in the archive
+The old one is put aside and the new one takes its place.
+.TP
+in wipe, not in the archive
+The old one is put aside all the same, and the node starts without it: an index or a journal that belongs to the old
+state must not meet the new one.
+.TP
+in the archive, not in wipe
+Left out, with a note among the events. An archive with nothing that wipe covers is refused.
+.TP
+in neither
+Stays as it is.
+.PP
+What was put aside is deleted once the recovery is confirmed, and put back when it fails.
+.BR keep " (identity files) is neither wiped nor brought in, even inside a wiped directory and with"
+.BR "wipe = [\(dq*\(dq]" ;
+.B shared
+entries stay in place for this plan.
+.SH EXAMPLE
+A small server keeps
+.IR store.db " and " journal/ ,
+beside its identity
+.IR node.key .
+It exits with 65 when the store is damaged. Its backups are named
+.IR mysrv\-2026\-11\-21.tar.zst .
+)";
+
+constexpr std::string_view recipe_example = R"(# recipes/mysrv.toml
+description = "mysrv: restores store.db from an archive"
+
+[params]
+match = { default = "mysrv-*.tar*", help = "glob of the archives; names sort by date" }
+store = "store.db"
+
+[[classify]]
+name = "damaged store"
+exit_code = 65
+log = '^FATAL: store .*: (?:checksum mismatch|truncated)'
+action = "recover"
+
+[[classify]]
+name = "configuration"
+exit_code = 64
+action = "hold"
+advice = "correct /etc/mysrv.conf, then hasup start"
+
+[trigger]
+failed_starts = 0               # an exit that no class explains never wipes
+
+[data]
+must_exist = ["${store}"]       # mysrv would begin with an empty store
+bootstrap = "recover"           # a new machine takes the newest backup
+locks = ["${store}"]            # mysrv holds a lock on it while it runs
+keep = ["node.key"]
+wipe = ["${store}", "journal"]  # the journal belongs to the old store; backups have none
+
+[snapshot]
+match = "${match}"
+order = "name"
+into = "."
+
+[confirm]
+when = "healthy"
+)";
+
+constexpr std::string_view between = R"(.PP
+A unit with it:
+)";
+
+constexpr std::string_view unit_example = R"(# units/mysrv.toml
+[data]
+dir = "/var/lib/mysrv"
+
+[run]
+command = ["/usr/bin/mysrv", "--dir", "${data.dir}"]
+user = "nobody"
+
+[readiness]
+kind = "tcp"
+address = "127.0.0.1:7070"
+
+[recovery]
+recipe = "mysrv"
+source = "https://backup.example.com/mysrv/"
+match = "mysrv-*.tar.zst"
+)";
+
+constexpr std::string_view several = R"(.PP
+More than one way to restore: each
+.B [[plan]]
+is tried in its order, the next one when the node refuses a snapshot in the words of
+.BR refused_by .
+The snapshot is a file that the node imports itself, so it stays beside the data:
+)";
+
+constexpr std::string_view plans_example = R"(# recipes/mychain.toml
+description = "mychain: imports a state file, and keeps its blocks when they fit"
+
+[params]
+binary = { required = true, help = "name of the state file in data.dir" }
+
+[[classify]]
+name = "damaged state"
+exit_code = [2, 3]
+match = "any"
+log = '^error: state database is (?:dirty|corrupt)'
+action = "recover"
+
+[[plan]]
+name = "state only"
+wipe = ["${binary}"]
+shared = ["blocks"]
+refused_by = ['^error: no block \d+ for this state']
+[[plan.archive]]
+pattern = 'state-(?P<block>\d+)\.bin(?:\.zst|\.gz)?'
+order = "block"
+unpack = "decompress"
+as = "state"
+
+[[plan]]
+name = "all"
+wipe = ["*"]
+[[plan.archive]]
+pattern = 'state-(?P<block>\d+)\.bin(?:\.zst|\.gz)?'
+order = "block"
+unpack = "decompress"
+as = "state"
+
+[first_start]
+append = ["--import", "${archive.state.path}"]
+
+[confirm]
+when = "advancing"
+advancing_for = "1m"
+)";
+
+constexpr std::string_view ending = R"(.SH SEE ALSO
+.BR hasup (1),
+.BR hasup-unit (5),
+.BR hasup-probe (5),
+.BR hasupd (8)
+)";
+
+std::string example(std::string_view text) {
+  return ".nf\n" + roff_lines(text) + ".fi\n";
+}
+
+}  // namespace
+
+std::string recipe_manual() {
+  return std::string(intro) + example(recipe_example) + std::string(between) + example(unit_example) +
+         std::string(several) + example(plans_example) + ".SH KEYS\n" + roff_keys(config::recipe_keys()) +
+         roff_not_yet(config::recipe_keys()) + std::string(ending);
+}
+
+}  // namespace hasup::cli

@@ -1,0 +1,105 @@
+// The story of a recovery is told by events of kind "recovery_…" and by those that leave the state recovering.
+#include "cli/recovery_history.hpp"
+
+#include <fmt/format.h>
+
+#include <boost/json.hpp>
+#include <map>
+
+#include "base/time_text.hpp"
+
+namespace json = boost::json;
+
+namespace hasup::cli {
+namespace {
+
+// "exited with code 2: dirty database; recovering" -> without what it led to.
+std::string cause(std::string why) {
+  constexpr std::string_view led_to = "; recovering";
+  if (why.ends_with(led_to)) why.erase(why.size() - led_to.size());
+  return why;
+}
+
+bool in_recovery(const control::event& e) {
+  return e.state.empty() || e.state == "recovering" || e.state == "asking" || e.kind.starts_with("recovery_");
+}
+
+void take_in(past_recovery& r, const control::event& e) {
+  if (e.kind == "recovery_dropped") ++r.refused;
+  if (e.kind == "recovery_swapped") r.snapshot = e.reason.substr(0, e.reason.find(' '));
+  if (e.kind == "recovery_rolled_back") r.snapshot.clear();
+  if (in_recovery(e)) {
+    r.outcome = e.reason;
+    return;
+  }
+  r.ended = e.at;
+  r.state = e.state;
+  r.outcome = e.reason;
+}
+
+std::string took(const past_recovery& r) {
+  const auto d = std::chrono::duration_cast<base::duration>(*r.ended - r.began);
+  return d < base::duration{10'000} ? fmt::format("{:.1f}s", static_cast<double>(d.count()) / 1000.0)
+                                    : base::format_duration_short(d);
+}
+
+std::string outcome_text(const past_recovery& r) {
+  if (!r.ended) return "goes on: " + r.outcome;
+  if (r.state == "running") return "recovered in " + took(r) + (r.snapshot.empty() ? "" : " from " + r.snapshot);
+  return fmt::format("{} after {}{}: {}", r.state, took(r), r.snapshot.empty() ? "" : " on " + r.snapshot, r.outcome);
+}
+
+}  // namespace
+
+std::vector<past_recovery> past_recoveries(const std::vector<control::event>& events) {
+  std::vector<past_recovery> all;
+  std::map<std::pair<std::string, unsigned>, std::size_t> open;
+  for (const auto& e : events) {
+    const std::pair key{e.unit, e.instance.value_or(0)};
+    if (const auto o = open.find(key); o != open.end()) {
+      take_in(all[o->second], e);
+      if (all[o->second].ended) open.erase(o);
+    } else if (e.kind == "recovering" || e.kind == "recovery_began") {
+      past_recovery r;
+      r.began = e.at;
+      r.unit = key.second > 0 ? e.unit + "@" + std::to_string(key.second) : e.unit;
+      r.why = cause(e.reason);
+      r.outcome = e.reason;
+      open[key] = all.size();
+      all.push_back(std::move(r));
+    }
+  }
+  return all;
+}
+
+std::string render_history(const std::vector<past_recovery>& all, const terminal& t) {
+  std::string text;
+  for (const auto& r : all) {
+    const auto how = !r.ended ? style::blue : r.state == "running" ? style::green : style::red;
+    text += paint(base::format_time(r.began), style::dim, t.colour) + "  " +
+            paint(printable(outcome_text(r)), how, t.colour) +
+            (r.refused > 0 ? fmt::format(", {} refused", r.refused) : "") + "; why: " + printable(r.why) + "\n";
+  }
+  return text;
+}
+
+std::string history_json(const std::vector<past_recovery>& all) {
+  const auto text_or_null = [](const std::string& s) { return s.empty() ? json::value() : json::value(s); };
+  json::array out;
+  for (const auto& r : all) {
+    json::object o{{"unit", r.unit},
+                   {"began", base::format_time(r.began, true)},
+                   {"ended", nullptr},
+                   {"why", r.why},
+                   {"snapshot", text_or_null(r.snapshot)},
+                   {"refused", r.refused},
+                   {"recovered", r.state == "running"},
+                   {"state", text_or_null(r.state)},
+                   {"outcome", r.outcome}};
+    if (r.ended) o["ended"] = base::format_time(*r.ended, true);
+    out.emplace_back(std::move(o));
+  }
+  return json::serialize(out);
+}
+
+}  // namespace hasup::cli

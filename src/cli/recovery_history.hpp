@@ -1,0 +1,32 @@
+// Earlier recoveries of a unit, one line each, from its events. Pure.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/terminal.hpp"
+#include "control/event.hpp"
+
+namespace hasup::cli {
+
+struct past_recovery {
+  base::wall_time began;
+  std::optional<base::wall_time> ended;  // nothing: it goes on
+  std::string unit;                      // as displayed by the event: "leap", "miner@1"
+  std::string why;                       // "exited with code 2: dirty database"
+  std::string snapshot;                  // that was put in place; "" = none was
+  unsigned refused = 0;                  // snapshots that did not fit
+  std::string state;                     // of the unit when it ended; running: it was recovered
+  std::string outcome;                   // for a person
+};
+
+// In the order in which they began. Events from the middle of a recovery whose beginning is not there are left out.
+std::vector<past_recovery> past_recoveries(const std::vector<control::event>& events);
+
+// "2026-11-21T07:32:01Z  recovered in 1.7s from snapshot-0000000800.bin, 1 refused; exited with code 2: dirty
+// database"
+std::string render_history(const std::vector<past_recovery>& all, const terminal& t);
+std::string history_json(const std::vector<past_recovery>& all);
+
+}  // namespace hasup::cli

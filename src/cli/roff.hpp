@@ -1,0 +1,22 @@
+// Manual pages as roff, from the tables of keys.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "config/schema.hpp"
+
+namespace hasup::cli {
+
+// Text as one roff line prints it.
+std::string roff(std::string_view text);
+// Lines as they stand, such as a file: blank lines and all.
+std::string roff_lines(std::string_view text);
+
+// A paragraph for each key that works, a heading for each table.
+std::string roff_keys(std::span<const config::key> keys);
+// "These keys are known and refused until they work", with its heading; "" when all work.
+std::string roff_not_yet(std::span<const config::key> keys);
+
+}  // namespace hasup::cli

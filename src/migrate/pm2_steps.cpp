@@ -86,7 +86,7 @@ class steps {
     step("Put the unit files where hasupd reads them; the env files stay where they are:");
     std::string files;
     for (const auto& u : s_.units) files += " " + shell_word(s_.written_to + "/" + u.name + ".toml");
-    command(fmt::format("mkdir -p {0} && cp -p{1} {0}/", shell_word(s_.units_directory), files));
+    command(fmt::format("mkdir -p {0} && cp -pn{1} {0}/", shell_word(s_.units_directory), files));
   }
 
   void start() {

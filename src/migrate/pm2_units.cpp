@@ -296,14 +296,15 @@ pm2_import import_pm2(const std::vector<pm2_process>& processes, const pm2_surro
     const auto wanted = unit_name_for(pm2_name);
     const bool keeps = wanted == pm2_name && used.insert(pm2_name).second;
     const auto name = keeps ? wanted : free_name(wanted, taken);
-    if (name != wanted)
+    if (name != wanted && wanted == pm2_name)
+      out.remarks.push_back(fmt::format(
+          "pm2 has several programs of the name \"{}\"; one more of them becomes unit {}", pm2_name, name));
+    else if (name != wanted)
       out.remarks.push_back(
-          keeps || wanted != pm2_name
-              ? "\"" + pm2_name + "\" becomes unit " + name + ", because " + wanted + " is taken by another process"
-              : "pm2 has several programs of the name \"" + pm2_name + "\"; one more of them becomes unit " + name);
+          fmt::format("\"{}\" becomes unit {}, because {} is taken by another process", pm2_name, name, wanted));
     else if (name != pm2_name)
-      out.remarks.push_back("\"" + pm2_name + "\" becomes unit " + name +
-                            ": names of units are made of a-z, 0-9, ., _ and -");
+      out.remarks.push_back(
+          fmt::format("\"{}\" becomes unit {}: names of units are made of a-z, 0-9, ., _ and -", pm2_name, name));
     out.units.push_back(make_unit(g, name, around));
   }
   return out;

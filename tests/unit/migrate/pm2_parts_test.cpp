@@ -133,7 +133,7 @@ TEST_CASE("the way over stops everything in pm2 before anything starts in hasup"
   SECTION("files written elsewhere are put in place after pm2's end") {
     s.written_to = "/tmp/new units";
     const auto moved = switch_over_steps(s);
-    const auto copy = moved.find("mkdir -p /etc/hasup/units && cp -p '/tmp/new units/web.toml'");
+    const auto copy = moved.find("mkdir -p /etc/hasup/units && cp -pn '/tmp/new units/web.toml'");
     REQUIRE(copy != std::string::npos);
     CHECK(copy > moved.find("pm2 kill"));
     CHECK(copy < moved.find("hasup apply"));

@@ -9,10 +9,12 @@ source packaging/packages.sh
 install_packages "${build_packages[@]}" "${test_packages[@]}"
 command -v npm >/dev/null || install_packages nodejs npm
 
-# The real EVM node of the end-to-end tests, pinned by its lock file.
-mkdir -p build/anvil
-cp tests/e2e/anvil/package.json tests/e2e/anvil/package-lock.json build/anvil/
-npm ci --prefix build/anvil --ignore-scripts --no-audit --no-fund
+# The real EVM node and the real pm2 of the end-to-end tests, pinned by their lock files.
+for program in anvil pm2; do
+  mkdir -p "build/$program"
+  cp "tests/e2e/$program/package.json" "tests/e2e/$program/package-lock.json" "build/$program/"
+  npm ci --prefix "build/$program" --ignore-scripts --no-audit --no-fund
+done
 
 run_preset() {
   local preset=$1

@@ -131,6 +131,18 @@ const std::vector<verb>& verbs() {
        targets::one_unit,
        "--effective: with what it extends merged and variables filled in; secrets stay placeholders.\n"
        "\nExamples:\n  hasup cat leap --effective\n"},
+      {"import",
+       {},
+       "Write unit files for the processes of pm2",
+       targets::none,
+       "Reads FILE (pm2's dump.pm2, or the output of `pm2 jlist`; - is standard input), else dump.pm2 in PM2_HOME or "
+       "~/.pm2,\n"
+       "else the running pm2. Writes one unit a group of processes of one name; secrets go to NAME.env with mode "
+       "0600.\n"
+       "Starts and stops nothing: it prints the steps that go over without two copies of a program at any moment.\n"
+       "\nExamples:\n  hasup import pm2 --dry-run\n  pm2 jlist > list.json && hasup import pm2 list.json --output "
+       "/tmp/units\n"
+       "  hasup import pm2 --running\n"},
       {"demo",
        {},
        "Watch a disaster and its end: offline, in a temporary directory, under 30 seconds",
@@ -267,6 +279,14 @@ struct parser {
       sub.add_flag("--cancel", into.cancel, "Cancel the running recovery, as long as nothing was swapped");
       sub.add_flag("--history", into.history, "Show earlier recoveries");
     }
+    if (name == "import") {
+      sub.add_option("TOOL", into.tool, "pm2")->required()->check(CLI::IsMember({"pm2"}));
+      sub.add_option("FILE", into.list, "dump.pm2, or the output of `pm2 jlist`");
+      sub.add_flag("--running", into.running, "Ask the running pm2");
+      sub.add_option("--output", into.output, "Write here; default: the units directory")->type_name("DIR");
+      sub.add_flag("--force", into.force, "Overwrite files that exist");
+      sub.add_flag("--dry-run", into.dry_run, "Print the files, without their secrets, and write nothing");
+    }
     if (name == "demo") sub.add_flag("--keep", into.keep, "Leave it running and say how to talk to it");
     if (name == "completion")
       sub.add_option("SHELL", into.targets, "bash, zsh or fish")
@@ -331,6 +351,7 @@ std::optional<answer> finish(parser& p) {
   if (i.verb == "wait" && i.wanted.empty()) i.wanted = "healthy";
   if (i.verb == "classify" && !i.exit_status && i.signal.empty())
     return usage("classify needs --exit N or --signal SIG");
+  if (i.verb == "import" && i.running && !i.list.empty()) return usage("FILE or --running, not both");
   if (i.verb == "recover" && !i.from.empty() && !i.snapshot.empty()) return usage("--snapshot or --from, not both");
   if (i.verb == "recover" && i.cancel && (i.dry_run || !i.snapshot.empty() || !i.plan.empty() || !i.from.empty()))
     return usage("--cancel stands alone");

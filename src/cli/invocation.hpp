@@ -23,7 +23,7 @@ struct invocation {
   bool watch = false;    // status
   bool no_wait = false;  // start, stop, restart, recover
   bool no_kill = false;  // stop
-  bool force = false;    // stop
+  bool force = false;    // stop, import
   std::optional<base::duration> timeout;
 
   bool follow = false;               // logs, events
@@ -41,12 +41,16 @@ struct invocation {
   std::string snapshot;  // recover
   std::string plan;
   std::string from;      // a local archive
-  bool dry_run = false;  // recover, apply
+  bool dry_run = false;  // recover, apply, import
   bool yes = false;
   bool cancel = false;
   bool history = false;
+  bool keep = false;     // demo
+  bool running = false;  // import: ask the running one
+  std::string tool;      // pm2
+  std::string list;      // its file
+  std::string output;    // directory
 
-  bool keep = false;   // demo
   std::string recipe;  // classify
   std::optional<int> exit_status;
   std::string signal;

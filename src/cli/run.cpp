@@ -20,7 +20,7 @@ constexpr std::pair<std::string_view, verb_function> table[]{
     {"events", run_events},     {"logs", run_logs},       {"check", run_check},
     {"graph", run_graph},       {"cat", run_cat},         {"probe", run_probe},
     {"classify", run_classify}, {"demo", run_demo},       {"completion", run_completion},
-    {"version", run_version}};
+    {"version", run_version},   {"import", run_import}};
 
 exit_code answer_with(const answer& a) {
   if (a.code == exit_code::done) {

@@ -52,6 +52,14 @@ TEST_CASE("options are understood, aliases become the verb") {
   CHECK(recover.dry_run);
   CHECK(recover.yes);
   CHECK(parsed({"probe", "antelope", "url=http://x"}).targets.size() == 2);
+  const auto import = parsed({"import", "pm2", "list.json", "--output", "/x", "--force", "--dry-run"});
+  CHECK(import.tool == "pm2");
+  CHECK(import.list == "list.json");
+  CHECK(import.output == "/x");
+  CHECK(import.force);
+  CHECK(import.dry_run);
+  CHECK(parsed({"import", "pm2", "-"}).list == "-");
+  CHECK(parsed({"import", "pm2", "--running"}).running);
   CHECK(parsed({"classify", "nodeos", "--exit", "2", "--log", "x"}).exit_status == 2);
 }
 
@@ -70,6 +78,9 @@ TEST_CASE("wrong command lines are usage errors that help") {
                                                                  {"recover", "a", "--from", "x", "--snapshot", "y"},
                                                                  {"completion", "tcsh"},
                                                                  {"classify", "nodeos"},
+                                                                 {"import"},
+                                                                 {"import", "supervisord"},
+                                                                 {"import", "pm2", "x", "--running"},
                                                                  {"status", "--what"},
                                                                  {"graph", "leap"},
                                                                  {"--what"}}) {

@@ -10,7 +10,7 @@
 namespace hasup::cli {
 namespace {
 
-enum class targets { none, units_optional, units, one_unit, paths, unit_or_preset, word };
+enum class targets { none, units_optional, units, one_unit, units_and_word, paths, unit_or_preset, word };
 
 struct verb {
   const char* name;
@@ -49,7 +49,45 @@ const std::vector<verb>& verbs() {
        {},
        "Restart units; dependents only where on_loss says so",
        targets::units,
+       "The instances of a unit one after the other, each healthy before the next.\n"
        "\nExamples:\n  hasup restart leap\n  hasup restart @realtime --no-wait\n"},
+      {"reload",
+       {},
+       "Have units read their configuration again",
+       targets::units,
+       "Runs check_command and, when it succeeds, sends reload_signal. A unit without reload_signal is restarted, one\n"
+       "instance after the other.\n"
+       "\nExamples:\n  hasup reload nginx\n"},
+      {"signal",
+       {},
+       "Send a signal to the main process of units",
+       targets::units_and_word,
+       "\nExamples:\n  hasup signal leap USR1\n"},
+      {"scale",
+       {},
+       "Set how many instances of a unit run",
+       targets::units_and_word,
+       "Holds over run.instances of the unit file until it is set again.\n"
+       "\nExamples:\n  hasup scale miner 4\n"},
+      {"enable",
+       {},
+       "Start units when the daemon starts",
+       targets::units,
+       "Holds over `enabled` of the unit file. Starts nothing now.\n\nExamples:\n  hasup enable miner && hasup start "
+       "miner\n"},
+      {"disable",
+       {},
+       "Do not start units when the daemon starts",
+       targets::units,
+       "Holds over `enabled` of the unit file. Stops nothing now.\n\nExamples:\n  hasup disable miner && hasup stop "
+       "miner\n"},
+      {"maintenance",
+       {},
+       "Suspend what health does to units while a person works on them",
+       targets::units_and_word,
+       "While it is on, a failing liveness probe restarts nothing. What ends is still started again; `hasup stop` "
+       "stops it.\n"
+       "\nExamples:\n  hasup maintenance on leap\n  hasup maintenance off leap\n"},
       {"apply",
        {},
        "Read the unit files again and apply the difference",
@@ -166,7 +204,7 @@ const std::vector<verb>& verbs() {
 constexpr std::pair<std::string_view, std::string_view> habits[]{
     {"up", "start"},     {"down", "stop"},          {"kill", "stop"},      {"log", "logs"},       {"tail", "logs"},
     {"show", "why"},     {"explain", "why"},        {"info", "why"},       {"validate", "check"}, {"lint", "check"},
-    {"reload", "apply"}, {"restore", "recover"},    {"history", "events"}, {"monit", "status"},   {"top", "status"},
+    {"restore", "recover"},    {"history", "events"}, {"monit", "status"},   {"top", "status"},
     {"delete", "stop"},  {"daemon-reload", "apply"}};
 
 bool answers_to(const verb& v, const std::string& word) {
@@ -218,6 +256,15 @@ struct parser {
       case targets::units:
         sub->add_option("UNIT", into.targets, "Units, UNIT@N for one instance, @GROUP for a group");
         break;
+      case targets::units_and_word:
+        if (v.name == std::string_view("maintenance"))
+          sub->add_option("STATE", into.word, "on or off")->required()->check(CLI::IsMember({"on", "off"}));
+        sub->add_option("UNIT", into.targets,
+                        v.name == std::string_view("scale")    ? "The unit, then the number of instances"
+                        : v.name == std::string_view("signal") ? "Units, then the signal: HUP, USR1, 12"
+                                                               : "Units, @GROUP for a group")
+            ->required();
+        break;
       case targets::one_unit:
         sub->add_option("UNIT", into.targets, "The unit, or UNIT@N")->required()->expected(1);
         break;
@@ -237,12 +284,12 @@ struct parser {
     if (is({"status", "why", "events", "check", "probe", "version", "demo", "recover", "classify"}))
       sub->add_flag("--json", into.json, "Print JSON");
     if (is({"start", "stop", "restart"})) sub->add_flag("--all", into.all, "All units");
-    if (is({"start", "stop", "restart", "recover"}))
+    if (is({"start", "stop", "restart", "reload", "scale", "recover"}))
       sub->add_flag("--no-wait", into.no_wait, "Do not wait until it is done");
     if (name == "probe")
       sub->add_option("--timeout", timeout, "Ask at most this long for a head that must advance; 15s without it")
           ->type_name("TIME");
-    if (is({"start", "stop", "restart", "recover", "wait"}))
+    if (is({"start", "stop", "restart", "reload", "scale", "recover", "wait"}))
       sub->add_option("--timeout", timeout, "Wait at most this long, such as 90s or 10m")->type_name("TIME");
     if (is({"logs", "events"})) {
       sub->add_flag("-f,--follow", into.follow, "Go on with what comes");
@@ -343,11 +390,20 @@ std::optional<answer> finish(parser& p) {
       return usage("-n takes a number or \"all\", not \"" + p.lines + "\"");
     i.lines = std::stoul(p.lines);
   }
+  if (i.verb == "signal" || i.verb == "scale") {
+    if (i.targets.size() < 2)
+      return usage(i.verb == "signal" ? "signal takes units and a signal: hasup signal leap USR1"
+                                      : "scale takes a unit and a number: hasup scale miner 4");
+    i.word = i.targets.back();
+    i.targets.pop_back();
+  }
   const bool needs_units = i.verb == "start" || i.verb == "stop" || i.verb == "restart";
   if (needs_units && i.targets.empty() && !i.all)
     return usage(i.verb + " which unit? Name units, @GROUP, or say --all");
   if (needs_units && !i.targets.empty() && i.all) return usage("name units or say --all, not both");
-  if ((i.verb == "reset" || i.verb == "wait") && i.targets.empty()) return usage(i.verb + " which unit?");
+  const bool takes_units = i.verb == "reset" || i.verb == "wait" || i.verb == "reload" || i.verb == "enable" ||
+                           i.verb == "disable" || i.verb == "maintenance";
+  if (takes_units && i.targets.empty()) return usage(i.verb + " which unit?");
   if (i.verb == "wait" && i.wanted.empty()) i.wanted = "healthy";
   if (i.verb == "classify" && !i.exit_status && i.signal.empty())
     return usage("classify needs --exit N or --signal SIG");

@@ -31,6 +31,10 @@ control::command command_of(const invocation& call) {
   set("cancel", call.cancel);
   set("dry_run", call.dry_run);
   set("history", call.history);
+  if (call.verb == "signal") c.options["signal"] = call.word;
+  if (call.verb == "scale") c.options["instances"] = call.word;
+  if (call.verb == "maintenance") c.options["state"] = call.word;
+  if (call.once) c.arguments = call.arguments;
   if (!call.snapshot.empty()) c.options["snapshot"] = call.snapshot;
   if (!call.plan.empty()) c.options["plan"] = call.plan;
   if (!call.from.empty()) c.options["from"] = std::filesystem::absolute(call.from).lexically_normal().string();
@@ -39,7 +43,8 @@ control::command command_of(const invocation& call) {
 
 goal goal_of(const std::string& verb) {
   if (verb == "stop") return goal::stopped;
-  if (verb == "restart") return goal::restarted;
+  if (verb == "restart" || verb == "reload") return goal::restarted;
+  if (verb == "scale") return goal::settled;
   if (verb == "recover") return goal::recovered;
   return goal::started;
 }
@@ -159,12 +164,23 @@ exit_code run_apply(const context& c) {
   return code;
 }
 
-exit_code run_reset(const context& c) {
+// What is done as soon as hasupd has heard it.
+exit_code run_setting(const context& c) {
   const auto reply = c.daemon.execute(command_of(c.call));
   if (!reply) return fail(c, reply.error());
   const auto code = show_reply(c, *reply);
-  if (code == exit_code::done && reply->message.empty())
-    print(fmt::format("{} reset\n", affected_text(reply->affected, {})));
+  if (code != exit_code::done || !reply->message.empty() || c.call.json) return code;
+  const auto names = affected_text(reply->affected, {});
+  if (c.call.verb == "signal")
+    print(fmt::format("sent {} to {}\n", c.call.word, names));
+  else if (c.call.verb == "maintenance")
+    print(fmt::format("maintenance of {} is {}\n", names, c.call.word));
+  else if (c.call.verb == "reset")
+    print(names + " reset\n");
+  else
+    print(fmt::format("{} {}d{}\n", names, c.call.verb,
+                      c.call.verb == "enable" ? ": started when the daemon starts (`hasup start` starts it now)"
+                                              : ": not started when the daemon starts (what runs goes on)"));
   return code;
 }
 

@@ -23,6 +23,9 @@ struct invocation {
   bool watch = false;    // status
   bool no_wait = false;  // start, stop, restart, recover
   bool no_kill = false;  // stop
+  bool once = false;     // start: `arguments` for this run only
+  std::vector<std::string> arguments;
+  std::string word;  // signal: its name; scale: a number; maintenance: on or off
   bool force = false;    // stop, import
   std::optional<base::duration> timeout;
 

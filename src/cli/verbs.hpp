@@ -12,7 +12,7 @@ int run(const std::vector<std::string>& arguments);
 exit_code run_status(const context& c);
 exit_code run_command(const context& c);  // start, stop, restart, recover
 exit_code run_apply(const context& c);
-exit_code run_reset(const context& c);
+exit_code run_setting(const context& c);
 exit_code run_wait(const context& c);
 exit_code run_why(const context& c);
 exit_code run_events(const context& c);

@@ -106,6 +106,9 @@ standing judge(goal g, const sighting& s) {
     case goal::completed:
       if (state == unit_state::completed) return standing::reached;
       break;
+    case goal::settled:
+      if (fine || (is_at_rest(state) && s.now.desired == model::desired::down)) return standing::reached;
+      break;
     case goal::running:
       if (state == unit_state::running) return standing::reached;
       break;
@@ -134,6 +137,7 @@ std::string goal_text(goal g) {
     case goal::started:
     case goal::restarted:
     case goal::healthy:
+    case goal::settled:
       return "healthy";
     case goal::recovered:
       return "recovered and healthy";

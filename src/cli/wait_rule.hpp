@@ -18,6 +18,7 @@ enum class goal {
   running,
   at_rest,
   completed,
+  settled,  // scale: healthy, or gone
 };
 
 // What is known about an instance while it is waited for.

@@ -97,7 +97,7 @@ void look(std::vector<one>& all, const std::vector<control::instance_status>& no
     const auto found = std::find_if(now.begin(), now.end(),
                                     [&](const auto& u) { return u.unit == o.id.unit && u.instance == o.id.index; });
     if (found == now.end()) {  // its file was removed meanwhile
-      o.is = w.want == goal::stopped ? standing::reached : standing::lost;
+      o.is = w.want == goal::stopped || w.want == goal::settled ? standing::reached : standing::lost;
       o.seen.now.reason = "it is no longer configured";
       o.line = own_line(o.seen.now);
       continue;
@@ -108,6 +108,16 @@ void look(std::vector<one>& all, const std::vector<control::instance_status>& no
     o.is = judge(w.want, o.seen);
   }
   if (w.want == goal::stopped || w.want == goal::at_rest) return;
+  // One after the other: behind an instance that does not come up the others are left as they are.
+  for (auto& o : all) {
+    if (w.want != goal::restarted || o.is != standing::pending || o.seen.now.pid != o.seen.before.pid) continue;
+    const auto failed = std::find_if(all.begin(), all.end(), [&](const one& other) {
+      return other.id.unit == o.id.unit && other.is == standing::lost && other.blocked.empty();
+    });
+    if (failed == all.end()) continue;
+    o.is = standing::lost;
+    o.blocked = "was left as it is, because " + control::display_name(failed->seen.now) + " did not become healthy";
+  }
   // What the command did not touch is no leftover; the rest is believed by the rule for its own goal.
   const auto settled = [&](const control::instance_status& u) {
     const auto own = std::find_if(all.begin(), all.end(),

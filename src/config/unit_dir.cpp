@@ -205,8 +205,10 @@ void drop_duplicates(std::vector<parsed_unit>& units, report& findings) {
   });
 }
 
-loaded read_all(const file_set& files, const library& from, const std::set<std::string>& also_known) {
-  const auto context = from.context();
+loaded read_all(const file_set& files, const library& from, const std::set<std::string>& also_known,
+                const std::map<std::string, unsigned>& instances = {}) {
+  auto context = from.context();
+  context.instances = instances;
   loaded out;
   report others;
   for (const auto& d : files.problems) others.add(d);
@@ -288,10 +290,10 @@ std::optional<base::error> unknown_parameter(const std::string& what, const std:
 
 }  // namespace
 
-loaded load(const directories& dirs) {
+loaded load(const directories& dirs, const std::map<std::string, unsigned>& instances) {
   file_set files;
   files.add_all(dirs.config);
-  return read_all(files, usual_library(dirs), {});
+  return read_all(files, usual_library(dirs), {}, instances);
 }
 
 loaded load_files(const std::vector<std::string>& paths, const directories& dirs) {

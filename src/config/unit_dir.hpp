@@ -25,8 +25,9 @@ struct loaded {
   base::diagnostics problems;  // all of them, by file and line
 };
 
-// All of the config directory. A broken file makes its own units invalid and no other.
-loaded load(const directories& dirs);
+// All of the config directory. A broken file makes its own units invalid and no other. `instances`: counts by hand,
+// over those of the files.
+loaded load(const directories& dirs, const std::map<std::string, unsigned>& instances = {});
 
 // hasup check PATH…: only these files, and all files of these directories. What they refer to is looked for beside
 // them first, then in `dirs`. Problems of other files are not reported.

@@ -194,14 +194,22 @@ parsed_unit parse_unit(const std::string& name, const std::string& file, std::st
   auto merged = read_merged(file, text, context, out.findings);
   if (!merged) return out;
   out.extended = std::move(merged->extended);
-  const auto& root = merged->root;
+  auto& root = merged->root;
   if (!model::is_unit_name(name))
     out.findings.error(
         root.where,
         "\"" + name + "\" is no unit name; a unit's file is named [a-z0-9][a-z0-9._-]*.toml, at most 64 characters");
-  const auto* run = root.find("run");
+  const value* run = root.find("run");
   if (run == nullptr || (run->is(value_type::table) && run->find("command") == nullptr))
     out.no_command = run == nullptr ? root.where : run->where;
+  const auto scaled = context.instances.find(name);
+  if (auto* table = root.find("run"); table != nullptr && scaled != context.instances.end()) {
+    value n;
+    n.type = value_type::integer;
+    n.integer = scaled->second;
+    n.where = table->where;
+    table->set("instances", std::move(n));
+  }
   const auto count = instance_count(root, out.findings);
   read_instances(root, count, context, out);
   out.entry.effective_toml = to_toml(fill_common_variables(root, {name, 0, count}));

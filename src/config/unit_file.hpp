@@ -33,6 +33,7 @@ struct file_context {
   std::vector<std::string> preset_directories;
   std::vector<std::string> recipe_directories;
   bool root = false;  // the daemon's own user is root
+  std::map<std::string, unsigned> instances;  // counts by hand (`hasup scale`), over run.instances
 };
 
 struct unit_entry {

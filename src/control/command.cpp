@@ -31,7 +31,8 @@ std::string encode(const command& c) {
   json::object options;
   for (const auto& [key, value] : c.options) options.emplace(key, value);
   return json::serialize(json::object{
-      {"verb", c.verb}, {"targets", text_array(c.targets)}, {"all", c.all}, {"options", std::move(options)}});
+      {"verb", c.verb}, {"targets", text_array(c.targets)}, {"all", c.all}, {"options", std::move(options)},
+      {"arguments", text_array(c.arguments)}});
 }
 
 base::result<command> decode_command(std::string_view text) {
@@ -43,6 +44,7 @@ base::result<command> decode_command(std::string_view text) {
     c.targets = f.texts("targets");
     c.all = f.flag("all");
     c.options = options_from_json(f);
+    c.arguments = f.texts("arguments");
     return c;
   });
 }

@@ -26,11 +26,12 @@ struct peer {
 };
 
 struct command {
-  std::string verb;                  // start stop restart recover reset apply why
+  std::string verb;                  // start stop restart reload signal recover reset apply enable … why
   std::vector<std::string> targets;  // as typed: unit, unit@N, @group; the service looks them up
   bool all = false;
   std::map<std::string, std::string>
       options;  // no_kill, force, yes, cancel, snapshot, plan, dry_run, history; "true" = set
+  std::vector<std::string> arguments = {};  // start --once: words after the node's command
 };
 
 struct command_reply {

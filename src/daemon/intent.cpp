@@ -131,7 +131,16 @@ instance_intent decode_instance(const json::object& object) {
 std::string encode(const intent& i) {
   json::object instances;
   for (const auto& [name, one] : i.instances) instances[name] = encode_instance(one);
-  return json::serialize(json::object{{"version", format_version}, {"boot_id", i.boot_id}, {"instances", instances}});
+  json::object units;
+  for (const auto& [name, set] : i.units) {
+    json::object o;
+    if (set.enabled) o["enabled"] = *set.enabled;
+    if (set.instances) o["instances"] = *set.instances;
+    if (set.maintenance) o["maintenance"] = true;
+    units[name] = std::move(o);
+  }
+  return json::serialize(json::object{
+      {"version", format_version}, {"boot_id", i.boot_id}, {"units", units}, {"instances", instances}});
 }
 
 base::result<intent> decode_intent(std::string_view text) {
@@ -141,6 +150,15 @@ base::result<intent> decode_intent(std::string_view text) {
     if (r.number<int>("version") != format_version) return base::error{"written by another version of hasup"};
     intent out;
     out.boot_id = r.text("boot_id");
+    if (const auto* units = r.object().if_contains("units")) {
+      for (const auto& [name, one] : units->as_object()) {
+        const reader u(one.as_object());
+        auto& set = out.units[std::string(name)];
+        if (u.object().contains("enabled")) set.enabled = u.flag("enabled");
+        if (u.object().contains("instances")) set.instances = u.number<unsigned>("instances");
+        set.maintenance = u.flag("maintenance");
+      }
+    }
     for (const auto& [name, one] : value.at("instances").as_object())
       out.instances[std::string(name)] = decode_instance(one.as_object());
     return out;

@@ -39,8 +39,18 @@ struct instance_intent {
   std::vector<std::string> bad_snapshots;  // keys, see recovery
 };
 
+// What a person set for a unit, over its file, until it is set otherwise.
+struct unit_setting {
+  std::optional<bool> enabled;
+  std::optional<unsigned> instances;
+  bool maintenance = false;
+
+  [[nodiscard]] bool empty() const { return !enabled && !instances && !maintenance; }
+};
+
 struct intent {
   std::string boot_id;
+  std::map<std::string, unit_setting> units;  // "leap"
   std::map<std::string, instance_intent> instances;  // "leap@0"
 };
 

@@ -72,13 +72,14 @@ void supervisor::changed(unit_runner& who) {
   hold_back(who);
   advance_stops();
   advance_reader_waits();
-  if (who.gone() && removed_.contains(who.spec().id.unit)) {
+  advance_rolling();
+  if (who.gone() && removed_.contains(who.spec().id)) {
     // Dropped from a fresh call: the runner is in the middle of its own.
     boost::asio::post(services_.loop, [this, id = who.spec().id] {
       const auto it = runners_.find(id);
-      if (it == runners_.end() || !it->second->gone() || !removed_.contains(id.unit)) return;
+      if (it == runners_.end() || !it->second->gone() || !removed_.contains(id)) return;
       runners_.erase(it);
-      if (instances_of(id.unit).empty()) removed_.erase(id.unit);
+      removed_.erase(id);
       save_intent();
     });
   }
@@ -173,7 +174,11 @@ control::host_status supervisor::status() {
   s.diagnostics = config_.problems;
   for (const auto& name : start_order()) {
     const auto all = instances_of(name);
-    for (const auto& r : all) s.units.push_back(r->status());
+    for (const auto& r : all) {
+      s.units.push_back(r->status());
+      const auto set = settings_.find(name);
+      s.units.back().maintenance = set != settings_.end() && set->second.maintenance;
+    }
     if (!all.empty()) continue;
     // A broken file is no reason to hide the unit.
     const auto it = config_.units.find(name);
@@ -241,6 +246,7 @@ std::string supervisor::encode_intent() const {
   intent i;
   i.boot_id = process::boot_id();
   i.instances = carried_;
+  i.units = settings_;
   for (const auto& [id, r] : runners_) i.instances[to_text(id)] = r->intent();
   return encode(i);
 }

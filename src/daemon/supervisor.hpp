@@ -1,6 +1,7 @@
 // All units together: loads the files, keeps the intent, carries out commands, tells units about each other.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -62,7 +63,7 @@ class supervisor : public control::service, private unit_host {
     config::loaded config;
     std::map<std::string, std::vector<std::string>> journals;  // by instance: of recoveries that were under way
   };
-  static files read_files(const config::directories& dirs);
+  static files read_files(const config::directories& dirs, const std::map<std::string, unsigned>& counts);
   control::command_reply apply(files fresh, bool dry_run);
   std::vector<std::string> start_order() const;  // unit names, what is required first
   runners instances_of(const std::string& unit) const;
@@ -72,7 +73,17 @@ class supervisor : public control::service, private unit_host {
   std::optional<runners> resolve(const control::command& c, control::command_reply& error) const;
   control::command_reply start(const runners& targets);
   control::command_reply stop(const runners& targets, bool no_kill, bool force);
-  control::command_reply restart(const runners& targets);
+  control::command_reply restart(const runners& targets, const std::string& why);
+
+  // supervisor_settings.cpp: what a person sets for a unit, and what goes instance by instance
+  void reload(const control::command& c, std::function<void(control::command_reply)> done);
+  control::command_reply signal(const runners& targets, const std::string& name);
+  control::command_reply set_enabled(const runners& targets, bool on);
+  control::command_reply set_maintenance(const runners& targets, const std::string& word);
+  void scale(const control::command& c, std::function<void(control::command_reply)> done);
+  void advance_rolling();
+  bool is_enabled(const model::unit& unit) const;
+  std::map<std::string, unsigned> counts_by_hand() const;
   control::command_reply recover(const runners& targets, const control::command& c);
   void dry_run(const control::command& c, std::function<void(control::command_reply)> done);
   bool preflight(const control::command& c, const control::peer& who,
@@ -109,7 +120,16 @@ class supervisor : public control::service, private unit_host {
     bool asked = false;
   };
   std::map<model::instance_id, pending_stop> stops_;  // waits until its dependents in the map are down
-  std::set<std::string> removed_;                     // units whose file is gone: dropped once stopped
+  std::set<model::instance_id> removed_;              // no longer configured: dropped once stopped
+  // The instances of a unit are restarted one after the other, each healthy before the next.
+  struct rolling {
+    std::deque<model::instance_id> left;  // the front one is being restarted
+    std::uint64_t run_before = 0;         // of the front one
+    bool begun = false;
+    std::string why;
+  };
+  std::map<std::string, rolling> rolling_;
+  std::map<std::string, unit_setting> settings_;
   std::map<model::instance_id, std::function<void()>> reader_waits_;
   std::set<std::string> held_readers_of_;
   bool save_posted_ = false;

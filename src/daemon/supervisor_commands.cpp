@@ -86,13 +86,16 @@ std::optional<supervisor::runners> supervisor::resolve(const control::command& c
 
 control::command_reply supervisor::execute(const control::command& c, const control::peer&) {
   control::command_reply error;
-  if (c.verb == "apply") return apply(read_files(services_.dirs), option(c, "dry_run"));
+  if (c.verb == "apply") return apply(read_files(services_.dirs, counts_by_hand()), option(c, "dry_run"));
   const auto targets = resolve(c, error);
   if (!targets) return error;
   if (targets->empty() && !c.all) return {exit_code::usage, "name a unit, a @group, or --all", {}, {}};
   if (c.verb == "start") return start(*targets);
   if (c.verb == "stop") return stop(*targets, option(c, "no_kill"), option(c, "force"));
-  if (c.verb == "restart") return restart(*targets);
+  if (c.verb == "restart") return restart(*targets, "restarted by hand");
+  if (c.verb == "signal") return signal(*targets, text_option(c, "signal"));
+  if (c.verb == "enable" || c.verb == "disable") return set_enabled(*targets, c.verb == "enable");
+  if (c.verb == "maintenance") return set_maintenance(*targets, text_option(c, "state"));
   if (c.verb == "recover") return recover(*targets, c);
   if (c.verb == "reset") return reset(*targets);
   if (c.verb == "why") return why(*targets);
@@ -104,7 +107,7 @@ void supervisor::execute_async(const control::command& c, const control::peer& w
                                std::function<void(control::command_reply)> done) {
   if (c.verb == "apply") {  // reads many files: not here
     auto fresh = std::make_shared<files>();
-    services_.disk.run([fresh, dirs = services_.dirs] { *fresh = read_files(dirs); },
+    services_.disk.run([fresh, dirs = services_.dirs, counts = counts_by_hand()] { *fresh = read_files(dirs, counts); },
                        [this, fresh, dry_run = option(c, "dry_run"), done = std::move(done)] {
                          save_and_reply(apply(std::move(*fresh), dry_run), done);
                        });
@@ -112,6 +115,8 @@ void supervisor::execute_async(const control::command& c, const control::peer& w
   }
   if (c.verb == "recover" && option(c, "dry_run")) return dry_run(c, std::move(done));
   if (c.verb == "recover" && preflight(c, who, done)) return;
+  if (c.verb == "reload") return reload(c, std::move(done));
+  if (c.verb == "scale") return scale(c, std::move(done));
   carry_out(c, who, std::move(done));
 }
 
@@ -214,25 +219,6 @@ void supervisor::advance_stops() {
     // What is at rest already changes nothing when it is asked, and must not keep back what it requires.
     boost::asio::post(services_.loop, [this] { advance_stops(); });
   }
-}
-
-control::command_reply supervisor::restart(const runners& targets) {
-  control::command_reply reply;
-  for (const auto& r : targets) {
-    if (r->recovery_active()) {
-      return {exit_code::failed,
-              to_text(r->spec().id) + " is being recovered; `hasup status --watch` shows how far it is",
-              {},
-              {}};
-    }
-  }
-  for (const auto& r : targets) {
-    stops_.erase(r->spec().id);
-    r->taken_down_by.clear();
-    r->dispatch(hasup::unit::restart_wanted{});
-    reply.affected.push_back(to_text(r->spec().id));
-  }
-  return reply;
 }
 
 control::command_reply supervisor::reset(const runners& targets) {

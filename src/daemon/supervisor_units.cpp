@@ -64,7 +64,8 @@ supervisor::runner_ptr supervisor::make_runner(const config::unit_entry& entry, 
 
 void supervisor::boot(intent was) {
   const bool same_boot = was.boot_id == process::boot_id();
-  config_ = config::load(services_.dirs);
+  settings_ = std::move(was.units);
+  config_ = config::load(services_.dirs, counts_by_hand());
   for (const auto& [name, entry] : config_.units)
     for (const auto& unit : entry.instances) make_runner(entry, unit);
   if (same_boot) adopt_strays(was);
@@ -78,9 +79,9 @@ void supervisor::boot(intent was) {
     if (before != was.instances.end())
       i = before->second;
     else
-      i.desired = r->spec().enabled ? model::desired::up : model::desired::down;
+      i.desired = is_enabled(r->spec()) ? model::desired::up : model::desired::down;
     if (!same_boot) {  // a new boot begins with what is enabled
-      i.desired = r->spec().enabled ? model::desired::up : model::desired::down;
+      i.desired = is_enabled(r->spec()) ? model::desired::up : model::desired::down;
       i.failed = i.completed = false;
       i.taken_down_by.clear();
       i.fingerprint = 0;
@@ -89,6 +90,8 @@ void supervisor::boot(intent was) {
     r->restore(std::move(i), read_journal(services_.dirs.state + "/journals/" + name));
   }
   carried_ = std::move(was.instances);
+  for (const auto& [id, r] : runners_)
+    if (const auto set = settings_.find(id.unit); set != settings_.end()) r->set_maintenance(set->second.maintenance);
   for (const auto& [id, r] : runners_)
     if (r->half_restored()) held_readers_of_.insert(id.unit);
   for (const auto& name : start_order()) {
@@ -116,13 +119,14 @@ void supervisor::adopt_strays(const intent& was) {
     if (entry == saved.units.end()) continue;
     for (const auto& unit : entry->second.instances)
       if (unit.id == id) make_runner(entry->second, unit);
-    if (!config_.units.contains(ref->unit)) removed_.insert(ref->unit);
+    if (!config_.units.contains(ref->unit)) removed_.insert(id);
   }
 }
 
-supervisor::files supervisor::read_files(const config::directories& dirs) {
+supervisor::files supervisor::read_files(const config::directories& dirs,
+                                         const std::map<std::string, unsigned>& counts) {
   files f;
-  f.config = config::load(dirs);
+  f.config = config::load(dirs, counts);
   for (const auto& [name, entry] : f.config.units)
     for (const auto& unit : entry.instances)
       if (auto records = read_journal(dirs.state + "/journals/" + to_text(unit.id)); !records.empty())
@@ -135,6 +139,7 @@ control::command_reply supervisor::apply(files read, bool dry_run) {
   control::command_reply reply;
   const auto say = [&](const std::string& line) { reply.message += line + "\n"; };
   std::vector<std::function<void()>> changes;
+  runners to_restart;
 
   for (const auto& [name, entry] : fresh.units) {
     if (!entry.valid) {
@@ -144,14 +149,14 @@ control::command_reply supervisor::apply(files read, bool dry_run) {
     for (const auto& unit : entry.instances) {
       const auto r = find(unit.id);
       if (!r) {
-        say(describe(unit) + ": new" + (unit.enabled ? ", will be started" : ""));
+        say(describe(unit) + ": new" + (is_enabled(unit) ? ", will be started" : ""));
         changes.push_back([this, entry, unit, journal = read.journals[to_text(unit.id)]] {
           const auto made = make_runner(entry, unit);
           instance_intent i;
           if (const auto was = carried_.extract(to_text(unit.id))) i = was.mapped();
-          i.desired = unit.enabled ? model::desired::up : model::desired::down;
+          i.desired = is_enabled(unit) ? model::desired::up : model::desired::down;
           made->restore(std::move(i), journal);
-          if (unit.enabled) made->dispatch(hasup::unit::start_wanted{false});
+          if (is_enabled(unit)) made->dispatch(hasup::unit::start_wanted{false});
         });
         reply.affected.push_back(to_text(unit.id));
         continue;
@@ -159,13 +164,13 @@ control::command_reply supervisor::apply(files read, bool dry_run) {
       const bool runs_other = r->spec().fingerprint != unit.fingerprint;
       if (r->runs_on(entry.effective_toml, entry.recipe) && !runs_other) continue;
       const bool restart = runs_other && !r->at_rest() && !r->recovery_active();
+      if (restart) to_restart.push_back(r);
       if (r->recovery_active())
         say(describe(unit) + ": changed; applies after its recovery, which is not altered");
       else
         say(describe(unit) + (restart ? ": changed, will be restarted" : ": changed, applies without a restart"));
-      changes.push_back([r, entry, unit, restart] {
+      changes.push_back([r, entry, unit] {
         r->replace_spec(unit, entry.recipe, entry.effective_toml);
-        if (restart) r->dispatch(hasup::unit::restart_wanted{"restarted: its unit file changed"});
       });
       reply.affected.push_back(to_text(unit.id));
     }
@@ -177,9 +182,9 @@ control::command_reply supervisor::apply(files read, bool dry_run) {
         (!entry->second.valid || std::any_of(entry->second.instances.begin(), entry->second.instances.end(),
                                              [&, unit = id](const model::unit& u) { return u.id == unit; }));
     if (kept) continue;
-    say(describe(r->spec()) + ": its file is gone, will be stopped");
+    say(describe(r->spec()) + ": no longer configured, will be stopped");
     changes.push_back([this, unit = id, runner = r] {
-      removed_.insert(unit.unit);
+      removed_.insert(unit);
       stop({runner}, false, false);
       changed(*runner);
     });
@@ -190,6 +195,7 @@ control::command_reply supervisor::apply(files read, bool dry_run) {
   if (dry_run) return reply;
   config_ = std::move(fresh);
   for (const auto& change : changes) change();
+  restart(to_restart, "restarted: its unit file changed");
   save_intent();
   return reply;
 }

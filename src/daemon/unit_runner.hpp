@@ -78,6 +78,10 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
     return pending_spec_ || (running_fingerprint_ != 0 && running_fingerprint_ != unit_.fingerprint);
   }
   std::vector<std::int32_t> pids() const;
+  std::uint64_t run_number() const { return run_; }
+  bool restart_seen() const { return queue_.empty(); }  // nothing that was asked for is still on its way
+  // Health and schedules do nothing by themselves while it is on, and nobody is alerted.
+  void set_maintenance(bool on) { maintenance_ = on; }
   std::string taken_down_by;  // the unit whose stop took this one down; "" = none
 
   control::instance_status status();
@@ -208,6 +212,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::shared_ptr<hook_run> stop_hook_;   // stop_command; dropped when the node has ended
   std::uint64_t post_started_run_ = 0;
   model::exit_status ended_with_;  // the last run
+  bool maintenance_ = false;
 
   std::unique_ptr<probe_loop> probes_[3];
   std::optional<model::head> head_;

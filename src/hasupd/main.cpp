@@ -6,6 +6,7 @@
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
@@ -73,7 +74,12 @@ unique_fd take_lock(const std::string& path, std::string& holder) {
   struct flock lock {};
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
-  if (::fcntl(fd.get(), F_OFD_SETLK, &lock) != 0) {
+  // A hasupd that was killed while it forked leaves a child that holds the lock until its exec.
+  constexpr timespec pause{0, 20'000'000};
+  int tries = 50;
+  int taken = -1;
+  while ((taken = ::fcntl(fd.get(), F_OFD_SETLK, &lock)) != 0 && --tries > 0) ::nanosleep(&pause, nullptr);
+  if (taken != 0) {
     char text[32] = {};
     const auto n = ::pread(fd.get(), text, sizeof text - 1, 0);
     holder = n > 0 ? "pid " + std::string(text, strcspn(text, "\n")) : "another process";
@@ -140,7 +146,9 @@ int serve(const hasup::config::directories& dirs, const std::string& program_dir
     signals.async_wait([&](const boost::system::error_code& ec, int number) {
       if (ec) return;
       if (number == SIGHUP) {
-        supervisor.execute_async({"apply", {}, false, {}}, {},
+        control::command apply;
+        apply.verb = "apply";
+        supervisor.execute_async(apply, {},
                                  [](const control::command_reply& r) { spdlog::info("apply: {}", r.message); });
         return wait_signal();
       }

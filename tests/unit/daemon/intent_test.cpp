@@ -48,6 +48,8 @@ intent everything() {
   i.bad_snapshots = {"sha256:aa", "name:snapshot-1.bin"};
   intent out;
   out.boot_id = "4d1c";
+  out.units["leap"] = {false, std::nullopt, true};
+  out.units["miner"] = {std::nullopt, 4, false};
   out.instances["leap@0"] = i;
   out.instances["miner@3"] = {};
   return out;
@@ -94,6 +96,11 @@ TEST_CASE("an intent comes back as it was written", "[intent]") {
   CHECK(i.exit->at == at(1'700'000'061));
   CHECK(i.swaps == std::vector<base::wall_time>{at(1'700'000'100)});
   CHECK(i.bad_snapshots == std::vector<std::string>{"sha256:aa", "name:snapshot-1.bin"});
+
+  CHECK(back->units.at("leap").enabled == false);
+  CHECK(back->units.at("leap").maintenance);
+  CHECK(back->units.at("miner").instances == 4U);
+  CHECK_FALSE(back->units.at("miner").enabled);
 
   const auto& empty = back->instances.at("miner@3");
   CHECK(empty.desired == model::desired::down);

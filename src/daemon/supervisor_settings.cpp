@@ -1,0 +1,204 @@
+// What a person sets for a unit over its file, and what goes instance by instance: restarts, reloads, scaling.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <charconv>
+
+#include "daemon/supervisor.hpp"
+#include "model/exit_status.hpp"
+
+namespace hasup::daemon {
+namespace {
+
+constexpr unsigned most_instances = 1000;  // as in the unit file
+
+control::command_reply refusal(exit_code code, std::string why) {
+  control::command_reply r;
+  r.code = code;
+  r.message = std::move(why);
+  return r;
+}
+
+bool is_up_again(const unit_runner& r, std::uint64_t run_before) {
+  return r.state() == model::unit_state::running && r.memory().health == model::health::healthy &&
+         r.run_number() > run_before;
+}
+
+// It will not come up without a person.
+bool has_given_up(const unit_runner& r) {
+  return r.state() == model::unit_state::failed || r.state() == model::unit_state::asking ||
+         (r.state() == model::unit_state::stopped && r.memory().desired == model::desired::down);
+}
+
+}  // namespace
+
+bool supervisor::is_enabled(const model::unit& unit) const {
+  const auto set = settings_.find(unit.id.unit);
+  return set == settings_.end() ? unit.enabled : set->second.enabled.value_or(unit.enabled);
+}
+
+std::map<std::string, unsigned> supervisor::counts_by_hand() const {
+  std::map<std::string, unsigned> out;
+  for (const auto& [name, set] : settings_)
+    if (set.instances) out[name] = *set.instances;
+  return out;
+}
+
+control::command_reply supervisor::restart(const runners& targets, const std::string& why) {
+  control::command_reply reply;
+  for (const auto& r : targets) {
+    if (r->recovery_active())
+      return refusal(exit_code::failed, to_text(r->spec().id) +
+                                            " is being recovered; `hasup status --watch` shows how far it is");
+  }
+  for (const auto& r : targets) {
+    const auto& id = r->spec().id;
+    stops_.erase(id);
+    r->taken_down_by.clear();
+    reply.affected.push_back(to_text(id));
+    auto& one_by_one = rolling_[id.unit];
+    one_by_one.why = why;
+    if (std::find(one_by_one.left.begin(), one_by_one.left.end(), id) == one_by_one.left.end())
+      one_by_one.left.push_back(id);
+  }
+  advance_rolling();
+  return reply;
+}
+
+void supervisor::advance_rolling() {
+  for (auto it = rolling_.begin(); it != rolling_.end();) {
+    auto& roll = it->second;
+    while (!roll.left.empty()) {
+      const auto r = find(roll.left.front());
+      if (r && !roll.begun) {
+        roll.begun = true;
+        roll.run_before = r->run_number();
+        r->dispatch(hasup::unit::restart_wanted{roll.why});
+        // Between one instance of a unit and the next there is something to wait for.
+        if (roll.left.size() > 1) break;
+      } else if (r && !is_up_again(*r, roll.run_before)) {
+        if (!has_given_up(*r) || !r->restart_seen()) break;
+        if (roll.left.size() > 1) {
+          control::event e;
+          e.unit = it->first;
+          e.kind = "restart_ended";
+          e.state = model::unit_state_names.text(r->state());
+          e.reason = fmt::format("{} did not become healthy, so the {} behind it {} left as {}", to_text(roll.left.front()),
+                                 roll.left.size() - 1, roll.left.size() == 2 ? "is" : "are",
+                                 roll.left.size() == 2 ? "it is" : "they are");
+          publish(std::move(e));
+        }
+        roll.left.clear();
+        break;
+      }
+      roll.left.pop_front();
+      roll.begun = false;
+    }
+    it = roll.left.empty() ? rolling_.erase(it) : std::next(it);
+  }
+}
+
+void supervisor::reload(const control::command& c, std::function<void(control::command_reply)> done) {
+  control::command_reply error;
+  const auto targets = resolve(c, error);
+  if (!targets) return done(error);
+  if (targets->empty()) return done(refusal(exit_code::usage, "name a unit or a @group"));
+  struct gathering {
+    control::command_reply reply;
+    std::size_t open = 0;
+  };
+  auto all = std::make_shared<gathering>();
+  runners to_restart;
+  runners to_reload;
+  for (const auto& r : *targets) (r->spec().run.reload_signal ? to_reload : to_restart).push_back(r);
+  if (!to_restart.empty()) all->reply = restart(to_restart, "reload asked for, and there is no reload_signal");
+  if (all->reply.code != exit_code::done || to_reload.empty()) return save_and_reply(all->reply, std::move(done));
+  all->open = to_reload.size();
+  for (const auto& r : to_reload) {
+    const auto name = r->spec().instances > 1 ? to_text(r->spec().id) : r->spec().id.unit;
+    r->reload([this, all, name, done](const std::string& why) {
+      all->reply.message += (all->reply.message.empty() ? "" : "\n") + name + (why.empty() ? " reloaded" : ": " + why);
+      if (!why.empty()) all->reply.code = exit_code::failed;
+      if (--all->open == 0) save_and_reply(all->reply, done);
+    });
+  }
+}
+
+control::command_reply supervisor::signal(const runners& targets, const std::string& name) {
+  const auto number = model::parse_signal(name);
+  if (!number) return refusal(exit_code::usage, "no signal \"" + name + "\"; examples: HUP, USR1, 12");
+  control::command_reply reply;
+  for (const auto& r : targets) {
+    const auto id = to_text(r->spec().id);
+    if (r->send_signal(*number)) {
+      reply.affected.push_back(id);
+      continue;
+    }
+    reply.code = exit_code::failed;
+    reply.message += (reply.message.empty() ? "" : "\n") + id + " is not running";
+  }
+  return reply;
+}
+
+control::command_reply supervisor::set_enabled(const runners& targets, bool on) {
+  control::command_reply reply;
+  for (const auto& r : targets) {
+    const auto& unit = r->spec().id.unit;
+    auto& set = settings_[unit];
+    set.enabled = on == r->spec().enabled ? std::nullopt : std::optional(on);
+    if (set.empty()) settings_.erase(unit);
+    reply.affected.push_back(to_text(r->spec().id));
+  }
+  return reply;
+}
+
+control::command_reply supervisor::set_maintenance(const runners& targets, const std::string& word) {
+  if (word != "on" && word != "off") return refusal(exit_code::usage, "maintenance is on or off");
+  control::command_reply reply;
+  for (const auto& r : targets) {
+    const auto& unit = r->spec().id.unit;
+    auto& set = settings_[unit];
+    set.maintenance = word == "on";
+    r->set_maintenance(set.maintenance);
+    if (set.empty()) settings_.erase(unit);
+    reply.affected.push_back(to_text(r->spec().id));
+  }
+  return reply;
+}
+
+void supervisor::scale(const control::command& c, std::function<void(control::command_reply)> done) {
+  if (c.targets.size() != 1) return done(refusal(exit_code::usage, "scale takes one unit and a number"));
+  const auto& name = c.targets.front();
+  if (instances_of(name).empty())
+    return done(refusal(exit_code::no_such_unit, "no unit \"" + name + "\"; `hasup status` lists all"));
+  const auto it = c.options.find("instances");
+  unsigned count = 0;
+  const std::string text = it == c.options.end() ? "" : it->second;
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (text.empty() || ec != std::errc{} || end != text.data() + text.size() || count < 1 || count > most_instances)
+    return done(refusal(exit_code::usage, fmt::format("the number of instances is 1 to {}", most_instances)));
+  auto counts = counts_by_hand();
+  counts[name] = count;
+  auto fresh = std::make_shared<files>();
+  services_.disk.run([fresh, dirs = services_.dirs, counts] { *fresh = read_files(dirs, counts); },
+                     [this, fresh, name, count, done = std::move(done)] {
+                       const auto entry = fresh->config.units.find(name);
+                       if (entry == fresh->config.units.end() || !entry->second.valid)
+                         return done(refusal(exit_code::invalid_configuration,
+                                             name + " cannot have " + std::to_string(count) +
+                                                 " instances; do its files, ports and directories hold ${instance}?" +
+                                                 (entry == fresh->config.units.end() || entry->second.problems.empty()
+                                                      ? ""
+                                                      : "\n" + base::headline(entry->second.problems.front()))));
+                       settings_[name].instances = count;
+                       // Only this unit: what else changed in the files waits for `hasup apply`.
+                       auto now = config_;
+                       now.units[name] = entry->second;
+                       fresh->config = std::move(now);
+                       save_and_reply(apply(std::move(*fresh), false), done);
+                     });
+}
+
+}  // namespace hasup::daemon

@@ -1,0 +1,159 @@
+"""What a person sets for a unit: scale, enable and disable, maintenance; signals, reloads and rolling restarts."""
+
+import signal
+import unittest
+
+from hasup_home import HasupTest, wait_until
+
+SLEEPER = """
+[run]
+command = ["sh", "-c", "trap 'echo usr1' USR1; echo up; while :; do sleep 0.05; done"]
+instances = {instances}
+
+[restart]
+backoff = {{ initial = "50ms", max = "100ms" }}
+{more}
+"""
+
+# Answers only while its file is there, so that an instance can be kept from becoming healthy.
+GUARDED = """
+[run]
+command = ["sleep", "100000"]
+instances = 3
+
+[readiness]
+kind = "exec"
+command = ["test", "-e", "{dir}/${{instance}}"]
+interval = "50ms"
+"""
+
+
+class Settings(HasupTest):
+    def pids(self, unit):
+        return {u["instance"]: u["pid"] for u in self.home.status()["units"] if u["unit"] == unit}
+
+    def test_scale_starts_and_stops_instances_and_survives_hasupd(self):
+        self.home.unit("miner", SLEEPER.format(instances=2, more=""))
+        self.home.start()
+        self.home.wait_healthy("miner", instance=1)
+        before = self.pids("miner")
+        self.home.ok("scale", "miner", "4")
+        self.assertEqual(sorted(self.pids("miner")), [0, 1, 2, 3])
+        self.assertEqual({k: v for k, v in self.pids("miner").items() if k < 2}, before, "the first two were touched")
+        self.home.ok("apply")
+        self.assertEqual(sorted(self.pids("miner")), [0, 1, 2, 3])
+        self.home.kill_daemon(signal.SIGKILL)
+        self.home.start()
+        wait_until(lambda: sorted(self.pids("miner")) == [0, 1, 2, 3], "four instances")
+        self.home.wait_healthy("miner", instance=3)
+        self.home.ok("scale", "miner", "1")
+        wait_until(lambda: sorted(self.pids("miner")) == [0], "one instance is left")
+        self.assertEqual(self.home.hasup("scale", "miner", "0").returncode, 2)
+        self.assertEqual(self.home.hasup("scale", "nosuch", "2").returncode, 4)
+
+    def test_an_instance_stopped_by_hand_is_still_there_after_scaling_down(self):
+        self.home.unit("miner", SLEEPER.format(instances=3, more=""))
+        self.home.start()
+        self.home.wait_healthy("miner", instance=2)
+        self.home.ok("stop", "miner@0")
+        self.home.ok("scale", "miner", "2")
+        wait_until(lambda: sorted(self.pids("miner")) == [0, 1], "two instances are left")
+        self.home.ok("start", "miner@0")
+        self.home.wait_healthy("miner", instance=0)
+
+    def test_disable_and_enable_decide_what_a_new_unit_and_a_reboot_start(self):
+        self.home.unit("one", SLEEPER.format(instances=1, more=""))
+        self.home.start()
+        pid = self.home.wait_healthy("one")["pid"]
+        self.home.ok("disable", "one")
+        self.assertEqual(self.home.wait_healthy("one")["pid"], pid, "what runs goes on")
+        self.assertIn("disabled", self.home.ok("disable", "one"))
+        self.home.ok("stop", "one")
+        self.home.ok("stop", "--all")
+        self.home.kill_daemon(signal.SIGTERM)
+        # A reboot: nothing runs, and the boot is another one.
+        intent = self.home.path / "state" / "intent.json"
+        intent.write_text(intent.read_text().replace('"boot_id":"', '"boot_id":"an older '))
+        self.home.start()
+        self.assertEqual(self.home.unit_status("one")["state"], "stopped")
+        self.home.ok("enable", "one")
+        self.home.kill_daemon(signal.SIGTERM)
+        intent.write_text(intent.read_text().replace('"boot_id":"', '"boot_id":"an older '))
+        self.home.start()
+        self.home.wait_healthy("one")
+
+    def test_in_maintenance_a_failing_liveness_probe_restarts_nothing(self):
+        self.home.unit("one", SLEEPER.format(instances=1, more=f"""
+[liveness]
+kind = "exec"
+command = ["test", "!", "-e", "{self.home.path}/sick"]
+interval = "50ms"
+failures = 1
+"""))
+        self.home.start()
+        pid = self.home.wait_healthy("one")["pid"]
+        self.home.ok("maintenance", "on", "one")
+        self.assertTrue(self.home.unit_status("one")["maintenance"])
+        (self.home.path / "sick").write_text("")
+        self.home.wait_event("one", lambda e: e["kind"] == "liveness_ignored", "the failing probe is told")
+        self.assertEqual(self.home.unit_status("one")["pid"], pid)
+        (self.home.path / "sick").unlink()
+        self.home.ok("maintenance", "off", "one")
+        self.assertFalse(self.home.unit_status("one")["maintenance"])
+
+    def test_a_signal_reaches_the_main_process(self):
+        self.home.unit("one", SLEEPER.format(instances=1, more=""))
+        self.home.start()
+        self.home.wait_healthy("one")
+        wait_until(lambda: "up" in self.home.log_text("one"), "the trap is set")
+        self.home.ok("signal", "one", "USR1")
+        wait_until(lambda: "usr1" in self.home.log_text("one"), "the signal arrived")
+        self.assertEqual(self.home.hasup("signal", "one", "NOSUCH").returncode, 2)
+        self.home.ok("stop", "one")
+        self.assertEqual(self.home.hasup("signal", "one", "USR1").returncode, 1)
+
+
+class RollingRestart(HasupTest):
+    def setUp(self):
+        super().setUp()
+        self.gates = self.home.directory("gates")
+        for i in range(3):
+            (self.gates / str(i)).write_text("")
+        self.home.unit("rpc", GUARDED.format(dir=self.gates))
+        self.home.start()
+        self.before = {i: self.home.wait_healthy("rpc", instance=i)["pid"] for i in range(3)}
+
+    def test_one_after_the_other_each_healthy_before_the_next(self):
+        (self.gates / "1").unlink()
+        self.home.wait_for("rpc", instance=1, health="unhealthy")
+        self.home.ok("restart", "rpc", "--no-wait")
+        self.home.wait_healthy("rpc", instance=0)
+        wait_until(lambda: self.home.unit_status("rpc", 1)["pid"] not in (None, self.before[1]), "the second is restarted")
+        self.assertEqual(self.home.unit_status("rpc", 2)["pid"], self.before[2], "the third waits for the second")
+        (self.gates / "1").write_text("")
+        wait_until(lambda: self.home.unit_status("rpc", 2)["pid"] not in (None, self.before[2]), "the third is restarted")
+        events = [(e["kind"], e.get("instance")) for e in self.home.events("rpc")]
+        for earlier, later in ((0, 1), (1, 2)):
+            healthy = max(i for i, e in enumerate(events) if e == ("became_healthy", earlier))
+            stopping = max(i for i, e in enumerate(events) if e == ("stopping", later))
+            self.assertLess(healthy, stopping, events)
+
+    def test_what_does_not_come_up_ends_it_and_the_rest_is_left_as_it_is(self):
+        guard = GUARDED.format(dir=self.gates)
+        startup = guard[guard.index("[readiness]"):].replace("[readiness]", "[startup]")
+        self.home.unit("rpc", guard.replace("instances = 3", 'instances = 3\nstart_timeout = "500ms"')
+                       + startup + '\n[restart]\npolicy = "never"\n')
+        self.home.ok("apply")
+        wait_until(lambda: not self.home.unit_status("rpc", 0)["config_changed"], "the files are applied")
+        before = {i: self.home.wait_healthy("rpc", instance=i)["pid"] for i in range(3)}
+        (self.gates / "0").unlink()
+        done = self.home.hasup("restart", "rpc")
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertIn("left as it is", done.stdout + done.stderr)
+        self.assertEqual(self.home.unit_status("rpc", 0)["state"], "failed")
+        for i in (1, 2):
+            self.assertEqual(self.home.wait_healthy("rpc", instance=i)["pid"], before[i])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -130,6 +130,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void on(const process::shim_exec_failed&);
   void on(const process::shim_main_exited&);
   void on(const process::shim_tree_empty&);
+  void on(const process::shim_logs_dropped&);
   void on(const process::shim_lost&);
   void on(const process::shim_busy&);
   void open_for_run(std::vector<std::string> append);
@@ -208,6 +209,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::shared_ptr<hook_run> stop_hook_;   // stop_command; dropped when the node has ended
   std::uint64_t post_started_run_ = 0;
   model::exit_status ended_with_;  // the last run
+  base::mono_time drops_reported_at_{};
 
   std::unique_ptr<probe_loop> probes_[3];
   std::optional<model::head> head_;

@@ -183,6 +183,17 @@ void unit_runner::on(const process::shim_tree_empty&) {
   });
 }
 
+void unit_runner::on(const process::shim_logs_dropped& e) {
+  if (drops_reported_at_ != base::mono_time{} && now() - drops_reported_at_ < std::chrono::minutes(10)) return;
+  drops_reported_at_ = now();
+  publish(
+      "logs_dropped",
+      fmt::format("{} lines of its log are missing: {} is full, cannot be written or is too slow; the node was not "
+                  "held up",
+                  e.lines, services_.dirs.log),
+      {{"lines", std::to_string(e.lines)}});
+}
+
 void unit_runner::on(const process::shim_lost& e) {
   const bool was_alive = pid_ != 0 || (running_fingerprint_ != 0 && !pending_run_);
   if (std::exchange(retiring_, false)) {

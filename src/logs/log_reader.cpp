@@ -17,6 +17,11 @@ namespace {
 constexpr std::size_t block = 256 * 1024;
 constexpr std::size_t longest_line = std::size_t{64} << 20;
 
+// The shim's own line.
+bool tells_of_a_gap(std::string_view text) {
+  return text.starts_with("hasup: ") && text.ends_with(" lines dropped");
+}
+
 // Of a file that something else compressed.
 std::size_t count_lines(int fd) {
   zst_reader r(fd);
@@ -61,6 +66,7 @@ base::result<void> log_reader::open_tail(std::size_t lines) {
 }
 
 std::optional<log_line> log_reader::next() {
+  if (after_gap_) return std::exchange(after_gap_, std::nullopt);
   for (;;) {
     const auto end = buffer_.find('\n', used_);
     if (end != std::string::npos) {
@@ -186,6 +192,13 @@ std::optional<log_line> log_reader::take_line(std::string_view line) {
   if (!parsed) return log_line{last_time_ns_, {}, {}, std::string(line)};
   last_time_ns_ = parsed->time_ns;
   auto& held = held_[parsed->stream == "stdout" ? 0 : 1];
+  if (!held.text.empty() && tells_of_a_gap(parsed->text)) {
+    // The end of that line is among what is missing.
+    after_gap_ =
+        log_line{parsed->time_ns, std::string(parsed->time), std::string(parsed->stream), std::string(parsed->text)};
+    return log_line{held.time_ns, std::exchange(held.time, {}), std::string(parsed->stream),
+                    std::exchange(held.text, {}), true};
+  }
   held.text.append(parsed->text);
   held.time = parsed->time;
   held.time_ns = parsed->time_ns;

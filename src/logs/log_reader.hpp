@@ -66,6 +66,7 @@ class log_reader {
     std::string time;
     std::int64_t time_ns = 0;
   };
+  std::optional<log_line> after_gap_;
   held_line held_[2];              // stdout, others
   std::int64_t last_time_ns_ = 0;  // for lines that carry none
   bool seen_time_ = false;         // in a plain file

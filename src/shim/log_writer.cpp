@@ -13,6 +13,7 @@ namespace {
 constexpr size_t text_capacity = 128 << 10;
 constexpr size_t kept_when_idle = 4 << 10;
 constexpr size_t prefix_size = 30 + 1 + 6 + 1 + 1 + 1;  // stamp, name, mark and the blanks between
+constexpr unsigned tell_again_ms = 1000;
 constexpr size_t stack_size = 64 << 10;
 
 void put_digits(char* at, int digits, int64_t value) {
@@ -93,13 +94,28 @@ void log_writer::work() {
       madvise(text_ + kept_when_idle, text_capacity - kept_when_idle, MADV_DONTNEED);
       touched_ = 0;
     }
-    queue_.wait();
+    // A disk that has room again must be told of what is missing, also when the node is silent now.
+    queue_.wait(file_.owes() ? tell_again_ms : 0);
+    if (file_.owes()) tell_owed();
   }
+}
+
+void log_writer::tell_owed() {
+  if (queue_.front()) return;  // what follows tells it
+  format_stamp(stamp_, realtime_ns());
+  stamp_ns_ = -1;
+  file_.tell_owed(stamp_);
 }
 
 void log_writer::format(const queue_entry& entry) {
   const char* at = reinterpret_cast<const char*>(&entry + 1);
   size_t left = entry.length;
+  if (entry.kind == piece::gap) {
+    uint64_t lines = 0;
+    memcpy(&lines, at, sizeof lines);
+    flush();
+    return file_.owe(lines);
+  }
   if (entry.kind != piece::lines) return add_line(entry, entry.kind == piece::part ? 'P' : 'F', at, left);
   while (left > 0) {
     const void* const newline = memchr(at, '\n', left);

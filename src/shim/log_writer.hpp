@@ -1,6 +1,6 @@
 // The one thread that touches the log's disk. Takes lines from the queue and writes them in the CRI format:
 //   2026-11-21T01:02:03.123456789Z stdout F line
-// A line above 16 KiB becomes parts marked P, the last one F.
+// A line above 16 KiB becomes parts marked P, the last one F. Where lines are missing stands one that says how many.
 #pragma once
 
 #include <pthread.h>
@@ -25,6 +25,7 @@ class log_writer {
   void format(const queue_entry& entry);
   void add_line(const queue_entry& entry, char mark, const char* text, size_t length);
   void flush();
+  void tell_owed();
   void take_new_target();
 
   line_queue& queue_;

@@ -129,3 +129,17 @@ TEST_CASE("logs are listed by name, instances by number") {
   CHECK(list_logs(d.path) == std::vector<std::string>{"leap", "miner@2", "miner@10"});
   CHECK(list_logs(d.path + "/none").empty());
 }
+
+TEST_CASE("a long line whose end was dropped is shown before the word about it, and spoils no other line") {
+  log_directory d;
+  append(d.log(), line(0) + stamp(1) + " stderr P begin\n" + stamp(2) + " stderr F hasup: 7 lines dropped\n" +
+                      stamp(3) + " stderr F next\n");
+  log_reader r(d.log());
+  REQUIRE(r.open(0).has_value());
+  CHECK(r.next()->text == "line 0");
+  const auto cut = r.next();
+  REQUIRE(cut.has_value());
+  CHECK(cut->text == "begin");
+  CHECK(cut->partial);
+  CHECK(rest(r) == std::vector<std::string>{"hasup: 7 lines dropped", "next"});
+}

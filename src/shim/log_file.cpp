@@ -110,9 +110,11 @@ void log_file::rotate() {
 bool log_file::rename_files() {
   const rotation_lock lock(target_.path);
   if (lock.refused()) return false;  // it goes on in this file, and is tried again with the next lines
-  path_text oldest;
-  numbered(oldest, target_.path, target_.max_files, ".zst");
-  unlink(oldest.c_str());
+  for (const char* suffix : {"", ".zst"}) {
+    path_text oldest;
+    numbered(oldest, target_.path, target_.max_files, suffix);
+    unlink(oldest.c_str());
+  }
   for (uint32_t number = target_.max_files; number-- > 0;) {
     path_text from;
     path_text to;

@@ -105,7 +105,7 @@ void unit_runner::on(const process::shim_connected& e) {
   if (running_fingerprint_ == 0) return;
   const bool main_lives = s.tree_alive && s.phase != process::shim_phase::exited;
   if (!main_lives && pid_ != 0) on(process::shim_main_exited{run_, s.exit, s.exited_at.value_or(wall_now())});
-  if (!s.tree_alive) on(process::shim_tree_empty{run_, s.logs_dropped});
+  if (!s.tree_alive) on_shim(process::shim_tree_empty{run_, s.logs_dropped});
 }
 
 // The first word of a living shim to a new hasupd: what runs is taken as it is, what ended meanwhile is an exit like

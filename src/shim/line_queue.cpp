@@ -152,6 +152,28 @@ void line_queue::wait(unsigned milliseconds) {
   waiting_ = false;
 }
 
+uint64_t line_queue::lines_left() {
+  const locked guard(mutex_);
+  uint64_t lines = 0;
+  size_t at = head_;
+  for (size_t left = used_; left > 0;) {
+    queue_entry entry{};
+    if (at < capacity) memcpy(&entry.length, memory_ + at, sizeof entry.length);
+    if (at == capacity || entry.length == wrapped) {
+      left -= capacity - at;
+      at = 0;
+      continue;
+    }
+    memcpy(&entry, memory_ + at, sizeof entry);
+    if (entry.kind == piece::full) ++lines;
+    if (entry.kind == piece::lines)
+      for (size_t i = 0; i < entry.length; ++i) lines += memory_[at + sizeof entry + i] == '\n' ? 1 : 0;
+    at += size_of(entry.length);
+    left -= size_of(entry.length);
+  }
+  return lines;
+}
+
 void line_queue::mark_idle() {
   const locked guard(mutex_);
   if (used_ != 0) return;

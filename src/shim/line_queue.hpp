@@ -46,6 +46,9 @@ class line_queue {
   // Waits until the writer has taken and released everything, at most so long. True: it has.
   bool wait_empty(unsigned milliseconds);
 
+  // Lines that the writer has not taken yet.
+  [[nodiscard]] uint64_t lines_left();
+
   // Writer's side. The oldest entry, which stays until release(); null when empty.
   const queue_entry* front();
   void release();

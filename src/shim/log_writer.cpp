@@ -63,6 +63,11 @@ void* log_writer::thread_main(void* self) {
   static_cast<log_writer*>(self)->work();
 }
 
+uint64_t log_writer::unwritten() const {
+  return queue_.lines_left() - __atomic_load_n(&lines_of_front_, __ATOMIC_RELAXED) +
+         __atomic_load_n(&lines_in_hand_, __ATOMIC_RELAXED);
+}
+
 void log_writer::set_target(const log_target& target) {
   pthread_mutex_lock(&mutex_);
   next_target_ = target;
@@ -87,6 +92,7 @@ void log_writer::work() {
       take_new_target();
       format(*entry);
       queue_.release();
+      __atomic_store_n(&lines_of_front_, 0, __ATOMIC_RELAXED);
     }
     flush();
     queue_.mark_idle();
@@ -141,11 +147,15 @@ void log_writer::add_line(const queue_entry& entry, char mark, const char* text,
   out[prefix_size + length] = '\n';
   length_ += prefix_size + length + 1;
   if (length_ > touched_) touched_ = length_;
+  if (mark == 'P') return;
+  __atomic_add_fetch(&lines_in_hand_, 1, __ATOMIC_RELAXED);
+  __atomic_add_fetch(&lines_of_front_, 1, __ATOMIC_RELAXED);
 }
 
 void log_writer::flush() {
   if (length_ == 0) return;
   const uint64_t lost = file_.write(text_, length_);
+  __atomic_store_n(&lines_in_hand_, 0, __ATOMIC_RELAXED);
   if (lost > 0) queue_.add_dropped(lost);
   length_ = 0;
 }

@@ -18,6 +18,8 @@ class log_writer {
   bool start();
   // For the lines that are taken from the queue from now on.
   void set_target(const log_target& target);
+  // Lines that are not in the file yet; for whoever gives up waiting for it.
+  [[nodiscard]] uint64_t unwritten() const;
 
  private:
   static void* thread_main(void* self);
@@ -37,6 +39,8 @@ class log_writer {
   char* text_ = nullptr;  // formatted lines on their way to the file
   size_t length_ = 0;
   size_t touched_ = 0;
+  uint64_t lines_in_hand_ = 0;   // in text_
+  uint64_t lines_of_front_ = 0;  // of the entry that is still in the queue: formatted
   char stamp_[32] = {};
   int64_t stamp_ns_ = -1;
 };

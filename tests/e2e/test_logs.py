@@ -1,6 +1,7 @@
 """Logs of real units: rotated, compressed, followed, on a full disk, and those that nodes write themselves."""
 
 import ctypes
+import fcntl
 import json
 import os
 import signal
@@ -186,6 +187,84 @@ class Logs(HasupTest):
         self.assertTrue(alive(pid))
         (work / "stop").touch()
         self.home.wait_for("counter", state="completed")
+
+    def freezable_disk(self, directory):
+        """A file system of its own at `directory`, whose writers can be made to hang: freeze(True), freeze(False)."""
+        image = self.home.path / "disk.img"
+        with open(image, "wb") as f:
+            f.truncate(64 << 20)
+        for words in (["mkfs.ext4", "-q", "-F", image], ["mount", "-o", "loop", image, directory]):
+            try:
+                done = subprocess.run(list(map(str, words)), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                      env={**os.environ, "PATH": os.environ.get("PATH", "") + ":/usr/sbin:/sbin"})
+            except FileNotFoundError as e:
+                self.skipTest(str(e))
+            if done.returncode != 0:
+                self.skipTest(f"this process may not {words[0]}: {done.stdout.strip()}")
+        self.addCleanup(subprocess.run, ["umount", "-l", str(directory)])
+        fd = os.open(directory, os.O_RDONLY)
+        self.addCleanup(os.close, fd)
+        frozen = False
+
+        def freeze(wanted):
+            nonlocal frozen
+            if wanted != frozen:
+                fcntl.ioctl(fd, 0xC0045877 if wanted else 0xC0045878, 0)  # FIFREEZE, FITHAW
+                frozen = wanted
+        try:
+            freeze(True)
+            freeze(False)
+        except OSError as e:
+            self.skipTest(f"this file system cannot be frozen: {e}")
+        self.addCleanup(freeze, False)
+        return freeze
+
+    def test_a_log_disk_that_hangs_holds_up_neither_nodes_nor_commands(self):
+        log = self.home.directory("log")
+        freeze = self.freezable_disk(log)
+        work = self.counter(log='max_size = "2MiB"\ncompress = true\nmax_files = 3')
+        self.home.unit("other", """
+            enabled = false
+            [run]
+            command = ["sh", "-c", "echo begin; exec sleep 1000"]
+        """)
+        self.home.start()
+        pid = self.home.wait_for("counter", state="running")["pid"]
+        self.burst(work, 0)
+        self.wait_for_line(self.LINES)
+        freeze(True)
+        for number in range(1, 40):
+            self.burst(work, number)
+        # The node comes to the end of its flood, other units start and stop, and what is lost is counted.
+        wait_until(lambda: self.home.unit_status("counter")["logs_dropped"], "lines are dropped and counted")
+        self.home.ok("start", "other")
+        self.assertIn("line 1 ", self.home.ok("logs", "counter", "-n", "all"))
+        self.assertEqual(self.home.wait_for("counter", state="running")["pid"], pid)
+        freeze(False)
+        wait_until(lambda: "begin" in self.home.ok("logs", "other"), "what waited is written")
+
+        def whole():
+            expected = 1
+            for line in self.home.ok("logs", "counter", "-n", "all").splitlines():
+                if line.startswith("hasup: ") and line.endswith(" lines dropped"):
+                    expected += int(line.split()[1])
+                elif line.startswith("line "):
+                    # The oldest files are deleted by their number.
+                    self.assertTrue(expected == 1 or int(line.split()[1]) == expected, (line, expected))
+                    expected = int(line.split()[1]) + 1
+            return expected >= 40 * self.LINES + 1
+        wait_until(whole, "the log says what is missing")
+
+        # An end must not wait for the disk for ever: what is given up is told by an event.
+        self.burst(work, 40)
+        self.wait_for_line(41 * self.LINES)
+        freeze(True)
+        self.home.ok("restart", "other")
+        self.home.ok("stop", "other")
+        self.home.wait_event("other", lambda e: e["kind"] == "logs_dropped", "the line that was not written")
+        (work / "stop").touch()
+        self.home.wait_for("counter", state="completed")
+        freeze(False)
 
 
 class OwnFiles(HasupTest):

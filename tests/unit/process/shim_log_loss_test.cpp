@@ -136,38 +136,41 @@ TEST_CASE("a shim that is told to end does not wait for a stalled disk for ever,
 TEST_CASE("a disk that answers again gets one line that says how many are missing, at their place") {
   home h;
   REQUIRE(::mkfifo(h.log().c_str(), 0600) == 0);
-  const hasup::base::unique_fd fifo(::open(h.log().c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK));
+  const base::unique_fd fifo(::open(h.log().c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK));
   driver d(h);
   d.open();
   auto request = d.request(1, "seq 1 1000000; touch " + h.top() + "/written; while [ ! -e " + h.top() +
-                                  "/end ]; do sleep 0.01; done; echo after");
+                                  "/end ]; do echo after; sleep 0.02; done");
   request.log_max_size = 0;
   d.client.run(request);
   d.wait<shim_logs_dropped>();
   REQUIRE(eventually([&] { return std::filesystem::exists(h.top() + "/written"); }));
-  std::ofstream(h.top() + "/end") << "x";
-  // The disk answers again.
+  // The disk answers again. What the node writes before that was noticed may be missing as well.
   std::string text;
-  REQUIRE(eventually([&] {
+  const auto take = [&] {
     char bytes[64 * 1024];
     for (ssize_t n = 0; (n = ::read(fifo.get(), bytes, sizeof bytes)) > 0;)
       text.append(bytes, static_cast<std::size_t>(n));
+  };
+  REQUIRE(eventually([&] {
+    take();
     return text.find(" after\n") != std::string::npos;
   }));
+  std::ofstream(h.top() + "/end") << "x";
   d.wait<shim_tree_empty>();
-  std::uint64_t expected = 1, told = 0;
-  unsigned notes = 0;
+  const auto dropped = d.status().logs_dropped;
+  d.finish();
+  take();
+  std::uint64_t line_number = 0, told = 0;
   for (const auto& line : parse_log(text)) {
     if (const auto missing = missing_lines(line.text)) {
-      ++notes;
       told += *missing;
-      expected += *missing;
-    } else if (line.text != "after") {
-      REQUIRE(line.text == std::to_string(expected++));
+      line_number += *missing;
+      continue;
     }
+    ++line_number;
+    REQUIRE(line.text == (line_number <= 1'000'000 ? std::to_string(line_number) : std::string("after")));
   }
-  CHECK(expected == 1'000'001);
-  CHECK(notes >= 1);
-  CHECK(told == d.status().logs_dropped);
-  d.finish();
+  CHECK(line_number > 1'000'000);
+  CHECK(told == dropped);
 }

@@ -2,7 +2,8 @@
 include(GNUInstallDirs)
 
 add_custom_target(programs)
-foreach(program hasup hasupd hasup-shim hasup-worker hasup-worker-fetch hasup-worker-unpack hasup-demo-node)
+foreach(program hasup hasupd hasup-shim hasup-worker hasup-worker-fetch hasup-worker-unpack hasup-worker-logs
+        hasup-demo-node)
   if(TARGET ${program})
     add_dependencies(programs ${program})
     install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

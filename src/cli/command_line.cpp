@@ -97,11 +97,14 @@ const std::vector<verb>& verbs() {
        {},
        "Show what units wrote",
        targets::units_optional,
-       "Reads the log files, also without the daemon. Several units are put together by time. Shows the last 100 "
-       "lines;\n"
-       "all lines with --since, --grep or --previous.\n"
-       "\nExamples:\n  hasup logs leap -f\n  hasup logs leap --previous\n  hasup logs --since 10m --grep "
+       "Reads the log files, rotated and compressed ones too, also without the daemon. Several units are put "
+       "together\n"
+       "by time, and with them the files of [log] follow. Shows the last 100 lines; all lines with --since, --grep "
+       "or\n"
+       "--previous. -f goes on over rotations. --json prints one object a line.\n"
+       "\nExamples:\n  hasup logs leap -f\n  hasup logs leap --previous\n  hasup logs @evm --since 10m --grep "
        "'warn|error'\n"
+       "  hasup logs --since 2026-11-21 --json | jq -r 'select(.stream == \"stderr\").message'\n"
        "  hasup logs leap -n all | less\n"},
       {"why",
        {"describe"},
@@ -249,9 +252,7 @@ struct parser {
       case targets::none:
         break;
       case targets::units_optional:
-        sub->add_option("UNIT", into.targets,
-                        v.name == std::string_view("status") ? "Units, UNIT@N for one instance, @GROUP for a group"
-                                                             : "Units, UNIT@N for one instance");
+        sub->add_option("UNIT", into.targets, "Units, UNIT@N for one instance, @GROUP for a group");
         break;
       case targets::units:
         sub->add_option("UNIT", into.targets, "Units, UNIT@N for one instance, @GROUP for a group");
@@ -281,7 +282,8 @@ struct parser {
     const auto is = [&](std::initializer_list<std::string_view> names) {
       return std::find(names.begin(), names.end(), name) != names.end();
     };
-    if (is({"status", "why", "events", "check", "probe", "version", "demo", "recover", "classify"}))
+    if (is({"status", "logs", "why", "events", "check", "graph", "cat", "probe", "version", "demo", "recover",
+            "classify"}))
       sub->add_flag("--json", into.json, "Print JSON");
     if (is({"start", "stop", "restart"})) sub->add_flag("--all", into.all, "All units");
     if (is({"start", "stop", "restart", "reload", "scale", "recover"}))
@@ -306,7 +308,8 @@ struct parser {
     }
     if (name == "apply" || name == "recover") sub.add_flag("--dry-run", into.dry_run, "Only say what would be done");
     if (name == "logs") {
-      sub.add_option("--since", into.since, "Not older than this: 10m, or 2026-11-21T01:02:03Z")->type_name("TIME");
+      sub.add_option("--since", into.since, "Not older than this: 10m, today, 01:02 or 2026-11-21T01:02:03Z (UTC)")
+          ->type_name("TIME");
       sub.add_option("--grep", into.grep, "Only lines that match (RE2 regular expression)")->type_name("RE");
       sub.add_flag("-t,--timestamps", into.timestamps, "Print the time before each line");
       sub.add_flag("-p,--previous", into.previous, "The run before the current one");

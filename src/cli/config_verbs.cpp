@@ -4,9 +4,11 @@
 #include <boost/json.hpp>
 #include <fstream>
 #include <iterator>
+#include <optional>
 
 #include "cli/selection.hpp"
 #include "cli/verbs.hpp"
+#include "config/document.hpp"
 #include "config/unit_dir.hpp"
 #include "graph/dependency_graph.hpp"
 #include "model/unit_name.hpp"
@@ -56,6 +58,29 @@ graph::dependency_graph graph_of(const config::loaded& l) {
   return g;
 }
 
+std::string graph_json(const config::loaded& l) {
+  json::array units;
+  for (const auto& [name, entry] : l.units) {
+    json::array required;
+    if (!entry.instances.empty())
+      for (const auto& r : entry.instances[0].requires_units)
+        required.emplace_back(json::object{{"unit", r.unit},
+                                           {"condition", model::condition_names.text(r.when)},
+                                           {"on_loss", model::on_loss_names.text(r.loss)},
+                                           {"exists", l.units.contains(r.unit)}});
+    units.emplace_back(json::object{{"unit", name}, {"valid", entry.valid}, {"requires", std::move(required)}});
+  }
+  return json::serialize(json::object{{"units", std::move(units)}}) + "\n";
+}
+
+// The file, or what is made of it, as JSON text: keys in the order of the TOML text.
+std::optional<std::string> unit_json(const std::string& file, const std::string& toml) {
+  config::report findings;
+  const auto tree = config::parse_document(file, toml, findings);
+  if (!tree || findings.failed()) return std::nullopt;
+  return config::to_json(*tree) + "\n";
+}
+
 }  // namespace
 
 exit_code run_check(const context& c) {
@@ -84,7 +109,10 @@ exit_code run_graph(const context& c) {
   const auto l = config::load(c.dirs);
   if (l.units.empty()) complain(c, fmt::format("no units in {}/units", c.dirs.config));
   const auto g = graph_of(l);
-  print(c.call.dot ? graph::render_dot(g) : graph::render_text(g));
+  if (c.call.json)
+    print(graph_json(l));
+  else
+    print(c.call.dot ? graph::render_dot(g) : graph::render_text(g));
   std::size_t broken = 0;
   for (const auto& [name, u] : l.units) broken += u.valid ? 0 : 1;
   if (broken == 0) return exit_code::done;
@@ -114,13 +142,26 @@ exit_code run_cat(const context& c) {
       complain(c, base::errno_error("open " + u.file).message);
       return errno == EACCES ? exit_code::permission_denied : exit_code::failed;
     }
-    print(std::string(std::istreambuf_iterator<char>(in), {}));
-    return exit_code::done;
+    const std::string text(std::istreambuf_iterator<char>(in), {});
+    if (!c.call.json) {
+      print(text);
+      return exit_code::done;
+    }
+    if (const auto object = unit_json(u.file, text)) {
+      print(*object);
+      return exit_code::done;
+    }
+    complain(c, u.file + " is no TOML; `hasup check` shows where");
+    return exit_code::invalid_configuration;
   }
   if (!u.valid) {
     for (const auto& d : u.problems) print(base::render(d, c.out.colour));
     complain(c, "the file has errors");
     return exit_code::invalid_configuration;
+  }
+  if (c.call.json) {
+    print(unit_json(u.file, u.effective_toml).value_or("{}\n"));
+    return exit_code::done;
   }
   print(u.effective_toml.ends_with('\n') ? u.effective_toml : u.effective_toml + "\n");
   return exit_code::done;

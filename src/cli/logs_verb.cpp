@@ -1,24 +1,22 @@
 // `hasup logs`: straight from the log files, several units put together by time.
-#include <fmt/format.h>
 #include <poll.h>
 #include <re2/re2.h>
 #include <sys/inotify.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <deque>
 #include <limits>
 #include <memory>
+#include <set>
 
 #include "base/time_text.hpp"
 #include "base/unique_fd.hpp"
-#include "cli/selection.hpp"
+#include "cli/log_printer.hpp"
+#include "cli/log_sources.hpp"
 #include "cli/stored_events.hpp"
 #include "cli/verbs.hpp"
 #include "logs/cri_line.hpp"
-#include "logs/log_reader.hpp"
-#include "model/unit_name.hpp"
 
 namespace hasup::cli {
 namespace {
@@ -29,12 +27,12 @@ constexpr std::size_t all_lines = std::numeric_limits<std::size_t>::max();
 
 // One log that is read, with the line that comes next.
 struct source {
-  std::string name;
+  log_source log;
   logs::log_reader reader;
   std::int64_t from = beginning;  // lines before this are left out
   std::int64_t until = end_of_time;
   std::optional<logs::log_line> next{};
-  std::int64_t last_time = 0;  // for lines that carry none
+  bool unfinished_too = false;  // nobody waits for the ends of lines
 };
 
 struct filter {
@@ -47,48 +45,37 @@ struct filter {
 };
 
 void advance(source& s, const filter& f) {
-  while ((s.next = s.reader.next())) {
-    if (s.next->time.empty()) s.next->time_ns = s.last_time;
-    s.last_time = s.next->time_ns;
-    if (f.wants(s, *s.next)) return;
+  for (;;) {
+    s.next = s.reader.next();
+    if (!s.next && s.unfinished_too) s.next = s.reader.next_unfinished();
+    if (!s.next || f.wants(s, *s.next)) return;
   }
-}
-
-// The logs that the targets mean: files that are there, and units that have none yet.
-base::result<std::vector<std::string>> names_of(const context& c) {
-  const auto present = logs::list_logs(c.dirs.log);
-  if (c.call.targets.empty()) return {boost::system::in_place_value, present};
-  std::vector<std::string> names;
-  for (const auto& target : c.call.targets) {
-    const auto r = model::parse_unit_reference(target);
-    const auto before = names.size();
-    for (const auto& p : present) {
-      const auto log = model::parse_unit_reference(p);
-      if (r && log && log->unit == r->unit && (!r->index || r->index == log->index.value_or(0))) names.push_back(p);
-    }
-    if (names.size() > before) continue;
-    struct stat s {};
-    const bool known = r && ::stat((c.dirs.config + "/units/" + r->unit + ".toml").c_str(), &s) == 0;
-    if (!known) return base::error{unknown_unit(target, present), ENOENT};
-    names.push_back(target);
-  }
-  return {boost::system::in_place_value, std::move(names)};
 }
 
 base::result<std::int64_t> parse_since(const std::string& text) {
   if (text.empty()) return beginning;
-  if (const auto age = base::parse_duration(text))
-    return logs::to_nanoseconds(std::chrono::system_clock::now() - *age);
-  if (const auto time = base::parse_time(text)) return logs::to_nanoseconds(*time);
-  return base::error{"--since takes an age such as 10m or a time such as 2026-11-21T01:02:03Z, not \"" + text + "\""};
+  const auto now = std::chrono::system_clock::now();
+  if (const auto age = base::parse_duration(text)) return logs::to_nanoseconds(now - *age);
+  const auto today = base::format_time(now).substr(0, 10);
+  if (text == "today") return logs::to_nanoseconds(*base::parse_time(today + "T00:00:00Z"));
+  if (text == "yesterday")
+    return logs::to_nanoseconds(*base::parse_time(today + "T00:00:00Z") - std::chrono::hours(24));
+  // 2026-11-21T01:02:03Z, 2026-11-21 01:02, 2026-11-21, 01:02:03, 01:02; as the lines themselves in UTC.
+  for (const auto& whole : {text, text + ":00", text + "T00:00:00", today + "T" + text, today + "T" + text + ":00"})
+    if (const auto time = base::parse_time(whole)) return logs::to_nanoseconds(*time);
+  return base::error{
+      "--since takes an age such as 10m, or a time in UTC such as 2026-11-21T01:02:03Z, 2026-11-21 or "
+      "01:02, not \"" +
+      text + "\""};
 }
 
 // The run before the last one. A run's first lines may be older than its `started` event by a moment, so a run is
 // taken to begin where the one before it ended.
 base::result<void> limit_to_previous(const context& c, source& s) {
-  auto events = c.daemon.events(0, 10'000, s.name);
+  const auto& name = s.log.instance_name;
+  auto events = c.daemon.events(0, 10'000, name);
   if (!events) {
-    auto stored = stored_events(c.dirs.state, 100'000, s.name);
+    auto stored = stored_events(c.dirs.state, 100'000, name);
     if (!stored) return stored.error();
     events = std::move(*stored);
   }
@@ -102,38 +89,13 @@ base::result<void> limit_to_previous(const context& c, source& s) {
     if (e.kind == "exited" && !runs.empty()) runs.back().ended = e.at;
   }
   const auto n = runs.size();
-  if (n < 2) return base::error{"no earlier run of " + s.name + " is known"};
+  if (n < 2) return base::error{"no earlier run of " + name + " is known"};
   const auto& wanted = runs[n - 2];
   const bool known = n >= 3 && runs[n - 3].ended;
   s.from = logs::to_nanoseconds(known ? *runs[n - 3].ended : wanted.began - std::chrono::seconds(1));
   s.until = logs::to_nanoseconds(wanted.ended.value_or(runs[n - 1].began));
   return {};
 }
-
-class printer {
- public:
-  printer(const context& c, const std::vector<source>& sources) : c_(c), named_(sources.size() > 1) {
-    for (const auto& s : sources) width_ = std::max(width_, s.name.size());
-  }
-
-  void operator()(const std::string& name, const logs::log_line& line) {
-    std::string out;
-    if (named_) out += paint(pad(name, width_), style::blue, c_.out.colour) + " | ";
-    if (c_.call.timestamps && !line.time.empty()) out += paint(line.time, style::dim, c_.out.colour) + " ";
-    out += c_.out.interactive ? printable(line.text, c_.out.colour) : line.text;
-    pending_ += out + "\n";
-    if (pending_.size() > 64 * 1024) flush();
-  }
-  void flush() {
-    if (!pending_.empty()) print(std::exchange(pending_, {}));
-  }
-
- private:
-  const context& c_;
-  bool named_;
-  std::size_t width_ = 0;
-  std::string pending_;
-};
 
 // The line with the earliest time of all sources; null when none has one.
 source* earliest(std::vector<source>& all) {
@@ -143,26 +105,28 @@ source* earliest(std::vector<source>& all) {
   return first;
 }
 
-void show_all(std::vector<source>& all, const filter& f, std::size_t lines, printer& out) {
-  std::deque<std::pair<std::string, logs::log_line>> last;
+void show_all(std::vector<source>& all, const filter& f, std::size_t lines, log_printer& out) {
+  std::deque<std::pair<const log_source*, logs::log_line>> last;
   for (auto& s : all) advance(s, f);
   while (auto* s = earliest(all)) {
     if (lines == all_lines) {
-      out(s->name, *s->next);
+      out.add(s->log, *s->next);
     } else {
-      last.emplace_back(s->name, std::move(*s->next));
+      last.emplace_back(&s->log, std::move(*s->next));
       if (last.size() > lines) last.pop_front();
     }
     advance(*s, f);
   }
-  for (const auto& [name, line] : last) out(name, line);
+  for (const auto& [log, line] : last) out.add(*log, line);
   out.flush();
 }
 
-exit_code follow(const context& c, std::vector<source>& all, const filter& f, printer& out) {
-  catch_interrupts();
-  base::unique_fd watch(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-  if (watch) ::inotify_add_watch(watch.get(), c.dirs.log.c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO);
+exit_code follow(std::vector<source>& all, const filter& f, log_printer& out) {
+  const base::unique_fd watch(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  std::set<std::string> directories;
+  for (const auto& s : all) directories.insert(s.log.path.substr(0, s.log.path.rfind('/') + 1));
+  for (const auto& d : directories)
+    if (watch) ::inotify_add_watch(watch.get(), d.c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO);
   while (!interrupted()) {
     show_all(all, f, all_lines, out);
     pollfd p{watch.get(), POLLIN, 0};
@@ -174,14 +138,37 @@ exit_code follow(const context& c, std::vector<source>& all, const filter& f, pr
   return exit_code::done;
 }
 
+struct failure {
+  exit_code code;
+  std::string message;
+};
+
+// Opens what can be read. A node's own file that must not be read is left out with a word; a log of hasup's is not.
+std::optional<failure> open_sources(const context& c, std::vector<log_source> found, std::int64_t since,
+                                    std::size_t lines, bool whole, std::vector<source>& all) {
+  for (auto& log : found) {
+    source s{std::move(log), logs::log_reader({}), since};
+    s.reader = logs::log_reader(s.log.path, s.log.form);
+    s.unfinished_too = !c.call.follow || c.call.previous;
+    if (c.call.previous)
+      if (const auto limited = limit_to_previous(c, s); !limited)
+        return failure{exit_code::failed, limited.error().message};
+    const auto opened = whole || lines == all_lines ? s.reader.open(s.from) : s.reader.open_tail(lines);
+    if (!opened && s.log.form == logs::log_form::plain && found.size() > 1) {
+      complain(c, opened.error().message + "; left out");
+      continue;
+    }
+    if (!opened)
+      return failure{opened.error().code == EACCES ? exit_code::permission_denied : exit_code::failed,
+                     opened.error().message};
+    all.push_back(std::move(s));
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 exit_code run_logs(const context& c) {
-  const auto names = names_of(c);
-  if (!names) {
-    complain(c, names.error().message);
-    return exit_code::no_such_unit;
-  }
   const auto since = parse_since(c.call.since);
   if (!since) {
     complain(c, since.error().message);
@@ -195,29 +182,28 @@ exit_code run_logs(const context& c) {
       return exit_code::usage;
     }
   }
+  auto found = find_logs(c.dirs, c.call.targets);
+  if (!found) {
+    complain(c, found.error().message);
+    return exit_code::no_such_unit;
+  }
   const bool whole = !c.call.since.empty() || !c.call.grep.empty() || c.call.previous;
   const auto lines = c.call.lines.value_or(whole ? all_lines : 100);
   std::vector<source> all;
-  for (const auto& name : *names) {
-    source s{name, logs::log_reader(c.dirs.log + "/" + name + ".log")};
-    s.from = *since;
-    if (c.call.previous)
-      if (const auto limited = limit_to_previous(c, s); !limited) {
-        complain(c, limited.error().message);
-        return exit_code::failed;
-      }
-    const auto opened = whole || lines == all_lines ? s.reader.open(s.from) : s.reader.open_tail(lines);
-    if (!opened) {
-      complain(c, opened.error().message);
-      return opened.error().code == EACCES ? exit_code::permission_denied : exit_code::failed;
-    }
-    all.push_back(std::move(s));
+  if (const auto failed = open_sources(c, std::move(*found), *since, lines, whole, all)) {
+    complain(c, failed->message);
+    return failed->code;
   }
   const bool nothing = std::all_of(all.begin(), all.end(), [](const source& s) { return s.reader.missing(); });
   if (nothing && !c.call.follow) complain(c, "nothing was written yet (" + c.dirs.log + ")");
-  printer out(c, all);
+  std::vector<log_source> shown;
+  for (const auto& s : all) shown.push_back(s.log);
+  log_printer out(c, shown);
+  if (c.call.follow) catch_interrupts();
   show_all(all, f, lines, out);
-  return c.call.follow && !c.call.previous ? follow(c, all, f, out) : exit_code::done;
+  for (const auto& s : all)
+    if (!s.reader.damaged().empty()) complain(c, s.reader.damaged());
+  return c.call.follow && !c.call.previous ? follow(all, f, out) : exit_code::done;
 }
 
 }  // namespace hasup::cli

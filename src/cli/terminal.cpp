@@ -105,6 +105,12 @@ std::string paint(std::string_view text, style s, bool colour) {
     case style::blue:
       code = "34";
       break;
+    case style::magenta:
+      code = "35";
+      break;
+    case style::cyan:
+      code = "36";
+      break;
   }
   return std::string("\x1b[") + code + "m" + std::string(text) + "\x1b[0m";
 }
@@ -163,6 +169,22 @@ std::string printable(std::string_view text, bool keep_colours) {
     else if (c == '\n')
       out += ' ';
     i += point.length;
+  }
+  return out;
+}
+
+std::string valid_utf8(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size();) {
+    const auto c = decode(text, i);
+    const bool overlong = (c.length == 3 && c.value < 0x800) || (c.length == 4 && c.value < 0x10000);
+    const bool none = overlong || c.value > 0x10ffff || (c.value >= 0xd800 && c.value < 0xe000);
+    if (none || (c.value == 0xfffd && c.length == 1))
+      out += "\xef\xbf\xbd";
+    else
+      out += text.substr(i, c.length);
+    i += c.length;
   }
   return out;
 }

@@ -19,7 +19,7 @@ struct terminal {
 // Of a descriptor. Colours only on a terminal, without NO_COLOR and with TERM other than dumb.
 terminal describe_terminal(int fd);
 
-enum class style { plain, bold, dim, red, green, yellow, blue };
+enum class style { plain, bold, dim, red, green, yellow, blue, magenta, cyan };
 
 std::string paint(std::string_view text, style s, bool colour);
 
@@ -35,5 +35,8 @@ std::string pad(std::string_view text, std::size_t width, bool right = false);
 // Without control characters and escape sequences: reasons and log lines hold what nodes and their peers wrote.
 // keep_colours leaves SGR sequences ("\x1b[31m") as they are.
 std::string printable(std::string_view text, bool keep_colours = false);
+
+// Bytes that are no UTF-8 become U+FFFD: for JSON.
+std::string valid_utf8(std::string_view text);
 
 }  // namespace hasup::cli

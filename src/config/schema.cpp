@@ -202,10 +202,12 @@ void add_recovery_and_log(std::vector<key>& out) {
   out.push_back({"log", k::table, "", "the log of the node's output"});
   out.push_back({"log.max_size", k::size, "\"100MiB\"", "a file of this size is rotated"});
   out.push_back({"log.max_files", k::integer, "10", "rotated files kept"});
-  out.push_back({"log.max_age", k::duration, "", "older rotated files are deleted", later});
-  out.push_back(
-      {"log.compress", k::boolean, "false", "compress rotated files", availability::now, {"false", "true!"}});
-  out.push_back({"log.follow", k::texts, "", "log files that the node writes itself", later});
+  out.push_back({"log.max_age", k::duration, "",
+                 "rotated files whose last line is older are deleted, and the current file is rotated daily"});
+  out.push_back({"log.max_total", k::size, "", "the oldest rotated files are deleted above this sum"});
+  out.push_back({"log.compress", k::boolean, "false", "compress rotated files with zstd"});
+  out.push_back({"log.follow", k::texts, "[]",
+                 "log files that the node writes itself, absolute: shown by `hasup logs`, evidence after an exit"});
   out.push_back({"schedule", k::table, "", "restarts by the clock", later});
   out.push_back({"upstream", k::table, "", "servers to choose from", later});
 }

@@ -206,6 +206,17 @@ void read_log(const section& s, model::log_policy& out) {
   s.read_size("max_size", out.max_size);
   if (out.max_size < 1024) s.error("max_size", "\"max_size\" must be at least 1KiB");
   s.read("max_files", 0, 10'000, out.max_files);
+  s.read("max_age", out.max_age);
+  if (s.has("max_age") && out.max_age < std::chrono::minutes(1))
+    s.error("max_age", "\"max_age\" must be at least 1m");
+  if (s.has("max_total")) {
+    s.read_size("max_total", out.max_total);
+    if (out.max_total < out.max_size) s.error("max_total", "\"max_total\" must be at least \"max_size\"");
+  }
+  s.read("compress", out.compress);
+  s.read("follow", out.follow);
+  for (const auto& path : out.follow)
+    if (!path.starts_with('/')) s.error("follow", "\"" + path + "\" in \"follow\" must be an absolute path");
 }
 
 void check_together(const section& root, const file_context& context, const model::unit& u) {

@@ -203,14 +203,13 @@ void intent_file::flush() {
   next_.reset();
   auto served = std::make_shared<std::vector<write_answer>>(std::exchange(waiting_, {}));
   auto done = std::make_shared<base::result<void>>();
-  disk_.run(
-      [path = path_, content, done] { *done = journal::write_atomic(path, *content); },
-      [this, served, done] {
-        writing_ = false;
-        if (!*done && on_error) on_error(done->error());
-        for (const auto& then : *served) then(*done);
-        if (next_) flush();
-      });
+  disk_.run([path = path_, content, done] { *done = journal::write_atomic(path, *content); },
+            [this, served, done] {
+              writing_ = false;
+              if (!*done && on_error) on_error(done->error());
+              for (const auto& then : *served) then(*done);
+              if (next_) flush();
+            });
 }
 
 }  // namespace hasup::daemon

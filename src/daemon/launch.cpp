@@ -166,6 +166,7 @@ base::result<process::run_request> make_run_request(const model::unit& unit, con
   r.log_path = log_directory + "/" + model::log_file_name(unit);
   r.log_max_size = unit.log.max_size;
   r.log_max_files = unit.log.max_files;
+  r.log_daily = unit.log.max_age.count() > 0;
   return r;
 }
 

@@ -15,6 +15,7 @@
 #include "daemon/disk_thread.hpp"
 #include "daemon/event_log.hpp"
 #include "daemon/intent.hpp"
+#include "daemon/log_keeper.hpp"
 #include "daemon/unit_host.hpp"
 #include "daemon/unit_runner.hpp"
 #include "graph/dependency_graph.hpp"
@@ -32,6 +33,8 @@ class supervisor : public control::service, private unit_host {
   // The daemon leaves: saves the intent as it is now. Nothing is stopped.
   void leave() { intent_file_.write_last(encode_intent()); }
   void set_server(control::server* server) { server_ = server; }
+  // For the log keeper, as configured now.
+  std::vector<kept_log> kept_logs() const;
 
   // control::service
   control::host_status status() override;

@@ -50,6 +50,12 @@ supervisor::runners supervisor::instances_of(const std::string& unit) const {
   return out;
 }
 
+std::vector<kept_log> supervisor::kept_logs() const {
+  std::vector<kept_log> all;
+  for (const auto& [id, r] : runners_) all.push_back({model::log_file_name(r->spec()), retention_of(r->spec().log)});
+  return all;
+}
+
 supervisor::runner_ptr supervisor::find(const model::instance_id& id) const {
   const auto it = runners_.find(id);
   return it == runners_.end() ? nullptr : it->second;

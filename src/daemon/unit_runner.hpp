@@ -19,6 +19,7 @@
 #include "control/why.hpp"
 #include "daemon/intent.hpp"
 #include "daemon/launch.hpp"
+#include "daemon/node_logs.hpp"
 #include "daemon/probe_loop.hpp"
 #include "daemon/recovery_host.hpp"
 #include "daemon/recovery_runner.hpp"
@@ -134,12 +135,16 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void on(const process::shim_exec_failed&);
   void on(const process::shim_main_exited&);
   void on(const process::shim_tree_empty&);
+  void on(const process::shim_logs_dropped&);
   void on(const process::shim_lost&);
   void on(const process::shim_busy&);
   void open_for_run(std::vector<std::string> append);
   void request_run();
   void spawn_refused(int error, const std::string& why);
   void start_refused(unit::classification classified, const std::string& why);
+  void mark_node_logs(std::function<void()> then);
+  void node_logs_read(const process::shim_main_exited& e, const std::string& text);
+  void main_exited(const process::shim_main_exited& e, const std::string& node_files);
   unit::classification diagnose(const std::string& evidence, const model::exit_status& status);
   void retire_shim();
   void take_over(const process::shim_status& s);
@@ -213,6 +218,13 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::uint64_t post_started_run_ = 0;
   model::exit_status ended_with_;  // the last run
   bool maintenance_ = false;
+  base::mono_time drops_reported_at_{};
+
+  // Files of [log] follow. While they are read after an exit, what the shim says waits its turn.
+  std::shared_ptr<node_logs> node_logs_;
+  bool node_logs_marked_ = false;  // for the run that is about to be asked for
+  bool reading_node_logs_ = false;
+  std::vector<process::shim_event> held_events_;
 
   std::unique_ptr<probe_loop> probes_[3];
   std::optional<model::head> head_;

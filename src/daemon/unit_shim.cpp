@@ -27,6 +27,7 @@ void unit_runner::open_shim() {
 }
 
 void unit_runner::on_shim(const process::shim_event& e) {
+  if (reading_node_logs_) return held_events_.push_back(e);
   std::visit([this](const auto& what) { on(what); }, e);
 }
 
@@ -38,6 +39,8 @@ void unit_runner::adopt() {
                        const auto self = weak.lock();
                        if (!self) return;
                        if (*found) self->launch_ = std::move(**found);  // else exec probes lack their environment
+                       // Where the run began is not known any more: what comes from now on is evidence.
+                       self->mark_node_logs([] {});
                        self->open_shim();
                      });
 }
@@ -56,6 +59,14 @@ void unit_runner::open_for_run(std::vector<std::string> append) {
 }
 
 void unit_runner::request_run() {
+  if (!unit_.log.follow.empty() && !std::exchange(node_logs_marked_, false)) {
+    return mark_node_logs([weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (!self) return;
+      self->node_logs_marked_ = true;
+      if (self->pending_run_ && self->shim_ && self->shim_->connected()) self->request_run();
+    });
+  }
   const auto append = std::move(*pending_run_);
   pending_run_.reset();
   run_ = std::max(run_, shim_->status().run) + 1;
@@ -94,7 +105,7 @@ void unit_runner::on(const process::shim_connected& e) {
   if (running_fingerprint_ == 0) return;
   const bool main_lives = s.tree_alive && s.phase != process::shim_phase::exited;
   if (!main_lives && pid_ != 0) on(process::shim_main_exited{run_, s.exit, s.exited_at.value_or(wall_now())});
-  if (!s.tree_alive) on(process::shim_tree_empty{run_, s.logs_dropped});
+  if (!s.tree_alive) on_shim(process::shim_tree_empty{run_, s.logs_dropped});
 }
 
 // The first word of a living shim to a new hasupd: what runs is taken as it is, what ended meanwhile is an exit like
@@ -115,7 +126,7 @@ void unit_runner::take_over(const process::shim_status& s) {
   if (ended_unseen && !parked_) {
     dispatch(unit::adopted{s.pid});
     on(process::shim_main_exited{s.run, s.exit, s.exited_at.value_or(wall_now())});
-    return on(process::shim_tree_empty{s.run, s.logs_dropped});
+    return on_shim(process::shim_tree_empty{s.run, s.logs_dropped});
   }
   running_fingerprint_ = 0;
   if (wanted && state() == model::unit_state::stopped)
@@ -147,10 +158,10 @@ unit::classification unit_runner::diagnose(const std::string& evidence, const mo
   return unit::classify(recipe_ ? &*recipe_ : nullptr, status, evidence, facts);
 }
 
-void unit_runner::on(const process::shim_main_exited& e) {
+void unit_runner::main_exited(const process::shim_main_exited& e, const std::string& node_files) {
   // Not a disk read: the shim keeps these 64 KiB mapped.
   const auto ring = process::read_evidence(services_.shim, to_text(unit_.id), e.run);
-  const std::string evidence = ring ? *ring : std::string();
+  const std::string evidence = join_evidence(node_files, ring ? *ring : std::string());
   auto found = diagnose(evidence, e.exit);
   ended_with_ = e.exit;
   pid_ = 0;
@@ -181,6 +192,17 @@ void unit_runner::on(const process::shim_tree_empty&) {
     }
     dispatch(unit::tree_emptied{});
   });
+}
+
+void unit_runner::on(const process::shim_logs_dropped& e) {
+  if (drops_reported_at_ != base::mono_time{} && now() - drops_reported_at_ < std::chrono::minutes(10)) return;
+  drops_reported_at_ = now();
+  publish(
+      "logs_dropped",
+      fmt::format("{} lines of its log are missing: {} is full, cannot be written or is too slow; the node was not "
+                  "held up",
+                  e.lines, services_.dirs.log),
+      {{"lines", std::to_string(e.lines)}});
 }
 
 void unit_runner::on(const process::shim_lost& e) {

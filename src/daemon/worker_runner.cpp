@@ -175,6 +175,7 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
     // Whatever it left behind must not go on writing.
     shim->signal(SIGKILL, true);
   }
+  void on(const process::shim_logs_dropped&) {}
   void on(const process::shim_tree_empty&) {
     running = false;
     if (replacing) {

@@ -19,6 +19,7 @@
 #include "base/unique_fd.hpp"
 #include "config/paths.hpp"
 #include "control/server.hpp"
+#include "daemon/log_keeper.hpp"
 #include "daemon/supervisor.hpp"
 #include "hasup/exit_code.hpp"
 #include "hasup/version.hpp"
@@ -160,6 +161,9 @@ int serve(const hasup::config::directories& dirs, const std::string& program_dir
   wait_signal();
 
   supervisor.boot(std::move(*was));
+  daemon::log_keeper log_keeper(loop, dirs.log, program_dir + "/hasup-worker-logs",
+                                [&supervisor] { return supervisor.kept_logs(); });
+  log_keeper.start();
   spdlog::info("hasupd {} is up, pid {}, socket {}/{}", hasup::version, ::getpid(), dirs.run, control::socket_name);
   hasupd::notify("READY=1\nSTATUS=supervising");
   loop.run();
@@ -171,7 +175,7 @@ int serve(const hasup::config::directories& dirs, const std::string& program_dir
 
 int self_check(const hasup::config::directories& dirs, const std::string& program_dir) {
   using namespace hasup;
-  for (const auto* name : {"/hasup-shim", "/hasup-worker"})
+  for (const auto* name : {"/hasup-shim", "/hasup-worker", "/hasup-worker-logs"})
     if (::access((program_dir + name).c_str(), X_OK) != 0)
       return fail(exit_code::failed, program_dir + name + ": " + std::strerror(errno));
   boost::asio::io_context loop;

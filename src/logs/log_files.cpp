@@ -15,27 +15,58 @@ namespace {
 
 constexpr std::size_t block = 64 * 1024;
 
-bool same(const log_file& a, const struct stat& b) {
-  return a.device == b.st_dev && a.inode == b.st_ino;
+// What cannot be opened for another reason than that it is missing sets `code`.
+std::optional<log_file> open_one(const std::string& name, int flags, int& code) {
+  log_file f;
+  f.fd.reset(::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | flags));
+  if (!f.fd) {
+    if (errno != ENOENT) code = errno;
+    return std::nullopt;
+  }
+  struct stat s {};
+  if (::fstat(f.fd.get(), &s) != 0 || !S_ISREG(s.st_mode)) return std::nullopt;
+  f.device = s.st_dev;
+  f.inode = s.st_ino;
+  return f;
 }
 
 }  // namespace
 
-std::vector<log_file> open_log(const std::string& path, int& code) {
-  std::vector<log_file> all;
-  for (unsigned n = 0;; ++n) {
-    const auto name = n == 0 ? path : path + "." + std::to_string(n);
-    base::unique_fd fd(::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-    if (!fd) {
-      if (errno != ENOENT) code = errno;
-      // Without the newest there may be older ones: the moment between the two renames of a rotation.
-      if (n > 0) break;
-      continue;
-    }
+std::int64_t written_ns(const log_file& f) {
+  struct stat s {};
+  return ::fstat(f.fd.get(), &s) == 0 ? origin_of(s).written_ns : 0;
+}
+
+bool same_text(const log_file& a, const log_file& b) {
+  if (a.device == b.device && a.inode == b.inode) return true;  // both are open: the number is not used again
+  if (a.compressed == b.compressed && !(a.origin && b.origin)) return false;
+  const auto identity = [](const log_file& f) -> std::optional<file_origin> {
     struct stat s {};
-    if (::fstat(fd.get(), &s) != 0 || !S_ISREG(s.st_mode)) continue;
-    if (std::any_of(all.begin(), all.end(), [&](const auto& f) { return same(f, s); })) continue;
-    all.push_back({std::move(fd), s.st_dev, s.st_ino});
+    if (f.compressed || ::fstat(f.fd.get(), &s) != 0) return f.origin;
+    return origin_of(s);
+  };
+  const auto left = identity(a), right = identity(b);
+  return left && right && *left == *right;
+}
+
+std::vector<log_file> open_log(const std::string& path, int& code, links symbolic) {
+  const int flags = symbolic == links::refuse ? O_NOFOLLOW : 0;
+  std::vector<log_file> all;
+  // A number is missing for the moment between the two renames of a rotation; two in a row are the end.
+  for (unsigned n = 0, missing = 0; missing < 2; ++n) {
+    const auto name = n == 0 ? path : path + "." + std::to_string(n);
+    // In this order: a compressed file is there before its original goes.
+    auto f = open_one(name, flags, code);
+    if (!f && n > 0) {
+      f = open_one(name + ".zst", flags, code);
+      if (f) {
+        f->compressed = true;
+        f->origin = read_origin(f->fd.get());
+      }
+    }
+    missing = f ? 0 : missing + 1;
+    if (!f || std::any_of(all.begin(), all.end(), [&](const auto& o) { return same_text(o, *f); })) continue;
+    all.push_back(std::move(*f));
   }
   std::reverse(all.begin(), all.end());
   return all;

@@ -120,6 +120,10 @@ struct recovery_policy {
 struct log_policy {
   std::uint64_t max_size = 100ULL << 20;  // bytes of one file
   unsigned max_files = 10;                // rotated files kept beside the current one
+  base::duration max_age{0};              // of rotated files; with it the current file is rotated daily; 0 = any age
+  std::uint64_t max_total = 0;            // bytes of all rotated files; 0 = no other limit than max_files
+  bool compress = false;
+  std::vector<std::string> follow;  // log files that the node writes itself
 
   friend bool operator==(const log_policy&, const log_policy&) = default;
 };

@@ -317,6 +317,8 @@ void shim_client::state::on_frame(message type, const shim_reply& r) {
       return emit(shim_main_exited{r.run, status_.exit, status_.exited_at.value_or(base::wall_time{})});
     case message::tree_empty:
       return emit(shim_tree_empty{r.run, status_.logs_dropped});
+    case message::logs_dropped:
+      return emit(shim_logs_dropped{r.run, status_.logs_dropped});
     case message::status_is:
       if (status_waiters_.empty()) return;
       asio::post(io_, [self = shared_from_this(), then = std::move(status_waiters_.front()), status = status_] {

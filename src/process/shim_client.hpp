@@ -64,6 +64,7 @@ struct run_request {
   std::string log_path;            // absolute; "" = keep only the evidence
   std::uint64_t log_max_size = 0;  // 0 = never rotate
   unsigned log_max_files = 0;
+  bool log_daily = false;
 };
 
 struct shim_status {
@@ -105,6 +106,10 @@ struct shim_tree_empty {
   std::uint64_t run;
   std::uint64_t logs_dropped;
 };
+struct shim_logs_dropped {  // so many of this run; said again when there are more
+  std::uint64_t run;
+  std::uint64_t lines;
+};
 struct shim_lost {                  // it died, or could not be started
   std::optional<shim_status> last;  // from its record
   std::string message;
@@ -113,7 +118,7 @@ struct shim_busy {  // somebody holds the claim, but does not answer
   std::string message;
 };
 using shim_event = std::variant<shim_connected, shim_started, shim_exec_failed, shim_main_exited, shim_tree_empty,
-                                shim_lost, shim_busy>;
+                                shim_logs_dropped, shim_lost, shim_busy>;
 
 class shim_client {
  public:

@@ -18,6 +18,7 @@
 //   run       run, argv+, env*, directory, and the optional     started | exec_failed (both also pushed to all),
 //             uid gid group* umask nice oom_score_adjust        already (this number was run before) with record,
 //             limit* log_path log_max_size log_max_files        error (busy, bad_request, lease_expired)
+//             log_daily
 //   signal    signal, whole_tree, run (optional: refused when   ok | error (not_running)
 //             another run is meant)
 //   status                                                      status with record
@@ -32,6 +33,7 @@
 //   main_exited  run, record (with exit status and time)
 //   tree_empty   run, record
 //   lease_expired  record
+//   logs_dropped   run, record; at most one a second
 #pragma once
 
 #include <stdint.h>
@@ -63,6 +65,7 @@ enum class message : uint16_t {
   main_exited = 108,
   tree_empty = 109,
   lease_expired = 110,
+  logs_dropped = 111,
 };
 
 enum class tag : uint16_t {
@@ -85,6 +88,7 @@ enum class tag : uint16_t {
   log_path = 21,           // text, absolute; absent or empty: no log file
   log_max_size = 22,       // u64, 0: no rotation
   log_max_files = 23,      // u32, beside the current one
+  log_daily = 24,          // u32, 0 or 1: rotated also when a day (UTC) begins
   pid = 30,                // u32
   start_time = 31,         // u64, clock ticks since boot, as in /proc/PID/stat
   stage = 32,              // u32: exec_stage

@@ -163,7 +163,11 @@ void shim::attach(int connection, const char* payload, size_t length) {
 void shim::exit(int connection) {
   if (tree_alive()) return refuse(connection, message::exit, request_error::busy);
   control_.unlink();
-  queue_.wait_empty(flush_ms);
+  // A disk that hangs for so long does not get them any more: somebody may wait to start the next run.
+  if (!queue_.wait_empty(flush_ms)) {
+    queue_.add_dropped(writer_.unwritten());
+    tell_drops(monotonic_ms());
+  }
   note_drops();
   answer(connection, message::exit);
   // The end of an exiting process closes its files in no certain order: whoever sees the connection end may rely on

@@ -50,6 +50,14 @@ void shim::note_drops() {
   record_.save();
 }
 
+// While a disk is full this would come with each line.
+void shim::tell_drops(uint64_t now_ms) {
+  tell_drops_ms_ = 0;
+  drops_told_ms_ = now_ms;
+  note_drops();
+  if (now().logs_dropped > 0) push(message::logs_dropped);
+}
+
 // What a former shim left: its node may still run, or may have ended unseen.
 void shim::take_up_former_run() {
   char boot[sizeof now().boot_id];

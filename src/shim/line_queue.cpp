@@ -20,6 +20,15 @@ size_t size_of(size_t length) {
   return (sizeof(queue_entry) + length + 7) & ~size_t{7};
 }
 
+timespec in_realtime(unsigned milliseconds) {
+  timespec until{};
+  clock_gettime(CLOCK_REALTIME, &until);
+  const long nanoseconds = until.tv_nsec + static_cast<long>(milliseconds % 1000) * 1'000'000;
+  until.tv_sec += static_cast<time_t>(milliseconds / 1000) + nanoseconds / 1'000'000'000;
+  until.tv_nsec = nanoseconds % 1'000'000'000;
+  return until;
+}
+
 class locked {
  public:
   explicit locked(pthread_mutex_t& mutex) : mutex_(mutex) { pthread_mutex_lock(&mutex_); }
@@ -34,7 +43,21 @@ class locked {
 }  // namespace
 
 line_queue::line_queue()
-    : memory_(static_cast<char*>(map_lazily(capacity))), room_event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+    : memory_(static_cast<char*>(map_lazily(capacity))),
+      room_event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      dropped_event_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+void line_queue::add_dropped(uint64_t lines) {
+  if (lines == 0) return;
+  __atomic_add_fetch(&dropped_, lines, __ATOMIC_RELAXED);
+  const uint64_t one = 1;
+  if (write(dropped_event_.get(), &one, sizeof one) < 0) return;
+}
+
+void line_queue::clear_dropped_event() const {
+  uint64_t count = 0;
+  if (read(dropped_event_.get(), &count, sizeof count) < 0) return;
+}
 
 bool line_queue::push(output from, piece kind, int64_t read_at_ns, const char* first, size_t first_length,
                       const char* second, size_t second_length) {
@@ -112,15 +135,43 @@ void line_queue::release() {
   }
 }
 
-void line_queue::wait() {
+void line_queue::wait(unsigned milliseconds) {
   const locked guard(mutex_);
   if (used_ == 0 && touched_ > kept_when_idle) {
     madvise(memory_ + kept_when_idle, capacity - kept_when_idle, MADV_DONTNEED);
     touched_ = 0;
   }
   waiting_ = true;
-  while (used_ == 0) pthread_cond_wait(&filled_, &mutex_);
+  const timespec until = in_realtime(milliseconds);
+  while (used_ == 0) {
+    if (milliseconds == 0)
+      pthread_cond_wait(&filled_, &mutex_);
+    else if (pthread_cond_timedwait(&filled_, &mutex_, &until) == ETIMEDOUT)
+      break;
+  }
   waiting_ = false;
+}
+
+uint64_t line_queue::lines_left() {
+  const locked guard(mutex_);
+  uint64_t lines = 0;
+  size_t at = head_;
+  for (size_t left = used_; left > 0;) {
+    queue_entry entry{};
+    if (at < capacity) memcpy(&entry.length, memory_ + at, sizeof entry.length);
+    if (at == capacity || entry.length == wrapped) {
+      left -= capacity - at;
+      at = 0;
+      continue;
+    }
+    memcpy(&entry, memory_ + at, sizeof entry);
+    if (entry.kind == piece::full) ++lines;
+    if (entry.kind == piece::lines)
+      for (size_t i = 0; i < entry.length; ++i) lines += memory_[at + sizeof entry + i] == '\n' ? 1 : 0;
+    at += size_of(entry.length);
+    left -= size_of(entry.length);
+  }
+  return lines;
 }
 
 void line_queue::mark_idle() {
@@ -131,11 +182,7 @@ void line_queue::mark_idle() {
 }
 
 bool line_queue::wait_empty(unsigned milliseconds) {
-  timespec until{};
-  clock_gettime(CLOCK_REALTIME, &until);
-  const long nanoseconds = until.tv_nsec + static_cast<long>(milliseconds % 1000) * 1'000'000;
-  until.tv_sec += static_cast<time_t>(milliseconds / 1000) + nanoseconds / 1'000'000'000;
-  until.tv_nsec = nanoseconds % 1'000'000'000;
+  const timespec until = in_realtime(milliseconds);
   const locked guard(mutex_);
   while (used_ != 0 || !idle_)
     if (pthread_cond_timedwait(&emptied_, &mutex_, &until) == ETIMEDOUT) return used_ == 0 && idle_;

@@ -16,6 +16,7 @@ enum class piece : uint8_t {
   lines,  // whole lines, each with its newline
   part,   // a part of a long line, more follows
   full,   // a line, or the last part of a long one, without its newline
+  gap,    // lines were dropped here: u64, how many
 };
 
 struct queue_entry {
@@ -45,15 +46,21 @@ class line_queue {
   // Waits until the writer has taken and released everything, at most so long. True: it has.
   bool wait_empty(unsigned milliseconds);
 
+  // Lines that the writer has not taken yet.
+  [[nodiscard]] uint64_t lines_left();
+
   // Writer's side. The oldest entry, which stays until release(); null when empty.
   const queue_entry* front();
   void release();
-  // Waits for an entry; gives touched memory back first when a burst is over.
-  void wait();
+  // Waits for an entry; gives touched memory back first when a burst is over. With a time it waits at most so long.
+  void wait(unsigned milliseconds = 0);
   // Everything before is written out: what wait_empty waits for.
   void mark_idle();
 
-  void add_dropped(uint64_t lines) { __atomic_add_fetch(&dropped_, lines, __ATOMIC_RELAXED); }
+  void add_dropped(uint64_t lines);
+  // Readable once lines were dropped, until cleared.
+  [[nodiscard]] int dropped_event() const { return dropped_event_.get(); }
+  void clear_dropped_event() const;
   void reset_dropped() { __atomic_store_n(&dropped_, 0, __ATOMIC_RELAXED); }
   [[nodiscard]] uint64_t dropped() const { return __atomic_load_n(&dropped_, __ATOMIC_RELAXED); }
 
@@ -72,6 +79,7 @@ class line_queue {
   uint64_t taken_ = 0;
   uint64_t dropped_ = 0;
   base::unique_fd room_event_;
+  base::unique_fd dropped_event_;
 };
 
 }  // namespace hasup::shim

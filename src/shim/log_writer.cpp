@@ -13,6 +13,7 @@ namespace {
 constexpr size_t text_capacity = 128 << 10;
 constexpr size_t kept_when_idle = 4 << 10;
 constexpr size_t prefix_size = 30 + 1 + 6 + 1 + 1 + 1;  // stamp, name, mark and the blanks between
+constexpr unsigned tell_again_ms = 1000;
 constexpr size_t stack_size = 64 << 10;
 
 void put_digits(char* at, int digits, int64_t value) {
@@ -62,6 +63,11 @@ void* log_writer::thread_main(void* self) {
   static_cast<log_writer*>(self)->work();
 }
 
+uint64_t log_writer::unwritten() const {
+  return queue_.lines_left() - __atomic_load_n(&lines_of_front_, __ATOMIC_RELAXED) +
+         __atomic_load_n(&lines_in_hand_, __ATOMIC_RELAXED);
+}
+
 void log_writer::set_target(const log_target& target) {
   pthread_mutex_lock(&mutex_);
   next_target_ = target;
@@ -86,6 +92,7 @@ void log_writer::work() {
       take_new_target();
       format(*entry);
       queue_.release();
+      __atomic_store_n(&lines_of_front_, 0, __ATOMIC_RELAXED);
     }
     flush();
     queue_.mark_idle();
@@ -93,13 +100,28 @@ void log_writer::work() {
       madvise(text_ + kept_when_idle, text_capacity - kept_when_idle, MADV_DONTNEED);
       touched_ = 0;
     }
-    queue_.wait();
+    // A disk that has room again must be told of what is missing, also when the node is silent now.
+    queue_.wait(file_.owes() ? tell_again_ms : 0);
+    if (file_.owes()) tell_owed();
   }
+}
+
+void log_writer::tell_owed() {
+  if (queue_.front()) return;  // what follows tells it
+  format_stamp(stamp_, realtime_ns());
+  stamp_ns_ = -1;
+  file_.tell_owed(stamp_);
 }
 
 void log_writer::format(const queue_entry& entry) {
   const char* at = reinterpret_cast<const char*>(&entry + 1);
   size_t left = entry.length;
+  if (entry.kind == piece::gap) {
+    uint64_t lines = 0;
+    memcpy(&lines, at, sizeof lines);
+    flush();
+    return file_.owe(lines);
+  }
   if (entry.kind != piece::lines) return add_line(entry, entry.kind == piece::part ? 'P' : 'F', at, left);
   while (left > 0) {
     const void* const newline = memchr(at, '\n', left);
@@ -125,11 +147,15 @@ void log_writer::add_line(const queue_entry& entry, char mark, const char* text,
   out[prefix_size + length] = '\n';
   length_ += prefix_size + length + 1;
   if (length_ > touched_) touched_ = length_;
+  if (mark == 'P') return;
+  __atomic_add_fetch(&lines_in_hand_, 1, __ATOMIC_RELAXED);
+  __atomic_add_fetch(&lines_of_front_, 1, __ATOMIC_RELAXED);
 }
 
 void log_writer::flush() {
   if (length_ == 0) return;
   const uint64_t lost = file_.write(text_, length_);
+  __atomic_store_n(&lines_in_hand_, 0, __ATOMIC_RELAXED);
   if (lost > 0) queue_.add_dropped(lost);
   length_ = 0;
 }

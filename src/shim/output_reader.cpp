@@ -138,6 +138,7 @@ void output_reader::drain() {
     }
     close_pending(stream);
   }
+  mark_gap();
 }
 
 void output_reader::end() {
@@ -208,6 +209,7 @@ void output_reader::hand_on(output stream, piece kind, const char* first, size_t
 
   stream_state& s = at(stream);
   if (s.must_close) s.must_close = !queue_.push(stream, piece::full, read_at_ns_, nullptr, 0, nullptr, 0);
+  mark_gap();
   const bool fits =
       !s.must_close && queue_.push(stream, kind, read_at_ns_, first, first_length, second, second_length);
   if (fits) {
@@ -223,6 +225,14 @@ void output_reader::hand_on(output stream, piece kind, const char* first, size_t
     if (kind == piece::part) s.skipping = true;
   }
   queue_.add_dropped(lines);
+  gap_ += lines;
+}
+
+// At the place where they are missing.
+void output_reader::mark_gap() {
+  if (gap_ == 0) return;
+  const auto* const count = reinterpret_cast<const char*>(&gap_);
+  if (queue_.push(output::stderr_, piece::gap, read_at_ns_, count, sizeof gap_, nullptr, 0)) gap_ = 0;
 }
 
 }  // namespace hasup::shim

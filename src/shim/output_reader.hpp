@@ -52,6 +52,7 @@ class output_reader {
   void hand_on(output stream, piece kind, const char* first, size_t first_length, const char* second,
                size_t second_length);
   void close_pending(output stream);
+  void mark_gap();
   stream_state& at(output stream) { return streams_[static_cast<size_t>(stream)]; }
 
   evidence_ring& evidence_;
@@ -64,6 +65,7 @@ class output_reader {
   uint64_t pause_began_ms_ = 0;
   uint64_t taken_before_ = 0;
   uint64_t no_pause_before_ms_ = 0;
+  uint64_t gap_ = 0;  // dropped lines of which the writer does not know yet
   bool dropping_ = false;
 };
 

@@ -17,6 +17,7 @@ struct stored_target {
   uint32_t max_files;
   uint32_t path_length;
   char path[max_log_path];
+  uint32_t daily;  // younger than the checksum, which does not cover it
 };
 constexpr size_t file_size = 2 * process::record_page_size;
 static_assert(sizeof(stored_target) <= process::record_page_size);
@@ -54,7 +55,7 @@ void record_page::save() {
 bool record_page::load_log_target(log_target& out) const {
   const stored_target* const stored = target_of(page_);
   if (stored->path_length >= max_log_path || stored->checksum != checksum_of(*stored)) return false;
-  out = {stored->path, stored->max_size, stored->max_files};
+  out = {stored->path, stored->max_size, stored->max_files, stored->daily == 1 ? 1U : 0U};
   return true;
 }
 
@@ -62,6 +63,7 @@ void record_page::save_log_target(const log_target& target) {
   stored_target* const stored = target_of(page_);
   stored->max_size = target.max_size;
   stored->max_files = target.max_files;
+  stored->daily = target.daily;
   stored->path_length = static_cast<uint32_t>(strlen(target.path));
   memcpy(stored->path, target.path, stored->path_length + 1);
   stored->checksum = checksum_of(*stored);

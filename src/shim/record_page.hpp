@@ -13,6 +13,7 @@ struct log_target {
   const char* path = "";   // shorter than max_log_path; "" = no log file
   uint64_t max_size = 0;   // 0: never rotated
   uint32_t max_files = 0;  // beside the current one
+  uint32_t daily = 0;      // 1: rotated also when a day begins
 };
 
 class record_page {

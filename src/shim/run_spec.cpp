@@ -103,6 +103,8 @@ bool read_field(const field& f, run_spec& s, counts& seen) {
       return f.read(s.log.max_size);
     case tag::log_max_files:
       return f.read(s.log.max_files);
+    case tag::log_daily:
+      return f.read(s.log.daily);
     default:
       return true;
   }

@@ -11,6 +11,10 @@
 
 namespace hasup::shim {
 
+namespace {
+constexpr uint64_t drops_told_apart_ms = 1000;
+}  // namespace
+
 shim::shim() : writer_(queue_), reader_(evidence_, queue_), control_(*this) {}
 
 bool shim::open(const places& p, const char* name, base::unique_fd claim, base::unique_fd connection,
@@ -28,7 +32,7 @@ bool shim::open(const places& p, const char* name, base::unique_fd claim, base::
   failed = "a descriptor";
   child_signals_.reset(signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK));
   lease_timer_.reset(timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK));
-  if (!child_signals_ || !lease_timer_ || queue_.room_event() < 0) return false;
+  if (!child_signals_ || !lease_timer_ || queue_.room_event() < 0 || queue_.dropped_event() < 0) return false;
   failed = "the log writer";
   if (!writer_.start()) return false;
   take_up_former_run();
@@ -41,7 +45,8 @@ bool shim::open(const places& p, const char* name, base::unique_fd claim, base::
 
 uint64_t shim::next_deadline() const {
   uint64_t next = UINT64_MAX;
-  const uint64_t candidates[] = {reader_.deadline(), killing_ ? kill_again_ms_ : 0, check_attached_ms_};
+  const uint64_t candidates[] = {reader_.deadline(), killing_ ? kill_again_ms_ : 0, check_attached_ms_,
+                                 tell_drops_ms_};
   for (const uint64_t c : candidates)
     if (c != 0 && c < next) next = c;
   return next;
@@ -51,10 +56,11 @@ void shim::on_deadlines(uint64_t now_ms) {
   reader_.on_deadline(now_ms);
   if (killing_ && now_ms >= kill_again_ms_) kill_on();
   if (check_attached_ms_ != 0 && now_ms >= check_attached_ms_) check_attached();
+  if (tell_drops_ms_ != 0 && now_ms >= tell_drops_ms_) tell_drops(now_ms);
 }
 
 void shim::work() {
-  enum slot { signals, exec_result, out, err, room, lease_timer, main_watch, control_begin };
+  enum slot { signals, exec_result, out, err, room, dropped, lease_timer, main_watch, control_begin };
   pollfd slots[control_begin + control::poll_slots];
   for (;;) {
     slots[signals] = {child_signals_.get(), POLLIN, 0};
@@ -62,6 +68,7 @@ void shim::work() {
     slots[out] = {reader_.poll_fd(output::stdout_), POLLIN, 0};
     slots[err] = {reader_.poll_fd(output::stderr_), POLLIN, 0};
     slots[room] = {queue_.room_event(), POLLIN, 0};
+    slots[dropped] = {queue_.dropped_event(), POLLIN, 0};
     slots[lease_timer] = {lease_timer_.get(), POLLIN, 0};
     slots[main_watch] = {main_watch_.get(), POLLIN, 0};
     control_.prepare(slots + control_begin);
@@ -72,6 +79,10 @@ void shim::work() {
     if (poll(slots, sizeof slots / sizeof slots[0], timeout) < 0) continue;
 
     if (slots[room].revents != 0) reader_.on_room();
+    if (slots[dropped].revents != 0) {
+      queue_.clear_dropped_event();
+      if (tell_drops_ms_ == 0) tell_drops_ms_ = drops_told_ms_ + drops_told_apart_ms;
+    }
     if (slots[out].revents != 0) reader_.read_some(output::stdout_);
     if (slots[err].revents != 0) reader_.read_some(output::stderr_);
     // The result of the exec before the death of the child, both before the commands.
@@ -80,7 +91,7 @@ void shim::work() {
     if (slots[main_watch].revents != 0 && main_watch_) on_main_exited(process::exit_kind::lost, 0, false);
     if (slots[lease_timer].revents != 0) on_lease_timer();
     control_.handle(slots + control_begin);
-    if (deadline != UINT64_MAX) on_deadlines(monotonic_ms());
+    if (deadline != UINT64_MAX || tell_drops_ms_ != 0) on_deadlines(monotonic_ms());
     note_drops();
   }
 }

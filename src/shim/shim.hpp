@@ -51,6 +51,7 @@ class shim final : public command_handler {
   void on_main_exited(process::exit_kind kind, int value, bool core);
   void on_tree_empty();
   void note_drops();
+  void tell_drops(uint64_t now_ms);
   void push(process::message type);
   [[nodiscard]] bool tree_alive() const;
 
@@ -87,6 +88,8 @@ class shim final : public command_handler {
   uint64_t kill_again_ms_ = 0;
   uint64_t kill_pause_ms_ = 0;
   uint64_t check_attached_ms_ = 0;
+  uint64_t drops_told_ms_ = 0;
+  uint64_t tell_drops_ms_ = 0;
 
   struct member {
     int32_t pid;

@@ -1,4 +1,5 @@
 // The program `hasup` as a person uses it: exit codes and texts, against a control server made for the test.
+#include <boost/json.hpp>
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <cstdlib>
@@ -237,57 +238,6 @@ TEST_CASE("events come from the daemon, and from its file when it is down") {
   CHECK(r.out.find("\"seq\":2") == std::string::npos);
 }
 
-TEST_CASE("logs: several units by time, filters, the previous run, following over a rotation") {
-  temporary_directory home;
-  const auto dir = home.path + "/log";
-  std::filesystem::create_directories(dir);
-  const auto write = [&](const std::string& name, const std::string& text) {
-    std::ofstream(dir + "/" + name, std::ios::app) << text;
-  };
-  write("leap.log.1", "2026-11-21T01:00:00Z stdout F one\n2026-11-21T01:00:02Z stdout F three\n");
-  write("leap.log", "2026-11-21T01:00:04Z stderr F five\n");
-  write("miner@1.log", "2026-11-21T01:00:01Z stdout F two\n2026-11-21T01:00:03Z stdout F four\n");
-  const auto both = run_hasup(home.path, {"logs"});
-  CHECK(both.code == 0);
-  CHECK(both.out == "leap    | one\nminer@1 | two\nleap    | three\nminer@1 | four\nleap    | five\n");
-  CHECK(run_hasup(home.path, {"logs", "leap", "-n", "2"}).out == "three\nfive\n");
-  CHECK(run_hasup(home.path, {"logs", "leap", "--grep", "^(one|five)$", "-t"}).out ==
-        "2026-11-21T01:00:00Z one\n2026-11-21T01:00:04Z five\n");
-  CHECK(run_hasup(home.path, {"logs", "miner", "--since", "2026-11-21T01:00:02Z"}).out == "four\n");
-  CHECK(run_hasup(home.path, {"logs", "laep"}).code == 4);
-  CHECK(run_hasup(home.path, {"logs", "leap", "--grep", "("}).code == 2);
-  CHECK(run_hasup(home.path, {"logs", "leap", "--since", "yesterday"}).code == 2);
-
-  std::filesystem::create_directories(home.path + "/state/events");
-  {
-    std::ofstream file(home.path + "/state/events/events.jsonl");
-    // The last run began a moment before its event: "five" is a line of it.
-    for (const auto& [at, kind] : {std::pair{"2026-11-21T01:00:00Z", "started"},
-                                   {"2026-11-21T01:00:01.5Z", "exited"},
-                                   {"2026-11-21T01:00:02.1Z", "started"},
-                                   {"2026-11-21T01:00:03.5Z", "exited"},
-                                   {"2026-11-21T01:00:04.1Z", "started"}}) {
-      control::event e;
-      e.at = *base::parse_time(at);
-      e.unit = "leap";
-      e.kind = kind;
-      file << control::encode(e) << "\n";
-    }
-  }
-  CHECK(run_hasup(home.path, {"logs", "leap", "--previous"}).out == "three\n");
-
-  auto follow = start_hasup(home.path, {"logs", "leap", "-f", "-n", "1"});
-  REQUIRE(follow.wait_for_output("five\n"));
-  std::filesystem::rename(dir + "/leap.log.1", dir + "/leap.log.2");
-  std::filesystem::rename(dir + "/leap.log", dir + "/leap.log.1");
-  write("leap.log", "2026-11-21T01:00:05Z stdout F six\n");
-  REQUIRE(follow.wait_for_output("six\n"));
-  follow.signal(SIGINT);
-  const auto r = follow.finish();
-  CHECK(r.code == 0);
-  CHECK(r.out == "five\nsix\n");
-}
-
 TEST_CASE("check, graph and cat read the files") {
   temporary_directory home;
   std::filesystem::create_directories(home.path + "/etc/units");
@@ -304,6 +254,13 @@ TEST_CASE("check, graph and cat read the files") {
   CHECK(run_hasup(home.path, {"cat", "a"}).out == "[run]\ncommand = [\"/bin/sleep\", \"1\"]\n");
   CHECK(run_hasup(home.path, {"cat", "a", "--effective"}).code == 0);
   CHECK(run_hasup(home.path, {"cat", "zzz"}).code == 4);
+  CHECK(run_hasup(home.path, {"graph", "--json"}).out ==
+        "{\"units\":[{\"unit\":\"a\",\"valid\":true,\"requires\":[]},{\"unit\":\"b\",\"valid\":true,\"requires\":["
+        "{\"unit\":\"a\",\"condition\":\"healthy\",\"on_loss\":\"keep\",\"exists\":true}]}]}\n");
+  CHECK(run_hasup(home.path, {"cat", "a", "--json"}).out == "{\"run\":{\"command\":[\"/bin/sleep\",\"1\"]}}\n");
+  const auto effective = run_hasup(home.path, {"cat", "b", "--effective", "--json"});
+  CHECK(effective.code == 0);
+  CHECK(boost::json::parse(effective.out).at("requires").at(0).at("unit") == "a");
   file("c.toml", "[run]\ncomand = [\"/bin/sleep\", \"1\"]\n");
   const auto broken = run_hasup(home.path, {"check"});
   CHECK(broken.code == 6);

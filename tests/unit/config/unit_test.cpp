@@ -122,7 +122,10 @@ std::map<std::string, sample> samples() {
       {"log", {"", "log", "max_files = 0"}},
       {"log.max_size", {"", "log", "max_size = \"1MiB\""}},
       {"log.max_files", {"", "log", "max_files = 3"}},
-      {"log.compress", {"", "log", "max_files = 4\ncompress = false"}},
+      {"log.max_age", {"", "log", "max_age = \"14d\""}},
+      {"log.max_total", {"", "log", "max_total = \"1GiB\""}},
+      {"log.compress", {"", "log", "compress = true"}},
+      {"log.follow", {"", "log", "follow = [\"/var/log/${unit}/error.log\"]"}},
   };
   const auto run = [&](const std::string& key, const std::string& value) {
     out["run." + key] = {"", "run", "command = [\"/bin/true\"]\n" + key + " = " + value};

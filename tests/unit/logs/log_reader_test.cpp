@@ -1,69 +1,11 @@
 // Reading a log over its rotated files, its end, and what is written while it is read.
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <catch2/catch.hpp>
-#include <filesystem>
-#include <fstream>
-
-#include "logs/cri_line.hpp"
 #include "logs/log_reader.hpp"
 
+#include "logs/cri_line.hpp"
+#include "unit/logs/log_directory.hpp"
+
 using namespace hasup::logs;
-namespace fs = std::filesystem;
-
-namespace {
-
-struct log_directory {
-  std::string path;
-  log_directory() {
-    char name[] = "/tmp/hasup-test-XXXXXX";
-    REQUIRE(::mkdtemp(name));
-    path = name;
-  }
-  ~log_directory() { fs::remove_all(path); }
-  [[nodiscard]] std::string log() const { return path + "/leap.log"; }
-  [[nodiscard]] std::string old(int n) const { return log() + "." + std::to_string(n); }
-};
-
-std::string stamp(int n) {
-  char text[64];
-  std::snprintf(text, sizeof text, "2026-11-21T01:%02d:%02d.000000001Z", n / 60 % 60, n % 60);
-  return text;
-}
-std::string line(int n, const char* tag = "F") {
-  return stamp(n) + " stdout " + tag + " line " + std::to_string(n) + "\n";
-}
-
-void append(const std::string& path, const std::string& text) {
-  std::ofstream(path, std::ios::app) << text;
-}
-void append_lines(const std::string& path, int from, int to) {
-  std::string all;
-  for (int n = from; n < to; ++n) all += line(n);
-  append(path, all);
-}
-
-// Texts of what there is now.
-std::vector<std::string> rest(log_reader& r) {
-  std::vector<std::string> all;
-  while (const auto l = r.next()) all.push_back(l->text);
-  return all;
-}
-std::vector<std::string> numbers(int from, int to) {
-  std::vector<std::string> all;
-  for (int n = from; n < to; ++n) all.push_back("line " + std::to_string(n));
-  return all;
-}
-
-void rotate(const log_directory& d) {
-  for (int n = 8; n > 0; --n)
-    if (fs::exists(d.old(n))) fs::rename(d.old(n), d.old(n + 1));
-  fs::rename(d.log(), d.old(1));
-}
-
-}  // namespace
+using namespace hasup::logs::test;
 
 TEST_CASE("lines come oldest first over all files") {
   log_directory d;
@@ -186,4 +128,18 @@ TEST_CASE("logs are listed by name, instances by number") {
     append(d.path + "/" + name, "");
   CHECK(list_logs(d.path) == std::vector<std::string>{"leap", "miner@2", "miner@10"});
   CHECK(list_logs(d.path + "/none").empty());
+}
+
+TEST_CASE("a long line whose end was dropped is shown before the word about it, and spoils no other line") {
+  log_directory d;
+  append(d.log(), line(0) + stamp(1) + " stderr P begin\n" + stamp(2) + " stderr F hasup: 7 lines dropped\n" +
+                      stamp(3) + " stderr F next\n");
+  log_reader r(d.log());
+  REQUIRE(r.open(0).has_value());
+  CHECK(r.next()->text == "line 0");
+  const auto cut = r.next();
+  REQUIRE(cut.has_value());
+  CHECK(cut->text == "begin");
+  CHECK(cut->partial);
+  CHECK(rest(r) == std::vector<std::string>{"hasup: 7 lines dropped", "next"});
 }

@@ -1,7 +1,7 @@
 // Logs and evidence: nothing lost, nothing torn, nobody blocked.
-#include <sys/mount.h>
-#include <sys/statvfs.h>
+#include <sys/file.h>
 
+#include "base/unique_fd.hpp"
 #include "unit/process/shim_fixture.hpp"
 
 using namespace hasup;
@@ -194,68 +194,68 @@ TEST_CASE("the evidence ring holds the end of the run, from its first whole line
   d.finish();
 }
 
-TEST_CASE("a full log disk drops and counts lines, blocks nobody, and is written to again when it has room",
-          "[root]") {
-  if (::geteuid() != 0) return;
+TEST_CASE("with log_daily a file of another day is rotated, also across runs and compressed neighbours") {
   home h;
-  const std::string disk = h.top() + "/log";
-  if (::mount("tmpfs", disk.c_str(), "tmpfs", 0, "size=256k") != 0) return;  // a container without that right
-  {
-    driver d(h);
-    d.open();
-    auto request = d.request(1, "seq 1 1000000; echo evidence; touch " + h.top() + "/written; while [ ! -e " +
-                                    h.top() + "/room ]; do sleep 0.01; done; i=0; while [ ! -e " + h.top() +
-                                    "/end ]; do i=$((i+1)); echo again $i; sleep 0.05; done");
-    request.log_max_size = 0;
-    d.client.run(request);
-    // The node comes to its end of the flood although nothing can be written.
-    REQUIRE(eventually([&] { return std::filesystem::exists(h.top() + "/written"); }));
-    REQUIRE(eventually([&] { return d.status().logs_dropped > 900'000; }));
-    REQUIRE(eventually(
-        [&] { return read_evidence(h.dirs, "unit@0", 1).value().find("evidence\n") != std::string::npos; }));
-    const auto before = parse_log(read_file(h.log()));  // whole lines only
-    for (std::size_t i = 0; i < before.size(); ++i) REQUIRE(before[i].text == std::to_string(i + 1));
-    REQUIRE(::truncate(h.log().c_str(), 0) == 0);
-    std::ofstream(h.top() + "/room") << "x";
-    REQUIRE(eventually([&] { return read_file(h.log()).find("again") != std::string::npos; }));
-    std::ofstream(h.top() + "/end") << "x";
-    CHECK(d.wait<shim_main_exited>().exit.code == 0);
-    d.wait<shim_tree_empty>();
-    d.finish();
-    parse_log(read_file(h.log()));
-  }
-  ::umount2(disk.c_str(), MNT_DETACH);
-}
-
-TEST_CASE("a log that cannot be opened costs lines, never the node") {
-  home h;
+  std::ofstream(h.log()) << "2001-01-01T00:00:00.000000000Z stdout F old\n";
+  std::ofstream(h.log() + ".1") << "older";
+  std::ofstream(h.log() + ".2.zst") << "oldest";
   driver d(h);
   d.open();
-  auto request = d.request(1, "seq 1 100000; exit 2");
-  request.log_path = h.top() + "/missing/unit.log";
+  auto request = d.request(1, "echo new");
+  request.log_max_files = 5;
+  request.log_daily = true;
   d.client.run(request);
-  CHECK(d.wait<shim_main_exited>().exit.code == 2);
   d.wait<shim_tree_empty>();
-  REQUIRE(eventually([&] { return d.status().logs_dropped == 100000; }));
-  CHECK(read_evidence(h.dirs, "unit@0", 1).value().find("100000\n") != std::string::npos);
+  request = d.request(2, "echo newer");
+  request.log_max_files = 5;
+  request.log_daily = true;
+  d.client.run(request);
+  d.wait<shim_tree_empty>();
   d.finish();
+  CHECK(joined(read_file(h.log())) == "new\nnewer\n");
+  CHECK(joined(read_file(h.log() + ".1")) == "old\n");
+  CHECK(read_file(h.log() + ".2") == "older");
+  CHECK(read_file(h.log() + ".3.zst") == "oldest");
+  CHECK_FALSE(std::filesystem::exists(h.log() + ".2.zst"));
 }
 
-TEST_CASE("a log disk that stalls delays the node once, then drops whole lines and loses no evidence") {
+TEST_CASE("compressed files count as rotated ones: the oldest goes") {
   home h;
-  // A FIFO that is opened but never read is a disk that does not answer.
-  REQUIRE(::mkfifo(h.log().c_str(), 0600) == 0);
-  const int hold = ::open(h.log().c_str(), O_RDWR | O_CLOEXEC);
+  std::ofstream(h.log() + ".1.zst") << "one";
+  std::ofstream(h.log() + ".2.zst") << "two";
   driver d(h);
   d.open();
-  d.client.run(d.request(1, "seq 1 1000000; exit 8"));
-  CHECK(d.wait<shim_main_exited>().exit.code == 8);
+  auto request = d.request(1, "seq 1 200");
+  request.log_max_size = 8192;
+  request.log_max_files = 2;
+  d.client.run(request);
   d.wait<shim_tree_empty>();
-  CHECK(d.status().logs_dropped > 500'000);
-  CHECK(read_evidence(h.dirs, "unit@0", 1).value().find("\n1000000\n") != std::string::npos);
-  ::kill(d.client.status().shim_pid, SIGKILL);
-  d.wait<shim_lost>();
-  ::close(hold);
+  d.finish();
+  CHECK(std::filesystem::exists(h.log() + ".1"));
+  CHECK(read_file(h.log() + ".2.zst") == "one");
+  CHECK_FALSE(std::filesystem::exists(h.log() + ".3.zst"));
+}
+
+TEST_CASE("while another process renames the files of the directory, nothing is rotated and nothing is lost") {
+  home h;
+  const hasup::base::unique_fd directory(::open((h.top() + "/log").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  REQUIRE(::flock(directory.get(), LOCK_EX) == 0);
+  driver d(h);
+  d.open();
+  auto request = d.request(1, "seq 1 1000; touch " + h.top() + "/written; while [ ! -e " + h.top() +
+                                  "/end ]; do sleep 0.01; done; echo last");
+  request.log_max_size = 8192;
+  request.log_max_files = 3;
+  d.client.run(request);
+  REQUIRE(eventually([&] { return read_file(h.log()).find(" 1000\n") != std::string::npos; }));
+  CHECK_FALSE(std::filesystem::exists(h.log() + ".1"));
+  REQUIRE(::flock(directory.get(), LOCK_UN) == 0);
+  std::ofstream(h.top() + "/end") << "x";
+  d.wait<shim_tree_empty>();
+  d.finish();
+  CHECK(joined(read_file(h.log())) == "last\n");
+  CHECK(joined(read_file(h.log() + ".1")).ends_with("\n1000\n"));
+  CHECK(d.client.status().logs_dropped == 0);
 }
 
 TEST_CASE("a calm shim stays small") {

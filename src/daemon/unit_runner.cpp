@@ -20,6 +20,7 @@ unit_runner::unit_runner(unit_host& host, daemon_services& services, model::unit
       random_(static_cast<std::uint32_t>(since_.time_since_epoch().count()) ^
               static_cast<std::uint32_t>(std::hash<std::string>{}(to_text(unit_.id)))),
       timer_(services.loop),
+      shim_timer_(services.loop),
       worker_(services, to_text(unit_.id)),
       recovery_timer_(services.loop),
       node_timer_(services.loop),

@@ -139,6 +139,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   unit::classification diagnose(const std::string& evidence, const model::exit_status& status);
   void retire_shim();
   void take_over(const process::shim_status& s);
+  void catch_up(const process::shim_status& s, std::uint64_t asked_for);
 
   // unit_hooks.cpp: commands around a run
   void spawn_with(std::vector<std::string> append);
@@ -208,6 +209,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::shared_ptr<hook_run> stop_hook_;   // stop_command; dropped when the node has ended
   std::uint64_t post_started_run_ = 0;
   model::exit_status ended_with_;  // the last run
+  bool shim_answered_ = false;
+  boost::asio::steady_timer shim_timer_;  // before the next attempt, when a shim cannot even be started
 
   std::unique_ptr<probe_loop> probes_[3];
   std::optional<model::head> head_;

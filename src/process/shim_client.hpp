@@ -159,6 +159,9 @@ std::optional<shim_record> read_raw_record(const directories& dirs, const std::s
 bool is_claimed(const directories& dirs, const std::string& name);
 // Names whose claim is held: what a new daemon adopts.
 std::vector<std::string> claimed_instances(const directories& dirs);
+// Those, and the names of dead shims whose record says that their run was not over, in this boot: part of its tree
+// may live on, which only a new shim can find out.
+std::vector<std::string> unfinished_instances(const directories& dirs);
 // What the run wrote last, oldest first, beginning with a whole line.
 base::result<std::string> read_evidence(const directories& dirs, const std::string& name, std::uint64_t run);
 

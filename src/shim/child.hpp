@@ -26,7 +26,8 @@ struct run_spec {
 
   uint64_t run = 0;
   char** argv = nullptr;
-  char** env = nullptr;
+  char** env = nullptr;  // with room for one more
+  size_t env_count = 0;
   gid_t* groups = nullptr;
   size_t group_count = 0;
   run_limit* limits = nullptr;

@@ -18,6 +18,10 @@ using process::message;
 using process::shim_phase;
 using process::tag;
 
+namespace {
+constexpr uint64_t check_soon_ms = 50;
+}
+
 bool shim::tree_alive() const {
   switch (record_.now.phase) {
     case shim_phase::spawning:
@@ -50,7 +54,8 @@ void shim::note_drops() {
   record_.save();
 }
 
-// What a former shim left: its node may still run, or may have ended unseen.
+// What a former shim left: its node may still run, or may have ended unseen; what the main process left behind may
+// live on although it is gone, and counts until it is gone too.
 void shim::take_up_former_run() {
   char boot[sizeof now().boot_id];
   read_boot_id(boot);
@@ -59,6 +64,7 @@ void shim::take_up_former_run() {
                            now().phase == shim_phase::orphaned;
   now().shim_pid = getpid();
   memcpy(now().boot_id, boot, sizeof boot);
+  now().attached = 0;
   if (was_running && same_boot && is_alive(now().pid, now().start_time)) {
     now().phase = shim_phase::orphaned;
   } else if (was_running || now().phase == shim_phase::exited) {
@@ -67,10 +73,15 @@ void shim::take_up_former_run() {
       now().exit_value = 0;
       now().exited_at_ns = realtime_ns();
     }
-    now().phase = shim_phase::tree_empty;
-    now().tree_empty_at_ns = realtime_ns();
+    if (same_boot && find_survivors()) {
+      now().attached = 1;
+      now().phase = shim_phase::exited;
+      check_attached_ms_ = monotonic_ms() + check_soon_ms;
+    } else {
+      now().phase = shim_phase::tree_empty;
+      now().tree_empty_at_ns = realtime_ns();
+    }
   }
-  now().attached = 0;
   if (!same_boot) {
     // The clock of the lease began anew with the boot.
     now().lease_valid_until_ms = 0;
@@ -81,7 +92,8 @@ void shim::take_up_former_run() {
   record_.save();
 }
 
-void shim::start(const run_spec& spec) {
+void shim::start(run_spec& spec) {
+  spec.env[spec.env_count++] = const_cast<char*>(mark_.c_str());
   writer_.set_target(spec.log);
   record_.save_log_target(spec.log);
   evidence_.reset(spec.run);

@@ -14,6 +14,7 @@
 #include "shim/evidence_ring.hpp"
 #include "shim/log_writer.hpp"
 #include "shim/output_reader.hpp"
+#include "shim/proc.hpp"
 #include "shim/process_walk.hpp"
 #include "shim/record_page.hpp"
 
@@ -44,7 +45,7 @@ class shim final : public command_handler {
 
   // life.cpp: what happens to the run
   void take_up_former_run();
-  void start(const run_spec& spec);
+  void start(run_spec& spec);
   void on_exec_result();
   void fail_start(start_failure failure);
   void reap();
@@ -57,6 +58,9 @@ class shim final : public command_handler {
   // Taken over from a dead shim: not our children, so they are watched and not waited for.
   bool take_over();
   void remember_members();
+  void remember_escaped();
+  void remember(const process_walk& found);
+  bool find_survivors();
   void check_attached();
 
   bool signal_main(int number);
@@ -72,6 +76,9 @@ class shim final : public command_handler {
   process::shim_record& now() { return record_.now; }
 
   base::unique_fd claim_;
+  // In the environment of everything that runs below this claim: by it a later shim finds even those that left both
+  // their parent and their session.
+  fixed_text<320> mark_;
   record_page record_;
   evidence_ring evidence_;
   line_queue queue_;

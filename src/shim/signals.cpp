@@ -32,6 +32,7 @@ bool shim::signal_main(int number) {
 void shim::signal_tree_once(int number, bool then_continue) {
   if (now().attached != 0) {
     remember_members();
+    remember_escaped();
     if (now().phase == shim_phase::running) {
       signal_process(now().pid, now().start_time, number);
       if (then_continue) signal_process(now().pid, now().start_time, SIGCONT);

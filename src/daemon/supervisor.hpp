@@ -14,6 +14,7 @@
 #include "daemon/disk_thread.hpp"
 #include "daemon/event_log.hpp"
 #include "daemon/intent.hpp"
+#include "daemon/memory_watch.hpp"
 #include "daemon/unit_host.hpp"
 #include "daemon/unit_runner.hpp"
 #include "graph/dependency_graph.hpp"
@@ -112,6 +113,7 @@ class supervisor : public control::service, private unit_host {
   std::set<std::string> removed_;                     // units whose file is gone: dropped once stopped
   std::map<model::instance_id, std::function<void()>> reader_waits_;
   std::set<std::string> held_readers_of_;
+  memory_watch memory_watch_;
   bool save_posted_ = false;
   std::vector<intent_file::write_answer> save_then_;
 };

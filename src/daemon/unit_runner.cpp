@@ -106,6 +106,8 @@ void unit_runner::replace_spec(model::unit unit, std::optional<model::recipe> re
   unit_ = std::move(unit);
   effective_toml_ = std::move(effective_toml);
   recipe_ = std::move(recipe);
+  renew_limits();
+  if (watches_memory()) host_.changed(*this);
   if (state() == model::unit_state::running) on(unit::start_steady_probes{});
 }
 

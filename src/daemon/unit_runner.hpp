@@ -28,6 +28,7 @@
 #include "process/process_tree.hpp"
 #include "process/spawner.hpp"
 #include "unit/machine.hpp"
+#include "unit/memory_guard.hpp"
 
 namespace hasup::daemon {
 
@@ -78,6 +79,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
     return pending_spec_ || (running_fingerprint_ != 0 && running_fingerprint_ != unit_.fingerprint);
   }
   std::vector<std::int32_t> pids() const;
+  bool watches_memory() const;  // memory_restart is set and it runs
+  void sample_memory();
   std::string taken_down_by;  // the unit whose stop took this one down; "" = none
 
   control::instance_status status();
@@ -146,6 +149,11 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void post_start();
   void signal_stop();
   void after_tree_empty(std::function<void()> then);
+
+  // unit_limits.cpp
+  void report_limits(bool in_cgroup);
+  void renew_limits();
+  void drop_leaf();
 
   // unit_start.cpp: may it be started?
   void check_data(std::uint64_t ticket);
@@ -234,6 +242,10 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool quiescing_ = false;
   bool recovery_no_kill_ = false;       // a person said: never SIGKILL
   std::uint64_t recovery_ticket_ = 0;   // an answer to an older recovery is dropped
+
+  std::string limits_told_;
+  unit::memory_guard memory_guard_;
+  std::uint64_t memory_run_ = 0;
 
   process::process_usage last_usage_;
   base::mono_time last_usage_at_{};

@@ -33,7 +33,7 @@ void unit_runner::on_shim(const process::shim_event& e) {
 void unit_runner::adopt() {
   adopting_ = true;
   auto found = std::make_shared<base::result<launch>>(base::error{});
-  services_.disk.run([found, unit = unit_] { *found = prepare_launch(unit); },
+  services_.disk.run([found, unit = unit_, cgroups = services_.cgroup] { *found = prepare_launch(unit, cgroups); },
                      [weak = weak_from_this(), found] {
                        const auto self = weak.lock();
                        if (!self) return;
@@ -137,6 +137,7 @@ void unit_runner::catch_up(const process::shim_status& s, std::uint64_t asked_fo
 void unit_runner::on(const process::shim_started& e) {
   pid_ = e.pid;
   started_at_ = shim_->status().started_at.value_or(wall_now());  // after an attachment: long ago
+  if (launch_) report_limits(shim_->status().in_cgroup);
   if (recovery_active()) {
     recovery_->on_node_started();
     start_recovery_probes();
@@ -153,6 +154,8 @@ unit::classification unit_runner::diagnose(const std::string& evidence, const mo
   unit::run_facts facts;
   facts.startup_passed = memory_.startup_passed;
   facts.asked_to_stop = state() == model::unit_state::stopping;
+  facts.oom_kills = shim_->status().oom_kills;
+  facts.memory_max = unit_.run.limit.memory_max.value_or(0);
   if (started_at_) facts.lived = std::chrono::duration_cast<base::duration>(wall_now() - *started_at_);
   return unit::classify(recipe_ ? &*recipe_ : nullptr, status, evidence, facts);
 }
@@ -262,13 +265,14 @@ void unit_runner::retire_shim() {
   if (!shim_ || !shim_->connected() || shim_->status().tree_alive) return;
   retiring_ = true;
   shim_->exit_shim();
+  drop_leaf();
 }
 
 std::vector<std::int32_t> unit_runner::pids() const {
   std::vector<std::int32_t> out;
   if (pid_ == 0 || !shim_) return out;
-  for (const auto& p : process::unit_processes(shim_->status().shim_pid, pid_, shim_->status().attached))
-    out.push_back(p.pid);
+  const auto& s = shim_->status();
+  for (const auto& p : process::unit_processes({s.shim_pid, pid_, s.start_time, s.attached})) out.push_back(p.pid);
   return out;
 }
 

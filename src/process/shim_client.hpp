@@ -41,6 +41,7 @@ struct directories {
   std::string state;         // absolute, may be longer than a socket address
   std::string run;           // absolute
   std::string shim_program;  // absolute path of hasup-shim
+  std::string shim_cgroup{};  // where shims go; "" = they stay where the daemon is
 };
 
 struct rlimit_value {
@@ -64,6 +65,7 @@ struct run_request {
   std::string log_path;            // absolute; "" = keep only the evidence
   std::uint64_t log_max_size = 0;  // 0 = never rotate
   unsigned log_max_files = 0;
+  std::string cgroup;  // of the node; "" = that of its shim
 };
 
 struct shim_status {
@@ -76,6 +78,8 @@ struct shim_status {
   bool tree_alive = false;  // spawning, running, exited or orphaned
   bool attached = false;    // the shim is not the parent: the exit will be `lost`
   bool lease_expired = false;
+  bool in_cgroup = false;          // the node runs in the cgroup of its request
+  unsigned oom_kills = 0;          // of this run
   std::uint64_t logs_dropped = 0;  // lines of this run
   std::optional<base::wall_time> started_at;
   std::optional<base::wall_time> exited_at;

@@ -72,6 +72,8 @@ shim_status to_status(const shim_record& record) {
                       record.phase == shim_phase::exited || record.phase == shim_phase::orphaned;
   status.attached = record.attached != 0;
   status.lease_expired = record.lease_expired != 0;
+  status.in_cgroup = record.in_cgroup != 0;
+  status.oom_kills = record.oom_kills;
   status.logs_dropped = record.logs_dropped;
   status.started_at = to_time(record.started_at_ns);
   status.exited_at = to_time(record.exited_at_ns);

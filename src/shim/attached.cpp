@@ -77,6 +77,7 @@ void shim::remember_members() {
   process_stat leader;
   if (!read_stat(now().pid, leader) || leader.start_time == now().start_time)
     walk.collect_session(now().pid, now().start_time);
+  cgroup_.collect(walk);
   remember(walk);
 }
 
@@ -91,7 +92,7 @@ bool shim::find_survivors() {
   member_count_ = 0;
   if (now().pid > 0) remember_members();
   remember_escaped();
-  return member_count_ > 0;
+  return member_count_ > 0 || (cgroup_ && cgroup_.populated());
 }
 
 void shim::check_attached() {
@@ -103,7 +104,7 @@ void shim::check_attached() {
   remember_members();
   const bool exited = now().phase == shim_phase::exited;
   if (exited && member_count_ == 0) remember_escaped();
-  if (exited && member_count_ == 0) return on_tree_empty();
+  if (exited && member_count_ == 0 && !(cgroup_ && cgroup_.populated())) return on_tree_empty();
   check_attached_ms_ = monotonic_ms() + (exited ? check_fast_ms : check_every_ms);
 }
 

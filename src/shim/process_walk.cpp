@@ -79,8 +79,8 @@ void process_walk::forget_last() {
   known_[pid / 8] = static_cast<unsigned char>(known_[pid / 8] & ~(1u << (pid % 8)));
 }
 
-void process_walk::add(int32_t pid, int32_t parent) {
-  if (count_ < max_processes && !know(pid)) found_[count_++] = {pid, parent};
+void process_walk::add(int32_t pid, int32_t parent, uint64_t start_time) {
+  if (count_ < max_processes && !know(pid)) found_[count_++] = {pid, parent, start_time};
 }
 
 void process_walk::add_children(int32_t pid) {
@@ -147,8 +147,13 @@ void process_walk::collect_session(int32_t session, uint64_t since) {
   each_number("/proc", [&](int32_t pid) {
     process_stat stat;
     if (pid != session && read_stat(pid, stat) && stat.session == session && stat.start_time >= since)
-      add(pid, stat.ppid);
+      add(pid, stat.ppid, stat.start_time);
   });
+}
+
+void process_walk::add_process(int32_t pid) {
+  process_stat stat;
+  if (read_stat(pid, stat)) add(pid, stat.ppid, stat.start_time);
 }
 
 void process_walk::collect_marked(const char* mark) {
@@ -163,8 +168,7 @@ void process_walk::collect_marked(const char* mark) {
       more = read(fd.get(), text + got, max_environment - got);
     for (size_t at = 0; at + length <= got;) {
       if (memcmp(text + at, mark, length) == 0) {
-        process_stat stat;
-        if (read_stat(pid, stat)) add(pid, stat.ppid);
+        add_process(pid);
         return;
       }
       const void* const end = memchr(text + at, 0, got - at);
@@ -181,9 +185,13 @@ size_t process_walk::signal_new(int number, bool then_continue) {
     const entry& e = found_[signalled_];
     const base::unique_fd held(open_process(e.pid));
     if (!held && errno == ESRCH) continue;
-    // Now that it is held it cannot become another one; is it still the child of whom it was, or an orphan of ours?
+    // Now that it is held it cannot become another one; is it still the one that was found, the child of whom it was,
+    // or an orphan of ours?
     process_stat stat;
-    if (!read_stat(e.pid, stat) || (stat.ppid != e.parent && stat.ppid != getpid())) continue;
+    if (!read_stat(e.pid, stat)) continue;
+    const bool same =
+        e.start_time != 0 ? stat.start_time == e.start_time : stat.ppid == e.parent || stat.ppid == getpid();
+    if (!same) continue;
     if (!send(held.get(), e.pid, number)) continue;
     if (then_continue) send(held.get(), e.pid, SIGCONT);
     ++sent;

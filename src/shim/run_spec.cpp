@@ -99,6 +99,8 @@ bool read_field(const field& f, run_spec& s, counts& seen) {
       return read_limit(f, s.limits[seen.limits++]);
     case tag::log_path:
       return read_path(f, s.log.path);
+    case tag::cgroup:
+      return read_path(f, s.cgroup) && f.length <= max_cgroup_path;
     case tag::log_max_size:
       return f.read(s.log.max_size);
     case tag::log_max_files:

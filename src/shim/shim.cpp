@@ -60,7 +60,7 @@ void shim::on_deadlines(uint64_t now_ms) {
 }
 
 void shim::work() {
-  enum slot { signals, exec_result, out, err, room, lease_timer, main_watch, control_begin };
+  enum slot { signals, exec_result, out, err, room, lease_timer, main_watch, cgroup, control_begin };
   pollfd slots[control_begin + control::poll_slots];
   for (;;) {
     slots[signals] = {child_signals_.get(), POLLIN, 0};
@@ -70,6 +70,7 @@ void shim::work() {
     slots[room] = {queue_.room_event(), POLLIN, 0};
     slots[lease_timer] = {lease_timer_.get(), POLLIN, 0};
     slots[main_watch] = {main_watch_.get(), POLLIN, 0};
+    slots[cgroup] = {cgroup_.events(), POLLPRI, 0};
     control_.prepare(slots + control_begin);
     const uint64_t deadline = next_deadline();
     const uint64_t before = deadline == UINT64_MAX ? 0 : monotonic_ms();
@@ -82,7 +83,8 @@ void shim::work() {
     if (slots[err].revents != 0) reader_.read_some(output::stderr_);
     // The result of the exec before the death of the child, both before the commands.
     if (slots[exec_result].revents != 0 && child_.error) on_exec_result();
-    if (slots[signals].revents != 0) reap();
+    // Whether it is empty is asked together with whether there are children; the question also ends this event.
+    if (slots[signals].revents != 0 || slots[cgroup].revents != 0) reap();
     if (slots[main_watch].revents != 0 && main_watch_) on_main_exited(process::exit_kind::lost, 0, false);
     if (slots[lease_timer].revents != 0) on_lease_timer();
     control_.handle(slots + control_begin);

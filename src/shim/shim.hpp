@@ -13,6 +13,7 @@
 #include "shim/control.hpp"
 #include "shim/evidence_ring.hpp"
 #include "shim/log_writer.hpp"
+#include "shim/node_cgroup.hpp"
 #include "shim/output_reader.hpp"
 #include "shim/proc.hpp"
 #include "shim/process_walk.hpp"
@@ -51,6 +52,8 @@ class shim final : public command_handler {
   void reap();
   void on_main_exited(process::exit_kind kind, int value, bool core);
   void on_tree_empty();
+  void fresh_cgroup(const char* path);
+  void count_oom_kills();
   void note_drops();
   void push(process::message type);
   [[nodiscard]] bool tree_alive() const;
@@ -86,6 +89,7 @@ class shim final : public command_handler {
   output_reader reader_;
   control control_;
   child child_;
+  node_cgroup cgroup_;
   base::unique_fd child_signals_;
   base::unique_fd lease_timer_;
   base::unique_fd main_watch_;  // attached: becomes readable when the main process ends

@@ -42,6 +42,11 @@ bool shim::take_over() {
   if (record_.load_log_target(target)) writer_.set_target(target);
   base::unique_fd out = open_output(pid, STDOUT_FILENO);
   base::unique_fd err = open_output(pid, STDERR_FILENO);
+  // Opened by number: what belongs to a later process of that number is not read.
+  if (!is_alive(pid, now().start_time)) {
+    out.reset();
+    err.reset();
+  }
   // The same pipe twice would be read by turns and its lines torn.
   struct stat a;
   struct stat b;

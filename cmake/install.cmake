@@ -20,7 +20,7 @@ endif()
 
 # The systemd units name the programs where they are installed, which is known only then (cmake --install --prefix).
 set(install_services [[
-  foreach(service hasupd hasup-shutdown)
+  foreach(service hasupd hasup-nodes hasup-shutdown)
     file(READ "@CMAKE_SOURCE_DIR@/packaging/${service}.service" text)
     string(REPLACE "=/usr/bin/" "=${CMAKE_INSTALL_PREFIX}/@CMAKE_INSTALL_BINDIR@/" text "${text}")
     file(WRITE "@CMAKE_BINARY_DIR@/systemd/${service}.service" "${text}")

@@ -123,12 +123,15 @@ void add_run(std::vector<key>& out) {
   out.push_back({"run.umask", k::text, "", "file mode mask, octal; default 022"});
   out.push_back({"run.limits", k::table, "", "resource limits of the node"});
   out.push_back({"run.limits.open_files", k::integer, "", "open files"});
-  out.push_back({"run.limits.memory_restart", k::size, "", "orderly restart above this", later});
-  out.push_back({"run.limits.memory_max", k::size, "", "killed above this", later});
+  out.push_back(
+      {"run.limits.memory_restart", k::size, "", "orderly restart when anonymous and shared memory stays above"});
+  out.push_back({"run.limits.memory_max", k::size, "", "the kernel kills the node above this (cgroup v2)"});
   out.push_back({"run.limits.memlock", k::limit, "", "locked memory: a size or \"unlimited\""});
   out.push_back({"run.limits.stack", k::limit, "", "stack: a size or \"unlimited\""});
   out.push_back({"run.limits.core", k::limit, "", "core dumps: a size or \"unlimited\""});
-  out.push_back({"run.limits.cpu_weight", k::integer, "", "share of the processor", later});
+  out.push_back(
+      {"run.limits.cpu_weight", k::integer, "", "share of the processor, 1 to 10000; others have 100 (cgroup v2)"});
+  out.push_back({"run.limits.pids", k::integer, "", "processes and threads of the whole tree (cgroup v2)"});
   out.push_back({"run.limits.nice", k::integer, "", "-20 (first) to 19 (last)"});
   out.push_back({"run.limits.oom_score_adjust", k::integer, "0", "-1000 to 1000 (killed first when memory is out)"});
 }
@@ -329,6 +332,8 @@ std::span<const key> preset_keys() {
 
 std::span<const key> daemon_keys() {
   static const std::vector<key> keys{
+      {"cgroup", k::table, "", "where the nodes' cgroups are"},
+      {"cgroup.root", k::text, "", "a delegated directory of cgroup v2, or \"off\""},
       {"boot", k::table, "", "after a reboot"},
       {"boot.start", k::word, "\"enabled\"", "which units start", availability::now, {"enabled", "as_before!"}},
       {"log", k::table, "", "the daemon's own log"},

@@ -17,6 +17,7 @@ namespace hasup::config {
 // hasup.toml
 struct daemon_settings {
   std::string log_level = "info";  // trace | debug | info | warning | error
+  std::string cgroup_root;         // "" = hasup-nodes.scope where there is one; "off"
 };
 
 struct loaded {

@@ -55,6 +55,27 @@ void read_limits(const section& s, model::limits& out) {
     else
       out.open_files = static_cast<std::uint64_t>(v->integer);
   }
+  const auto size = [&](const char* key, std::optional<std::uint64_t>& to) {
+    if (s.raw(key) == nullptr) return;
+    std::uint64_t bytes = 0;
+    s.read_size(key, bytes);
+    if (bytes < 1U << 20)
+      s.error(key, "\"" + std::string(key) + "\" must be at least 1MiB");
+    else
+      to = bytes;
+  };
+  const auto number = [&](const char* key, int high, std::optional<std::uint64_t>& to) {
+    int n = 0;
+    if (s.raw(key) == nullptr) return;
+    s.read(key, 1, high, n);
+    if (n > 0) to = static_cast<std::uint64_t>(n);
+  };
+  size("memory_restart", out.memory_restart);
+  size("memory_max", out.memory_max);
+  number("cpu_weight", 10'000, out.cpu_weight);
+  number("pids", 4'194'304, out.pids);
+  if (out.memory_restart && out.memory_max && *out.memory_restart >= *out.memory_max)
+    s.error("memory_restart", "\"memory_restart\" must be below \"memory_max\", or the kernel is always faster");
   s.read_limit("memlock", out.memlock);
   s.read_limit("stack", out.stack);
   s.read_limit("core", out.core);
@@ -232,6 +253,12 @@ void check_together(const section& root, const file_context& context, const mode
   if (!recovery.has("source") && u.recovery.mode != model::recovery_mode::off)
     recovery.findings().warning(
         recovery.where(), "[recovery] without \"source\": broken state is recognised, but nothing can restore it");
+  const auto limits = root.sub("run").sub("limits");
+  if (u.run.limit.memory_max)
+    recovery.findings().warning(
+        limits.where("memory_max"),
+        "above memory_max the kernel kills the node with SIGKILL, which can break its database; "
+        "memory_restart ends it in order");
   if (context.root && u.run.user.empty())
     recovery.findings().warning(
         recovery.where(),

@@ -9,6 +9,7 @@
 
 #include "base/unique_fd.hpp"
 #include "config/variables.hpp"
+#include "daemon/unit_limits.hpp"
 
 namespace hasup::daemon {
 namespace {
@@ -64,7 +65,7 @@ base::result<std::map<std::string, std::string>> parse_env_file(const std::strin
   return out;
 }
 
-base::result<launch> prepare_launch(const model::unit& unit) {
+base::result<launch> prepare_launch(const model::unit& unit, const process::cgroup_tree* cgroups) {
   launch out;
   auto account = process::resolve_account(unit.run.user, unit.run.groups);
   if (!account) return account.error();
@@ -89,6 +90,7 @@ base::result<launch> prepare_launch(const model::unit& unit) {
       out.env[k] = std::move(v);
     }
   }
+  prepare_limits(out, unit, cgroups);
   return out;
 }
 
@@ -167,6 +169,7 @@ base::result<process::run_request> make_run_request(const model::unit& unit, con
   r.log_max_size = unit.log.max_size;
   r.log_max_files = unit.log.max_files;
   r.log_daily = unit.log.max_age.count() > 0;
+  r.cgroup = from.cgroup;
   return r;
 }
 

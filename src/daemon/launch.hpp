@@ -8,6 +8,7 @@
 #include "base/result.hpp"
 #include "model/unit.hpp"
 #include "process/account.hpp"
+#include "process/cgroup.hpp"
 #include "process/shim_client.hpp"
 #include "process/spawner.hpp"
 
@@ -18,10 +19,13 @@ struct launch {
   process::account account;
   std::map<std::string, std::string> env;
   std::map<std::string, std::string> secrets;  // what the env files say, for ${secret:NAME}
+  std::string cgroup;                          // its leaf; "" = none
+  std::vector<std::string> limits_missing;     // for a person: what is not in force, and why
 };
 
 // Blocks (NSS, files). PATH, HOME, USER, LOGNAME and LANG, then the env files, then [run] env.
-base::result<launch> prepare_launch(const model::unit& unit);
+// With a cgroup tree also the unit's leaf with its limits.
+base::result<launch> prepare_launch(const model::unit& unit, const process::cgroup_tree* cgroups = nullptr);
 
 // The environment of the node and of its hooks, with the secrets that [run] env asks for.
 base::result<std::map<std::string, std::string>> environment_of(const model::unit& unit, const launch& from);

@@ -46,7 +46,15 @@ supervisor::supervisor(daemon_services& services, event_log& events, intent_file
       events_(events),
       intent_file_(intent),
       started_at_(std::chrono::system_clock::now()),
-      host_name_(machine_name()) {
+      host_name_(machine_name()),
+      memory_watch_(services.loop, [this] {
+        bool any = false;
+        for (const auto& [id, r] : runners_) {
+          r->sample_memory();
+          any = any || r->watches_memory();
+        }
+        return any;
+      }) {
   events_.subscribe([this](const control::event& e) {
     if (server_ != nullptr) server_->publish(e);
   });
@@ -67,6 +75,7 @@ bool supervisor::requirements_met(const unit_runner& who, std::vector<std::strin
 }
 
 void supervisor::changed(unit_runner& who) {
+  if (who.watches_memory()) memory_watch_.wake();
   save_intent();
   inform_dependents(who.spec().id.unit);
   hold_back(who);

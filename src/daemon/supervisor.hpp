@@ -16,6 +16,7 @@
 #include "daemon/event_log.hpp"
 #include "daemon/intent.hpp"
 #include "daemon/log_keeper.hpp"
+#include "daemon/memory_watch.hpp"
 #include "daemon/unit_host.hpp"
 #include "daemon/unit_runner.hpp"
 #include "graph/dependency_graph.hpp"
@@ -135,6 +136,7 @@ class supervisor : public control::service, private unit_host {
   std::map<std::string, unit_setting> settings_;
   std::map<model::instance_id, std::function<void()>> reader_waits_;
   std::set<std::string> held_readers_of_;
+  memory_watch memory_watch_;
   bool save_posted_ = false;
   std::vector<intent_file::write_answer> save_then_;
 };

@@ -76,8 +76,8 @@ void supervisor::boot(intent was) {
     for (const auto& unit : entry.instances) make_runner(entry, unit);
   if (same_boot) adopt_strays(was);
 
-  const auto claimed = process::claimed_instances(services_.shim);
-  const std::set<std::string> alive(claimed.begin(), claimed.end());
+  const auto unfinished = process::unfinished_instances(services_.shim);
+  const std::set<std::string> alive(unfinished.begin(), unfinished.end());
   for (const auto& [id, r] : runners_) {
     const auto name = to_text(id);
     instance_intent i;
@@ -115,7 +115,7 @@ void supervisor::boot(intent was) {
 
 // Units that run, but whose file is broken, changed its instances, or is gone: they are kept as they were started.
 void supervisor::adopt_strays(const intent& was) {
-  for (const auto& name : process::claimed_instances(services_.shim)) {
+  for (const auto& name : process::unfinished_instances(services_.shim)) {
     const auto ref = model::parse_unit_reference(name);
     if (!ref || !ref->index || !was.instances.contains(name)) continue;  // also: workers ("leap@0+work")
     const model::instance_id id{ref->unit, *ref->index};

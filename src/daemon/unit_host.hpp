@@ -9,6 +9,7 @@
 #include "control/event.hpp"
 #include "model/unit_name.hpp"
 #include "probe/prober.hpp"
+#include "process/cgroup.hpp"
 #include "process/shim_client.hpp"
 
 namespace boost::asio {
@@ -27,6 +28,7 @@ struct daemon_services {
   config::directories dirs;
   process::directories shim;
   std::string worker_program;
+  const process::cgroup_tree* cgroup = nullptr;  // null: subreaper and /proc do
 };
 
 // Implemented by the supervisor. All calls on the loop.

@@ -176,7 +176,7 @@ void unit_runner::start_node(std::vector<std::string> append) {
     return start_recovery_probes();
   }
   auto found = std::make_shared<base::result<launch>>(base::error{});
-  services_.disk.run([found, unit = unit_] { *found = prepare_launch(unit); },
+  services_.disk.run([found, unit = unit_, cgroups = services_.cgroup] { *found = prepare_launch(unit, cgroups); },
                      [weak = weak_from_this(), found, append = std::move(append)] {
                        const auto self = weak.lock();
                        if (!self || !self->recovery_) return;

@@ -20,6 +20,7 @@ unit_runner::unit_runner(unit_host& host, daemon_services& services, model::unit
       random_(static_cast<std::uint32_t>(since_.time_since_epoch().count()) ^
               static_cast<std::uint32_t>(std::hash<std::string>{}(to_text(unit_.id)))),
       timer_(services.loop),
+      shim_timer_(services.loop),
       worker_(services, to_text(unit_.id)),
       recovery_timer_(services.loop),
       node_timer_(services.loop),
@@ -105,6 +106,8 @@ void unit_runner::replace_spec(model::unit unit, std::optional<model::recipe> re
   unit_ = std::move(unit);
   effective_toml_ = std::move(effective_toml);
   recipe_ = std::move(recipe);
+  renew_limits();
+  if (watches_memory()) host_.changed(*this);
   if (state() == model::unit_state::running) on(unit::start_steady_probes{});
 }
 

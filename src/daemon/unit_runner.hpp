@@ -29,6 +29,7 @@
 #include "process/process_tree.hpp"
 #include "process/spawner.hpp"
 #include "unit/machine.hpp"
+#include "unit/memory_guard.hpp"
 
 namespace hasup::daemon {
 
@@ -83,6 +84,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool restart_seen() const { return queue_.empty(); }  // nothing that was asked for is still on its way
   // Health and schedules do nothing by themselves while it is on, and nobody is alerted.
   void set_maintenance(bool on) { maintenance_ = on; }
+  bool watches_memory() const;  // memory_restart is set and it runs
+  void sample_memory();
   std::string taken_down_by;  // the unit whose stop took this one down; "" = none
 
   control::instance_status status();
@@ -148,12 +151,18 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   unit::classification diagnose(const std::string& evidence, const model::exit_status& status);
   void retire_shim();
   void take_over(const process::shim_status& s);
+  void catch_up(const process::shim_status& s, std::uint64_t asked_for);
 
   // unit_hooks.cpp: commands around a run
   void spawn_with(std::vector<std::string> append);
   void post_start();
   void signal_stop();
   void after_tree_empty(std::function<void()> then);
+
+  // unit_limits.cpp
+  void report_limits(bool in_cgroup);
+  void renew_limits();
+  void drop_leaf();
 
   // unit_start.cpp: may it be started?
   void check_data(std::uint64_t ticket);
@@ -225,6 +234,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool node_logs_marked_ = false;  // for the run that is about to be asked for
   bool reading_node_logs_ = false;
   std::vector<process::shim_event> held_events_;
+  bool shim_answered_ = false;
+  boost::asio::steady_timer shim_timer_;  // before the next attempt, when a shim cannot even be started
 
   std::unique_ptr<probe_loop> probes_[3];
   std::optional<model::head> head_;
@@ -248,6 +259,10 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool quiescing_ = false;
   bool recovery_no_kill_ = false;       // a person said: never SIGKILL
   std::uint64_t recovery_ticket_ = 0;   // an answer to an older recovery is dropped
+
+  std::string limits_told_;
+  unit::memory_guard memory_guard_;
+  std::uint64_t memory_run_ = 0;
 
   process::process_usage last_usage_;
   base::mono_time last_usage_at_{};

@@ -34,7 +34,7 @@ void unit_runner::on_shim(const process::shim_event& e) {
 void unit_runner::adopt() {
   adopting_ = true;
   auto found = std::make_shared<base::result<launch>>(base::error{});
-  services_.disk.run([found, unit = unit_] { *found = prepare_launch(unit); },
+  services_.disk.run([found, unit = unit_, cgroups = services_.cgroup] { *found = prepare_launch(unit, cgroups); },
                      [weak = weak_from_this(), found] {
                        const auto self = weak.lock();
                        if (!self) return;
@@ -97,15 +97,13 @@ void unit_runner::start_refused(unit::classification classified, const std::stri
 
 void unit_runner::on(const process::shim_connected& e) {
   const auto& s = e.status;
+  shim_answered_ = true;
   if (s.phase == process::shim_phase::orphaned) return shim_->attach(s.pid, s.start_time, s.run);
+  const auto asked_for = run_;
   run_ = std::max(run_, s.run);
   if (std::exchange(adopting_, false)) return take_over(s);
   if (pending_run_) return request_run();
-  // The shim before this one died. What ended with it, or while there was none, is told as an end like any.
-  if (running_fingerprint_ == 0) return;
-  const bool main_lives = s.tree_alive && s.phase != process::shim_phase::exited;
-  if (!main_lives && pid_ != 0) on(process::shim_main_exited{run_, s.exit, s.exited_at.value_or(wall_now())});
-  if (!s.tree_alive) on_shim(process::shim_tree_empty{run_, s.logs_dropped});
+  if (running_fingerprint_ != 0) catch_up(s, asked_for);
 }
 
 // The first word of a living shim to a new hasupd: what runs is taken as it is, what ended meanwhile is an exit like
@@ -116,7 +114,7 @@ void unit_runner::take_over(const process::shim_status& s) {
     pid_ = s.pid;
     started_at_ = s.started_at;
     // The first start after a restore ran on; its recovery is resumed and watches it.
-    if (parked_ && wanted) return dispatch(unit::start_wanted{false});
+    if (parked_ && wanted && s.phase != process::shim_phase::exited) return dispatch(unit::start_wanted{false});
     dispatch(unit::adopted{s.pid});
     if (s.phase == process::shim_phase::exited)
       on(process::shim_main_exited{s.run, s.exit, s.exited_at.value_or(wall_now())});
@@ -135,9 +133,22 @@ void unit_runner::take_over(const process::shim_status& s) {
     retire_shim();
 }
 
+// The shim of a run that was under way died, and the node did not live to be attached to: what nobody has told yet.
+void unit_runner::catch_up(const process::shim_status& s, std::uint64_t asked_for) {
+  using process::shim_phase;
+  if (s.run < asked_for) return spawn_refused(EAGAIN, "its shim died before it started the program");
+  if (s.phase == shim_phase::exec_failed) return spawn_refused(0, s.exec_error);
+  if (s.phase != shim_phase::exited && s.phase != shim_phase::tree_empty) return;
+  const bool exit_told =
+      pid_ == 0 && (recovery_active() ? node_exit_.has_value() : state() == model::unit_state::stopping);
+  if (!exit_told) on(process::shim_main_exited{s.run, s.exit, s.exited_at.value_or(wall_now())});
+  if (s.phase == shim_phase::tree_empty) on_shim(process::shim_tree_empty{s.run, s.logs_dropped});
+}
+
 void unit_runner::on(const process::shim_started& e) {
   pid_ = e.pid;
   started_at_ = shim_->status().started_at.value_or(wall_now());  // after an attachment: long ago
+  if (launch_) report_limits(shim_->status().in_cgroup);
   if (recovery_active()) {
     recovery_->on_node_started();
     start_recovery_probes();
@@ -154,6 +165,8 @@ unit::classification unit_runner::diagnose(const std::string& evidence, const mo
   unit::run_facts facts;
   facts.startup_passed = memory_.startup_passed;
   facts.asked_to_stop = state() == model::unit_state::stopping;
+  facts.oom_kills = shim_->status().oom_kills;
+  facts.memory_max = unit_.run.limit.memory_max.value_or(0);
   if (started_at_) facts.lived = std::chrono::duration_cast<base::duration>(wall_now() - *started_at_);
   return unit::classify(recipe_ ? &*recipe_ : nullptr, status, evidence, facts);
 }
@@ -218,12 +231,17 @@ void unit_runner::on(const process::shim_lost& e) {
     pending_run_.reset();
     return spawn_refused(EAGAIN, "the shim could not be started: " + e.message);
   }
-  if (adopting_ || was_alive) {
-    // A new shim finds the record of the old one and attaches to the node, which runs on.
-    publish("shim_lost", "the shim died: " + e.message + "; starting a new one");
-    adopting_ = !was_alive;
-    return open_shim();
-  }
+  // Until the tree of a run is known to be empty, it needs a shim: the new one finds the record of the old one and
+  // attaches to the node, which runs on, or finds what the node left behind.
+  if (!adopting_ && !was_alive) return;
+  publish("shim_lost", "the shim died: " + e.message + "; starting a new one");
+  adopting_ = adopting_ || !was_alive;
+  if (std::exchange(shim_answered_, false)) return open_shim();
+  shim_timer_.expires_after(std::chrono::seconds(1));
+  shim_timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& ec) {
+    if (ec) return;
+    if (const auto self = weak.lock()) self->open_shim();
+  });
 }
 
 void unit_runner::on(const process::shim_busy& e) {
@@ -269,13 +287,14 @@ void unit_runner::retire_shim() {
   if (!shim_ || !shim_->connected() || shim_->status().tree_alive) return;
   retiring_ = true;
   shim_->exit_shim();
+  drop_leaf();
 }
 
 std::vector<std::int32_t> unit_runner::pids() const {
   std::vector<std::int32_t> out;
   if (pid_ == 0 || !shim_) return out;
-  for (const auto& p : process::unit_processes(shim_->status().shim_pid, pid_, shim_->status().attached))
-    out.push_back(p.pid);
+  const auto& s = shim_->status();
+  for (const auto& p : process::unit_processes({s.shim_pid, pid_, s.start_time, s.attached})) out.push_back(p.pid);
   return out;
 }
 

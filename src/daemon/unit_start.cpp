@@ -11,7 +11,7 @@ void unit_runner::on(const unit::prepare&) {
   const auto ticket = ++prepare_ticket_;
   auto found = std::make_shared<base::result<launch>>(base::error{});
   services_.disk.run(
-      [found, unit = unit_] { *found = prepare_launch(unit); },
+      [found, unit = unit_, cgroups = services_.cgroup] { *found = prepare_launch(unit, cgroups); },
       [weak = weak_from_this(), found, ticket] {
         const auto self = weak.lock();
         if (!self || ticket != self->prepare_ticket_) return;

@@ -38,7 +38,8 @@ control::instance_status unit_runner::status() {
     if (started_at_) s.uptime_s = std::chrono::duration<double>(wall_now() - *started_at_).count();
     const auto t = now();
     if (t - last_usage_at_ > usage_for && shim_) {
-      const auto all = process::unit_processes(shim_->status().shim_pid, pid_, shim_->status().attached);
+      const auto& shim = shim_->status();
+      const auto all = process::unit_processes({shim.shim_pid, pid_, shim.start_time, shim.attached});
       const auto usage = process::usage_of(all);
       if (last_usage_at_ != base::mono_time{} && usage.cpu >= last_usage_.cpu) {
         const auto wall = std::chrono::duration<double>(t - last_usage_at_).count();

@@ -12,6 +12,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <iostream>
@@ -24,6 +25,7 @@
 #include "hasup/exit_code.hpp"
 #include "hasup/version.hpp"
 #include "hasupd/notify.hpp"
+#include "process/cgroup.hpp"
 #include "process/spawner.hpp"
 
 namespace {
@@ -108,6 +110,22 @@ hasup::control::server_options socket_options(const hasup::config::directories& 
   return o;
 }
 
+// HASUP_CGROUP_ROOT, else [cgroup] root, else the scope that packaging made; not the latter for a HASUP_HOME, of
+// which there may be several. Null: without, which costs limits but no promise.
+std::unique_ptr<hasup::process::cgroup_tree> find_cgroups(const hasup::config::directories& dirs) {
+  const char* given = std::getenv("HASUP_CGROUP_ROOT");
+  std::string root = given != nullptr ? given : hasup::config::load(dirs).settings.cgroup_root;
+  if (root.empty() && std::getenv("HASUP_HOME") == nullptr) root = hasup::process::find_nodes_scope();
+  if (root.empty() || root == "off") return nullptr;
+  auto tree = hasup::process::cgroup_tree::open(root);
+  if (!tree) {
+    spdlog::warn("no cgroups for the nodes: {}", tree.error().message);
+    return nullptr;
+  }
+  spdlog::info("nodes live in {}", root);
+  return std::move(*tree);
+}
+
 int serve(const hasup::config::directories& dirs, const std::string& program_dir) {
   using namespace hasup;
   boost::asio::io_context loop{1};
@@ -135,8 +153,15 @@ int serve(const hasup::config::directories& dirs, const std::string& program_dir
       running->cancel();
     };
   });
+  const auto cgroups = find_cgroups(dirs);
   daemon::daemon_services services{
-      loop, disk, prober, dirs, {dirs.state, dirs.run, program_dir + "/hasup-shim"}, program_dir + "/hasup-worker"};
+      loop,
+      disk,
+      prober,
+      dirs,
+      {dirs.state, dirs.run, program_dir + "/hasup-shim", cgroups ? cgroups->shims() : ""},
+      program_dir + "/hasup-worker",
+      cgroups.get()};
   daemon::supervisor supervisor(services, events, intent);
   auto server = control::server::open(loop, socket_options(dirs), supervisor);
   if (!server) return fail(exit_code::failed, server.error().message);

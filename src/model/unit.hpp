@@ -31,8 +31,12 @@ struct limits {
   std::optional<std::uint64_t> memlock;  // UINT64_MAX = unlimited
   std::optional<std::uint64_t> stack;
   std::optional<std::uint64_t> core;
-  std::optional<int> nice;   // -20 … 19
-  int oom_score_adjust = 0;  // always set explicitly: the daemon's own -900 must not be inherited
+  std::optional<std::uint64_t> memory_restart;  // bytes of anonymous and shared memory: above for 30 s = a restart
+  std::optional<std::uint64_t> memory_max;      // of the cgroup: above it the kernel kills
+  std::optional<std::uint64_t> cpu_weight;      // of the cgroup, 1 … 10000
+  std::optional<std::uint64_t> pids;            // of the cgroup: processes and threads
+  std::optional<int> nice;                      // -20 … 19
+  int oom_score_adjust = 0;                     // always set explicitly: the daemon's own -900 must not be inherited
 
   friend bool operator==(const limits&, const limits&) = default;
 };

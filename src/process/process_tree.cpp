@@ -157,14 +157,17 @@ std::vector<process_id> process_tree(std::int32_t root, bool with_root) {
   return tree;
 }
 
-std::vector<process_id> unit_processes(std::int32_t shim_pid, std::int32_t main_pid, bool attached) {
-  if (!attached) return process_tree(shim_pid, false);
+std::vector<process_id> unit_processes(const unit_root& root) {
+  if (!root.attached) return process_tree(root.shim_pid, false);
+  const auto main_pid = root.main_pid;
+  if (!is_alive({main_pid, root.main_start_time})) return {};
   // Its orphans went to init, but they are still of its session.
   std::vector<process_id> all = process_tree(main_pid, true);
   if (all.empty()) return all;
   each_number("/proc", [&](std::int32_t pid) {
     const auto fields = read_stat(pid);
-    if (!fields || fields->session != main_pid || !counts(*fields)) return;
+    if (!fields || fields->session != main_pid || fields->start_time < root.main_start_time || !counts(*fields))
+      return;
     const process_id id{pid, fields->start_time};
     if (std::find(all.begin(), all.end(), id) == all.end()) all.push_back(id);
   });

@@ -28,8 +28,14 @@ bool is_alive(const process_id& id);
 std::vector<process_id> process_tree(std::int32_t root, bool with_root = true);
 
 // The processes of a unit: below its shim without the shim itself, or those below an attached main
-// process and of its session.
-std::vector<process_id> unit_processes(std::int32_t shim_pid, std::int32_t main_pid, bool attached);
+// process and of its session. The shim is known to live by its connection; the main process by its start time.
+struct unit_root {
+  std::int32_t shim_pid = 0;
+  std::int32_t main_pid = 0;
+  std::uint64_t main_start_time = 0;
+  bool attached = false;
+};
+std::vector<process_id> unit_processes(const unit_root& root);
 
 struct process_usage {
   std::chrono::milliseconds cpu{0};  // user and system, since the processes began

@@ -151,8 +151,9 @@ void shim_client::state::spawn() {
     return give_up(base::errno_error("cannot make a socket for the shim of " + name_).message);
   base::unique_fd ours(ends[0]);
   const base::unique_fd theirs(ends[1]);
-  const std::vector<std::string> argv = {dirs_.shim_program, "--state-dir", dirs_.state, "--run-dir",
-                                         dirs_.run,          "--name",      name_};
+  std::vector<std::string> argv = {dirs_.shim_program, "--state-dir", dirs_.state, "--run-dir",
+                                   dirs_.run,          "--name",      name_};
+  if (!dirs_.shim_cgroup.empty()) argv.insert(argv.end(), {"--cgroup", dirs_.shim_cgroup});
   const auto started =
       spawn_shim(io_, argv, theirs.get(), [self = shared_from_this(), epoch = epoch_ + 1](model::exit_status exit) {
         // Before its hello: another shim was quicker, or it cannot work at all.

@@ -41,6 +41,7 @@ struct directories {
   std::string state;         // absolute, may be longer than a socket address
   std::string run;           // absolute
   std::string shim_program;  // absolute path of hasup-shim
+  std::string shim_cgroup{};  // where shims go; "" = they stay where the daemon is
 };
 
 struct rlimit_value {
@@ -65,6 +66,7 @@ struct run_request {
   std::uint64_t log_max_size = 0;  // 0 = never rotate
   unsigned log_max_files = 0;
   bool log_daily = false;
+  std::string cgroup;  // of the node; "" = that of its shim
 };
 
 struct shim_status {
@@ -77,6 +79,8 @@ struct shim_status {
   bool tree_alive = false;  // spawning, running, exited or orphaned
   bool attached = false;    // the shim is not the parent: the exit will be `lost`
   bool lease_expired = false;
+  bool in_cgroup = false;          // the node runs in the cgroup of its request
+  unsigned oom_kills = 0;          // of this run
   std::uint64_t logs_dropped = 0;  // lines of this run
   std::optional<base::wall_time> started_at;
   std::optional<base::wall_time> exited_at;
@@ -164,6 +168,9 @@ std::optional<shim_record> read_raw_record(const directories& dirs, const std::s
 bool is_claimed(const directories& dirs, const std::string& name);
 // Names whose claim is held: what a new daemon adopts.
 std::vector<std::string> claimed_instances(const directories& dirs);
+// Those, and the names of dead shims whose record says that their run was not over, in this boot: part of its tree
+// may live on, which only a new shim can find out.
+std::vector<std::string> unfinished_instances(const directories& dirs);
 // What the run wrote last, oldest first, beginning with a whole line.
 base::result<std::string> read_evidence(const directories& dirs, const std::string& name, std::uint64_t run);
 

@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "process/evidence.hpp"
+#include "process/process_tree.hpp"
 
 namespace hasup::process {
 
@@ -71,6 +72,8 @@ shim_status to_status(const shim_record& record) {
                       record.phase == shim_phase::exited || record.phase == shim_phase::orphaned;
   status.attached = record.attached != 0;
   status.lease_expired = record.lease_expired != 0;
+  status.in_cgroup = record.in_cgroup != 0;
+  status.oom_kills = record.oom_kills;
   status.logs_dropped = record.logs_dropped;
   status.started_at = to_time(record.started_at_ns);
   status.exited_at = to_time(record.exited_at_ns);
@@ -143,21 +146,42 @@ bool is_claimed(const directories& dirs, const std::string& name) {
   return file && is_locked(file.get());
 }
 
+namespace {
+
+// Calls each(folder, name) for every file of STATE/FOLDER.
+template <class Each>
+void each_file(const std::string& state_dir, const char* folder, Each each) {
+  const base::unique_fd state(::open(state_dir.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!state) return;
+  base::unique_fd files(::openat(state.get(), folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!files) return;
+  const int at = files.get();
+  const std::unique_ptr<DIR, int (*)(DIR*)> listing(::fdopendir(files.release()), &::closedir);
+  if (!listing) return;
+  while (const dirent* entry = ::readdir(listing.get()))
+    if (entry->d_name[0] != '.') each(at, entry->d_name);
+}
+
+}  // namespace
+
 std::vector<std::string> claimed_instances(const directories& dirs) {
   std::vector<std::string> names;
-  const base::unique_fd state(::open(dirs.state.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!state) return names;
-  base::unique_fd claims(::openat(state.get(), "claims", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!claims) return names;
-  const int folder = claims.get();
-  const std::unique_ptr<DIR, int (*)(DIR*)> listing(::fdopendir(claims.release()), &::closedir);
-  if (!listing) return names;
-  while (const dirent* entry = ::readdir(listing.get())) {
-    if (entry->d_name[0] == '.') continue;
-    const base::unique_fd file(::openat(folder, entry->d_name, O_RDWR | O_CLOEXEC | O_NOFOLLOW));
-    if (file && is_locked(file.get())) names.emplace_back(entry->d_name);
-  }
+  each_file(dirs.state, "claims", [&](int folder, const char* name) {
+    const base::unique_fd file(::openat(folder, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+    if (file && is_locked(file.get())) names.emplace_back(name);
+  });
   std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::vector<std::string> unfinished_instances(const directories& dirs) {
+  std::vector<std::string> names = claimed_instances(dirs);
+  each_file(dirs.state, "records", [&](int, const char* name) {
+    const auto record = read_raw_record(dirs, name);
+    if (record && record->boot_id == boot_id() && to_status(*record).tree_alive) names.emplace_back(name);
+  });
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
   return names;
 }
 

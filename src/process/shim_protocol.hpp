@@ -18,7 +18,7 @@
 //   run       run, argv+, env*, directory, and the optional     started | exec_failed (both also pushed to all),
 //             uid gid group* umask nice oom_score_adjust        already (this number was run before) with record,
 //             limit* log_path log_max_size log_max_files        error (busy, bad_request, lease_expired)
-//             log_daily
+//             log_daily cgroup
 //   signal    signal, whole_tree, run (optional: refused when   ok | error (not_running)
 //             another run is meant)
 //   status                                                      status with record
@@ -89,6 +89,7 @@ enum class tag : uint16_t {
   log_max_size = 22,       // u64, 0: no rotation
   log_max_files = 23,      // u32, beside the current one
   log_daily = 24,          // u32, 0 or 1: rotated also when a day (UTC) begins
+  cgroup = 25,             // text, absolute: a directory of cgroup v2 in which the node is to run
   pid = 30,                // u32
   start_time = 31,         // u64, clock ticks since boot, as in /proc/PID/stat
   stage = 32,              // u32: exec_stage

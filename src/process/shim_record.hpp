@@ -45,8 +45,12 @@ struct shim_record {
   uint64_t lease_valid_until_ms = 0;
   uint32_t lease_signal = 0;
   uint32_t lease_expired = 0;  // 1: the dead-man timer fired
+  // Version 0.1.0 ends here.
+  uint32_t in_cgroup = 0;         // 1: the node runs in the cgroup that was asked for
+  uint32_t oom_kills = 0;         // processes of this run that the kernel killed for want of memory
+  uint64_t oom_kills_before = 0;  // what the cgroup had counted before this run
 };
-static_assert(sizeof(shim_record) == 144, "frozen: append only");
+static_assert(sizeof(shim_record) == 160, "frozen: append only");
 
 inline constexpr size_t record_page_size = 4096;
 inline constexpr size_t record_slot_size = 2048;

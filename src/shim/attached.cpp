@@ -1,6 +1,6 @@
 // Taking over the node of a dead shim. Its processes are not our children: the main one is watched by a descriptor,
 // the others are remembered and looked after every two seconds, and how they ended stays unknown. A process that left
-// both its parent and its session while no shim lived cannot be found again.
+// both its parent and its session while no shim lived is known by the mark in its environment.
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -42,6 +42,11 @@ bool shim::take_over() {
   if (record_.load_log_target(target)) writer_.set_target(target);
   base::unique_fd out = open_output(pid, STDOUT_FILENO);
   base::unique_fd err = open_output(pid, STDERR_FILENO);
+  // Opened by number: what belongs to a later process of that number is not read.
+  if (!is_alive(pid, now().start_time)) {
+    out.reset();
+    err.reset();
+  }
   // The same pipe twice would be read by turns and its lines torn.
   struct stat a;
   struct stat b;
@@ -56,22 +61,43 @@ bool shim::take_over() {
   return true;
 }
 
+void shim::remember(const process_walk& found) {
+  for (const process_walk::entry& e : found) {
+    process_stat stat;
+    if (e.pid == getpid() || member_count_ == max_members || !read_stat(e.pid, stat)) continue;
+    bool known = e.pid == now().pid && stat.start_time == now().start_time;
+    for (size_t i = 0; i < member_count_; ++i)
+      known = known || (members_[i].pid == e.pid && members_[i].start_time == stat.start_time);
+    if (!known && is_alive(e.pid, stat.start_time)) members_[member_count_++] = {e.pid, stat.start_time};
+  }
+}
+
 void shim::remember_members() {
   process_walk walk;
-  walk.collect(now().pid);
+  walk.collect_below(now().pid, now().start_time);
   // Those that lost their parent are found no more from the main process, but from themselves.
-  for (size_t i = 0; i < member_count_; ++i) walk.collect(members_[i].pid);
+  for (size_t i = 0; i < member_count_; ++i) walk.collect_below(members_[i].pid, members_[i].start_time);
   // The main process led a session. Its number is not given away while that session has a member; if somebody else
   // bears it now, then there is none left.
   process_stat leader;
-  if (!read_stat(now().pid, leader) || leader.start_time == now().start_time) walk.collect_session(now().pid);
-  for (const process_walk::entry& e : walk) {
-    bool known = false;
-    for (size_t i = 0; i < member_count_; ++i) known = known || members_[i].pid == e.pid;
-    process_stat stat;
-    if (!known && member_count_ < max_members && read_stat(e.pid, stat) && is_alive(e.pid, stat.start_time))
-      members_[member_count_++] = {e.pid, stat.start_time};
-  }
+  if (!read_stat(now().pid, leader) || leader.start_time == now().start_time)
+    walk.collect_session(now().pid, now().start_time);
+  cgroup_.collect(walk);
+  remember(walk);
+}
+
+// Reads the environment of every process of the machine: only where it decides.
+void shim::remember_escaped() {
+  process_walk walk;
+  walk.collect_marked(mark_.c_str());
+  remember(walk);
+}
+
+bool shim::find_survivors() {
+  member_count_ = 0;
+  if (now().pid > 0) remember_members();
+  remember_escaped();
+  return member_count_ > 0 || (cgroup_ && cgroup_.populated());
 }
 
 void shim::check_attached() {
@@ -81,8 +107,10 @@ void shim::check_attached() {
     if (is_alive(members_[i].pid, members_[i].start_time)) members_[left++] = members_[i];
   member_count_ = left;
   remember_members();
-  if (now().phase == shim_phase::exited && member_count_ == 0) return on_tree_empty();
-  check_attached_ms_ = monotonic_ms() + (now().phase == shim_phase::exited ? check_fast_ms : check_every_ms);
+  const bool exited = now().phase == shim_phase::exited;
+  if (exited && member_count_ == 0) remember_escaped();
+  if (exited && member_count_ == 0 && !(cgroup_ && cgroup_.populated())) return on_tree_empty();
+  check_attached_ms_ = monotonic_ms() + (exited ? check_fast_ms : check_every_ms);
 }
 
 }  // namespace hasup::shim

@@ -103,7 +103,7 @@ void exec_program(const run_spec& spec) {
   errno = telling;
 }
 
-[[noreturn]] void child_main(const run_spec& spec, const child_ends& ends) {
+[[noreturn]] void child_main(const run_spec& spec, const child_ends& ends, const node_cgroup* to_enter) {
   char byte = 0;
   ssize_t got = 0;
   do got = read(ends.release, &byte, 1);
@@ -111,6 +111,7 @@ void exec_program(const run_spec& spec) {
   if (got != 1) _exit(0);  // the shim died before the pid was on record: this run never was
 
   check(setsid() >= 0, ends, exec_stage::session);
+  if (to_enter && !to_enter->enter()) errno = 0;  // the shim sees that it is empty
   check(dup2(ends.out, STDOUT_FILENO) >= 0 && dup2(ends.err, STDERR_FILENO) >= 0, ends, exec_stage::pipes);
   for (size_t i = 0; i < spec.limit_count; ++i)
     check(setrlimit(static_cast<__rlimit_resource>(spec.limits[i].resource), &spec.limits[i].value) == 0, ends,
@@ -157,7 +158,7 @@ bool make_pipe(base::unique_fd& read_end, base::unique_fd& write_end) {
 
 }  // namespace
 
-start_failure start_child(const run_spec& spec, child& out) {
+start_failure start_child(const run_spec& spec, const node_cgroup& cgroup, child& out) {
   base::unique_fd their_out;
   base::unique_fd their_err;
   base::unique_fd their_release;
@@ -172,14 +173,21 @@ start_failure start_child(const run_spec& spec, child& out) {
   sigset_t before;
   sigfillset(&all);
   sigprocmask(SIG_BLOCK, &all, &before);
-  out.pid = _Fork();
+  // In the child of the bare system call the C library's idea of its own thread is wrong, which only matters to locks
+  // and raise().
+  const node_cgroup* to_enter = nullptr;
+  out.pid = cgroup ? cgroup.fork_into() : -1;
+  if (out.pid < 0) {
+    to_enter = cgroup ? &cgroup : nullptr;
+    out.pid = _Fork();
+  }
   const int fork_error = errno;
   if (out.pid != 0) sigprocmask(SIG_SETMASK, &before, nullptr);
   if (out.pid < 0) return {exec_stage::fork, fork_error};
   if (out.pid == 0) {
     // The copy of our own end must go, or the child would never see that the shim has died.
     close(out.release.get());
-    child_main(spec, ends);
+    child_main(spec, ends, to_enter);
   }
   return {};
 }

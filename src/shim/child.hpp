@@ -8,6 +8,7 @@
 
 #include "base/unique_fd.hpp"
 #include "process/shim_protocol.hpp"
+#include "shim/node_cgroup.hpp"
 #include "shim/record_page.hpp"
 
 namespace hasup::shim {
@@ -26,7 +27,8 @@ struct run_spec {
 
   uint64_t run = 0;
   char** argv = nullptr;
-  char** env = nullptr;
+  char** env = nullptr;  // with room for one more
+  size_t env_count = 0;
   gid_t* groups = nullptr;
   size_t group_count = 0;
   run_limit* limits = nullptr;
@@ -42,6 +44,7 @@ struct run_spec {
   bool has_oom_score_adjust = false;
   int oom_score_adjust = 0;
   log_target log;
+  const char* cgroup = "";
 
   void* memory = nullptr;
   size_t memory_size = 0;
@@ -62,8 +65,9 @@ struct child {
   base::unique_fd err;
 };
 
-// Forks. The child waits until child.release is written to.
-start_failure start_child(const run_spec& spec, child& out);
+// Forks. The child waits until child.release is written to. A cgroup that cannot be entered is no reason not to
+// start.
+start_failure start_child(const run_spec& spec, const node_cgroup& cgroup, child& out);
 void release_child(child& c);
 // After child.error became readable. stage none: the program runs.
 start_failure read_start_failure(const child& c);

@@ -18,6 +18,10 @@ using process::message;
 using process::shim_phase;
 using process::tag;
 
+namespace {
+constexpr uint64_t check_soon_ms = 50;
+}
+
 bool shim::tree_alive() const {
   switch (record_.now.phase) {
     case shim_phase::spawning:
@@ -58,38 +62,60 @@ void shim::tell_drops(uint64_t now_ms) {
   if (now().logs_dropped > 0) push(message::logs_dropped);
 }
 
-// What a former shim left: its node may still run, or may have ended unseen.
+// What a former shim left: its node may still run, or may have ended unseen; what the main process left behind may
+// live on although it is gone, and counts until it is gone too.
 void shim::take_up_former_run() {
   char boot[sizeof now().boot_id];
   read_boot_id(boot);
   const bool same_boot = strcmp(boot, now().boot_id) == 0;
   const bool was_running = now().phase == shim_phase::spawning || now().phase == shim_phase::running ||
                            now().phase == shim_phase::orphaned;
+  if (same_boot && now().in_cgroup != 0) cgroup_.open(record_.load_cgroup());
   now().shim_pid = getpid();
   memcpy(now().boot_id, boot, sizeof boot);
+  now().attached = 0;
   if (was_running && same_boot && is_alive(now().pid, now().start_time)) {
     now().phase = shim_phase::orphaned;
   } else if (was_running || now().phase == shim_phase::exited) {
     if (was_running) {
+      if (same_boot) count_oom_kills();
       now().ended = exit_kind::lost;
       now().exit_value = 0;
       now().exited_at_ns = realtime_ns();
     }
-    now().phase = shim_phase::tree_empty;
-    now().tree_empty_at_ns = realtime_ns();
+    if (same_boot && find_survivors()) {
+      now().attached = 1;
+      now().phase = shim_phase::exited;
+      check_attached_ms_ = monotonic_ms() + check_soon_ms;
+    } else {
+      now().phase = shim_phase::tree_empty;
+      now().tree_empty_at_ns = realtime_ns();
+    }
   }
-  now().attached = 0;
   if (!same_boot) {
     // The clock of the lease began anew with the boot.
     now().lease_valid_until_ms = 0;
     now().lease_action = 0;
     now().lease_expired = 0;
   }
+  if (!tree_alive()) cgroup_.open("");
   queue_.add_dropped(now().logs_dropped);
   record_.save();
 }
 
-void shim::start(const run_spec& spec) {
+void shim::count_oom_kills() {
+  const uint64_t all = cgroup_.oom_kills();
+  if (all > now().oom_kills_before) now().oom_kills = static_cast<uint32_t>(all - now().oom_kills_before);
+}
+
+void shim::fresh_cgroup(const char* path) {
+  cgroup_.open(path);
+  record_.save_cgroup(path);
+  now().oom_kills_before = cgroup_.oom_kills();
+}
+
+void shim::start(run_spec& spec) {
+  spec.env[spec.env_count++] = const_cast<char*>(mark_.c_str());
   writer_.set_target(spec.log);
   record_.save_log_target(spec.log);
   evidence_.reset(spec.run);
@@ -105,8 +131,9 @@ void shim::start(const run_spec& spec) {
   fresh.phase = shim_phase::spawning;
   now() = fresh;
 
+  fresh_cgroup(spec.cgroup);
   child_ = child{};
-  const start_failure failure = start_child(spec, child_);
+  const start_failure failure = start_child(spec, cgroup_, child_);
   process_stat stat{};
   if (failure.stage != process::exec_stage::none) return fail_start(failure);
   // It waits for us, so it is there even if it was killed meanwhile: nobody but us takes its zombie away.
@@ -126,6 +153,7 @@ void shim::fail_start(start_failure failure) {
     }
   }
   child_ = child{};
+  cgroup_.open("");
   reader_.end();
   now().phase = shim_phase::exec_failed;
   now().exec_stage = static_cast<uint32_t>(failure.stage);
@@ -143,6 +171,8 @@ void shim::on_exec_result() {
   child_.error.reset();
   if (failure.stage != process::exec_stage::none) return fail_start(failure);
   now().phase = shim_phase::running;
+  now().in_cgroup = cgroup_ && cgroup_.populated() ? 1 : 0;
+  if (now().in_cgroup == 0) cgroup_.open("");
   record_.save();
   push(message::started);
 }
@@ -151,6 +181,7 @@ void shim::reap() {
   signalfd_siginfo pending;
   while (read(child_signals_.get(), &pending, sizeof pending) > 0) {
   }
+  const bool still_populated = cgroup_ && cgroup_.populated();
   for (;;) {
     siginfo_t info;
     info.si_pid = 0;
@@ -171,7 +202,7 @@ void shim::reap() {
     const bool exited = info.si_code == CLD_EXITED;
     on_main_exited(exited ? exit_kind::code : exit_kind::signal, info.si_status, info.si_code == CLD_DUMPED);
   }
-  if (now().phase == shim_phase::exited && now().attached == 0) on_tree_empty();
+  if (now().phase == shim_phase::exited && now().attached == 0 && !still_populated) on_tree_empty();
 }
 
 void shim::on_main_exited(exit_kind kind, int value, bool core) {
@@ -182,6 +213,7 @@ void shim::on_main_exited(exit_kind kind, int value, bool core) {
   now().ended = kind;
   now().exit_value = value;
   now().core_dumped = core ? 1 : 0;
+  count_oom_kills();
   now().exited_at_ns = realtime_ns();
   now().logs_dropped = queue_.dropped();
   record_.save();
@@ -194,6 +226,7 @@ void shim::on_tree_empty() {
   killing_ = false;
   check_attached_ms_ = 0;
   member_count_ = 0;
+  cgroup_.open("");  // hasupd may take it away now
   now().phase = shim_phase::tree_empty;
   now().tree_empty_at_ns = realtime_ns();
   now().logs_dropped = queue_.dropped();

@@ -1,4 +1,4 @@
-// hasup-shim --state-dir DIR --run-dir DIR --name UNIT@N
+// hasup-shim --state-dir DIR --run-dir DIR --name UNIT@N [--cgroup DIR]
 //
 // One per instance for as long as the unit is up: the node's parent, log writer and keeper of its exit status.
 // Exit codes: 0 asked to end, 64 usage, 71 out of memory, 74 a directory or file cannot be used, 75 the claim is
@@ -27,6 +27,7 @@ struct arguments {
   const char* state_dir = nullptr;
   const char* run_dir = nullptr;
   const char* name = nullptr;
+  const char* cgroup = nullptr;
 };
 
 bool parse(int argc, char** argv, arguments& out) {
@@ -37,6 +38,8 @@ bool parse(int argc, char** argv, arguments& out) {
       out.run_dir = argv[i + 1];
     else if (strcmp(argv[i], "--name") == 0)
       out.name = argv[i + 1];
+    else if (strcmp(argv[i], "--cgroup") == 0)
+      out.cgroup = argv[i + 1];
     else
       return false;
   }
@@ -93,8 +96,9 @@ inline void* operator new(size_t, void* place, int) noexcept {
 int main(int argc, char** argv) {
   arguments given;
   if (!parse(argc, argv, given))
-    return fail(usage, "usage: hasup-shim --state-dir DIR --run-dir DIR --name UNIT@N", nullptr);
+    return fail(usage, "usage: hasup-shim --state-dir DIR --run-dir DIR --name UNIT@N [--cgroup DIR]", nullptr);
   ignore_signals();
+  if (given.cgroup) hasup::shim::move_self(given.cgroup);
   hasup::shim::places places;
   const char* failed = nullptr;
   if (!hasup::shim::open_places(given.state_dir, given.run_dir, places, failed))

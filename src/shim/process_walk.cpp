@@ -18,6 +18,7 @@ namespace {
 
 constexpr size_t max_processes = 64 << 10;
 constexpr int32_t max_pid = 4 << 20;  // the kernel's own limit
+constexpr size_t max_environment = 256 << 10;
 
 // Calls each(number) for every entry of a directory that is a number.
 template <class Each>
@@ -36,6 +37,12 @@ bool each_number(const char* directory, Each each) {
       at += entry->d_reclen;
     }
   }
+}
+
+bool has_children_file() {
+  fixed_text<96> probe;
+  probe << "/proc/self/task/" << static_cast<uint64_t>(getpid()) << "/children";
+  return access(probe.c_str(), R_OK) == 0;
 }
 
 int open_process(int32_t pid) {
@@ -67,8 +74,13 @@ bool process_walk::know(int32_t pid) {
   return known;
 }
 
-void process_walk::add(int32_t pid, int32_t parent) {
-  if (count_ < max_processes && !know(pid)) found_[count_++] = {pid, parent};
+void process_walk::forget_last() {
+  const int32_t pid = found_[--count_].pid;
+  known_[pid / 8] = static_cast<unsigned char>(known_[pid / 8] & ~(1u << (pid % 8)));
+}
+
+void process_walk::add(int32_t pid, int32_t parent, uint64_t start_time) {
+  if (count_ < max_processes && !know(pid)) found_[count_++] = {pid, parent, start_time};
 }
 
 void process_walk::add_children(int32_t pid) {
@@ -108,9 +120,7 @@ void process_walk::scan_all(int32_t root) {
 }
 
 void process_walk::collect(int32_t root) {
-  fixed_text<96> probe;
-  probe << "/proc/self/task/" << static_cast<uint64_t>(getpid()) << "/children";
-  if (access(probe.c_str(), R_OK) != 0) return scan_all(root);
+  if (!has_children_file()) return scan_all(root);
   // Asked again for what is known: since the last walk it may have got new children.
   const size_t known_before = count_;
   add_children(root);
@@ -118,11 +128,55 @@ void process_walk::collect(int32_t root) {
   for (size_t i = known_before; i < count_; ++i) add_children(found_[i].pid);
 }
 
-void process_walk::collect_session(int32_t session) {
+void process_walk::collect_below(int32_t root, uint64_t start_time) {
+  const size_t before = count_;
+  if (!is_alive(root, start_time)) return;
+  if (has_children_file()) {
+    add_children(root);
+    for (size_t i = before; i < count_; ++i) add_children(found_[i].pid);
+  } else {
+    scan_all(root);
+  }
+  // The number may have gone to somebody else while we looked.
+  process_stat stat;
+  if (!read_stat(root, stat) || stat.start_time == start_time) return;
+  while (count_ > before) forget_last();
+}
+
+void process_walk::collect_session(int32_t session, uint64_t since) {
   each_number("/proc", [&](int32_t pid) {
     process_stat stat;
-    if (pid != session && read_stat(pid, stat) && stat.session == session) add(pid, stat.ppid);
+    if (pid != session && read_stat(pid, stat) && stat.session == session && stat.start_time >= since)
+      add(pid, stat.ppid, stat.start_time);
   });
+}
+
+void process_walk::add_process(int32_t pid) {
+  process_stat stat;
+  if (read_stat(pid, stat)) add(pid, stat.ppid, stat.start_time);
+}
+
+void process_walk::collect_marked(const char* mark) {
+  auto* const text = static_cast<char*>(map_lazily(max_environment));
+  const size_t length = strlen(mark) + 1;
+  each_number("/proc", [&](int32_t pid) {
+    fixed_text<40> path;
+    path << "/proc/" << static_cast<uint64_t>(pid) << "/environ";
+    const base::unique_fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    size_t got = 0;
+    for (ssize_t more = 1; fd && more > 0 && got<max_environment; got += more> 0 ? static_cast<size_t>(more) : 0)
+      more = read(fd.get(), text + got, max_environment - got);
+    for (size_t at = 0; at + length <= got;) {
+      if (memcmp(text + at, mark, length) == 0) {
+        add_process(pid);
+        return;
+      }
+      const void* const end = memchr(text + at, 0, got - at);
+      if (!end) return;
+      at = static_cast<size_t>(static_cast<const char*>(end) - text) + 1;
+    }
+  });
+  munmap(text, max_environment);
 }
 
 size_t process_walk::signal_new(int number, bool then_continue) {
@@ -131,9 +185,13 @@ size_t process_walk::signal_new(int number, bool then_continue) {
     const entry& e = found_[signalled_];
     const base::unique_fd held(open_process(e.pid));
     if (!held && errno == ESRCH) continue;
-    // Now that it is held it cannot become another one; is it still the child of whom it was, or an orphan of ours?
+    // Now that it is held it cannot become another one; is it still the one that was found, the child of whom it was,
+    // or an orphan of ours?
     process_stat stat;
-    if (!read_stat(e.pid, stat) || (stat.ppid != e.parent && stat.ppid != getpid())) continue;
+    if (!read_stat(e.pid, stat)) continue;
+    const bool same =
+        e.start_time != 0 ? stat.start_time == e.start_time : stat.ppid == e.parent || stat.ppid == getpid();
+    if (!same) continue;
     if (!send(held.get(), e.pid, number)) continue;
     if (then_continue) send(held.get(), e.pid, SIGCONT);
     ++sent;

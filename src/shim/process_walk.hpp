@@ -16,20 +16,27 @@ class process_walk {
 
   // Adds the processes below root; root itself does not count. What is known already is not added twice.
   void collect(int32_t root);
-  // Adds the members of a session, whoever their parent is.
-  void collect_session(int32_t session);
+  // The same for one process that must still be the one that began then; only what is new is walked.
+  void collect_below(int32_t root, uint64_t start_time);
+  // Adds the members of a session that began since then, whoever their parent is.
+  void collect_session(int32_t session, uint64_t since);
+  // Adds every process whose first environment held this KEY=VALUE.
+  void collect_marked(const char* mark);
+  void add_process(int32_t pid);
   // Signals each process that was found and is still where it was found, none twice. Returns how many.
   size_t signal_new(int number, bool then_continue);
 
   struct entry {
     int32_t pid;
     int32_t parent;
+    uint64_t start_time;  // 0: found as a child of its parent
   };
   [[nodiscard]] const entry* begin() const { return found_; }
   [[nodiscard]] const entry* end() const { return found_ + count_; }
 
  private:
-  void add(int32_t pid, int32_t parent);
+  void add(int32_t pid, int32_t parent, uint64_t start_time = 0);
+  void forget_last();
   void add_children(int32_t pid);
   void scan_all(int32_t root);
   [[nodiscard]] bool know(int32_t pid);

@@ -19,12 +19,29 @@ struct stored_target {
   char path[max_log_path];
   uint32_t daily;  // younger than the checksum, which does not cover it
 };
+// Behind it; in the file of an older shim there are zeros, which do not pass the checksum either.
+struct stored_cgroup {
+  uint64_t checksum;
+  uint64_t length;
+  char path[max_cgroup_path];
+};
+constexpr size_t cgroup_at = 3200;
+
 constexpr size_t file_size = 2 * process::record_page_size;
-static_assert(sizeof(stored_target) <= process::record_page_size);
+static_assert(sizeof(stored_target) <= cgroup_at);
+static_assert(cgroup_at + sizeof(stored_cgroup) <= process::record_page_size);
 
 uint64_t checksum_of(const stored_target& stored) {
   return process::fnv64(&stored.max_size,
                         offsetof(stored_target, path) - sizeof stored.checksum + stored.path_length);
+}
+
+uint64_t checksum_of(const stored_cgroup& stored) {
+  return process::fnv64(&stored.length, sizeof stored.length + stored.length);
+}
+
+stored_cgroup* cgroup_of(void* page) {
+  return reinterpret_cast<stored_cgroup*>(static_cast<char*>(page) + process::record_page_size + cgroup_at);
 }
 
 stored_target* target_of(void* page) {
@@ -57,6 +74,19 @@ bool record_page::load_log_target(log_target& out) const {
   if (stored->path_length >= max_log_path || stored->checksum != checksum_of(*stored)) return false;
   out = {stored->path, stored->max_size, stored->max_files, stored->daily == 1 ? 1U : 0U};
   return true;
+}
+
+const char* record_page::load_cgroup() const {
+  const stored_cgroup* const stored = cgroup_of(page_);
+  if (stored->length == 0 || stored->length >= max_cgroup_path || stored->checksum != checksum_of(*stored)) return "";
+  return stored->path;
+}
+
+void record_page::save_cgroup(const char* path) {
+  stored_cgroup* const stored = cgroup_of(page_);
+  stored->length = strlen(path);
+  memcpy(stored->path, path, stored->length + 1);
+  stored->checksum = checksum_of(*stored);
 }
 
 void record_page::save_log_target(const log_target& target) {

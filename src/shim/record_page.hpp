@@ -16,6 +16,8 @@ struct log_target {
   uint32_t daily = 0;      // 1: rotated also when a day begins
 };
 
+inline constexpr size_t max_cgroup_path = 512;
+
 class record_page {
  public:
   // Maps the page and reads what a former shim left in it. False with errno: there is no room or no permission.
@@ -29,6 +31,9 @@ class record_page {
   // The path that is given out points into the page.
   bool load_log_target(log_target& out) const;
   void save_log_target(const log_target& target);
+  // Empty: the node runs in none. Points into the page.
+  [[nodiscard]] const char* load_cgroup() const;
+  void save_cgroup(const char* path);
 
  private:
   base::unique_fd file_;

@@ -32,7 +32,7 @@ bool count_fields(const char* payload, size_t length, counts& out) {
 }
 
 void make_arrays(const counts& n, run_spec& spec) {
-  const size_t pointers = (n.argv + n.env + 2) * sizeof(char*);
+  const size_t pointers = (n.argv + n.env + 3) * sizeof(char*);  // the two ends, and the mark
   spec.memory_size = pointers + n.limits * sizeof(run_limit) + n.groups * sizeof(gid_t);
   spec.memory = map_lazily(spec.memory_size);
   auto* at = static_cast<char*>(spec.memory);
@@ -99,6 +99,8 @@ bool read_field(const field& f, run_spec& s, counts& seen) {
       return read_limit(f, s.limits[seen.limits++]);
     case tag::log_path:
       return read_path(f, s.log.path);
+    case tag::cgroup:
+      return read_path(f, s.cgroup) && f.length <= max_cgroup_path;
     case tag::log_max_size:
       return f.read(s.log.max_size);
     case tag::log_max_files:
@@ -124,6 +126,7 @@ request_error parse_run(const char* payload, size_t length, run_spec& out) {
   field_reader fields(payload, length);
   for (field f; fields.next(f);)
     if (!read_field(f, out, seen)) return request_error::bad_request;
+  out.env_count = n.env;
   out.group_count = n.groups;
   out.limit_count = n.limits;
   return out.run != 0 && out.argv[0][0] != 0 ? request_error::none : request_error::bad_request;

@@ -2,12 +2,12 @@
 #include "shim/shim.hpp"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
-
-#include "shim/proc.hpp"
 
 namespace hasup::shim {
 
@@ -20,6 +20,12 @@ shim::shim() : writer_(queue_), reader_(evidence_, queue_), control_(*this) {}
 bool shim::open(const places& p, const char* name, base::unique_fd claim, base::unique_fd connection,
                 const char*& failed) {
   claim_ = static_cast<base::unique_fd&&>(claim);
+  struct statx info {};
+  failed = "the claim";
+  if (statx(claim_.get(), "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &info) != 0) return false;
+  // The file tells equal names of two homes apart, its birth one that was made anew from its predecessor.
+  mark_ << "HASUP_TREE=" << name << ":" << info.stx_dev_major << ":" << info.stx_dev_minor << ":" << info.stx_ino
+        << ":" << static_cast<uint64_t>(info.stx_btime.tv_sec) << "." << info.stx_btime.tv_nsec;
   failed = "the record";
   if (!record_.open(p, name)) return false;
   evidence_.open(p, name);
@@ -60,7 +66,7 @@ void shim::on_deadlines(uint64_t now_ms) {
 }
 
 void shim::work() {
-  enum slot { signals, exec_result, out, err, room, dropped, lease_timer, main_watch, control_begin };
+  enum slot { signals, exec_result, out, err, room, dropped, lease_timer, main_watch, cgroup, control_begin };
   pollfd slots[control_begin + control::poll_slots];
   for (;;) {
     slots[signals] = {child_signals_.get(), POLLIN, 0};
@@ -71,6 +77,7 @@ void shim::work() {
     slots[dropped] = {queue_.dropped_event(), POLLIN, 0};
     slots[lease_timer] = {lease_timer_.get(), POLLIN, 0};
     slots[main_watch] = {main_watch_.get(), POLLIN, 0};
+    slots[cgroup] = {cgroup_.events(), POLLPRI, 0};
     control_.prepare(slots + control_begin);
     const uint64_t deadline = next_deadline();
     const uint64_t before = deadline == UINT64_MAX ? 0 : monotonic_ms();
@@ -87,7 +94,8 @@ void shim::work() {
     if (slots[err].revents != 0) reader_.read_some(output::stderr_);
     // The result of the exec before the death of the child, both before the commands.
     if (slots[exec_result].revents != 0 && child_.error) on_exec_result();
-    if (slots[signals].revents != 0) reap();
+    // Whether it is empty is asked together with whether there are children; the question also ends this event.
+    if (slots[signals].revents != 0 || slots[cgroup].revents != 0) reap();
     if (slots[main_watch].revents != 0 && main_watch_) on_main_exited(process::exit_kind::lost, 0, false);
     if (slots[lease_timer].revents != 0) on_lease_timer();
     control_.handle(slots + control_begin);

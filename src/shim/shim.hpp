@@ -13,7 +13,9 @@
 #include "shim/control.hpp"
 #include "shim/evidence_ring.hpp"
 #include "shim/log_writer.hpp"
+#include "shim/node_cgroup.hpp"
 #include "shim/output_reader.hpp"
+#include "shim/proc.hpp"
 #include "shim/process_walk.hpp"
 #include "shim/record_page.hpp"
 
@@ -44,12 +46,14 @@ class shim final : public command_handler {
 
   // life.cpp: what happens to the run
   void take_up_former_run();
-  void start(const run_spec& spec);
+  void start(run_spec& spec);
   void on_exec_result();
   void fail_start(start_failure failure);
   void reap();
   void on_main_exited(process::exit_kind kind, int value, bool core);
   void on_tree_empty();
+  void fresh_cgroup(const char* path);
+  void count_oom_kills();
   void note_drops();
   void tell_drops(uint64_t now_ms);
   void push(process::message type);
@@ -58,6 +62,9 @@ class shim final : public command_handler {
   // Taken over from a dead shim: not our children, so they are watched and not waited for.
   bool take_over();
   void remember_members();
+  void remember_escaped();
+  void remember(const process_walk& found);
+  bool find_survivors();
   void check_attached();
 
   bool signal_main(int number);
@@ -73,6 +80,9 @@ class shim final : public command_handler {
   process::shim_record& now() { return record_.now; }
 
   base::unique_fd claim_;
+  // In the environment of everything that runs below this claim: by it a later shim finds even those that left both
+  // their parent and their session.
+  fixed_text<320> mark_;
   record_page record_;
   evidence_ring evidence_;
   line_queue queue_;
@@ -80,6 +90,7 @@ class shim final : public command_handler {
   output_reader reader_;
   control control_;
   child child_;
+  node_cgroup cgroup_;
   base::unique_fd child_signals_;
   base::unique_fd lease_timer_;
   base::unique_fd main_watch_;  // attached: becomes readable when the main process ends

@@ -30,8 +30,11 @@ bool shim::signal_main(int number) {
 }
 
 void shim::signal_tree_once(int number, bool then_continue) {
+  // What the cgroup does not hold, having been moved out of it, is found below; so it is in any case.
+  if (number == SIGKILL && cgroup_) static_cast<void>(cgroup_.kill_all());
   if (now().attached != 0) {
     remember_members();
+    remember_escaped();
     if (now().phase == shim_phase::running) {
       signal_process(now().pid, now().start_time, number);
       if (then_continue) signal_process(now().pid, now().start_time, SIGCONT);
@@ -46,6 +49,7 @@ void shim::signal_tree_once(int number, bool then_continue) {
   process_walk walk;
   for (int round = 0; round < rounds; ++round) {
     walk.collect(getpid());
+    cgroup_.collect(walk);
     if (walk.signal_new(number, then_continue) == 0) return;
   }
 }

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <optional>
 
+#include "base/byte_size.hpp"
+
 namespace hasup::unit {
 namespace {
 
@@ -147,6 +149,17 @@ bool sent_from_outside(int signal) {
   }
 }
 
+// Nobody learns anything about the state from it.
+std::optional<classification> out_of_memory(const model::exit_status& status, const run_facts& facts) {
+  if (facts.oom_kills == 0 || status.signal != SIGKILL) return std::nullopt;
+  classification c{"out of memory", exit_action::restart, {}, {}};
+  c.advice = facts.memory_max > 0
+                 ? "the kernel killed it at memory_max = " + base::format_byte_size(facts.memory_max) +
+                       "; raise that, or let memory_restart end it in order before"
+                 : "the kernel killed it because the machine was out of memory; give it more, or less to do";
+  return c;
+}
+
 classification by_status(const model::exit_status& status, const std::vector<std::string>& lines,
                          const run_facts& facts) {
   classification c;
@@ -171,6 +184,7 @@ classification by_status(const model::exit_status& status, const std::vector<std
 
 classification classify(const model::recipe* recipe, const model::exit_status& status, std::string_view evidence,
                         const run_facts& facts) {
+  if (auto killed = out_of_memory(status, facts)) return *killed;
   const auto lines = lines_of(evidence);
   const auto full = disk_full(status, lines, facts);
   const auto cause = facts.startup_passed ? std::nullopt : failed_start_cause(lines);

@@ -1,6 +1,7 @@
 // Why a run of a node ended: the recipe's classes first, then what any program can die of. Pure.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,8 +34,10 @@ struct classification {
 struct run_facts {
   bool startup_passed = false;
   base::duration lived{0};
-  bool asked_to_stop = false;  // hasup sent the stop signal: whatever follows is no failure of the node
-  bool disk_full = false;      // the data mount is known to be full, whatever the output says
+  bool asked_to_stop = false;    // hasup sent the stop signal: whatever follows is no failure of the node
+  unsigned oom_kills = 0;        // processes of the run that the kernel killed for want of memory
+  std::uint64_t memory_max = 0;  // of its cgroup; 0 = none
+  bool disk_full = false;        // the data mount is known to be full, whatever the output says
 };
 
 // The size of the ring that keeps a run's last output. Evidence of this size may begin inside a line, which is
@@ -46,6 +49,7 @@ inline constexpr std::size_t evidence_limit = 64 * 1024;
 // - never recover while the run's output or the facts say that the disk is full;
 // - never recover by a log match alone in a run that had not started and that also shows a taken port, a denied
 //   permission or exhausted memory: log text is partly written by peers, and these are no damage to the state;
+// - a run that the kernel killed for want of memory says only that, whatever its output shows;
 // - a run that hasup stopped never says recover.
 classification classify(const model::recipe* recipe, const model::exit_status& status, std::string_view evidence,
                         const run_facts& facts);

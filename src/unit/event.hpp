@@ -68,6 +68,9 @@ struct health_changed {
 struct liveness_failed {
   std::string why;
 };
+struct memory_exceeded {  // of run.limits.memory_restart
+  std::string why;
+};
 enum class timer { backoff, start_timeout, stop_timeout, prepare_again, recover_again };
 struct timer_fired {
   timer which;
@@ -81,9 +84,9 @@ struct recovery_ended {
   bool as_before = true;    // failed, stopped: the data is what it was before
 };
 
-using event =
-    std::variant<start_wanted, stop_wanted, restart_wanted, recover_wanted, approved, reset_wanted,
-                 requirements_changed, requirement_lost, prepared, spawned, spawn_failed, adopted, main_exited,
-                 tree_emptied, startup_passed, health_changed, liveness_failed, timer_fired, recovery_ended>;
+using event = std::variant<start_wanted, stop_wanted, restart_wanted, recover_wanted, approved, reset_wanted,
+                           requirements_changed, requirement_lost, prepared, spawned, spawn_failed, adopted,
+                           main_exited, tree_emptied, startup_passed, health_changed, liveness_failed,
+                           memory_exceeded, timer_fired, recovery_ended>;
 
 }  // namespace hasup::unit

@@ -226,6 +226,13 @@ class step {
     back_off_or_fail(why, true);
   }
 
+  // A restart in order, whatever the policy: the key asks for it.
+  void on(const memory_exceeded& e) {
+    if (!is<running>()) return;
+    ++m_.restarts;
+    stop(after_stop::start, e.why, false);
+  }
+
   void on(const timer_fired& e) {
     switch (e.which) {
       case timer::backoff:

@@ -184,8 +184,9 @@ TEST_CASE("a fault in a preset that two units use is said once, and both units a
 TEST_CASE("hasup.toml is read; what is not there yet is refused") {
   const home h;
   CHECK(h.load().settings.log_level == "info");
-  h.dir.write("etc/hasup.toml", "[log]\nlevel = \"debug\"\n[boot]\nstart = \"enabled\"\n");
+  h.dir.write("etc/hasup.toml", "[log]\nlevel = \"debug\"\n[boot]\nstart = \"enabled\"\n[cgroup]\nroot = \"off\"\n");
   CHECK(h.load().settings.log_level == "debug");
+  CHECK(h.load().settings.cgroup_root == "off");
   CHECK(h.said().empty());
   h.dir.write("etc/hasup.toml", "[log]\nlevel = \"debg\"\n[boot]\nstart = \"as_before\"\n[http]\nlisten = \"x\"\n");
   h.dir.write("etc/upstreams/leap.toml", "");

@@ -151,6 +151,92 @@ TEST_CASE("a node that ended together with its shim is reported as lost, not as 
   d.finish();
 }
 
+namespace {
+
+// A run whose main process goes on until it is killed; what `leave` starts in the background writes its pid into
+// HOME/left. All of shim and main are killed, and a new shim is opened: its first status.
+shim_status kill_shim_and_main(home& h, driver& d, const std::string& leave, process_id& left) {
+  d.open();
+  const std::string file = h.top() + "/left";
+  d.client.run(d.request(1, "F=" + file + "; export F; " + leave + "\nexec sleep 600"));
+  const auto started = d.wait<shim_started>();
+  REQUIRE(eventually([&] { return read_file(file).find('\n') != std::string::npos; }));
+  const auto pid = std::stoi(read_file(file));
+  const auto since = process_start_time(pid);
+  REQUIRE(since);
+  left = {pid, *since};
+  ::kill(d.client.status().shim_pid, SIGKILL);
+  d.wait<shim_lost>();
+  ::kill(started.pid, SIGKILL);
+  REQUIRE(eventually([&] { return !is_alive({started.pid, started.start_time}); }));
+  CHECK(is_alive(left));
+  d.client.open();
+  return d.wait<shim_connected>().status;
+}
+
+}  // namespace
+
+TEST_CASE("what a killed main process left behind keeps the tree alive for the next shim, which ends it") {
+  home h;
+  driver d(h);
+  process_id left;
+  const std::string leave =
+      GENERATE(as<std::string>(),
+               // of its session
+               R"(sh -c 'echo $$ > $F; exec sleep 600' &)",
+               // in a session of its own, its parent gone
+               R"((setsid sh -c 'echo $$ > $F; exec sleep 600' &) )",
+               // the same, and deaf to everything but SIGKILL
+               R"((setsid sh -c 'trap "" TERM HUP INT; echo $$ > $F; while :; do sleep 1; done' &) )");
+  const auto status = kill_shim_and_main(h, d, leave, left);
+  CHECK(status.phase == shim_phase::exited);
+  CHECK(status.tree_alive);
+  CHECK(status.exit.lost());
+  driver other(h);
+  other.open();
+  other.client.run(d.request(2, "echo must not run"));
+  CHECK(other.wait<shim_exec_failed>().run == 2);
+  d.client.signal(SIGTERM, true);
+  d.status();
+  d.client.signal(SIGKILL, true);
+  CHECK(d.wait<shim_tree_empty>().run == 1);
+  CHECK_FALSE(is_alive(left));
+  d.client.run(d.request(3, "exit 4"));
+  CHECK(d.wait<shim_main_exited>().exit.code == 4);
+  d.wait<shim_tree_empty>();
+  d.finish();
+}
+
+TEST_CASE("a tree whose last member ends by itself is empty for the shim that took it up") {
+  home h;
+  driver d(h);
+  process_id left;
+  const auto status = kill_shim_and_main(h, d, R"((setsid sh -c 'echo $$ > $F; exec sleep 600' &))", left);
+  CHECK(status.phase == shim_phase::exited);
+  ::kill(left.pid, SIGTERM);
+  CHECK(d.wait<shim_tree_empty>().run == 1);
+  d.finish();
+}
+
+TEST_CASE("a shim that dies while strays are left is followed by one that knows the exit and still sees them") {
+  home h;
+  driver d(h);
+  d.open();
+  const std::string file = h.top() + "/left";
+  d.client.run(d.request(1, "(setsid sh -c 'echo $$ > " + file + "; exec sleep 600' &); while [ ! -s " + file +
+                                " ]; do sleep 0.01; done; exit 7"));
+  CHECK(d.wait<shim_main_exited>().exit.code == 7);
+  ::kill(d.client.status().shim_pid, SIGKILL);
+  d.wait<shim_lost>();
+  d.client.open();
+  const auto status = d.wait<shim_connected>().status;
+  CHECK(status.phase == shim_phase::exited);
+  CHECK(status.exit.code == 7);
+  d.client.signal(SIGTERM, true);
+  d.wait<shim_tree_empty>();
+  d.finish();
+}
+
 TEST_CASE("a node that ends before the new shim attaches to it does not stand in the way of the next run") {
   home h;
   driver d(h);
@@ -218,7 +304,7 @@ TEST_CASE("the tree is empty only when the strays are gone too, and SIGKILL find
   CHECK(d.wait<shim_main_exited>().exit.code == 0);
   CHECK(d.status().phase == shim_phase::exited);
   CHECK(d.count<shim_tree_empty>() == 0);
-  auto alive = [&] { return unit_processes(d.client.status().shim_pid, d.client.status().pid, false); };
+  auto alive = [&] { return unit_processes({d.client.status().shim_pid}); };
   REQUIRE(eventually([&] { return alive().size() == 5; }));  // four strays, of which one has a child
   ::kill(alive().front().pid, SIGSTOP);
   d.client.signal(SIGTERM, true);

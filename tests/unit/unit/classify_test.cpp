@@ -201,3 +201,21 @@ TEST_CASE("long and binary lines are shown in part") {
   binary += "y\xff\xfe\n";
   CHECK_NOTHROW(unit::classify(nullptr, code(1), binary, {}));
 }
+
+TEST_CASE("a run that the kernel killed for want of memory says only that") {
+  auto facts = started();
+  facts.oom_kills = 1;
+  facts.memory_max = 64 << 20;
+  const auto recipe = nodeos_like();
+  const auto c = unit::classify(&recipe, killed(SIGKILL), "error x fork database\nNo space left on device\n", facts);
+  CHECK(c.name == "out of memory");
+  CHECK(c.action == exit_action::restart);
+  CHECK(c.advice.find("memory_max = 64MiB") != std::string::npos);
+  facts.memory_max = 0;
+  CHECK(unit::classify(&recipe, killed(SIGKILL), "", facts).advice.find("machine") != std::string::npos);
+  // A child was killed, but the main process ended of something else.
+  CHECK(unit::classify(&recipe, code(2), "database dirty flag set\n", facts).name == "dirty database");
+  CHECK(unit::classify(&recipe, killed(SIGSEGV), "", facts).name == "killed by signal 11");
+  facts.oom_kills = 0;
+  CHECK(unit::classify(&recipe, killed(SIGKILL), "", facts).name == "killed by signal 9");
+}

@@ -349,6 +349,24 @@ TEST_CASE("a failed liveness restarts in order, only when it runs") {
   CHECK(b.feed(tree_emptied{}) == "backoff: !backing_off; timer 1s;");
 }
 
+TEST_CASE("too much memory restarts in order without a backoff, whatever the policy, and only what runs") {
+  bench b;
+  b.unit.restart.policy = model::restart_when::never;
+  b.feed(start_wanted{});
+  CHECK(b.feed(memory_exceeded{"uses too much"}) == "starting:");
+  b.feed(prepared{});
+  b.feed(spawned{1});
+  CHECK(b.feed(memory_exceeded{"uses too much"}) == "stopping: !stopping; send_stop; timer 10s;");
+  CHECK(b.m.reason == "uses too much");
+  CHECK(b.m.restarts == 1);
+  CHECK(b.feed(memory_exceeded{"uses too much"}) == "stopping:");
+  b.feed(main_exited{{0, std::nullopt, false}, {}});
+  CHECK(b.feed(tree_emptied{}) == "starting: prepare;");
+  CHECK(b.m.desired == model::desired::up);
+  b.feed(stop_wanted{});
+  CHECK(b.feed(memory_exceeded{"uses too much"}) == "stopped:");
+}
+
 TEST_CASE("a program that cannot be executed is held, a lost status is never a success") {
   bench b;
   b.unit.restart.policy = model::restart_when::on_failure;

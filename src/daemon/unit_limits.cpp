@@ -1,0 +1,79 @@
+// Limits on memory, processor and processes: set, watched, and reported when they cannot be had.
+#include "daemon/unit_limits.hpp"
+
+#include "daemon/disk_thread.hpp"
+#include "daemon/unit_runner.hpp"
+
+namespace hasup::daemon {
+
+namespace {
+
+process::cgroup_limits wanted_by(const model::unit& unit) {
+  const auto& limit = unit.run.limit;
+  return {limit.memory_max, limit.cpu_weight, limit.pids};
+}
+
+}  // namespace
+
+void prepare_limits(launch& out, const model::unit& unit, const process::cgroup_tree* tree) {
+  const auto wanted = wanted_by(unit);
+  if (tree == nullptr) {
+    if (wanted.any())
+      out.limits_missing.emplace_back(
+          "[run.limits] memory_max, cpu_weight and pids need a delegated cgroup v2 directory; see man hasupd, "
+          "CGROUPS");
+    return;
+  }
+  auto leaf = tree->prepare_leaf(to_text(unit.id), wanted, out.limits_missing);
+  if (leaf)
+    out.cgroup = std::move(*leaf);
+  else if (wanted.any())
+    out.limits_missing.push_back("[run.limits] are not in force: " + leaf.error().message);
+}
+
+// Once for each set of reasons, not at each restart.
+void unit_runner::report_limits(bool in_cgroup) {
+  std::string why;
+  for (const auto& missing : launch_->limits_missing) why += (why.empty() ? "" : "; ") + missing;
+  if (why.empty() && wanted_by(unit_).any() && !in_cgroup)
+    why = "the node could not be put into its cgroup " + launch_->cgroup;
+  if (why != limits_told_ && !why.empty()) publish("limits_not_applied", why);
+  limits_told_ = std::move(why);
+}
+
+// The spec changed: limits are policies and hold at once.
+void unit_runner::renew_limits() {
+  if (services_.cgroup == nullptr || pid_ == 0 || !shim_ || !shim_->status().in_cgroup) return;
+  auto missing = std::make_shared<std::vector<std::string>>();
+  services_.disk.run([missing, unit = unit_,
+                      tree = services_.cgroup] { tree->set_limits(to_text(unit.id), wanted_by(unit), *missing); },
+                     [weak = weak_from_this(), missing] {
+                       const auto self = weak.lock();
+                       if (!self || !self->launch_) return;
+                       self->launch_->limits_missing = std::move(*missing);
+                       self->report_limits(true);
+                     });
+}
+
+void unit_runner::drop_leaf() {
+  if (services_.cgroup == nullptr) return;
+  services_.disk.run([name = to_text(unit_.id), tree = services_.cgroup] { tree->remove_leaf(name); });
+}
+
+bool unit_runner::watches_memory() const {
+  return unit_.run.limit.memory_restart && state() == model::unit_state::running && pid_ != 0;
+}
+
+void unit_runner::sample_memory() {
+  if (!watches_memory() || !shim_) return;
+  const auto& s = shim_->status();
+  if (std::exchange(memory_run_, s.run) != s.run) memory_guard_.reset();
+  std::optional<std::uint64_t> used;
+  if (s.in_cgroup && services_.cgroup != nullptr)
+    used = process::leaf_memory(services_.cgroup->leaf(to_text(unit_.id)));
+  if (!used) used = process::usage_of(process::unit_processes({s.shim_pid, pid_, s.start_time, s.attached})).memory;
+  if (auto why = memory_guard_.observe(*used, *unit_.run.limit.memory_restart, now()))
+    dispatch(unit::memory_exceeded{std::move(*why)});
+}
+
+}  // namespace hasup::daemon

@@ -140,6 +140,13 @@ process::program_options program_options_of(const model::unit& unit, const launc
   return o;
 }
 
+std::vector<std::string> data_dirs_of(const model::unit& unit) {
+  if (unit.data.dir.empty() || !unit.data.shared_with.empty()) return {};
+  auto dirs = unit.data.also;
+  dirs.insert(dirs.begin(), unit.data.dir);
+  return dirs;
+}
+
 base::result<process::run_request> make_run_request(const model::unit& unit, const launch& from,
                                                     const std::vector<std::string>& append, std::uint64_t run,
                                                     const std::string& log_directory) {
@@ -170,6 +177,7 @@ base::result<process::run_request> make_run_request(const model::unit& unit, con
   r.log_max_files = unit.log.max_files;
   r.log_daily = unit.log.max_age.count() > 0;
   r.cgroup = from.cgroup;
+  r.data_dirs = data_dirs_of(unit);
   return r;
 }
 

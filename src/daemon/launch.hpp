@@ -36,6 +36,9 @@ process::program_options program_options_of(const model::unit& unit, const launc
 // A command of the unit file with ${secret:NAME} and ${env:NAME} filled in; a missing one is an error that names it.
 base::result<std::vector<std::string>> fill_command(const std::vector<std::string>& command, const launch& from);
 
+// The directories that no other process may run on; none for a unit that only reads another's.
+std::vector<std::string> data_dirs_of(const model::unit& unit);
+
 // The request for the shim, with secrets filled in and `append` after the command.
 base::result<process::run_request> make_run_request(const model::unit& unit, const launch& from,
                                                     const std::vector<std::string>& append, std::uint64_t run,

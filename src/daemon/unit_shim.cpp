@@ -98,7 +98,8 @@ void unit_runner::start_refused(unit::classification classified, const std::stri
 void unit_runner::on(const process::shim_connected& e) {
   const auto& s = e.status;
   shim_answered_ = true;
-  if (s.phase == process::shim_phase::orphaned) return shim_->attach(s.pid, s.start_time, s.run);
+  if (s.phase == process::shim_phase::orphaned)
+    return shim_->attach(s.pid, s.start_time, s.run, data_dirs_of(unit_));
   const auto asked_for = run_;
   run_ = std::max(run_, s.run);
   if (std::exchange(adopting_, false)) return take_over(s);

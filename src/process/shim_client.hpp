@@ -67,6 +67,7 @@ struct run_request {
   unsigned log_max_files = 0;
   bool log_daily = false;
   std::string cgroup;  // of the node; "" = that of its shim
+  std::vector<std::string> data_dirs;  // nobody else may run on them
 };
 
 struct shim_status {
@@ -148,7 +149,9 @@ class shim_client {
   // SIGKILL to the tree is repeated by the shim until the tree is empty.
   void signal(int number, bool whole_tree);
   // A new shim takes over the process of a dead one. Ends in shim_started, or in main_exited{lost} and tree_empty.
-  void attach(std::int32_t pid, std::uint64_t start_time, std::uint64_t run);
+  // data_dirs as in run_request; a lock that cannot be had is no reason to leave the process alone.
+  void attach(std::int32_t pid, std::uint64_t start_time, std::uint64_t run,
+              const std::vector<std::string>& data_dirs = {});
   // The dead-man timer: unless renewed by valid_until_boot_ms (CLOCK_BOOTTIME), the shim itself acts. 0: no lease.
   void lease(std::uint64_t valid_until_boot_ms, lease_action action, int signal_number);
   void refresh_status(std::function<void(const shim_status&)> then);

@@ -40,6 +40,7 @@ base::result<std::string> encode(const run_request& r) {
   w.u32(tag::log_max_files, r.log_max_files);
   if (r.log_daily) w.u32(tag::log_daily, 1);
   if (!r.cgroup.empty()) w.text(tag::cgroup, r.cgroup.c_str());
+  for (const auto& dir : r.data_dirs) w.text(tag::data_dir, dir.c_str());
   if (!w.finish()) return base::error{"command and environment are above 4 MiB"};
   return base::result<std::string>(boost::system::in_place_value, std::move(frame));
 }

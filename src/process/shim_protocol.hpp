@@ -18,12 +18,12 @@
 //   run       run, argv+, env*, directory, and the optional     started | exec_failed (both also pushed to all),
 //             uid gid group* umask nice oom_score_adjust        already (this number was run before) with record,
 //             limit* log_path log_max_size log_max_files        error (busy, bad_request, lease_expired)
-//             log_daily cgroup
+//             log_daily cgroup data_dir*
 //   signal    signal, whole_tree, run (optional: refused when   ok | error (not_running)
 //             another run is meant)
 //   status                                                      status with record
 //   lease     lease_valid_until, lease_action, lease_signal     ok | error
-//   attach    pid, start_time, run                              started | error; a dead pid: main_exited, tree_empty
+//   attach    pid, start_time, run, data_dir*                   started | error; a dead pid: main_exited, tree_empty
 //   exit                                                        ok, then the shim is gone | error (busy)
 //
 //   push         fields
@@ -90,6 +90,7 @@ enum class tag : uint16_t {
   log_max_files = 23,      // u32, beside the current one
   log_daily = 24,          // u32, 0 or 1: rotated also when a day (UTC) begins
   cgroup = 25,             // text, absolute: a directory of cgroup v2 in which the node is to run
+  data_dir = 26,           // text, absolute: locked as long as the tree lives
   pid = 30,                // u32
   start_time = 31,         // u64, clock ticks since boot, as in /proc/PID/stat
   stage = 32,              // u32: exec_stage
@@ -125,7 +126,8 @@ enum class exec_stage : uint32_t {
   uid,
   directory,
   exec,
-  lost,  // the child vanished before its exec
+  lost,         // the child vanished before its exec
+  data_in_use,  // before the fork: another process holds the lock of a data_dir
 };
 
 enum class lease_action : uint32_t { none = 0, kill = 1, signal = 2 };

@@ -8,6 +8,7 @@
 
 #include "base/unique_fd.hpp"
 #include "process/shim_protocol.hpp"
+#include "shim/data_lock.hpp"
 #include "shim/node_cgroup.hpp"
 #include "shim/record_page.hpp"
 
@@ -45,6 +46,8 @@ struct run_spec {
   int oom_score_adjust = 0;
   log_target log;
   const char* cgroup = "";
+  const char* data_dirs[data_lock::most] = {};
+  size_t data_dir_count = 0;
 
   void* memory = nullptr;
   size_t memory_size = 0;

@@ -157,6 +157,9 @@ void shim::attach(int connection, const char* payload, size_t length) {
   now().ended = process::exit_kind::none;
   read_boot_id(now().boot_id);
   if (!take_over()) return;
+  process::field_reader fields(payload, length);
+  for (process::field f; fields.next(f);)
+    if (f.id == tag::data_dir && f.text() != nullptr) data_lock_.take(f.text());
   push(message::started);
 }
 

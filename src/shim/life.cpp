@@ -131,8 +131,10 @@ void shim::start(run_spec& spec) {
   fresh.phase = shim_phase::spawning;
   now() = fresh;
 
-  fresh_cgroup(spec.cgroup);
   child_ = child{};
+  for (size_t i = 0; i < spec.data_dir_count; ++i)
+    if (!data_lock_.take(spec.data_dirs[i])) return fail_start({process::exec_stage::data_in_use, EBUSY});
+  fresh_cgroup(spec.cgroup);
   const start_failure failure = start_child(spec, cgroup_, child_);
   process_stat stat{};
   if (failure.stage != process::exec_stage::none) return fail_start(failure);
@@ -153,6 +155,7 @@ void shim::fail_start(start_failure failure) {
     }
   }
   child_ = child{};
+  data_lock_.release();
   cgroup_.open("");
   reader_.end();
   now().phase = shim_phase::exec_failed;
@@ -227,6 +230,7 @@ void shim::on_tree_empty() {
   check_attached_ms_ = 0;
   member_count_ = 0;
   cgroup_.open("");  // hasupd may take it away now
+  data_lock_.release();
   now().phase = shim_phase::tree_empty;
   now().tree_empty_at_ns = realtime_ns();
   now().logs_dropped = queue_.dropped();

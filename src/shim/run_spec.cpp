@@ -99,6 +99,11 @@ bool read_field(const field& f, run_spec& s, counts& seen) {
       return read_limit(f, s.limits[seen.limits++]);
     case tag::log_path:
       return read_path(f, s.log.path);
+    case tag::data_dir:
+      if (s.data_dir_count == data_lock::most) return true;
+      if (!read_text(f, text) || text[0] != '/') return false;
+      s.data_dirs[s.data_dir_count++] = text;
+      return true;
     case tag::cgroup:
       return read_path(f, s.cgroup) && f.length <= max_cgroup_path;
     case tag::log_max_size:

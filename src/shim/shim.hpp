@@ -90,6 +90,7 @@ class shim final : public command_handler {
   output_reader reader_;
   control control_;
   child child_;
+  data_lock data_lock_;
   node_cgroup cgroup_;
   base::unique_fd child_signals_;
   base::unique_fd lease_timer_;

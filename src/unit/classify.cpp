@@ -230,6 +230,9 @@ classification classify_exec_error(int error, std::string_view program) {
     case ENOEXEC:
     case ELIBBAD:
       return {"not a program", exit_action::hold, what, "run.command must name a program of this machine's kind"};
+    case EBUSY:
+      return {"data in use", exit_action::hold, "another process holds the lock of the data directory",
+              "find what else runs on the data directory, stop it, then start this unit"};
     case ENOMEM:
     case EAGAIN:
     case EMFILE:

@@ -6,7 +6,7 @@ build_packages=(
   build-essential cmake ninja-build pkg-config ccache
   libboost1.81-dev libboost-json1.81-dev libboost-url1.81-dev libboost-filesystem1.81-dev
   libssl-dev libcurl4-openssl-dev libarchive-dev libzstd-dev
-  libtomlplusplus-dev libspdlog-dev libfmt-dev libcli11-dev libre2-dev
+  libtomlplusplus-dev libspdlog-dev libfmt-dev libcli11-dev libre2-dev libhowardhinnant-date-dev
 )
 
 # Real nodes and servers, and what the tests damage and pack archives with.

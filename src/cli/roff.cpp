@@ -49,6 +49,8 @@ std::string_view type_text(config::value_kind k) {
       return "URL, table with url, or array of these";
     case table:
       return "table";
+    case text_or_table:
+      return "string or table";
     case tables:
       return "array of tables";
   }

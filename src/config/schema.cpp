@@ -211,7 +211,11 @@ void add_recovery_and_log(std::vector<key>& out) {
   out.push_back({"log.compress", k::boolean, "false", "compress rotated files with zstd"});
   out.push_back({"log.follow", k::texts, "[]",
                  "log files that the node writes itself, absolute: shown by `hasup logs`, evidence after an exit"});
-  out.push_back({"schedule", k::table, "", "restarts by the clock", later});
+  out.push_back({"schedule", k::table, "", "what is done by the clock"});
+  out.push_back({"schedule.restart", k::text_or_table, "", "an orderly restart, instance by instance; a text is its cron"});
+  out.push_back({"schedule.restart.cron", k::text, "", "minute hour day month weekday, or @daily, @weekly …"});
+  out.push_back({"schedule.restart.timezone", k::text, "", "\"local\" (the default), \"UTC\", or a name such as \"Europe/Berlin\""});
+  out.push_back({"schedule.restart.splay", k::duration, "", "a random delay up to this, so that not all machines restart at once"});
   out.push_back({"upstream", k::table, "", "servers to choose from", later});
 }
 

@@ -30,7 +30,8 @@ enum class value_kind {
   parameters,     // table of name -> string, number or boolean
   sources,        // string, table with url, or an array of these
   table,
-  tables,  // array of tables
+  tables,         // array of tables
+  text_or_table,  // the table's main value, or the table
 };
 
 enum class availability { now, not_yet };

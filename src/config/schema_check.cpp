@@ -111,6 +111,8 @@ bool has_type(const value& v, k kind) {
       return v.is(t::text) || v.is(t::table) ||
              (v.is(t::array) && std::all_of(v.items.begin(), v.items.end(),
                                             [](const value& i) { return i.is(t::text) || i.is(t::table); }));
+    case k::text_or_table:
+      return v.is(t::text) || v.is(t::table);
     case k::tables:
       return v.is(t::array) &&
              std::all_of(v.items.begin(), v.items.end(), [](const value& i) { return i.is(t::table); });
@@ -156,6 +158,8 @@ std::string expected(const key& row) {
       return "a table";
     case k::sources:
       return "a URL, or an array of URLs";
+    case k::text_or_table:
+      return "a string or a table";
     case k::tables:
       return "an array of tables";
   }
@@ -242,7 +246,8 @@ class checker {
     }
     content(m, row);
     if (v.broken) return;
-    if (row.kind == k::table || row.kind == k::text_map) table(v, node, path);
+    if (row.kind == k::table || row.kind == k::text_map || (row.kind == k::text_or_table && v.is(t::table)))
+      table(v, node, path);
     if (row.kind == k::tables) {
       for (auto& item : v.items) table(item, node, path);
     }

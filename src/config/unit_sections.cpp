@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/cron.hpp"
 #include "config/paths.hpp"
 #include "config/section.hpp"
 #include "model/exit_status.hpp"
@@ -240,6 +241,27 @@ void read_log(const section& s, model::log_policy& out) {
     if (!path.starts_with('/')) s.error("follow", "\"" + path + "\" in \"follow\" must be an absolute path");
 }
 
+void read_schedule(const section& s, std::optional<model::restart_schedule>& out) {
+  const auto* v = s.raw("restart");
+  if (v == nullptr) return;
+  model::restart_schedule schedule;
+  const auto fields = s.sub("restart");
+  if (v->is(value_type::text))
+    schedule.cron = v->text;
+  else if (fields.has("cron"))
+    fields.read("cron", schedule.cron);
+  else
+    return s.error("restart", "[schedule] restart needs \"cron\", such as cron = \"0 4 * * *\"");
+  const auto parsed = base::parse_cron(schedule.cron);
+  if (!parsed) {
+    const auto where = v->is(value_type::text) ? s.where("restart") : fields.where("cron");
+    return s.findings().error(where, parsed.error().message);
+  }
+  fields.read("timezone", schedule.timezone);
+  fields.read("splay", schedule.splay);
+  out = std::move(schedule);
+}
+
 void check_together(const section& root, const file_context& context, const model::unit& u) {
   const auto recovery = root.sub("recovery");
   if (!recovery.present()) return;
@@ -299,6 +321,7 @@ void read_unit(const value& tree, const file_context& context, model::unit& out,
   read_requires(root, out.requires_units);
   read_recovery(root.sub("recovery"), out.recovery);
   read_log(root.sub("log"), out.log);
+  read_schedule(root.sub("schedule"), out.schedule);
   check_together(root, context, out);
 }
 

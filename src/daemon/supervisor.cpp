@@ -54,7 +54,16 @@ supervisor::supervisor(daemon_services& services, event_log& events, intent_file
           any = any || r->watches_memory();
         }
         return any;
-      }) {
+      }),
+      schedule_(
+          services, [this](const std::string& unit) { scheduled(unit); },
+          [this](const std::string& unit, const std::string& why) {
+            control::event e;
+            e.unit = unit;
+            e.kind = "schedule_failed";
+            e.reason = why;
+            publish(std::move(e));
+          }) {
   events_.subscribe([this](const control::event& e) {
     if (server_ != nullptr) server_->publish(e);
   });

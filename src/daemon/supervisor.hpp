@@ -17,6 +17,7 @@
 #include "daemon/intent.hpp"
 #include "daemon/log_keeper.hpp"
 #include "daemon/memory_watch.hpp"
+#include "daemon/schedule.hpp"
 #include "daemon/unit_host.hpp"
 #include "daemon/unit_runner.hpp"
 #include "graph/dependency_graph.hpp"
@@ -86,6 +87,8 @@ class supervisor : public control::service, private unit_host {
   control::command_reply set_maintenance(const runners& targets, const std::string& word);
   void scale(const control::command& c, std::function<void(control::command_reply)> done);
   void advance_rolling();
+  void set_schedules();
+  void scheduled(const std::string& unit);
   bool is_enabled(const model::unit& unit) const;
   std::map<std::string, unsigned> counts_by_hand() const;
   control::command_reply recover(const runners& targets, const control::command& c);
@@ -137,6 +140,7 @@ class supervisor : public control::service, private unit_host {
   std::map<model::instance_id, std::function<void()>> reader_waits_;
   std::set<std::string> held_readers_of_;
   memory_watch memory_watch_;
+  schedule schedule_;
   bool save_posted_ = false;
   std::vector<intent_file::write_answer> save_then_;
 };

@@ -100,6 +100,31 @@ void supervisor::advance_rolling() {
   }
 }
 
+void supervisor::set_schedules() {
+  std::map<std::string, model::restart_schedule> all;
+  for (const auto& [id, r] : runners_)
+    if (r->spec().schedule) all[id.unit] = *r->spec().schedule;
+  schedule_.set(all);
+}
+
+void supervisor::scheduled(const std::string& unit) {
+  const auto set = settings_.find(unit);
+  runners due;
+  for (const auto& r : instances_of(unit))
+    if (r->state() == model::unit_state::running && !r->recovery_active()) due.push_back(r);
+  if (due.empty()) return;
+  const auto& cron = due.front()->spec().schedule->cron;
+  if (set != settings_.end() && set->second.maintenance) {
+    control::event e;
+    e.unit = unit;
+    e.kind = "schedule_skipped";
+    e.state = model::unit_state_names.text(due.front()->state());
+    e.reason = "in maintenance: not restarted at " + cron;
+    return publish(std::move(e));
+  }
+  restart(due, "scheduled: " + cron);
+}
+
 void supervisor::reload(const control::command& c, std::function<void(control::command_reply)> done) {
   control::command_reply error;
   const auto targets = resolve(c, error);

@@ -110,6 +110,7 @@ void supervisor::boot(intent was) {
         r->dispatch(hasup::unit::start_wanted{false});
     }
   }
+  set_schedules();
   save_intent();
 }
 
@@ -202,6 +203,7 @@ control::command_reply supervisor::apply(files read, bool dry_run) {
   config_ = std::move(fresh);
   for (const auto& change : changes) change();
   restart(to_restart, "restarted: its unit file changed");
+  set_schedules();
   save_intent();
   return reply;
 }

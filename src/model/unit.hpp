@@ -132,6 +132,15 @@ struct log_policy {
   friend bool operator==(const log_policy&, const log_policy&) = default;
 };
 
+// [schedule]: an orderly restart by the clock.
+struct restart_schedule {
+  std::string cron;                // as it was written; parsed by base::parse_cron
+  std::string timezone = "local";  // "local", "UTC", or a name of the time zone database
+  base::duration splay{0};         // random delay up to this
+
+  friend bool operator==(const restart_schedule&, const restart_schedule&) = default;
+};
+
 struct unit {
   instance_id id;
   unsigned instances = 1;  // of the whole unit
@@ -147,6 +156,7 @@ struct unit {
   std::vector<requirement> requires_units;
   recovery_policy recovery;
   log_policy log;
+  std::optional<restart_schedule> schedule;
 
   std::string file;               // the unit file, for messages
   std::uint64_t fingerprint = 0;  // of the resolved spec: differs when a restart would run something else

@@ -155,5 +155,19 @@ class RollingRestart(HasupTest):
             self.assertEqual(self.home.wait_healthy("rpc", instance=i)["pid"], before[i])
 
 
+class Schedule(HasupTest):
+    def test_a_unit_is_restarted_by_the_clock(self):
+        self.home.unit("one", SLEEPER.format(instances=1, more='[schedule]\nrestart = "* * * * *"\n'))
+        self.home.unit("two", SLEEPER.format(instances=1, more='[schedule]\nrestart = { cron = "* * * * *", '
+                                                                'timezone = "Europe/Atlantis" }\n'))
+        self.home.start()
+        pid = self.home.wait_healthy("one")["pid"]
+        event = self.home.wait_event("two", lambda e: e["kind"] == "schedule_failed", "the unknown zone is told")
+        self.assertIn("Europe/Atlantis", event["reason"])
+        event = self.home.wait_event("one", lambda e: e["reason"] == "scheduled: * * * * *", "the restart, within a minute")
+        wait_until(lambda: self.home.unit_status("one")["pid"] not in (None, pid), "another process")
+        self.assertEqual(self.home.unit_status("one")["restarts"], 0, "asked for, so no crash")
+
+
 if __name__ == "__main__":
     unittest.main()

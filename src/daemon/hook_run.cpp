@@ -45,7 +45,7 @@ std::string last_line(const std::string& output) {
 
 std::string hook_log_name(const model::unit& unit) {
   auto name = model::log_file_name(unit);
-  return name.substr(0, name.size() - std::string_view(".log").size()) + ".hooks.log";
+  return name.substr(0, name.size() - std::string_view(".log").size()) + "+hooks.log";
 }
 
 hook_run::hook_run(daemon_services& services, const model::unit& unit, launch from, hook_order order,

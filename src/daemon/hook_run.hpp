@@ -1,5 +1,5 @@
 // The commands of one hook of an instance, one after the other, as the unit's user and in its environment. The first
-// that fails ends the hook. What they print goes to LOG/UNIT.hooks.log, a line of it as
+// that fails ends the hook. What they print goes to LOG/UNIT+hooks.log (no unit can have that name), a line of it as
 // `2026-11-21T01:02:03.123456789Z stdout F pre_start: text`.
 #pragma once
 
@@ -50,7 +50,7 @@ class hook_run : public std::enable_shared_from_this<hook_run> {
   std::shared_ptr<process::program> program_;
 };
 
-// The hooks' log beside that of the node: "leap.hooks.log", "miner@1.hooks.log".
+// The hooks' log beside that of the node: "leap+hooks.log", "miner@1+hooks.log".
 std::string hook_log_name(const model::unit& unit);
 
 }  // namespace hasup::daemon

@@ -31,7 +31,7 @@ class Hooks(HasupTest):
         return self.trace.read_text().splitlines()
 
     def hook_log(self):
-        path = self.home.path / "log" / "node.hooks.log"
+        path = self.home.path / "log" / "node+hooks.log"
         return path.read_text() if path.exists() else ""
 
     def test_they_run_in_order_and_what_they_print_is_logged(self):
@@ -45,6 +45,7 @@ post_stop = ["sh", "-c", "echo down $HASUP_EXIT_CODE$HASUP_EXIT_SIGNAL >> $TRACE
         wait_until(lambda: "up" in self.lines() and "node" in self.lines(), "post_start ran")
         self.assertEqual(self.lines()[:2], ["one", "two"])
         wait_until(lambda: "pre_start: preparing node" in self.hook_log(), "the hook's output is logged")
+        self.assertIn("pre_start: preparing node", self.home.ok("logs", "node"))
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: self.lines().count("node") == 2, "the node runs again")
         lines = self.lines()

@@ -37,6 +37,8 @@ class Storm(HasupTest):
         self.shim_kills = {name: [] for u in self.units.values() for name in u.instance_names()}
         self.commands = []
         self.done = {}
+        if "HASUP_STORM_KEEP" in os.environ:  # a directory, for who looks into a failure; before the home is closed
+            self.addCleanup(subprocess.run, ["cp", "-a", self.home.path, os.environ["HASUP_STORM_KEEP"]], check=False)
 
     def write(self, unit, **options):
         self.home.unit(unit.name, unit.toml(self.dir, **options))
@@ -202,8 +204,6 @@ class Storm(HasupTest):
             wrong += violations.read_text().splitlines()
         print(f"{sum(map(len, runs.values()))} runs, {starts} requirements of starts, {lines} lines, "
               f"{len(self.events.events)} events; {self.done}", flush=True)
-        if wrong and "HASUP_STORM_KEEP" in os.environ:
-            subprocess.run(["cp", "-a", self.home.path, os.environ["HASUP_STORM_KEEP"]], check=False)
         self.assertEqual(wrong, [], f"{len(wrong)} things are wrong:\n" + "\n".join(wrong[:60]))
 
     def test_kills_and_commands_break_no_invariant(self):

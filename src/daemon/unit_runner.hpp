@@ -219,6 +219,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::optional<std::vector<std::string>> pending_run_;  // append words of a run that waits for the shim
   std::uint64_t run_ = 0;
   std::uint64_t running_fingerprint_ = 0;
+  std::uint64_t untold_fingerprint_ = 0;  // of a run whose end waits in queue_: not over yet for the intent file
   std::int32_t pid_ = 0;
   std::optional<base::wall_time> started_at_;
   bool adopting_ = false;

@@ -202,6 +202,7 @@ void unit_runner::main_exited(const process::shim_main_exited& e, const std::str
 }
 
 void unit_runner::on(const process::shim_tree_empty&) {
+  if (!queue_.empty()) untold_fingerprint_ = running_fingerprint_;
   running_fingerprint_ = 0;
   node_timer_.cancel();
   after_tree_empty([this] {

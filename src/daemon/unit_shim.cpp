@@ -162,10 +162,11 @@ void unit_runner::on(const process::shim_started& e) {
     start_recovery_probes();
     return;
   }
-  if (std::exchange(adopting_, false))  // by a new shim: the old one died while there was no hasupd
-    dispatch(unit::adopted{e.pid});
-  else
-    dispatch(unit::spawned{e.pid});
+  if (std::exchange(adopting_, false)) {  // by a new shim: the old one died while there was no hasupd
+    if (parked_ && memory_.desired == model::desired::up) return dispatch(unit::start_wanted{false});
+    return dispatch(unit::adopted{e.pid});
+  }
+  dispatch(unit::spawned{e.pid});
 }
 
 void unit_runner::on(const process::shim_exec_failed& e) {
@@ -183,6 +184,11 @@ unit::classification unit_runner::diagnose(const std::string& evidence, const mo
 }
 
 void unit_runner::main_exited(const process::shim_main_exited& e, const std::string& node_files) {
+  // It ended before the new shim of an adoption could attach to it.
+  if (adopting_ && !parked_) {
+    adopting_ = false;
+    dispatch(unit::adopted{shim_->status().pid});
+  }
   // Not a disk read: the shim keeps these 64 KiB mapped.
   const auto ring = process::read_evidence(services_.shim, to_text(unit_.id), e.run);
   const std::string evidence = join_evidence(node_files, ring ? *ring : std::string());
@@ -204,6 +210,10 @@ void unit_runner::main_exited(const process::shim_main_exited& e, const std::str
 void unit_runner::on(const process::shim_tree_empty&) {
   if (!queue_.empty()) untold_fingerprint_ = running_fingerprint_;
   running_fingerprint_ = 0;
+  if (std::exchange(adopting_, false)) {  // with a recovery parked, its end has no story of its own
+    if (memory_.desired == model::desired::up) return dispatch(unit::start_wanted{false});
+    return retire_shim();
+  }
   node_timer_.cancel();
   after_tree_empty([this] {
     if (quiescing_) {

@@ -188,13 +188,15 @@ class Storm(HasupTest):
         wrong += [f"left after stop --all: {pid} {command}" for pid, command in left.items() if "storm_node" in command]
         self.events.poll()
         stories = self.events.by_instance()
+        journal = storm.journal_of(self.home.daemon_log)
         early, starts = storm.started_too_early(self.units, stories)
         wrong += early
         lines = 0
         for unit in self.units.values():
             for name in unit.instance_names():
                 file = f"{name if unit.instances > 1 else unit.name}.log"
-                wrong += storm.lost_exits(name, runs[name], stories.get(name, []), self.shim_kills[name])
+                wrong += storm.lost_exits(name, runs[name], stories.get(name, []), self.shim_kills[name],
+                                          journal.get(name, []), "kill hasupd" in self.done)
                 wrong += storm.broken_logs(name, runs[name], storm.log_pieces(self.home.path / "log", file),
                                            self.shim_kills[name])
                 lines += sum(r.lines for r in runs[name])
@@ -222,7 +224,7 @@ class Storm(HasupTest):
             self.counted("kill hasupd")
             if self.rng.random() < 0.5:
                 for _ in range(6):
-                    self.kill(shim=self.rng.random() < 0.5, node=self.rng.random() < 0.7)
+                    self.kill()
             self.home.start()
             at = time.monotonic() + self.rng.uniform(0.5, 4)
         self.rage(kill_hasupd)

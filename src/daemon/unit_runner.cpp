@@ -74,7 +74,7 @@ instance_intent unit_runner::intent() const {
   out.completed = state() == model::unit_state::completed;
   out.ever_started = ever_started_;
   out.run = run_;
-  out.fingerprint = running_fingerprint_;
+  out.fingerprint = running_fingerprint_ != 0 ? running_fingerprint_ : untold_fingerprint_;
   out.taken_down_by = taken_down_by;
   out.exit = memory_.exit;
   out.swaps = recovery_memory_.swaps;
@@ -178,6 +178,7 @@ void unit_runner::drain() {
       host_.changed(*this);
     }
   }
+  untold_fingerprint_ = 0;
 }
 
 void unit_runner::perform(const unit::action& a) {

@@ -45,6 +45,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void restore(instance_intent intent, std::vector<std::string> journal);
   // A shim of this instance is alive: takes its process over as it is.
   void adopt();
+  // As far as the intent file knows; its shim may have died since.
+  bool was_running() const { return running_fingerprint_ != 0; }
 
   void dispatch(unit::event e);
   // A recovery asked for by a person, with its options.
@@ -150,7 +152,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void main_exited(const process::shim_main_exited& e, const std::string& node_files);
   unit::classification diagnose(const std::string& evidence, const model::exit_status& status);
   void retire_shim();
-  void take_over(const process::shim_status& s);
+  void take_over(const process::shim_status& s, bool unrecorded);
   void catch_up(const process::shim_status& s, std::uint64_t asked_for);
 
   // unit_hooks.cpp: commands around a run
@@ -217,6 +219,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::optional<std::vector<std::string>> pending_run_;  // append words of a run that waits for the shim
   std::uint64_t run_ = 0;
   std::uint64_t running_fingerprint_ = 0;
+  std::uint64_t untold_fingerprint_ = 0;  // of a run whose end waits in queue_: not over yet for the intent file
   std::int32_t pid_ = 0;
   std::optional<base::wall_time> started_at_;
   bool adopting_ = false;

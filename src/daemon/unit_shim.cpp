@@ -98,20 +98,25 @@ void unit_runner::start_refused(unit::classification classified, const std::stri
 void unit_runner::on(const process::shim_connected& e) {
   const auto& s = e.status;
   shim_answered_ = true;
-  if (s.phase == process::shim_phase::orphaned)
+  if (s.phase == process::shim_phase::orphaned) {
+    // It runs already, and its end must be told; what waits to be started would be a second copy of it.
+    pending_run_.reset();
+    if (running_fingerprint_ == 0) running_fingerprint_ = unit_.fingerprint;
     return shim_->attach(s.pid, s.start_time, s.run, data_dirs_of(unit_));
-  const auto asked_for = run_;
-  run_ = std::max(run_, s.run);
-  if (std::exchange(adopting_, false)) return take_over(s);
+  }
+  const auto asked_for = std::exchange(run_, std::max(run_, s.run));
+  if (std::exchange(adopting_, false)) return take_over(s, s.run > asked_for);
   if (pending_run_) return request_run();
   if (running_fingerprint_ != 0) catch_up(s, asked_for);
 }
 
 // The first word of a living shim to a new hasupd: what runs is taken as it is, what ended meanwhile is an exit like
-// any.
-void unit_runner::take_over(const process::shim_status& s) {
+// any. A run that hasupd died over before the intent file knew of it (`unrecorded`) has surely not been told of.
+void unit_runner::take_over(const process::shim_status& s, bool unrecorded) {
   const bool wanted = memory_.desired == model::desired::up;
   if (s.tree_alive) {
+    if (running_fingerprint_ == 0)
+      running_fingerprint_ = unit_.fingerprint;  // that of a moment ago, as far as we know
     pid_ = s.pid;
     started_at_ = s.started_at;
     // The first start after a restore ran on; its recovery is resumed and watches it.
@@ -121,7 +126,8 @@ void unit_runner::take_over(const process::shim_status& s) {
       on(process::shim_main_exited{s.run, s.exit, s.exited_at.value_or(wall_now())});
     return;
   }
-  const bool ended_unseen = s.phase == process::shim_phase::tree_empty && s.run == run_ && running_fingerprint_ != 0;
+  const bool ended_unseen =
+      s.phase == process::shim_phase::tree_empty && s.run == run_ && (unrecorded || running_fingerprint_ != 0);
   if (ended_unseen && !parked_) {
     dispatch(unit::adopted{s.pid});
     on(process::shim_main_exited{s.run, s.exit, s.exited_at.value_or(wall_now())});
@@ -148,12 +154,17 @@ void unit_runner::catch_up(const process::shim_status& s, std::uint64_t asked_fo
 
 void unit_runner::on(const process::shim_started& e) {
   pid_ = e.pid;
+  run_ = std::max(run_, shim_->status().run);
   started_at_ = shim_->status().started_at.value_or(wall_now());  // after an attachment: long ago
   if (launch_) report_limits(shim_->status().in_cgroup);
   if (recovery_active()) {
     recovery_->on_node_started();
     start_recovery_probes();
     return;
+  }
+  if (std::exchange(adopting_, false)) {  // by a new shim: the old one died while there was no hasupd
+    if (parked_ && memory_.desired == model::desired::up) return dispatch(unit::start_wanted{false});
+    return dispatch(unit::adopted{e.pid});
   }
   dispatch(unit::spawned{e.pid});
 }
@@ -173,6 +184,11 @@ unit::classification unit_runner::diagnose(const std::string& evidence, const mo
 }
 
 void unit_runner::main_exited(const process::shim_main_exited& e, const std::string& node_files) {
+  // It ended before the new shim of an adoption could attach to it.
+  if (adopting_ && !parked_) {
+    adopting_ = false;
+    dispatch(unit::adopted{shim_->status().pid});
+  }
   // Not a disk read: the shim keeps these 64 KiB mapped.
   const auto ring = process::read_evidence(services_.shim, to_text(unit_.id), e.run);
   const std::string evidence = join_evidence(node_files, ring ? *ring : std::string());
@@ -192,7 +208,12 @@ void unit_runner::main_exited(const process::shim_main_exited& e, const std::str
 }
 
 void unit_runner::on(const process::shim_tree_empty&) {
+  if (!queue_.empty()) untold_fingerprint_ = running_fingerprint_;
   running_fingerprint_ = 0;
+  if (std::exchange(adopting_, false)) {  // with a recovery parked, its end has no story of its own
+    if (memory_.desired == model::desired::up) return dispatch(unit::start_wanted{false});
+    return retire_shim();
+  }
   node_timer_.cancel();
   after_tree_empty([this] {
     if (quiescing_) {

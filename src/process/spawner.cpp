@@ -1,5 +1,5 @@
-// Forks of the daemon. The launchers of Boost.Process 1.81 are not used: they copy the daemon's memory, or run fork
-// handlers of Asio in a child that shares it. Its process handle waits for the children, by a pidfd on the loop.
+// Forks of the daemon. Boost.Process 1.81 is not used: its launchers copy the daemon's memory, or run fork handlers
+// of Asio in a child that shares it; its process handle takes every wake-up for an end and then waits, on the loop.
 #include "process/spawner.hpp"
 
 #include <fcntl.h>
@@ -8,13 +8,11 @@
 #include <unistd.h>
 
 #include <array>
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/process/v2/process.hpp>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -30,7 +28,6 @@ namespace hasup::process {
 
 namespace asio = boost::asio;
 using error_code = boost::system::error_code;
-using process_handle = boost::process::v2::basic_process_handle<asio::any_io_executor>;
 
 namespace {
 
@@ -149,13 +146,46 @@ model::exit_status decode(int native) {
   return status;
 }
 
-// The one place that waits. The handle lives until the child has ended and must not move meanwhile.
-void wait_for(asio::io_context& io, pid_t pid, std::function<void(model::exit_status)> then) {
-  auto handle = std::make_shared<process_handle>(asio::any_io_executor(io.get_executor()), pid);
-  handle->async_wait([handle, then = std::move(then)](error_code ec, int native) {
+// The one place that waits. A wake-up of the pidfd is a hint only: Asio may deliver one that was meant for a
+// descriptor closed in the same turn of the loop. So it is asked whether the child has ended, and never waited until
+// it has.
+class ending : public std::enable_shared_from_this<ending> {
+ public:
+  ending(asio::io_context& io, pid_t pid, std::function<void(model::exit_status)> then)
+      : pidfd_(io), pid_(pid), then_(std::move(then)) {}
+
+  void await() {
+    if (!pidfd_.is_open()) {
+      base::unique_fd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
+      error_code ec;
+      if (fd) pidfd_.assign(fd.get(), ec);
+      if (!fd || ec) return asio::post(pidfd_.get_executor(), [self = shared_from_this()] { self->then_({}); });
+      static_cast<void>(fd.release());  // it is the descriptor's now
+    }
+    pidfd_.async_wait(asio::posix::descriptor_base::wait_read, [self = shared_from_this()](error_code ec) {
+      if (ec) return self->then_({});
+      self->look();
+    });
+  }
+
+ private:
+  void look() {
+    int native = 0;
+    const pid_t got = ::waitpid(pid_, &native, WNOHANG);
+    if (got == 0 || (got < 0 && errno == EINTR)) return await();
+    error_code ignored;
+    pidfd_.close(ignored);
     // With an error somebody else took the zombie: its status is unknown, which is not success.
-    then(ec ? model::exit_status{} : decode(native));
-  });
+    then_(got < 0 ? model::exit_status{} : decode(native));
+  }
+
+  asio::posix::stream_descriptor pidfd_;
+  pid_t pid_;
+  std::function<void(model::exit_status)> then_;
+};
+
+void wait_for(asio::io_context& io, pid_t pid, std::function<void(model::exit_status)> then) {
+  std::make_shared<ending>(io, pid, std::move(then))->await();
 }
 
 class running_program : public program, public std::enable_shared_from_this<running_program> {

@@ -1,6 +1,16 @@
 // Short programs: output, time-outs, cancellation, errors, and no zombie of any of them.
 #include "process/spawner.hpp"
 
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <array>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <filesystem>
+#include <fstream>
+
+#include "base/unique_fd.hpp"
 #include "unit/process/shim_fixture.hpp"
 
 using namespace hasup;
@@ -151,5 +161,36 @@ TEST_CASE("many programs at once all end") {
     });
   io.run_for(patience);
   CHECK(ended == 60);
+  CHECK_FALSE(has_children());
+}
+
+TEST_CASE("a wake-up that was meant for a descriptor closed meanwhile is not taken for the end of a program") {
+  runner r;
+  const auto dir = std::filesystem::temp_directory_path() / ("hasup-spawner-" + std::to_string(::getpid()));
+  std::filesystem::create_directories(dir);
+  const auto file = (dir / "go-on").string();
+  // All become readable in one turn of the loop. The first that is handled closes the others and starts a program,
+  // whose descriptors inherit what Asio still has queued for those.
+  std::array<base::unique_fd, 3> writers;
+  std::vector<std::unique_ptr<boost::asio::posix::stream_descriptor>> readers;
+  for (auto& writer : writers) {
+    int ends[2];
+    REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+    writer.reset(ends[1]);
+    readers.push_back(std::make_unique<boost::asio::posix::stream_descriptor>(r.io, ends[0]));
+  }
+  for (auto& reader : readers) {
+    reader->async_wait(boost::asio::posix::stream_descriptor::wait_read, [&](const boost::system::error_code& ec) {
+      if (ec || r.running) return;
+      for (auto& other : readers)
+        if (other != reader) other->close();
+      r.start({"sh", "-c", "while [ ! -e " + file + " ]; do sleep 0.02; done; exit 7"});
+    });
+  }
+  for (auto& writer : writers) REQUIRE(::write(writer.get(), "x", 1) == 1);
+  boost::asio::steady_timer later(r.io, std::chrono::milliseconds(200));
+  later.async_wait([&](const boost::system::error_code&) { std::ofstream(file) << "x"; });
+  CHECK(r.finish().exit.code == 7);  // a loop that waits for the program never comes to write the file
+  std::filesystem::remove_all(dir);
   CHECK_FALSE(has_children());
 }

@@ -104,7 +104,8 @@ void supervisor::boot(intent was) {
     for (const auto& r : instances_of(name)) {
       const auto was_state = r->state();
       const bool wanted = r->memory().desired == model::desired::up;
-      if (alive.contains(to_text(r->spec().id)))
+      // Also a run whose shim died while there was no hasupd: its node may live, and its end was not told.
+      if (alive.contains(to_text(r->spec().id)) || r->was_running())
         r->adopt();
       else if (wanted && was_state != model::unit_state::failed && was_state != model::unit_state::completed)
         r->dispatch(hasup::unit::start_wanted{false});

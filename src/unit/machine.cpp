@@ -45,6 +45,8 @@ class step {
     if (e.by_hand) forgive();
     if (is<stopped>() || is<failed>() || is<completed>() || is<backoff>())
       begin(e.by_hand ? "start asked for" : "enabled");
+    else if (auto* r = in<recovering>(); r != nullptr)
+      r->start_after = r->ending;
     else if (auto* s = in<stopping>(); s && (s->then == after_stop::stop || (e.by_hand && s->then != after_stop::recover)))
       s->then = after_stop::start;
   }
@@ -62,6 +64,10 @@ class step {
       s->no_kill = e.no_kill;  // who asks again may have changed their mind
       s->why = e.why;
       return;
+    }
+    if (auto* r = in<recovering>()) {
+      r->ending = true;
+      r->start_after = false;
     }
     if (is<recovering>() || is<asking>()) act(stop_recovery{e.force, e.no_kill});
   }
@@ -121,8 +127,19 @@ class step {
   }
 
   void on(const requirement_lost& e) {
-    if (e.loss == model::on_loss::keep || !(has_process() || preparing())) return;
+    if (e.loss == model::on_loss::keep) return;
     const bool again = e.loss == model::on_loss::restart;
+    if (!again && is<backoff>()) {
+      m_.desired = desired::down;
+      return rest(stopped{}, "stopped", e.why);
+    }
+    if (auto* s = in<stopping>(); s != nullptr && !again && s->then != after_stop::recover) {
+      m_.desired = desired::down;
+      s->then = after_stop::stop;
+      s->why = e.why;
+      return;
+    }
+    if (!(has_process() || preparing())) return;
     if (!again) m_.desired = desired::down;
     if (preparing()) {
       act(cancel_prepare{});
@@ -229,8 +246,7 @@ class step {
   // A restart in order, whatever the policy: the key asks for it.
   void on(const memory_exceeded& e) {
     if (!is<running>()) return;
-    ++m_.restarts;
-    stop(after_stop::start, e.why, false);
+    back_off_or_fail(e.why, true);
   }
 
   void on(const timer_fired& e) {
@@ -245,8 +261,10 @@ class step {
         if (is<waiting>() && f_.requirements_met) prepare_start();
         return;
       case timer::recover_again:
-        if (const auto* s = in<failed>(); s && !s->recover_why.empty() && m_.desired == desired::up)
-          recover(std::string(s->recover_why));
+        if (const auto* s = in<failed>(); s && !s->recover_why.empty() && m_.desired == desired::up) {
+          const auto why = s->recover_why;
+          return f_.recovery_parked ? begin(why) : recover(why);
+        }
         return;
       case timer::start_timeout:
         if (auto* s = in<starting>(); s && s->at == starting::step::probing) {
@@ -269,6 +287,7 @@ class step {
     const bool ended = e.is == outcome::failed || e.is == outcome::stopped;
     const bool wanted = m_.desired == desired::up;
     if (ended && e.node_alive) return stop(wanted ? after_stop::fail : after_stop::stop, e.why, false);
+    if (const auto* r = in<recovering>(); ended && wanted && r != nullptr && r->start_after) return begin(e.why);
     if (ended && wanted && e.as_before && returns()) {
       act(emit{"recovery_failed", e.why + "; starting on the state as it was"});
       return begin(e.why);
@@ -280,6 +299,7 @@ class step {
         m_.now = starting{starting::step::probing};
         run(e.why);
         m_.startup_passed = true;
+        if (!wanted) return stop(after_stop::stop, "stopped by hand", false);
         if (m_.health != health::healthy) set_health(health::healthy, e.why);
         return;
       case outcome::failed:
@@ -442,7 +462,7 @@ class step {
       act(emit{"still_stopping", "does not end within stop_timeout; not killed, as asked"});
       return act(start_timer{timer::stop_timeout, unit_.run.stop_timeout});
     }
-    m_.killed = true;
+    m_.killed = s->killed = true;
     act(emit{"killed",
              fmt::format("SIGKILL after {} without an end", base::format_duration(unit_.run.stop_timeout))});
     act(kill_tree{});
@@ -455,7 +475,7 @@ class step {
     act(cancel_timers{});
     switch (s.then) {
       case after_stop::stop:
-        if (m_.exit && m_.exit->status.code == 0) m_.killed = false;
+        if (!s.killed) m_.killed = false;
         return rest(stopped{}, "stopped", s.why);
       case after_stop::start:
         m_.now = stopped{};

@@ -46,11 +46,14 @@ struct stopping {
   bool term_sent = false;   // to what is left of the tree
   bool returns = false;     // for recover, see recovering
   base::duration delay{0};  // for back_off
+  bool killed = false;      // with SIGKILL, by hasup
   std::string why;          // the reason shown when `then` is reached
 };
 struct recovering {
   std::string why;
   bool returns = false;  // a person asked for it while the node ran: with the data as before, the node runs again
+  bool ending = false;       // a person stopped the unit
+  bool start_after = false;  // and started it again since
 };
 struct failed {
   std::string recover_why;  // a recovery found nothing to restore from and is tried again; "" = for good

@@ -198,3 +198,51 @@ TEST_CASE("what is adopted has started, if it had before hasupd died") {
   CHECK(b.m.failed_starts == 0);
   CHECK_THAT(b.m.reason, !Contains("failed start"));
 }
+
+TEST_CASE("a stop and a start during a recovery: the unit starts once the recovery has ended") {
+  bench b;
+  to_recovery_by_itself(b);
+  b.feed(stop_wanted{});
+  b.feed(start_wanted{});
+  CHECK(b.feed(ended(outcome::stopped)) == "starting: prepare;");
+}
+
+TEST_CASE("a recovery that was done when the stop came: what it started is stopped") {
+  bench b;
+  to_recovery_by_itself(b);
+  b.feed(stop_wanted{});
+  CHECK(b.feed(recovery_ended{outcome::recovered, "restored"}) ==
+        "stopping: !running; !became_healthy; probe steady; !stopping; send_stop; timer 10s;");
+}
+
+TEST_CASE("a lost requirement with on_loss = stop also ends a pause and a restart that is under way") {
+  bench b;
+  b.run();
+  SECTION("in a pause") {
+    b.exits(1);
+    CHECK(b.feed(requirement_lost{model::on_loss::stop, "leap is gone"}) == "stopped: !stopped;");
+  }
+  SECTION("in a restart") {
+    b.feed(restart_wanted{});
+    b.feed(requirement_lost{model::on_loss::stop, "leap is gone"});
+    b.feed(main_exited{{0, std::nullopt, false}, {}});
+    CHECK(b.feed(tree_emptied{}) == "stopped: !stopped;");
+  }
+  CHECK(b.m.desired == model::desired::down);
+}
+
+TEST_CASE("killed is told until a stop without a kill, however the node ends") {
+  bench b;
+  b.run();
+  b.feed(stop_wanted{});
+  b.feed(timer_fired{timer::stop_timeout});
+  b.feed(main_exited{{std::nullopt, 9, false}, {}});
+  b.feed(tree_emptied{});
+  CHECK(b.m.killed);
+  b.run();
+  CHECK(b.m.killed);
+  b.feed(stop_wanted{});
+  b.feed(main_exited{{std::nullopt, 15, false}, {}});
+  b.feed(tree_emptied{});
+  CHECK_FALSE(b.m.killed);
+}

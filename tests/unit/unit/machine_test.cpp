@@ -349,7 +349,7 @@ TEST_CASE("a failed liveness restarts in order, only when it runs") {
   CHECK(b.feed(tree_emptied{}) == "backoff: !backing_off; timer 1s;");
 }
 
-TEST_CASE("too much memory restarts in order without a backoff, whatever the policy, and only what runs") {
+TEST_CASE("too much memory restarts in order, whatever the policy, with a pause that grows, and only what runs") {
   bench b;
   b.unit.restart.policy = model::restart_when::never;
   b.feed(start_wanted{});
@@ -358,10 +358,11 @@ TEST_CASE("too much memory restarts in order without a backoff, whatever the pol
   b.feed(spawned{1});
   CHECK(b.feed(memory_exceeded{"uses too much"}) == "stopping: !stopping; send_stop; timer 10s;");
   CHECK(b.m.reason == "uses too much");
-  CHECK(b.m.restarts == 1);
   CHECK(b.feed(memory_exceeded{"uses too much"}) == "stopping:");
   b.feed(main_exited{{0, std::nullopt, false}, {}});
-  CHECK(b.feed(tree_emptied{}) == "starting: prepare;");
+  CHECK(b.feed(tree_emptied{}) == "backoff: !backing_off; timer 1s;");
+  CHECK(b.feed(timer_fired{timer::backoff}) == "starting: prepare;");
+  CHECK(b.m.restarts == 1);
   CHECK(b.m.desired == model::desired::up);
   b.feed(stop_wanted{});
   CHECK(b.feed(memory_exceeded{"uses too much"}) == "stopped:");

@@ -126,8 +126,9 @@ result<cron> parse_cron(std::string_view text) {
     if (text == nick) return parse_cron(meaning);
   const auto words = words_of(text);
   if (words.size() != fields.size())
-    return error{"a schedule has five fields, minute hour day month weekday, such as \"0 4 * * *\", or is @daily, "
-                 "@hourly, @weekly, @monthly or @yearly"};
+    return error{
+        "a schedule has five fields, minute hour day month weekday, such as \"0 4 * * *\", or is @daily, "
+        "@hourly, @weekly, @monthly or @yearly"};
   std::array<std::bitset<64>, 5> sets;
   for (std::size_t i = 0; i < fields.size(); ++i) {
     auto set = parse_field(fields[i], words[i]);

@@ -55,7 +55,8 @@ const std::vector<verb>& verbs() {
        {},
        "Have units read their configuration again",
        targets::units,
-       "Runs check_command and, when it succeeds, sends reload_signal. A unit without reload_signal is restarted, one\n"
+       "Runs check_command and, when it succeeds, sends reload_signal. A unit without reload_signal is restarted, "
+       "one\n"
        "instance after the other.\n"
        "\nExamples:\n  hasup reload nginx\n"},
       {"signal",
@@ -205,10 +206,10 @@ const std::vector<verb>& verbs() {
 
 // Verbs of other tools that people type first.
 constexpr std::pair<std::string_view, std::string_view> habits[]{
-    {"up", "start"},     {"down", "stop"},          {"kill", "stop"},      {"log", "logs"},       {"tail", "logs"},
-    {"show", "why"},     {"explain", "why"},        {"info", "why"},       {"validate", "check"}, {"lint", "check"},
-    {"restore", "recover"},    {"history", "events"}, {"monit", "status"},   {"top", "status"},
-    {"delete", "stop"},  {"daemon-reload", "apply"}};
+    {"up", "start"},       {"down", "stop"},  {"kill", "stop"},       {"log", "logs"},
+    {"tail", "logs"},      {"show", "why"},   {"explain", "why"},     {"info", "why"},
+    {"validate", "check"}, {"lint", "check"}, {"restore", "recover"}, {"history", "events"},
+    {"monit", "status"},   {"top", "status"}, {"delete", "stop"},     {"daemon-reload", "apply"}};
 
 bool answers_to(const verb& v, const std::string& word) {
   return v.name == word || std::find(v.aliases.begin(), v.aliases.end(), word) != v.aliases.end();

@@ -25,8 +25,8 @@ struct invocation {
   bool no_kill = false;  // stop
   bool once = false;     // start: `arguments` for this run only
   std::vector<std::string> arguments;
-  std::string word;  // signal: its name; scale: a number; maintenance: on or off
-  bool force = false;    // stop, import
+  std::string word;    // signal: its name; scale: a number; maintenance: on or off
+  bool force = false;  // stop, import
   std::optional<base::duration> timeout;
 
   bool follow = false;               // logs, events

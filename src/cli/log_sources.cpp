@@ -76,7 +76,8 @@ class collector {
     push({name, r.unit, r.index.value_or(0), dirs_.log + "/" + name + ".log", logs::log_form::cri, name});
     // What pre_start and the other commands around a run printed.
     if (const auto hooks = name + "+hooks"; std::find(present_.begin(), present_.end(), hooks) != present_.end())
-      push({name + ":hooks", r.unit, r.index.value_or(0), dirs_.log + "/" + hooks + ".log", logs::log_form::cri, name});
+      push({name + ":hooks", r.unit, r.index.value_or(0), dirs_.log + "/" + hooks + ".log", logs::log_form::cri,
+            name});
   }
   void add_unit(const model::unit& u) {
     auto name = model::log_file_name(u);

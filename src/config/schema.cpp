@@ -110,12 +110,14 @@ void add_run(std::vector<key>& out) {
   out.push_back({"run.env_file", k::text_or_texts, "[]",
                  "files of KEY=VALUE lines, read at each run; \"-FILE\" may be missing"});
   out.push_back({"run.instances", k::integer, "1", "copies, told apart by ${instance}: 0, 1 …"});
-  out.push_back({"run.pre_start", k::commands, "[]", "run before each start, as run.user; one that fails is a failed start"});
+  out.push_back(
+      {"run.pre_start", k::commands, "[]", "run before each start, as run.user; one that fails is a failed start"});
   out.push_back({"run.post_start", k::commands, "[]", "run once the node has started (startup passed)"});
   out.push_back({"run.stop_command", k::commands, "[]", "run instead of sending stop_signal"});
   out.push_back({"run.post_stop", k::commands, "[]", "run when the last process of a run is gone"});
   out.push_back({"run.check_command", k::commands, "[]", "checks the node's configuration before a reload"});
-  out.push_back({"run.hook_timeout", k::duration, "\"1m\"", "a command of pre_start, post_start, post_stop or check_command that takes longer is killed"});
+  out.push_back({"run.hook_timeout", k::duration, "\"1m\"",
+                 "a command of pre_start, post_start, post_stop or check_command that takes longer is killed"});
   out.push_back({"run.stop_signal", k::signals, "\"TERM\"", "asks the node to stop"});
   out.push_back({"run.reload_signal", k::signals, "", "sent by `hasup reload`; without it that restarts"});
   out.push_back({"run.stop_timeout", k::duration, "\"10m\"", "after this the whole tree is killed, with an alert"});
@@ -212,10 +214,13 @@ void add_recovery_and_log(std::vector<key>& out) {
   out.push_back({"log.follow", k::texts, "[]",
                  "log files that the node writes itself, absolute: shown by `hasup logs`, evidence after an exit"});
   out.push_back({"schedule", k::table, "", "what is done by the clock"});
-  out.push_back({"schedule.restart", k::text_or_table, "", "an orderly restart, instance by instance; a text is its cron"});
+  out.push_back(
+      {"schedule.restart", k::text_or_table, "", "an orderly restart, instance by instance; a text is its cron"});
   out.push_back({"schedule.restart.cron", k::text, "", "minute hour day month weekday, or @daily, @weekly …"});
-  out.push_back({"schedule.restart.timezone", k::text, "", "\"local\" (the default), \"UTC\", or a name such as \"Europe/Berlin\""});
-  out.push_back({"schedule.restart.splay", k::duration, "", "a random delay up to this, so that not all machines restart at once"});
+  out.push_back({"schedule.restart.timezone", k::text, "",
+                 "\"local\" (the default), \"UTC\", or a name such as \"Europe/Berlin\""});
+  out.push_back({"schedule.restart.splay", k::duration, "",
+                 "a random delay up to this, so that not all machines restart at once"});
   out.push_back({"upstream", k::table, "", "servers to choose from", later});
 }
 

@@ -39,7 +39,7 @@ class section {
   void read(std::string_view key, std::optional<base::duration>& out) const;
   void read(std::string_view key, std::vector<std::string>& out) const;  // a string or an array of strings
   void read(std::string_view key, std::vector<std::vector<std::string>>& out) const;  // one command or several
-  void read(std::string_view key, std::vector<int>& out) const;          // an integer or an array of integers
+  void read(std::string_view key, std::vector<int>& out) const;  // an integer or an array of integers
   void read(std::string_view key, std::map<std::string, std::string>& out) const;
   void read_size(std::string_view key, std::uint64_t& out) const;
   void read_limit(std::string_view key, std::optional<std::uint64_t>& out) const;  // "unlimited" = UINT64_MAX

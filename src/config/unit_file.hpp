@@ -32,7 +32,7 @@ struct file_context {
   // Where was looked, for messages.
   std::vector<std::string> preset_directories;
   std::vector<std::string> recipe_directories;
-  bool root = false;  // the daemon's own user is root
+  bool root = false;                          // the daemon's own user is root
   std::map<std::string, unsigned> instances;  // counts by hand (`hasup scale`), over run.instances
 };
 

@@ -104,9 +104,9 @@ class resolver {
 };
 
 bool may_hold_placeholders(const std::string& path) {
-  static const std::set<std::string, std::less<>> commands{
-      "run.command",      "run.append",    "run.pre_start",    "run.post_start",
-      "run.stop_command", "run.post_stop", "run.check_command"};
+  static const std::set<std::string, std::less<>> commands{"run.command",      "run.append",       "run.pre_start",
+                                                           "run.post_start",   "run.stop_command", "run.post_stop",
+                                                           "run.check_command"};
   return commands.contains(path) || path.starts_with("run.env.");
 }
 

@@ -226,8 +226,8 @@ std::optional<expansion_error> bad_placeholder(std::string_view token, std::stri
   if (!is_environment_name(name))
     return expansion_error{"\"" + std::string(name) + "\" in " + t + " is no name of an environment variable", t};
   if (!in.placeholders) {
-    return expansion_error{t + " can stand only in run.command, run.env and the commands of [run]" + in.placeholder_remedy,
-                           t};
+    return expansion_error{
+        t + " can stand only in run.command, run.env and the commands of [run]" + in.placeholder_remedy, t};
   }
   return std::nullopt;
 }

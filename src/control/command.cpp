@@ -30,9 +30,11 @@ std::map<std::string, std::string> options_from_json(const json_fields& f) {
 std::string encode(const command& c) {
   json::object options;
   for (const auto& [key, value] : c.options) options.emplace(key, value);
-  return json::serialize(json::object{
-      {"verb", c.verb}, {"targets", text_array(c.targets)}, {"all", c.all}, {"options", std::move(options)},
-      {"arguments", text_array(c.arguments)}});
+  return json::serialize(json::object{{"verb", c.verb},
+                                      {"targets", text_array(c.targets)},
+                                      {"all", c.all},
+                                      {"options", std::move(options)},
+                                      {"arguments", text_array(c.arguments)}});
 }
 
 base::result<command> decode_command(std::string_view text) {

@@ -14,9 +14,10 @@ namespace {
 using query_map = std::map<std::string, std::string>;
 
 constexpr std::array unit_verbs{
-    std::string_view("start"),   std::string_view("stop"),   std::string_view("restart"),     std::string_view("reload"),
-    std::string_view("signal"),  std::string_view("scale"),  std::string_view("enable"),      std::string_view("disable"),
-    std::string_view("recover"), std::string_view("reset"),  std::string_view("maintenance"), std::string_view("why")};
+    std::string_view("start"),  std::string_view("stop"),        std::string_view("restart"),
+    std::string_view("reload"), std::string_view("signal"),      std::string_view("scale"),
+    std::string_view("enable"), std::string_view("disable"),     std::string_view("recover"),
+    std::string_view("reset"),  std::string_view("maintenance"), std::string_view("why")};
 
 route rejected(unsigned status, std::string error) {
   route r;

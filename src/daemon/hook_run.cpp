@@ -23,7 +23,8 @@ void append_lines(const std::string& path, std::uint64_t max_size, const std::st
   struct stat st {};
   if (::fstat(fd.get(), &st) == 0 && static_cast<std::uint64_t>(st.st_size) > max_size)
     ::rename(path.c_str(), (path + ".1").c_str());  // this file, still open, is the end of the old one
-  [[maybe_unused]] const auto written = ::write(fd.get(), lines.data(), lines.size());  // a full disk: the event stays
+  [[maybe_unused]] const auto written =
+      ::write(fd.get(), lines.data(), lines.size());  // a full disk: the event stays
 }
 
 std::string stamp_now() {
@@ -38,7 +39,8 @@ std::string last_line(const std::string& output) {
   const auto end = output.find_last_not_of(" \r\n\t");
   if (end == std::string::npos) return {};
   const auto begin = output.rfind('\n', end);
-  return output.substr(begin == std::string::npos ? 0 : begin + 1, end - (begin == std::string::npos ? 0 : begin + 1) + 1);
+  return output.substr(begin == std::string::npos ? 0 : begin + 1,
+                       end - (begin == std::string::npos ? 0 : begin + 1) + 1);
 }
 
 }  // namespace
@@ -72,8 +74,7 @@ std::shared_ptr<hook_run> hook_run::start(daemon_services& services, const model
     ready.env = std::move(*environment);
   else
     problem = environment.error().message;
-  std::shared_ptr<hook_run> run(
-      new hook_run(services, unit, std::move(ready), std::move(order), std::move(done)));
+  std::shared_ptr<hook_run> run(new hook_run(services, unit, std::move(ready), std::move(order), std::move(done)));
   boost::asio::post(services.loop, [run, problem] {
     if (problem.empty())
       run->next();

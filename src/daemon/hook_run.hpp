@@ -18,8 +18,8 @@ namespace hasup::daemon {
 struct hook_order {
   std::string name;  // "pre_start"
   std::vector<model::command_line> commands;
-  base::duration timeout{60'000};                        // of each command
-  std::map<std::string, std::string> environment;        // over the unit's: HASUP_UNIT, HASUP_EXIT_CODE …
+  base::duration timeout{60'000};                  // of each command
+  std::map<std::string, std::string> environment;  // over the unit's: HASUP_UNIT, HASUP_EXIT_CODE …
 };
 
 class hook_run : public std::enable_shared_from_this<hook_run> {

@@ -139,8 +139,8 @@ std::string encode(const intent& i) {
     if (set.maintenance) o["maintenance"] = true;
     units[name] = std::move(o);
   }
-  return json::serialize(json::object{
-      {"version", format_version}, {"boot_id", i.boot_id}, {"units", units}, {"instances", instances}});
+  return json::serialize(
+      json::object{{"version", format_version}, {"boot_id", i.boot_id}, {"units", units}, {"instances", instances}});
 }
 
 base::result<intent> decode_intent(std::string_view text) {

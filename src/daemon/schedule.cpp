@@ -18,7 +18,8 @@ base::result<const date::time_zone*> zone_of(const std::string& name) {
   try {
     return name == "local" ? date::current_zone() : date::locate_zone(name == "UTC" ? "Etc/UTC" : name);
   } catch (const std::exception&) {
-    return base::error{"no time zone \"" + name + "\"; examples: \"local\", \"UTC\", \"Europe/Berlin\" (is tzdata installed?)"};
+    return base::error{"no time zone \"" + name +
+                       "\"; examples: \"local\", \"UTC\", \"Europe/Berlin\" (is tzdata installed?)"};
   }
 }
 

@@ -47,14 +47,15 @@ supervisor::supervisor(daemon_services& services, event_log& events, intent_file
       intent_file_(intent),
       started_at_(std::chrono::system_clock::now()),
       host_name_(machine_name()),
-      memory_watch_(services.loop, [this] {
-        bool any = false;
-        for (const auto& [id, r] : runners_) {
-          r->sample_memory();
-          any = any || r->watches_memory();
-        }
-        return any;
-      }),
+      memory_watch_(services.loop,
+                    [this] {
+                      bool any = false;
+                      for (const auto& [id, r] : runners_) {
+                        r->sample_memory();
+                        any = any || r->watches_memory();
+                      }
+                      return any;
+                    }),
       schedule_(
           services, [this](const std::string& unit) { scheduled(unit); },
           [this](const std::string& unit, const std::string& why) {

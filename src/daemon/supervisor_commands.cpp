@@ -107,10 +107,11 @@ void supervisor::execute_async(const control::command& c, const control::peer& w
                                std::function<void(control::command_reply)> done) {
   if (c.verb == "apply") {  // reads many files: not here
     auto fresh = std::make_shared<files>();
-    services_.disk.run([fresh, dirs = services_.dirs, counts = counts_by_hand()] { *fresh = read_files(dirs, counts); },
-                       [this, fresh, dry_run = option(c, "dry_run"), done = std::move(done)] {
-                         save_and_reply(apply(std::move(*fresh), dry_run), done);
-                       });
+    services_.disk.run(
+        [fresh, dirs = services_.dirs, counts = counts_by_hand()] { *fresh = read_files(dirs, counts); },
+        [this, fresh, dry_run = option(c, "dry_run"), done = std::move(done)] {
+          save_and_reply(apply(std::move(*fresh), dry_run), done);
+        });
     return;
   }
   if (c.verb == "recover" && option(c, "dry_run")) return dry_run(c, std::move(done));
@@ -125,9 +126,8 @@ void supervisor::carry_out(const control::command& c, const control::peer& who,
   auto reply = execute(c, who);
   if (c.verb == "why" || reply.code != exit_code::done || option(c, "history")) return done(std::move(reply));
   // Events that the command caused are handled first, so that their outcome is in what is written.
-  boost::asio::post(services_.loop, [this, reply = std::move(reply), done = std::move(done)] {
-    save_and_reply(reply, done);
-  });
+  boost::asio::post(services_.loop,
+                    [this, reply = std::move(reply), done = std::move(done)] { save_and_reply(reply, done); });
 }
 
 void supervisor::save_and_reply(control::command_reply reply, std::function<void(control::command_reply)> done) {

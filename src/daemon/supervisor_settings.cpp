@@ -50,8 +50,8 @@ control::command_reply supervisor::restart(const runners& targets, const std::st
   control::command_reply reply;
   for (const auto& r : targets) {
     if (r->recovery_active())
-      return refusal(exit_code::failed, to_text(r->spec().id) +
-                                            " is being recovered; `hasup status --watch` shows how far it is");
+      return refusal(exit_code::failed,
+                     to_text(r->spec().id) + " is being recovered; `hasup status --watch` shows how far it is");
   }
   for (const auto& r : targets) {
     const auto& id = r->spec().id;
@@ -85,9 +85,9 @@ void supervisor::advance_rolling() {
           e.unit = it->first;
           e.kind = "restart_ended";
           e.state = model::unit_state_names.text(r->state());
-          e.reason = fmt::format("{} did not become healthy, so the {} behind it {} left as {}", to_text(roll.left.front()),
-                                 roll.left.size() - 1, roll.left.size() == 2 ? "is" : "are",
-                                 roll.left.size() == 2 ? "it is" : "they are");
+          e.reason = fmt::format("{} did not become healthy, so the {} behind it {} left as {}",
+                                 to_text(roll.left.front()), roll.left.size() - 1,
+                                 roll.left.size() == 2 ? "is" : "are", roll.left.size() == 2 ? "it is" : "they are");
           publish(std::move(e));
         }
         roll.left.clear();
@@ -144,7 +144,8 @@ void supervisor::reload(const control::command& c, std::function<void(control::c
   for (const auto& r : to_reload) {
     const auto name = r->spec().instances > 1 ? to_text(r->spec().id) : r->spec().id.unit;
     r->reload([this, all, name, done](const std::string& why) {
-      all->reply.message += (all->reply.message.empty() ? "" : "\n") + name + (why.empty() ? " reloaded" : ": " + why);
+      all->reply.message +=
+          (all->reply.message.empty() ? "" : "\n") + name + (why.empty() ? " reloaded" : ": " + why);
       if (!why.empty()) all->reply.code = exit_code::failed;
       if (--all->open == 0) save_and_reply(all->reply, done);
     });

@@ -177,9 +177,7 @@ control::command_reply supervisor::apply(files read, bool dry_run) {
         say(describe(unit) + ": changed; applies after its recovery, which is not altered");
       else
         say(describe(unit) + (restart ? ": changed, will be restarted" : ": changed, applies without a restart"));
-      changes.push_back([r, entry, unit] {
-        r->replace_spec(unit, entry.recipe, entry.effective_toml);
-      });
+      changes.push_back([r, entry, unit] { r->replace_spec(unit, entry.recipe, entry.effective_toml); });
       reply.affected.push_back(to_text(unit.id));
     }
   }

@@ -27,12 +27,12 @@ void unit_runner::post_start() {
   if (!memory_.startup_passed || post_started_run_ == run_ || pid_ == 0) return;
   post_started_run_ = run_;
   if (unit_.run.post_start.empty() || !launch_) return;
-  post_start_ = hook_run::start(services_, unit_, *launch_,
-                                {"post_start", unit_.run.post_start, unit_.run.hook_timeout, {}},
-                                [weak = weak_from_this()](const std::string& why) {
-                                  const auto self = weak.lock();
-                                  if (self && !why.empty()) self->publish("post_start_failed", why);
-                                });
+  post_start_ =
+      hook_run::start(services_, unit_, *launch_, {"post_start", unit_.run.post_start, unit_.run.hook_timeout, {}},
+                      [weak = weak_from_this()](const std::string& why) {
+                        const auto self = weak.lock();
+                        if (self && !why.empty()) self->publish("post_start_failed", why);
+                      });
 }
 
 void unit_runner::signal_stop() {
@@ -77,8 +77,9 @@ void unit_runner::reload(std::function<void(std::string)> done) {
     if (!self || !why.empty()) return done(why);
     if (self->pid_ == 0 || !self->shim_) return done("ended while its configuration was checked");
     self->shim_->signal(*self->unit_.run.reload_signal, false);
-    self->publish("reloaded", "sent " + model::signal_name(*self->unit_.run.reload_signal) + " to read the "
-                                                                                             "configuration again");
+    self->publish("reloaded", "sent " + model::signal_name(*self->unit_.run.reload_signal) +
+                                  " to read the "
+                                  "configuration again");
     done("");
   };
   if (unit_.run.check_command.empty() || !launch_) return send("");

@@ -75,20 +75,20 @@ void unit_runner::start_worker(ports::worker_job job, bool as_daemon,
     return worker_.run(std::move(job), own, std::move(progress), std::move(done));
   // The name may have changed its number since the last start; asked on the disk thread.
   auto found = std::make_shared<base::result<launch>>(base::error{});
-  services_.disk.run([found, unit = unit_] { *found = prepare_launch(unit); },
-                     [weak = weak_from_this(), found, job = std::move(job), progress = std::move(progress),
-                      done = std::move(done)] {
-                       const auto self = weak.lock();
-                       if (!self) return;
-                       if (!*found) {
-                         ports::worker_result r;
-                         r.failure = ports::worker_failure::refused;
-                         r.error = found->error().message;
-                         return done(std::move(r));
-                       }
-                       self->launch_ = std::move(**found);
-                       self->worker_.run(job, self->launch_->account, progress, done);
-                     });
+  services_.disk.run(
+      [found, unit = unit_] { *found = prepare_launch(unit); },
+      [weak = weak_from_this(), found, job = std::move(job), progress = std::move(progress), done = std::move(done)] {
+        const auto self = weak.lock();
+        if (!self) return;
+        if (!*found) {
+          ports::worker_result r;
+          r.failure = ports::worker_failure::refused;
+          r.error = found->error().message;
+          return done(std::move(r));
+        }
+        self->launch_ = std::move(**found);
+        self->worker_.run(job, self->launch_->account, progress, done);
+      });
 }
 
 void unit_runner::run_worker(ports::worker_job job) {

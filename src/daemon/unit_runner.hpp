@@ -183,7 +183,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
 
   void make_recovery();
   void await_node_end(base::duration patience, bool asked);
-  void start_worker(ports::worker_job job, bool as_daemon, std::function<void(const ports::worker_progress&)> progress,
+  void start_worker(ports::worker_job job, bool as_daemon,
+                    std::function<void(const ports::worker_progress&)> progress,
                     std::function<void(ports::worker_result)> done);
   void retry_journal(const base::error& e, std::function<void()> again);
 
@@ -223,7 +224,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::int32_t pid_ = 0;
   std::optional<base::wall_time> started_at_;
   bool adopting_ = false;
-  bool retiring_ = false;  // exit_shim was asked for
+  bool retiring_ = false;                 // exit_shim was asked for
   std::shared_ptr<hook_run> hook_;        // pre_start or post_stop: what comes next waits for it
   std::shared_ptr<hook_run> post_start_;  // beside the run
   std::shared_ptr<hook_run> stop_hook_;   // stop_command; dropped when the node has ended
@@ -260,8 +261,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   };
   std::optional<node_end> node_exit_;  // told to the recovery once the tree is empty
   bool quiescing_ = false;
-  bool recovery_no_kill_ = false;       // a person said: never SIGKILL
-  std::uint64_t recovery_ticket_ = 0;   // an answer to an older recovery is dropped
+  bool recovery_no_kill_ = false;      // a person said: never SIGKILL
+  std::uint64_t recovery_ticket_ = 0;  // an answer to an older recovery is dropped
 
   std::string limits_told_;
   unit::memory_guard memory_guard_;

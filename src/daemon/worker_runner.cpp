@@ -78,7 +78,7 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
     std::function<void(ports::worker_result)> done;
   };
   std::optional<order> next;  // waits for the end of the job that runs
-  bool ending = false;  // exit_shim was asked for; shim_lost follows
+  bool ending = false;        // exit_shim was asked for; shim_lost follows
   bool open_after_end = false;
   model::exit_status exit;
 

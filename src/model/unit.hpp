@@ -47,13 +47,13 @@ struct run_spec {
   std::vector<std::string> command;  // argv; argv[0] is looked up in the unit's PATH when it has no slash
   std::string user;                  // name or number; "" = the daemon's own
   std::vector<std::string> groups;
-  std::string directory;                   // "" = the data dir's parent or "/"
-  std::map<std::string, std::string> env;  // values may hold ${secret:NAME} and ${env:NAME}, filled in at each run
-  std::vector<std::string> env_files;      // a leading "-" = may be missing
-  std::vector<command_line> pre_start;     // one after the other; a failing one fails the start
-  std::vector<command_line> post_start;    // once startup has passed
-  std::vector<command_line> stop_command;  // instead of stop_signal
-  std::vector<command_line> post_stop;     // once the last process is gone
+  std::string directory;                    // "" = the data dir's parent or "/"
+  std::map<std::string, std::string> env;   // values may hold ${secret:NAME} and ${env:NAME}, filled in at each run
+  std::vector<std::string> env_files;       // a leading "-" = may be missing
+  std::vector<command_line> pre_start;      // one after the other; a failing one fails the start
+  std::vector<command_line> post_start;     // once startup has passed
+  std::vector<command_line> stop_command;   // instead of stop_signal
+  std::vector<command_line> post_stop;      // once the last process is gone
   std::vector<command_line> check_command;  // before reload_signal
   base::duration hook_timeout{60'000};      // of each of these but stop_command, which has stop_timeout
   std::optional<int> umask;

@@ -1,10 +1,11 @@
 // What hasupd asks of hasup-worker, one process a job, and what comes back.
 //
-//   hasup-worker JOB.json        JOB.json holds a worker_job; exit 0: done, 1: failed; the answer is in job.result_path
+//   hasup-worker JOB.json        JOB.json holds a worker_job; exit 0: done, 1: failed; the answer is in
+//   job.result_path
 //
-// The job file holds no secret. The answer is written to result_path as a whole (temporary file, fsync, rename), so it
-// is there complete or not at all. While it works, the worker replaces progress_path at most twice a second (no fsync).
-// Every job can be repeated after a crash at any point and then comes to the same end.
+// The job file holds no secret. The answer is written to result_path as a whole (temporary file, fsync, rename), so
+// it is there complete or not at all. While it works, the worker replaces progress_path at most twice a second (no
+// fsync). Every job can be repeated after a crash at any point and then comes to the same end.
 //
 // Layout in DATA_DIR/.hasup/ (created by the worker, as the unit's user, mode 0700):
 //   cache/NAME           fetched and verified archives;  cache/NAME.part  not yet whole
@@ -62,9 +63,9 @@ struct worker_job {
   std::string result_path;    // absolute
   std::string progress_path;  // absolute; "" = none
 
-  std::string data_dir;               // absolute; every mode but select
-  std::vector<std::string> also;      // further directories of the same node (inspect)
-  std::string mount;                  // inspect: must be a mount point; "" = not asked
+  std::string data_dir;           // absolute; every mode but select
+  std::vector<std::string> also;  // further directories of the same node (inspect)
+  std::string mount;              // inspect: must be a mount point; "" = not asked
 
   // inspect
   std::vector<std::string> locks;       // relative: F_GETLK
@@ -72,9 +73,9 @@ struct worker_job {
   std::vector<std::int32_t> tolerated;  // pids whose open files do not count (own worker, units with shared_with)
 
   // select
-  std::vector<std::string> sources;   // http(s)://…/, file:///…
+  std::vector<std::string> sources;  // http(s)://…/, file:///…
   std::vector<model::recovery_plan> plans;
-  base::duration max_age{0};          // 0 = any; a snapshot of unknown time passes
+  base::duration max_age{0};  // 0 = any; a snapshot of unknown time passes
 
   // fetch
   model::checksum_policy checksum = model::checksum_policy::if_present;
@@ -82,8 +83,8 @@ struct worker_job {
   std::optional<candidate> chosen;
   // unpack, swap, rewipe, roll_back, clean_up
   model::recovery_plan plan;
-  std::vector<std::string> keep;      // relative; of the recipe
-  std::uint64_t min_free = 0;         // bytes that must remain free (fetch, unpack); less is a refusal with numbers
+  std::vector<std::string> keep;  // relative; of the recipe
+  std::uint64_t min_free = 0;     // bytes that must remain free (fetch, unpack); less is a refusal with numbers
 };
 
 // Why a job failed, as far as the recovery has to care.
@@ -96,13 +97,14 @@ enum class worker_failure {
   refused,       // a pre-flight says no: link in the way, foreign owner, wipe outside the data directory
   internal,      // anything else
 };
-inline constexpr base::enum_names<worker_failure, 7> worker_failure_names{{{{worker_failure::none, "none"},
-                                                                            {worker_failure::unreachable, "unreachable"},
-                                                                            {worker_failure::bad_snapshot, "bad_snapshot"},
-                                                                            {worker_failure::no_space, "no_space"},
-                                                                            {worker_failure::writer, "writer"},
-                                                                            {worker_failure::refused, "refused"},
-                                                                            {worker_failure::internal, "internal"}}}};
+inline constexpr base::enum_names<worker_failure, 7> worker_failure_names{
+    {{{worker_failure::none, "none"},
+      {worker_failure::unreachable, "unreachable"},
+      {worker_failure::bad_snapshot, "bad_snapshot"},
+      {worker_failure::no_space, "no_space"},
+      {worker_failure::writer, "writer"},
+      {worker_failure::refused, "refused"},
+      {worker_failure::internal, "internal"}}}};
 
 struct writer_info {
   std::int32_t pid = 0;
@@ -112,28 +114,28 @@ struct writer_info {
 
 struct worker_result {
   worker_failure failure = worker_failure::none;
-  std::string error;    // for a person; "" when it succeeded
-  std::string snapshot; // the archive the failure is about, "" = none
+  std::string error;     // for a person; "" when it succeeded
+  std::string snapshot;  // the archive the failure is about, "" = none
 
   // inspect
   std::optional<writer_info> writer;
   std::vector<std::string> missing;  // of must_exist
   bool mounted = true;
   bool data_dir_exists = false;
-  bool data_dir_empty = true;        // no entry but .hasup
-  bool half_swapped = false;         // swap.json is there
+  bool data_dir_empty = true;  // no entry but .hasup
+  bool half_swapped = false;   // swap.json is there
   std::uint64_t free_bytes = 0;
 
   // select: newest first within a plan, plans in order
   std::vector<candidate> candidates;
-  std::vector<std::string> notes;    // sources that were down, listings without a match …
+  std::vector<std::string> notes;  // sources that were down, listings without a match …
 
   // fetch
-  std::vector<std::string> sha256;   // of each archive, lower-case hex
-  bool verified = false;             // against a checksum from outside
+  std::vector<std::string> sha256;  // of each archive, lower-case hex
+  bool verified = false;            // against a checksum from outside
   // unpack
   std::map<std::string, std::string> archive_paths;  // AS -> absolute path
-  std::uint64_t bytes = 0;           // fetched or unpacked
+  std::uint64_t bytes = 0;                           // fetched or unpacked
 
   [[nodiscard]] bool ok() const { return failure == worker_failure::none; }
 };

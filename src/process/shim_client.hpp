@@ -38,9 +38,9 @@ inline constexpr base::enum_names<shim_phase, 7> shim_phase_names{{{{shim_phase:
                                                                     {shim_phase::orphaned, "orphaned"}}}};
 
 struct directories {
-  std::string state;         // absolute, may be longer than a socket address
-  std::string run;           // absolute
-  std::string shim_program;  // absolute path of hasup-shim
+  std::string state;          // absolute, may be longer than a socket address
+  std::string run;            // absolute
+  std::string shim_program;   // absolute path of hasup-shim
   std::string shim_cgroup{};  // where shims go; "" = they stay where the daemon is
 };
 
@@ -66,7 +66,7 @@ struct run_request {
   std::uint64_t log_max_size = 0;  // 0 = never rotate
   unsigned log_max_files = 0;
   bool log_daily = false;
-  std::string cgroup;  // of the node; "" = that of its shim
+  std::string cgroup;                  // of the node; "" = that of its shim
   std::vector<std::string> data_dirs;  // nobody else may run on them
 };
 

@@ -119,7 +119,8 @@ std::string exec_error_text(exec_stage stage, int error) {
     case exec_stage::lost:
       return "the process was lost before its start";
     case exec_stage::data_in_use:
-      return "another process runs on its data directory already, under another hasup or another name of the directory; "
+      return "another process runs on its data directory already, under another hasup or another name of the "
+             "directory; "
              "nothing was started";
   }
   return base::errno_error("the start failed", error).message;

@@ -1,6 +1,6 @@
 // A lock on the data directories themselves, held while a process tree runs on them: a node of another hasup home, or
-// one that reaches the directory by another path, is refused. It goes by the directory's inode (flock), leaves nothing
-// in the directory, and falls with the shim; the shim that takes the node over takes it again.
+// one that reaches the directory by another path, is refused. It goes by the directory's inode (flock), leaves
+// nothing in the directory, and falls with the shim; the shim that takes the node over takes it again.
 #pragma once
 
 #include <stddef.h>

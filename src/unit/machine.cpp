@@ -33,7 +33,7 @@ using model::health;
 
 constexpr base::duration stray_grace{5'000};  // what a dead main process leaves behind gets this long to end
 constexpr base::duration prepare_again_after{5'000};
-constexpr base::duration recover_again_first{60'000};   // doubled each time
+constexpr base::duration recover_again_first{60'000};  // doubled each time
 constexpr base::duration recover_again_last{600'000};
 
 class step {
@@ -47,7 +47,8 @@ class step {
       begin(e.by_hand ? "start asked for" : "enabled");
     else if (auto* r = in<recovering>(); r != nullptr)
       r->start_after = r->ending;
-    else if (auto* s = in<stopping>(); s && (s->then == after_stop::stop || (e.by_hand && s->then != after_stop::recover)))
+    else if (auto* s = in<stopping>();
+             s && (s->then == after_stop::stop || (e.by_hand && s->then != after_stop::recover)))
       s->then = after_stop::start;
   }
 
@@ -307,8 +308,8 @@ class step {
       case outcome::stopped:
         if (!wanted) return rest(stopped{}, "stopped", e.why);
         // Cancelled, but not stopped: what is broken is not tried again behind the person's back.
-        return fail(fmt::format("{}; `hasup recover {}` or `hasup start {}` goes on", e.why, unit_.id.unit,
-                                unit_.id.unit));
+        return fail(
+            fmt::format("{}; `hasup recover {}` or `hasup start {}` goes on", e.why, unit_.id.unit, unit_.id.unit));
       case outcome::asking:
         return enter(asking{}, "asking", e.why);
     }
@@ -348,8 +349,7 @@ class step {
 
   // Sources come back and backups are made: not for good.
   void fail_for_now(const std::string& why) {
-    const auto delay =
-        std::min(recover_again_first * (1U << std::min(m_.recovery_tries, 4U)), recover_again_last);
+    const auto delay = std::min(recover_again_first * (1U << std::min(m_.recovery_tries, 4U)), recover_again_last);
     ++m_.recovery_tries;
     const auto* s = in<recovering>();
     rest(failed{s != nullptr && !s->why.empty() ? s->why : why}, "failed",

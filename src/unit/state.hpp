@@ -51,7 +51,7 @@ struct stopping {
 };
 struct recovering {
   std::string why;
-  bool returns = false;  // a person asked for it while the node ran: with the data as before, the node runs again
+  bool returns = false;      // a person asked for it while the node ran: with the data as before, the node runs again
   bool ending = false;       // a person stopped the unit
   bool start_after = false;  // and started it again since
 };
@@ -81,9 +81,9 @@ struct memory {
   std::string reason = "not started yet";
   std::deque<base::wall_time> starts;  // of the start limit, oldest first
   unsigned backoff_step = 0;
-  unsigned failed_starts = 0;  // unexplained, in a row
+  unsigned failed_starts = 0;   // unexplained, in a row
   unsigned recovery_tries = 0;  // in a row, for want of a snapshot
-  unsigned restarts = 0;       // without a person asking for it
+  unsigned restarts = 0;        // without a person asking for it
   unsigned recoveries = 0;
   bool startup_passed = false;  // of the current run
   std::optional<base::wall_time> healthy_since;

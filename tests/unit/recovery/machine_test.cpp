@@ -415,7 +415,6 @@ note: http://two/ is down
   plan.asked.plan = "foo";
   const auto no_plan = recovery::describe_plan(plan, remembered, {one_candidate(0, "s3", 300)}, {}, now);
   REQUIRE(!no_plan.has_value());
-  CHECK(no_plan.error().message ==
-        "recipe nodeos has no plan \"foo\", only \"state only\", \"full set\"");
+  CHECK(no_plan.error().message == "recipe nodeos has no plan \"foo\", only \"state only\", \"full set\"");
   CHECK(!recovery::describe_plan(leap(), remembered, {}, {}, now).has_value());
 }

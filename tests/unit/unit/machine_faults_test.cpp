@@ -61,7 +61,9 @@ TEST_CASE("who asks again without --no-kill has changed their mind") {
 TEST_CASE("a start by hand is heard while the unit is on its way to failed or to a pause") {
   bench b;
   b.run();
-  SECTION("liveness failed") { b.feed(liveness_failed{"stuck"}); }
+  SECTION("liveness failed") {
+    b.feed(liveness_failed{"stuck"});
+  }
   SECTION("and it is never restarted") {
     b.unit.restart.policy = model::restart_when::never;
     b.feed(liveness_failed{"stuck"});
@@ -122,8 +124,12 @@ TEST_CASE("a healthy minute is remembered when health is lost before the end") {
 TEST_CASE("a recovery by hand that finds nothing starts the node on the state as it was") {
   bench b;
   to_recovery_by_hand(b);
-  SECTION("refused") { CHECK(b.feed(ended(outcome::failed)) == "starting: !recovery_failed; prepare;"); }
-  SECTION("cancelled") { CHECK(b.feed(ended(outcome::stopped)) == "starting: !recovery_failed; prepare;"); }
+  SECTION("refused") {
+    CHECK(b.feed(ended(outcome::failed)) == "starting: !recovery_failed; prepare;");
+  }
+  SECTION("cancelled") {
+    CHECK(b.feed(ended(outcome::stopped)) == "starting: !recovery_failed; prepare;");
+  }
   SECTION("but not when the data is not as before") {
     auto e = ended(outcome::failed);
     e.as_before = false;

@@ -1,0 +1,235 @@
+#include "unit/transitions.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "unit/backoff.hpp"
+
+namespace hasup::unit {
+
+using model::desired;
+using model::health;
+
+void transitions::enter(state s, std::string kind, std::string why) {
+  m_.now = std::move(s);
+  m_.reason = why;
+  act(emit{std::move(kind), std::move(why)});
+}
+
+void transitions::rest(state s, std::string kind, std::string why) {
+  act(cancel_timers{});
+  m_.health = health::unknown;
+  m_.healthy_since.reset();
+  enter(std::move(s), std::move(kind), std::move(why));
+}
+
+void transitions::fail_for_now(const std::string& why) {
+  const auto delay = std::min(recover_again_first * (1U << std::min(m_.recovery_tries, 4U)), recover_again_last);
+  ++m_.recovery_tries;
+  const auto* s = in<recovering>();
+  rest(failed{s != nullptr && !s->why.empty() ? s->why : why}, "failed",
+       fmt::format("{}; the recovery is tried again in {}", why, base::format_duration(delay)));
+  act(start_timer{timer::recover_again, delay});
+}
+
+void transitions::forgive() {
+  m_.starts.clear();
+  m_.failed_starts = 0;
+  m_.recovery_tries = 0;
+  m_.backoff_step = 0;
+}
+
+void transitions::begin(const std::string& why) {
+  act(cancel_timers{});
+  m_.health = health::unknown;
+  if (f_.recovery_parked) {
+    enter(recovering{}, "recovering", "going on with the recovery that was under way");
+    return act(resume_recovery{});
+  }
+  if (!f_.requirements_met) return wait();
+  m_.reason = why;
+  prepare_start();
+}
+
+void transitions::wait() {
+  rest(waiting{}, "waiting", f_.waiting_for.empty() ? "waiting for its requirements" : f_.waiting_for);
+}
+
+void transitions::prepare_start() {
+  if (start_limit_hit(unit_.restart, m_.starts, f_.now))
+    return fail(fmt::format("start limit: {} starts within {}; last: {}; `hasup start {}` tries again",
+                            unit_.restart.start_limit_count, base::format_duration(unit_.restart.start_limit_within),
+                            m_.reason, unit_.id.unit));
+  m_.now = starting{};
+  m_.startup_passed = false;
+  m_.health = health::unknown;
+  m_.healthy_since.reset();
+  act(prepare{});
+}
+
+void transitions::probe_or_run(starting& s) {
+  s.at = starting::step::probing;
+  if (unit_.startup)
+    act(start_startup_probe{});
+  else
+    run("");
+}
+
+void transitions::run(const std::string& why) {
+  act(cancel_timers{});
+  if (unit_.startup || !unit_.readiness) {
+    m_.startup_passed = true;
+    m_.failed_starts = 0;
+  }
+  m_.now = running{};
+  if (!why.empty()) {
+    m_.reason = why;
+    act(emit{"running", why});
+  }
+  if (!unit_.readiness && m_.health != health::healthy) set_health(health::healthy, why.empty() ? m_.reason : why);
+  act(start_steady_probes{});
+}
+
+void transitions::set_health(health h, const std::string& why) {
+  if (m_.health == health::healthy) forgive_after_steady_time();
+  m_.health = h;
+  m_.reason = why;
+  if (h == health::healthy)
+    m_.healthy_since = f_.now;
+  else
+    m_.healthy_since.reset();
+  act(emit{h == health::healthy     ? "became_healthy"
+           : h == health::unhealthy ? "became_unhealthy"
+                                    : "health_unknown",
+           why});
+}
+
+void transitions::stop(after_stop then, const std::string& why, bool no_kill, base::duration delay) {
+  stopping s;
+  s.then = then;
+  s.no_kill = no_kill;
+  s.why = why;
+  s.delay = delay;
+  act(cancel_timers{});
+  act(stop_probes{});
+  m_.health = health::unknown;
+  enter(s, "stopping", why);
+  act(send_stop{});
+  act(start_timer{timer::stop_timeout, unit_.run.stop_timeout});
+}
+
+void transitions::on_stop_timeout() {
+  auto* s = in<stopping>();
+  if (s == nullptr) return;
+  if (s->main_gone && !s->term_sent) {
+    s->term_sent = true;
+    act(emit{"strays_found", "processes are left after the main process ended; asking them to end"});
+    act(term_tree{});
+    return act(start_timer{timer::stop_timeout, unit_.run.stop_timeout});
+  }
+  if (s->no_kill) {
+    act(emit{"still_stopping", "does not end within stop_timeout; not killed, as asked"});
+    return act(start_timer{timer::stop_timeout, unit_.run.stop_timeout});
+  }
+  m_.killed = s->killed = true;
+  act(emit{"killed", fmt::format("SIGKILL after {} without an end", base::format_duration(unit_.run.stop_timeout))});
+  act(kill_tree{});
+  act(start_timer{timer::stop_timeout, stray_grace});
+}
+
+void transitions::settle() {
+  const auto s = std::get<stopping>(m_.now);
+  act(cancel_timers{});
+  switch (s.then) {
+    case after_stop::stop:
+      if (!s.killed) m_.killed = false;
+      return rest(stopped{}, "stopped", s.why);
+    case after_stop::start:
+      m_.now = stopped{};
+      m_.starts.clear();  // asked for: does not count
+      return begin(s.why);
+    case after_stop::back_off:
+      rest(backoff{s.delay, s.why}, "backing_off",
+           fmt::format("{}; next start in {}", s.why, base::format_duration(s.delay)));
+      return act(start_timer{timer::backoff, s.delay});
+    case after_stop::recover:
+      return recover(s.why, s.returns);
+    case after_stop::fail:
+      return fail(s.why);
+    case after_stop::complete:
+      return rest(completed{}, "completed", s.why);
+  }
+}
+
+void transitions::recover(const std::string& why, bool returns) {
+  m_.startup_passed = false;
+  rest(recovering{why, returns}, "recovering", why);
+  act(begin_recovery{why});
+}
+
+void transitions::remember_exit(const model::exit_status& status, const classification& c) {
+  const bool lost = status.lost() && c.action == exit_action::unexplained;
+  m_.exit = last_exit{status, lost ? "lost" : c.name, c.evidence, c.advice, f_.now};
+}
+
+std::string transitions::describe_exit(const model::exit_status& status, const classification& c) {
+  auto text = "exited with " + to_text(status);
+  if (c.action != exit_action::unexplained) text += ": " + c.name;
+  return text;
+}
+
+void transitions::forgive_after_steady_time() {
+  if (m_.healthy_since && f_.now - *m_.healthy_since >= backoff_reset_after) m_.backoff_step = 0;
+}
+
+void transitions::back_off_or_fail(const std::string& why, bool alive) {
+  forgive_after_steady_time();
+  const auto delay = backoff_delay(unit_.restart, m_.backoff_step, f_.chance);
+  ++m_.backoff_step;
+  if (alive)
+    stop(after_stop::back_off, why, false, delay);
+  else
+    become_stopping(after_stop::back_off, why, delay);
+}
+
+void transitions::become_stopping(after_stop then, std::string why, base::duration delay) {
+  act(cancel_timers{});
+  act(stop_probes{});
+  m_.health = health::unknown;
+  stopping s;
+  s.then = then;
+  s.main_gone = true;
+  s.why = std::move(why);
+  s.delay = delay;
+  m_.now = s;
+  m_.reason = std::get<stopping>(m_.now).why;
+}
+
+void transitions::decide_after_exit(const model::exit_status& status, const classification& c,
+                                    const std::string& text) {
+  const bool failed_start = !m_.startup_passed;
+  const auto& codes = unit_.restart.success_codes;
+  const bool success =
+      !failed_start && status.code && std::find(codes.begin(), codes.end(), *status.code) != codes.end();
+  if (m_.desired == desired::down) return become_stopping(after_stop::stop, text);
+  if (c.action == exit_action::hold) {
+    return become_stopping(after_stop::fail, text + (c.advice.empty() ? "" : "; " + c.advice));
+  }
+  if (c.action == exit_action::recover && unit_.has_recovery())
+    return become_stopping(after_stop::recover, text + "; recovering");
+  if (failed_start && c.action == exit_action::unexplained) {
+    ++m_.failed_starts;
+    const unsigned trigger = f_.recipe != nullptr ? f_.recipe->failed_starts : 0;
+    if (unit_.has_recovery() && trigger > 0 && m_.failed_starts >= trigger) {
+      return become_stopping(after_stop::recover,
+                             fmt::format("{}; {} failed starts in a row; recovering", text, m_.failed_starts));
+    }
+  }
+  if (success && unit_.restart.policy != model::restart_when::always)
+    return become_stopping(after_stop::complete, text);
+  if (unit_.restart.policy == model::restart_when::never) return become_stopping(after_stop::fail, text);
+  back_off_or_fail(failed_start ? "failed start: " + text : text, false);
+}
+
+}  // namespace hasup::unit

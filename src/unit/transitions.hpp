@@ -1,0 +1,75 @@
+// How a state of a unit instance is entered and left: the moves that the events of machine.cpp are made of.
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include "unit/action.hpp"
+#include "unit/machine.hpp"
+#include "unit/state.hpp"
+
+namespace hasup::unit {
+
+inline constexpr base::duration stray_grace{5'000};  // what a dead main process leaves behind gets this long to end
+inline constexpr base::duration prepare_again_after{5'000};
+inline constexpr base::duration recover_again_first{60'000};  // doubled each time
+inline constexpr base::duration recover_again_last{600'000};
+
+class transitions {
+ protected:
+  transitions(memory& m, const facts& f, actions& out) : m_(m), f_(f), unit_(*f.unit), out_(out) {}
+
+  template <class S>
+  [[nodiscard]] bool is() const {
+    return std::holds_alternative<S>(m_.now);
+  }
+  template <class S>
+  S* in() {
+    return std::get_if<S>(&m_.now);
+  }
+  [[nodiscard]] bool preparing() const {
+    const auto* s = std::get_if<starting>(&m_.now);
+    return s != nullptr && s->at == starting::step::preparing;
+  }
+  [[nodiscard]] bool has_process() const { return is<running>() || (is<starting>() && !preparing()); }
+  void act(action a) { out_.push_back(std::move(a)); }
+  void enter(state s, std::string kind, std::string why);
+  // A state in which nothing runs and nothing is timed.
+  void rest(state s, std::string kind, std::string why);
+  void fail(std::string why) { rest(failed{}, "failed", std::move(why)); }
+  // Sources come back and backups are made: not for good.
+  void fail_for_now(const std::string& why);
+  bool returns() {
+    const auto* s = in<recovering>();
+    return s != nullptr && s->returns;
+  }
+  void forgive();
+  void begin(const std::string& why);
+  void wait();
+  void prepare_start();
+  void probe_or_run(starting& s);
+  void run(const std::string& why);
+  void set_health(model::health h, const std::string& why);
+  // Ends a living process in order; the tree's end brings `then`.
+  void stop(after_stop then, const std::string& why, bool no_kill, base::duration delay = {});
+  void on_stop_timeout();
+  // The tree is empty: what was decided happens.
+  void settle();
+  void recover(const std::string& why, bool returns = false);
+  void remember_exit(const model::exit_status& status, const classification& c);
+  [[nodiscard]] static std::string describe_exit(const model::exit_status& status, const classification& c);
+  // A node that was healthy for long enough has earned a quick restart.
+  void forgive_after_steady_time();
+  // Waits before the next start, or gives up. `alive`: the process has yet to be stopped.
+  void back_off_or_fail(const std::string& why, bool alive);
+  // The main process is gone already.
+  void become_stopping(after_stop then, std::string why, base::duration delay = {});
+  void decide_after_exit(const model::exit_status& status, const classification& c, const std::string& text);
+
+  memory& m_;
+  const facts& f_;
+  const model::unit& unit_;
+  actions& out_;
+};
+
+}  // namespace hasup::unit

@@ -1,0 +1,96 @@
+"""No secret and no environment value in any file, log, event, answer or command line of hasup's."""
+
+import os
+import subprocess
+import unittest
+from pathlib import Path
+
+from hasup_home import wait_until
+from leap import LeapTest
+
+SECRET = "5KsecretOfTheTest9f2c"
+PLAIN = "plainEnvironmentValue77ab"
+
+
+def everything_below(directory):
+    for root, _, files in os.walk(directory):
+        for name in files:
+            path = Path(root) / name
+            if path.is_file() and not path.is_symlink():
+                yield path, path.read_bytes()
+
+
+def command_lines(of):
+    """Of hasup's own programs that work on this home."""
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            line = Path(f"/proc/{entry}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if str(of).encode() in line and line.split(b"\0")[0].rsplit(b"/", 1)[-1].startswith(b"hasup") \
+                and b"hasup-demo-node" not in line:
+            yield line
+
+
+class Secrets(LeapTest):
+    def assert_nowhere(self):
+        for directory in ("state", "run", "log"):
+            for path, content in everything_below(self.home.path / directory):
+                self.assertNotIn(SECRET.encode(), content, path)
+                # The spec of a run is its unit file with variables filled in, for the daemon's user alone.
+                if path.parent.name == "specs":
+                    self.assertEqual(path.parent.stat().st_mode & 0o077, 0)
+                else:
+                    self.assertNotIn(PLAIN.encode(), content, path)
+        self.assertNotIn(SECRET, self.home.daemon_log.read_text())
+        self.assertNotIn(PLAIN, self.home.daemon_log.read_text())
+        answers = [["status"], ["status", "--json"], ["events", "-n", "all"], ["events", "--json", "-n", "all"], ["check"],
+                   ["cat", "leap", "--effective"], ["why", "leap"], ["why", "leap", "--json"], ["logs", "-n", "all"],
+                   ["recover", "leap", "--history"], ["graph"]]
+        for words in answers:
+            done = self.home.hasup(*words)
+            self.assertNotIn(SECRET, done.stdout + done.stderr, words)
+            if words[0] != "cat":  # the unit file itself holds it
+                self.assertNotIn(PLAIN, done.stdout + done.stderr, words)
+        for path in ("/v1/status", "/v1/units/leap", "/v1/units/leap/why", "/v1/events", "/v1/logs/leap"):
+            answer = subprocess.run(["curl", "-s", "--unix-socket", self.home.path / "run" / "hasupd.sock",
+                                     f"http://hasup{path}"], stdout=subprocess.PIPE, check=True, timeout=60).stdout
+            self.assertGreater(len(answer), 2, path)
+            for word in (SECRET, PLAIN):
+                self.assertNotIn(word.encode(), answer, path)
+        for line in command_lines(self.home.path):
+            for word in (SECRET, PLAIN):
+                self.assertNotIn(word.encode(), line)
+
+    def test_they_stay_where_they_belong_over_a_whole_life(self):
+        env_file = self.home.path / "etc" / "leap.env"
+        env_file.write_text(f"LEAP_KEY={SECRET}\n")
+        env_file.chmod(0o600)
+        self.leap_unit(f"file://{self.backup}/")
+        path = self.home.path / "etc" / "units" / "leap.toml"
+        path.write_text(path.read_text().replace("[run]\n", f"""[run]
+env_file = ["{env_file}"]
+env = {{ KEY = "${{secret:LEAP_KEY}}", OTHER = "{PLAIN}" }}
+pre_start = ["sh", "-c", "test \\"$KEY\\" = {SECRET[:4]}${{secret:LEAP_KEY}} || test -n \\"$KEY\\""]
+post_stop = [["sh", "-c", "exit 3", "${{secret:LEAP_KEY}}"]]
+""", 1))
+        self.home.start()
+        pid = self.home.wait_healthy("leap")["pid"]
+        environ = Path(f"/proc/{pid}/environ").read_bytes()
+        self.assertIn(f"KEY={SECRET}".encode(), environ, "the node has it")
+        self.break_leap()
+        self.wait_recovered()
+        self.home.wait_event("leap", lambda e: e["kind"] == "post_stop_failed", "a failing hook is told")
+        self.assert_nowhere()
+
+        # A secret that is gone: named by its name.
+        env_file.write_text("OTHER_KEY=1\n")
+        self.home.hasup("restart", "leap", "--no-wait")
+        wait_until(lambda: "LEAP_KEY" in self.home.unit_status("leap")["reason"], "the missing secret is named")
+        self.assert_nowhere()
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -107,7 +107,8 @@ void unit_runner::on(const process::shim_connected& e) {
   const auto asked_for = std::exchange(run_, std::max(run_, s.run));
   if (std::exchange(adopting_, false)) return take_over(s, s.run > asked_for);
   if (pending_run_) return request_run();
-  if (running_fingerprint_ != 0) catch_up(s, asked_for);
+  if (running_fingerprint_ != 0) return catch_up(s, asked_for);
+  if (at_rest() && !hook_) retire_shim();  // stopped while its shim was coming up
 }
 
 // The first word of a living shim to a new hasupd: what runs is taken as it is, what ended meanwhile is an exit like

@@ -56,6 +56,12 @@ bool control::listen(const places& p, const char* name) {
          renameat(folder_, bound.c_str(), folder_, name_) == 0;
 }
 
+bool control::abandoned() const {
+  for (const auto& c : connections_)
+    if (c.fd) return false;
+  return accepted_ > 0;
+}
+
 void control::unlink() {
   unlinkat(folder_, name_, 0);
 }

@@ -57,6 +57,8 @@ class control {
 
   void send(int connection, const reply_frame& frame);
   void broadcast(const reply_frame& frame);
+  // Somebody was connected, and nobody is any more.
+  [[nodiscard]] bool abandoned() const;
   // The socket's name goes, so that nobody connects to a shim that ends.
   void unlink();
 

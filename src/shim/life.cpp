@@ -115,6 +115,7 @@ void shim::fresh_cgroup(const char* path) {
 }
 
 void shim::start(run_spec& spec) {
+  has_run_ = true;
   spec.env[spec.env_count++] = const_cast<char*>(mark_.c_str());
   writer_.set_target(spec.log);
   record_.save_log_target(spec.log);

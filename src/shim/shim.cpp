@@ -101,6 +101,12 @@ void shim::work() {
     control_.handle(slots + control_begin);
     if (deadline != UINT64_MAX || tell_drops_ms_ != 0) on_deadlines(monotonic_ms());
     note_drops();
+    // Its hasupd died before it gave it anything to do: nothing would ever end it.
+    if (!has_run_ && !tree_alive() && control_.abandoned()) {
+      control_.unlink();
+      claim_.reset();
+      _exit(0);
+    }
   }
 }
 

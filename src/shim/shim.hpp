@@ -96,6 +96,7 @@ class shim final : public command_handler {
   base::unique_fd lease_timer_;
   base::unique_fd main_watch_;  // attached: becomes readable when the main process ends
 
+  bool has_run_ = false;  // this shim, not one before it
   bool killing_ = false;  // SIGKILL to the tree goes on until it is empty
   uint64_t kill_again_ms_ = 0;
   uint64_t kill_pause_ms_ = 0;

@@ -58,6 +58,26 @@ TEST_CASE("a killed daemon costs neither the node nor a log line, and the next o
   for (std::size_t i = 0; i < lines.size(); ++i) REQUIRE(lines[i].text == "line " + std::to_string(i));
 }
 
+TEST_CASE("a shim whose daemon goes before it was given anything to do ends, one that has run something stays") {
+  home h;
+  {
+    driver d(h);
+    d.open();
+    CHECK(d.client.claimed());
+    d.client.close();
+    CHECK(eventually([&] { return !d.client.claimed(); }));
+  }
+  driver d(h);
+  d.open();
+  d.client.run(d.request(1, "exit 3"));
+  d.wait<shim_tree_empty>();
+  d.client.close();
+  driver next(h);
+  next.open();
+  CHECK(next.client.status().exit.code == 3);
+  next.finish();
+}
+
 TEST_CASE("an exit that nobody watched is found afterwards") {
   home h;
   in_killed_process([&](auto ready) {

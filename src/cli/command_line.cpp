@@ -36,7 +36,9 @@ const std::vector<verb>& verbs() {
        "Start units, with all that they require",
        targets::units,
        "Waits until they are healthy. A failed unit gets a new chance: its start limit is cleared.\n"
-       "\nExamples:\n  hasup start leap\n  hasup start @realtime --timeout 5m\n  hasup start --all --no-wait\n"},
+       "--once -- WORDS adds arguments to one run of one unit that does not run.\n"
+       "\nExamples:\n  hasup start leap\n  hasup start leap --once -- --replay-blockchain\n  hasup start @realtime "
+       "--timeout 5m\n  hasup start --all --no-wait\n"},
       {"stop",
        {},
        "Stop units, dependents first",
@@ -303,6 +305,8 @@ struct parser {
 
   void add_own(CLI::App& sub, const std::string& name) {
     if (name == "status") sub.add_flag("-w,--watch", into.watch, "Go on showing it, with the progress of recoveries");
+    if (name == "start")
+      sub.add_flag("--once", into.once, "What stands behind -- is added to the command, for this one run");
     if (name == "stop") {
       sub.add_flag("--no-kill", into.no_kill, "Never send SIGKILL, however long it takes");
       sub.add_flag("--force", into.force, "Also in the first start after a restore");
@@ -401,6 +405,9 @@ std::optional<answer> finish(parser& p) {
     i.word = i.targets.back();
     i.targets.pop_back();
   }
+  if (i.once && (i.targets.size() != 1 || i.all || i.arguments.empty()))
+    return usage("--once takes one unit, and arguments behind --: hasup start leap --once -- --replay-blockchain");
+  if (!i.once && !i.arguments.empty()) return usage("arguments behind -- need --once");
   const bool needs_units = i.verb == "start" || i.verb == "stop" || i.verb == "restart";
   if (needs_units && i.targets.empty() && !i.all)
     return usage(i.verb + " which unit? Name units, @GROUP, or say --all");
@@ -430,7 +437,13 @@ std::variant<invocation, answer> parse_command_line(const std::vector<std::strin
   }
   if (!words[0].starts_with("-") && !is_verb(words[0])) return answer{exit_code::usage, unknown_verb(words[0])};
 
+  std::vector<std::string> behind;  // start --once -- WORDS
+  if (const auto dashes = std::find(words.begin(), words.end(), "--"); dashes != words.end() && words[0] == "start") {
+    behind.assign(dashes + 1, words.end());
+    words.erase(dashes, words.end());
+  }
   parser p(is_verb(words[0]) ? words[0] : "");
+  p.into.arguments = std::move(behind);
   std::reverse(words.begin(), words.end());  // as CLI11 wants them
   try {
     p.app.parse(words);

@@ -77,6 +77,7 @@ class supervisor : public control::service, private unit_host {
   // supervisor_commands.cpp
   std::optional<runners> resolve(const control::command& c, control::command_reply& error) const;
   control::command_reply start(const runners& targets);
+  control::command_reply start_once(const runners& targets, const std::vector<std::string>& arguments);
   control::command_reply stop(const runners& targets, bool no_kill, bool force);
   control::command_reply restart(const runners& targets, const std::string& why);
 

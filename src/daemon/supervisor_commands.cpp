@@ -90,6 +90,7 @@ control::command_reply supervisor::execute(const control::command& c, const cont
   const auto targets = resolve(c, error);
   if (!targets) return error;
   if (targets->empty() && !c.all) return {exit_code::usage, "name a unit, a @group, or --all", {}, {}};
+  if (c.verb == "start" && !c.arguments.empty()) return start_once(*targets, c.arguments);
   if (c.verb == "start") return start(*targets);
   if (c.verb == "stop") return stop(*targets, option(c, "no_kill"), option(c, "force"));
   if (c.verb == "restart") return restart(*targets, "restarted by hand");
@@ -161,6 +162,18 @@ control::command_reply supervisor::start(const runners& targets) {
     }
   }
   return reply;
+}
+
+control::command_reply supervisor::start_once(const runners& targets, const std::vector<std::string>& arguments) {
+  for (const auto& r : targets)
+    if (!r->at_rest() || r->recovery_active())
+      return {exit_code::failed,
+              to_text(r->spec().id) + " is not at rest; arguments for one run need a start: `hasup stop " +
+                  r->spec().id.unit + "` first",
+              {},
+              {}};
+  for (const auto& r : targets) r->add_once(arguments);
+  return start(targets);
 }
 
 control::command_reply supervisor::stop(const runners& targets, bool no_kill, bool force) {

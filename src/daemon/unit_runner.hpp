@@ -58,6 +58,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   // A person has mended what was wrong: start limit, failed starts, recovery budget and bad snapshots are forgotten.
   void reset();
 
+  // Behind the command, for the next run only.
+  void add_once(std::vector<std::string> arguments) { once_ = std::move(arguments); }
   // Checks the configuration with check_command and sends reload_signal. `done` gets "" or why it was not sent.
   void reload(std::function<void(std::string)> done);
   // To the main process; false when there is none.
@@ -231,6 +233,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::uint64_t post_started_run_ = 0;
   model::exit_status ended_with_;  // the last run
   bool maintenance_ = false;
+  std::vector<std::string> once_;  // arguments of the next run
   base::mono_time drops_reported_at_{};
 
   // Files of [log] follow. While they are read after an exit, what the shim says waits its turn.

@@ -46,7 +46,7 @@ void unit_runner::adopt() {
 }
 
 void unit_runner::on(const unit::spawn&) {
-  spawn_with({});
+  spawn_with(std::exchange(once_, {}));
 }
 
 void unit_runner::open_for_run(std::vector<std::string> append) {

@@ -113,6 +113,22 @@ failures = 1
         self.assertEqual(self.home.hasup("signal", "one", "USR1").returncode, 1)
 
 
+    def test_arguments_for_one_run(self):
+        self.home.unit("one", '[run]\ncommand = ["sh", "-c", "echo got $*; exec sleep 100000", "sh", "always"]\n')
+        self.home.start()
+        self.home.wait_healthy("one")
+        done = self.home.hasup("start", "one", "--once", "--", "--replay")
+        self.assertEqual(done.returncode, 1, "it runs already")
+        self.assertIn("hasup stop one", done.stdout + done.stderr)
+        self.home.ok("stop", "one")
+        self.home.ok("start", "one", "--once", "--", "--replay", "--from=3")
+        wait_until(lambda: "got always --replay --from=3" in self.home.log_text("one"), "the arguments arrived")
+        self.home.ok("restart", "one")
+        wait_until(lambda: self.home.log_text("one").splitlines()[-1] == "got always", "they were for one run")
+        self.assertEqual(self.home.hasup("start", "one", "--", "x").returncode, 2)
+        self.assertEqual(self.home.hasup("start", "one", "--once").returncode, 2)
+
+
 class RollingRestart(HasupTest):
     def setUp(self):
         super().setUp()

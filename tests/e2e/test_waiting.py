@@ -9,6 +9,9 @@ FAILS = """
 command = ["sh", "-c", "echo no such chain; exit 3"]
 [restart]
 policy = "never"
+[readiness]
+kind = "exec"
+command = ["false"]
 """
 
 NEEDS = """

@@ -12,6 +12,8 @@ namespace {
 
 volatile std::sig_atomic_t interrupts = 0;
 
+}  // namespace
+
 bool write_all(int fd, std::string_view text) {
   while (!text.empty()) {
     const auto n = ::write(fd, text.data(), text.size());
@@ -22,8 +24,6 @@ bool write_all(int fd, std::string_view text) {
   }
   return true;
 }
-
-}  // namespace
 
 void print(std::string_view text) {
   // Whoever closed the pipe (head, less) has seen enough.

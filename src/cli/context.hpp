@@ -20,6 +20,9 @@ struct context {
   control::client daemon;
 };
 
+// All of it, over interruptions; false with errno.
+bool write_all(int fd, std::string_view text);
+
 // Writes to standard output at once; a closed pipe ends the program quietly.
 void print(std::string_view text);
 // "hasup: …" on standard error.

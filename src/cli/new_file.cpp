@@ -8,20 +8,10 @@
 #include <cstdio>
 
 #include "base/unique_fd.hpp"
+#include "cli/context.hpp"
 
 namespace hasup::cli {
 namespace {
-
-bool write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const auto n = ::write(fd, text.data(), text.size());
-    if (n > 0)
-      text.remove_prefix(static_cast<std::size_t>(n));
-    else if (errno != EINTR)
-      return false;
-  }
-  return true;
-}
 
 // Leaves nothing of a file that could not be completed.
 class temporary_file {

@@ -120,14 +120,10 @@ constexpr std::string_view ending = R"(.SH SEE ALSO
 .BR hasupd (8)
 )";
 
-std::string example(std::string_view text) {
-  return ".nf\n" + roff_lines(text) + ".fi\n";
-}
-
 }  // namespace
 
 std::string probe_manual() {
-  return std::string(intro) + example(preset_example) + std::string(between) + example(unit_example) +
+  return std::string(intro) + roff_example(preset_example) + std::string(between) + roff_example(unit_example) +
          std::string(try_it) + ".SH KEYS\n" + roff_keys(config::preset_keys()) + roff_not_yet(config::preset_keys()) +
          std::string(ending);
 }

@@ -208,15 +208,11 @@ constexpr std::string_view ending = R"(.SH SEE ALSO
 .BR hasupd (8)
 )";
 
-std::string example(std::string_view text) {
-  return ".nf\n" + roff_lines(text) + ".fi\n";
-}
-
 }  // namespace
 
 std::string recipe_manual() {
-  return std::string(intro) + example(recipe_example) + std::string(between) + example(unit_example) +
-         std::string(several) + example(plans_example) + ".SH KEYS\n" + roff_keys(config::recipe_keys()) +
+  return std::string(intro) + roff_example(recipe_example) + std::string(between) + roff_example(unit_example) +
+         std::string(several) + roff_example(plans_example) + ".SH KEYS\n" + roff_keys(config::recipe_keys()) +
          roff_not_yet(config::recipe_keys()) + std::string(ending);
 }
 

@@ -95,6 +95,10 @@ std::string roff_lines(std::string_view text) {
   return out;
 }
 
+std::string roff_example(std::string_view text) {
+  return ".nf\n" + roff_lines(text) + ".fi\n";
+}
+
 std::string roff_keys(std::span<const config::key> keys) {
   std::string out;
   for (const auto& k : keys) {

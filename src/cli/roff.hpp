@@ -13,6 +13,8 @@ namespace hasup::cli {
 std::string roff(std::string_view text);
 // Lines as they stand, such as a file: blank lines and all.
 std::string roff_lines(std::string_view text);
+// The same, set as it stands.
+std::string roff_example(std::string_view text);
 
 // A paragraph for each key that works, a heading for each table.
 std::string roff_keys(std::span<const config::key> keys);

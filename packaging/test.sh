@@ -32,6 +32,6 @@ if [ "$#" -gt 0 ]; then
 fi
 
 cmake --preset release -DHASUP_TESTS=ON
-cmake --build --preset release --target programs
+cmake --build --preset release --target e2e_programs
 ctest --preset release -L e2e
 run_preset asan

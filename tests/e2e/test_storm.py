@@ -22,6 +22,7 @@ CALM_DEADLINE = 400
 
 class Storm(HasupTest):
     def setUp(self):
+        self.assertTrue(storm.NODE.exists(), f"{storm.NODE} is not built: cmake --build … --target e2e_programs")
         super().setUp()
         seed = int(os.environ.get("HASUP_STORM_SEED", random.SystemRandom().randrange(1 << 32)))
         print(f"\nHASUP_STORM_SEED={seed}", flush=True)

@@ -59,7 +59,7 @@ std::vector<model::instance_id> parse_affected(const std::vector<std::string>& n
 std::string affected_text(const std::vector<std::string>& names, const std::vector<control::instance_status>& all) {
   std::string text;
   for (const auto& id : parse_affected(names)) {
-    auto name = id.unit;
+    auto name = id.index > 0 ? to_text(id) : id.unit;  // it may be new
     for (const auto& u : all)
       if (u.unit == id.unit && u.instance == id.index) name = control::display_name(u);
     text += (text.empty() ? "" : ", ") + name;

@@ -37,7 +37,7 @@ class Settings(HasupTest):
         self.home.start()
         self.home.wait_healthy("miner", instance=1)
         before = self.pids("miner")
-        self.home.ok("scale", "miner", "4")
+        self.assertIn("miner@2, miner@3", self.home.ok("scale", "miner", "4"))
         self.assertEqual(sorted(self.pids("miner")), [0, 1, 2, 3])
         self.assertEqual({k: v for k, v in self.pids("miner").items() if k < 2}, before, "the first two were touched")
         self.home.ok("apply")

@@ -183,8 +183,26 @@ void add_recovery_and_log(std::vector<key>& out) {
                  "auto, ask (a person says yes before the swap) or off",
                  availability::now,
                  {"auto", "ask", "off"}});
-  out.push_back(
-      {"recovery.source", k::sources, "[]", "where snapshots are: http://, https:// or file:// directories"});
+  out.push_back({"recovery.source", k::sources, "[]",
+                 "where snapshots are, in this order: https://HOST/DIR/, http://, sftp://USER@HOST/DIR/, "
+                 "s3://BUCKET/PREFIX/, file:///DIR/, or a table with url and the keys below"});
+  const auto option = [&](const char* name, const char* help) {
+    out.push_back({std::string("recovery.source.") + name, k::text, "", help});
+  };
+  option("url", "the place itself");
+  option("identity_file", "sftp: the private key; without it the agent's keys and ~/.ssh/id_ed25519 …");
+  option("known_hosts", "sftp: without it ~/.ssh/known_hosts; a host that is not in it is refused");
+  option("endpoint", "s3: https://HOST of a store that is not Amazon's; addressed as https://HOST/BUCKET/KEY");
+  option("region", "s3: us-east-1 unless it is told");
+  option("credentials_file",
+         "s3: a file as ~/.aws/credentials; without it AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, then that file; "
+         "without any the requests are not signed");
+  option("profile", "s3: the section of the credentials file, \"default\" unless it is told");
+  option("ca_file", "https, s3: the certificates to trust instead of the system's");
+  option("client_certificate", "https: shown to the host");
+  option("client_key", "https: its key, where client_certificate does not hold it");
+  option("header_file", "http, https: lines such as \"Authorization: Bearer …\" for each request");
+  option("proxy", "http, https, s3: http://HOST:PORT or socks5h://HOST:PORT");
   out.push_back({"recovery.checksum",
                  k::word,
                  "\"if_present\"",

@@ -248,8 +248,10 @@ class checker {
     if (v.broken) return;
     if (row.kind == k::table || row.kind == k::text_map || (row.kind == k::text_or_table && v.is(t::table)))
       table(v, node, path);
-    if (row.kind == k::tables) {
-      for (auto& item : v.items) table(item, node, path);
+    if (row.kind == k::sources && v.is(t::table)) table(v, node, path);
+    if (row.kind == k::tables || row.kind == k::sources) {
+      for (auto& item : v.items)
+        if (item.is(t::table)) table(item, node, path);
     }
   }
 

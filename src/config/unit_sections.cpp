@@ -6,6 +6,7 @@
 #include "base/cron.hpp"
 #include "config/paths.hpp"
 #include "config/section.hpp"
+#include "config/source_section.hpp"
 #include "model/exit_status.hpp"
 #include "model/unit_name.hpp"
 
@@ -183,40 +184,10 @@ void read_requires(const section& root, std::vector<model::requirement>& out) {
   }
 }
 
-void read_source(const section& s, const value& item, std::vector<std::string>& out) {
-  const value* url = &item;
-  if (item.is(value_type::table)) {
-    url = item.find("url");
-    for (const auto& m : item.members) {
-      if (m.key != "url")
-        s.findings().error(m.key_place, "\"recovery.source." + m.key + "\" is not available in this version yet");
-    }
-    if (url == nullptr || !url->is(value_type::text)) return s.findings().error(item.where, "a source needs \"url\"");
-  }
-  if (url->broken) return;
-  const auto& text = url->text;
-  const auto starts = [&](std::string_view lead) { return text.starts_with(lead); };
-  if (starts("sftp://") || starts("s3://"))
-    return s.findings().error(
-        url->where, "sources with " + text.substr(0, text.find(':')) + ": are not available in this version yet");
-  const auto host_at = text.find("://") == std::string::npos ? 0 : text.find("://") + 3;
-  const bool web = (starts("http://") || starts("https://")) && host_at < text.size() && text[host_at] != '/';
-  if (!web && !starts("file:///") && !starts("/"))
-    return s.findings().error(url->where, "a source is http://HOST/DIR/, https://HOST/DIR/ or file:///DIR/");
-  if (text.find_first_of(" \t\r\n") != std::string::npos && web)
-    return s.findings().error(url->where, "the URL holds a blank; write %20");
-  out.push_back(starts("/") ? "file://" + text : text);
-}
-
 void read_recovery(const section& s, model::recovery_policy& out) {
   s.read("recipe", out.recipe);
   s.read("mode", model::recovery_mode_names, out.mode);
-  if (const auto* source = s.raw("source")) {
-    if (source->is(value_type::array))
-      for (const auto& item : source->items) read_source(s, item, out.sources);
-    else
-      read_source(s, *source, out.sources);
-  }
+  if (const auto* source = s.raw("source")) read_sources(*source, s.findings(), out.sources);
   s.read("checksum", model::checksum_policy_names, out.checksum);
   const auto budget = s.sub("budget");
   budget.read("count", 0, 1'000'000, out.budget_count);

@@ -12,6 +12,7 @@
 #include "base/enum_names.hpp"
 #include "model/probe.hpp"
 #include "model/unit_name.hpp"
+#include "model/source.hpp"
 
 namespace hasup::model {
 
@@ -112,7 +113,7 @@ struct recovery_policy {
   std::string recipe;                         // "" = none
   std::map<std::string, std::string> params;  // for the recipe
   recovery_mode mode = recovery_mode::automatic;
-  std::vector<std::string> sources;  // URLs: http, https, file
+  std::vector<source> sources;
   checksum_policy checksum = checksum_policy::if_present;
   unsigned budget_count = 3;  // swaps
   base::duration budget_within{86'400'000};

@@ -116,6 +116,22 @@ void members(M& m, candidate& c) {
 }
 
 template <class M>
+void members(M& m, model::source& s) {
+  m("url", s.url);
+  m("ca_file", s.ca_file);
+  m("client_certificate", s.client_certificate);
+  m("client_key", s.client_key);
+  m("header_file", s.header_file);
+  m("proxy", s.proxy);
+  m("identity_file", s.identity_file);
+  m("known_hosts", s.known_hosts);
+  m("endpoint", s.endpoint);
+  m("region", s.region);
+  m("credentials_file", s.credentials_file);
+  m("profile", s.profile);
+}
+
+template <class M>
 void members(M& m, worker_job& j) {
   m("mode", j.mode);
   m("result_path", j.result_path);
@@ -355,6 +371,9 @@ std::string encode(const worker_progress& progress) {
 std::string encode(const candidate& c) {
   return encode_object(c);
 }
+std::string encode(const model::source& s) {
+  return encode_object(s);
+}
 std::string encode(const model::recipe& r) {
   return encode_object(r);
 }
@@ -380,6 +399,10 @@ base::result<worker_progress> decode_progress(std::string_view json) {
 
 base::result<candidate> decode_candidate(std::string_view json) {
   return decode_object<candidate>(json, "candidate");
+}
+
+base::result<model::source> decode_source(std::string_view json) {
+  return decode_object<model::source>(json, "source");
 }
 
 base::result<model::recipe> decode_recipe(std::string_view json) {

@@ -27,6 +27,7 @@
 #include "base/result.hpp"
 #include "model/recipe.hpp"
 #include "model/snapshot.hpp"
+#include "model/source.hpp"
 #include "model/unit.hpp"
 
 namespace hasup::ports {
@@ -73,7 +74,7 @@ struct worker_job {
   std::vector<std::int32_t> tolerated;  // pids whose open files do not count (own worker, units with shared_with)
 
   // select
-  std::vector<std::string> sources;  // http(s)://…/, file:///…
+  std::vector<model::source> sources;
   std::vector<model::recovery_plan> plans;
   base::duration max_age{0};  // 0 = any; a snapshot of unknown time passes
 
@@ -157,8 +158,10 @@ base::result<worker_job> decode_job(std::string_view json);
 base::result<worker_result> decode_result(std::string_view json);
 base::result<worker_progress> decode_progress(std::string_view json);
 
-// The same for a candidate, a plan and a recipe by themselves: journal records carry them.
+// The same for a candidate, a source and a recipe by themselves: journal records carry them.
 std::string encode(const candidate& c);
+std::string encode(const model::source& s);
+base::result<model::source> decode_source(std::string_view json);
 base::result<candidate> decode_candidate(std::string_view json);
 std::string encode(const model::recipe& r);
 base::result<model::recipe> decode_recipe(std::string_view json);

@@ -20,6 +20,12 @@ json::value embedded(const std::string& text) {
   return json::parse(text);
 }
 
+json::array sources_of(const frozen& f) {
+  json::array all;
+  for (const auto& s : f.sources) all.push_back(embedded(ports::encode(s)));
+  return all;
+}
+
 json::object to_json(const frozen& f) {
   json::object asked{{"snapshot", f.asked.snapshot},
                      {"plan", f.asked.plan},
@@ -32,7 +38,7 @@ json::object to_json(const frozen& f) {
           {"data_dir", f.data_dir},
           {"also", json::value_from(f.also)},
           {"mount", f.mount},
-          {"sources", json::value_from(f.sources)},
+          {"sources", sources_of(f)},
           {"recipe", embedded(ports::encode(f.recipe))},
           {"mode", model::recovery_mode_names.text(f.mode)},
           {"checksum", model::checksum_policy_names.text(f.checksum)},
@@ -120,7 +126,12 @@ frozen frozen_from(const json::object& o) {
   f.data_dir = text_at(o, "data_dir");
   f.also = texts_at(o, "also");
   f.mount = text_at(o, "mount");
-  f.sources = texts_at(o, "sources");
+  for (const auto& one : o.at("sources").as_array()) {
+    if (one.is_string())
+      f.sources.emplace_back(std::string(std::string_view(one.get_string())));  // written before sources had options
+    else
+      f.sources.push_back(or_throw(ports::decode_source(json::serialize(one))));
+  }
   f.recipe = or_throw(ports::decode_recipe(json::serialize(o.at("recipe"))));
   f.mode = name_at(o, "mode", model::recovery_mode_names);
   f.checksum = name_at(o, "checksum", model::checksum_policy_names);

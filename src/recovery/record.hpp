@@ -58,7 +58,7 @@ struct frozen {
   std::string data_dir;           // absolute
   std::vector<std::string> also;  // absolute
   std::string mount;
-  std::vector<std::string> sources;
+  std::vector<model::source> sources;
   model::recipe recipe;
   model::recovery_mode mode = model::recovery_mode::automatic;
   model::checksum_policy checksum = model::checksum_policy::if_present;

@@ -153,7 +153,7 @@ advancing_for = "1s"
   CHECK(r.confirm == model::confirm_when::advancing);
   CHECK(r.confirm_advancing_for == base::duration{1000});
   CHECK(entry.instances[0].recovery.params == std::map<std::string, std::string>{{"file", "main.db"}});
-  CHECK(entry.instances[0].recovery.sources == std::vector<std::string>{"file:///b"});
+  CHECK(entry.instances[0].recovery.sources == std::vector<model::source>{"file:///b"});
 }
 
 TEST_CASE("parameters stand inline or in a table of their own") {

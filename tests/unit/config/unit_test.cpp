@@ -165,6 +165,18 @@ std::map<std::string, sample> samples() {
   recovery("params", "source = \"/b\"\n[recovery.params]\nname = \"y\"");
   recovery("mode", "source = \"/b\"\nmode = \"ask\"");
   recovery("source", "source = [\"https://a/\", { url = \"http://b/\" }]");
+  recovery("source.url", "source = { url = \"sftp://a@h:22/b/\" }");
+  for (const std::string key : {"identity_file", "known_hosts"})
+    recovery("source." + key, "source = { url = \"sftp://h/b/\", " + key + " = \"/k\" }");
+  for (const std::string key : {"region", "profile"})
+    recovery("source." + key, "source = { url = \"s3://b/p/\", " + key + " = \"k\" }");
+  recovery("source.credentials_file", "source = { url = \"s3://b/p/\", credentials_file = \"/k\" }");
+  recovery("source.endpoint", "source = { url = \"s3://b/p/\", endpoint = \"http://h:9\" }");
+  for (const std::string key : {"ca_file", "client_certificate", "header_file"})
+    recovery("source." + key, "source = [{ url = \"https://h/b/\", " + key + " = \"/k\" }]");
+  recovery("source.client_key",
+           "source = { url = \"https://h/b/\", client_certificate = \"/c\", client_key = \"/k\" }");
+  recovery("source.proxy", "source = { url = \"https://h/b/\", proxy = \"http://p:1\" }");
   recovery("checksum", "source = \"/b\"\nchecksum = \"required\"");
   recovery("budget", "source = \"/b\"\nbudget = { count = 1 }");
   recovery("budget.count", "source = \"/b\"\nbudget = { count = 2 }");
@@ -465,4 +477,39 @@ TEST_CASE("the fingerprint changes with what a restart would run, and with nothi
   CHECK(unit_of(minimal + "env = { A = \"b\" }\n").fingerprint != base);
   CHECK(unit_of(minimal + "env_file = \"/x\"\n").fingerprint != base);
   CHECK(unit_of(minimal + "[run.limits]\nnice = 1\n").fingerprint != base);
+}
+
+TEST_CASE("sources in their order, each with its own way in") {
+  const auto u = parse("[data]\ndir = \"/d\"\n" + minimal + R"([recovery]
+recipe = "tiny"
+source = [
+  "/mnt/backup/",
+  { url = "sftp://backup@vm3:2222/leap/", identity_file = "/etc/hasup//keys/b", known_hosts = "/etc/hasup/kh" },
+  { url = "s3://snaps/leap/", endpoint = "https://minio:9000", region = "eu-1", credentials_file = "/c", profile = "p" },
+  { url = "https://h/l/", ca_file = "/ca", client_certificate = "/cc", client_key = "/ck", header_file = "/hf", proxy = "http://p:3128" },
+]
+)",
+                       beside);
+  INFO(test::rendered(u.problems));
+  REQUIRE(u.problems.empty());
+  const auto& all = u.instances[0].recovery.sources;
+  REQUIRE(all.size() == 4);
+  CHECK(all[0] == model::source("file:///mnt/backup/"));
+  model::source sftp("sftp://backup@vm3:2222/leap/");
+  sftp.identity_file = "/etc/hasup/keys/b";
+  sftp.known_hosts = "/etc/hasup/kh";
+  CHECK(all[1] == sftp);
+  model::source s3("s3://snaps/leap/");
+  s3.endpoint = "https://minio:9000";
+  s3.region = "eu-1";
+  s3.credentials_file = "/c";
+  s3.profile = "p";
+  CHECK(all[2] == s3);
+  model::source web("https://h/l/");
+  web.ca_file = "/ca";
+  web.client_certificate = "/cc";
+  web.client_key = "/ck";
+  web.header_file = "/hf";
+  web.proxy = "http://p:3128";
+  CHECK(all[3] == web);
 }

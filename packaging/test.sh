@@ -9,10 +9,11 @@ source packaging/packages.sh
 install_packages "${build_packages[@]}" "${test_packages[@]}"
 command -v npm >/dev/null || install_packages nodejs npm
 
-# The real EVM node and the real pm2 of the end-to-end tests, pinned by their lock files.
-for program in anvil pm2; do
+# The real EVM node, pm2 and S3 store of the tests, pinned by their lock files.
+for folder in tests/e2e/anvil tests/e2e/pm2 tests/contract/s3rver; do
+  program=$(basename "$folder")
   mkdir -p "build/$program"
-  cp "tests/e2e/$program/package.json" "tests/e2e/$program/package-lock.json" "build/$program/"
+  cp "$folder/package.json" "$folder/package-lock.json" "build/$program/"
   npm ci --prefix "build/$program" --ignore-scripts --no-audit --no-fund
 done
 

@@ -4,10 +4,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <optional>
 
@@ -16,6 +18,11 @@
 
 namespace hasup::daemon {
 namespace {
+
+// What hasupd's own environment says about proxies, agents and S3 keys is for the modes with a network alone.
+constexpr std::array ways_out{"http_proxy",       "https_proxy",   "HTTPS_PROXY",       "all_proxy",
+                              "no_proxy",         "SSH_AUTH_SOCK", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
+                              "AWS_SESSION_TOKEN"};
 
 constexpr std::chrono::milliseconds progress_every{500};
 constexpr std::chrono::seconds kill_after{10};
@@ -66,6 +73,7 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
   std::function<void(const ports::worker_progress&)> on_progress;
   std::function<void(ports::worker_result)> on_done;
   std::string job_text;
+  ports::worker_mode mode = ports::worker_mode::inspect;
   process::account as;
   bool same_as_before = false;  // the job file held this very job: one that still runs is ours
   bool replacing = false;       // an older, other job is being ended first
@@ -90,6 +98,7 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
     o.job.result_path = result_path();
     o.job.progress_path = progress_path();
     job_text = ports::encode(o.job);
+    mode = o.job.mode;
     as = o.as;
     on_progress = std::move(o.progress);
     on_done = std::move(o.done);
@@ -137,6 +146,9 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
         static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()));
     r.argv = {services.worker_program, job_path()};
     r.env = {{"PATH", "/usr/bin:/bin"}, {"LANG", "C.UTF-8"}, {"HOME", as.home}};
+    if (mode == ports::worker_mode::select || mode == ports::worker_mode::fetch)
+      for (const char* name : ways_out)
+        if (const char* value = std::getenv(name)) r.env[name] = value;
     if (!as.own) {
       r.uid = as.uid;
       r.gid = as.gid;

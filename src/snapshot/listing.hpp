@@ -46,7 +46,7 @@ std::optional<std::string> find_digest(std::string_view text, std::string_view n
 std::optional<std::string> parse_digest(std::string_view text);  // 64 hex digits -> lower case
 
 std::string percent_decode(std::string_view text);
-std::string percent_encode(std::string_view name);                      // for one path component
+std::string percent_encode(std::string_view name);                      // all but letters, digits and -._~
 std::string without_password(std::string_view url);                     // for messages
 std::optional<base::wall_time> parse_http_time(std::string_view text);  // "Sat, 21 Nov 2026 01:02:03 GMT"
 

@@ -139,6 +139,11 @@ std::vector<html_link> find_links(std::string_view html) {
   return out;
 }
 
+std::optional<base::wall_time> civil_time(int year, std::string_view month, int day, int hour, int minute,
+                                          int second) {
+  return civil(year, month_number(month), day, hour, minute, second);
+}
+
 std::optional<base::wall_time> parse_http_time(std::string_view text) {
   static const RE2 form(
       R"((?:[A-Z][a-z]{2}, )?(\d{1,2}) ([A-Z][a-z]{2}) (\d{4}) (\d{2}):(\d{2}):(\d{2}) (?:GMT|UTC))");
@@ -169,7 +174,7 @@ std::string percent_encode(std::string_view name) {
   std::string out;
   for (const char c : name) {
     const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                       c == '.' || c == '_' || c == '~' || c == '+' || c == '=' || c == '@' || c == ',';
+                       c == '.' || c == '_' || c == '~';
     if (plain) {
       out += c;
       continue;

@@ -18,6 +18,10 @@ struct html_link {
   bool time_exact = false;
 };
 
+// UTC; `month` is "Jan" … "Dec". Nothing when there is no such day.
+std::optional<base::wall_time> civil_time(int year, std::string_view month, int day, int hour, int minute,
+                                          int second);
+
 // Every <a href>, with what is found between it and the next link.
 std::vector<html_link> find_links(std::string_view html);
 

@@ -10,9 +10,9 @@ namespace {
 
 class download_run {
  public:
-  download_run(http_client& http, const data_tree& tree, const disk& d, job_control& control,
+  download_run(remote_client& host, const data_tree& tree, const disk& d, job_control& control,
                const model::snapshot& s, part_file& part, download_report& report)
-      : http_(http), tree_(tree), disk_(d), control_(control), snapshot_(s), part_(part), report_(report) {}
+      : host_(host), tree_(tree), disk_(d), control_(control), snapshot_(s), part_(part), report_(report) {}
 
   outcome<void> run();
 
@@ -21,17 +21,17 @@ class download_run {
 
   outcome<void> prepare();
   outcome<verdict> attempt();
-  outcome<void> begin(const http_answer& answer);
-  outcome<void> begin_whole(const http_answer& answer);
-  outcome<void> begin_rest(const http_answer& answer);
-  outcome<verdict> judge(const http_client::download_end& end);
+  outcome<void> begin(const remote_answer& answer);
+  outcome<void> begin_whole(const remote_answer& answer);
+  outcome<void> begin_rest(const remote_answer& answer);
+  outcome<verdict> judge(const remote_client::download_end& end);
   outcome<void> forget();
   outcome<void> remember();
   failure unreachable(const std::string& why) const {
     return {ports::worker_failure::unreachable, without_password(snapshot_.url) + ": " + why, snapshot_.name};
   }
 
-  http_client& http_;
+  remote_client& host_;
   const data_tree& tree_;
   const disk& disk_;
   job_control& control_;
@@ -72,9 +72,9 @@ outcome<void> download_run::run() {
     if (*state == verdict::whole) break;
     fruitless = part_.size() > before ? 1 : fruitless + 1;
     // A host that cannot resume and always breaks off would otherwise be asked for ever.
-    if (fruitless >= http_.limits().attempts || whole_starts_ >= http_.limits().attempts)
+    if (fruitless >= host_.limits().attempts || whole_starts_ >= host_.limits().attempts)
       return unreachable(last_error_);
-    if (!http_.wait_before(fruitless)) return cancelled();
+    if (!host_.wait_before(fruitless)) return cancelled();
   }
   if (snapshot_.size && *snapshot_.size != part_.size()) return other_size(snapshot_, part_.size());
   if (part_.size() == 0) return bad_snapshot(snapshot_.name, snapshot_.name + " is empty");
@@ -83,15 +83,12 @@ outcome<void> download_run::run() {
 }
 
 outcome<download_run::verdict> download_run::attempt() {
-  std::vector<std::string> headers;
   asked_rest_ = part_.size() > 0 && !validator_.empty() && !wrong_range_;
-  if (asked_rest_) {
-    headers.push_back("Range: bytes=" + std::to_string(part_.size()) + "-");
-    headers.push_back("If-Range: " + validator_);
-  }
+  std::optional<remote_client::rest> from;
+  if (asked_rest_) from = remote_client::rest{part_.size(), validator_};
   broken_.reset();
-  http_client::download to;
-  to.begin = [&](const http_answer& answer) {
+  remote_client::download to;
+  to.begin = [&](const remote_answer& answer) {
     auto ready = begin(answer);
     if (!ready) broken_ = ready.error();
     return ready.has_value() && (answer.status == 200 || answer.status == 206) && !wrong_range_;
@@ -106,19 +103,19 @@ outcome<download_run::verdict> download_run::attempt() {
     control_.advance(part_.size());
     return added.has_value();
   };
-  auto end = http_.fetch(snapshot_.url, headers, to);
+  auto end = host_.fetch(snapshot_.url, from, to);
   if (!end) return end.error();
   if (broken_) return *broken_;
   return judge(*end);
 }
 
-outcome<void> download_run::begin(const http_answer& answer) {
+outcome<void> download_run::begin(const remote_answer& answer) {
   if (answer.status == 206) return begin_rest(answer);
   if (answer.status == 200) return begin_whole(answer);
   return {};
 }
 
-outcome<void> download_run::begin_whole(const http_answer& answer) {
+outcome<void> download_run::begin_whole(const remote_answer& answer) {
   report_.resumed = false;
   wrong_range_ = false;
   ++whole_starts_;
@@ -131,7 +128,7 @@ outcome<void> download_run::begin_whole(const http_answer& answer) {
 }
 
 // A 206 that is not exactly what was asked for, or of another version, would silently join two files.
-outcome<void> download_run::begin_rest(const http_answer& answer) {
+outcome<void> download_run::begin_rest(const remote_answer& answer) {
   const auto range = parse_content_range(answer.content_range);
   const auto now = validator_of(answer);
   wrong_range_ = !asked_rest_ || !range || range->first != part_.size() || (!now.empty() && now != validator_) ||
@@ -146,7 +143,7 @@ outcome<void> download_run::begin_rest(const http_answer& answer) {
   return {};
 }
 
-outcome<download_run::verdict> download_run::judge(const http_client::download_end& end) {
+outcome<download_run::verdict> download_run::judge(const remote_client::download_end& end) {
   const auto status = end.answer.status;
   if (wrong_range_ && status == 206) {
     if (auto forgotten = forget(); !forgotten) return forgotten.error();
@@ -161,6 +158,7 @@ outcome<download_run::verdict> download_run::judge(const http_client::download_e
   }
   if (!end.error.empty()) {
     last_error_ = end.error;
+    if (end.permanent) return unreachable(last_error_);
     return verdict::again;
   }
   if (status == 200 || status == 206) {
@@ -189,9 +187,9 @@ outcome<void> download_run::remember() {
 
 }  // namespace
 
-outcome<void> download_archive(http_client& http, const data_tree& tree, const disk& d, job_control& control,
+outcome<void> download_archive(remote_client& host, const data_tree& tree, const disk& d, job_control& control,
                                const model::snapshot& s, part_file& part, download_report& report) {
-  return download_run(http, tree, d, control, s, part, report).run();
+  return download_run(host, tree, d, control, s, part, report).run();
 }
 
 failure other_size(const model::snapshot& s, std::uint64_t actual) {
@@ -202,7 +200,7 @@ failure other_size(const model::snapshot& s, std::uint64_t actual) {
   return {ports::worker_failure::unreachable, text + "; it changed since it was listed", s.name};
 }
 
-std::string validator_of(const http_answer& answer) {
+std::string validator_of(const remote_answer& answer) {
   if (!answer.etag.empty() && !answer.etag.starts_with("W/")) return answer.etag;
   return answer.last_modified;
 }

@@ -6,8 +6,8 @@
 #include <string>
 
 #include "model/snapshot.hpp"
-#include "snapshot/fetch/http_client.hpp"
 #include "snapshot/fetch/part_file.hpp"
+#include "snapshot/fetch/remote_client.hpp"
 
 namespace hasup::snapshot {
 
@@ -17,11 +17,11 @@ struct download_report {
 };
 
 // Leaves the whole archive in `part`, or what there is of it when it fails, to be resumed by the next job.
-outcome<void> download_archive(http_client& http, const data_tree& tree, const disk& d, job_control& control,
+outcome<void> download_archive(remote_client& host, const data_tree& tree, const disk& d, job_control& control,
                                const model::snapshot& s, part_file& part, download_report& report);
 
 // What If-Range may name: a strong ETag, else Last-Modified; "" when neither is there.
-std::string validator_of(const http_answer& answer);
+std::string validator_of(const remote_answer& answer);
 // The same for a file: size, time and inode.
 std::string file_validator(const struct stat& st);
 

@@ -1,13 +1,11 @@
 #include "snapshot/fetch/expected_digest.hpp"
 
-#include <fcntl.h>
-
 #include <array>
 #include <cerrno>
 
-#include "snapshot/disk.hpp"
 #include "snapshot/fetch/select.hpp"
 #include "snapshot/listing.hpp"
+#include "snapshot/small_file.hpp"
 
 namespace hasup::snapshot {
 namespace {
@@ -19,22 +17,15 @@ failure unreachable(std::string message) {
 }
 
 outcome<std::optional<std::string>> text_of_file(const std::string& path) {
-  const auto slash = path.rfind('/');
-  const base::unique_fd dir(::open(path.substr(0, slash + 1).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!dir) return unreachable(base::errno_error("open " + path, errno).message);
-  const base::unique_fd fd(::openat(dir.get(), path.substr(slash + 1).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd && errno == ENOENT) return std::optional<std::string>{};
-  if (!fd) return unreachable(base::errno_error("open " + path, errno).message);
-  std::string text(limit, '\0');
-  const auto n = ::read(fd.get(), text.data(), text.size());
-  if (n < 0) return unreachable(base::errno_error("read " + path, errno).message);
-  text.resize(static_cast<std::size_t>(n));
-  return std::optional<std::string>(std::move(text));
+  auto text = read_small_file(path, limit);
+  if (!text && text.error().code == ENOENT) return std::optional<std::string>{};
+  if (!text) return unreachable(text.error().message);
+  return std::optional<std::string>(std::move(*text));
 }
 
-outcome<std::optional<std::string>> text_of_url(http_client& http, const std::string& url) {
+outcome<std::optional<std::string>> text_of_url(remote_client& host, const std::string& url) {
   std::string body;
-  auto answer = http.get(url, body, limit);
+  auto answer = host.get(url, body, limit);
   if (!answer) return answer.error();
   if (answer->status == 404 || answer->status == 410) return std::optional<std::string>{};
   if (answer->status != 200)
@@ -47,7 +38,7 @@ outcome<std::optional<std::string>> text_of_url(http_client& http, const std::st
 
 }  // namespace
 
-outcome<std::optional<std::string>> expected_digest(http_client& http, const model::snapshot& s) {
+outcome<std::optional<std::string>> expected_digest(remote_client& host, const model::snapshot& s) {
   if (!s.sha256.empty()) {
     auto digest = parse_digest(s.sha256);
     if (!digest) return unreachable("the manifest's sha256 of " + s.name + " is not 64 hex digits");
@@ -63,7 +54,7 @@ outcome<std::optional<std::string>> expected_digest(http_client& http, const mod
                                          {base + ".sha256sum", true},
                                          {base.substr(0, base.rfind('/') + 1) + "SHA256SUMS", false}}};
   for (const auto& [place, single] : places) {
-    auto text = path ? text_of_file(place) : text_of_url(http, place);
+    auto text = path ? text_of_file(place) : text_of_url(host, place);
     if (!text) return text.error();
     if (!*text) continue;
     if (auto digest = find_digest(**text, s.name, single)) return digest;

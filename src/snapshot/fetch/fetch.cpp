@@ -26,8 +26,8 @@ struct fetched {
 
 class fetcher {
  public:
-  fetcher(const ports::worker_job& job, job_control& control, const data_tree& tree, http_client& http)
-      : job_(job), control_(control), tree_(tree), http_(http) {}
+  fetcher(const ports::worker_job& job, job_control& control, const data_tree& tree, remote_client& host)
+      : job_(job), control_(control), tree_(tree), host_(host) {}
 
   outcome<fetched> one(const model::snapshot& s);
 
@@ -40,9 +40,16 @@ class fetcher {
   const ports::worker_job& job_;
   job_control& control_;
   const data_tree& tree_;
-  http_client& http_;
+  remote_client& host_;
   disk disk_;
 };
+
+// How to get at the host that listed it; one that is not configured (any more) needs nothing.
+model::source source_of(const ports::worker_job& job, const model::snapshot& s) {
+  for (const auto& source : job.sources)
+    if (source.url == s.source) return source;
+  return model::source(s.source);
+}
 
 failure wrong_digest(const model::snapshot& s, const std::string& expected, const std::string& actual) {
   return bad_snapshot(s.name, s.name + " has sha256 " + actual + ", but " + expected +
@@ -53,7 +60,7 @@ outcome<fetched> fetcher::one(const model::snapshot& s) {
   if (!is_snapshot_name(s.name) || !is_plain_relative(s.name))
     return refusal("\"" + s.name + "\" is not a file name that can be cached");
   control_.begin("fetch", s.name, without_password(s.source), s.size);
-  auto expected = expected_digest(http_, s);
+  auto expected = expected_digest(host_, s);
   if (!expected) return expected.error();
   if (!*expected && job_.checksum == model::checksum_policy::required)
     return failure{ports::worker_failure::refused,
@@ -75,7 +82,7 @@ outcome<fetched> fetcher::one(const model::snapshot& s) {
       if (!copied) return copied.error();
       digest = *copied;
     } else {
-      auto loaded = download_archive(http_, tree_, disk_, control_, s, part, report);
+      auto loaded = download_archive(host_, tree_, disk_, control_, s, part, report);
       if (!loaded) return loaded.error();
       digest = part.digest();
       validator = report.validator;
@@ -127,7 +134,7 @@ outcome<bool> fetcher::unchanged_on_host(const model::snapshot& s, const cache_s
     if (::stat(path->c_str(), &st) != 0) return false;
     return sealed.validator == file_validator(st);
   }
-  auto answer = http_.head(s.url);
+  auto answer = host_.head(s.url);
   if (!answer) return answer.error();
   return answer->status == 200 && answer->length == sealed.size && !sealed.validator.empty() &&
          sealed.validator == validator_of(*answer);
@@ -194,11 +201,11 @@ ports::worker_result fetch(const ports::worker_job& job, job_control& control, p
   auto tree = data_tree::open_for_work(job.data_dir, d, control);
   if (!tree) return fail(tree.error());
   if (auto made = d.make_dir(tree->own(), "cache", 0700); !made) return fail(made.error());
-  http_client http(control, p);
-  fetcher all(job, control, *tree, http);
   out.verified = true;
   for (const auto& s : job.chosen->snapshots) {
-    auto one = all.one(s);
+    remote_client host(control, p, source_of(job, s));
+    fetcher one_of(job, control, *tree, host);
+    auto one = one_of.one(s);
     if (!one) {
       out.verified = false;
       out.snapshot = one.error().kind == ports::worker_failure::internal ? "" : s.name;

@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t refined_per_archive = 8;  // the newest few are all that is ever tried
 
 // Listings round sizes and cut seconds; the order of the newest must not depend on that.
-void refine_newest(http_client& http, const std::vector<model::recovery_plan>& plans, const std::string& source,
+void refine_newest(remote_client& host, const std::vector<model::recovery_plan>& plans,
                    std::vector<listed_file>& files) {
   std::set<std::string> wanted;
   for (const auto& plan : plans) {
@@ -23,15 +23,15 @@ void refine_newest(http_client& http, const std::vector<model::recovery_plan>& p
       one.name = plan.name;
       one.archives = {spec};
       std::vector<std::string> unused;
-      const auto candidates = plan_candidates(one, 0, source, files, unused);
+      const auto candidates = plan_candidates(one, 0, host.access().url, files, unused);
       for (std::size_t i = 0; i < candidates.size() && i < refined_per_archive; ++i)
         wanted.insert(candidates[i].snapshots[0].name);
     }
   }
   for (auto& file : files) {
-    if (http.control().cancelled()) return;
-    if (wanted.contains(file.name) && (!file.size || !file.time_exact) && file.url.starts_with("http"))
-      refine(http, file);
+    if (host.control().cancelled()) return;
+    if (wanted.contains(file.name) && (!file.size || !file.time_exact) && !file_source_path(file.url))
+      refine(host, file);
   }
 }
 
@@ -66,12 +66,12 @@ std::optional<std::string> file_source_path(std::string_view source) {
 ports::worker_result select(const ports::worker_job& job, job_control& control, patience p) {
   ports::worker_result out;
   p.attempts = std::min(p.attempts, 3U);  // there are further sources to ask, and a recovery begins anew later
-  http_client http(control, p);
   std::vector<std::vector<ports::candidate>> by_plan(job.plans.size());
   std::vector<std::string> down;
   for (const auto& source : job.sources) {
-    control.begin("select", "", without_password(source), std::nullopt);
-    auto files = list_source(http, source);
+    control.begin("select", "", without_password(source.url), std::nullopt);
+    remote_client host(control, p, source);
+    auto files = list_source(host);
     if (control.cancelled()) {
       out.failure = ports::worker_failure::internal;
       out.error = "cancelled";
@@ -82,9 +82,9 @@ ports::worker_result select(const ports::worker_job& job, job_control& control, 
       out.notes.push_back(down.back());
       continue;
     }
-    refine_newest(http, job.plans, source, *files);
+    refine_newest(host, job.plans, *files);
     for (unsigned i = 0; i < job.plans.size(); ++i) {
-      auto found = plan_candidates(job.plans[i], i, source, *files, out.notes);
+      auto found = plan_candidates(job.plans[i], i, source.url, *files, out.notes);
       by_plan[i].insert(by_plan[i].end(), std::make_move_iterator(found.begin()),
                         std::make_move_iterator(found.end()));
     }

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "ports/worker_job.hpp"
-#include "snapshot/fetch/http_client.hpp"
+#include "snapshot/fetch/remote_client.hpp"
 #include "snapshot/job_control.hpp"
 
 namespace hasup::snapshot {

@@ -7,10 +7,15 @@
 #include <cerrno>
 
 #include "snapshot/disk.hpp"
+#include "snapshot/fetch/s3_access.hpp"
 #include "snapshot/fetch/select.hpp"
+#include "snapshot/s3_listing.hpp"
+#include "snapshot/sftp_listing.hpp"
 
 namespace hasup::snapshot {
 namespace {
+
+constexpr unsigned most_s3_pages = 100;  // of 1,000 objects
 
 failure unreachable(std::string message) {
   return {ports::worker_failure::unreachable, std::move(message)};
@@ -86,9 +91,27 @@ outcome<std::vector<listed_file>> list_directory(std::string path) {
   return out;
 }
 
-outcome<std::vector<listed_file>> list_http_directory(http_client& http, const std::string& url) {
+// Takes manifest.json out of the files; whether it was there.
+bool take_manifest(std::vector<listed_file>& files) {
+  return std::erase_if(files, [](const listed_file& f) { return f.name == "manifest.json"; }) > 0;
+}
+
+// The manifest in the directory `dir`, which ends in "/"; false when there is none.
+outcome<bool> merge_manifest_at(remote_client& host, const std::string& dir, std::vector<listed_file>& files,
+                                bool listed) {
   std::string body;
-  auto answer = http.get(url, body);
+  auto answer = host.get(dir + "manifest.json", body);
+  if (!answer) return answer.error();
+  if (answer->status != 200) return false;
+  auto manifest = parse_json_listing(body, dir);
+  if (!manifest) return unreachable(without_password(dir) + "manifest.json: " + manifest.error().message);
+  merge_manifest(files, *manifest, listed);
+  return true;
+}
+
+outcome<std::vector<listed_file>> list_http_directory(remote_client& host, const std::string& url) {
+  std::string body;
+  auto answer = host.get(url, body);
   if (!answer) return answer.error();
   std::vector<listed_file> out;
   const bool listed = answer->status == 200;
@@ -99,28 +122,78 @@ outcome<std::vector<listed_file>> list_http_directory(http_client& http, const s
     if (!base.ends_with('/')) base += '/';
     auto files = parse_listing(body, base);
     if (!files) return unreachable(without_password(url) + ": " + files.error().message);
-    for (auto& f : *files) {
-      if (f.name == "manifest.json")
-        has_manifest = true;
-      else
-        out.push_back(std::move(f));
-    }
+    out = std::move(*files);
+    has_manifest = take_manifest(out);
   }
   // A host may serve files without listing them: then the manifest alone says what is there.
   const bool hidden = answer->status == 403 || answer->status == 404;
   if (has_manifest || hidden) {
-    auto manifest_answer = http.get(base + "manifest.json", body);
-    if (!manifest_answer) return manifest_answer.error();
-    if (manifest_answer->status == 200) {
-      auto manifest = parse_json_listing(body, base);
-      if (!manifest) return unreachable(without_password(base) + "manifest.json: " + manifest.error().message);
-      merge_manifest(out, *manifest, listed);
-      return out;
-    }
+    auto merged = merge_manifest_at(host, base, out, listed);
+    if (!merged) return merged.error();
+    if (*merged) return out;
   }
   if (!listed)
     return unreachable(without_password(url) + ": HTTP status " + std::to_string(answer->status) +
                        "; the directory needs a listing (nginx: autoindex on) or a manifest.json");
+  return out;
+}
+
+outcome<std::vector<listed_file>> list_sftp_file(remote_client& host, const std::string& url) {
+  auto answer = host.head(url);
+  if (!answer) return answer.error();
+  if (answer->status != 200 || !answer->length)
+    return unreachable(without_password(url) + ": there is no such file or directory on the host");
+  listed_file file;
+  file.name = percent_decode(url.substr(url.rfind('/') + 1));
+  if (!is_snapshot_name(file.name)) return unreachable(without_password(url) + " gives no usable file name");
+  file.url = url;
+  file.size = answer->length;
+  file.time = answer->time;
+  file.time_exact = file.time.has_value();
+  return std::vector<listed_file>{std::move(file)};
+}
+
+outcome<std::vector<listed_file>> list_sftp(remote_client& host, const std::string& url) {
+  const auto dir = url.ends_with('/') ? url : url + "/";
+  std::string body;
+  auto answer = host.get(dir, body);
+  if (!answer) return answer.error();
+  if (answer->status == 404 && dir != url) return list_sftp_file(host, url);
+  if (answer->status == 404) return unreachable(without_password(url) + ": there is no such directory on the host");
+  if (answer->status != 200)
+    return unreachable(without_password(url) + ": the host's user may not read this directory");
+  auto files = parse_sftp_listing(body, dir, std::chrono::system_clock::now());
+  if (!files) return unreachable(without_password(url) + ": " + files.error().message);
+  if (take_manifest(*files))
+    if (auto merged = merge_manifest_at(host, dir, *files, true); !merged) return merged.error();
+  return std::move(*files);
+}
+
+outcome<std::vector<listed_file>> list_s3(remote_client& host, const model::source& source) {
+  const auto place = place_of(source);
+  std::vector<listed_file> out;
+  std::string continuation;
+  for (unsigned page = 0; page < most_s3_pages; ++page) {
+    std::string body;
+    auto answer = host.get(place.base + "?" + s3_list_query(place.prefix, continuation), body);
+    if (!answer) return answer.error();
+    if (answer->status != 200) {
+      const auto why = s3_error_text(body);
+      return unreachable(source.url + ": " + (why.empty() ? "HTTP status " + std::to_string(answer->status) : why));
+    }
+    auto one = parse_s3_page(body, place.base, place.prefix);
+    if (!one) return unreachable(source.url + ": " + one.error().message);
+    out.insert(out.end(), std::make_move_iterator(one->files.begin()), std::make_move_iterator(one->files.end()));
+    continuation = one->continuation;
+    if (continuation.empty()) break;
+  }
+  if (!continuation.empty())
+    return unreachable(source.url + " holds too many objects; give the snapshots a prefix of their own");
+  const auto manifest = std::find_if(out.begin(), out.end(), [](const auto& f) { return f.name == "manifest.json"; });
+  if (manifest == out.end()) return out;
+  const auto dir = manifest->url.substr(0, manifest->url.rfind('/') + 1);
+  take_manifest(out);
+  if (auto merged = merge_manifest_at(host, dir, out, true); !merged) return merged.error();
   return out;
 }
 
@@ -136,15 +209,15 @@ std::string disposition_name(std::string_view text) {
   return std::string(text.substr(0, text.find(';')));
 }
 
-outcome<std::vector<listed_file>> list_http_file(http_client& http, const std::string& url) {
-  auto answer = http.head(url);
+outcome<std::vector<listed_file>> list_http_file(remote_client& host, const std::string& url) {
+  auto answer = host.head(url);
   if (!answer) return answer.error();
   const auto pinned = answer->url.substr(0, answer->url.find('#'));
   const auto path = pinned.substr(0, pinned.find('?'));
   const bool page =
       answer->content_type.starts_with("text/html") || answer->content_type.starts_with("application/json");
   if (answer->status == 405 || answer->status == 501 || path.ends_with('/') || (answer->status == 200 && page))
-    return list_http_directory(http, path.ends_with('/') ? path : path + "/");
+    return list_http_directory(host, path.ends_with('/') ? path : path + "/");
   if (answer->status != 200)
     return unreachable(without_password(url) + ": HTTP status " + std::to_string(answer->status));
   listed_file file;
@@ -158,9 +231,9 @@ outcome<std::vector<listed_file>> list_http_file(http_client& http, const std::s
   return std::vector<listed_file>{std::move(file)};
 }
 
-outcome<std::vector<listed_file>> list_index(http_client& http, const std::string& url) {
+outcome<std::vector<listed_file>> list_index(remote_client& host, const std::string& url) {
   std::string body;
-  auto answer = http.get(url, body);
+  auto answer = host.get(url, body);
   if (!answer) return answer.error();
   if (answer->status != 200)
     return unreachable(without_password(url) + ": HTTP status " + std::to_string(answer->status));
@@ -172,21 +245,24 @@ outcome<std::vector<listed_file>> list_index(http_client& http, const std::strin
 
 }  // namespace
 
-outcome<std::vector<listed_file>> list_source(http_client& http, const std::string& source) {
-  if (const auto path = file_source_path(source)) return list_directory(*path);
-  if (!source.starts_with("http://") && !source.starts_with("https://"))
-    return unreachable("source \"" + without_password(source) +
-                       "\" is of no kind known here; write https://, http://, file:///dir/ or /dir");
-  if (source.ends_with('/')) return list_http_directory(http, source);
-  if (source.ends_with(".json")) return list_index(http, source);
-  return list_http_file(http, source);
+outcome<std::vector<listed_file>> list_source(remote_client& host) {
+  const auto& url = host.access().url;
+  if (const auto path = file_source_path(url)) return list_directory(*path);
+  if (url.starts_with("sftp://")) return list_sftp(host, url);
+  if (url.starts_with("s3://")) return list_s3(host, host.access());
+  if (!url.starts_with("http://") && !url.starts_with("https://"))
+    return unreachable("source \"" + without_password(url) +
+                       "\" is of no kind known here; write https://, http://, sftp://, s3:// or file:///dir/");
+  if (url.ends_with('/')) return list_http_directory(host, url);
+  if (url.ends_with(".json")) return list_index(host, url);
+  return list_http_file(host, url);
 }
 
-void refine(http_client& http, listed_file& file) {
-  auto answer = http.head(file.url);
+void refine(remote_client& host, listed_file& file) {
+  auto answer = host.head(file.url);
   if (!answer || answer->status != 200) return;
   if (answer->length) file.size = answer->length;
-  if (auto time = parse_http_time(answer->last_modified)) {
+  if (const auto time = answer->time ? answer->time : parse_http_time(answer->last_modified)) {
     file.time = time;
     file.time_exact = true;
   }

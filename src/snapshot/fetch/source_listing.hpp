@@ -4,14 +4,15 @@
 #include <string>
 #include <vector>
 
-#include "snapshot/fetch/http_client.hpp"
+#include "snapshot/fetch/remote_client.hpp"
 #include "snapshot/listing.hpp"
 
 namespace hasup::snapshot {
 
-outcome<std::vector<listed_file>> list_source(http_client& http, const std::string& source);
+// Of the source that `host` gives access to.
+outcome<std::vector<listed_file>> list_source(remote_client& host);
 
 // Asks the host for the exact size and time of `file` (HEAD); what it does not say stays as it is.
-void refine(http_client& http, listed_file& file);
+void refine(remote_client& host, listed_file& file);
 
 }  // namespace hasup::snapshot

@@ -4,6 +4,9 @@
 #include <catch2/catch.hpp>
 
 #include "base/time_text.hpp"
+#include "show_result.hpp"
+#include "snapshot/s3_listing.hpp"
+#include "snapshot/sftp_listing.hpp"
 
 using namespace hasup;
 using namespace hasup::snapshot;
@@ -125,4 +128,68 @@ TEST_CASE("passwords never reach a message", "[listing]") {
   CHECK(without_password("https://u:p@h/x@y") == "https://h/x@y");
   CHECK(without_password("https://h/x@y") == "https://h/x@y");
   CHECK(without_password("/dir") == "/dir");
+}
+
+TEST_CASE("an SFTP host's lines: files and links with exact sizes, and times as good as they are", "[listing]") {
+  const auto now = *base::parse_time("2026-03-02T00:00:00Z");
+  const std::string lines =
+      "drwxr-xr-x    2 backup   backup       4096 Feb 28 10:12 .\n"
+      "-rw-r--r--    1 backup   backup  5000000000 Feb 28 10:12 snap 100%.bin\n"
+      "-rw-r--r--    1 1000     1000            7 Dec  1 23:59 old.bin\n"
+      "-rw-r--r--+   1 1000     1000            7 Jan  1  2024 older.bin\n"
+      "lrwxrwxrwx    1 1000     1000           12 Mar  1 01:02 latest.bin -> snap 100%.bin\n"
+      "-rw-r--r--    1 1000     1000            0 Mar  1 01:02 empty.bin\n"
+      "-rw-r--r--    1 1000     1000            9 Mar  1 01:02 new.bin.part\n"
+      "prw-r--r--    1 1000     1000            9 Mar  1 01:02 pipe.bin\n"
+      "-rw-r--r--    1 1000     1000           99 Mar  1 01:02 manifest.json\n";
+  const auto found = snapshot::parse_sftp_listing(lines, "sftp://h/d/", now);
+  REQUIRE(found);
+  REQUIRE(found->size() == 5);
+  CHECK((*found)[0].name == "snap 100%.bin");
+  CHECK((*found)[0].url == "sftp://h/d/snap%20100%25.bin");
+  CHECK((*found)[0].size == 5'000'000'000U);
+  CHECK(base::format_time(*(*found)[0].time) == "2026-02-28T10:12:00Z");
+  CHECK_FALSE((*found)[0].time_exact);
+  CHECK(base::format_time(*(*found)[1].time) == "2025-12-01T23:59:00Z");
+  CHECK(base::format_time(*(*found)[2].time) == "2024-01-01T00:00:00Z");
+  CHECK((*found)[3].name == "latest.bin");
+  CHECK_FALSE((*found)[3].size);
+  CHECK((*found)[4].name == "manifest.json");
+  CHECK(snapshot::parse_sftp_listing("", "sftp://h/d/", now)->empty());
+  CHECK_FALSE(snapshot::parse_sftp_listing("11-21-26  01:02AM  5 a.bin\n", "sftp://h/d/", now));
+}
+
+TEST_CASE("an S3 listing, page by page", "[listing]") {
+  const auto page = [](const std::string& more) {
+    return "<?xml version=\"1.0\"?>\n<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
+           "<Name>b</Name><Prefix>leap/</Prefix>" +
+           more + "</ListBucketResult>";
+  };
+  const auto object = [](const std::string& key, const std::string& size) {
+    return "<Contents><Key>" + key + "</Key><LastModified>2026-11-21T01:02:03.000Z</LastModified><Size>" + size +
+           "</Size></Contents>";
+  };
+  const auto first = snapshot::parse_s3_page(
+      page("<IsTruncated>true</IsTruncated><NextContinuationToken>a/b+c=</NextContinuationToken>" +
+           object("leap/", "0") + object("leap/s&amp;1 +.bin", "7") + object("leap/old/s-2.bin", "7") +
+           object("leap/s-3.bin.part", "7") + object("leap/manifest.json", "7") + object("other/s-4.bin", "7")),
+      "https://b.s3.eu-1.amazonaws.com/", "leap/");
+  REQUIRE(first);
+  CHECK(first->continuation == "a/b+c=");
+  REQUIRE(first->files.size() == 2);
+  CHECK(first->files[0].name == "s&1 +.bin");
+  CHECK(first->files[0].url == "https://b.s3.eu-1.amazonaws.com/leap/s%261%20%2B.bin");
+  CHECK(first->files[0].size == 7U);
+  CHECK(first->files[0].time_exact);
+  CHECK(base::format_time(*first->files[0].time) == "2026-11-21T01:02:03Z");
+  CHECK(first->files[1].name == "manifest.json");
+  const auto last = snapshot::parse_s3_page(page("<IsTruncated>false</IsTruncated>"), "https://h/b/", "leap/");
+  REQUIRE(last);
+  CHECK(last->continuation.empty());
+  CHECK_FALSE(snapshot::parse_s3_page(page("<IsTruncated>true</IsTruncated>"), "https://h/b/", ""));
+  CHECK_FALSE(snapshot::parse_s3_page("<html><body>hello</body></html>", "https://h/b/", ""));
+  CHECK_FALSE(snapshot::parse_s3_page("<ListBucketResult><Conte", "https://h/b/", ""));
+  CHECK(snapshot::s3_error_text("<Error><Code>NoSuchBucket</Code><Message>no</Message></Error>") ==
+        "NoSuchBucket: no");
+  CHECK(snapshot::s3_error_text("no XML").empty());
 }

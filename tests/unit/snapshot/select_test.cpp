@@ -32,7 +32,7 @@ class selecting {
     soon.max_delay = std::chrono::milliseconds(2);
   }
   std::vector<std::string> names(std::vector<std::string> sources) {
-    job.sources = std::move(sources);
+    job.sources.assign(sources.begin(), sources.end());
     out = snapshot::select(job, control, soon);
     std::vector<std::string> all;
     for (const auto& c : out.candidates) all.push_back(c.snapshots[0].name);

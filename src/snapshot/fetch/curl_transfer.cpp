@@ -1,0 +1,227 @@
+#include "snapshot/fetch/curl_transfer.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdlib>
+#include <new>
+
+#include "snapshot/listing.hpp"
+
+namespace hasup::snapshot {
+namespace {
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return out;
+}
+
+std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && (text.back() == '\r' || text.back() == '\n' || text.back() == ' ')) text.remove_suffix(1);
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  return text;
+}
+
+std::size_t on_header(char* data, std::size_t size, std::size_t count, void* user) {
+  static_cast<curl_transfer*>(user)->header({data, size * count});
+  return size * count;
+}
+
+std::size_t on_data(char* data, std::size_t size, std::size_t count, void* user) {
+  return static_cast<curl_transfer*>(user)->data(data, size * count) ? size * count : CURL_WRITEFUNC_ERROR;
+}
+
+int on_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
+  return static_cast<curl_transfer*>(user)->cancelled() ? 1 : 0;
+}
+
+int on_host_key(CURL*, const curl_khkey*, const curl_khkey*, curl_khmatch match, void* user) {
+  return static_cast<curl_transfer*>(user)->host_key(match);
+}
+
+// sftp://user@host:22/dir/ -> user@host:22
+std::string authority_of(const std::string& url) {
+  const auto from = url.find("://") + 3;
+  return url.substr(from, url.find('/', from) - from);
+}
+
+std::string home_path(const char* rest) {
+  const char* home = std::getenv("HOME");
+  return home == nullptr ? std::string() : std::string(home) + rest;
+}
+
+// Errors that the next attempt meets again.
+bool is_permanent(CURLcode code) {
+  constexpr std::array codes{CURLE_LOGIN_DENIED,       CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CERTPROBLEM,
+                             CURLE_SSL_CACERT_BADFILE, CURLE_UNSUPPORTED_PROTOCOL,     CURLE_URL_MALFORMAT,
+                             CURLE_TOO_MANY_REDIRECTS};
+  return std::find(codes.begin(), codes.end(), code) != codes.end();
+}
+
+}  // namespace
+
+void add_line(header_lines& lines, const std::string& line) {
+  auto* longer = curl_slist_append(lines.get(), line.c_str());
+  if (longer == nullptr) throw std::bad_alloc();
+  (void)lines.release();
+  lines.reset(longer);
+}
+
+curl_transfer::curl_transfer(CURL* curl, const job_control& control, const remote_client::download& to)
+    : curl_(curl), control_(control), to_(to), text_(CURL_ERROR_SIZE, '\0') {}
+
+void curl_transfer::prepare(const std::string& url, const patience& p) {
+  curl_easy_reset(curl_);
+  curl_easy_setopt(curl_, CURLOPT_URL, url.c_str());
+  curl_easy_setopt(curl_, CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(curl_, CURLOPT_CONNECTTIMEOUT, p.connect_timeout_s);
+  curl_easy_setopt(curl_, CURLOPT_LOW_SPEED_LIMIT, p.stall_bytes_per_s);
+  curl_easy_setopt(curl_, CURLOPT_LOW_SPEED_TIME, p.stall_s);
+  curl_easy_setopt(curl_, CURLOPT_BUFFERSIZE, 512L << 10);
+  curl_easy_setopt(curl_, CURLOPT_ERRORBUFFER, text_.data());
+  curl_easy_setopt(curl_, CURLOPT_HEADERFUNCTION, &on_header);
+  curl_easy_setopt(curl_, CURLOPT_HEADERDATA, this);
+  curl_easy_setopt(curl_, CURLOPT_WRITEFUNCTION, &on_data);
+  curl_easy_setopt(curl_, CURLOPT_WRITEDATA, this);
+  curl_easy_setopt(curl_, CURLOPT_NOPROGRESS, 0L);
+  curl_easy_setopt(curl_, CURLOPT_XFERINFOFUNCTION, &on_progress);
+  curl_easy_setopt(curl_, CURLOPT_XFERINFODATA, this);
+}
+
+void curl_transfer::prepare_sftp(const model::source& access, std::uint64_t first) {
+  sftp_ = true;
+  first_ = first;
+  who_ = authority_of(access.url);
+  identity_ = access.identity_file;
+  known_hosts_ = access.known_hosts.empty() ? home_path("/.ssh/known_hosts") : access.known_hosts;
+  curl_easy_setopt(curl_, CURLOPT_PROTOCOLS_STR, "sftp");
+  curl_easy_setopt(curl_, CURLOPT_FILETIME, 1L);
+  curl_easy_setopt(curl_, CURLOPT_SSH_KNOWNHOSTS, known_hosts_.c_str());
+  curl_easy_setopt(curl_, CURLOPT_SSH_KEYFUNCTION, &on_host_key);
+  curl_easy_setopt(curl_, CURLOPT_SSH_KEYDATA, this);
+  // A key that is named is the only one: a host that refuses after too many keys must not meet all of the agent's.
+  curl_easy_setopt(
+      curl_, CURLOPT_SSH_AUTH_TYPES,
+      identity_.empty() ? long{CURLSSH_AUTH_AGENT | CURLSSH_AUTH_PUBLICKEY} : long{CURLSSH_AUTH_PUBLICKEY});
+  std::string key = identity_;
+  for (const char* name : {"/.ssh/id_ed25519", "/.ssh/id_ecdsa", "/.ssh/id_rsa"})
+    if (key.empty())
+      if (const auto path = home_path(name); ::access(path.c_str(), R_OK) == 0) key = path;
+  if (!key.empty()) curl_easy_setopt(curl_, CURLOPT_SSH_PRIVATE_KEYFILE, key.c_str());
+  if (first > 0) curl_easy_setopt(curl_, CURLOPT_RESUME_FROM_LARGE, static_cast<curl_off_t>(first));
+}
+
+int curl_transfer::host_key(curl_khmatch match) {
+  key_match_ = match;
+  return match == CURLKHMATCH_OK ? CURLKHSTAT_FINE : CURLKHSTAT_REJECT;
+}
+
+void curl_transfer::header(std::string_view line) {
+  if (line.starts_with("HTTP/")) answer_ = {};  // of the next answer after a redirect
+  const auto colon = line.find(':');
+  if (colon == std::string_view::npos) return;
+  const auto name = lower(line.substr(0, colon));
+  const std::string value(trimmed(line.substr(colon + 1)));
+  if (name == "etag") answer_.etag = value;
+  if (name == "last-modified") answer_.last_modified = value;
+  if (name == "content-type") answer_.content_type = lower(value);
+  if (name == "content-range") answer_.content_range = value;
+  if (name == "content-disposition") answer_.content_disposition = value;
+  if (name == "content-length") {
+    std::uint64_t n = 0;
+    const auto [end, ec] = std::from_chars(value.data(), value.data() + value.size(), n);
+    if (ec == std::errc{} && end == value.data() + value.size()) answer_.length = n;
+  }
+}
+
+void curl_transfer::fill() {
+  if (sftp_) return fill_sftp();
+  curl_easy_getinfo(curl_, CURLINFO_RESPONSE_CODE, &answer_.status);
+  char* url = nullptr;
+  if (curl_easy_getinfo(curl_, CURLINFO_EFFECTIVE_URL, &url) == CURLE_OK && url != nullptr) answer_.url = url;
+}
+
+void curl_transfer::fill_sftp() {
+  answer_ = {};
+  char* url = nullptr;
+  if (curl_easy_getinfo(curl_, CURLINFO_EFFECTIVE_URL, &url) == CURLE_OK && url != nullptr) answer_.url = url;
+  answer_.status = first_ > 0 ? 206 : 200;
+  curl_off_t left = -1;
+  curl_off_t time = -1;
+  curl_easy_getinfo(curl_, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &left);
+  curl_easy_getinfo(curl_, CURLINFO_FILETIME_T, &time);
+  if (left < 0) return;  // a directory
+  answer_.length = static_cast<std::uint64_t>(left);
+  const auto total = first_ + *answer_.length;
+  if (time >= 0) {
+    answer_.time = base::wall_time(std::chrono::seconds(time));
+    answer_.etag = "\"" + std::to_string(total) + "-" + std::to_string(time) + "\"";
+  }
+  if (first_ == 0) return;
+  const auto whole = std::to_string(total);
+  answer_.content_range = total == first_
+                              ? "bytes */" + whole
+                              : "bytes " + std::to_string(first_) + "-" + std::to_string(total - 1) + "/" + whole;
+  if (total == first_) answer_.status = 416;
+}
+
+bool curl_transfer::begin() {
+  if (began_) return !refused_;
+  began_ = true;
+  fill();
+  refused_ = to_.begin && !to_.begin(answer_);
+  return !refused_;
+}
+
+bool curl_transfer::data(const char* bytes, std::size_t size) {
+  if (!begin()) return false;
+  // A file that is looked at only is left after its first bytes: SFTP has no HEAD.
+  if (!to_.data || !to_.data(bytes, size)) refused_ = true;
+  return !refused_;
+}
+
+std::string curl_transfer::reason() const {
+  std::string why = text_.c_str();
+  if (why.empty()) why = curl_easy_strerror(code_);
+  if (!sftp_) return why;
+  if (code_ == CURLE_PEER_FAILED_VERIFICATION) {
+    if (key_match_ == CURLKHMATCH_MISMATCH)
+      return "the host shows another key than " + known_hosts_ +
+             " has: somebody is in between, or the host was set up anew; compare its fingerprint, then correct the "
+             "file";
+    if (key_match_ == CURLKHMATCH_MISSING)
+      return "the host is not in " + known_hosts_ +
+             "; add it after comparing the fingerprint: ssh-keyscan HOST >> FILE";
+  }
+  if (code_ == CURLE_LOGIN_DENIED)
+    return who_ + " refuses " +
+           (identity_.empty() ? "the agent's keys and those in ~/.ssh" : "the key " + identity_) + " (" + why +
+           "); RSA keys are refused by hosts that want SHA-2 signatures: use an ed25519 key";
+  return why;
+}
+
+remote_client::download_end curl_transfer::run() {
+  code_ = curl_easy_perform(curl_);
+  remote_client::download_end end;
+  if (code_ == CURLE_OK)
+    (void)begin();  // an answer without a body
+  else if (!began_)
+    fill();
+  end.began = began_;
+  end.whole = code_ == CURLE_OK && !refused_;
+  if (sftp_ && (code_ == CURLE_REMOTE_FILE_NOT_FOUND || code_ == CURLE_REMOTE_ACCESS_DENIED)) {
+    answer_.status = code_ == CURLE_REMOTE_FILE_NOT_FOUND ? 404 : 403;
+    end.whole = true;
+  } else if (code_ != CURLE_OK && !refused_) {
+    end.error = reason();
+    end.permanent = is_permanent(code_);
+  }
+  end.answer = std::move(answer_);
+  return end;
+}
+
+}  // namespace hasup::snapshot

@@ -1,0 +1,98 @@
+// Bytes of a backup host, by HTTP, HTTPS, S3 (HTTPS with signed requests) or SFTP: small texts, what a file is now,
+// and downloads that can begin in the middle. One connection is kept where the host allows; HTTP redirects are
+// followed.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/source.hpp"
+#include "snapshot/job_control.hpp"
+#include "snapshot/outcome.hpp"
+
+namespace hasup::snapshot {
+
+// How long to bear with a host.
+struct patience {
+  unsigned attempts = 6;  // in a row without a byte of progress
+  std::chrono::milliseconds first_delay{500};
+  std::chrono::milliseconds max_delay{15'000};
+  long connect_timeout_s = 10;
+  long stall_bytes_per_s = 1024;  // less than this …
+  long stall_s = 30;              // … for so long is a stall
+};
+
+// In HTTP's words. An SFTP host's is put into them: 200, 206, 403, 404 and 416, and as ETag the size and time.
+struct remote_answer {
+  long status = 0;
+  std::string url;  // after redirects
+  std::string etag, last_modified, content_type, content_range, content_disposition;
+  std::optional<std::uint64_t> length;  // Content-Length
+  std::optional<base::wall_time> time;  // SFTP's, where HTTP has last_modified
+};
+
+class remote_client {
+ public:
+  // `access` says how to get in; its URL counts only for its scheme, s3: or not.
+  explicit remote_client(const job_control& control, patience p = patience{}, model::source access = {});
+  ~remote_client();
+  remote_client(const remote_client&) = delete;
+  remote_client& operator=(const remote_client&) = delete;
+
+  // Any status is an answer; no answer at all is `unreachable`. 5xx, 408, 429 and broken connections are tried again;
+  // a refused key, an unknown host key or a certificate that does not fit are not. A URL of SFTP that ends in "/"
+  // gives the directory's lines as `ls -l` prints them.
+  outcome<remote_answer> get(const std::string& url, std::string& body, std::size_t limit = 16U << 20);
+  outcome<remote_answer> head(const std::string& url);
+
+  // From byte `first` on, as long as the file is the version that `validator` names; else from its beginning.
+  struct rest {
+    std::uint64_t first = 0;
+    std::string validator;
+  };
+  struct download {
+    // Called once before the first byte, with the final answer. False ends the transfer without an error.
+    std::function<bool(const remote_answer&)> begin;
+    // False ends the transfer; the caller knows why.
+    std::function<bool(const char*, std::size_t)> data;
+  };
+  struct download_end {
+    remote_answer answer;
+    bool began = false;
+    bool whole = false;      // the host said that this was all
+    bool permanent = false;  // another attempt would end in the same way
+    std::string error;       // why not
+  };
+  // One attempt.
+  outcome<download_end> fetch(const std::string& url, const std::optional<rest>& from, const download& to);
+
+  // Sleeps before attempt n (from 1); false when cancelled meanwhile.
+  [[nodiscard]] bool wait_before(unsigned attempt) const;
+  [[nodiscard]] const patience& limits() const { return patience_; }
+  [[nodiscard]] const job_control& control() const { return control_; }
+  [[nodiscard]] const model::source& access() const { return access_; }
+
+ private:
+  struct handle;
+  outcome<remote_answer> with_retries(const std::string& url, bool head, std::string& body, std::size_t limit);
+  outcome<download_end> attempt(const std::string& url, const std::optional<rest>& from, const download& to,
+                                const char* accept);
+  outcome<download_end> fetch_http(const std::string& url, const std::optional<rest>& from, const download& to,
+                                   const char* accept);
+  outcome<download_end> fetch_sftp(const std::string& url, const std::optional<rest>& from, const download& to);
+
+  const job_control& control_;
+  patience patience_;
+  model::source access_;
+  std::unique_ptr<handle> handle_;
+};
+
+bool is_passing(long status);  // a status that may be gone with the next attempt
+
+}  // namespace hasup::snapshot

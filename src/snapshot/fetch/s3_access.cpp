@@ -1,0 +1,100 @@
+#include "snapshot/fetch/s3_access.hpp"
+
+#include <cerrno>
+#include <cstdlib>
+
+#include "snapshot/listing.hpp"
+#include "snapshot/small_file.hpp"
+
+namespace hasup::snapshot {
+namespace {
+
+constexpr std::size_t credentials_limit = 1U << 20;
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? std::string() : std::string(value);
+}
+
+std::string_view trimmed(std::string_view text) {
+  const auto from = text.find_first_not_of(" \t\r");
+  if (from == std::string_view::npos) return {};
+  return text.substr(from, text.find_last_not_of(" \t\r") - from + 1);
+}
+
+}  // namespace
+
+std::optional<s3_credentials> parse_s3_credentials(std::string_view text, std::string_view profile) {
+  s3_credentials out;
+  bool ours = false;
+  while (!text.empty()) {
+    const auto end = text.find('\n');
+    const auto line = trimmed(text.substr(0, end));
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    if (line.empty() || line[0] == '#' || line[0] == ';') continue;
+    if (line[0] == '[') {
+      ours = line.ends_with(']') && trimmed(line.substr(1, line.size() - 2)) == profile;
+      continue;
+    }
+    const auto equals = line.find('=');
+    if (!ours || equals == std::string_view::npos) continue;
+    const auto key = trimmed(line.substr(0, equals));
+    const std::string value(trimmed(line.substr(equals + 1)));
+    if (key == "aws_access_key_id") out.access_key = value;
+    if (key == "aws_secret_access_key") out.secret_key = value;
+    if (key == "aws_session_token") out.session_token = value;
+  }
+  if (out.access_key.empty() || out.secret_key.empty()) return std::nullopt;
+  return out;
+}
+
+outcome<s3_credentials> find_s3_credentials(const model::source& access) {
+  if (access.credentials_file.empty() && access.profile.empty()) {
+    s3_credentials out{environment("AWS_ACCESS_KEY_ID"), environment("AWS_SECRET_ACCESS_KEY"),
+                       environment("AWS_SESSION_TOKEN")};
+    if (!out.access_key.empty() && !out.secret_key.empty()) return out;
+  }
+  const bool named = !access.credentials_file.empty();
+  const auto path = named ? access.credentials_file : environment("HOME") + "/.aws/credentials";
+  const auto profile = access.profile.empty() ? std::string("default") : access.profile;
+  auto text = read_small_file(path, credentials_limit);
+  if (!text && text.error().code == ENOENT && !named && access.profile.empty()) return s3_credentials{};
+  if (!text)
+    return failure{ports::worker_failure::unreachable, without_password(access.url) +
+                                                           ": credentials: " + text.error().message +
+                                                           "; the unit's user must be able to read it"};
+  if (auto found = parse_s3_credentials(*text, profile)) return std::move(*found);
+  return failure{ports::worker_failure::unreachable, without_password(access.url) + ": " + path + " has no [" +
+                                                         profile +
+                                                         "] with aws_access_key_id and aws_secret_access_key"};
+}
+
+std::string region_of(const model::source& access) {
+  return access.region.empty() ? std::string("us-east-1") : access.region;
+}
+
+s3_place place_of(const model::source& access) {
+  const auto slash = access.url.find('/', 5);
+  const auto bucket = access.url.substr(5, slash == std::string::npos ? slash : slash - 5);
+  s3_place out;
+  if (slash != std::string::npos) out.prefix = percent_decode(access.url.substr(slash + 1));
+  if (!access.endpoint.empty()) {
+    out.base = access.endpoint;
+    while (out.base.ends_with('/')) out.base.pop_back();
+    out.base += "/" + bucket + "/";
+  } else if (bucket.find('.') != std::string::npos) {
+    out.base = "https://s3." + region_of(access) + ".amazonaws.com/" + bucket + "/";
+  } else {
+    out.base = "https://" + bucket + ".s3." + region_of(access) + ".amazonaws.com/";
+  }
+  return out;
+}
+
+std::string s3_list_query(const std::string& prefix, const std::string& continuation) {
+  std::string out;
+  if (!continuation.empty()) out = "continuation-token=" + percent_encode(continuation) + "&";
+  out += "delimiter=%2F&list-type=2&max-keys=1000&prefix=" + percent_encode(prefix);
+  return out;
+}
+
+}  // namespace hasup::snapshot

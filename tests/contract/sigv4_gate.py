@@ -1,0 +1,94 @@
+"""An HTTP gate before s3rver that checks Signature Version 4, which s3rver itself does not, with Amazon's rules.
+
+https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html
+"""
+
+import contextlib
+import hashlib
+import hmac
+import http.client
+import http.server
+import re
+import threading
+import urllib.parse
+
+
+def signature(secret, method, path, query, headers, signed, scope):
+    """What the request ought to be signed with; `path` and `query` as they were sent, `headers` lower-case names."""
+    pairs = sorted(urllib.parse.parse_qsl(query, keep_blank_values=True))
+    quote = lambda text: urllib.parse.quote(text, safe="-._~")
+    request = "\n".join([
+        method, urllib.parse.quote(urllib.parse.unquote(path), safe="/-._~"),
+        "&".join(f"{quote(k)}={quote(v)}" for k, v in pairs),
+        "".join(f"{name}:{' '.join(headers[name].split())}\n" for name in signed), ";".join(signed),
+        headers["x-amz-content-sha256"]])
+    text = "\n".join(["AWS4-HMAC-SHA256", headers["x-amz-date"], "/".join(scope),
+                      hashlib.sha256(request.encode()).hexdigest()])
+    key = ("AWS4" + secret).encode()
+    for part in scope:
+        key = hmac.new(key, part.encode(), hashlib.sha256).digest()
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+
+
+class Gate:
+    """Listens on loopback; requests that are signed with `secret` reach the store, others get S3's answer."""
+
+    def __init__(self, store_port, secret):
+        gate = self
+        self.refused = 0
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_):
+                pass
+
+            def is_signed(self):
+                headers = {k.lower(): v for k, v in self.headers.items()}
+                found = re.fullmatch(r"AWS4-HMAC-SHA256 Credential=[^/]+/([^,]+), ?SignedHeaders=([^,]+), ?Signature=(\w+)",
+                                     headers.get("authorization", ""))
+                if not found:
+                    return False
+                path, _, query = self.path.partition("?")
+                return found[3] == signature(secret, self.command, path, query, headers, found[2].split(";"),
+                                             found[1].split("/"))
+
+            def do_GET(self):
+                if not self.is_signed():
+                    gate.refused += 1
+                    body = (b"<?xml version=\"1.0\"?><Error><Code>SignatureDoesNotMatch</Code><Message>The request "
+                            b"signature we calculated does not match</Message></Error>")
+                    self.answer(403, {"Content-Type": "application/xml"}, body)
+                    return
+                store = http.client.HTTPConnection("127.0.0.1", store_port, timeout=60)
+                names = ("range", "if-range", "authorization", "x-amz-date", "x-amz-content-sha256")
+                store.request(self.command, self.path, headers={k: v for k, v in self.headers.items() if k.lower() in names})
+                found = store.getresponse()
+                data = found.read()
+                kept = {k: v for k, v in found.getheaders() if k.lower() not in ("connection", "keep-alive", "date")}
+                self.answer(found.status, kept, data)
+                store.close()
+
+            do_HEAD = do_GET
+
+            def answer(self, status, headers, body):
+                self.send_response(status)
+                if self.command != "HEAD":
+                    headers = {k: v for k, v in headers.items() if k.lower() not in ("content-length", "transfer-encoding")}
+                    headers["Content-Length"] = str(len(body))
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                if self.command != "HEAD":
+                    with contextlib.suppress(ConnectionError):  # a worker that is killed on purpose
+                        self.wfile.write(body)
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()

@@ -1,0 +1,145 @@
+"""The real servers behind the kinds of snapshot sources: a directory, nginx, nginx with TLS, sshd, s3rver."""
+
+import os
+import shutil
+import subprocess
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+import sigv4_gate
+from hasup_home import SOURCE, accepts, free_port
+
+S3RVER = Path(os.environ.get("HASUP_S3RVER_DIR", SOURCE / "build" / "s3rver")) / "node_modules" / ".bin" / "s3rver"
+SBIN = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+
+
+def run(*words, **options):
+    subprocess.run(list(map(str, words)), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
+
+
+class Directory:
+    """Where the files are, and what recovery.source says about it."""
+
+    def __init__(self, test, files):
+        self.test, self.files = test, files
+        self.source = {"url": f"file://{files}/"}
+
+    def put(self, name, data):
+        path = self.files / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+    def below(self, name):
+        return {**self.source, "url": self.source["url"] + name + "/"}
+
+    def down(self):
+        return {**self.source, "url": f"file://{self.files}-that-is-not-mounted/"}
+
+
+class Nginx(Directory):
+    def __init__(self, test, files):
+        super().__init__(test, files)
+        self.source = {"url": f"http://127.0.0.1:{test.start_nginx(files)}/"}
+
+    def down(self):
+        return {"url": f"http://127.0.0.1:{free_port()}/"}
+
+
+class NginxTls(Directory):
+    """Wants a client certificate, and a token in a header."""
+
+    def __init__(self, test, files):
+        super().__init__(test, files)
+        self.keys = keys = test.home.directory("tls")
+        for name, subject in (("server", "/CN=localhost"), ("client", "/CN=client"), ("other", "/CN=localhost")):
+            run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
+                "2", "-keyout", keys / f"{name}.key", "-out", keys / f"{name}.crt", "-subj", subject, "-addext",
+                "subjectAltName=IP:127.0.0.1")
+        (keys / "headers").write_text("# the backup host's token\nX-Token: s3cr3t-token\n")
+        port = free_port()
+        user = "user root;" if os.geteuid() == 0 else ""
+        temp = " ".join(f"{kind}_temp_path {keys}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        (keys / "nginx.conf").write_text(f"""
+            {user} daemon off; pid {keys}/nginx.pid; error_log {keys}/error.log; worker_processes 1; events {{}}
+            http {{ access_log off; {temp} server {{
+              listen 127.0.0.1:{port} ssl; ssl_certificate {keys}/server.crt; ssl_certificate_key {keys}/server.key;
+              ssl_client_certificate {keys}/client.crt; ssl_verify_client on;
+              if ($http_x_token != "s3cr3t-token") {{ return 403; }}
+              location / {{ root {files}; autoindex on; autoindex_format json; }} }} }}""")
+        nginx = shutil.which("nginx", path=SBIN)
+        test.start_program([nginx, "-e", keys / "error.log", "-c", keys / "nginx.conf"], lambda: accepts(port))
+        self.source = {"url": f"https://127.0.0.1:{port}/", "ca_file": f"{keys}/server.crt",
+                       "client_certificate": f"{keys}/client.crt", "client_key": f"{keys}/client.key",
+                       "header_file": f"{keys}/headers"}
+
+    def down(self):
+        return {**self.source, "url": f"https://127.0.0.1:{free_port()}/"}
+
+
+class Sshd(Directory):
+    def __init__(self, test, files):
+        super().__init__(test, files)
+        self.keys = keys = test.home.directory("ssh")
+        for name in ("host", "user", "other"):
+            run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", keys / name)
+        shutil.copy(keys / "user.pub", keys / "authorized_keys")
+        self.port = free_port()
+        server = next(p for p in ("/usr/lib/openssh/sftp-server", "/usr/libexec/sftp-server") if os.path.exists(p))
+        (keys / "config").write_text(f"""
+            Port {self.port}\nListenAddress 127.0.0.1\nHostKey {keys}/host\nPidFile none\nStrictModes no\nUsePAM no
+            AuthorizedKeysFile {keys}/authorized_keys\nPasswordAuthentication no\nSubsystem sftp {server}
+            PermitRootLogin prohibit-password\nMaxStartups 100\n""".replace("            ", ""))
+        if os.geteuid() == 0:
+            os.makedirs("/run/sshd", exist_ok=True)  # where sshd shuts its unprivileged child in
+        self.program = test.start_program([shutil.which("sshd", path=SBIN), "-D", "-e", "-f", keys / "config"],
+                                          lambda: accepts(self.port))
+        self.user = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
+        self.know("host")
+        self.source = {"url": self.url(self.port), "identity_file": f"{keys}/user", "known_hosts": f"{keys}/known_hosts"}
+
+    def url(self, port):
+        return f"sftp://{self.user}@127.0.0.1:{port}{urllib.parse.quote(str(self.files))}/"
+
+    def know(self, key):
+        kind, value = (self.keys / f"{key}.pub").read_text().split()[:2]
+        (self.keys / "known_hosts").write_text(f"[127.0.0.1]:{self.port} {kind} {value}\n")
+
+    def down(self):
+        return {**self.source, "url": self.url(free_port())}
+
+
+class S3(Directory):
+    KEYS = "[default]\naws_access_key_id = S3RVER\naws_secret_access_key = S3RVER\n"  # s3rver knows these only
+
+    def __init__(self, test, files):
+        super().__init__(test, files)
+        self.port = free_port()
+        test.assertTrue(S3RVER.exists(), f"{S3RVER} is not there; packaging/test.sh installs it")
+        self.credentials = test.home.directory("s3") / "credentials"
+        self.credentials.write_text(self.KEYS + "\n[wrong]\naws_access_key_id=S3RVER\naws_secret_access_key=other\n")
+        test.start_program([S3RVER, "-d", test.home.directory("s3-store"), "-a", "127.0.0.1", "-p", self.port, "-s",
+                            "--no-vhost-buckets", "--configure-bucket", "snaps"], self.answers,
+                           env={**os.environ, "NODE_OPTIONS": "--openssl-legacy-provider"})  # its continuation tokens
+        self.gate = sigv4_gate.Gate(self.port, "S3RVER")
+        test.addCleanup(self.gate.close)
+        self.source = {"url": "s3://snaps/leap/", "endpoint": f"http://127.0.0.1:{self.gate.port}",
+                       "credentials_file": str(self.credentials)}
+
+    def answers(self):
+        try:
+            self.request("GET", "/snaps")
+            return True
+        except OSError:
+            return False
+
+    def request(self, method, path, data=None):
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data=data, method=method)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.read()
+
+    def put(self, name, data):
+        self.request("PUT", "/snaps/leap/" + urllib.parse.quote(name), data)
+
+    def down(self):
+        return {**self.source, "endpoint": f"http://127.0.0.1:{free_port()}"}

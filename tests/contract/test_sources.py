@@ -1,0 +1,307 @@
+"""What every kind of snapshot source must do, each against the real server; and what each refuses, in clear words."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import unittest
+
+import source_servers
+from hasup_home import BIN, HasupTest, wait_until
+
+
+def snapshot_bytes(seed, size=100_000):
+    return hashlib.shake_128(str(seed).encode()).digest(size)
+
+
+class Sources(HasupTest):
+    """Jobs of hasup-worker, as hasupd gives them."""
+
+    def setUp(self):
+        super().setUp()
+        self.data = self.home.directory("node")
+
+    def environment(self, **more):
+        return {"PATH": "/usr/bin:/bin", "HOME": str(self.home.path), "LANG": "C.UTF-8", **more}
+
+    def start_job(self, job, **environment):
+        self.result = self.home.path / "result.json"
+        self.result.unlink(missing_ok=True)
+        file = self.home.path / "job.json"
+        file.write_text(json.dumps({"result_path": str(self.result), "progress_path": "", **job}))
+        return subprocess.Popen([BIN / "hasup-worker", file], env=self.environment(**environment),
+                                stdin=subprocess.DEVNULL)
+
+    def job(self, job, **environment):
+        self.start_job(job, **environment).wait(300)
+        return json.loads(self.result.read_text())
+
+    def select(self, *sources, match="snap-*.bin", **environment):
+        plan = {"name": "all", "wipe": ["state"], "archives": [{"match": match, "order": "block", "unpack": "none"}]}
+        return self.job({"mode": "select", "sources": list(sources), "plans": [plan]}, **environment)
+
+    def newest(self, source, **options):
+        found = self.select(source, **options)
+        self.assertEqual(found["failure"], "none", found["error"])
+        self.assertTrue(found["candidates"], found["notes"])
+        return found["candidates"][0]
+
+    def fetch_job(self, source, candidate, checksum="if_present"):
+        return {"mode": "fetch", "sources": [source], "chosen": candidate, "checksum": checksum, "data_dir": str(self.data)}
+
+    def fetch(self, source, candidate, **options):
+        return self.job(self.fetch_job(source, candidate, **options))
+
+    def cached(self, name):
+        return self.data / ".hasup" / "cache" / name
+
+
+class Contract:
+    """Mixed into one class for each kind of source."""
+
+    def setUp(self):
+        super().setUp()
+        self.host = self.make(self, self.home.directory("files"))
+        self.source = self.host.source
+
+    def names(self, found):
+        return [c["snapshots"][0]["name"] for c in found["candidates"]]
+
+    def test_the_newest_is_found_among_all_that_is_no_snapshot(self):
+        for block in (9, 100, 20):
+            self.host.put(f"snap-{block}.bin", snapshot_bytes(block))
+        for name in ("snap-300.bin.part", "snap-300.bin.tmp", ".pending-snap-300.bin", "snap-300.bin.sha256", "other-400.bin"):
+            self.host.put(name, b"x" * 100)
+        self.host.put("snap-500.bin", b"")
+        self.host.put("older/snap-600.bin", b"x" * 100)
+        found = self.select(self.source)
+        self.assertEqual(found["failure"], "none", found["error"])
+        self.assertEqual(self.names(found), ["snap-100.bin", "snap-20.bin", "snap-9.bin"])
+        newest = found["candidates"][0]["snapshots"][0]
+        self.assertEqual((newest["size"], newest["source"], newest["block"]), (100_000, self.source["url"], 100))
+        self.assertIsNotNone(newest["time_ns"])
+
+    def test_what_is_fetched_is_what_the_host_has_verified_by_its_side_file(self):
+        data = snapshot_bytes(1)
+        self.host.put("snap-1.bin", data)
+        self.host.put("snap-1.bin.sha256", f"{hashlib.sha256(data).hexdigest()}  snap-1.bin\n".encode())
+        out = self.fetch(self.source, self.newest(self.source), checksum="required")
+        self.assertEqual(out["failure"], "none", out["error"])
+        self.assertTrue(out["verified"])
+        self.assertEqual(self.cached("snap-1.bin").read_bytes(), data)
+
+    def test_a_file_that_is_not_what_its_side_file_says_is_bad(self):
+        self.host.put("snap-1.bin", snapshot_bytes(1))
+        self.host.put("snap-1.bin.sha256", f"{hashlib.sha256(b'other').hexdigest()}  snap-1.bin\n".encode())
+        out = self.fetch(self.source, self.newest(self.source))
+        self.assertEqual((out["failure"], out["snapshot"]), ("bad_snapshot", "snap-1.bin"), out["error"])
+        self.assertFalse(self.cached("snap-1.bin").exists())
+
+    def test_without_a_checksum_it_is_refused_where_one_is_required(self):
+        self.host.put("snap-1.bin", snapshot_bytes(1))
+        out = self.fetch(self.source, self.newest(self.source), checksum="required")
+        self.assertEqual(out["failure"], "refused", out["error"])
+        self.assertIn("no checksum", out["error"])
+
+    def test_a_manifest_says_the_digest_and_the_time(self):
+        data = snapshot_bytes(7)
+        self.host.put("snap-7.bin", data)
+        self.host.put("manifest.json", json.dumps({"snapshots": [
+            {"name": "snap-7.bin", "sha256": hashlib.sha256(data).hexdigest(), "time": "2026-01-02T03:04:05Z"},
+            {"name": "snap-8.bin", "sha256": "0" * 64}]}).encode())
+        found = self.select(self.source)
+        self.assertEqual(self.names(found), ["snap-7.bin"], "what is not there is not offered")
+        self.assertEqual(found["candidates"][0]["snapshots"][0]["sha256"], hashlib.sha256(data).hexdigest())
+        self.assertEqual(found["candidates"][0]["snapshots"][0]["time_ns"] // 10**9, 1767323045)
+        out = self.fetch(self.source, found["candidates"][0], checksum="required")
+        self.assertEqual((out["failure"], out["verified"]), ("none", True), out["error"])
+
+    def test_names_with_blanks_signs_and_umlauts(self):
+        for i, name in enumerate(("snap-1 of 2.bin", "snap-1+2=3.bin", "snap-100%25.bin", "snap-ü&é#?.bin", "snap-'\"<>.bin")):
+            self.host.put(name, snapshot_bytes(i))
+            source = self.source
+            found = self.select(source, match=name.replace("?", "[?]"))
+            self.assertEqual(self.names(found), [name], found["notes"])
+            out = self.fetch(source, found["candidates"][0])
+            self.assertEqual(out["failure"], "none", out["error"])
+            self.assertEqual(self.cached(name).read_bytes(), snapshot_bytes(i))
+
+    def test_an_empty_place_offers_nothing_and_says_so(self):
+        self.host.put("readme.txt", b"nothing here")
+        found = self.select(self.source)
+        self.assertEqual((found["failure"], found["candidates"]), ("none", []), found["error"])
+        self.assertIn("nothing that matches", " ".join(found["notes"]))
+
+    def test_a_place_that_is_not_there_is_an_error_or_empty_but_never_a_snapshot(self):
+        self.host.put("snap-1.bin", snapshot_bytes(1))
+        found = self.select(self.host.below("nosuch"))
+        self.assertEqual(found["candidates"], [])
+        self.assertTrue(found["error"] or found["notes"])
+
+    def test_a_host_that_is_down_is_passed_over(self):
+        self.host.put("snap-1.bin", snapshot_bytes(1))
+        down = self.host.down()
+        found = self.select(down, self.source)
+        self.assertEqual(found["failure"], "none", found["error"])
+        self.assertEqual(self.names(found), ["snap-1.bin"])
+        self.assertEqual(self.select(down)["failure"], "unreachable")
+
+    def test_a_file_that_is_gone_when_it_is_fetched(self):
+        self.host.put("snap-1.bin", snapshot_bytes(1))
+        candidate = self.newest(self.source)
+        snapshot = candidate["snapshots"][0]
+        snapshot["url"], snapshot["name"] = snapshot["url"].replace("snap-1.bin", "snap-2.bin"), "snap-2.bin"
+        out = self.fetch(self.source, candidate)
+        self.assertEqual(out["failure"], "unreachable", out["error"])
+
+    def killed_while_fetching(self, source, candidate):
+        """Ends the worker with SIGKILL when a part of the file is here; how much."""
+        worker = self.start_job(self.fetch_job(source, candidate))
+        part = self.cached(candidate["snapshots"][0]["name"] + ".part")
+        try:
+            wait_until(lambda: worker.poll() is not None or (part.exists() and part.stat().st_size > 1_000_000),
+                       "a part of the file", step=0)
+        finally:
+            worker.send_signal(signal.SIGKILL)
+            worker.wait()
+        return part.stat().st_size if part.exists() else 0
+
+    def test_a_killed_worker_is_followed_by_one_that_ends_what_it_began(self):
+        data = snapshot_bytes(3, 24_000_000)
+        self.host.put("snap-3.bin", data)
+        candidate = self.newest(self.source)
+        self.killed_while_fetching(self.source, candidate)
+        out = self.fetch(self.source, candidate)
+        self.assertEqual(out["failure"], "none", out["error"])
+        self.assertEqual(out["sha256"], [hashlib.sha256(data).hexdigest()])
+
+    def test_a_file_that_changed_in_between_is_begun_anew(self):
+        self.host.put("snap-3.bin", snapshot_bytes(3, 24_000_000))
+        candidate = self.newest(self.source)
+        self.killed_while_fetching(self.source, candidate)
+        data = snapshot_bytes(4, 24_000_000 - 1)
+        self.host.put("snap-3.bin", data)
+        out = self.fetch(self.source, self.newest(self.source))
+        self.assertEqual(out["failure"], "none", out["error"])
+        self.assertEqual(out["sha256"], [hashlib.sha256(data).hexdigest()])
+
+    def test_a_thousand_and_more_files(self):
+        for block in range(1, 1101):
+            self.host.put(f"snap-{block}.bin", b"x")
+        found = self.select(self.source)
+        self.assertEqual(found["failure"], "none", found["error"])
+        self.assertEqual(self.names(found)[:2], ["snap-1100.bin", "snap-1099.bin"])
+        self.assertEqual(len(found["candidates"]), 1100)
+
+
+class DirectorySource(Contract, Sources):
+    make = source_servers.Directory
+
+
+class NginxSource(Contract, Sources):
+    make = source_servers.Nginx
+
+
+class NginxTlsSource(Contract, Sources):
+    make = source_servers.NginxTls
+
+    def refusal(self, **changes):
+        self.host.put("snap-1.bin", snapshot_bytes(1))
+        found = self.select({**self.source, **changes})
+        self.assertEqual(found["failure"], "unreachable")
+        return found["error"]
+
+    def test_another_authority_is_not_trusted(self):
+        self.assertIn("certificate", self.refusal(ca_file=f"{self.host.keys}/other.crt"))
+
+    def test_the_host_refuses_who_shows_no_certificate(self):
+        self.assertIn("400", self.refusal(client_certificate="", client_key=""))
+
+    def test_the_host_refuses_who_has_no_token_and_the_token_is_in_no_message(self):
+        self.assertIn("403", self.refusal(header_file=""))
+        (self.host.keys / "headers").write_text("s3cr3t-token\n")
+        said = self.refusal()
+        self.assertIn("headers", said)
+        self.assertNotIn("s3cr3t", said)
+
+
+class SftpSource(Contract, Sources):
+    make = source_servers.Sshd
+
+    def refusal(self, **changes):
+        self.host.put("snap-1.bin", snapshot_bytes(1))
+        found = self.select({**self.source, **changes})
+        self.assertEqual(found["failure"], "unreachable")
+        return found["error"]
+
+    def test_an_unknown_host_is_refused(self):
+        (self.host.keys / "known_hosts").write_text("")
+        self.assertIn("is not in", self.refusal())
+
+    def test_no_file_of_known_hosts_is_no_permission(self):
+        self.assertIn("is not in", self.refusal(known_hosts=f"{self.home.path}/nosuch"))
+
+    def test_a_host_with_another_key_is_refused(self):
+        self.host.know("other")
+        self.assertIn("another key", self.refusal())
+
+    def test_a_key_that_the_host_does_not_know(self):
+        said = self.refusal(identity_file=f"{self.host.keys}/other")
+        self.assertIn(f"refuses the key {self.host.keys}/other", said)
+
+    def test_a_key_that_is_not_there(self):
+        self.assertIn(f"{self.host.keys}/nosuch", self.refusal(identity_file=f"{self.host.keys}/nosuch"))
+
+    def test_a_directory_that_is_not_there(self):
+        self.assertIn("no such directory", self.refusal(url=self.source["url"] + "nosuch/"))
+
+    def test_a_single_file_and_a_directory_without_its_slash(self):
+        self.host.put("one/snap-1.bin", snapshot_bytes(1))
+        single = {**self.source, "url": self.source["url"] + "one/snap-1.bin"}
+        self.assertEqual(self.newest(single)["snapshots"][0]["size"], 100_000)
+        self.assertEqual(self.newest({**self.source, "url": self.source["url"] + "one"})["snapshots"][0]["name"], "snap-1.bin")
+
+    def test_the_keys_of_an_agent(self):
+        self.host.put("snap-1.bin", snapshot_bytes(1))
+        socket = self.home.path / "agent"
+        self.start_program(["ssh-agent", "-D", "-a", socket], socket.exists)
+        source = {k: v for k, v in self.source.items() if k != "identity_file"}
+        self.assertEqual(self.select(source, SSH_AUTH_SOCK=str(socket))["failure"], "unreachable")
+        subprocess.run(["ssh-add", "-q", self.host.keys / "user"], check=True, env={**os.environ, "SSH_AUTH_SOCK": str(socket)})
+        self.assertEqual(self.newest(source, SSH_AUTH_SOCK=str(socket))["snapshots"][0]["name"], "snap-1.bin")
+
+
+class S3Source(Contract, Sources):
+    make = source_servers.S3
+
+    def refusal(self, **changes):
+        self.host.put("snap-1.bin", snapshot_bytes(1))
+        found = self.select({**self.source, **changes})
+        self.assertEqual(found["failure"], "unreachable")
+        return found["error"]
+
+    def test_a_wrong_secret(self):
+        self.assertIn("SignatureDoesNotMatch", self.refusal(profile="wrong"))
+        self.assertGreater(self.host.gate.refused, 0)
+
+    def test_a_profile_or_file_that_is_not_there(self):
+        self.assertIn("has no [nosuch]", self.refusal(profile="nosuch"))
+        self.assertIn("nosuch", self.refusal(credentials_file=f"{self.home.path}/nosuch"))
+
+    def test_no_such_bucket(self):
+        self.assertIn("NoSuchBucket", self.refusal(url="s3://nosuch/"))
+
+    def test_keys_of_the_environment_and_of_the_home_directory(self):
+        self.host.put("snap-1.bin", snapshot_bytes(1))
+        source = {k: v for k, v in self.source.items() if k != "credentials_file"}
+        keys = {"AWS_ACCESS_KEY_ID": "S3RVER", "AWS_SECRET_ACCESS_KEY": "S3RVER"}
+        self.assertEqual(self.newest(source, **keys)["snapshots"][0]["name"], "snap-1.bin")
+        self.assertIn("SignatureDoesNotMatch", self.select(source)["error"], "unsigned")
+        self.home.directory(".aws")
+        (self.home.path / ".aws" / "credentials").write_text(source_servers.S3.KEYS)
+        self.assertEqual(self.newest(source)["snapshots"][0]["name"], "snap-1.bin")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -154,6 +154,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void main_exited(const process::shim_main_exited& e, const std::string& node_files);
   unit::classification diagnose(const std::string& evidence, const model::exit_status& status);
   void retire_shim();
+  void restart_if_parent_lost();
   void take_over(const process::shim_status& s, bool unrecorded);
   void catch_up(const process::shim_status& s, std::uint64_t asked_for);
 

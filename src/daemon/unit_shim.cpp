@@ -125,6 +125,8 @@ void unit_runner::take_over(const process::shim_status& s, bool unrecorded) {
     dispatch(unit::adopted{s.pid});
     if (s.phase == process::shim_phase::exited)
       on(process::shim_main_exited{s.run, s.exit, s.exited_at.value_or(wall_now())});
+    else
+      restart_if_parent_lost();
     return;
   }
   const bool ended_unseen =
@@ -165,9 +167,18 @@ void unit_runner::on(const process::shim_started& e) {
   }
   if (std::exchange(adopting_, false)) {  // by a new shim: the old one died while there was no hasupd
     if (parked_ && memory_.desired == model::desired::up) return dispatch(unit::start_wanted{false});
-    return dispatch(unit::adopted{e.pid});
+    dispatch(unit::adopted{e.pid});
+  } else {
+    dispatch(unit::spawned{e.pid});
   }
-  dispatch(unit::spawned{e.pid});
+  restart_if_parent_lost();
+}
+
+// What was never under a shim (start --adopt) has lost nothing.
+void unit_runner::restart_if_parent_lost() {
+  const auto& s = shim_->status();
+  if (!s.attached || s.from_outside) return;
+  dispatch(unit::parent_lost{"its shim died; restarted in order, because nobody could tell how it ends"});
 }
 
 void unit_runner::on(const process::shim_exec_failed& e) {

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/io_context.hpp>
@@ -86,6 +87,8 @@ class shim_client::state : public std::enable_shared_from_this<state> {
   void on_hello(const shim_reply& r);
   void on_error(const shim_reply& r);
   void on_already(const shim_reply& r);
+  void signal_answered(const shim_reply& r);
+  void signal_again();
   void remember(const shim_reply& r);
   // Always by way of the loop, so that no handler runs inside a call of its owner.
   void emit(shim_event event);
@@ -103,6 +106,12 @@ class shim_client::state : public std::enable_shared_from_this<state> {
   std::chrono::steady_clock::time_point give_up_at_;
   std::chrono::milliseconds pause_{first_retry};
   std::deque<std::string> outgoing_;
+  struct sent_signal {
+    int number;
+    bool whole_tree;
+    bool lost;  // the connection went before the answer came
+  };
+  std::vector<sent_signal> unanswered_;
   bool writing_ = false;
   std::string incoming_;
   std::array<char, 4096> buffer_;
@@ -189,6 +198,7 @@ void shim_client::state::use(base::unique_fd fd) {
 void shim_client::state::report_busy() {
   phase_ = phase::closed;
   outgoing_.clear();
+  for (auto& s : unanswered_) s.lost = true;
   status_waiters_.clear();
   emit(shim_busy{"the shim of " + name_ +
                  " holds its claim but does not answer; see its process, and end it only when nothing of the unit is "
@@ -219,6 +229,7 @@ void shim_client::state::give_up(std::string text) {
   drop_connection();
   phase_ = phase::closed;
   outgoing_.clear();
+  for (auto& s : unanswered_) s.lost = true;
   status_waiters_.clear();
   emit(shim_lost{read_record(dirs_, name_), std::move(text)});
 }
@@ -308,7 +319,10 @@ void shim_client::state::on_frame(message type, const shim_reply& r) {
       return on_error(r);
     case message::already:
       return on_already(r);
+    case message::ok:
+      return signal_answered(r);
     case message::started:
+      signal_again();
       return emit(shim_started{r.run, status_.pid, status_.start_time});
     case message::exec_failed:
       return emit(
@@ -340,9 +354,12 @@ void shim_client::state::on_hello(const shim_reply& r) {
   run_ = status_.run;
   emit(shim_connected{status_});
   write_next();
+  if (!status_.tree_alive) unanswered_.clear();
+  if (status_.phase != shim_phase::orphaned) signal_again();  // else once it is attached to
 }
 
 void shim_client::state::on_error(const shim_reply& r) {
+  signal_answered(r);
   const auto command = static_cast<message>(r.command);
   if (command == message::run || command == message::attach)
     emit(shim_exec_failed{run_, refusal_text(r), static_cast<int>(r.error_number)});
@@ -363,15 +380,32 @@ void shim_client::state::run(const run_request& request) {
   auto frame = encode(request);
   if (frame.has_error()) return emit(shim_exec_failed{request.run, frame.error().message, E2BIG});
   run_ = request.run;
+  unanswered_.clear();
   send(std::move(*frame));
 }
 
 void shim_client::state::signal(int number, bool whole_tree) {
+  unanswered_.push_back({number, whole_tree, phase_ == phase::closed});
   command(message::signal, [&](command_writer& w) {
     w.u32(tag::signal, static_cast<std::uint32_t>(number));
     w.u32(tag::whole_tree, whole_tree ? 1 : 0);
     w.u64(tag::run, run_);
   });
+}
+
+// Answers come in the order of commands.
+void shim_client::state::signal_answered(const shim_reply& r) {
+  if (static_cast<message>(r.command) != message::signal) return;
+  const auto sent = std::find_if(unanswered_.begin(), unanswered_.end(), [](const auto& s) { return !s.lost; });
+  if (sent != unanswered_.end()) unanswered_.erase(sent);
+}
+
+void shim_client::state::signal_again() {
+  std::vector<sent_signal> again;
+  for (const auto& s : unanswered_)
+    if (s.lost) again.push_back(s);
+  std::erase_if(unanswered_, [](const auto& s) { return s.lost; });
+  for (const auto& s : again) signal(s.number, s.whole_tree);
 }
 
 void shim_client::state::refresh_status(std::function<void(const shim_status&)> then) {

@@ -76,9 +76,10 @@ struct shim_status {
   std::int32_t shim_pid = 0;
   std::int32_t pid = 0;
   std::uint64_t start_time = 0;
-  model::exit_status exit;  // meaningful from `exited` on; lost = unknown
-  bool tree_alive = false;  // spawning, running, exited or orphaned
-  bool attached = false;    // the shim is not the parent: the exit will be `lost`
+  model::exit_status exit;    // meaningful from `exited` on; lost = unknown
+  bool tree_alive = false;    // spawning, running, exited or orphaned
+  bool attached = false;      // the shim is not the parent: the exit will be `lost`
+  bool from_outside = false;  // the run never was a child of any shim
   bool lease_expired = false;
   bool in_cgroup = false;          // the node runs in the cgroup of its request
   unsigned oom_kills = 0;          // of this run
@@ -146,7 +147,8 @@ class shim_client {
   // A request that this shim has carried out before is answered with the events that followed, not repeated.
   void run(const run_request& request);
   // To the main process, or to every process of the tree. Of the run that the client knows, never of a later one.
-  // SIGKILL to the tree is repeated by the shim until the tree is empty.
+  // SIGKILL to the tree is repeated by the shim until the tree is empty. What a shim did not live to answer is sent
+  // again once the next one has attached: rather twice than not at all.
   void signal(int number, bool whole_tree);
   // A new shim takes over the process of a dead one. Ends in shim_started, or in main_exited{lost} and tree_empty.
   // data_dirs as in run_request; a lock that cannot be had is no reason to leave the process alone.

@@ -71,6 +71,7 @@ shim_status to_status(const shim_record& record) {
   status.tree_alive = record.phase == shim_phase::spawning || record.phase == shim_phase::running ||
                       record.phase == shim_phase::exited || record.phase == shim_phase::orphaned;
   status.attached = record.attached != 0;
+  status.from_outside = record.from_outside != 0;
   status.lease_expired = record.lease_expired != 0;
   status.in_cgroup = record.in_cgroup != 0;
   status.oom_kills = record.oom_kills;

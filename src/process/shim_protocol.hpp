@@ -23,7 +23,9 @@
 //             another run is meant)
 //   status                                                      status with record
 //   lease     lease_valid_until, lease_action, lease_signal     ok | error
-//   attach    pid, start_time, run, data_dir*                   started | error; a dead pid: main_exited, tree_empty
+//   attach    pid, start_time, run, data_dir*, and for a        started | error; a dead pid: main_exited, tree_empty
+//             process that never was under a shim log_path
+//             log_max_size log_max_files log_daily
 //   exit                                                        ok, then the shim is gone | error (busy)
 //
 //   push         fields

@@ -49,8 +49,14 @@ struct shim_record {
   uint32_t in_cgroup = 0;         // 1: the node runs in the cgroup that was asked for
   uint32_t oom_kills = 0;         // processes of this run that the kernel killed for want of memory
   uint64_t oom_kills_before = 0;  // what the cgroup had counted before this run
+  // The inodes of the pipes that were made for its output: by them a later shim knows which of a process's pipes are
+  // its own to read. 0: not known, or none were made.
+  uint64_t out_pipe = 0;
+  uint64_t err_pipe = 0;
+  uint32_t from_outside = 0;  // 1: this run was not started by a shim but taken over (attach)
+  uint32_t reserved = 0;
 };
-static_assert(sizeof(shim_record) == 160, "frozen: append only");
+static_assert(sizeof(shim_record) == 184, "frozen: append only");
 
 inline constexpr size_t record_page_size = 4096;
 inline constexpr size_t record_slot_size = 2048;

@@ -1,11 +1,11 @@
-// Taking over the node of a dead shim. Its processes are not our children: the main one is watched by a descriptor,
-// the others are remembered and looked after every two seconds, and how they ended stays unknown. A process that left
-// both its parent and its session while no shim lived is known by the mark in its environment.
-#include <fcntl.h>
-#include <sys/stat.h>
+// Taking over the node of a dead shim, or one that was never under a shim. Its processes are not our children: the
+// main one is watched by a descriptor, the others are remembered and looked after every two seconds, and how they
+// ended stays unknown. A process that left both its parent and its session while no shim lived is known by the mark
+// in its environment.
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "shim/node_output.hpp"
 #include "shim/proc.hpp"
 #include "shim/shim.hpp"
 
@@ -19,16 +19,64 @@ namespace {
 constexpr uint64_t check_every_ms = 2000;
 constexpr uint64_t check_fast_ms = 50;  // once the main process is gone
 
-// The node has its pipe open for reading too, so it is still there and may hold what was written meanwhile.
-base::unique_fd open_output(int32_t pid, int number) {
-  fixed_text<48> path;
-  path << "/proc/" << static_cast<uint64_t>(pid) << "/fd/" << static_cast<uint64_t>(number);
-  struct stat info;
-  if (stat(path.c_str(), &info) != 0 || !S_ISFIFO(info.st_mode)) return {};
-  return base::unique_fd(open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+}  // namespace
+
+void shim::take_up_outsider(uint64_t run, int32_t pid, uint64_t start_time) {
+  evidence_.reset(run);
+  reader_.end();
+  queue_.reset_dropped();
+  cgroup_.open("");
+  process::shim_record fresh;
+  fresh.run = run;
+  fresh.shim_pid = getpid();
+  fresh.pid = pid;
+  fresh.start_time = start_time;
+  read_boot_id(fresh.boot_id);
+  const auto age_ms = boottime_ms() - start_time * 1000 / static_cast<uint64_t>(sysconf(_SC_CLK_TCK));
+  fresh.started_at_ns = realtime_ns() - static_cast<int64_t>(age_ms) * 1'000'000;
+  fresh.lease_valid_until_ms = now().lease_valid_until_ms;
+  fresh.lease_action = now().lease_action;
+  fresh.lease_signal = now().lease_signal;
+  fresh.from_outside = 1;
+  now() = fresh;
 }
 
-}  // namespace
+// Which pipes are to be read is on record since the start of the run; not so for a run that an older shim started, or
+// that comes from outside: what such a process has as its outputs is ours only if nobody else reads it.
+void shim::find_out_pipes() {
+  if (now().out_pipe != 0 || now().err_pipe != 0) return;
+  const int32_t pid = now().pid;
+  uint64_t out = pipe_inode_of(pid, STDOUT_FILENO);
+  uint64_t err = pipe_inode_of(pid, STDERR_FILENO);
+  if (err == out) err = 0;  // the same pipe twice would be read by turns and its lines torn
+  if (now().from_outside != 0) {
+    if (out != 0 && is_read_by_others(pid, out)) out = 0;
+    if (err != 0 && is_read_by_others(pid, err)) err = 0;
+  }
+  if (!is_alive(pid, now().start_time)) return;  // a later process of that number was looked at
+  now().out_pipe = out;
+  now().err_pipe = err;
+}
+
+// The processes have the pipes open for reading too, so they are still there and hold what was written meanwhile. The
+// main process may have other outputs by now, while one of its children still writes into the first ones.
+void shim::attach_outputs(int32_t pid) {
+  if (now().out_pipe != 0 && !reader_.has(output::stdout_))
+    reader_.attach(output::stdout_, open_pipe_of(pid, now().out_pipe));
+  if (now().err_pipe != 0 && !reader_.has(output::stderr_))
+    reader_.attach(output::stderr_, open_pipe_of(pid, now().err_pipe));
+}
+
+void shim::attach_outputs() {
+  has_run_ = true;
+  log_target target;
+  if (record_.load_log_target(target)) writer_.set_target(target);
+  if (is_alive(now().pid, now().start_time)) {
+    find_out_pipes();
+    attach_outputs(now().pid);
+  }
+  for (size_t i = 0; i < member_count_; ++i) attach_outputs(members_[i].pid);
+}
 
 bool shim::take_over() {
   const int32_t pid = now().pid;
@@ -38,23 +86,8 @@ bool shim::take_over() {
     on_main_exited(exit_kind::lost, 0, false);
     return false;
   }
-  log_target target;
-  if (record_.load_log_target(target)) writer_.set_target(target);
-  base::unique_fd out = open_output(pid, STDOUT_FILENO);
-  base::unique_fd err = open_output(pid, STDERR_FILENO);
-  // Opened by number: what belongs to a later process of that number is not read.
-  if (!is_alive(pid, now().start_time)) {
-    out.reset();
-    err.reset();
-  }
-  // The same pipe twice would be read by turns and its lines torn.
-  struct stat a;
-  struct stat b;
-  if (out && err && fstat(out.get(), &a) == 0 && fstat(err.get(), &b) == 0 && a.st_ino == b.st_ino &&
-      a.st_dev == b.st_dev)
-    err.reset();
-  reader_.begin(static_cast<base::unique_fd&&>(out), static_cast<base::unique_fd&&>(err));
   remember_members();
+  attach_outputs();
   now().phase = shim_phase::running;
   record_.save();
   check_attached_ms_ = monotonic_ms() + check_every_ms;
@@ -68,7 +101,9 @@ void shim::remember(const process_walk& found) {
     bool known = e.pid == now().pid && stat.start_time == now().start_time;
     for (size_t i = 0; i < member_count_; ++i)
       known = known || (members_[i].pid == e.pid && members_[i].start_time == stat.start_time);
-    if (!known && is_alive(e.pid, stat.start_time)) members_[member_count_++] = {e.pid, stat.start_time};
+    if (known || !is_alive(e.pid, stat.start_time)) continue;
+    members_[member_count_++] = {e.pid, stat.start_time};
+    attach_outputs(e.pid);
   }
 }
 

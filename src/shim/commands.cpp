@@ -30,6 +30,19 @@ bool find(const char* payload, size_t length, tag id, Number& out) {
   return false;
 }
 
+bool find_log(const char* payload, size_t length, log_target& out) {
+  const char* path = nullptr;
+  field_reader fields(payload, length);
+  for (field f; fields.next(f);)
+    if (f.id == tag::log_path) path = f.length <= max_log_path ? f.text() : nullptr;
+  if (!path || path[0] != '/') return false;
+  out.path = path;
+  find(payload, length, tag::log_max_size, out.max_size);
+  find(payload, length, tag::log_max_files, out.max_files);
+  find(payload, length, tag::log_daily, out.daily);
+  return true;
+}
+
 }  // namespace
 
 void shim::on_connected(int connection) {
@@ -149,13 +162,11 @@ void shim::attach(int connection, const char* payload, size_t length) {
   if (same && now().phase == shim_phase::running) return push(message::started);
   if (tree_alive() && now().phase != shim_phase::orphaned)
     return refuse(connection, message::attach, request_error::busy);
-  if (!same) evidence_.reset(run);
-  now().run = run;
-  now().pid = static_cast<int32_t>(pid);
-  now().start_time = start_time;
+  if (!same) take_up_outsider(run, static_cast<int32_t>(pid), start_time);
   now().phase = shim_phase::orphaned;
   now().ended = process::exit_kind::none;
-  read_boot_id(now().boot_id);
+  log_target log;
+  if (find_log(payload, length, log)) record_.save_log_target(log);
   if (!take_over()) return;
   process::field_reader fields(payload, length);
   for (process::field f; fields.next(f);)

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "shim/node_output.hpp"
 #include "shim/proc.hpp"
 #include "shim/shim.hpp"
 
@@ -76,6 +77,7 @@ void shim::take_up_former_run() {
   now().attached = 0;
   if (was_running && same_boot && is_alive(now().pid, now().start_time)) {
     now().phase = shim_phase::orphaned;
+    attach_outputs();  // not only when it is told to: the pipes are filling
   } else if (was_running || now().phase == shim_phase::exited) {
     if (was_running) {
       if (same_boot) count_oom_kills();
@@ -86,6 +88,7 @@ void shim::take_up_former_run() {
     if (same_boot && find_survivors()) {
       now().attached = 1;
       now().phase = shim_phase::exited;
+      attach_outputs();
       check_attached_ms_ = monotonic_ms() + check_soon_ms;
     } else {
       now().phase = shim_phase::tree_empty;
@@ -144,6 +147,8 @@ void shim::start(run_spec& spec) {
   now().pid = child_.pid;
   now().start_time = stat.start_time;
   now().started_at_ns = realtime_ns();
+  now().out_pipe = pipe_inode(child_.out.get());
+  now().err_pipe = pipe_inode(child_.err.get());
   record_.save();
   reader_.begin(static_cast<base::unique_fd&&>(child_.out), static_cast<base::unique_fd&&>(child_.err));
   release_child(child_);

@@ -15,6 +15,7 @@ namespace {
 
 constexpr uint64_t retry_after_ms = 1000;
 constexpr uint64_t look_every_ms = 1000;
+constexpr uint64_t longest_line = max_line + 4096;  // with its stamp
 
 uint64_t count_lines(const char* text, size_t length) {
   uint64_t count = 0;
@@ -72,9 +73,34 @@ bool log_file::reopen() {
   struct stat info;
   if (!file_ || fstat(file_.get(), &info) != 0) return false;
   size_ = S_ISREG(info.st_mode) ? static_cast<uint64_t>(info.st_size) : 0;
+  mend_end();
   // A file that does not begin with a date is as good as one of another day.
   if (target_.daily != 0 && size_ > 0 && pread(file_.get(), day_, sizeof day_, 0) < 0) day_[0] = 0;
   return true;
+}
+
+// What comes next must not be glued to the piece of a line that a killed shim, or a machine that went down, left.
+void log_file::mend_end() {
+  constexpr size_t step = 4096;
+  char text[step];
+  const base::unique_fd fd(size_ > 0 ? open(target_.path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY) : -1);
+  if (!fd || pread(fd.get(), text, 1, static_cast<off_t>(size_ - 1)) != 1 || text[0] == '\n') return;
+  uint64_t begin = size_;
+  size_t whole = 0;
+  while (begin > 0 && whole == 0 && size_ - begin <= longest_line) {
+    const size_t length = begin < step ? static_cast<size_t>(begin) : step;
+    begin -= length;
+    if (pread(fd.get(), text, length, static_cast<off_t>(begin)) != static_cast<ssize_t>(length)) return;
+    whole = whole_lines(text, length);
+  }
+  begin += whole;
+  const bool ours = pread(fd.get(), text, 1, static_cast<off_t>(begin)) == 1 && text[0] >= '0' && text[0] <= '9';
+  if (ours && cut_end(static_cast<size_t>(size_ - begin))) {
+    size_ = begin;
+    ++owed_;
+  } else if (::write(file_.get(), "\n", 1) == 1) {
+    ++size_;
+  }
 }
 
 bool log_file::ready() {

@@ -1,5 +1,6 @@
 // One log file with rotation by size and by day. A write that fails (disk full, directory gone) loses whole lines
-// only, counts them, and is tried again a second later; torn lines are cut off again. When writing works again, the
+// only, counts them, and is tried again a second later; torn lines are cut off again, also those of a
+// shim that was killed. When writing works again, the
 // log says how many are missing at this place.
 #pragma once
 
@@ -10,6 +11,8 @@
 #include "shim/record_page.hpp"
 
 namespace hasup::shim {
+
+inline constexpr size_t max_line = 16 << 10;  // without its stamp
 
 class log_file {
  public:
@@ -29,6 +32,7 @@ class log_file {
  private:
   bool ready();
   bool reopen();
+  void mend_end();
   void rotate();
   bool rename_files();
   [[nodiscard]] bool cut_end(size_t bytes) const;

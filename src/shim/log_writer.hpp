@@ -10,8 +10,6 @@
 
 namespace hasup::shim {
 
-inline constexpr size_t max_line = 16 << 10;
-
 class log_writer {
  public:
   explicit log_writer(line_queue& queue) : queue_(queue) {}

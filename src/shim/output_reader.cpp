@@ -40,6 +40,10 @@ void output_reader::begin(base::unique_fd out, base::unique_fd err) {
   }
 }
 
+void output_reader::attach(output stream, base::unique_fd fd) {
+  if (fd) at(stream).fd = static_cast<base::unique_fd&&>(fd);
+}
+
 bool output_reader::may_read() {
   if (dropping_) {
     if (queue_.room() < line_queue::capacity / 2) return true;

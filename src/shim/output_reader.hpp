@@ -19,6 +19,9 @@ class output_reader {
 
   // Read ends, non-blocking. Either may be empty.
   void begin(base::unique_fd out, base::unique_fd err);
+  // One of them later, or again; an empty one changes nothing.
+  void attach(output stream, base::unique_fd fd);
+  [[nodiscard]] bool has(output stream) { return static_cast<bool>(at(stream).fd); }
   // The descriptor of a stream while it wants to be polled, else -1.
   [[nodiscard]] int poll_fd(output stream);
   void read_some(output stream);

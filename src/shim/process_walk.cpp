@@ -1,7 +1,6 @@
 // Walks /proc/PID/task/TID/children; kernels without that file are walked by the parent of every process.
 #include "shim/process_walk.hpp"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/unique_fd.hpp"
+#include "shim/number_entries.hpp"
 #include "shim/proc.hpp"
 
 namespace hasup::shim {
@@ -19,25 +19,6 @@ namespace {
 constexpr size_t max_processes = 64 << 10;
 constexpr int32_t max_pid = 4 << 20;  // the kernel's own limit
 constexpr size_t max_environment = 256 << 10;
-
-// Calls each(number) for every entry of a directory that is a number.
-template <class Each>
-bool each_number(const char* directory, Each each) {
-  const base::unique_fd fd(open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!fd) return false;
-  alignas(dirent64) char buffer[2048];
-  for (;;) {
-    const long got = syscall(SYS_getdents64, fd.get(), buffer, sizeof buffer);
-    if (got <= 0) return got == 0;
-    for (long at = 0; at < got;) {
-      const auto* entry = reinterpret_cast<const dirent64*>(buffer + at);
-      const char* text = entry->d_name;
-      uint64_t number = 0;
-      if (parse_number(text, text + strlen(text), number) && *text == 0) each(static_cast<int32_t>(number));
-      at += entry->d_reclen;
-    }
-  }
-}
 
 bool has_children_file() {
   fixed_text<96> probe;

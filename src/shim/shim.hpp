@@ -61,6 +61,10 @@ class shim final : public command_handler {
 
   // Taken over from a dead shim: not our children, so they are watched and not waited for.
   bool take_over();
+  void take_up_outsider(uint64_t run, int32_t pid, uint64_t start_time);
+  void find_out_pipes();
+  void attach_outputs();
+  void attach_outputs(int32_t pid);
   void remember_members();
   void remember_escaped();
   void remember(const process_walk& found);
@@ -96,7 +100,7 @@ class shim final : public command_handler {
   base::unique_fd lease_timer_;
   base::unique_fd main_watch_;  // attached: becomes readable when the main process ends
 
-  bool has_run_ = false;  // this shim, not one before it
+  bool has_run_ = false;  // or has taken something over: it has lines and an end to keep
   bool killing_ = false;  // SIGKILL to the tree goes on until it is empty
   uint64_t kill_again_ms_ = 0;
   uint64_t kill_pause_ms_ = 0;

@@ -71,6 +71,10 @@ struct liveness_failed {
 struct memory_exceeded {  // of run.limits.memory_restart
   std::string why;
 };
+// The shim that started it died, and another one took it over: nobody will know how it ends.
+struct parent_lost {
+  std::string why;
+};
 enum class timer { backoff, start_timeout, stop_timeout, prepare_again, recover_again };
 struct timer_fired {
   timer which;
@@ -87,6 +91,6 @@ struct recovery_ended {
 using event = std::variant<start_wanted, stop_wanted, restart_wanted, recover_wanted, approved, reset_wanted,
                            requirements_changed, requirement_lost, prepared, spawned, spawn_failed, adopted,
                            main_exited, tree_emptied, startup_passed, health_changed, liveness_failed,
-                           memory_exceeded, timer_fired, recovery_ended>;
+                           memory_exceeded, parent_lost, timer_fired, recovery_ended>;
 
 }  // namespace hasup::unit

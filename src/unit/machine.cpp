@@ -245,6 +245,12 @@ class step : transitions {
     back_off_or_fail(e.why, true);
   }
 
+  // A restart in order. Not of what is never started a second time: it may come to its end, which will be unknown.
+  void on(const parent_lost& e) {
+    if (!has_process() || unit_.restart.policy == model::restart_when::never) return;
+    back_off_or_fail(e.why, true);
+  }
+
   void on(const timer_fired& e) {
     switch (e.which) {
       case timer::backoff:

@@ -16,6 +16,7 @@ command = ["sh", "-c", "exec sleep 100000"]
 
 [restart]
 backoff = {{ initial = "50ms", max = "100ms" }}
+{policy}
 """
 
 
@@ -37,8 +38,9 @@ class OneWriter(HasupTest):
     def test_a_node_of_another_home_is_refused_until_the_first_has_ended(self):
         link = self.other.path / "link"
         link.symlink_to(self.data)
-        self.home.unit("node", NODE.format(data=self.data))
-        self.other.unit("copy", NODE.format(data=link))
+        # So that the death of its shim does not restart it.
+        self.home.unit("node", NODE.format(data=self.data, policy='policy = "never"'))
+        self.other.unit("copy", NODE.format(data=link, policy=""))
         self.home.start()
         pid = self.home.wait_healthy("node")["pid"]
         self.other.start()
@@ -63,8 +65,8 @@ class OneWriter(HasupTest):
     def test_two_units_on_one_directory_by_two_names_are_an_error(self):
         link = self.home.path / "link"
         link.symlink_to(self.data)
-        self.home.unit("node", NODE.format(data=self.data))
-        self.home.unit("copy", NODE.format(data=link))
+        self.home.unit("node", NODE.format(data=self.data, policy=""))
+        self.home.unit("copy", NODE.format(data=link, policy=""))
         done = self.home.hasup("check")
         self.assertEqual(done.returncode, 6)
         self.assertIn("two writers destroy it", done.stdout + done.stderr)

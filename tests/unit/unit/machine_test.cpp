@@ -368,6 +368,28 @@ TEST_CASE("too much memory restarts in order, whatever the policy, with a pause 
   CHECK(b.feed(memory_exceeded{"uses too much"}) == "stopped:");
 }
 
+TEST_CASE("a node whose shim died is restarted in order; one that is never started again may come to its end") {
+  bench b;
+  b.unit.restart.policy = GENERATE(model::restart_when::always, model::restart_when::on_failure);
+  b.feed(start_wanted{});
+  b.feed(prepared{});
+  b.feed(spawned{1});
+  CHECK(b.feed(parent_lost{"its shim died"}) == "stopping: !stopping; send_stop; timer 10s;");
+  CHECK(b.m.reason == "its shim died");
+  b.feed(main_exited{{}, {}});
+  CHECK(b.m.exit->class_name == "lost");
+  CHECK(b.feed(tree_emptied{}) == "backoff: !backing_off; timer 1s;");
+
+  bench once;
+  once.unit.restart.policy = model::restart_when::never;
+  once.feed(start_wanted{});
+  once.feed(prepared{});
+  once.feed(spawned{1});
+  CHECK(once.feed(parent_lost{"its shim died"}) == "running:");
+  once.feed(main_exited{{}, {}});
+  CHECK(once.feed(tree_emptied{}) == "failed: !failed;");
+}
+
 TEST_CASE("a program that cannot be executed is held, a lost status is never a success") {
   bench b;
   b.unit.restart.policy = model::restart_when::on_failure;

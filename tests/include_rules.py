@@ -22,6 +22,7 @@ ALLOWED_HEADERS = {
         "process/shim_protocol.hpp",  # what it speaks with the daemon
         "process/shim_record.hpp",    # what it leaves for the daemon to read, header-only POSIX
         "process/evidence.hpp",       # likewise
+        "process/capabilities.hpp",   # bare system calls, as the daemon's own spawner makes them
         "base/unique_fd.hpp",
     },
     "recovery": {"ports/worker_job.hpp"},  # plain data: the answers of the worker are events of its machine

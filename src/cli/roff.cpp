@@ -45,6 +45,8 @@ std::string_view type_text(config::value_kind k) {
       return "table of strings";
     case parameters:
       return "table of parameters";
+    case directories:
+      return "path, table with path and mode, or array of these";
     case sources:
       return "URL, table with url, or array of these";
     case table:

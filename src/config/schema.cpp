@@ -111,6 +111,12 @@ void add_run(std::vector<key>& out) {
                  "files of KEY=VALUE lines, read at each run; \"-FILE\" may be missing"});
   out.push_back({"run.instances", k::integer, "1", "copies, told apart by ${instance}: 0, 1 …"});
   out.push_back(
+      {"run.create_directories", k::directories, "[]",
+       "made before pre_start when missing: owned by run.user, mode 0755 unless { path = \"/run/x\", mode = "
+       "\"0750\" } says otherwise; one that is there stays as it is"});
+  out.push_back({"run.capabilities", k::texts, "[]",
+                 "such as \"NET_BIND_SERVICE\": what the node and its commands may do although they are not root"});
+  out.push_back(
       {"run.pre_start", k::commands, "[]", "run before each start, as run.user; one that fails is a failed start"});
   out.push_back({"run.post_start", k::commands, "[]", "run once the node has started (startup passed)"});
   out.push_back({"run.stop_command", k::commands, "[]", "run instead of sending stop_signal"});

@@ -28,6 +28,7 @@ enum class value_kind {
   anything_json,  // array or table, sent as JSON
   text_map,       // table of name -> string
   parameters,     // table of name -> string, number or boolean
+  directories,    // string, table with path and mode, or an array of these
   sources,        // string, table with url, or an array of these
   table,
   tables,         // array of tables

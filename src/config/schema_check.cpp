@@ -107,6 +107,7 @@ bool has_type(const value& v, k kind) {
     case k::parameters:
     case k::table:
       return v.is(t::table);
+    case k::directories:
     case k::sources:
       return v.is(t::text) || v.is(t::table) ||
              (v.is(t::array) && std::all_of(v.items.begin(), v.items.end(),
@@ -156,6 +157,8 @@ std::string expected(const key& row) {
     case k::parameters:
     case k::table:
       return "a table";
+    case k::directories:
+      return "a path, a table with \"path\", or an array of these";
     case k::sources:
       return "a URL, or an array of URLs";
     case k::text_or_table:

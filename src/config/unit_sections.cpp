@@ -1,10 +1,10 @@
 #include "config/unit_sections.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 #include "base/cron.hpp"
 #include "config/paths.hpp"
+#include "config/run_section.hpp"
 #include "config/section.hpp"
 #include "config/source_section.hpp"
 #include "model/exit_status.hpp"
@@ -30,116 +30,6 @@ void read_data(const section& s, model::data_dirs& out) {
   for (const std::string_view key : {"also", "mount", "min_free"})
     if (s.has(key) && !s.has("dir") && !s.has("shared_with"))
       s.error(key, "\"" + std::string(key) + "\" needs \"dir\" beside it");
-}
-
-bool is_account_name(const std::string& text) {
-  return !text.empty() && text[0] != '-' && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
-           c == '.';
-  });
-}
-
-void read_umask(const section& s, std::optional<int>& out) {
-  const auto* v = s.raw("umask");
-  if (v == nullptr) return;
-  int mask = 0;
-  const auto& t = v->text;
-  const auto [end, ec] = std::from_chars(t.data(), t.data() + t.size(), mask, 8);
-  if (t.empty() || ec != std::errc{} || end != t.data() + t.size() || mask < 0 || mask > 0777)
-    return s.error("umask", "\"umask\" is octal, from \"000\" to \"777\"");
-  out = mask;
-}
-
-void read_limits(const section& s, model::limits& out) {
-  if (const auto* v = s.raw("open_files")) {
-    if (v->integer < 1)
-      s.error("open_files", "\"open_files\" must be at least 1");
-    else
-      out.open_files = static_cast<std::uint64_t>(v->integer);
-  }
-  const auto size = [&](const char* key, std::optional<std::uint64_t>& to) {
-    if (s.raw(key) == nullptr) return;
-    std::uint64_t bytes = 0;
-    s.read_size(key, bytes);
-    if (bytes < 1U << 20)
-      s.error(key, "\"" + std::string(key) + "\" must be at least 1MiB");
-    else
-      to = bytes;
-  };
-  const auto number = [&](const char* key, int high, std::optional<std::uint64_t>& to) {
-    int n = 0;
-    if (s.raw(key) == nullptr) return;
-    s.read(key, 1, high, n);
-    if (n > 0) to = static_cast<std::uint64_t>(n);
-  };
-  size("memory_restart", out.memory_restart);
-  size("memory_max", out.memory_max);
-  number("cpu_weight", 10'000, out.cpu_weight);
-  number("pids", 4'194'304, out.pids);
-  if (out.memory_restart && out.memory_max && *out.memory_restart >= *out.memory_max)
-    s.error("memory_restart", "\"memory_restart\" must be below \"memory_max\", or the kernel is always faster");
-  s.read_limit("memlock", out.memlock);
-  s.read_limit("stack", out.stack);
-  s.read_limit("core", out.core);
-  if (s.raw("nice") != nullptr) {
-    int nice = 0;
-    s.read("nice", -20, 19, nice);
-    out.nice = nice;
-  }
-  s.read("oom_score_adjust", -1000, 1000, out.oom_score_adjust);
-}
-
-void read_env(const section& s, model::run_spec& out) {
-  s.read("env", out.env);
-  if (const auto* env = s.raw("env")) {
-    for (const auto& m : env->members)
-      if (m.key.empty() || m.key.find('=') != std::string::npos)
-        s.findings().error(m.key_place, "\"" + m.key + "\" is no name of an environment variable");
-  }
-  s.read("env_file", out.env_files);
-  for (const auto& file : out.env_files)
-    if (!file.starts_with('/') && !file.starts_with("-/"))
-      s.error("env_file", "\"" + file + "\" in \"env_file\" must be an absolute path");
-}
-
-void check_program(const section& s, std::string_view key, const std::vector<std::string>& argv) {
-  if (s.raw(key) == nullptr) return;
-  if (argv.empty() || argv[0].empty()) return s.error(key, "\"" + std::string(key) + "\" names no program");
-  if (argv.size() == 1 && argv[0].find(' ') != std::string::npos)
-    s.findings().warning(s.where(key), "the program's name holds a blank; arguments are strings of their own: [\"" +
-                                           argv[0].substr(0, argv[0].find(' ')) + "\", …]");
-}
-
-void read_run(const section& s, model::run_spec& out) {
-  s.read("command", out.command);
-  check_program(s, "command", out.command);
-  s.read("user", out.user);
-  if (s.raw("user") != nullptr && !is_account_name(out.user)) s.error("user", "\"" + out.user + "\" is no user name");
-  s.read("groups", out.groups);
-  for (const auto& g : out.groups)
-    if (!is_account_name(g)) s.error("groups", "\"" + g + "\" is no group name");
-  s.read_absolute("directory", out.directory);
-  read_env(s, out);
-  s.read("pre_start", out.pre_start);
-  s.read("post_start", out.post_start);
-  s.read("stop_command", out.stop_command);
-  s.read("post_stop", out.post_stop);
-  s.read("check_command", out.check_command);
-  s.read("hook_timeout", out.hook_timeout);
-  const auto signal = [&](std::string_view key) -> std::optional<int> {
-    const auto* v = s.raw(key);
-    return v == nullptr ? std::nullopt : model::parse_signal(scalar_text(*v).value_or(""));
-  };
-  out.stop_signal = signal("stop_signal").value_or(out.stop_signal);
-  out.reload_signal = signal("reload_signal");
-  if (out.stop_signal == 9)
-    s.findings().warning(s.where("stop_signal"),
-                         "KILL lets the node save nothing; a node's state will be dirty after each stop");
-  s.read("stop_timeout", out.stop_timeout);
-  s.read("start_timeout", out.start_timeout);
-  if (out.start_timeout.count() == 0) s.error("start_timeout", "\"start_timeout\" must be more than 0");
-  read_umask(s, out.umask);
-  read_limits(s.sub("limits"), out.limit);
 }
 
 void read_restart(const section& s, model::restart_policy& out) {
@@ -234,6 +124,9 @@ void read_schedule(const section& s, std::optional<model::restart_schedule>& out
 }
 
 void check_together(const section& root, const file_context& context, const model::unit& u) {
+  if (context.root && u.run.capabilities != 0 && (u.run.user.empty() || u.run.user == "root"))
+    root.findings().warning(root.sub("run").where("capabilities"),
+                            "the node runs as root, and root has all capabilities: set run.user beside them");
   const auto recovery = root.sub("recovery");
   if (!recovery.present()) return;
   if (!u.data.shared_with.empty())
@@ -309,6 +202,7 @@ std::uint64_t fingerprint_of(const model::unit& u) {
   h.all(u.run.env_files);
   h.add(u.run.umask ? std::to_string(*u.run.umask) : "");
   const auto limit = [&](const std::optional<std::uint64_t>& l) { h.add(l ? std::to_string(*l) : ""); };
+  if (u.run.capabilities != 0) h.add(std::to_string(u.run.capabilities));  // else as before there were any
   limit(u.run.limit.open_files);
   limit(u.run.limit.memlock);
   limit(u.run.limit.stack);

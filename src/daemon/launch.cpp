@@ -137,6 +137,7 @@ process::program_options program_options_of(const model::unit& unit, const launc
     o.gid = from.account.gid;
     o.groups = from.account.groups;
   }
+  o.capabilities = unit.run.capabilities;
   return o;
 }
 
@@ -176,6 +177,7 @@ base::result<process::run_request> make_run_request(const model::unit& unit, con
   r.log_max_size = unit.log.max_size;
   r.log_max_files = unit.log.max_files;
   r.log_daily = unit.log.max_age.count() > 0;
+  r.capabilities = unit.run.capabilities;
   r.cgroup = from.cgroup;
   r.data_dirs = data_dirs_of(unit);
   return r;

@@ -171,6 +171,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
 
   // unit_start.cpp: may it be started?
   void check_data(std::uint64_t ticket);
+  void make_directories(std::uint64_t ticket);
   void inspected(std::uint64_t ticket, const ports::worker_result& r);
   unit::prepared judge(const ports::worker_result& r) const;
   ports::worker_job inspect_job() const;

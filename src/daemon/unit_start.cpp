@@ -20,7 +20,7 @@ void unit_runner::on(const unit::prepare&) {
         if (self->unit_.has_data())
           self->check_data(ticket);
         else
-          self->dispatch(unit::prepared{});
+          self->make_directories(ticket);
       });
 }
 
@@ -54,7 +54,37 @@ void unit_runner::check_data(std::uint64_t ticket) {
 
 void unit_runner::inspected(std::uint64_t ticket, const ports::worker_result& r) {
   if (ticket != prepare_ticket_) return;
-  dispatch(judge(r));
+  auto verdict = judge(r);
+  if (verdict.is == unit::prepared::verdict::ready) return make_directories(ticket);
+  dispatch(std::move(verdict));
+}
+
+// Only now: not on an empty mount point, and not in the place of data that has to be there.
+void unit_runner::make_directories(std::uint64_t ticket) {
+  if (unit_.run.create_directories.empty()) return dispatch(unit::prepared{});
+  ports::worker_job job;
+  job.mode = ports::worker_mode::make_directories;
+  job.directories = unit_.run.create_directories;
+  job.uid = launch_->account.uid;
+  job.gid = launch_->account.gid;
+  job.groups = launch_->account.groups;
+  job.user = launch_->account.name;
+  job.data_dir = unit_.data.dir;
+  job.also = unit_.data.also;
+  job.mount = unit_.data.mount;
+  job.may_make_data = !ever_started_;
+  process::account root;
+  root.own = true;
+  worker_.run(std::move(job), root, {}, [weak = weak_from_this(), ticket](const ports::worker_result& r) {
+    const auto self = weak.lock();
+    if (!self || ticket != self->prepare_ticket_) return;
+    for (const auto& path : r.made) self->publish("directory_made", "made " + path + ", as [run] asks for");
+    using verdict = unit::prepared::verdict;
+    if (!r.mounted)
+      return self->dispatch(
+          unit::prepared{verdict::not_yet, self->unit_.data.mount + " is not mounted; waiting for it"});
+    self->dispatch(r.ok() ? unit::prepared{} : unit::prepared{verdict::refused, r.error});
+  });
 }
 
 // Never two processes on one state, never a start from nothing, never a start from a half-swapped state.

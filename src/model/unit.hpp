@@ -10,9 +10,10 @@
 
 #include "base/duration.hpp"
 #include "base/enum_names.hpp"
+#include "model/capability.hpp"
 #include "model/probe.hpp"
-#include "model/unit_name.hpp"
 #include "model/source.hpp"
+#include "model/unit_name.hpp"
 
 namespace hasup::model {
 
@@ -44,19 +45,29 @@ struct limits {
 
 using command_line = std::vector<std::string>;  // argv, no shell
 
+// Made before a start when it is not there, as the unit user's; one that is there stays as it is.
+struct wanted_directory {
+  std::string path;  // absolute, normal
+  unsigned mode = 0755;
+
+  friend bool operator==(const wanted_directory&, const wanted_directory&) = default;
+};
+
 struct run_spec {
   std::vector<std::string> command;  // argv; argv[0] is looked up in the unit's PATH when it has no slash
   std::string user;                  // name or number; "" = the daemon's own
   std::vector<std::string> groups;
-  std::string directory;                    // "" = the data dir's parent or "/"
-  std::map<std::string, std::string> env;   // values may hold ${secret:NAME} and ${env:NAME}, filled in at each run
-  std::vector<std::string> env_files;       // a leading "-" = may be missing
-  std::vector<command_line> pre_start;      // one after the other; a failing one fails the start
-  std::vector<command_line> post_start;     // once startup has passed
-  std::vector<command_line> stop_command;   // instead of stop_signal
-  std::vector<command_line> post_stop;      // once the last process is gone
-  std::vector<command_line> check_command;  // before reload_signal
-  base::duration hook_timeout{60'000};      // of each of these but stop_command, which has stop_timeout
+  std::string directory;                   // "" = the data dir's parent or "/"
+  std::map<std::string, std::string> env;  // values may hold ${secret:NAME} and ${env:NAME}, filled in at each run
+  std::vector<std::string> env_files;      // a leading "-" = may be missing
+  std::vector<wanted_directory> create_directories;  // before pre_start
+  capability_set capabilities = 0;                   // of the node and its commands, also as another user than root
+  std::vector<command_line> pre_start;               // one after the other; a failing one fails the start
+  std::vector<command_line> post_start;              // once startup has passed
+  std::vector<command_line> stop_command;            // instead of stop_signal
+  std::vector<command_line> post_stop;               // once the last process is gone
+  std::vector<command_line> check_command;           // before reload_signal
+  base::duration hook_timeout{60'000};               // of each of these but stop_command, which has stop_timeout
   std::optional<int> umask;
   int stop_signal = 15;
   std::optional<int> reload_signal;

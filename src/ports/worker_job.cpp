@@ -132,6 +132,12 @@ void members(M& m, model::source& s) {
 }
 
 template <class M>
+void members(M& m, model::wanted_directory& d) {
+  m("path", d.path);
+  m("mode", d.mode);
+}
+
+template <class M>
 void members(M& m, worker_job& j) {
   m("mode", j.mode);
   m("result_path", j.result_path);
@@ -142,6 +148,12 @@ void members(M& m, worker_job& j) {
   m("locks", j.locks);
   m("must_exist", j.must_exist);
   m("tolerated", j.tolerated);
+  m("directories", j.directories);
+  m("uid", j.uid);
+  m("gid", j.gid);
+  m("groups", j.groups);
+  m("user", j.user);
+  m("may_make_data", j.may_make_data);
   m("sources", j.sources);
   m("plans", j.plans);
   m("max_age_ms", j.max_age);
@@ -171,6 +183,7 @@ void members(M& m, worker_result& r) {
   m("data_dir_empty", r.data_dir_empty);
   m("half_swapped", r.half_swapped);
   m("free_bytes", r.free_bytes);
+  m("made", r.made);
   m("candidates", r.candidates);
   m("notes", r.notes);
   m("sha256", r.sha256);

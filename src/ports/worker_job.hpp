@@ -33,23 +33,26 @@
 namespace hasup::ports {
 
 enum class worker_mode {
-  inspect,    // who has the data directories open, what is missing; runs as the daemon's user
-  select,     // list the sources, order the candidates
-  fetch,      // download a candidate's archives into the cache and verify them
-  unpack,     // unpack them into the staging directory, syncfs
-  swap,       // old entries aside, new entries in
-  rewipe,     // before a further first start: remove what the last attempt created under `wipe`
-  roll_back,  // remove what stands in the place of the old entries, put those back as they were
-  clean_up,   // delete aside, staging, swap.json and all cached archives but the newest kept
+  inspect,           // who has the data directories open, what is missing; runs as the daemon's user
+  make_directories,  // what a unit wants to find at its start; runs as the daemon's user
+  select,            // list the sources, order the candidates
+  fetch,             // download a candidate's archives into the cache and verify them
+  unpack,            // unpack them into the staging directory, syncfs
+  swap,              // old entries aside, new entries in
+  rewipe,            // before a further first start: remove what the last attempt created under `wipe`
+  roll_back,         // remove what stands in the place of the old entries, put those back as they were
+  clean_up,          // delete aside, staging, swap.json and all cached archives but the newest kept
 };
-inline constexpr base::enum_names<worker_mode, 8> worker_mode_names{{{{worker_mode::inspect, "inspect"},
-                                                                      {worker_mode::select, "select"},
-                                                                      {worker_mode::fetch, "fetch"},
-                                                                      {worker_mode::unpack, "unpack"},
-                                                                      {worker_mode::swap, "swap"},
-                                                                      {worker_mode::rewipe, "rewipe"},
-                                                                      {worker_mode::roll_back, "roll_back"},
-                                                                      {worker_mode::clean_up, "clean_up"}}}};
+inline constexpr base::enum_names<worker_mode, 9> worker_mode_names{
+    {{{worker_mode::inspect, "inspect"},
+      {worker_mode::make_directories, "make_directories"},
+      {worker_mode::select, "select"},
+      {worker_mode::fetch, "fetch"},
+      {worker_mode::unpack, "unpack"},
+      {worker_mode::swap, "swap"},
+      {worker_mode::rewipe, "rewipe"},
+      {worker_mode::roll_back, "roll_back"},
+      {worker_mode::clean_up, "clean_up"}}}};
 
 // A candidate: one snapshot for each archive of the plan, in the plan's order.
 struct candidate {
@@ -66,12 +69,20 @@ struct worker_job {
 
   std::string data_dir;           // absolute; every mode but select
   std::vector<std::string> also;  // further directories of the same node (inspect)
-  std::string mount;              // inspect: must be a mount point; "" = not asked
+  std::string mount;              // inspect, make_directories: must be a mount point; "" = not asked
 
   // inspect
   std::vector<std::string> locks;       // relative: F_GETLK
   std::vector<std::string> must_exist;  // relative
   std::vector<std::int32_t> tolerated;  // pids whose open files do not count (own worker, units with shared_with)
+
+  // make_directories; also data_dir, also and mount
+  std::vector<model::wanted_directory> directories;
+  std::uint32_t uid = 0;  // whose they become
+  std::uint32_t gid = 0;
+  std::vector<std::uint32_t> groups;
+  std::string user;            // the name, for messages
+  bool may_make_data = false;  // the unit never ran: its data directory may be made, empty
 
   // select
   std::vector<model::source> sources;
@@ -126,6 +137,9 @@ struct worker_result {
   bool data_dir_empty = true;  // no entry but .hasup
   bool half_swapped = false;   // swap.json is there
   std::uint64_t free_bytes = 0;
+
+  // make_directories: what was not there
+  std::vector<std::string> made;
 
   // select: newest first within a plan, plans in order
   std::vector<candidate> candidates;

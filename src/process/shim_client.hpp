@@ -66,6 +66,7 @@ struct run_request {
   std::uint64_t log_max_size = 0;  // 0 = never rotate
   unsigned log_max_files = 0;
   bool log_daily = false;
+  std::uint64_t capabilities = 0;      // a bit each; as another user than root only these
   std::string cgroup;                  // of the node; "" = that of its shim
   std::vector<std::string> data_dirs;  // nobody else may run on them
 };

@@ -117,6 +117,9 @@ std::string exec_error_text(exec_stage stage, int error) {
              (error == ENOENT    ? "; see [run] command and the PATH in its env"
               : error == ENOEXEC ? "; a script needs a first line like #!/bin/sh"
                                  : "");
+    case exec_stage::capabilities:
+      return base::errno_error("cannot give the node its [run] capabilities", error).message +
+             "; hasupd gives only what it has itself: as root everything, but in a container what that was given";
     case exec_stage::lost:
       return "the process was lost before its start";
     case exec_stage::data_in_use:

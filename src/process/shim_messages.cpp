@@ -39,6 +39,7 @@ base::result<std::string> encode(const run_request& r) {
   w.u64(tag::log_max_size, r.log_max_size);
   w.u32(tag::log_max_files, r.log_max_files);
   if (r.log_daily) w.u32(tag::log_daily, 1);
+  if (r.capabilities != 0) w.u64(tag::capabilities, r.capabilities);
   if (!r.cgroup.empty()) w.text(tag::cgroup, r.cgroup.c_str());
   for (const auto& dir : r.data_dirs) w.text(tag::data_dir, dir.c_str());
   if (!w.finish()) return base::error{"command and environment are above 4 MiB"};

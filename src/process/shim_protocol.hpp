@@ -18,7 +18,7 @@
 //   run       run, argv+, env*, directory, and the optional     started | exec_failed (both also pushed to all),
 //             uid gid group* umask nice oom_score_adjust        already (this number was run before) with record,
 //             limit* log_path log_max_size log_max_files        error (busy, bad_request, lease_expired)
-//             log_daily cgroup data_dir*
+//             log_daily cgroup data_dir* capabilities
 //   signal    signal, whole_tree, run (optional: refused when   ok | error (not_running)
 //             another run is meant)
 //   status                                                      status with record
@@ -93,6 +93,7 @@ enum class tag : uint16_t {
   log_daily = 24,          // u32, 0 or 1: rotated also when a day (UTC) begins
   cgroup = 25,             // text, absolute: a directory of cgroup v2 in which the node is to run
   data_dir = 26,           // text, absolute: locked as long as the tree lives
+  capabilities = 27,       // u64: a bit each, by the numbers of linux/capability.h; kept over the change of user
   pid = 30,                // u32
   start_time = 31,         // u64, clock ticks since boot, as in /proc/PID/stat
   stage = 32,              // u32: exec_stage
@@ -130,6 +131,7 @@ enum class exec_stage : uint32_t {
   exec,
   lost,         // the child vanished before its exec
   data_in_use,  // before the fork: another process holds the lock of a data_dir
+  capabilities,
 };
 
 enum class lease_action : uint32_t { none = 0, kill = 1, signal = 2 };

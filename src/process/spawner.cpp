@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "base/unique_fd.hpp"
+#include "process/capabilities.hpp"
 
 #ifndef CLOSE_RANGE_CLOEXEC
 #define CLOSE_RANGE_CLOEXEC (1U << 2)
@@ -61,12 +62,15 @@ struct launch {
   // Handlers fall by themselves at exec; what is ignored would stay ignored.
   for (const int number : {SIGPIPE, SIGHUP, SIGINT, SIGTERM, SIGCHLD, SIGQUIT, SIGUSR1, SIGUSR2})
     ::sigaction(number, &action, nullptr);
+  const std::uint64_t capabilities = l.options != nullptr ? l.options->capabilities : 0;
+  if (capabilities != 0 && !keep_capabilities_over_setuid()) give_up();
   if (l.change_user) {
     const program_options& o = *l.options;
     if (::syscall(SYS_setgroups, o.groups.size(), o.groups.data()) != 0) give_up();
     if (o.gid && ::syscall(SYS_setresgid, *o.gid, *o.gid, *o.gid) != 0) give_up();
     if (o.uid && ::syscall(SYS_setresuid, *o.uid, *o.uid, *o.uid) != 0) give_up();
   }
+  if (capabilities != 0 && ::geteuid() != 0 && !hold_only(capabilities)) give_up();
   if (::chdir(l.directory) != 0) give_up();
   // Ours are close-on-exec already; a library may have been less careful.
   ::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);

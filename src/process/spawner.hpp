@@ -28,6 +28,7 @@ struct program_options {
   std::optional<unsigned> uid;  // as in run_request
   std::optional<unsigned> gid;
   std::vector<unsigned> groups;
+  std::uint64_t capabilities = 0;
   std::string directory = "/";
   std::size_t capture = 64 << 10;  // bytes of stdout and stderr, the last ones; what is older is dropped
 };

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "process/capabilities.hpp"
 #include "shim/proc.hpp"
 
 #ifndef CLOSE_RANGE_CLOEXEC
@@ -120,7 +121,11 @@ void exec_program(const run_spec& spec) {
   if (spec.has_oom_score_adjust) check(set_oom_score(spec.oom_score_adjust), ends, exec_stage::oom_score_adjust);
   umask(spec.umask & 0777);
   reset_signals();
+  if (spec.capabilities != 0) check(process::keep_capabilities_over_setuid(), ends, exec_stage::capabilities);
   set_user(spec, ends);
+  // Root has them all; another user has what he is given, and so has all that he executes.
+  if (spec.capabilities != 0 && geteuid() != 0)
+    check(process::hold_only(spec.capabilities), ends, exec_stage::capabilities);
   check(chdir(spec.directory) == 0, ends, exec_stage::directory);
   // All are close-on-exec already; this is for what a library might have opened behind our back.
   syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);

@@ -44,6 +44,7 @@ struct run_spec {
   int nice = 0;
   bool has_oom_score_adjust = false;
   int oom_score_adjust = 0;
+  uint64_t capabilities = 0;
   log_target log;
   const char* cgroup = "";
   const char* data_dirs[data_lock::most] = {};

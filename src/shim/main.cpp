@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "process/capabilities.hpp"
 #include "shim/claim.hpp"
 #include "shim/proc.hpp"
 #include "shim/shim.hpp"
@@ -72,6 +73,21 @@ void ignore_signals() {
     sigaction(number, &action, nullptr);
 }
 
+// A shim of root's uses what it needs and no more. Only the effective set: what it may give to a node stays
+// permitted, and the bounding set, which the nodes inherit, stays whole, so that one that runs as root has all that
+// root has.
+void lay_down_capabilities() {
+  constexpr unsigned needed[] = {CAP_CHOWN,      CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER,
+                                 CAP_KILL,       CAP_SETGID,       CAP_SETUID,          CAP_SETPCAP,
+                                 CAP_SYS_PTRACE, CAP_SYS_NICE,     CAP_SYS_RESOURCE};
+  hasup::process::capability_state now;
+  if (geteuid() != 0 || !hasup::process::read_capabilities(now)) return;
+  uint64_t wanted = 0;
+  for (const unsigned number : needed) wanted |= uint64_t{1} << number;
+  now.effective &= wanted;
+  hasup::process::set_capabilities(now);
+}
+
 bool detach_from_starter() {
   setsid();  // fails when it leads a session already, which is as good
   umask(022);
@@ -112,6 +128,7 @@ int main(int argc, char** argv) {
     case hasup::shim::claim_result::failed:
       return fail(unusable, "the claim", strerrordesc_np(errno));
   }
+  lay_down_capabilities();
   unique_fd connection = first_connection();
   auto* shim = new (shim_memory, 0) hasup::shim::shim();
   if (!shim->open(places, given.name, static_cast<unique_fd&&>(claim), static_cast<unique_fd&&>(connection), failed))

@@ -104,6 +104,8 @@ bool read_field(const field& f, run_spec& s, counts& seen) {
       if (!read_text(f, text) || text[0] != '/') return false;
       s.data_dirs[s.data_dir_count++] = text;
       return true;
+    case tag::capabilities:
+      return f.read(s.capabilities);
     case tag::cgroup:
       return read_path(f, s.cgroup) && f.length <= max_cgroup_path;
     case tag::log_max_size:

@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "snapshot/disk.hpp"
+#include "snapshot/mount_point.hpp"
 #include "snapshot/open_files.hpp"
 
 namespace hasup::snapshot {
@@ -47,17 +48,6 @@ outcome<std::optional<ports::writer_info>> find_lock_holder(const ports::worker_
       return std::optional<ports::writer_info>{ports::writer_info{lock.l_pid, command_of(lock.l_pid), path}};
   }
   return std::optional<ports::writer_info>{};
-}
-
-bool is_mount_point(const std::string& path) {
-  struct statx here {};
-  if (::statx(AT_FDCWD, path.c_str(), AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &here) != 0) return false;
-  if ((here.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT) != 0)
-    return (here.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
-  struct stat st {};
-  struct stat above {};
-  return ::stat(path.c_str(), &st) == 0 && ::stat((path + "/..").c_str(), &above) == 0 &&
-         (st.st_dev != above.st_dev || st.st_ino == above.st_ino);
 }
 
 // Of the data directory, or of the nearest directory above it that exists.

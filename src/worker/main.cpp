@@ -10,6 +10,7 @@
 #include "base/result.hpp"
 #include "snapshot/inspect.hpp"
 #include "snapshot/job_run.hpp"
+#include "snapshot/make_directories.hpp"
 #include "snapshot/state_swap.hpp"
 
 namespace {
@@ -66,6 +67,8 @@ int main(int argc, char** argv) {
     switch (job.mode) {
       case ports::worker_mode::inspect:
         return snapshot::inspect(job);
+      case ports::worker_mode::make_directories:
+        return snapshot::make_directories(job);
       case ports::worker_mode::select:
       case ports::worker_mode::fetch:
         return become("hasup-worker-fetch", argv[1]);

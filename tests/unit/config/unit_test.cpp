@@ -156,6 +156,8 @@ std::map<std::string, sample> samples() {
   run("stop_timeout", "\"1h\"");
   run("start_timeout", "\"1h\"");
   run("umask", "\"027\"");
+  run("capabilities", "[\"NET_BIND_SERVICE\"]");
+  run("create_directories", "[\"/srv/${unit}\", { path = \"/run/x\", mode = \"0750\" }]");
   const auto recovery = [&](const std::string& key, const std::string& lines) {
     out[key.empty() ? "recovery" : "recovery." + key] = {"", "data",
                                                          "dir = \"/d\"\n[recovery]\nrecipe = \"tiny\"\n" + lines};
@@ -324,6 +326,15 @@ max_size = 2048
   CHECK(u.log.max_size == 2048);
 }
 
+TEST_CASE("capabilities are read with and without CAP_, directories with and without their mode") {
+  const auto u = unit_of(minimal +
+                         "capabilities = [\"NET_BIND_SERVICE\", \"CAP_CHECKPOINT_RESTORE\"]\n"
+                         "create_directories = [\"/run/${unit}/\", { path = \"/srv/b\", mode = \"2770\" }]\n");
+  CHECK(u.run.capabilities == ((1ULL << 10) | (1ULL << 40)));
+  CHECK(u.run.create_directories == std::vector<model::wanted_directory>{{"/run/x", 0755}, {"/srv/b", 02770}});
+  CHECK(unit_of(minimal + "create_directories = \"/srv/c\"\n").run.create_directories[0].path == "/srv/c");
+}
+
 TEST_CASE("each instance has its own values, in the effective file too") {
   const auto entry = parse(R"(
 [vars]
@@ -400,6 +411,16 @@ TEST_CASE("faults that need a sentence") {
       {minimal + "user = \"a b\"\n", "\"a b\" is no user name"},
       {minimal + "umask = \"9\"\n", "\"umask\" is octal"},
       {minimal + "env_file = \"x\"\n", "must be an absolute path"},
+      {minimal + "capabilities = [\"net_bind_servce\"]\n", "did you mean \"NET_BIND_SERVICE\"?"},
+      {minimal + "capabilities = [\"CAP_EVERYTHING_THERE_IS\"]\n", "capabilities(7) lists them"},
+      {minimal + "capabilities = \"NET_RAW\"\n", "write [\"NET_RAW\"]"},
+      {minimal + "AmbientCapabilities = [\"NET_RAW\"]\n", "did you mean \"capabilities\"?"},
+      {minimal + "create_directories = [\"data\"]\n", "\"data\" must be an absolute path"},
+      {minimal + "create_directories = [\"/\"]\n", "must be an absolute path"},
+      {minimal + "create_directories = [\"/a\", \"/a/\"]\n", "is there twice"},
+      {minimal + "create_directories = [{ mode = \"0755\" }]\n", "a directory needs \"path\""},
+      {minimal + "create_directories = [{ path = \"/a\", mode = 755 }]\n", "octal, in quotes"},
+      {minimal + "create_directories = [{ path = \"/a\", owner = \"b\" }]\n", "unknown key \"owner\""},
       {minimal + "env = { \"A=B\" = \"x\" }\n", "is no name of an environment variable"},
       {minimal + "[restart]\nbackoff = { initial = \"1m\", max = \"1s\" }\n", "\"max\" is shorter than \"initial\""},
       {minimal + "[restart.backoff]\nfactor = 0.5\n", "\"factor\" must be 1 to 1000"},
@@ -457,6 +478,11 @@ TEST_CASE("warnings do not make a unit invalid") {
   const auto sourceless = parse("[data]\ndir = \"/d\"\n" + minimal + "[recovery]\nrecipe = \"tiny\"\n", beside);
   CHECK(sourceless.valid);
   CHECK(test::messages(sourceless.problems).find("nothing can restore it") != std::string::npos);
+  const auto raw = parse(minimal + "capabilities = [\"NET_RAW\"]\n", as_root);
+  CHECK(raw.valid);
+  CHECK(test::messages(raw.problems).find("root has all capabilities") != std::string::npos);
+  CHECK(parse(minimal + "user = \"leap\"\ncapabilities = [\"NET_RAW\"]\n", as_root).problems.empty());
+  CHECK(parse(minimal + "capabilities = [\"NET_RAW\"]\n", beside).problems.empty());
   const auto fresh = parse(minimal + "[startup]\npreset = \"antelope\"\nmax_head_age = \"1s\"\n", beside);
   CHECK(fresh.valid);
   CHECK(test::messages(fresh.problems).find("ask for a fresh head in [readiness]") != std::string::npos);
@@ -477,6 +503,8 @@ TEST_CASE("the fingerprint changes with what a restart would run, and with nothi
   CHECK(unit_of(minimal + "env = { A = \"b\" }\n").fingerprint != base);
   CHECK(unit_of(minimal + "env_file = \"/x\"\n").fingerprint != base);
   CHECK(unit_of(minimal + "[run.limits]\nnice = 1\n").fingerprint != base);
+  CHECK(unit_of(minimal + "capabilities = [\"NET_RAW\"]\n").fingerprint != base);
+  CHECK(unit_of(minimal + "create_directories = [\"/x\"]\n").fingerprint == base);
 }
 
 TEST_CASE("sources in their order, each with its own way in") {

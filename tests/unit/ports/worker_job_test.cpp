@@ -54,6 +54,12 @@ TEST_CASE("a job comes back as it was written", "[ports]") {
   job.locks = {"state/shared_memory.bin"};
   job.must_exist = {"x"};
   job.tolerated = {1, 2147483647};
+  job.directories = {{"/run/leap", 02750}, {"/var/lib/leap", 0755}};
+  job.uid = 4294967294;
+  job.gid = 7;
+  job.groups = {8, 9};
+  job.user = "leap";
+  job.may_make_data = true;
   job.sources = {"http://h/"};
   job.plans = {some_plan()};
   job.max_age = std::chrono::hours(72);

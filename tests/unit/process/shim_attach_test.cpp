@@ -224,7 +224,7 @@ class outsider {
       ::_exit(127);
     }
     start_time = process_start_time(pid).value_or(0);
-    REQUIRE(eventually([&] { return read_file("/proc/" + std::to_string(pid) + "/comm") == "sh\n"; }));
+    REQUIRE(eventually([&] { return read_file("/proc/" + std::to_string(pid) + "/comm") != "test_process\n"; }));
   }
   ~outsider() {
     ::kill(-pid, SIGKILL);

@@ -214,6 +214,9 @@ class world {
       case ports::worker_mode::inspect:
         r.half_swapped = marker;
         break;
+      case ports::worker_mode::make_directories:
+        complain("directories made in a recovery");
+        break;
       case ports::worker_mode::select:
         r.candidates = listing();
         break;

@@ -43,8 +43,8 @@ const std::vector<verb>& verbs() {
        {},
        "Stop units, dependents first",
        targets::units,
-       "Waits until they are stopped. A unit that does not end within its stop_timeout is killed, which status "
-       "shows;\n"
+       "Waits until they are stopped. A unit that does not end within its stop_timeout is killed: when that would be "
+       "is shown\nwhile it stops, and that it was, in status. Ctrl-C ends the waiting, never a unit. "
        "--no-kill never kills. The units stay down until they are started again.\n"
        "\nExamples:\n  hasup stop eos-evm-node\n  hasup stop miner@2\n  hasup stop --all --no-kill\n"},
       {"restart",

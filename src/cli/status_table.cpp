@@ -226,6 +226,12 @@ std::string render_table(const std::vector<instance_status>& units, base::wall_t
   return out;
 }
 
+std::string kill_text(const instance_status& u, base::wall_time now) {
+  if (u.state != unit_state::stopping || !u.kill_at) return {};
+  const auto left = std::chrono::duration_cast<base::duration>(*u.kill_at - now);
+  return "SIGKILL in " + base::format_duration_short(std::max(left, base::duration{0}));
+}
+
 std::string render_details(const instance_status& u, base::wall_time now, const terminal& t) {
   auto state = std::string(model::unit_state_names.text(u.state));
   if (u.state == unit_state::running) state += ", " + std::string(model::health_names.text(u.health));
@@ -244,6 +250,7 @@ std::string render_details(const instance_status& u, base::wall_time now, const 
         out, t, "next start",
         left > base::duration{0} ? "in " + base::format_duration_short(left) : base::format_time(*u.next_attempt_at));
   }
+  if (const auto text = kill_text(u, now); !text.empty()) line(out, t, "stop", text);
   if (u.pid) {
     auto text = fmt::format("pid {}", *u.pid);
     if (u.uptime_s) text += ", up " + seconds_text(*u.uptime_s);

@@ -14,6 +14,8 @@ namespace hasup::cli {
 // restarts, uptime, age, head), and only then is the reason cut. A running recovery adds a line with its progress.
 std::string render_table(const std::vector<control::instance_status>& units, base::wall_time now, const terminal& t);
 
+// "SIGKILL in 9m48s" of a unit that is stopping and will be killed if it has not ended by then; else empty.
+std::string kill_text(const control::instance_status& u, base::wall_time now);
 // Everything that is known of one instance, one thing a line.
 std::string render_details(const control::instance_status& u, base::wall_time now, const terminal& t);
 

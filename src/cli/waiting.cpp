@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "base/time_text.hpp"
 #include "cli/status_table.hpp"
 
 namespace hasup::cli {
@@ -67,7 +68,8 @@ class progress_view {
     for (const auto& o : all) {
       if (drawn_ == rows) break;
       const auto& u = o.seen.now;
-      const auto rest = u.recovery && !u.recovery->phase.empty() ? render_progress(*u.recovery, terminal{}) : o.line;
+      auto rest = u.recovery && !u.recovery->phase.empty() ? render_progress(*u.recovery, terminal{}) : o.line;
+      if (const auto kill = kill_text(u, std::chrono::system_clock::now()); !kill.empty()) rest = kill + ", " + rest;
       const auto room = c_.out.width > name_width_ + 3 ? c_.out.width - name_width_ - 3 : 10;
       text += "\r\x1b[K" + paint(pad(control::display_name(u), name_width_), style::bold, c_.out.colour) + "  " +
               paint(shorten(rest, room), style_of(u), c_.out.colour) + "\n";
@@ -81,6 +83,7 @@ class progress_view {
     auto text = o.line;
     // The phase alone: bytes would print a line each half second.
     if (u.recovery) text += " [" + u.recovery->phase + "]";
+    if (u.kill_at && u.state == model::unit_state::stopping) text += "; SIGKILL at " + base::format_time(*u.kill_at);
     if (text == o.shown) return;
     o.shown = text;
     print(pad(control::display_name(u), name_width_) + "  " + text + "\n");

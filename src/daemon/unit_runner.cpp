@@ -190,6 +190,8 @@ void unit_runner::on(const unit::start_timer& t) {
   if (t.which == unit::timer::backoff || t.which == unit::timer::prepare_again ||
       t.which == unit::timer::recover_again)
     next_attempt_at_ = wall_now() + t.after;
+  stop_ends_at_.reset();
+  if (t.which == unit::timer::stop_timeout) stop_ends_at_ = wall_now() + t.after;
   timer_.expires_after(t.after);
   timer_.async_wait([weak = weak_from_this(), which = t.which](const boost::system::error_code& ec) {
     if (ec) return;

@@ -216,7 +216,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
 
   boost::asio::steady_timer timer_;
   std::optional<base::wall_time> next_attempt_at_;
-  std::uint64_t prepare_ticket_ = 0;  // an answer to an older question is dropped
+  std::optional<base::wall_time> stop_ends_at_;  // the stop_timeout that runs
+  std::uint64_t prepare_ticket_ = 0;             // an answer to an older question is dropped
   std::optional<launch> launch_;
   bool ever_started_ = false;
 

@@ -25,6 +25,10 @@ control::instance_status unit_runner::status() {
   s.recoveries = memory_.recoveries;
   if (state() == model::unit_state::waiting) s.waiting_for = waiting_for_;
   s.next_attempt_at = next_attempt_at_;
+  // What the main process left behind is asked to end before it is killed.
+  if (const auto* stop = std::get_if<unit::stopping>(&memory_.now);
+      stop != nullptr && !stop->no_kill && (!stop->main_gone || stop->term_sent))
+    s.kill_at = stop_ends_at_;
   if (memory_.exit) {
     const auto& e = *memory_.exit;
     s.exit = control::last_exit{e.status.code, e.status.signal, e.class_name, e.at};

@@ -158,7 +158,10 @@ std::vector<process_id> process_tree(std::int32_t root, bool with_root) {
 }
 
 std::vector<process_id> unit_processes(const unit_root& root) {
-  if (!root.attached) return process_tree(root.shim_pid, false);
+  // The number of a shim that died a moment ago may be somebody else's by now: it is believed for its child.
+  const auto main = root.attached || root.main_pid == 0 ? std::nullopt : read_stat(root.main_pid);
+  const bool orphaned = main && main->start_time == root.main_start_time && main->ppid != root.shim_pid;
+  if (!root.attached && !orphaned) return process_tree(root.shim_pid, false);
   const auto main_pid = root.main_pid;
   if (!is_alive({main_pid, root.main_start_time})) return {};
   // Its orphans went to init, but they are still of its session.

@@ -2,12 +2,13 @@
 
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import unittest
 from pathlib import Path
 
-from hasup_home import HasupTest, alive, processes_of, start_time, wait_until
+from hasup_home import BIN, HasupTest, alive, processes_of, start_time, wait_until
 
 # Double-forks into a session of its own, as a daemon does; the grandchild writes its pid.
 DAEMONIZE = """
@@ -119,6 +120,55 @@ class Reached(Tree):
         wait_until(lambda: self.home.unit_status("node")["pid"] not in (None, main), "the next run")
         self.assertFalse(any(alive(pid) for pid, _ in strays))
         self.strays()
+
+
+class Stopping(Tree):
+    def setUp(self):
+        super().setUp()
+        self.go = self.home.path / "go"
+        self.addCleanup(self.go.touch)
+        self.home.unit("slow", f"""
+[run]
+command = ["sh", "-c", "trap 'while [ ! -e {self.go} ]; do sleep 0.05; done; echo saved; exit 0' TERM; echo ready; while :; do sleep 0.05; done"]
+stop_timeout = "20m"
+""")
+        self.home.start()
+        self.pid = self.home.wait_healthy("slow")["pid"]
+        wait_until(lambda: "ready" in self.home.log_text("slow"), "the trap is set")
+
+    def test_its_progress_says_when_it_would_be_killed(self):
+        self.home.ok("stop", "slow", "--no-wait")
+        kill_at = self.home.wait_for("slow", state="stopping")["kill_at"]
+        self.assertIsNotNone(kill_at)
+        done = self.home.hasup("stop", "slow", "--timeout", "1s")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn(f"SIGKILL at {kill_at[:19]}Z", done.stdout)
+        self.home.hasup("stop", "slow", "--no-kill", "--no-wait")
+        wait_until(lambda: self.home.unit_status("slow")["kill_at"] is None, "--no-kill takes it back")
+        self.go.touch()
+        self.home.wait_for("slow", state="stopped")
+        self.assertIsNone(self.home.unit_status("slow")["kill_at"])
+
+    def test_a_second_interrupt_of_the_command_kills_no_node(self):
+        command = subprocess.Popen([BIN / "hasup", "stop", "slow"], env=self.home.env, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.addCleanup(command.kill)
+        self.home.wait_for("slow", state="stopping")
+        command.send_signal(signal.SIGINT)
+        command.communicate(timeout=60)
+        again = subprocess.Popen([BIN / "hasup", "stop", "slow"], env=self.home.env, stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.PIPE, text=True)
+        self.addCleanup(again.kill)
+        self.assertIn("stopping", again.stdout.readline())
+        again.send_signal(signal.SIGINT)
+        again.communicate(timeout=60)
+        self.assertTrue(alive(self.pid))
+        self.assertEqual(self.home.unit_status("slow")["state"], "stopping")
+        self.go.touch()
+        self.home.wait_for("slow", state="stopped")
+        self.assertIn("saved", self.home.log_text("slow"))
+        self.assertFalse(self.home.unit_status("slow")["killed"])
+        self.assertEqual(self.home.unit_status("slow")["last_exit"]["code"], 0)
 
 
 class ShimKilled(Tree):

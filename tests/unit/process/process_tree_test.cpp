@@ -51,6 +51,33 @@ TEST_CASE("a tree is its root and everything below, and its use is summed up") {
   CHECK(process_tree(child).empty());
 }
 
+TEST_CASE("a shim's number that went to somebody else does not make his children the unit's") {
+  const auto parent_of_one = [] {
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+      if (::fork() == 0) ::setsid();
+      for (;;) ::pause();
+    }
+    return pid;
+  };
+  const pid_t somebody = parent_of_one();
+  const pid_t main = parent_of_one();
+  REQUIRE(eventually([&] { return process_tree(somebody).size() == 2 && process_tree(main).size() == 2; }));
+  const auto start_time = process_start_time(main).value_or(0);
+  const auto pids_of = [](const unit_root& root) {
+    std::vector<std::int32_t> pids;
+    for (const auto& id : unit_processes(root)) pids.push_back(id.pid);
+    return pids;
+  };
+  const auto own = process_tree(main);
+  CHECK(pids_of({somebody, main, start_time, false}) == std::vector<std::int32_t>{own[0].pid, own[1].pid});
+  CHECK(unit_processes({::getpid(), main, start_time, false}).size() == 4);  // its shim
+  for (const pid_t root : {somebody, main}) {
+    for (const auto& id : process_tree(root)) ::kill(id.pid, SIGKILL);
+    ::waitpid(root, nullptr, 0);
+  }
+}
+
 TEST_CASE("accounts: names and numbers, and errors that say what is missing") {
   const auto own = resolve_account("", {});
   REQUIRE(own.has_value());

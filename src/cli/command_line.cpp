@@ -36,6 +36,7 @@ const std::vector<verb>& verbs() {
        "Start units, with all that they require",
        targets::units,
        "Waits until they are healthy. A failed unit gets a new chance: its start limit is cleared.\n"
+       "--all leaves completed one-shot units alone; named, they run again.\n"
        "--once -- WORDS adds arguments to one run of one unit that does not run.\n"
        "\nExamples:\n  hasup start leap\n  hasup start leap --once -- --replay-blockchain\n  hasup start @realtime "
        "--timeout 5m\n  hasup start --all --no-wait\n"},
@@ -88,8 +89,12 @@ const std::vector<verb>& verbs() {
        {},
        "Suspend what health does to units while a person works on them",
        targets::units_and_word,
-       "While it is on, a failing liveness probe restarts nothing. What ends is still started again; `hasup stop` "
-       "stops it.\n"
+       "While it is on, a failing liveness probe, memory_restart and schedules restart nothing, and no recovery "
+       "begins "
+       "by\n"
+       "itself: `hasup why` says what is held back, and `off` lets it begin. What ends for another reason is still "
+       "started\n"
+       "again; `hasup stop` stops it.\n"
        "\nExamples:\n  hasup maintenance on leap\n  hasup maintenance off leap\n"},
       {"apply",
        {},
@@ -175,6 +180,21 @@ const std::vector<verb>& verbs() {
        targets::one_unit,
        "--effective: with what it extends merged and variables filled in; secrets stay placeholders.\n"
        "\nExamples:\n  hasup cat leap --effective\n"},
+      {"exec",
+       {},
+       "Run a command as a unit's node would be run",
+       targets::one_unit,
+       "With the unit's user and groups, environment (env_file and secrets too), directory, umask and limits, as its "
+       "file\n"
+       "says now. Standard input and output, the terminal and the exit code are the command's own. It runs beside "
+       "the "
+       "unit:\n"
+       "the unit need not run, stop does not wait for it, and its output is in no log. Needs the rights to do so: "
+       "root, "
+       "or\n"
+       "the unit's user where he may read its env_files. 126 and 127 as in a shell: it cannot be run, is not there.\n"
+       "\nExamples:\n  hasup exec leap -- cleos get info\n  hasup exec miner@1 -- env\n  hasup exec geth -- geth "
+       "attach\n"},
       {"import",
        {},
        "Write unit files for the processes of pm2",
@@ -187,6 +207,21 @@ const std::vector<verb>& verbs() {
        "\nExamples:\n  hasup import pm2 --dry-run\n  pm2 jlist > list.json && hasup import pm2 list.json --output "
        "/tmp/units\n"
        "  hasup import pm2 --running\n"},
+      {"daemon",
+       {},
+       "Put a new hasupd in the place of the running one; no unit notices",
+       targets::none,
+       "upgrade: has the new program check itself (configuration, state, what runs) and, only when it is content, "
+       "puts "
+       "it\n"
+       "in the place of the old one: same process, same lock, same socket, every unit runs on. Otherwise the old one "
+       "goes\n"
+       "on and says why. The new program is the file that hasupd was started from, as it is now on the disk. "
+       "--binary "
+       "is\n"
+       "for root and the user of hasupd.\n"
+       "\nExamples:\n  apt install ./hasup.deb && hasup daemon upgrade\n  hasup daemon upgrade --binary "
+       "/opt/hasup-next/bin/hasupd\n"},
       {"demo",
        {},
        "Watch a disaster and its end: offline, in a temporary directory, under 30 seconds",
@@ -211,7 +246,8 @@ constexpr std::pair<std::string_view, std::string_view> habits[]{
     {"up", "start"},       {"down", "stop"},  {"kill", "stop"},       {"log", "logs"},
     {"tail", "logs"},      {"show", "why"},   {"explain", "why"},     {"info", "why"},
     {"validate", "check"}, {"lint", "check"}, {"restore", "recover"}, {"history", "events"},
-    {"monit", "status"},   {"top", "status"}, {"delete", "stop"},     {"daemon-reload", "apply"}};
+    {"monit", "status"},   {"top", "status"}, {"delete", "stop"},     {"daemon-reload", "apply"},
+    {"upgrade", "daemon"}, {"shell", "exec"}};
 
 bool answers_to(const verb& v, const std::string& word) {
   return v.name == word || std::find(v.aliases.begin(), v.aliases.end(), word) != v.aliases.end();
@@ -286,7 +322,7 @@ struct parser {
       return std::find(names.begin(), names.end(), name) != names.end();
     };
     if (is({"status", "logs", "why", "events", "check", "graph", "cat", "probe", "version", "demo", "recover",
-            "classify"}))
+            "classify", "daemon"}))
       sub->add_flag("--json", into.json, "Print JSON");
     if (is({"start", "stop", "restart"})) sub->add_flag("--all", into.all, "All units");
     if (is({"start", "stop", "restart", "reload", "scale", "recover"}))
@@ -310,6 +346,8 @@ struct parser {
     if (name == "stop") {
       sub.add_flag("--no-kill", into.no_kill, "Never send SIGKILL, however long it takes");
       sub.add_flag("--force", into.force, "Also in the first start after a restore");
+      sub.add_flag("--for-shutdown", into.for_shutdown,
+                   "The machine goes down: after the reboot they are wanted as before, see [boot] start");
     }
     if (name == "apply" || name == "recover") sub.add_flag("--dry-run", into.dry_run, "Only say what would be done");
     if (name == "logs") {
@@ -341,6 +379,10 @@ struct parser {
       sub.add_option("--output", into.output, "Write here; default: the units directory")->type_name("DIR");
       sub.add_flag("--force", into.force, "Overwrite files that exist");
       sub.add_flag("--dry-run", into.dry_run, "Print the files, without their secrets, and write nothing");
+    }
+    if (name == "daemon") {
+      sub.add_option("ACTION", into.word, "upgrade")->required()->check(CLI::IsMember({"upgrade"}));
+      sub.add_option("--binary", into.binary, "This hasupd")->type_name("FILE");
     }
     if (name == "demo") sub.add_flag("--keep", into.keep, "Leave it running and say how to talk to it");
     if (name == "completion")
@@ -407,7 +449,8 @@ std::optional<answer> finish(parser& p) {
   }
   if (i.once && (i.targets.size() != 1 || i.all || i.arguments.empty()))
     return usage("--once takes one unit, and arguments behind --: hasup start leap --once -- --replay-blockchain");
-  if (!i.once && !i.arguments.empty()) return usage("arguments behind -- need --once");
+  if (i.verb == "exec" && i.arguments.empty()) return usage("exec which command? hasup exec leap -- env");
+  if (i.verb == "start" && !i.once && !i.arguments.empty()) return usage("arguments behind -- need --once");
   const bool needs_units = i.verb == "start" || i.verb == "stop" || i.verb == "restart";
   if (needs_units && i.targets.empty() && !i.all)
     return usage(i.verb + " which unit? Name units, @GROUP, or say --all");
@@ -437,10 +480,13 @@ std::variant<invocation, answer> parse_command_line(const std::vector<std::strin
   }
   if (!words[0].starts_with("-") && !is_verb(words[0])) return answer{exit_code::usage, unknown_verb(words[0])};
 
-  std::vector<std::string> behind;  // start --once -- WORDS
-  if (const auto dashes = std::find(words.begin(), words.end(), "--"); dashes != words.end() && words[0] == "start") {
+  std::vector<std::string> behind;  // start --once -- WORDS, exec UNIT [--] WORDS
+  auto dashes = words[0] == "start" || words[0] == "exec" ? std::find(words.begin(), words.end(), "--") : words.end();
+  if (words[0] == "exec" && words.size() > 2 && !words[1].starts_with("-") && dashes != words.begin() + 2)
+    dashes = words.begin() + 1;  // as with docker: behind the unit everything is the command's
+  if (dashes != words.end()) {
     behind.assign(dashes + 1, words.end());
-    words.erase(dashes, words.end());
+    words.erase(dashes + (words[0] == "exec" && dashes == words.begin() + 1 ? 1 : 0), words.end());
   }
   parser p(is_verb(words[0]) ? words[0] : "");
   p.into.arguments = std::move(behind);

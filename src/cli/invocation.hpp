@@ -23,10 +23,12 @@ struct invocation {
   bool watch = false;    // status
   bool no_wait = false;  // start, stop, restart, recover
   bool no_kill = false;  // stop
-  bool once = false;     // start: `arguments` for this run only
-  std::vector<std::string> arguments;
-  std::string word;    // signal: its name; scale: a number; maintenance: on or off
-  bool force = false;  // stop, import
+  bool for_shutdown = false;
+  bool once = false;                   // start: `arguments` for this run only
+  std::vector<std::string> arguments;  // also: the command of exec
+  std::string word;                    // signal: its name; scale: a number; maintenance: on or off; daemon: upgrade
+  std::string binary;                  // daemon upgrade: not the program that hasupd was started from
+  bool force = false;                  // stop, import
   std::optional<base::duration> timeout;
 
   bool follow = false;               // logs, events

@@ -25,7 +25,8 @@ constexpr std::pair<std::string_view, verb_function> table[]{{"status", run_stat
                                                              {"version", run_version}, {"import", run_import},
                                                              {"reload", run_command},  {"signal", run_setting},
                                                              {"enable", run_setting},  {"disable", run_setting},
-                                                             {"scale", run_command},   {"maintenance", run_setting}};
+                                                             {"scale", run_command},   {"maintenance", run_setting},
+                                                             {"daemon", run_daemon},   {"exec", run_exec}};
 
 exit_code answer_with(const answer& a) {
   if (a.code == exit_code::done) {

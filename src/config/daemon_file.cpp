@@ -11,6 +11,7 @@ daemon_settings parse_daemon_text(const std::string& file, std::string_view text
   if (!root) return out;
   check_schema(*root, daemon_keys(), {}, findings);
   section(&*root, findings).sub("log").read("level", out.log_level);
+  section(&*root, findings).sub("boot").read("start", boot_start_names, out.start_at_boot);
   section(&*root, findings).sub("cgroup").read("root", out.cgroup_root);
   return out;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/diagnostic.hpp"
+#include "base/enum_names.hpp"
 #include "base/result.hpp"
 #include "config/paths.hpp"
 #include "config/unit_file.hpp"
@@ -14,10 +15,16 @@
 
 namespace hasup::config {
 
+// Which units come up after a reboot.
+enum class boot_start { enabled, as_before };
+inline constexpr base::enum_names<boot_start, 2> boot_start_names{
+    {{{boot_start::enabled, "enabled"}, {boot_start::as_before, "as_before"}}}};
+
 // hasup.toml
 struct daemon_settings {
   std::string log_level = "info";  // trace | debug | info | warning | error
-  std::string cgroup_root;         // "" = hasup-nodes.scope where there is one; "off"
+  boot_start start_at_boot = boot_start::enabled;
+  std::string cgroup_root;  // "" = hasup-nodes.scope where there is one; "off"
 };
 
 struct loaded {

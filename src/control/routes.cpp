@@ -122,9 +122,9 @@ route post_route(const std::vector<std::string>& path) {
       }
   } else if (path.size() == 1 && path[0] == "commands") {
     r.is = route::kind::command;
-  } else if (path.size() == 1 && path[0] == "apply") {
+  } else if (path.size() == 1 && (path[0] == "apply" || path[0] == "upgrade")) {
     r.is = route::kind::unit_command;
-    r.verb = "apply";
+    r.verb = path[0];
   } else if (path.size() == 1 && (path[0] == "stop_all" || path[0] == "start_all" || path[0] == "restart_all")) {
     r.is = route::kind::unit_command;
     r.verb = path[0].substr(0, path[0].find('_'));

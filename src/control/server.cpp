@@ -36,6 +36,7 @@ struct shared {
   service* of = nullptr;  // null once closed
   std::set<std::shared_ptr<follower>> followers;
   std::size_t connections = 0;
+  std::size_t unanswered = 0;  // of them: those that wait for an answer
 };
 
 http::status status_of(exit_code code) {
@@ -72,8 +73,12 @@ class connection : public std::enable_shared_from_this<connection> {
   connection(local::socket s, std::shared_ptr<shared> common)
       : peer_(peer_of(s)), stream_(std::move(s)), common_(std::move(common)) {
     ++common_->connections;
+    owe(true);  // whoever connects is about to ask
   }
-  ~connection() { --common_->connections; }
+  ~connection() {
+    owe(false);
+    --common_->connections;
+  }
   connection(const connection&) = delete;
   connection& operator=(const connection&) = delete;
 
@@ -92,12 +97,21 @@ class connection : public std::enable_shared_from_this<connection> {
   }
 
   void close() {
+    owe(false);
     beast::error_code ignored;
     stream_.socket().shutdown(local::socket::shutdown_both, ignored);
     stream_.socket().close(ignored);
   }
 
  private:
+  void owe(bool an_answer) {
+    if (std::exchange(owes_, an_answer) == an_answer) return;
+    if (an_answer)
+      ++common_->unanswered;
+    else
+      --common_->unanswered;
+  }
+
   void on_read(beast::error_code ec) {
     if (!common_->of) return close();
     if (ec == http::error::body_limit)
@@ -109,6 +123,7 @@ class connection : public std::enable_shared_from_this<connection> {
         ec != http::error::end_of_stream && ec != http::error::partial_message)
       return refuse(http::status::bad_request, "not a valid HTTP request: " + ec.message());
     if (ec) return close();
+    owe(true);
     keep_alive_ = parser_->get().keep_alive();
     dispatch(
         parse_route(std::string_view(parser_->get().method_string()), std::string_view(parser_->get().target())));
@@ -152,6 +167,7 @@ class connection : public std::enable_shared_from_this<connection> {
 
   void follow(const route& r) {
     const auto& o = common_->options;
+    owe(false);
     stream_.expires_never();
     auto f = std::make_shared<follower>(
         stream_.release_socket(), r.filter, follower_limits{o.follower_limit, o.keep_alive, o.idle_timeout},
@@ -199,6 +215,7 @@ class connection : public std::enable_shared_from_this<connection> {
     response_->prepare_payload();
     stream_.expires_after(common_->options.idle_timeout);
     http::async_write(stream_, *response_, [self = shared_from_this()](beast::error_code ec, std::size_t) {
+      self->owe(false);
       if (ec) return self->close();
       if (self->keep_alive_) return self->read();
       self->linger();
@@ -229,6 +246,7 @@ class connection : public std::enable_shared_from_this<connection> {
   std::optional<http::request_parser<http::string_body>> parser_;
   std::optional<http::response<http::string_body>> response_;
   bool keep_alive_ = false;
+  bool owes_ = false;
 };
 
 }  // namespace
@@ -241,12 +259,24 @@ class server::impl : public std::enable_shared_from_this<impl> {
   }
 
   void accept() {
+    if (paused_) return;
     acceptor_.async_accept([self = shared_from_this()](boost::system::error_code ec, local::socket s) {
       if (ec == asio::error::operation_aborted || !self->common_->of) return;
       if (ec) return self->accept_later();
       self->begin(std::move(s));
       self->accept();
     });
+  }
+
+  void pause() {
+    paused_ = true;
+    boost::system::error_code ignored;
+    acceptor_.cancel(ignored);
+    retry_.cancel();
+  }
+
+  void resume() {
+    if (std::exchange(paused_, false)) accept();
   }
 
   void publish(const event& e) {
@@ -259,11 +289,26 @@ class server::impl : public std::enable_shared_from_this<impl> {
 
   void close() {
     if (!common_->of) return;
-    common_->of = nullptr;
     boost::system::error_code ignored;
     acceptor_.close(ignored);
-    retry_.cancel();
     ::unlinkat(directory_.get(), common_->options.name.c_str(), 0);
+    end_connections();
+  }
+
+  base::unique_fd hand_over() {
+    if (!common_->of) return {};
+    base::unique_fd listening(acceptor_.release());
+    end_connections();
+    return listening;
+  }
+
+  [[nodiscard]] std::size_t connections() const { return common_->connections + common_->followers.size(); }
+  [[nodiscard]] std::size_t unanswered() const { return common_->unanswered; }
+
+ private:
+  void end_connections() {
+    common_->of = nullptr;
+    retry_.cancel();
     for (const auto& weak : connections_)
       if (const auto c = weak.lock()) c->close();
     connections_.clear();
@@ -271,9 +316,6 @@ class server::impl : public std::enable_shared_from_this<impl> {
     for (const auto& f : followers) f->close();
   }
 
-  [[nodiscard]] std::size_t connections() const { return common_->connections + common_->followers.size(); }
-
- private:
   void begin(local::socket s) {
     std::erase_if(connections_, [](const auto& weak) { return weak.expired(); });
     const bool full = connections() >= common_->options.connection_limit;
@@ -298,6 +340,7 @@ class server::impl : public std::enable_shared_from_this<impl> {
   asio::steady_timer retry_;
   std::shared_ptr<shared> common_;
   std::vector<std::weak_ptr<connection>> connections_;
+  bool paused_ = false;
 };
 
 namespace {
@@ -329,10 +372,12 @@ base::result<base::unique_fd> listen_in(int directory, const server_options& o) 
 
 }  // namespace
 
-base::result<std::unique_ptr<server>> server::open(asio::io_context& io, const server_options& options, service& of) {
+base::result<std::unique_ptr<server>> server::open(asio::io_context& io, const server_options& options, service& of,
+                                                   base::unique_fd inherited) {
   base::unique_fd directory(::open(options.directory.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!directory) return base::errno_error("open the runtime directory " + options.directory);
-  auto listening = listen_in(directory.get(), options);
+  base::result<base::unique_fd> listening = std::move(inherited);
+  if (!*listening) listening = listen_in(directory.get(), options);
   if (!listening) return listening.error();
   auto common = std::make_shared<shared>();
   common->options = options;
@@ -351,6 +396,18 @@ void server::publish(const event& e) {
 }
 void server::close() {
   impl_->close();
+}
+void server::pause() {
+  impl_->pause();
+}
+void server::resume() {
+  impl_->resume();
+}
+std::size_t server::unanswered() const {
+  return impl_->unanswered();
+}
+base::unique_fd server::hand_over() {
+  return impl_->hand_over();
 }
 std::size_t server::connections() const {
   return impl_->connections();

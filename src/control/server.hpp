@@ -7,7 +7,7 @@
 //   GET  /v1/events?follow=1[&since=N]       server-sent events; without since only new ones; comments keep it alive
 //   GET  /v1/logs/NAME?n=100                 text/plain
 //   POST /v1/units/NAME/{start,stop,restart,recover,reset}   body: {"options":{…}} or empty
-//   POST /v1/apply                           body as above
+//   POST /v1/apply, /v1/upgrade              body as above
 //   POST /v1/stop_all, /v1/start_all, /v1/restart_all
 //   POST /v1/commands                        {"verb":…,"targets":[…],"all":false,"options":{…}}: what `hasup` uses
 //
@@ -23,6 +23,7 @@
 #include <string>
 
 #include "base/result.hpp"
+#include "base/unique_fd.hpp"
 #include "control/service.hpp"
 
 namespace boost::asio {
@@ -48,9 +49,10 @@ struct server_options {
 // Lives on one io_context, from whose thread all calls must come.
 class server {
  public:
-  // Binds and listens; replaces a stale socket file (the caller holds the daemon's lock).
+  // Binds and listens; replaces a stale socket file (the caller holds the daemon's lock). With `inherited`, what
+  // hand_over() gave: goes on listening there.
   static base::result<std::unique_ptr<server>> open(boost::asio::io_context& io, const server_options& options,
-                                                    service& of);
+                                                    service& of, base::unique_fd inherited = {});
   ~server();
   server(const server&) = delete;
   server& operator=(const server&) = delete;
@@ -59,6 +61,15 @@ class server {
   void publish(const event& e);
   // Ends all connections, removes the socket file. Idempotent.
   void close();
+
+  // For a successor in this process: no connection is taken in any more, those that come wait with the kernel.
+  void pause();
+  void resume();
+  // Connections that wait for an answer.
+  [[nodiscard]] std::size_t unanswered() const;
+  // Ends all connections and gives away the socket, which stays bound and goes on collecting connections.
+  base::unique_fd hand_over();
+
   [[nodiscard]] std::size_t connections() const;
 
  private:

@@ -53,6 +53,7 @@ std::string hook_log_name(const model::unit& unit) {
 hook_run::hook_run(daemon_services& services, const model::unit& unit, launch from, hook_order order,
                    std::function<void(std::string)> done)
     : services_(services),
+      running_(services.hooks_running),
       from_(std::move(from)),
       order_(std::move(order)),
       options_(program_options_of(unit, from_)),
@@ -63,6 +64,11 @@ hook_run::hook_run(daemon_services& services, const model::unit& unit, launch fr
   from_.env.insert({"HASUP_UNIT", unit.id.unit});
   from_.env.insert({"HASUP_INSTANCE", std::to_string(unit.id.index)});
   for (auto& [name, text] : order_.environment) from_.env[name] = text;
+  ++*running_;
+}
+
+hook_run::~hook_run() {
+  --*running_;
 }
 
 std::shared_ptr<hook_run> hook_run::start(daemon_services& services, const model::unit& unit, const launch& from,

@@ -30,6 +30,9 @@ class hook_run : public std::enable_shared_from_this<hook_run> {
                                          hook_order order, std::function<void(std::string)> done);
   // SIGKILL to the command that runs; `done` is not called any more.
   void cancel();
+  ~hook_run();
+  hook_run(const hook_run&) = delete;
+  hook_run& operator=(const hook_run&) = delete;
 
  private:
   hook_run(daemon_services& services, const model::unit& unit, launch from, hook_order order,
@@ -40,6 +43,7 @@ class hook_run : public std::enable_shared_from_this<hook_run> {
   void log(const std::string& output);
 
   daemon_services& services_;
+  std::shared_ptr<unsigned> running_;  // counts this one as long as it or its command lives
   launch from_;
   hook_order order_;
   process::program_options options_;

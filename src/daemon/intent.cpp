@@ -36,6 +36,15 @@ json::object encode_exit(const unit::last_exit& e) {
   return o;
 }
 
+json::object encode_stop(const unit::stopping& s) {
+  return {{"then", unit::after_stop_names.text(s.then)},
+          {"no_kill", s.no_kill},
+          {"killed", s.killed},
+          {"returns", s.returns},
+          {"delay_ms", s.delay.count()},
+          {"why", s.why}};
+}
+
 json::object encode_instance(const instance_intent& i) {
   json::object o;
   o["desired"] = model::desired_names.text(i.desired);
@@ -48,6 +57,8 @@ json::object encode_instance(const instance_intent& i) {
   o["killed"] = i.killed;
   o["failed"] = i.failed;
   o["recover_why"] = i.recover_why;
+  o["back_after_boot"] = i.back_after_boot;
+  if (i.stop) o["stop"] = encode_stop(*i.stop);
   o["startup_passed"] = i.startup_passed;
   o["completed"] = i.completed;
   o["ever_started"] = i.ever_started;
@@ -103,6 +114,18 @@ instance_intent decode_instance(const json::object& object) {
   i.killed = r.flag("killed");
   i.failed = r.flag("failed");
   i.recover_why = r.text("recover_why");
+  i.back_after_boot = r.flag("back_after_boot");
+  if (const auto* s = object.if_contains("stop")) {
+    const reader sr(s->as_object());
+    unit::stopping out;
+    out.then = unit::after_stop_names.parse(sr.text("then")).value_or(unit::after_stop::stop);
+    out.no_kill = sr.flag("no_kill");
+    out.killed = sr.flag("killed");
+    out.returns = sr.flag("returns");
+    out.delay = base::duration(sr.number<std::int64_t>("delay_ms"));
+    out.why = sr.text("why");
+    i.stop = std::move(out);
+  }
   i.startup_passed = r.flag("startup_passed");
   i.completed = r.flag("completed");
   i.ever_started = r.flag("ever_started");

@@ -26,10 +26,12 @@ struct instance_intent {
   unsigned restarts = 0;
   unsigned recoveries = 0;
   bool killed = false;
-  bool failed = false;          // it had given up: the state is failed again
-  std::string recover_why;      // failed only for want of a snapshot: the recovery is tried again
-  bool startup_passed = false;  // of the run
-  bool completed = false;       // a one-shot that is done
+  bool failed = false;                 // it had given up: the state is failed again
+  std::string recover_why;             // failed only for want of a snapshot: the recovery is tried again
+  bool back_after_boot = false;        // stopped only because the machine goes down
+  std::optional<unit::stopping> stop;  // under way: it is gone on with
+  bool startup_passed = false;         // of the run
+  bool completed = false;              // a one-shot that is done
   bool ever_started = false;
   std::uint64_t run = 0;
   std::uint64_t fingerprint = 0;  // of the spec that runs

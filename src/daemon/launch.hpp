@@ -1,50 +1,20 @@
-// What a run needs beside its unit file: account, environment, limits. Read anew at each start, on the disk thread.
+// What a run of the daemon needs: what start/launch.hpp finds, and the unit's cgroup.
 #pragma once
 
-#include <map>
-#include <string>
-#include <vector>
-
-#include "base/result.hpp"
-#include "model/unit.hpp"
-#include "process/account.hpp"
 #include "process/cgroup.hpp"
-#include "process/shim_client.hpp"
-#include "process/spawner.hpp"
+#include "start/launch.hpp"
 
 namespace hasup::daemon {
 
-// Holds secrets: never logged, never written.
-struct launch {
-  process::account account;
-  std::map<std::string, std::string> env;
-  std::map<std::string, std::string> secrets;  // what the env files say, for ${secret:NAME}
-  std::string cgroup;                          // its leaf; "" = none
-  std::vector<std::string> limits_missing;     // for a person: what is not in force, and why
-};
+using start::data_dirs_of;
+using start::environment_of;
+using start::fill_command;
+using start::launch;
+using start::make_run_request;
+using start::parse_env_file;
+using start::program_options_of;
 
-// Blocks (NSS, files). PATH, HOME, USER, LOGNAME and LANG, then the env files, then [run] env.
-// With a cgroup tree also the unit's leaf with its limits.
-base::result<launch> prepare_launch(const model::unit& unit, const process::cgroup_tree* cgroups = nullptr);
-
-// The environment of the node and of its hooks, with the secrets that [run] env asks for.
-base::result<std::map<std::string, std::string>> environment_of(const model::unit& unit, const launch& from);
-
-// What a command of [run] beside the node itself runs as, in the unit's directory; the timeout is left to the caller.
-process::program_options program_options_of(const model::unit& unit, const launch& from);
-
-// A command of the unit file with ${secret:NAME} and ${env:NAME} filled in; a missing one is an error that names it.
-base::result<std::vector<std::string>> fill_command(const std::vector<std::string>& command, const launch& from);
-
-// The directories that no other process may run on; none for a unit that only reads another's.
-std::vector<std::string> data_dirs_of(const model::unit& unit);
-
-// The request for the shim, with secrets filled in and `append` after the command.
-base::result<process::run_request> make_run_request(const model::unit& unit, const launch& from,
-                                                    const std::vector<std::string>& append, std::uint64_t run,
-                                                    const std::string& log_directory);
-
-// The environment file format of systemd and docker: KEY=VALUE, # comments, optional "export", quotes around values.
-base::result<std::map<std::string, std::string>> parse_env_file(const std::string& path, std::string_view text);
+// Blocks, see start::prepare_launch. With a cgroup tree also the unit's leaf with its limits.
+base::result<launch> prepare_launch(const model::unit& unit, const process::cgroup_tree* cgroups);
 
 }  // namespace hasup::daemon

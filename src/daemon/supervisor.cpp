@@ -64,7 +64,8 @@ supervisor::supervisor(daemon_services& services, event_log& events, intent_file
             e.kind = "schedule_failed";
             e.reason = why;
             publish(std::move(e));
-          }) {
+          }),
+      upgrade_(services, [this](control::event e) { publish(std::move(e)); }) {
   events_.subscribe([this](const control::event& e) {
     if (server_ != nullptr) server_->publish(e);
   });
@@ -137,10 +138,18 @@ void supervisor::inform_dependents(const std::string& unit) {
 void supervisor::publish(control::event e) {
   const auto name = e.unit.empty() ? std::string("hasupd")
                                    : e.unit + (e.instance.value_or(0) > 0 ? "@" + std::to_string(*e.instance) : "");
-  const bool alert =
-      e.kind == "failed" || e.kind == "killed" || e.kind == "shim_lost" || e.kind == "became_unhealthy";
+  const bool alert = e.kind == "failed" || e.kind == "killed" || e.kind == "shim_lost" ||
+                     e.kind == "became_unhealthy" || e.kind == "upgrade_refused" || e.kind == "upgrade_failed";
   spdlog::log(alert ? spdlog::level::warn : spdlog::level::info, "{} {}: {}", name, e.kind, e.reason);
   events_.append(std::move(e), std::chrono::system_clock::now());
+}
+
+void supervisor::announce(std::string kind, std::string why, std::map<std::string, std::string> detail) {
+  control::event e;
+  e.kind = std::move(kind);
+  e.reason = std::move(why);
+  e.detail = std::move(detail);
+  publish(std::move(e));
 }
 
 void supervisor::stop_readers(const model::instance_id& of, std::function<void()> then) {

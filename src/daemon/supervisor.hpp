@@ -20,6 +20,7 @@
 #include "daemon/schedule.hpp"
 #include "daemon/unit_host.hpp"
 #include "daemon/unit_runner.hpp"
+#include "daemon/upgrade.hpp"
 #include "graph/dependency_graph.hpp"
 
 namespace hasup::daemon {
@@ -34,7 +35,14 @@ class supervisor : public control::service, private unit_host {
   // Where events go besides the log: the followers of the control API.
   // The daemon leaves: saves the intent as it is now. Nothing is stopped.
   void leave() { intent_file_.write_last(encode_intent()); }
-  void set_server(control::server* server) { server_ = server; }
+  void set_server(control::server* server) {
+    server_ = server;
+    upgrade_.set_server(server);
+  }
+  // What concerns the daemon itself.
+  void announce(std::string kind, std::string why, std::map<std::string, std::string> detail = {});
+  // Asked to make way for another program of this name, which has passed its self-check.
+  void on_upgrade(std::function<void(const std::string& program)> go) { upgrade_.on_go = std::move(go); }
   // For the log keeper, as configured now.
   std::vector<kept_log> kept_logs() const;
 
@@ -61,6 +69,7 @@ class supervisor : public control::service, private unit_host {
 
   // supervisor_units.cpp: the set of units
   void load_units();
+  void begin_boot(const unit_runner& r, bool known, instance_intent& i) const;
   runner_ptr make_runner(const config::unit_entry& entry, const model::unit& unit);
   void adopt_strays(const intent& was);
   // What apply reads from the disk before it decides.
@@ -76,9 +85,10 @@ class supervisor : public control::service, private unit_host {
 
   // supervisor_commands.cpp
   std::optional<runners> resolve(const control::command& c, control::command_reply& error) const;
-  control::command_reply start(const runners& targets);
+  control::command_reply start(const runners& targets, bool all = false);
   control::command_reply start_once(const runners& targets, const std::vector<std::string>& arguments);
   control::command_reply stop(const runners& targets, bool no_kill, bool force);
+  control::command_reply stop_for_shutdown(const runners& targets, bool no_kill);
   control::command_reply restart(const runners& targets, const std::string& why);
 
   // supervisor_settings.cpp: what a person sets for a unit, and what goes instance by instance
@@ -142,6 +152,7 @@ class supervisor : public control::service, private unit_host {
   std::set<std::string> held_readers_of_;
   memory_watch memory_watch_;
   schedule schedule_;
+  upgrade upgrade_;
   bool save_posted_ = false;
   std::vector<intent_file::write_answer> save_then_;
 };

@@ -91,7 +91,8 @@ control::command_reply supervisor::execute(const control::command& c, const cont
   if (!targets) return error;
   if (targets->empty() && !c.all) return {exit_code::usage, "name a unit, a @group, or --all", {}, {}};
   if (c.verb == "start" && !c.arguments.empty()) return start_once(*targets, c.arguments);
-  if (c.verb == "start") return start(*targets);
+  if (c.verb == "start") return start(*targets, c.all);
+  if (c.verb == "stop" && option(c, "for_shutdown")) return stop_for_shutdown(*targets, option(c, "no_kill"));
   if (c.verb == "stop") return stop(*targets, option(c, "no_kill"), option(c, "force"));
   if (c.verb == "restart") return restart(*targets, "restarted by hand");
   if (c.verb == "signal") return signal(*targets, text_option(c, "signal"));
@@ -119,6 +120,7 @@ void supervisor::execute_async(const control::command& c, const control::peer& w
   if (c.verb == "recover" && preflight(c, who, done)) return;
   if (c.verb == "reload") return reload(c, std::move(done));
   if (c.verb == "scale") return scale(c, std::move(done));
+  if (c.verb == "upgrade") return upgrade_.begin(c, who, std::move(done));
   carry_out(c, who, std::move(done));
 }
 
@@ -142,7 +144,8 @@ void supervisor::save_and_reply(control::command_reply reply, std::function<void
   });
 }
 
-control::command_reply supervisor::start(const runners& targets) {
+// `all`: nobody named them, so what is done already is not done again.
+control::command_reply supervisor::start(const runners& targets, bool all) {
   std::vector<std::string> named;
   for (const auto& r : targets) named.push_back(r->spec().id.unit);
   const auto needed = graph::with_requirements(requirement_graph(), named);
@@ -155,6 +158,7 @@ control::command_reply supervisor::start(const runners& targets) {
       const bool pulled_in = closure.contains(name) && !asked && r->memory().desired == model::desired::down;
       const bool returns = !r->taken_down_by.empty() && closure.contains(r->taken_down_by);
       if (!asked && !pulled_in && !returns) continue;
+      if (all && r->state() == model::unit_state::completed) continue;
       stops_.erase(r->spec().id);
       r->taken_down_by.clear();
       r->dispatch(hasup::unit::start_wanted{true});
@@ -207,6 +211,11 @@ control::command_reply supervisor::stop(const runners& targets, bool no_kill, bo
   }
   advance_stops();
   return reply;
+}
+
+control::command_reply supervisor::stop_for_shutdown(const runners& targets, bool no_kill) {
+  for (const auto& [id, r] : runners_) r->return_after_boot();
+  return stop(targets, no_kill, false);
 }
 
 // Dependents first: a unit is asked to stop once nothing that requires it is left in the list.

@@ -68,6 +68,17 @@ supervisor::runner_ptr supervisor::make_runner(const config::unit_entry& entry, 
   return r;
 }
 
+// What an instance brings along over a reboot.
+void supervisor::begin_boot(const unit_runner& r, bool known, instance_intent& i) const {
+  const bool as_before = known && config_.settings.start_at_boot == config::boot_start::as_before;
+  const bool up = as_before ? i.desired == model::desired::up || i.back_after_boot : is_enabled(r.spec());
+  i.desired = up ? model::desired::up : model::desired::down;
+  i.failed = i.completed = i.back_after_boot = false;
+  if (up || !as_before) i.taken_down_by.clear();
+  i.fingerprint = 0;
+  i.stop.reset();
+}
+
 void supervisor::boot(intent was) {
   const bool same_boot = was.boot_id == process::boot_id();
   settings_ = std::move(was.units);
@@ -86,12 +97,7 @@ void supervisor::boot(intent was) {
       i = before->second;
     else
       i.desired = is_enabled(r->spec()) ? model::desired::up : model::desired::down;
-    if (!same_boot) {  // a new boot begins with what is enabled
-      i.desired = is_enabled(r->spec()) ? model::desired::up : model::desired::down;
-      i.failed = i.completed = false;
-      i.taken_down_by.clear();
-      i.fingerprint = 0;
-    }
+    if (!same_boot) begin_boot(*r, before != was.instances.end(), i);
     was.instances.erase(name);
     r->restore(std::move(i), read_journal(services_.dirs.state + "/journals/" + name));
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,8 @@ struct daemon_services {
   process::directories shim;
   std::string worker_program;
   const process::cgroup_tree* cgroup = nullptr;  // null: subreaper and /proc do
+  std::string program{};                         // hasupd's own, as it is called on the disk
+  std::shared_ptr<unsigned> hooks_running = std::make_shared<unsigned>(0);
 };
 
 // Implemented by the supervisor. All calls on the loop.

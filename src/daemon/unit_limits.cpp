@@ -15,6 +15,12 @@ process::cgroup_limits wanted_by(const model::unit& unit) {
 
 }  // namespace
 
+base::result<launch> prepare_launch(const model::unit& unit, const process::cgroup_tree* cgroups) {
+  auto out = start::prepare_launch(unit);
+  if (out) prepare_limits(*out, unit, cgroups);
+  return out;
+}
+
 void prepare_limits(launch& out, const model::unit& unit, const process::cgroup_tree* tree) {
   const auto wanted = wanted_by(unit);
   if (tree == nullptr) {
@@ -67,7 +73,8 @@ bool unit_runner::watches_memory() const {
 void unit_runner::sample_memory() {
   if (!watches_memory() || !shim_) return;
   const auto& s = shim_->status();
-  if (std::exchange(memory_run_, s.run) != s.run) memory_guard_.reset();
+  if (std::exchange(memory_run_, s.run) != s.run || maintenance_) memory_guard_.reset();
+  if (maintenance_) return;
   std::optional<std::uint64_t> used;
   if (s.in_cgroup && services_.cgroup != nullptr)
     used = process::leaf_memory(services_.cgroup->leaf(to_text(unit_.id)));

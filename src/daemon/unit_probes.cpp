@@ -46,6 +46,7 @@ void unit_runner::on(const unit::start_steady_probes&) {
 
 void unit_runner::on(const unit::stop_probes&) {
   for (auto& p : probes_) p.reset();
+  liveness_held_.clear();
   head_.reset();
 }
 
@@ -82,6 +83,7 @@ void unit_runner::on_probe(model::probe_role role, const probe_loop::answer& a) 
   if (role == model::probe_role::readiness && a.answered && !memory_.startup_passed) dispatch(unit::startup_passed{});
   if (!a.changed) return;
   if (role == model::probe_role::liveness) {
+    liveness_held_ = bad && maintenance_ ? a.verdict.reason : "";
     if (bad && maintenance_) publish("liveness_ignored", "in maintenance: " + a.verdict.reason);
     if (bad && !maintenance_) dispatch(unit::liveness_failed{a.verdict.reason});
     return;

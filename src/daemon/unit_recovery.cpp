@@ -76,7 +76,7 @@ void unit_runner::start_worker(ports::worker_job job, bool as_daemon,
   // The name may have changed its number since the last start; asked on the disk thread.
   auto found = std::make_shared<base::result<launch>>(base::error{});
   services_.disk.run(
-      [found, unit = unit_] { *found = prepare_launch(unit); },
+      [found, unit = unit_] { *found = prepare_launch(unit, nullptr); },
       [weak = weak_from_this(), found, job = std::move(job), progress = std::move(progress), done = std::move(done)] {
         const auto self = weak.lock();
         if (!self) return;

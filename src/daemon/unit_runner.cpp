@@ -43,7 +43,9 @@ void unit_runner::restore(instance_intent was, std::vector<std::string> records)
   if (!was.reason.empty()) memory_.reason = std::move(was.reason);
   memory_.startup_passed = was.startup_passed;
   if (was.startup_passed) post_started_run_ = was.run;
-  if (was.failed) memory_.now = unit::failed{was.recover_why};
+  if (was.failed) memory_.now = unit::failed{was.recover_why, false};
+  interrupted_ = std::move(was.stop);
+  back_after_boot_ = was.back_after_boot;
   if (was.completed) memory_.now = unit::completed{};
   ever_started_ = was.ever_started;
   run_ = was.run;
@@ -69,6 +71,16 @@ instance_intent unit_runner::intent() const {
   if (const auto* failed = std::get_if<unit::failed>(&memory_.now)) {
     out.failed = true;
     out.recover_why = failed->recover_why;
+  }
+  out.back_after_boot = back_after_boot_ && memory_.desired == model::desired::down;
+  if (const auto* s = std::get_if<unit::stopping>(&memory_.now)) {
+    out.stop = *s;
+  } else if (recovery_active() && recovery_no_kill_) {
+    out.stop.emplace();
+    out.stop->no_kill = true;
+    out.stop->why = "stopped by hand";
+  } else {
+    out.stop = interrupted_;
   }
   out.startup_passed = memory_.startup_passed;
   out.completed = state() == model::unit_state::completed;
@@ -128,6 +140,13 @@ void unit_runner::apply_pending_spec() {
   if (change) replace_spec(std::move(change->unit), std::move(change->recipe), std::move(change->effective_toml));
 }
 
+void unit_runner::set_maintenance(bool on) {
+  if (std::exchange(maintenance_, on) == on || on) return;
+  const auto held = std::exchange(liveness_held_, {});
+  if (!held.empty()) dispatch(unit::liveness_failed{held});
+  dispatch(unit::maintenance_ended{});
+}
+
 void unit_runner::reset() {
   recovery_memory_.swaps.clear();
   recovery_memory_.bad.clear();
@@ -162,12 +181,14 @@ void unit_runner::drain() {
     f.requirements_met = host_.requirements_met(*this, waiting_for_);
     for (const auto& w : waiting_for_) f.waiting_for += (f.waiting_for.empty() ? "waiting for " : ", ") + w;
     f.recovery_parked = parked_;
+    f.maintenance = maintenance_;
     f.now = wall_now();
     f.chance = std::uniform_real_distribution<double>(0, 1)(random_);
 
     unit::actions actions;
     unit::next(memory_, e, f, actions);
     if (memory_.now.index() != state_before) since_ = f.now;
+    if (memory_.desired == model::desired::up) back_after_boot_ = false;
     for (const auto& a : actions) perform(a);
     post_start();
 
@@ -179,6 +200,7 @@ void unit_runner::drain() {
     }
   }
   untold_fingerprint_ = 0;
+  if (!adopting_) interrupted_.reset();  // gone on with, or there was nothing left of it
 }
 
 void unit_runner::perform(const unit::action& a) {

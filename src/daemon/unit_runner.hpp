@@ -86,8 +86,10 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::vector<std::int32_t> pids() const;
   std::uint64_t run_number() const { return run_; }
   bool restart_seen() const { return queue_.empty(); }  // nothing that was asked for is still on its way
-  // Health and schedules do nothing by themselves while it is on, and nobody is alerted.
-  void set_maintenance(bool on) { maintenance_ = on; }
+  // Health, memory and schedules do nothing by themselves while it is on, no recovery begins, and nobody is alerted.
+  void set_maintenance(bool on);
+  // Wanted up again after a reboot, although it is stopped now: the machine goes down.
+  void return_after_boot() { back_after_boot_ = memory_.desired == model::desired::up || back_after_boot_; }
   bool watches_memory() const;  // memory_restart is set and it runs
   void sample_memory();
   std::string taken_down_by;  // the unit whose stop took this one down; "" = none
@@ -156,6 +158,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void retire_shim();
   void restart_if_parent_lost();
   void take_over(const process::shim_status& s, bool unrecorded);
+  unit::adopted adoption(std::int32_t pid);
   void catch_up(const process::shim_status& s, std::uint64_t asked_for);
 
   // unit_hooks.cpp: commands around a run
@@ -236,7 +239,10 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::uint64_t post_started_run_ = 0;
   model::exit_status ended_with_;  // the last run
   bool maintenance_ = false;
-  std::vector<std::string> once_;  // arguments of the next run
+  std::string liveness_held_;  // what it would have restarted for
+  bool back_after_boot_ = false;
+  std::optional<unit::stopping> interrupted_;  // a stop that the last daemon had begun, until its run is found
+  std::vector<std::string> once_;              // arguments of the next run
   base::mono_time drops_reported_at_{};
 
   // Files of [log] follow. While they are read after an exit, what the shim says waits its turn.

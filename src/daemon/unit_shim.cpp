@@ -105,10 +105,21 @@ void unit_runner::on(const process::shim_connected& e) {
     return shim_->attach(s.pid, s.start_time, s.run, data_dirs_of(unit_));
   }
   const auto asked_for = std::exchange(run_, std::max(run_, s.run));
+  if (s.run > asked_for) interrupted_.reset();  // a stop of an older run
   if (std::exchange(adopting_, false)) return take_over(s, s.run > asked_for);
   if (pending_run_) return request_run();
   if (running_fingerprint_ != 0) return catch_up(s, asked_for);
   if (at_rest() && !hook_) retire_shim();  // stopped while its shim was coming up
+}
+
+// A run that began under another daemon, with what that one was doing to it.
+unit::adopted unit_runner::adoption(std::int32_t pid) {
+  unit::adopted a;
+  a.pid = pid;
+  if (const auto& began = shim_->status().started_at; began && *began < wall_now())
+    a.age = std::chrono::duration_cast<base::duration>(wall_now() - *began);
+  a.interrupted = interrupted_;
+  return a;
 }
 
 // The first word of a living shim to a new hasupd: what runs is taken as it is, what ended meanwhile is an exit like
@@ -122,7 +133,7 @@ void unit_runner::take_over(const process::shim_status& s, bool unrecorded) {
     started_at_ = s.started_at;
     // The first start after a restore ran on; its recovery is resumed and watches it.
     if (parked_ && wanted && s.phase != process::shim_phase::exited) return dispatch(unit::start_wanted{false});
-    dispatch(unit::adopted{s.pid});
+    dispatch(adoption(s.pid));
     if (s.phase == process::shim_phase::exited)
       on(process::shim_main_exited{s.run, s.exit, s.exited_at.value_or(wall_now())});
     else
@@ -132,7 +143,7 @@ void unit_runner::take_over(const process::shim_status& s, bool unrecorded) {
   const bool ended_unseen =
       s.phase == process::shim_phase::tree_empty && s.run == run_ && (unrecorded || running_fingerprint_ != 0);
   if (ended_unseen && !parked_) {
-    dispatch(unit::adopted{s.pid});
+    dispatch(adoption(s.pid));
     on(process::shim_main_exited{s.run, s.exit, s.exited_at.value_or(wall_now())});
     return on_shim(process::shim_tree_empty{s.run, s.logs_dropped});
   }
@@ -167,7 +178,7 @@ void unit_runner::on(const process::shim_started& e) {
   }
   if (std::exchange(adopting_, false)) {  // by a new shim: the old one died while there was no hasupd
     if (parked_ && memory_.desired == model::desired::up) return dispatch(unit::start_wanted{false});
-    dispatch(unit::adopted{e.pid});
+    dispatch(adoption(e.pid));
   } else {
     dispatch(unit::spawned{e.pid});
   }
@@ -188,7 +199,7 @@ void unit_runner::on(const process::shim_exec_failed& e) {
 unit::classification unit_runner::diagnose(const std::string& evidence, const model::exit_status& status) {
   unit::run_facts facts;
   facts.startup_passed = memory_.startup_passed;
-  facts.asked_to_stop = state() == model::unit_state::stopping;
+  facts.asked_to_stop = state() == model::unit_state::stopping || interrupted_.has_value();
   facts.oom_kills = shim_->status().oom_kills;
   facts.memory_max = unit_.run.limit.memory_max.value_or(0);
   if (started_at_) facts.lived = std::chrono::duration_cast<base::duration>(wall_now() - *started_at_);
@@ -199,7 +210,7 @@ void unit_runner::main_exited(const process::shim_main_exited& e, const std::str
   // It ended before the new shim of an adoption could attach to it.
   if (adopting_ && !parked_) {
     adopting_ = false;
-    dispatch(unit::adopted{shim_->status().pid});
+    dispatch(adoption(shim_->status().pid));
   }
   // Not a disk read: the shim keeps these 64 KiB mapped.
   const auto ring = process::read_evidence(services_.shim, to_text(unit_.id), e.run);

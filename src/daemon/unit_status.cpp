@@ -109,6 +109,14 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
       break;
     case model::unit_state::failed:
       out.next = "nothing: it has given up and waits for a person";
+      if (const auto* f = std::get_if<unit::failed>(&memory_.now); f != nullptr && f->held) {
+        out.next = "nothing while it is in maintenance; then its recovery begins by itself";
+        out.actions = {"hasup maintenance off " + name, "hasup recover " + name + " --dry-run",
+                       "hasup start " + name + "    (tries on the state as it is)", "hasup logs " + name};
+        break;
+      }
+      if (next_attempt_at_)
+        out.next = "the recovery is tried again at " + base::format_time(*next_attempt_at_).substr(11, 8) + " UTC";
       out.actions = {"hasup logs " + name, "hasup start " + name + "    (tries again)"};
       if (!unit_.recovery.recipe.empty()) out.actions.push_back("hasup recover " + name + " --dry-run");
       break;

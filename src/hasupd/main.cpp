@@ -1,6 +1,7 @@
 // hasupd: takes the lock, takes over what runs, serves the control API until it is told to go. Its end, however it
 // comes, is not noticed by any node: SIGTERM lets go of them, and the next hasupd takes them over.
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <grp.h>
 #include <spdlog/async.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
@@ -16,6 +17,7 @@
 #include <cstring>
 #include <filesystem>
 #include <iostream>
+#include <map>
 
 #include "base/unique_fd.hpp"
 #include "config/paths.hpp"
@@ -24,7 +26,9 @@
 #include "daemon/supervisor.hpp"
 #include "hasup/exit_code.hpp"
 #include "hasup/version.hpp"
+#include "hasupd/hand_over.hpp"
 #include "hasupd/notify.hpp"
+#include "hasupd/self_check.hpp"
 #include "process/cgroup.hpp"
 #include "process/spawner.hpp"
 
@@ -37,7 +41,8 @@ constexpr const char* usage = R"(hasupd keeps the units of the configuration run
 
 Usage: hasupd [--version] [--help] [--self-check]
 
-  --self-check   load the configuration and the saved intent, say whether this program could take over, and exit
+  --self-check   read the configuration, the state and the records of what runs, say whether this program could take
+                 over from a running hasupd, and exit; changes nothing
 
 Directories: HASUP_HOME=D puts everything below D; else as root /etc/hasup, /var/lib/hasup, /run/hasup, /var/log/hasup,
 and as a user the XDG directories. SIGTERM ends hasupd and leaves all units running; `hasup stop --all` stops them.
@@ -67,9 +72,11 @@ bool make_directories(const hasup::config::directories& dirs, std::string& probl
          make(dirs.log, 0755);
 }
 
-// Held for life. An open file description lock: a second hasupd, in whatever process, is refused.
-unique_fd take_lock(const std::string& path, std::string& holder) {
-  unique_fd fd{::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644)};
+// Held for life, and over an upgrade. An open file description lock: a second hasupd, in whatever process, is
+// refused.
+unique_fd take_lock(const std::string& path, unique_fd inherited, std::string& holder) {
+  unique_fd fd = std::move(inherited);
+  if (!fd) fd.reset(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
   if (!fd) {
     holder = std::strerror(errno);
     return {};
@@ -96,6 +103,13 @@ unique_fd take_lock(const std::string& path, std::string& holder) {
 spdlog::level::level_enum level_of(const std::string& name) {
   const auto level = spdlog::level::from_str(name);
   return level == spdlog::level::off ? spdlog::level::info : level;
+}
+
+// Written by a thread of its own and dropped rather than waited for: a stalled terminal must not stall the daemon.
+void start_logging(const hasup::config::directories& dirs) {
+  spdlog::set_default_logger(spdlog::create_async_nb<spdlog::sinks::stderr_color_sink_mt>("hasupd"));
+  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v");
+  spdlog::set_level(level_of(hasup::config::load(dirs).settings.log_level));
 }
 
 hasup::control::server_options socket_options(const hasup::config::directories& dirs) {
@@ -126,16 +140,33 @@ std::unique_ptr<hasup::process::cgroup_tree> find_cgroups(const hasup::config::d
   return std::move(*tree);
 }
 
-int serve(const hasup::config::directories& dirs, const std::string& program_dir) {
+// How a daemon's time in this process ended.
+struct ending {
+  int code = 0;
+  std::string successor{};  // the program that takes its place; "" = none
+  unique_fd listening{};    // for it
+};
+
+// What the daemon says of itself once it is up.
+struct announcement {
+  std::string kind{};
+  std::string why{};
+  std::map<std::string, std::string> detail{};
+};
+
+ending serve(const hasup::config::directories& dirs, const std::string& program, unique_fd listening,
+             const announcement& news) {
   using namespace hasup;
+  const auto program_dir = std::filesystem::path(program).parent_path().string();
   boost::asio::io_context loop{1};
+  process::await_inherited(loop);
   daemon::disk_thread disk(loop);
   daemon::event_log events(disk, dirs.state + "/events");
   daemon::intent_file intent(disk, dirs.state + "/intent.json");
   auto was = intent.read();
   if (!was) {
     // Without it a unit stopped by hand would start again: a person has to look first.
-    return fail(exit_code::failed, was.error().message + "; move it away to begin with what is enabled");
+    return {fail(exit_code::failed, was.error().message + "; move it away to begin with what is enabled")};
   }
   probe::prober prober(loop, [&loop](const probe::exec_request& r, std::function<void(probe::exec_result)> done) {
     process::program_options o;
@@ -161,11 +192,17 @@ int serve(const hasup::config::directories& dirs, const std::string& program_dir
       dirs,
       {dirs.state, dirs.run, program_dir + "/hasup-shim", cgroups ? cgroups->shims() : ""},
       program_dir + "/hasup-worker",
-      cgroups.get()};
+      cgroups.get(),
+      program};
   daemon::supervisor supervisor(services, events, intent);
-  auto server = control::server::open(loop, socket_options(dirs), supervisor);
-  if (!server) return fail(exit_code::failed, server.error().message);
+  auto server = control::server::open(loop, socket_options(dirs), supervisor, std::move(listening));
+  if (!server) return {fail(exit_code::failed, server.error().message)};
   supervisor.set_server(server->get());
+  ending end;
+  supervisor.on_upgrade([&](const std::string& successor) {
+    end.successor = successor;
+    loop.stop();
+  });
 
   boost::asio::signal_set signals(loop, SIGTERM, SIGINT, SIGHUP);
   std::function<void()> wait_signal = [&] {
@@ -190,27 +227,44 @@ int serve(const hasup::config::directories& dirs, const std::string& program_dir
                                 [&supervisor] { return supervisor.kept_logs(); });
   log_keeper.start();
   spdlog::info("hasupd {} is up, pid {}, socket {}/{}", hasup::version, ::getpid(), dirs.run, control::socket_name);
+  if (!news.kind.empty()) supervisor.announce(news.kind, news.why, news.detail);
   hasupd::notify("READY=1\nSTATUS=supervising");
   loop.run();
   supervisor.set_server(nullptr);
   supervisor.leave();
-  (*server)->close();
-  return 0;
+  if (end.successor.empty())
+    (*server)->close();
+  else
+    end.listening = (*server)->hand_over();
+  return end;  // behind it everything is written: the disk thread is waited for
 }
 
-int self_check(const hasup::config::directories& dirs, const std::string& program_dir) {
+// Serves, and makes way for the program of an upgrade for as often as one comes. Should it not even start although it
+// passed its self-check, this one takes up again what it let go: nothing was stopped.
+int serve_and_hand_over(const hasup::config::directories& dirs, hasup::hasupd::inheritance from,
+                        const unique_fd& lock) {
   using namespace hasup;
-  for (const auto* name : {"/hasup-shim", "/hasup-worker", "/hasup-worker-logs"})
-    if (::access((program_dir + name).c_str(), X_OK) != 0)
-      return fail(exit_code::failed, program_dir + name + ": " + std::strerror(errno));
-  boost::asio::io_context loop;
-  daemon::disk_thread disk(loop);
-  if (const auto was = daemon::intent_file(disk, dirs.state + "/intent.json").read(); !was)
-    return fail(exit_code::failed, was.error().message);
-  const auto loaded = config::load(dirs);
-  std::cout << "hasupd " << hasup::version << ": " << loaded.units.size() << " units, " << loaded.problems.size()
-            << " findings; ready to take over\n";
-  return 0;
+  const auto program = hasupd::own_program();
+  announcement news;
+  if (!from.version.empty())
+    news = {"upgraded",
+            fmt::format("hasupd {} took over from {}; pid {}, {}", hasup::version, from.version, ::getpid(), program),
+            {{"from", from.version}, {"to", hasup::version}, {"program", program}}};
+  auto listening = std::move(from.listening);
+  for (;;) {
+    start_logging(dirs);
+    auto end = serve(dirs, program, std::move(listening), news);
+    if (end.successor.empty()) {
+      spdlog::shutdown();
+      return end.code;
+    }
+    spdlog::info("making way for {}; all units run on", end.successor);
+    spdlog::shutdown();
+    hasupd::notify("RELOADING=1\nMONOTONIC_USEC=" + hasupd::monotonic_microseconds() + "\nSTATUS=upgrading");
+    const auto why = hasupd::replace_program(end.successor, lock.get(), end.listening.get());
+    news = {"upgrade_failed", fmt::format("{}; hasupd {} goes on", why, hasup::version)};
+    listening = std::move(end.listening);
+  }
 }
 
 }  // namespace
@@ -228,14 +282,13 @@ int main(int argc, char** argv) {
   }
   const auto dirs = hasup::config::find_directories();
   if (!dirs) return fail(exit_code::failed, dirs.error().message);
-  std::error_code ec;
-  const auto program_dir = std::filesystem::read_symlink("/proc/self/exe", ec).parent_path().string();
-  if (check) return self_check(*dirs, program_dir);
+  if (check) return hasup::hasupd::self_check(*dirs, hasup::hasupd::own_program());
 
   std::string problem;
   if (!make_directories(*dirs, problem)) return fail(exit_code::failed, problem);
   std::string holder;
-  const auto lock = take_lock(dirs->run + "/hasupd.lock", holder);
+  auto from = hasup::hasupd::take_inheritance(*dirs);
+  const auto lock = take_lock(dirs->run + "/hasupd.lock", std::move(from.lock), holder);
   if (!lock)
     return fail(exit_code::failed,
                 "another hasupd works on these directories already (" + holder + "): " + dirs->run);
@@ -243,14 +296,8 @@ int main(int argc, char** argv) {
   // A reader of this log that goes away, or a follower that hangs up, must not end the daemon.
   std::signal(SIGPIPE, SIG_IGN);
   ::umask(022);
-  // Written by a thread of its own and dropped rather than waited for: a stalled terminal must not stall the daemon.
-  spdlog::set_default_logger(spdlog::create_async_nb<spdlog::sinks::stderr_color_sink_mt>("hasupd"));
-  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v");
-  spdlog::set_level(level_of(hasup::config::load(*dirs).settings.log_level));
   try {
-    const int code = serve(*dirs, program_dir);
-    spdlog::shutdown();
-    return code;
+    return serve_and_hand_over(*dirs, std::move(from), lock);
   } catch (const std::exception& e) {
     return fail(exit_code::failed, std::string("unexpected: ") + e.what());
   }

@@ -6,7 +6,7 @@
 namespace hasup::migrate {
 namespace {
 
-// What every unit has, see daemon/launch.cpp.
+// What every unit has, see start/launch.cpp.
 constexpr std::string_view usual_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 std::set<std::string> directories_of(std::string_view path) {

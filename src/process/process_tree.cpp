@@ -157,6 +157,15 @@ std::vector<process_id> process_tree(std::int32_t root, bool with_root) {
   return tree;
 }
 
+std::vector<std::int32_t> own_children() {
+  const auto self = static_cast<std::int32_t>(::getpid());
+  if (has_children_file()) return children_of(self);
+  std::vector<std::int32_t> children;
+  for (const auto& [child, parent] : parents())
+    if (parent == self) children.push_back(child);
+  return children;
+}
+
 std::vector<process_id> unit_processes(const unit_root& root) {
   // The number of a shim that died a moment ago may be somebody else's by now: it is believed for its child.
   const auto main = root.attached || root.main_pid == 0 ? std::nullopt : read_stat(root.main_pid);

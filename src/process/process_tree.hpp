@@ -27,6 +27,9 @@ bool is_alive(const process_id& id);
 // The processes under root, breadth first; root itself first when asked for and alive. Zombies do not count.
 std::vector<process_id> process_tree(std::int32_t root, bool with_root = true);
 
+// The children of this process, zombies too.
+std::vector<std::int32_t> own_children();
+
 // The processes of a unit: below its shim without the shim itself, or those below an attached main
 // process and of its session. The shim is known to live by its connection; the main process by its start time.
 struct unit_root {

@@ -20,6 +20,7 @@
 
 #include "base/unique_fd.hpp"
 #include "process/capabilities.hpp"
+#include "process/process_tree.hpp"
 
 #ifndef CLOSE_RANGE_CLOEXEC
 #define CLOSE_RANGE_CLOEXEC (1U << 2)
@@ -337,6 +338,10 @@ base::result<std::int32_t> spawn_shim(asio::io_context& io, const std::vector<st
   if (pid.has_error()) return pid.error();
   wait_for(io, *pid, std::move(on_exit));
   return *pid;
+}
+
+void await_inherited(asio::io_context& io) {
+  for (const auto child : own_children()) wait_for(io, child, [](model::exit_status) {});
 }
 
 }  // namespace hasup::process

@@ -62,4 +62,8 @@ std::shared_ptr<program> async_run(boost::asio::io_context& io, const std::vecto
 base::result<std::int32_t> spawn_shim(boost::asio::io_context& io, const std::vector<std::string>& argv,
                                       int connection, std::function<void(model::exit_status)> on_exit);
 
+// Children that a program before this one in the same process has left: waited for, so that none stays a zombie. Call
+// before anything is started.
+void await_inherited(boost::asio::io_context& io);
+
 }  // namespace hasup::process

@@ -9,6 +9,7 @@
 #include "model/state.hpp"
 #include "model/unit.hpp"
 #include "unit/classify.hpp"
+#include "unit/state.hpp"
 
 namespace hasup::unit {
 
@@ -54,6 +55,8 @@ struct spawn_failed {
 };
 struct adopted {
   int pid = 0;
+  base::duration age{0};                  // of the run
+  std::optional<stopping> interrupted{};  // it was being stopped when its daemon ended
 };
 struct main_exited {
   model::exit_status status;
@@ -68,6 +71,7 @@ struct health_changed {
 struct liveness_failed {
   std::string why;
 };
+struct maintenance_ended {};
 struct memory_exceeded {  // of run.limits.memory_restart
   std::string why;
 };
@@ -91,6 +95,6 @@ struct recovery_ended {
 using event = std::variant<start_wanted, stop_wanted, restart_wanted, recover_wanted, approved, reset_wanted,
                            requirements_changed, requirement_lost, prepared, spawned, spawn_failed, adopted,
                            main_exited, tree_emptied, startup_passed, health_changed, liveness_failed,
-                           memory_exceeded, parent_lost, timer_fired, recovery_ended>;
+                           memory_exceeded, parent_lost, maintenance_ended, timer_fired, recovery_ended>;
 
 }  // namespace hasup::unit

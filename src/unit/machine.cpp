@@ -161,7 +161,7 @@ class step : transitions {
       case prepared::verdict::refused:
         return fail(e.why);
       case prepared::verdict::needs_recovery:
-        if (unit_.has_recovery()) return recover(e.why);
+        if (unit_.has_recovery()) return recover_by_itself(e.why);
         return fail(e.why + "; there is no [recovery] to restore it from");
     }
   }
@@ -195,8 +195,14 @@ class step : transitions {
     m_.reason = fmt::format("adopted: pid {} ran on", e.pid);
     m_.now = s;
     act(emit{"adopted", m_.reason});
+    if (e.interrupted) return go_on_stopping(*e.interrupted);
     if (m_.desired == desired::down) return stop(after_stop::stop, "stopped by hand", false);
+    const bool had_started = m_.startup_passed;
     probe_or_run(*in<starting>());
+    if (!is<starting>()) return;
+    const auto limit = unit_.run.start_timeout;
+    act(start_timer{timer::start_timeout,
+                    had_started ? limit : std::min(limit, std::max(limit - e.age, adopted_grace))});
   }
 
   void on(const main_exited& e) {
@@ -233,7 +239,7 @@ class step : transitions {
   }
 
   void on(const liveness_failed& e) {
-    if (!is<running>()) return;
+    if (!is<running>() || f_.maintenance) return;
     const auto why = "liveness failed: " + e.why;
     if (unit_.restart.policy == model::restart_when::never) return stop(after_stop::fail, why, false);
     back_off_or_fail(why, true);
@@ -241,7 +247,7 @@ class step : transitions {
 
   // A restart in order, whatever the policy: the key asks for it.
   void on(const memory_exceeded& e) {
-    if (!is<running>()) return;
+    if (!is<running>() || f_.maintenance) return;
     back_off_or_fail(e.why, true);
   }
 
@@ -249,6 +255,13 @@ class step : transitions {
   void on(const parent_lost& e) {
     if (!has_process() || unit_.restart.policy == model::restart_when::never) return;
     back_off_or_fail(e.why, true);
+  }
+
+  void on(const maintenance_ended&) {
+    const auto* s = in<failed>();
+    if (s == nullptr || !s->held || m_.desired == desired::down) return;
+    const auto why = s->recover_why;
+    recover(why);
   }
 
   void on(const timer_fired& e) {
@@ -265,7 +278,7 @@ class step : transitions {
       case timer::recover_again:
         if (const auto* s = in<failed>(); s && !s->recover_why.empty() && m_.desired == desired::up) {
           const auto why = s->recover_why;
-          return f_.recovery_parked ? begin(why) : recover(why);
+          return f_.recovery_parked ? begin(why) : recover_by_itself(why);
         }
         return;
       case timer::start_timeout:

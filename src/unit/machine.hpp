@@ -15,6 +15,7 @@ struct facts {
   const model::recipe* recipe = nullptr;  // null: the unit has none
   bool requirements_met = true;
   std::string waiting_for;       // for the reason, when they are not met
+  bool maintenance = false;      // a person works on it: no recovery, and no restart of what runs, by itself
   bool recovery_parked = false;  // a journal is there: the next start goes on with that recovery
   base::wall_time now;
   double chance = 0.5;  // [0, 1), for the jitter

@@ -6,7 +6,7 @@
 //      │ stop_wanted: from every state                            v                              v
 //   stopping{then} <────────────────────────────────────── stopping{then} <──────────────────────┘
 //      then = stop → stopped · start → waiting/starting · back_off → backoff → starting · recover → recovering
-//             fail → failed · complete → completed
+//             fail → failed · complete → completed · hold → failed, until maintenance ends → recovering
 //   recovering → running | failed | stopped | asking → recovering
 //
 // Every exit passes through stopping until the whole process tree is gone: the next start never meets a leftover.
@@ -19,13 +19,22 @@
 #include <variant>
 
 #include "base/duration.hpp"
+#include "base/enum_names.hpp"
 #include "model/exit_status.hpp"
 #include "model/state.hpp"
 
 namespace hasup::unit {
 
 // What comes once the process tree is empty.
-enum class after_stop { stop, start, back_off, recover, fail, complete };
+enum class after_stop { stop, start, back_off, recover, fail, complete, hold };
+
+inline constexpr base::enum_names<after_stop, 7> after_stop_names{{{{after_stop::stop, "stop"},
+                                                                    {after_stop::start, "start"},
+                                                                    {after_stop::back_off, "back_off"},
+                                                                    {after_stop::recover, "recover"},
+                                                                    {after_stop::fail, "fail"},
+                                                                    {after_stop::complete, "complete"},
+                                                                    {after_stop::hold, "hold"}}}};
 
 struct stopped {};
 struct waiting {};  // for what its requirements lack; the supervisor knows which
@@ -56,7 +65,8 @@ struct recovering {
   bool start_after = false;  // and started it again since
 };
 struct failed {
-  std::string recover_why;  // a recovery found nothing to restore from and is tried again; "" = for good
+  std::string recover_why;  // the recovery is tried (again) by itself; "" = for good
+  bool held = false;        // but not before maintenance ends
 };
 struct asking {};
 

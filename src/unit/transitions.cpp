@@ -24,11 +24,19 @@ void transitions::rest(state s, std::string kind, std::string why) {
   enter(std::move(s), std::move(kind), std::move(why));
 }
 
+void transitions::hold_recovery(const std::string& why) {
+  rest(failed{why, true}, "failed",
+       fmt::format(
+           "{}; maintenance holds the recovery back: `hasup maintenance off {}` lets it begin, `hasup start {}` "
+           "tries without one",
+           why, unit_.id.unit, unit_.id.unit));
+}
+
 void transitions::fail_for_now(const std::string& why) {
   const auto delay = std::min(recover_again_first * (1U << std::min(m_.recovery_tries, 4U)), recover_again_last);
   ++m_.recovery_tries;
   const auto* s = in<recovering>();
-  rest(failed{s != nullptr && !s->why.empty() ? s->why : why}, "failed",
+  rest(failed{s != nullptr && !s->why.empty() ? s->why : why, false}, "failed",
        fmt::format("{}; the recovery is tried again in {}", why, base::format_duration(delay)));
   act(start_timer{timer::recover_again, delay});
 }
@@ -119,6 +127,14 @@ void transitions::stop(after_stop then, const std::string& why, bool no_kill, ba
   act(start_timer{timer::stop_timeout, unit_.run.stop_timeout});
 }
 
+void transitions::go_on_stopping(const stopping& s) {
+  // What was decided meanwhile counts more: down is down.
+  const bool up = m_.desired == desired::up;
+  stop(up ? s.then : after_stop::stop, s.why, s.no_kill, s.delay);
+  in<stopping>()->returns = s.returns;
+  in<stopping>()->killed = s.killed;
+}
+
 void transitions::on_stop_timeout() {
   auto* s = in<stopping>();
   if (s == nullptr) return;
@@ -157,6 +173,8 @@ void transitions::settle() {
       return recover(s.why, s.returns);
     case after_stop::fail:
       return fail(s.why);
+    case after_stop::hold:
+      return hold_recovery(s.why);
     case after_stop::complete:
       return rest(completed{}, "completed", s.why);
   }
@@ -217,13 +235,15 @@ void transitions::decide_after_exit(const model::exit_status& status, const clas
     return become_stopping(after_stop::fail, text + (c.advice.empty() ? "" : "; " + c.advice));
   }
   if (c.action == exit_action::recover && unit_.has_recovery())
-    return become_stopping(after_stop::recover, text + "; recovering");
+    return f_.maintenance ? become_stopping(after_stop::hold, text)
+                          : become_stopping(after_stop::recover, text + "; recovering");
   if (failed_start && c.action == exit_action::unexplained) {
     ++m_.failed_starts;
     const unsigned trigger = f_.recipe != nullptr ? f_.recipe->failed_starts : 0;
     if (unit_.has_recovery() && trigger > 0 && m_.failed_starts >= trigger) {
-      return become_stopping(after_stop::recover,
-                             fmt::format("{}; {} failed starts in a row; recovering", text, m_.failed_starts));
+      const auto why = fmt::format("{}; {} failed starts in a row", text, m_.failed_starts);
+      return f_.maintenance ? become_stopping(after_stop::hold, why)
+                            : become_stopping(after_stop::recover, why + "; recovering");
     }
   }
   if (success && unit_.restart.policy != model::restart_when::always)

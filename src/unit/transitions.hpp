@@ -12,6 +12,8 @@ namespace hasup::unit {
 
 inline constexpr base::duration stray_grace{5'000};  // what a dead main process leaves behind gets this long to end
 inline constexpr base::duration prepare_again_after{5'000};
+// An adopted node whose start_timeout passed while nobody watched: so long its startup probe is asked all the same.
+inline constexpr base::duration adopted_grace{10'000};
 inline constexpr base::duration recover_again_first{60'000};  // doubled each time
 inline constexpr base::duration recover_again_last{600'000};
 
@@ -37,6 +39,8 @@ class transitions {
   // A state in which nothing runs and nothing is timed.
   void rest(state s, std::string kind, std::string why);
   void fail(std::string why) { rest(failed{}, "failed", std::move(why)); }
+  // In maintenance nobody but a person begins a recovery; the end of it does.
+  void hold_recovery(const std::string& why);
   // Sources come back and backups are made: not for good.
   void fail_for_now(const std::string& why);
   bool returns() {
@@ -48,6 +52,8 @@ class transitions {
   void wait();
   void prepare_start();
   void probe_or_run(starting& s);
+  // A stop that another daemon had begun.
+  void go_on_stopping(const stopping& s);
   void run(const std::string& why);
   void set_health(model::health h, const std::string& why);
   // Ends a living process in order; the tree's end brings `then`.
@@ -56,6 +62,8 @@ class transitions {
   // The tree is empty: what was decided happens.
   void settle();
   void recover(const std::string& why, bool returns = false);
+  // Not asked for by a person.
+  void recover_by_itself(const std::string& why) { f_.maintenance ? hold_recovery(why) : recover(why); }
   void remember_exit(const model::exit_status& status, const classification& c);
   [[nodiscard]] static std::string describe_exit(const model::exit_status& status, const classification& c);
   // A node that was healthy for long enough has earned a quick restart.

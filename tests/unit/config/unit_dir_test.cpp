@@ -187,14 +187,18 @@ TEST_CASE("hasup.toml is read; what is not there yet is refused") {
   h.dir.write("etc/hasup.toml", "[log]\nlevel = \"debug\"\n[boot]\nstart = \"enabled\"\n[cgroup]\nroot = \"off\"\n");
   CHECK(h.load().settings.log_level == "debug");
   CHECK(h.load().settings.cgroup_root == "off");
+  CHECK(h.load().settings.start_at_boot == config::boot_start::enabled);
   CHECK(h.said().empty());
-  h.dir.write("etc/hasup.toml", "[log]\nlevel = \"debg\"\n[boot]\nstart = \"as_before\"\n[http]\nlisten = \"x\"\n");
+  h.dir.write("etc/hasup.toml", "[boot]\nstart = \"as_before\"\n");
+  CHECK(h.load().settings.start_at_boot == config::boot_start::as_before);
+  CHECK(h.said().empty());
+  h.dir.write("etc/hasup.toml", "[log]\nlevel = \"debg\"\n[boot]\nstart = \"before\"\n[http]\nlisten = \"x\"\n");
   h.dir.write("etc/upstreams/leap.toml", "");
   CHECK(h.said() ==
         "hasup.toml:2:9: error: \"debg\" is no value of \"level\", which is \"trace\", \"debug\", \"info\", "
         "\"warning\" or "
         "\"error\"; did you mean \"debug\"?\n"
-        "hasup.toml:4:9: error: start = \"as_before\" is not available in this version yet\n"
+        "hasup.toml:4:9: error: \"before\" is no value of \"start\", which is \"enabled\" or \"as_before\"\n"
         "hasup.toml:5:2: error: \"http\" is not available in this version yet\n"
         "upstreams/leap.toml: error: files in upstreams/ are not available in this version yet\n");
 }

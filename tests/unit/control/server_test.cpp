@@ -297,6 +297,42 @@ TEST_CASE("a quiet stream is kept alive, and its end is noticed") {
   CHECK(s.eventually([&] { return s.inner().connections() == 0; }));
 }
 
+TEST_CASE("over a change of servers the socket refuses nobody, and who came in between is answered by the next one") {
+  running_server s;
+  std::optional<raw_connection> asker(s.directory);
+  asker->send("POST /v1/commands HTTP/1.1\r\nContent-Length: 16\r\n\r\n{\"verb\":\"later\"}");
+  REQUIRE(s.eventually([&] { return s.of.parked != nullptr; }));
+  s.on_loop([&] { s.inner().pause(); });
+  raw_connection early(s.directory);
+  early.send("GET /v1/status HTTP/1.1\r\nConnection: close\r\n\r\n");
+  // Whoever had asked before still gets an answer.
+  s.on_loop([&] {
+    CHECK(s.inner().unanswered() == 1);
+    s.of.parked({exit_code::done, "late", {}, {}});
+  });
+  CHECK(asker->receive("late").find("200 OK") != std::string::npos);
+  REQUIRE(s.eventually([&] { return s.inner().unanswered() == 0; }));
+  base::unique_fd listening;
+  s.on_loop([&] { listening = s.inner().hand_over(); });
+  REQUIRE(listening);
+  CHECK(asker->receive().empty());
+  raw_connection later(s.directory);
+  later.send("GET /v1/status HTTP/1.1\r\nConnection: close\r\n\r\n");
+
+  fake_service second;
+  second.now.version = "the next one";
+  boost::asio::io_context io;
+  server_options options;
+  options.directory = s.directory;
+  auto next = server::open(io, options, second, std::move(listening));
+  REQUIRE(next);
+  std::thread running([&] { io.run(); });
+  CHECK(early.receive().find("the next one") != std::string::npos);
+  CHECK(later.receive().find("the next one") != std::string::npos);
+  boost::asio::post(io, [&] { (*next)->close(); });
+  running.join();
+}
+
 TEST_CASE("the directory of the socket may be longer than a socket address, and a stale socket is replaced") {
   std::string below;
   for (int i = 0; i < 12; ++i) below += "/" + std::string(100, static_cast<char>('a' + i));

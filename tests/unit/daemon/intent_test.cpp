@@ -37,6 +37,12 @@ intent everything() {
   i.taken_down_by = "leap";
   i.recover_why = "dirty database";
   i.startup_passed = true;
+  i.back_after_boot = true;
+  i.stop.emplace();
+  i.stop->then = unit::after_stop::back_off;
+  i.stop->no_kill = i.stop->killed = i.stop->returns = true;
+  i.stop->delay = base::duration{2'500};
+  i.stop->why = "liveness failed";
   unit::last_exit e;
   e.status.code = 2;
   e.class_name = "dirty database";
@@ -87,6 +93,12 @@ TEST_CASE("an intent comes back as it was written", "[intent]") {
   CHECK(i.taken_down_by == "leap");
   CHECK(i.recover_why == "dirty database");
   CHECK(i.startup_passed);
+  CHECK(i.back_after_boot);
+  REQUIRE(i.stop);
+  CHECK(i.stop->then == unit::after_stop::back_off);
+  CHECK((i.stop->no_kill && i.stop->killed && i.stop->returns));
+  CHECK(i.stop->delay == base::duration{2'500});
+  CHECK(i.stop->why == "liveness failed");
   REQUIRE(i.exit);
   CHECK(i.exit->status.code == 2);
   CHECK_FALSE(i.exit->status.signal);
@@ -106,6 +118,7 @@ TEST_CASE("an intent comes back as it was written", "[intent]") {
   CHECK(empty.desired == model::desired::down);
   CHECK_FALSE(empty.exit);
   CHECK_FALSE(empty.ever_started);
+  CHECK_FALSE(empty.stop);
 }
 
 TEST_CASE("a file of an older hasup lacks members, and is read", "[intent]") {

@@ -49,6 +49,83 @@ TEST_CASE("a stop that meets a start which cannot work ends at once") {
   CHECK_FALSE(b.m.killed);
 }
 
+TEST_CASE("an adopted start has what is left of its start_timeout, and never nothing at all") {
+  const auto adopt = [](base::duration age, bool had_started) {
+    bench b;
+    b.add_startup();
+    b.unit.run.start_timeout = 5min;
+    b.m.desired = model::desired::up;
+    b.m.startup_passed = had_started;
+    return b.feed(adopted{100, age});
+  };
+  CHECK(adopt(3min, false) == "starting: !adopted; probe startup; timer 2m;");
+  CHECK(adopt(2h, false) == "starting: !adopted; probe startup; timer 10s;");
+  // It had started: that the daemon was away for so long is not its fault.
+  CHECK(adopt(2h, true) == "starting: !adopted; probe startup; timer 5m;");
+}
+
+TEST_CASE("a stop that the last daemon had begun is gone on with") {
+  stopping told;
+  told.no_kill = true;
+  told.why = "stopped by hand";
+  bench b;
+  b.m.desired = model::desired::down;
+  CHECK(b.feed(adopted{100, {}, told}) == "stopping: !adopted; !stopping; send_stop; timer 10s;");
+  CHECK(b.feed(timer_fired{timer::stop_timeout}) == "stopping: !still_stopping; timer 10s;");
+
+  told = {};
+  told.then = after_stop::start;
+  told.why = "restarted by hand";
+  bench restarted;
+  restarted.m.desired = model::desired::up;
+  restarted.feed(adopted{100, {}, told});
+  CHECK(restarted.exits(0) == "starting: prepare;");
+  CHECK(restarted.m.restarts == 0);
+  // Stopped since: that counts more.
+  bench stopped_since;
+  stopped_since.feed(adopted{100, {}, told});
+  CHECK(stopped_since.exits(0) == "stopped: !stopped;");
+}
+
+TEST_CASE("in maintenance no recovery begins by itself, and the end of it lets it begin") {
+  bench b;
+  b.add_recovery();
+  b.add_startup();
+  b.f.maintenance = true;
+  b.feed(start_wanted{});
+  b.feed(prepared{});
+  b.feed(spawned{1});
+  CHECK(b.exits(2, exit_action::recover) == "failed: !failed;");
+  CHECK_THAT(b.m.reason, Contains("a class; maintenance holds the recovery back: `hasup maintenance off leap`"));
+  CHECK(b.feed(timer_fired{timer::recover_again}) == "failed: !failed;");
+  b.f.maintenance = false;
+  CHECK(b.feed(maintenance_ended{}) == "recovering: !recovering; begin_recovery;");
+
+  // A person may, and what failed for another reason stays failed.
+  bench by_hand;
+  by_hand.add_recovery();
+  by_hand.f.maintenance = true;
+  CHECK(by_hand.feed(recover_wanted{"asked by hand"}) == "recovering: !recovering; begin_recovery;");
+  bench held;
+  held.add_recovery();
+  held.feed(start_wanted{});
+  held.feed(prepared{prepared::verdict::refused, "another writer"});
+  CHECK(held.feed(maintenance_ended{}) == "failed:");
+}
+
+TEST_CASE("in maintenance a state that is missing is not restored by itself, nor is much memory a reason") {
+  bench b;
+  b.add_recovery();
+  b.f.maintenance = true;
+  b.feed(start_wanted{});
+  CHECK(b.feed(prepared{prepared::verdict::needs_recovery, "no state"}) == "failed: !failed;");
+  bench running;
+  running.run();
+  running.f.maintenance = true;
+  CHECK(running.feed(memory_exceeded{"much"}) == "running:");
+  CHECK(running.feed(liveness_failed{"stands"}) == "running:");
+}
+
 TEST_CASE("who asks again without --no-kill has changed their mind") {
   bench b;
   b.run();

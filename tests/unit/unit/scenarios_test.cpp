@@ -49,12 +49,14 @@ std::string text(after_stop then) {
       return "fail";
     case after_stop::complete:
       return "complete";
+    case after_stop::hold:
+      return "hold";
   }
   return "?";
 }
 
-constexpr auto all_after_stop = {after_stop::stop,    after_stop::start, after_stop::back_off,
-                                 after_stop::recover, after_stop::fail,  after_stop::complete};
+constexpr auto all_after_stop = {after_stop::stop, after_stop::start,    after_stop::back_off, after_stop::recover,
+                                 after_stop::fail, after_stop::complete, after_stop::hold};
 
 std::string text(const state& s) {
   std::string out(model::unit_state_names.text(name_of(s)));
@@ -67,7 +69,7 @@ std::string text(const state& s) {
   } else if (const auto* r = std::get_if<recovering>(&s)) {
     out += r->returns ? ", returns" : "";
   } else if (const auto* f = std::get_if<failed>(&s)) {
-    out += f->recover_why.empty() ? "" : ", to recover again";
+    out += f->held ? ", held" : f->recover_why.empty() ? "" : ", to recover again";
   }
   return out;
 }
@@ -125,8 +127,8 @@ std::vector<named_memory> all_states(base::wall_time now) {
     s.why = "the cause";
     s.delay = base::duration{2'000};
     const auto wanted = then == after_stop::stop ? desired::down : desired::up;
-    // What is about to be complete has ended already.
-    if (then != after_stop::complete) add(in(s, wanted));
+    // What is about to be complete, or failed to start, has ended already.
+    if (then != after_stop::complete && then != after_stop::hold) add(in(s, wanted));
     s.main_gone = true;
     add(in(s, wanted));
   }
@@ -146,6 +148,7 @@ std::vector<named_memory> all_states(base::wall_time now) {
     add(in(recovering{"the cause", true}, wanted));
     add(in(failed{}, wanted));
     add(in(failed{"the cause"}, wanted));
+    add(in(failed{"the cause", true}, wanted));
     add(in(asking{}, wanted));
   }
   return out;
@@ -178,6 +181,16 @@ void add_process(std::vector<named_event>& out) {
       {"spawn failed, unexplained", spawn_failed{class_of(exit_action::unexplained, "unexplained"), "why"}});
   out.push_back({"spawn failed, hold", spawn_failed{class_of(exit_action::hold, "no such program"), "no program"}});
   out.push_back({"adopted", adopted{100}});
+  out.push_back({"adopted after 4m", adopted{100, base::duration{240'000}}});
+  out.push_back({"adopted after 1h", adopted{100, base::duration{3'600'000}}});
+  stopping told;
+  told.then = after_stop::start;
+  told.why = "restarted by hand";
+  out.push_back({"adopted in a restart", adopted{100, {}, told}});
+  told.then = after_stop::stop;
+  told.no_kill = true;
+  told.why = "stopped by hand";
+  out.push_back({"adopted in a stop --no-kill", adopted{100, {}, told}});
   const auto exit = [&](const std::string& name, model::exit_status status, classification c) {
     out.push_back({"exited: " + name, main_exited{status, std::move(c)}});
   };
@@ -196,6 +209,7 @@ void add_process(std::vector<named_event>& out) {
   out.push_back({"liveness failed", liveness_failed{"head stands"}});
   out.push_back({"memory exceeded", memory_exceeded{"too much memory"}});
   out.push_back({"parent lost", parent_lost{"its shim died"}});
+  out.push_back({"maintenance ended", maintenance_ended{}});
   out.push_back({"timer backoff", timer_fired{timer::backoff}});
   out.push_back({"timer start_timeout", timer_fired{timer::start_timeout}});
   out.push_back({"timer stop_timeout", timer_fired{timer::stop_timeout}});
@@ -291,6 +305,10 @@ void lacking(bench& b) {
   b.f.requirements_met = false;
   b.f.waiting_for = "waiting for leap (healthy)";
 }
+void in_maintenance(bench& b) {
+  node(b);
+  b.f.maintenance = true;
+}
 void parked(bench& b) {
   node(b);
   b.f.recovery_parked = true;
@@ -302,6 +320,7 @@ const std::vector<world> worlds = {
     {"plain", "No probe, no recovery, policy on_failure; only what differs from node.txt.", plain},
     {"never", "As node.txt without [recovery], policy never; only what differs.", never_again},
     {"lacking", "As node.txt while its requirements are not met; only what differs.", lacking},
+    {"maintenance", "As node.txt in maintenance; only what differs.", in_maintenance},
     {"parked", "As node.txt with a recovery parked in its journal; only what differs.", parked},
 };
 

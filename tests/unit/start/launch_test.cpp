@@ -1,5 +1,5 @@
 // From unit file, account and env files to what the shim is asked; secrets are never quoted in an error.
-#include "daemon/launch.hpp"
+#include "start/launch.hpp"
 
 #include <unistd.h>
 
@@ -38,7 +38,7 @@ model::unit miner() {
 }  // namespace
 
 TEST_CASE("environment files are read as systemd and docker read them", "[launch]") {
-  const auto env = daemon::parse_env_file("f",
+  const auto env = start::parse_env_file("f",
                                           "# a comment\n"
                                           "A=1\n"
                                           "  export B = two words  \r\n"
@@ -60,11 +60,11 @@ TEST_CASE("environment files are read as systemd and docker read them", "[launch
 }
 
 TEST_CASE("a bad line is named by its number, never by its text", "[launch]") {
-  const auto env = daemon::parse_env_file("/etc/miner.env", "A=1\n\nhunter2\n");
+  const auto env = start::parse_env_file("/etc/miner.env", "A=1\n\nhunter2\n");
   REQUIRE_FALSE(env);
   CHECK_THAT(env.error().message, Contains("/etc/miner.env:3"));
   CHECK_THAT(env.error().message, !Contains("hunter2"));
-  CHECK_FALSE(daemon::parse_env_file("f", "=value"));
+  CHECK_FALSE(start::parse_env_file("f", "=value"));
 }
 
 TEST_CASE("later files and the unit's own environment win", "[launch]") {
@@ -73,9 +73,9 @@ TEST_CASE("later files and the unit's own environment win", "[launch]") {
   auto u = miner();
   u.run.env_files = {first.path, second.path, "-/nowhere/at/all"};
   u.run.env = {{"C", "key is ${secret:MINER_KEY}"}, {"A", "own"}};
-  const auto from = daemon::prepare_launch(u);
+  const auto from = start::prepare_launch(u);
   REQUIRE(from);
-  const auto request = daemon::make_run_request(u, *from, {"--once"}, 7, "/var/log/hasup");
+  const auto request = start::make_run_request(u, *from, {"--once"}, 7, "/var/log/hasup");
   REQUIRE(request);
   CHECK(request->argv == std::vector<std::string>{"/usr/bin/miner", "--key", "5Ksecret", "--once"});
   CHECK(request->env.at("A") == "own");
@@ -91,10 +91,10 @@ TEST_CASE("later files and the unit's own environment win", "[launch]") {
 
 TEST_CASE("the environment of the daemon is not the node's", "[launch]") {
   ::setenv("HASUP_TEST_LEAK", "leaked", 1);
-  const auto from = daemon::prepare_launch(miner());
+  const auto from = start::prepare_launch(miner());
   REQUIRE(from);
   CHECK_FALSE(from->env.contains("HASUP_TEST_LEAK"));
-  const auto asked = daemon::fill_command({"x", "${env:HASUP_TEST_LEAK}"}, *from);
+  const auto asked = start::fill_command({"x", "${env:HASUP_TEST_LEAK}"}, *from);
   ::unsetenv("HASUP_TEST_LEAK");
   REQUIRE(asked);
   CHECK(asked->back() == "leaked");  // only where the unit file says so
@@ -102,22 +102,22 @@ TEST_CASE("the environment of the daemon is not the node's", "[launch]") {
 
 TEST_CASE("what is missing stops the start and is named", "[launch]") {
   auto u = miner();
-  const auto from = daemon::prepare_launch(u);
+  const auto from = start::prepare_launch(u);
   REQUIRE(from);
-  const auto request = daemon::make_run_request(u, *from, {}, 1, "/l");
+  const auto request = start::make_run_request(u, *from, {}, 1, "/l");
   REQUIRE_FALSE(request);
   CHECK_THAT(request.error().message, Contains("MINER_KEY"));
 
   u.run.env_files = {"/nowhere/at/all"};
-  CHECK_THAT(daemon::prepare_launch(u).error().message, Contains("/nowhere/at/all"));
+  CHECK_THAT(start::prepare_launch(u).error().message, Contains("/nowhere/at/all"));
   u.run.env_files = {"/tmp"};
-  CHECK_THAT(daemon::prepare_launch(u).error().message, Contains("not a regular file"));
+  CHECK_THAT(start::prepare_launch(u).error().message, Contains("not a regular file"));
   const file big(std::string((1 << 20) + 1, 'x'));
   u.run.env_files = {big.path};
-  CHECK_THAT(daemon::prepare_launch(u).error().message, Contains("larger than"));
+  CHECK_THAT(start::prepare_launch(u).error().message, Contains("larger than"));
   u.run.env_files.clear();
   u.run.user = "no-such-user-here";
-  CHECK_THAT(daemon::prepare_launch(u).error().message, Contains("no-such-user-here"));
+  CHECK_THAT(start::prepare_launch(u).error().message, Contains("no-such-user-here"));
 }
 
 TEST_CASE("limits go to the shim as they are, infinity included", "[launch]") {
@@ -125,9 +125,9 @@ TEST_CASE("limits go to the shim as they are, infinity included", "[launch]") {
   u.run.command = {"x"};
   u.run.limit.open_files = 65'536;
   u.run.limit.core = UINT64_MAX;
-  const auto from = daemon::prepare_launch(u);
+  const auto from = start::prepare_launch(u);
   REQUIRE(from);
-  const auto request = daemon::make_run_request(u, *from, {}, 1, "/l");
+  const auto request = start::make_run_request(u, *from, {}, 1, "/l");
   REQUIRE(request);
   REQUIRE(request->limits.size() == 2);
   CHECK(request->limits[0].soft == 65'536);

@@ -1,4 +1,4 @@
-#include "daemon/launch.hpp"
+#include "start/launch.hpp"
 
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -9,9 +9,8 @@
 
 #include "base/unique_fd.hpp"
 #include "config/variables.hpp"
-#include "daemon/unit_limits.hpp"
 
-namespace hasup::daemon {
+namespace hasup::start {
 namespace {
 
 constexpr off_t env_file_limit = 1 << 20;
@@ -65,7 +64,7 @@ base::result<std::map<std::string, std::string>> parse_env_file(const std::strin
   return out;
 }
 
-base::result<launch> prepare_launch(const model::unit& unit, const process::cgroup_tree* cgroups) {
+base::result<launch> prepare_launch(const model::unit& unit) {
   launch out;
   auto account = process::resolve_account(unit.run.user, unit.run.groups);
   if (!account) return account.error();
@@ -90,7 +89,6 @@ base::result<launch> prepare_launch(const model::unit& unit, const process::cgro
       out.env[k] = std::move(v);
     }
   }
-  prepare_limits(out, unit, cgroups);
   return out;
 }
 
@@ -183,4 +181,4 @@ base::result<process::run_request> make_run_request(const model::unit& unit, con
   return r;
 }
 
-}  // namespace hasup::daemon
+}  // namespace hasup::start

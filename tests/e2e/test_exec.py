@@ -1,0 +1,130 @@
+"""hasup exec: a command as the unit's node would be run, and nothing lent to who has no right to it."""
+
+import os
+import pty
+import subprocess
+import unittest
+
+from hasup_home import BIN, HasupTest, alive, wait_until
+
+SECRET = "hunter2-not-to-be-seen"
+
+
+class Exec(HasupTest):
+    def setUp(self):
+        super().setUp()
+        self.root = os.geteuid() == 0
+        work = self.home.directory("work")
+        if self.root:
+            os.chown(work, 65534, 65534)
+        env_file = self.home.path / "leap.env"
+        env_file.write_text(f"API_KEY={SECRET}\nPLAIN=from the file\n")
+        env_file.chmod(0o600)
+        self.home.unit("leap", f"""
+[run]
+command = ["/bin/sleep", "1000"]
+{'user = "nobody"' if self.root else ''}
+{'groups = ["daemon"]' if self.root else ''}
+directory = "{work}"
+umask = "0027"
+env_file = ["{env_file}"]
+env = {{ TOKEN = "x-${{secret:API_KEY}}", UNIT_SAYS = "yes" }}
+[run.limits]
+open_files = 333
+core = 0
+""")
+
+    def run_exec(self, *words, **options):
+        env = dict(self.home.env, **options.pop("env", {}))
+        return subprocess.run([BIN / "hasup", "exec", *words], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              text=True, timeout=60, **options)
+
+    def test_it_has_all_that_the_node_has_and_its_ends_are_the_callers_own(self):
+        script = "pwd; umask; ulimit -n; id -un; id -Gn; env; cat; echo to stderr >&2; exit 37"
+        done = self.run_exec("leap", "--", "sh", "-c", script, input="from standard input\n", env={"MINE": "1"})
+        self.assertEqual(done.returncode, 37, done.stderr)
+        self.assertEqual(done.stderr, "to stderr\n")
+        lines = done.stdout.splitlines()
+        self.assertEqual(lines[:3], [str(self.home.path / "work"), "0027", "333"])
+        if self.root:
+            self.assertEqual(lines[3], "nobody")
+            self.assertEqual(sorted(lines[4].split()), ["daemon", "nogroup"])
+            self.assertIn("USER=nobody", lines)
+        for wanted in (f"API_KEY={SECRET}", f"TOKEN=x-{SECRET}", "PLAIN=from the file", "UNIT_SAYS=yes",
+                       "from standard input", "LANG=C.UTF-8"):
+            self.assertIn(wanted, lines)
+        self.assertFalse([l for l in lines if l.startswith(("MINE=", "HASUP_HOME=", "HASUP_TREE="))])
+        self.assertEqual(self.run_exec("leap", "true").returncode, 0)  # needs no --
+        self.assertEqual(self.run_exec("leap", "--", "sh", "-c", "kill -9 $$").returncode, -9)
+
+    def test_what_goes_wrong_has_a_code_and_says_why(self):
+        for words, code, said in ((("leap", "--", "no-such-program"), 127, "no-such-program"),
+                                  (("leap", "--", "/etc/passwd"), 126, "Permission denied"),
+                                  (("laep", "--", "true"), 4, 'did you mean "leap"'),
+                                  (("leap@3", "--", "true"), 4, "no instance 3"),
+                                  (("leap",), 2, "which command"),
+                                  (("leap", "--"), 2, "which command")):
+            done = self.run_exec(*words)
+            self.assertEqual(done.returncode, code, (words, done.stderr))
+            self.assertIn(said, done.stderr)
+        self.home.unit("broken", "[run]\ncomand = 1\n")
+        self.assertEqual(self.run_exec("broken", "--", "true").returncode, 6)
+
+    def test_it_is_beside_the_unit_and_a_stop_does_not_wait_for_it(self):
+        self.home.start()
+        self.home.wait_healthy("leap")
+        beside = subprocess.Popen([BIN / "hasup", "exec", "leap", "--", "sleep", "500"], env=self.home.env)
+        self.addCleanup(beside.wait)
+        self.addCleanup(beside.kill)
+        # It is not a child of hasup: it is hasup no more.
+        wait_until(lambda: os.readlink(f"/proc/{beside.pid}/exe").endswith("sleep"), "it runs")
+        self.home.ok("stop", "leap")
+        self.assertTrue(alive(beside.pid))
+        self.assertFalse(self.home.unit_status("leap")["killed"])
+
+    def test_a_terminal_is_a_terminal(self):
+        def become_terminal():
+            return os.execve(BIN / "hasup", ["hasup", "exec", "leap", "--", "sh", "-c", "tty; echo term=$TERM"],
+                             dict(self.home.env, TERM="vt100"))
+        pid, terminal = pty.fork()
+        if pid == 0:
+            become_terminal()
+        said = b""
+        try:
+            while chunk := os.read(terminal, 1024):
+                said += chunk
+        except OSError:
+            pass  # the other side is closed
+        os.close(terminal)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0, said)
+        self.assertIn(b"/dev/pts/", said)
+        self.assertIn(b"term=vt100", said)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to be somebody else")
+    def test_another_user_gets_neither_the_user_nor_a_secret(self):
+        # All files but the secret can be read: only the rights decide.
+        other = dict(user=1, group=1, extra_groups=[])
+        done = self.run_exec("leap", "--", "env", **other)
+        self.assertEqual(done.returncode, 7, done.stderr)
+        self.assertIn("only root and that user", done.stderr)
+        self.assertNotIn(SECRET, done.stdout + done.stderr)
+        # The unit's own user, who may not read the file of secrets.
+        done = self.run_exec("leap", "--", "env", user=65534, group=65534, extra_groups=[])
+        self.assertEqual(done.returncode, 7, done.stderr)
+        self.assertIn("leap.env", done.stderr)
+        self.assertNotIn(SECRET, done.stdout + done.stderr)
+        os.chown(self.home.path / "leap.env", 65534, 65534)
+        done = self.run_exec("leap", "--", "sh", "-c", "echo $API_KEY; id -un", user=65534, group=65534, extra_groups=[])
+        self.assertEqual((done.returncode, done.stdout), (0, f"{SECRET}\nnobody\n"), done.stderr)
+        # Without [run] user it is that of the daemon, whoever asks.
+        self.home.unit("own", '[run]\ncommand = ["/bin/sleep", "1"]\n')
+        self.home.directory("state")
+        self.assertEqual(self.run_exec("own", "--", "id", "-un").stdout, "root\n")
+        self.assertEqual(self.run_exec("own", "--", "id", "-un", **other).returncode, 7)
+        os.chown(self.home.path / "state", 65534, 65534)
+        self.assertEqual(self.run_exec("own", "--", "sh", "-c", "id -un; echo $USER").stdout, "nobody\nnobody\n")
+        os.chown(self.home.path / "state", 0, 0)
+
+
+if __name__ == "__main__":
+    unittest.main()

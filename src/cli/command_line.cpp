@@ -38,6 +38,11 @@ const std::vector<verb>& verbs() {
        "Waits until they are healthy. A failed unit gets a new chance: its start limit is cleared.\n"
        "--all leaves completed one-shot units alone; named, they run again.\n"
        "--once -- WORDS adds arguments to one run of one unit that does not run.\n"
+       "--adopt takes over the process that has the unit's data open although hasup did not start it (by hand, under "
+       "pm2):\n"
+       "it runs on, is probed and stopped as the unit's own, and its next start is hasup's. What started it must not "
+       "start\n"
+       "it again.\n"
        "\nExamples:\n  hasup start leap\n  hasup start leap --once -- --replay-blockchain\n  hasup start @realtime "
        "--timeout 5m\n  hasup start --all --no-wait\n"},
       {"stop",
@@ -341,8 +346,10 @@ struct parser {
 
   void add_own(CLI::App& sub, const std::string& name) {
     if (name == "status") sub.add_flag("-w,--watch", into.watch, "Go on showing it, with the progress of recoveries");
-    if (name == "start")
+    if (name == "start") {
+      sub.add_flag("--adopt", into.adopt, "Take over the process that somebody else has started on the unit's data");
       sub.add_flag("--once", into.once, "What stands behind -- is added to the command, for this one run");
+    }
     if (name == "stop") {
       sub.add_flag("--no-kill", into.no_kill, "Never send SIGKILL, however long it takes");
       sub.add_flag("--force", into.force, "Also in the first start after a restore");
@@ -447,6 +454,8 @@ std::optional<answer> finish(parser& p) {
     i.word = i.targets.back();
     i.targets.pop_back();
   }
+  if (i.adopt && (i.targets.size() != 1 || i.all || i.once))
+    return usage("--adopt takes one unit: hasup start leap --adopt");
   if (i.once && (i.targets.size() != 1 || i.all || i.arguments.empty()))
     return usage("--once takes one unit, and arguments behind --: hasup start leap --once -- --replay-blockchain");
   if (i.verb == "exec" && i.arguments.empty()) return usage("exec which command? hasup exec leap -- env");

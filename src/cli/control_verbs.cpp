@@ -27,6 +27,7 @@ control::command command_of(const invocation& call) {
   };
   set("no_kill", call.no_kill);
   set("force", call.force);
+  set("adopt", call.adopt);
   set("for_shutdown", call.for_shutdown);
   set("yes", call.yes);
   set("cancel", call.cancel);

@@ -17,6 +17,7 @@
 #include "cli/selection.hpp"
 #include "cli/verbs.hpp"
 #include "config/unit_dir.hpp"
+#include "process/capabilities.hpp"
 #include "start/launch.hpp"
 
 namespace hasup::cli {
@@ -80,12 +81,17 @@ void set_limit(process::rlimit_value wanted) {
   ::setrlimit(resource, &value);
 }
 
-std::optional<refusal> become_user(const process::account& who) {
+// Also the capabilities of the unit: those of root's that another user is to have.
+std::optional<refusal> become_user(const process::account& who, std::uint64_t capabilities) {
   if (who.uid == ::geteuid() && ::geteuid() != 0) return std::nullopt;
+  if (capabilities != 0 && !process::keep_capabilities_over_setuid())
+    return refusal{exit_code::failed, base::errno_error("cannot keep capabilities").message};
   std::vector<gid_t> groups(who.groups.begin(), who.groups.end());
   if (::setgroups(groups.size(), groups.data()) != 0 || ::setresgid(who.gid, who.gid, who.gid) != 0 ||
       ::setresuid(who.uid, who.uid, who.uid) != 0)
     return refusal{exit_code::failed, base::errno_error("cannot become user " + who.name).message};
+  if (capabilities != 0 && ::geteuid() != 0 && !process::hold_only(capabilities))
+    return refusal{exit_code::failed, base::errno_error("cannot give run.capabilities").message};
   return std::nullopt;
 }
 
@@ -95,7 +101,7 @@ std::optional<refusal> enter(const process::run_request& spec, const process::ac
   if (spec.nice && ::setpriority(PRIO_PROCESS, 0, *spec.nice) != 0) errno = 0;
   std::ofstream("/proc/self/oom_score_adj") << spec.oom_score_adjust;
   if (!who.own)
-    if (auto refused = become_user(who)) return refused;
+    if (auto refused = become_user(who, spec.capabilities)) return refused;
   ::umask(static_cast<mode_t>(spec.umask & 0777));
   if (::chdir(spec.directory.c_str()) != 0)
     return refusal{exit_code::failed, base::errno_error("cannot enter [run] directory " + spec.directory).message};

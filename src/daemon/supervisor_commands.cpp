@@ -120,6 +120,7 @@ void supervisor::execute_async(const control::command& c, const control::peer& w
   if (c.verb == "recover" && preflight(c, who, done)) return;
   if (c.verb == "reload") return reload(c, std::move(done));
   if (c.verb == "scale") return scale(c, std::move(done));
+  if (c.verb == "start" && option(c, "adopt")) return start_adopt(c, std::move(done));
   if (c.verb == "upgrade") return upgrade_.begin(c, who, std::move(done));
   carry_out(c, who, std::move(done));
 }

@@ -125,6 +125,37 @@ void supervisor::scheduled(const std::string& unit) {
   restart(due, "scheduled: " + cron);
 }
 
+void supervisor::start_adopt(const control::command& c, std::function<void(control::command_reply)> done) {
+  control::command_reply error;
+  const auto targets = resolve(c, error);
+  if (!targets) return done(error);
+  if (targets->size() != 1) return done(refusal(exit_code::usage, "--adopt takes one unit, or UNIT@N"));
+  const auto r = targets->front();
+  const auto id = to_text(r->spec().id);
+  if (!r->spec().has_data() || !r->spec().data.shared_with.empty())
+    return done(
+        refusal(exit_code::failed,
+                id +
+                    " has no [data] dir of its own, so nobody can tell which process is its; stop that process "
+                    "and `hasup start " +
+                    id + "`"));
+  const auto free = [r] { return r->at_rest() && !r->recovery_active() && !r->half_restored(); };
+  const std::string not_free = id + " is not at rest (`hasup status " + id + "`)";
+  if (!free()) return done(refusal(exit_code::failed, not_free));
+  const bool asked = r->find_outsider([this, r, id, free, not_free, done](const base::result<outsider>& found) {
+    if (!found) return done(refusal(exit_code::failed, found.error().message));
+    if (!free()) return done(refusal(exit_code::failed, not_free));
+    stops_.erase(r->spec().id);
+    r->taken_down_by.clear();
+    r->adopt_outsider(*found);
+    control::command_reply reply;
+    reply.affected.push_back(id);
+    // Behind the events of it, so that their outcome is in what is written.
+    boost::asio::post(services_.loop, [this, reply, done] { save_and_reply(reply, done); });
+  });
+  if (!asked) done(refusal(exit_code::failed, id + " is being checked right now; try again"));
+}
+
 void supervisor::reload(const control::command& c, std::function<void(control::command_reply)> done) {
   control::command_reply error;
   const auto targets = resolve(c, error);

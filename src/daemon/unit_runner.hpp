@@ -20,6 +20,7 @@
 #include "daemon/intent.hpp"
 #include "daemon/launch.hpp"
 #include "daemon/node_logs.hpp"
+#include "daemon/outsider.hpp"
 #include "daemon/probe_loop.hpp"
 #include "daemon/recovery_host.hpp"
 #include "daemon/recovery_runner.hpp"
@@ -57,6 +58,11 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
 
   // A person has mended what was wrong: start limit, failed starts, recovery budget and bad snapshots are forgotten.
   void reset();
+
+  // start --adopt: finds the process that somebody else started on this unit's data. False: busy with a check.
+  bool find_outsider(std::function<void(base::result<outsider>)> then);
+  // And takes it over as it is.
+  void adopt_outsider(outsider who);
 
   // Behind the command, for the next run only.
   void add_once(std::vector<std::string> arguments) { once_ = std::move(arguments); }
@@ -161,6 +167,10 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   unit::adopted adoption(std::int32_t pid);
   void catch_up(const process::shim_status& s, std::uint64_t asked_for);
 
+  // unit_adopt.cpp: a process that somebody else started
+  void attach_outsider();
+  void outsider_refused(const std::string& why);
+
   // unit_hooks.cpp: commands around a run
   void spawn_with(std::vector<std::string> append);
   void post_start();
@@ -241,6 +251,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool maintenance_ = false;
   std::string liveness_held_;  // what it would have restarted for
   bool back_after_boot_ = false;
+  std::optional<outsider> outsider_;           // until its shim has it
   std::optional<unit::stopping> interrupted_;  // a stop that the last daemon had begun, until its run is found
   std::vector<std::string> once_;              // arguments of the next run
   base::mono_time drops_reported_at_{};

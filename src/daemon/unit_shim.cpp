@@ -104,6 +104,7 @@ void unit_runner::on(const process::shim_connected& e) {
     if (running_fingerprint_ == 0) running_fingerprint_ = unit_.fingerprint;
     return shim_->attach(s.pid, s.start_time, s.run, data_dirs_of(unit_));
   }
+  if (outsider_) return attach_outsider();
   const auto asked_for = std::exchange(run_, std::max(run_, s.run));
   if (s.run > asked_for) interrupted_.reset();  // a stop of an older run
   if (std::exchange(adopting_, false)) return take_over(s, s.run > asked_for);
@@ -116,7 +117,9 @@ void unit_runner::on(const process::shim_connected& e) {
 unit::adopted unit_runner::adoption(std::int32_t pid) {
   unit::adopted a;
   a.pid = pid;
-  if (const auto& began = shim_->status().started_at; began && *began < wall_now())
+  const auto& began = shim_->status().started_at;
+  // An outsider's time begins with its adoption: nobody has asked its probes before.
+  if (!std::exchange(outsider_, std::nullopt) && began && *began < wall_now())
     a.age = std::chrono::duration_cast<base::duration>(wall_now() - *began);
   a.interrupted = interrupted_;
   return a;
@@ -176,6 +179,7 @@ void unit_runner::on(const process::shim_started& e) {
     start_recovery_probes();
     return;
   }
+  if (outsider_) return dispatch(adoption(e.pid));
   if (std::exchange(adopting_, false)) {  // by a new shim: the old one died while there was no hasupd
     if (parked_ && memory_.desired == model::desired::up) return dispatch(unit::start_wanted{false});
     dispatch(adoption(e.pid));
@@ -193,6 +197,7 @@ void unit_runner::restart_if_parent_lost() {
 }
 
 void unit_runner::on(const process::shim_exec_failed& e) {
+  if (outsider_) return outsider_refused(e.message);
   spawn_refused(e.code, (unit_.run.command.empty() ? "" : unit_.run.command.front() + ": ") + e.message);
 }
 
@@ -208,7 +213,9 @@ unit::classification unit_runner::diagnose(const std::string& evidence, const mo
 
 void unit_runner::main_exited(const process::shim_main_exited& e, const std::string& node_files) {
   // It ended before the new shim of an adoption could attach to it.
-  if (adopting_ && !parked_) {
+  if (outsider_) {
+    dispatch(adoption(shim_->status().pid));
+  } else if (adopting_ && !parked_) {
     adopting_ = false;
     dispatch(adoption(shim_->status().pid));
   }
@@ -264,9 +271,10 @@ void unit_runner::on(const process::shim_logs_dropped& e) {
 }
 
 void unit_runner::on(const process::shim_lost& e) {
+  if (outsider_ && pid_ == 0) return outsider_refused("the shim could not be started: " + e.message);
   const bool was_alive = pid_ != 0 || (running_fingerprint_ != 0 && !pending_run_);
   if (std::exchange(retiring_, false)) {
-    if (pending_run_)
+    if (pending_run_ || outsider_)
       open_shim();
     else
       host_.changed(*this);  // a unit whose file is gone waits for this
@@ -291,6 +299,7 @@ void unit_runner::on(const process::shim_lost& e) {
 
 void unit_runner::on(const process::shim_busy& e) {
   const auto why = "its shim holds the claim but does not answer: " + e.message;
+  if (outsider_) return outsider_refused(why);
   if (pending_run_) {
     pending_run_.reset();
     return spawn_refused(EAGAIN, why);
@@ -314,6 +323,10 @@ void unit_runner::on(const unit::send_stop&) {
   }
   if (pending_run_) {  // its shim is only coming up: nothing was started yet
     pending_run_.reset();
+    return dispatch(unit::tree_emptied{});
+  }
+  if (outsider_ && running_fingerprint_ == 0) {  // not ours yet: it is left to whoever started it
+    outsider_.reset();
     return dispatch(unit::tree_emptied{});
   }
   signal_stop();

@@ -6,6 +6,7 @@
 #include <boost/asio/io_context.hpp>
 #include <filesystem>
 
+#include "daemon/disk_thread.hpp"
 #include "hasup/version.hpp"
 
 namespace hasup::daemon {
@@ -14,6 +15,7 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr base::duration check_limit{60'000};
+constexpr base::duration disk_limit{10'000};
 constexpr base::duration hooks_limit{60'000};
 constexpr base::duration answers_limit{5'000};  // what takes longer, such as a preflight, is cut off
 constexpr base::duration look_every{20};
@@ -86,8 +88,24 @@ void upgrade::checked(const process::program_result& r) {
   if (!r.succeeded())
     return refuse(exit_code::failed, fmt::format("the self-check of {} ended with {}: {}", program_, to_text(r.exit),
                                                  found_.empty() ? "it said nothing" : found_));
-  hooks_until_ = steady_clock::now() + hooks_limit;
-  await_hooks();
+  await_disk();
+}
+
+// What is still to be written must be before this process ends: with a disk that hangs it never would.
+void upgrade::await_disk() {
+  auto answered = std::make_shared<bool>(false);
+  timer_.expires_after(disk_limit);
+  timer_.async_wait([this, answered](const boost::system::error_code& ec) {
+    if (ec || std::exchange(*answered, true)) return;
+    refuse(exit_code::failed, "the disk of " + services_.dirs.state + " does not answer");
+  });
+  services_.disk.run([] {},
+                     [this, answered] {
+                       if (std::exchange(*answered, true)) return;
+                       timer_.cancel();
+                       hooks_until_ = steady_clock::now() + hooks_limit;
+                       await_hooks();
+                     });
 }
 
 void upgrade::look_again(void (upgrade::*then)()) {

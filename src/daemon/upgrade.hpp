@@ -1,9 +1,9 @@
 // hasup daemon upgrade: is the new program fit, and is this a moment to go? Whoever owns the process then runs it in
 // this one's place.
 //
-//   begin -> its --self-check passes -> no hook runs -> answered -> the socket is paused, every answer was taken ->
-//   go
-//         `- does not: refused, with its text      `- not within a minute: given up, and said by an event
+//   begin -> its --self-check passes -> the disk answers -> no hook runs -> answered -> the socket is paused
+//         -> every other answer was taken -> go
+//   Where one of these does not come: refused, with the reason, and everything is as before.
 //
 // Nothing else has to be waited for: whatever may be cut off by a crash may be cut off here. A hook may not, because
 // it is this process that waits for it.
@@ -32,6 +32,7 @@ class upgrade {
 
  private:
   void checked(const process::program_result& r);
+  void await_disk();
   void await_hooks();
   void await_answers();
   void look_again(void (upgrade::*then)());

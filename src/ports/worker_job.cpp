@@ -154,6 +154,7 @@ void members(M& m, worker_job& j) {
   m("groups", j.groups);
   m("user", j.user);
   m("may_make_data", j.may_make_data);
+  m("all_writers", j.all_writers);
   m("sources", j.sources);
   m("plans", j.plans);
   m("max_age_ms", j.max_age);
@@ -169,6 +170,10 @@ void members(M& m, writer_info& w) {
   m("pid", w.pid);
   m("command", w.command);
   m("path", w.path);
+  m("start_time", w.start_time);
+  m("uid", w.uid);
+  m("ancestors", w.ancestors);
+  m("tree", w.tree);
 }
 
 template <class M>
@@ -177,6 +182,7 @@ void members(M& m, worker_result& r) {
   m("error", r.error);
   m("snapshot", r.snapshot);
   m("writer", r.writer);
+  m("writers", r.writers);
   m("missing", r.missing);
   m("mounted", r.mounted);
   m("data_dir_exists", r.data_dir_exists);

@@ -75,6 +75,7 @@ struct worker_job {
   std::vector<std::string> locks;       // relative: F_GETLK
   std::vector<std::string> must_exist;  // relative
   std::vector<std::int32_t> tolerated;  // pids whose open files do not count (own worker, units with shared_with)
+  bool all_writers = false;             // find every writer, with what is needed to take one over
 
   // make_directories; also data_dir, also and mount
   std::vector<model::wanted_directory> directories;
@@ -122,6 +123,12 @@ struct writer_info {
   std::int32_t pid = 0;
   std::string command;  // argv joined with spaces, at most 200 bytes
   std::string path;     // what it holds
+
+  // With all_writers only.
+  std::uint64_t start_time = 0;           // clock ticks since boot; 0: it ended meanwhile
+  std::uint32_t uid = 0;                  // effective
+  std::vector<std::int32_t> ancestors{};  // parent first
+  std::string tree{};                     // HASUP_TREE of its environment: a shim is above it
 };
 
 struct worker_result {
@@ -131,6 +138,7 @@ struct worker_result {
 
   // inspect
   std::optional<writer_info> writer;
+  std::vector<writer_info> writers;  // with all_writers: of these, `writer` is the first
   std::vector<std::string> missing;  // of must_exist
   bool mounted = true;
   bool data_dir_exists = false;

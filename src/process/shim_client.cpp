@@ -445,13 +445,18 @@ void shim_client::signal(int number, bool whole_tree) {
 }
 
 void shim_client::attach(std::int32_t pid, std::uint64_t start_time, std::uint64_t run,
-                         const std::vector<std::string>& data_dirs) {
+                         const std::vector<std::string>& data_dirs, const log_settings& log) {
   state_->expect_run(run);
   state_->command(message::attach, [&](command_writer& w) {
     w.u32(tag::pid, static_cast<std::uint32_t>(pid));
     w.u64(tag::start_time, start_time);
     w.u64(tag::run, run);
     for (const auto& dir : data_dirs) w.text(tag::data_dir, dir.c_str());
+    if (log.path.empty()) return;
+    w.text(tag::log_path, log.path.c_str());
+    w.u64(tag::log_max_size, log.max_size);
+    w.u32(tag::log_max_files, log.max_files);
+    w.u32(tag::log_daily, log.daily ? 1 : 0);
   });
 }
 

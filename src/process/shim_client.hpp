@@ -50,6 +50,13 @@ struct rlimit_value {
   std::uint64_t hard = 0;
 };
 
+struct log_settings {
+  std::string path;            // absolute; "" = keep only the evidence
+  std::uint64_t max_size = 0;  // 0 = never rotate
+  unsigned max_files = 0;
+  bool daily = false;
+};
+
 struct run_request {
   std::uint64_t run = 0;  // never 0, greater than the last one: status.run + 1 will do
   std::vector<std::string> argv;
@@ -153,8 +160,9 @@ class shim_client {
   void signal(int number, bool whole_tree);
   // A new shim takes over the process of a dead one. Ends in shim_started, or in main_exited{lost} and tree_empty.
   // data_dirs as in run_request; a lock that cannot be had is no reason to leave the process alone.
+  // log: of a process that was under no shim before, as far as its output can be had.
   void attach(std::int32_t pid, std::uint64_t start_time, std::uint64_t run,
-              const std::vector<std::string>& data_dirs = {});
+              const std::vector<std::string>& data_dirs = {}, const log_settings& log = {});
   // The dead-man timer: unless renewed by valid_until_boot_ms (CLOCK_BOOTTIME), the shim itself acts. 0: no lease.
   void lease(std::uint64_t valid_until_boot_ms, lease_action action, int signal_number);
   void refresh_status(std::function<void(const shim_status&)> then);

@@ -21,6 +21,14 @@ std::set<std::int32_t> excluded_pids(const ports::worker_job& job) {
   return pids;
 }
 
+ports::writer_info seen_as(std::int32_t pid, std::string command, std::string path) {
+  ports::writer_info w;
+  w.pid = pid;
+  w.command = std::move(command);
+  w.path = std::move(path);
+  return w;
+}
+
 // The kernel tells the holder of a POSIX lock; of an open-file-description lock only that there is one.
 outcome<std::optional<ports::writer_info>> find_lock_holder(const ports::worker_job& job,
                                                             const std::set<std::int32_t>& excluded) {
@@ -41,11 +49,10 @@ outcome<std::optional<ports::writer_info>> find_lock_holder(const ports::worker_
       auto seen = find_open_writer(file_set({job.data_dir}, true), {});
       if (seen && excluded.contains(seen->pid)) continue;
       if (seen) return seen;
-      return std::optional<ports::writer_info>{
-          ports::writer_info{0, "a process that cannot be seen from here", path}};
+      return std::optional<ports::writer_info>{seen_as(0, "a process that cannot be seen from here", path)};
     }
     if (!excluded.contains(lock.l_pid))
-      return std::optional<ports::writer_info>{ports::writer_info{lock.l_pid, command_of(lock.l_pid), path}};
+      return std::optional<ports::writer_info>{seen_as(lock.l_pid, command_of(lock.l_pid), path)};
   }
   return std::optional<ports::writer_info>{};
 }
@@ -119,6 +126,13 @@ ports::worker_result inspect(const ports::worker_job& job) {
   out.mounted = job.mount.empty() || is_mount_point(job.mount);
   out.free_bytes = free_bytes_at(job.data_dir);
   look_inside(job, out);
+  if (job.all_writers) {
+    std::vector<std::string> dirs{job.data_dir};
+    dirs.insert(dirs.end(), job.also.begin(), job.also.end());
+    out.writers = find_open_writers(file_set(dirs, true), excluded_pids(job));
+    if (!out.writers.empty()) out.writer = out.writers.front();
+    return out;
+  }
   auto writer = find_writer(job);
   if (!writer) {
     out.failure = writer.error().kind;

@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <memory>
+#include <sstream>
 
 #include "base/unique_fd.hpp"
 
@@ -94,6 +95,55 @@ std::optional<std::string> held_by_map(const std::string& process, const file_se
   return std::nullopt;
 }
 
+struct process_stat {
+  std::int32_t parent = 0;
+  std::uint64_t start_time = 0;
+};
+
+// "PID (name) S PPID …"; the name may hold brackets and blanks. The start time is the 20th field behind it.
+process_stat read_stat(std::int32_t pid) {
+  process_stat out;
+  const auto text = slurp("/proc/" + std::to_string(pid) + "/stat");
+  const auto close = text.rfind(')');
+  if (close == std::string::npos) return out;
+  std::istringstream fields(text.substr(close + 1));
+  std::string word;
+  for (int i = 1; i <= 20 && fields >> word; ++i) {
+    if (i == 2) out.parent = number(word).value_or(0);
+    if (i == 20) out.start_time = std::strtoull(word.c_str(), nullptr, 10);
+  }
+  return out;
+}
+
+std::uint32_t effective_user(const std::string& process) {
+  std::ifstream in(process + "/status");
+  std::uint32_t real = 0;
+  std::uint32_t effective = 0;
+  for (std::string line; std::getline(in, line);)
+    if (std::sscanf(line.c_str(), "Uid: %u %u", &real, &effective) == 2) return effective;
+  return 0;
+}
+
+std::string tree_mark(const std::string& process) {
+  constexpr std::string_view name = "HASUP_TREE=";
+  std::istringstream variables(slurp(process + "/environ"));
+  for (std::string one; std::getline(variables, one, '\0');)
+    if (one.starts_with(name)) return one.substr(name.size());
+  return {};
+}
+
+void describe_fully(ports::writer_info& w) {
+  const auto process = "/proc/" + std::to_string(w.pid);
+  auto stat = read_stat(w.pid);
+  w.start_time = stat.start_time;
+  w.uid = effective_user(process);
+  w.tree = tree_mark(process);
+  while (stat.parent > 0 && w.ancestors.size() < 1000) {
+    w.ancestors.push_back(stat.parent);
+    stat = read_stat(stat.parent);
+  }
+}
+
 }  // namespace
 
 file_set::file_set(const std::vector<std::string>& dirs, bool skip_own) : skip_own_(skip_own) {
@@ -141,13 +191,8 @@ bool file_set::has_file(std::uint64_t device, std::uint64_t inode) const {
 
 std::set<std::int32_t> own_line() {
   std::set<std::int32_t> line;
-  std::int32_t pid = ::getpid();
-  while (pid > 1 && line.insert(pid).second) {
-    const auto stat = slurp("/proc/" + std::to_string(pid) + "/stat");
-    // "PID (name) S PPID …"; the name may hold brackets and blanks.
-    const auto close = stat.rfind(')');
-    if (close == std::string::npos || std::sscanf(stat.c_str() + close + 1, " %*c %d", &pid) != 1) break;
-  }
+  for (auto pid = static_cast<std::int32_t>(::getpid()); pid > 1 && line.insert(pid).second;)
+    pid = read_stat(pid).parent;
   return line;
 }
 
@@ -165,18 +210,47 @@ std::string command_of(std::int32_t pid) {
   return command.substr(0, 200);
 }
 
-std::optional<ports::writer_info> find_open_writer(const file_set& files, const std::set<std::int32_t>& excluded) {
+namespace {
+
+// Calls each(writer) until it says that it has enough.
+template <class Each>
+void each_open_writer(const file_set& files, const std::set<std::int32_t>& excluded, Each each) {
   const dir_stream proc(::opendir("/proc"));
-  if (!proc) return std::nullopt;
+  if (!proc) return;
   while (const dirent* e = ::readdir(proc.get())) {
     const auto pid = number(e->d_name);
     if (!pid || excluded.contains(*pid)) continue;
     const std::string process = "/proc/" + std::to_string(*pid);
     auto path = held_by_descriptor(process, files);
     if (!path) path = held_by_map(process, files);
-    if (path) return ports::writer_info{*pid, command_of(*pid), *path};
+    if (!path) continue;
+    ports::writer_info found;
+    found.pid = *pid;
+    found.command = command_of(*pid);
+    found.path = *path;
+    if (each(std::move(found))) return;
   }
-  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<ports::writer_info> find_open_writer(const file_set& files, const std::set<std::int32_t>& excluded) {
+  std::optional<ports::writer_info> first;
+  each_open_writer(files, excluded, [&](ports::writer_info found) {
+    first = std::move(found);
+    return true;
+  });
+  return first;
+}
+
+std::vector<ports::writer_info> find_open_writers(const file_set& files, const std::set<std::int32_t>& excluded) {
+  std::vector<ports::writer_info> all;
+  each_open_writer(files, excluded, [&](ports::writer_info found) {
+    describe_fully(found);
+    all.push_back(std::move(found));
+    return false;
+  });
+  return all;
 }
 
 }  // namespace hasup::snapshot

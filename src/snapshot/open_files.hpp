@@ -38,6 +38,8 @@ class file_set {
 std::set<std::int32_t> own_line();
 // argv joined with spaces, at most 200 bytes; the name in brackets when argv is empty.
 std::string command_of(std::int32_t pid);
+// All of them, with what else is known of each.
+std::vector<ports::writer_info> find_open_writers(const file_set& files, const std::set<std::int32_t>& excluded);
 std::optional<ports::writer_info> find_open_writer(const file_set& files, const std::set<std::int32_t>& excluded);
 
 }  // namespace hasup::snapshot

@@ -21,6 +21,10 @@ struct stop_wanted {
   std::string why = "stopped by hand";
   bool force = false;  // also in the first start after a restore
 };
+// A process that somebody else started is to become the unit's; answered by `adopted` or `spawn_failed`.
+struct adopt_wanted {
+  std::string why;
+};
 struct restart_wanted {
   std::string why = "restarted by hand";
 };
@@ -92,9 +96,9 @@ struct recovery_ended {
   bool as_before = true;    // failed, stopped: the data is what it was before
 };
 
-using event = std::variant<start_wanted, stop_wanted, restart_wanted, recover_wanted, approved, reset_wanted,
-                           requirements_changed, requirement_lost, prepared, spawned, spawn_failed, adopted,
-                           main_exited, tree_emptied, startup_passed, health_changed, liveness_failed,
+using event = std::variant<start_wanted, stop_wanted, adopt_wanted, restart_wanted, recover_wanted, approved,
+                           reset_wanted, requirements_changed, requirement_lost, prepared, spawned, spawn_failed,
+                           adopted, main_exited, tree_emptied, startup_passed, health_changed, liveness_failed,
                            memory_exceeded, parent_lost, maintenance_ended, timer_fired, recovery_ended>;
 
 }  // namespace hasup::unit

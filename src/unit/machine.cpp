@@ -68,6 +68,17 @@ class step : transitions {
     if (is<recovering>() || is<asking>()) act(stop_recovery{e.force, e.no_kill});
   }
 
+  void on(const adopt_wanted& e) {
+    if (has_process() || preparing() || is<stopping>() || is<recovering>() || is<asking>()) return;
+    m_.desired = desired::up;
+    forgive();
+    act(cancel_timers{});
+    m_.startup_passed = false;
+    m_.health = health::unknown;
+    m_.healthy_since.reset();
+    enter(starting{starting::step::spawning}, "adopting", e.why);
+  }
+
   void on(const restart_wanted& e) {
     m_.desired = desired::up;
     forgive();

@@ -83,12 +83,13 @@ core = 0
         self.assertFalse(self.home.unit_status("leap")["killed"])
 
     def test_a_terminal_is_a_terminal(self):
-        def become_terminal():
-            return os.execve(BIN / "hasup", ["hasup", "exec", "leap", "--", "sh", "-c", "tty; echo term=$TERM"],
-                             dict(self.home.env, TERM="vt100"))
         pid, terminal = pty.fork()
         if pid == 0:
-            become_terminal()
+            try:
+                os.execve(BIN / "hasup", ["hasup", "exec", "leap", "--", "sh", "-c", "tty; echo term=$TERM"],
+                          dict(self.home.env, TERM="vt100"))
+            finally:
+                os._exit(99)
         said = b""
         try:
             while chunk := os.read(terminal, 1024):
@@ -99,6 +100,14 @@ core = 0
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0, said)
         self.assertIn(b"/dev/pts/", said)
         self.assertIn(b"term=vt100", said)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to be somebody else")
+    def test_it_has_the_capabilities_of_the_node_and_no_others(self):
+        self.home.unit("bind", '[run]\ncommand = ["/bin/sleep", "1"]\nuser = "nobody"\ncapabilities = ["NET_BIND_SERVICE"]\n')
+        done = self.run_exec("bind", "--", "grep", "^Cap[EA]", "/proc/self/status")
+        self.assertEqual(done.stdout.split(), ["CapEff:", f"{1 << 10:016x}", "CapAmb:", f"{1 << 10:016x}"], done.stderr)
+        done = self.run_exec("leap", "--", "grep", "^CapEff", "/proc/self/status")
+        self.assertEqual(done.stdout.split(), ["CapEff:", "0" * 16], done.stderr)
 
     @unittest.skipUnless(os.geteuid() == 0, "needs root to be somebody else")
     def test_another_user_gets_neither_the_user_nor_a_secret(self):

@@ -29,6 +29,38 @@ std::string file_text(const std::string& path) {
 
 }  // namespace
 
+TEST_CASE("behind the unit of exec everything is the command's") {
+  using words = std::vector<std::string>;
+  const auto command = [](const words& typed) {
+    const auto i = parsed(typed);
+    CHECK(i.verb == "exec");
+    CHECK(i.targets == words{"leap"});
+    return i.arguments;
+  };
+  CHECK(command({"exec", "leap", "--", "ls", "-l"}) == words{"ls", "-l"});
+  CHECK(command({"exec", "leap", "ls", "-l"}) == words{"ls", "-l"});
+  CHECK(command({"exec", "leap", "sh", "--", "x"}) == words{"sh", "--", "x"});
+  CHECK(command({"exec", "leap", "--", "--", "x"}) == words{"--", "x"});
+  CHECK(command({"exec", "leap", "prog", "--help"}) == words{"prog", "--help"});
+  for (const auto& wrong :
+       {words{"exec", "leap"}, words{"exec", "leap", "--"}, words{"exec"}, words{"exec", "--", "x"}})
+    CHECK(answered(wrong).code == exit_code::usage);
+  CHECK(answered({"exec", "--help"}).code == exit_code::done);
+}
+
+TEST_CASE("the daemon's verb, and a start that adopts") {
+  const auto upgrade = parsed({"daemon", "upgrade", "--binary", "/x/hasupd", "--json"});
+  CHECK(upgrade.word == "upgrade");
+  CHECK(upgrade.binary == "/x/hasupd");
+  CHECK(upgrade.json);
+  CHECK(answered({"daemon"}).code == exit_code::usage);
+  CHECK(answered({"daemon", "restart"}).code == exit_code::usage);
+  CHECK(parsed({"start", "leap", "--adopt"}).adopt);
+  CHECK(answered({"start", "--all", "--adopt"}).code == exit_code::usage);
+  CHECK(answered({"start", "a", "b", "--adopt"}).code == exit_code::usage);
+  CHECK(answered({"start", "a", "--adopt", "--once", "--", "x"}).code == exit_code::usage);
+}
+
 TEST_CASE("options are understood, aliases become the verb") {
   CHECK(parsed({"ls", "--json"}).verb == "status");
   CHECK(parsed({"ps"}).verb == "status");

@@ -60,6 +60,7 @@ TEST_CASE("a job comes back as it was written", "[ports]") {
   job.groups = {8, 9};
   job.user = "leap";
   job.may_make_data = true;
+  job.all_writers = true;
   job.sources = {"http://h/"};
   job.plans = {some_plan()};
   job.max_age = std::chrono::hours(72);
@@ -84,6 +85,11 @@ TEST_CASE("a result, progress and a recipe come back as they were written", "[po
   result.error = "line\nbreak \"quoted\"";
   result.snapshot = "s";
   result.writer = writer_info{7, "nodeos --data-dir \xff\xfe", "/x"};  // a command line is bytes, not always UTF-8
+  result.writers = {*result.writer, *result.writer};
+  result.writers[1].start_time = UINT64_MAX;
+  result.writers[1].uid = 1000;
+  result.writers[1].ancestors = {6, 1};
+  result.writers[1].tree = "leap@0:8:1:77";
   result.missing = {"a"};
   result.mounted = false;
   result.data_dir_exists = true;
@@ -98,6 +104,8 @@ TEST_CASE("a result, progress and a recipe come back as they were written", "[po
   result.bytes = 9;
   check_round_trip(result, decode_result);
   CHECK(decode_result(encode(result))->writer->command == result.writer->command);
+  CHECK(decode_result(encode(result))->writers[1].start_time == UINT64_MAX);
+  CHECK(decode_result(encode(result))->writers[1].ancestors == std::vector<std::int32_t>{6, 1});
 
   worker_progress progress{"fetch", "s", "h", 1, std::nullopt, 3};
   check_round_trip(progress, decode_progress);

@@ -39,15 +39,15 @@ model::unit miner() {
 
 TEST_CASE("environment files are read as systemd and docker read them", "[launch]") {
   const auto env = start::parse_env_file("f",
-                                          "# a comment\n"
-                                          "A=1\n"
-                                          "  export B = two words  \r\n"
-                                          "C=\"quoted # not a comment\"\n"
-                                          "D='single'\n"
-                                          "E=a=b\n"
-                                          "F=\n"
-                                          "G=\"half\n"
-                                          "A=again");
+                                         "# a comment\n"
+                                         "A=1\n"
+                                         "  export B = two words  \r\n"
+                                         "C=\"quoted # not a comment\"\n"
+                                         "D='single'\n"
+                                         "E=a=b\n"
+                                         "F=\n"
+                                         "G=\"half\n"
+                                         "A=again");
   REQUIRE(env);
   CHECK(env->at("A") == "again");
   CHECK(env->at("B") == "two words");

@@ -160,6 +160,7 @@ void add_asked(std::vector<named_event>& out) {
   out.push_back({"stop", stop_wanted{}});
   out.push_back({"stop --no-kill", stop_wanted{true, "stopped by hand", false}});
   out.push_back({"stop --force", stop_wanted{false, "stopped by hand", true}});
+  out.push_back({"adopt", adopt_wanted{"taking over pid 100"}});
   out.push_back({"restart", restart_wanted{}});
   out.push_back({"recover", recover_wanted{"asked for"}});
   out.push_back({"approved", approved{}});

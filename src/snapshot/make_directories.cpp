@@ -119,7 +119,7 @@ class way {
       if (!is_their_group(st.st_gid)) return unsafe(fmt::format("{} can be written by group {}", here, st.st_gid));
       theirs = true;
     }
-    shared_ = sticky_ && (st.st_mode & (S_IWOTH | S_IWGRP)) != 0;
+    shared_ = (st.st_mode & (S_IWOTH | S_IWGRP)) != 0;  // with an ACL the group's bits say what anybody may do
     if (!theirs || job_.uid == 0) return boost::system::in_place_value;
     user_ = std::make_unique<as_user>(job_);
     if (!user_->worked()) return trouble("cannot become " + job_.user, errno);
@@ -151,7 +151,7 @@ class way {
 
   // As the user it leads where he may go; as root only if nobody else could have made the link.
   outcome<void> follow(const std::string& step, const std::string& there) {
-    if (privileged_ && !user_ && shared_) return unsafe(there + " is a link in a directory that everybody can write");
+    if (privileged_ && !user_ && shared_) return unsafe(there + " is a link in a directory that others can write");
     if (++links_ > most_links) return trouble(there, ELOOP);
     std::array<char, PATH_MAX> text{};
     const auto length = ::readlinkat(at_.get(), step.c_str(), text.data(), text.size());

@@ -199,7 +199,11 @@ std::set<std::int32_t> own_line() {
 std::string command_of(std::int32_t pid) {
   const std::string process = "/proc/" + std::to_string(pid);
   std::string command = slurp(process + "/cmdline");
-  while (!command.empty() && command.back() == '\0') command.pop_back();
+  // The program alone: its arguments may hold secrets, and this goes into events and logs.
+  if (const auto end = command.find('\0'); end != std::string::npos) {
+    const bool more = command.find_first_not_of('\0', end) != std::string::npos;
+    command = command.substr(0, end) + (more && end > 0 ? " …" : "");
+  }
   for (char& c : command)
     if (static_cast<unsigned char>(c) < 0x20) c = ' ';
   if (command.empty()) {

@@ -5,7 +5,7 @@ import subprocess
 import unittest
 from pathlib import Path
 
-from hasup_home import wait_until
+from hasup_home import end_process, wait_until
 from leap import LeapTest
 
 SECRET = "5KsecretOfTheTest9f2c"
@@ -89,6 +89,21 @@ post_stop = [["sh", "-c", "exit 3", "${{secret:LEAP_KEY}}"]]
         env_file.write_text("OTHER_KEY=1\n")
         self.home.hasup("restart", "leap", "--no-wait")
         wait_until(lambda: "LEAP_KEY" in self.home.unit_status("leap")["reason"], "the missing secret is named")
+        self.assert_nowhere()
+
+    def test_nor_do_the_arguments_of_a_stranger_on_the_data(self):
+        self.leap_unit(f"file://{self.backup}/")
+        self.home.start()
+        self.home.wait_healthy("leap")
+        self.home.ok("stop", "leap")
+        state = next(p for p, _ in everything_below(self.data) if ".hasup" not in p.parts)
+        program = "import sys, time; f = open(sys.argv[1], 'r+b'); print('open', flush=True); time.sleep(1000)"
+        stranger = subprocess.Popen(["python3", "-c", program, state, "--key", SECRET], stdout=subprocess.PIPE)
+        self.addCleanup(stranger.stdout.close)
+        self.addCleanup(end_process, stranger)
+        stranger.stdout.readline()
+        self.assertNotEqual(self.home.hasup("start", "leap").returncode, 0)
+        self.assertIn(f"pid {stranger.pid} (python3 …,", self.home.unit_status("leap")["reason"])
         self.assert_nowhere()
 
 

@@ -78,7 +78,7 @@ TEST_CASE("every way to write to the data is found, with pid and command", "[ins
   CHECK(out.failure == worker_failure::writer);
   REQUIRE(out.writer);
   CHECK(out.writer->pid == h.pid());
-  CHECK(out.writer->command.find("python3 -c") == 0);
+  CHECK(out.writer->command == "python3 …");  // its arguments may be secrets
   CHECK(out.writer->path.find(d.dir()) == 0);
   CHECK(out.data_dir_exists);
   d.job.tolerated = {h.pid()};

@@ -88,6 +88,11 @@ void upgrade::checked(const process::program_result& r) {
   if (!r.succeeded())
     return refuse(exit_code::failed, fmt::format("the self-check of {} ended with {}: {}", program_, to_text(r.exit),
                                                  found_.empty() ? "it said nothing" : found_));
+  if (found_.find(hand_over_mark) == std::string::npos)
+    return refuse(exit_code::failed,
+                  fmt::format("{} is no hasupd that could take over from this one; to go to an older one, end hasupd "
+                              "and start that (units run on)",
+                              program_));
   await_disk();
 }
 

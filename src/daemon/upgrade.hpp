@@ -12,6 +12,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "control/server.hpp"
 #include "control/service.hpp"
@@ -19,6 +20,10 @@
 #include "process/spawner.hpp"
 
 namespace hasup::daemon {
+
+// Stands in what --self-check prints of a program that takes the lock and the socket over from the one in whose
+// place it is run. Without it a program is not run: it might be any, or a hasupd that finds its own lock taken.
+inline constexpr std::string_view hand_over_mark = "hand-over 1";
 
 class upgrade {
  public:

@@ -14,6 +14,7 @@
 #include "config/unit_dir.hpp"
 #include "daemon/disk_thread.hpp"
 #include "daemon/intent.hpp"
+#include "daemon/upgrade.hpp"
 #include "hasup/exit_code.hpp"
 #include "hasup/version.hpp"
 #include "journal/journal_text.hpp"
@@ -86,8 +87,8 @@ int self_check(const config::directories& dirs, const std::string& program) {
       return fail(base::headline(d));
   const auto broken =
       std::count_if(loaded.units.begin(), loaded.units.end(), [](const auto& entry) { return !entry.second.valid; });
-  std::cout << fmt::format("hasupd {} (shim protocol {}): {} units{}, {} shims; ready to take over\n", hasup::version,
-                           process::protocol_version, loaded.units.size(),
+  std::cout << fmt::format("hasupd {} (shim protocol {}, {}): {} units{}, {} shims; ready to take over\n",
+                           hasup::version, process::protocol_version, daemon::hand_over_mark, loaded.units.size(),
                            broken > 0 ? fmt::format(" of which {} have a broken file (`hasup check`)", broken) : "",
                            shims);
   return 0;

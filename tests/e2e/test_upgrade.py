@@ -179,10 +179,11 @@ stop_timeout = "20s"
         text.chmod(0o755)
         self.assertIn("text", refused("--binary", text))
         self.assertIn("code 1", refused("--binary", "/bin/false"))
+        self.assertIn("no hasupd that could take over", refused("--binary", "/bin/true"))
         (self.home.path / "etc" / "hasup.toml").write_text("[boot]\nstart = 7\n")
         self.assertIn("hasup.toml:2", refused())
         (self.home.path / "etc" / "hasup.toml").unlink()
-        self.assertEqual(len([e for e in self.home.events() if e["kind"] == "upgrade_refused"]), 5)
+        self.assertEqual(len([e for e in self.home.events() if e["kind"] == "upgrade_refused"]), 6)
         self.home.ok("daemon", "upgrade")
         self.assertEqual(self.pids(), before)
 
@@ -193,7 +194,7 @@ stop_timeout = "20s"
         self.home.wait_healthy("one")
         before, pid = self.pids(), self.home.daemon.pid
         vanishing = self.home.path / "vanishing"
-        vanishing.write_text('#!/bin/sh\necho fit\nrm "$0"\n')
+        vanishing.write_text('#!/bin/sh\necho fit, hand-over 1\nrm "$0"\n')
         vanishing.chmod(0o755)
         done = self.home.hasup("daemon", "upgrade", "--binary", vanishing)
         self.assertEqual(done.returncode, 1, done.stdout)

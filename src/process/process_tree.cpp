@@ -38,6 +38,7 @@ struct stat_fields {
   std::int32_t ppid = 0;
   std::int32_t session = 0;
   std::uint64_t cpu_ticks = 0;
+  std::uint64_t threads = 0;
   std::uint64_t start_time = 0;
 };
 
@@ -57,13 +58,15 @@ std::optional<stat_fields> read_stat(std::int32_t pid) {
     if (number == 4) fields.ppid = static_cast<std::int32_t>(value);
     if (number == 6) fields.session = static_cast<std::int32_t>(value);
     if (number == 14 || number == 15) fields.cpu_ticks += value;
+    if (number == 20) fields.threads = value;
     if (number == 22) fields.start_time = value;
   }
   return fields;
 }
 
+// A process whose main thread alone has ended looks like a zombie, but its other threads run on.
 bool counts(const stat_fields& fields) {
-  return fields.state != 'Z' && fields.state != 'X';
+  return (fields.state != 'Z' && fields.state != 'X') || fields.threads > 1;
 }
 
 // Calls each(number) for every entry of a directory that is a number.

@@ -89,6 +89,7 @@ bool shim::take_over() {
   remember_members();
   attach_outputs();
   now().phase = shim_phase::running;
+  if (cgroup_ && cgroup_.populated()) now().in_cgroup = 1;
   record_.save();
   check_attached_ms_ = monotonic_ms() + check_every_ms;
   return true;
@@ -121,11 +122,15 @@ void shim::remember_members() {
   remember(walk);
 }
 
-// Reads the environment of every process of the machine: only where it decides.
+// Reads the environment of every process of the machine: only where it decides. Who is just in its exec has none to
+// read, so that there is nobody is said after a second look only.
 void shim::remember_escaped() {
-  process_walk walk;
-  walk.collect_marked(mark_.c_str());
-  remember(walk);
+  const size_t before = member_count_;
+  for (int look = 0; look < 2 && member_count_ == before; ++look) {
+    process_walk walk;
+    walk.collect_marked(mark_.c_str());
+    remember(walk);
+  }
 }
 
 bool shim::find_survivors() {

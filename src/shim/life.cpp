@@ -71,7 +71,8 @@ void shim::take_up_former_run() {
   const bool same_boot = strcmp(boot, now().boot_id) == 0;
   const bool was_running = now().phase == shim_phase::spawning || now().phase == shim_phase::running ||
                            now().phase == shim_phase::orphaned;
-  if (same_boot && now().in_cgroup != 0) cgroup_.open(record_.load_cgroup());
+  // While it waits before its exec it is in its cgroup already, but the record does not say so yet.
+  if (same_boot && (now().in_cgroup != 0 || now().phase == shim_phase::spawning)) cgroup_.open(record_.load_cgroup());
   now().shim_pid = getpid();
   memcpy(now().boot_id, boot, sizeof boot);
   now().attached = 0;

@@ -57,6 +57,18 @@ bool is_open_for_reading(int32_t pid, int number) {
   return end && end[-1] >= '0' && end[-1] <= '7' && ((end[-1] - '0') & O_ACCMODE) != O_WRONLY;
 }
 
+base::unique_fd open_pipe_of_thread(int32_t pid, uint64_t inode) {
+  base::unique_fd found;
+  for (const int number : {STDOUT_FILENO, STDERR_FILENO}) {
+    found = open_if_same(pid, number, inode);
+    if (found) return found;
+  }
+  each_descriptor(pid, [&](int32_t number) {
+    if (!found) found = open_if_same(pid, number, inode);
+  });
+  return found;
+}
+
 }  // namespace
 
 uint64_t pipe_inode(int fd) {
@@ -72,13 +84,13 @@ uint64_t pipe_inode_of(int32_t pid, int number) {
 }
 
 base::unique_fd open_pipe_of(int32_t pid, uint64_t inode) {
-  base::unique_fd found;
-  for (const int number : {STDOUT_FILENO, STDERR_FILENO}) {
-    found = open_if_same(pid, number, inode);
-    if (found) return found;
-  }
-  each_descriptor(pid, [&](int32_t number) {
-    if (!found) found = open_if_same(pid, number, inode);
+  base::unique_fd found = open_pipe_of_thread(pid, inode);
+  if (found) return found;
+  // A main thread that has ended shows no files any more, but the others run on with them.
+  fixed_text<40> tasks;
+  tasks << "/proc/" << static_cast<uint64_t>(pid) << "/task";
+  each_number(tasks.c_str(), [&](int32_t thread) {
+    if (!found && thread != pid) found = open_pipe_of_thread(thread, inode);
   });
   return found;
 }

@@ -53,10 +53,11 @@ bool read_stat(int32_t pid, process_stat& out) {
   const auto* at = static_cast<const char*>(memrchr(text, ')', static_cast<size_t>(got)));
   if (!at || end - at < 4) return false;
   at += 2;
-  out = {*at, 0, 0, 0};
+  out = {*at, 0, 0, 0, 0};
   at += 2;
   constexpr int ppid_field = 4;
   constexpr int session_field = 6;
+  constexpr int threads_field = 20;
   constexpr int start_time_field = 22;
   for (int number = ppid_field; number <= start_time_field && at < end; ++number) {
     if (*at == '-') ++at;
@@ -64,6 +65,7 @@ bool read_stat(int32_t pid, process_stat& out) {
     if (!parse_number(at, end, value)) return false;
     if (number == ppid_field) out.ppid = static_cast<int32_t>(value);
     if (number == session_field) out.session = static_cast<int32_t>(value);
+    if (number == threads_field) out.threads = value;
     if (number == start_time_field) out.start_time = value;
     ++at;
   }
@@ -72,7 +74,8 @@ bool read_stat(int32_t pid, process_stat& out) {
 
 bool is_alive(int32_t pid, uint64_t start_time) {
   process_stat stat;
-  return pid > 0 && read_stat(pid, stat) && stat.start_time == start_time && stat.state != 'Z' && stat.state != 'X';
+  if (pid <= 0 || !read_stat(pid, stat) || stat.start_time != start_time) return false;
+  return (stat.state != 'Z' && stat.state != 'X') || stat.threads > 1;
 }
 
 void read_boot_id(char (&out)[40]) {

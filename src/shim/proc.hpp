@@ -16,9 +16,11 @@ struct process_stat {
   int32_t ppid;
   int32_t session;
   uint64_t start_time;
+  uint64_t threads;
 };
 bool read_stat(int32_t pid, process_stat& out);
-// A zombie is not alive: it has no memory, no files and cannot write any more.
+// A zombie is not alive: it has no memory, no files and cannot write any more. One whose main thread alone has ended
+// looks like one too, but its other threads run on.
 bool is_alive(int32_t pid, uint64_t start_time);
 void read_boot_id(char (&out)[40]);
 

@@ -4,6 +4,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <csignal>
+#include <future>
 #include <thread>
 
 namespace hasup::daemon {
@@ -40,6 +41,12 @@ void disk_thread::run(std::function<void()> work, std::function<void()> then) {
     work();
     if (then) boost::asio::post(impl_->loop, std::move(then));
   });
+}
+
+void disk_thread::wait_done() {
+  std::promise<void> reached;
+  boost::asio::post(impl_->io, [&reached] { reached.set_value(); });
+  reached.get_future().wait();
 }
 
 }  // namespace hasup::daemon

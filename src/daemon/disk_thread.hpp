@@ -1,4 +1,5 @@
-// The one thread that may wait for a disk: journals, intent, events, environment files, name look-ups.
+// A thread that may wait for a disk. hasupd has two: one for journals, intent, environment files and name look-ups,
+// and one for the events alone, which must not queue behind an fsync.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -24,6 +25,9 @@ class disk_thread {
 
   // Runs `work` there, in order of the calls, then `then` on the loop.
   void run(std::function<void()> work, std::function<void()> then = {});
+
+  // From another thread than this one and the loop's: returns when everything that was given to run() before is done.
+  void wait_done();
 
  private:
   struct impl;

@@ -39,7 +39,7 @@ void append_line(const std::string& path, const std::string& line) {
 
 }  // namespace
 
-event_log::event_log(disk_thread& disk, std::string directory) : disk_(disk), path_(std::move(directory)) {
+event_log::event_log(disk_thread& writer, std::string directory) : writer_(writer), path_(std::move(directory)) {
   std::error_code ignored;
   std::filesystem::create_directories(path_, ignored);
   path_ += "/events.jsonl";
@@ -64,10 +64,17 @@ event_log::event_log(disk_thread& disk, std::string directory) : disk_(disk), pa
 void event_log::append(control::event e, base::wall_time now) {
   e.seq = next_seq_++;
   e.at = std::chrono::floor<std::chrono::milliseconds>(now);
-  disk_.run([path = path_, line = control::encode(e) + "\n"] { append_line(path, line); });
+  ++unwritten_;
+  writer_.run([path = path_, line = control::encode(e) + "\n"] { append_line(path, line); },
+              [this] { --unwritten_; });
   recent_.push_back(e);
   if (recent_.size() > kept_in_memory) recent_.pop_front();
   if (listener_) listener_(e);
+}
+
+void event_log::when_written(std::function<void()> then) {
+  if (unwritten_ == 0) return then();
+  writer_.run([] {}, std::move(then));
 }
 
 std::vector<control::event> event_log::since(std::uint64_t seq, std::size_t max) const {

@@ -1,4 +1,9 @@
-// What happened, once and in order: numbered in memory, appended to STATE/events/events.jsonl by the disk thread.
+// What happened, once and in order: numbered in memory, appended to STATE/events/events.jsonl by a thread of its own,
+// at once and without fsync: what was written survives every death of hasupd.
+//
+// An exit is told once only if nobody forgets it before it is in the file. So whatever makes hasupd forget one waits
+// for its event: the intent file (which waits for the same thread before it is written), and the next run, with which
+// the shim overwrites its record of the one before (when_written).
 #pragma once
 
 #include <cstddef>
@@ -16,8 +21,8 @@ class disk_thread;
 class event_log {
  public:
   // Reads the end of the file (blocking: before the loop runs), so that numbers go on where they ended. A torn last
-  // line is ignored. Creates the directory.
-  event_log(disk_thread& disk, std::string directory);
+  // line is ignored. Creates the directory. The thread should have nothing else to do.
+  event_log(disk_thread& writer, std::string directory);
 
   // Called for every event, after it was numbered.
   void subscribe(std::function<void(const control::event&)> listener) { listener_ = std::move(listener); }
@@ -25,13 +30,17 @@ class event_log {
   // Fills in seq and at. The file has it a moment later; a crash may lose the last events, never their order.
   void append(control::event e, base::wall_time now);
 
+  // Calls `then` when all events so far are in the file: from inside when they are, else from the loop.
+  void when_written(std::function<void()> then);
+
   [[nodiscard]] std::vector<control::event> since(std::uint64_t seq, std::size_t max) const;
   // The newest `max` events of one instance, oldest first.
   [[nodiscard]] std::vector<control::event> of(const std::string& unit, unsigned instance, std::size_t max) const;
 
  private:
-  disk_thread& disk_;
+  disk_thread& writer_;
   std::string path_;
+  std::size_t unwritten_ = 0;
   std::uint64_t next_seq_ = 1;
   std::deque<control::event> recent_;
   std::function<void(const control::event&)> listener_;

@@ -207,32 +207,36 @@ base::result<intent> intent_file::read() const {
   return decoded;
 }
 
-void intent_file::write(std::string content, write_answer then) {
+void intent_file::write(std::function<std::string()> content, write_answer then) {
   next_ = std::move(content);
   if (then) waiting_.push_back(std::move(then));
   if (!writing_) flush();
 }
 
 void intent_file::write_last(std::string content) {
-  next_.reset();
-  disk_.run([path = path_, content = std::move(content)] {
+  next_ = nullptr;
+  disk_.run([path = path_, content = std::move(content), wait = before_write] {
+    wait();
     if (const auto written = journal::write_atomic(path, content); !written) return;  // nobody is left to tell
   });
 }
 
 void intent_file::flush() {
   writing_ = true;
-  auto content = std::make_shared<std::string>(std::move(*next_));
-  next_.reset();
+  auto content = std::make_shared<std::string>(std::exchange(next_, nullptr)());
   auto served = std::make_shared<std::vector<write_answer>>(std::exchange(waiting_, {}));
   auto done = std::make_shared<base::result<void>>();
-  disk_.run([path = path_, content, done] { *done = journal::write_atomic(path, *content); },
-            [this, served, done] {
-              writing_ = false;
-              if (!*done && on_error) on_error(done->error());
-              for (const auto& then : *served) then(*done);
-              if (next_) flush();
-            });
+  disk_.run(
+      [path = path_, content, done, wait = before_write] {
+        wait();
+        *done = journal::write_atomic(path, *content);
+      },
+      [this, served, done] {
+        writing_ = false;
+        if (!*done && on_error) on_error(done->error());
+        for (const auto& then : *served) then(*done);
+        if (next_) flush();
+      });
 }
 
 }  // namespace hasup::daemon

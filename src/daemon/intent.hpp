@@ -59,26 +59,29 @@ struct intent {
 std::string encode(const intent& i);
 base::result<intent> decode_intent(std::string_view json);
 
-// Keeps one write under way at the most; the newest content wins.
+// Keeps one write under way at the most; what comes meanwhile is one more write, of the newest content.
 class intent_file {
  public:
   intent_file(disk_thread& disk, std::string path);
   // Blocking, before the loop runs. No file: an empty intent. A damaged file is an error: it is put aside by the
   // caller's choice, never overwritten silently.
   base::result<intent> read() const;
+  // `content` is asked for when its write begins, on the loop: from inside this call, or when the one before is done.
   // `then` runs on the loop once content at least as new is durable, or with the error that kept it from being so;
   // errors go to `on_error` too.
   using write_answer = std::function<void(const base::result<void>&)>;
-  void write(std::string content, write_answer then = {});
+  void write(std::function<std::string()> content, write_answer then = {});
   // For the end of the daemon: posted to the disk thread behind everything else, without an answer.
   void write_last(std::string content);
   std::function<void(const base::error&)> on_error;
+  // Called on the disk thread before each write, which it may delay.
+  std::function<void()> before_write = [] {};
 
  private:
   void flush();
   disk_thread& disk_;
   std::string path_;
-  std::optional<std::string> next_;
+  std::function<std::string()> next_;
   std::vector<write_answer> waiting_;
   bool writing_ = false;
 };

@@ -30,7 +30,7 @@ bool satisfies(const unit_runner& r, model::condition c) {
 
 // Nobody knows yet: after an adoption, or while a start is under way. Never a reason to stop a dependent.
 bool undecided(const unit_runner& r) {
-  return r.state() == model::unit_state::starting ||
+  return r.undecided() || r.state() == model::unit_state::starting ||
          (r.state() == model::unit_state::running && r.memory().health == model::health::unknown);
 }
 
@@ -285,9 +285,10 @@ void supervisor::save_intent(intent_file::write_answer then) {
   if (std::exchange(save_posted_, true)) return;
   boost::asio::post(services_.loop, [this] {
     save_posted_ = false;
-    intent_file_.write(encode_intent(), [all = std::exchange(save_then_, {})](const base::result<void>& done) {
-      for (const auto& waiting : all) waiting(done);
-    });
+    intent_file_.write([this] { return encode_intent(); },
+                       [all = std::exchange(save_then_, {})](const base::result<void>& done) {
+                         for (const auto& waiting : all) waiting(done);
+                       });
   });
 }
 

@@ -63,6 +63,7 @@ class supervisor : public control::service, private unit_host {
   bool requirements_met(const unit_runner& who, std::vector<std::string>& waiting_for) override;
   void changed(unit_runner& who) override;
   void publish(control::event e) override;
+  void when_told(std::function<void()> then) override { events_.when_written(std::move(then)); }
   void stop_readers(const model::instance_id& of, std::function<void()> then) override;
   void release_readers(const model::instance_id& of) override;
   std::vector<std::int32_t> reader_pids(const model::instance_id& of) override;

@@ -89,6 +89,7 @@ void supervisor::boot(intent was) {
 
   const auto unfinished = process::unfinished_instances(services_.shim);
   const std::set<std::string> alive(unfinished.begin(), unfinished.end());
+  const auto last_runs = process::last_runs(services_.shim);
   for (const auto& [id, r] : runners_) {
     const auto name = to_text(id);
     instance_intent i;
@@ -110,8 +111,11 @@ void supervisor::boot(intent was) {
     for (const auto& r : instances_of(name)) {
       const auto was_state = r->state();
       const bool wanted = r->memory().desired == model::desired::up;
-      // Also a run whose shim died while there was no hasupd: its node may live, and its end was not told.
-      if (alive.contains(to_text(r->spec().id)) || r->was_running())
+      // Also a run whose shim died while there was no hasupd, even if it was asked for so late that the intent file
+      // does not know of it: its node may live, and its end was not told.
+      const auto last = last_runs.find(to_text(r->spec().id));
+      const bool unrecorded = last != last_runs.end() && last->second > r->run_number();
+      if (alive.contains(to_text(r->spec().id)) || r->was_running() || unrecorded)
         r->adopt();
       else if (wanted && was_state != model::unit_state::failed && was_state != model::unit_state::completed)
         r->dispatch(hasup::unit::start_wanted{false});

@@ -44,6 +44,8 @@ class unit_host {
   // State or health differ from before, or something that the intent file holds.
   virtual void changed(unit_runner& who) = 0;
   virtual void publish(control::event e) = 0;
+  // Calls `then` when all events so far are on the disk: from inside when they are, else from the loop.
+  virtual void when_told(std::function<void()> then) = 0;
 
   // Units with shared_with on this one: stops those that run, keeps them from starting, calls back when all are down.
   virtual void stop_readers(const model::instance_id& of, std::function<void()> then) = 0;

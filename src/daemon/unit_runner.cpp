@@ -95,6 +95,7 @@ instance_intent unit_runner::intent() const {
 }
 
 bool unit_runner::at_rest() const {
+  if (adopting_) return false;  // it may well run
   switch (state()) {
     case model::unit_state::stopped:
     case model::unit_state::waiting:
@@ -159,6 +160,7 @@ void unit_runner::recover(std::string why, recovery_options options) {
 }
 
 void unit_runner::dispatch(unit::event e) {
+  if (undecided_) return until_decided_.push_back(std::move(e));
   queue_.push_back(std::move(e));
   if (std::exchange(drain_posted_, true)) return;
   boost::asio::post(services_.loop, [weak = weak_from_this()] {

@@ -48,6 +48,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void adopt();
   // As far as the intent file knows; its shim may have died since.
   bool was_running() const { return running_fingerprint_ != 0; }
+  bool undecided() const { return undecided_; }
 
   void dispatch(unit::event e);
   // A recovery asked for by a person, with its options.
@@ -144,6 +145,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
 
   // unit_shim.cpp: the process
   void open_shim();
+  void open_shim_later();
+  bool tells_what_runs(const process::shim_event& e) const;
   void on_shim(const process::shim_event& e);
   void on(const process::shim_connected&);
   void on(const process::shim_started&);
@@ -155,6 +158,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void on(const process::shim_busy&);
   void open_for_run(std::vector<std::string> append);
   void request_run();
+  void send_run();
   void spawn_refused(int error, const std::string& why);
   void start_refused(unit::classification classified, const std::string& why);
   void mark_node_logs(std::function<void()> then);
@@ -237,11 +241,15 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::unique_ptr<process::shim_client> shim_;
   std::optional<std::vector<std::string>> pending_run_;  // append words of a run that waits for the shim
   std::uint64_t run_ = 0;
+  std::uint64_t exit_told_of_ = 0;  // the run
   std::uint64_t running_fingerprint_ = 0;
   std::uint64_t untold_fingerprint_ = 0;  // of a run whose end waits in queue_: not over yet for the intent file
   std::int32_t pid_ = 0;
   std::optional<base::wall_time> started_at_;
   bool adopting_ = false;
+  // Adopting, and nobody knows yet what runs: what is asked for waits, or it would be decided for a stopped unit.
+  bool undecided_ = false;
+  std::deque<unit::event> until_decided_;
   bool retiring_ = false;                 // exit_shim was asked for
   std::shared_ptr<hook_run> hook_;        // pre_start or post_stop: what comes next waits for it
   std::shared_ptr<hook_run> post_start_;  // beside the run
@@ -262,6 +270,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool reading_node_logs_ = false;
   std::vector<process::shim_event> held_events_;
   bool shim_answered_ = false;
+  bool shim_busy_told_ = false;
   boost::asio::steady_timer shim_timer_;  // before the next attempt, when a shim cannot even be started
 
   std::unique_ptr<probe_loop> probes_[3];

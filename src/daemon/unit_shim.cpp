@@ -28,11 +28,25 @@ void unit_runner::open_shim() {
 
 void unit_runner::on_shim(const process::shim_event& e) {
   if (reading_node_logs_) return held_events_.push_back(e);
+  const bool known_now = undecided_ && tells_what_runs(e);
+  if (known_now) undecided_ = false;
   std::visit([this](const auto& what) { on(what); }, e);
+  if (!known_now) return;
+  for (auto& waiting : std::exchange(until_decided_, {})) dispatch(std::move(waiting));
+  host_.changed(*this);
+}
+
+// With a shim that is only being asked to attach, or that could be lost once, the next event tells.
+bool unit_runner::tells_what_runs(const process::shim_event& e) const {
+  if (const auto* connected = std::get_if<process::shim_connected>(&e))
+    return connected->status.phase != process::shim_phase::orphaned;
+  if (std::holds_alternative<process::shim_lost>(e)) return !shim_answered_;
+  return !std::holds_alternative<process::shim_logs_dropped>(e);
 }
 
 void unit_runner::adopt() {
   adopting_ = true;
+  undecided_ = true;
   auto found = std::make_shared<base::result<launch>>(base::error{});
   services_.disk.run([found, unit = unit_, cgroups = services_.cgroup] { *found = prepare_launch(unit, cgroups); },
                      [weak = weak_from_this(), found] {
@@ -67,6 +81,14 @@ void unit_runner::request_run() {
       if (self->pending_run_ && self->shim_ && self->shim_->connected()) self->request_run();
     });
   }
+  // With the next run its shim forgets how the one before ended.
+  host_.when_told([weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (self && self->pending_run_ && self->shim_->connected()) self->send_run();
+  });
+}
+
+void unit_runner::send_run() {
   const auto append = std::move(*pending_run_);
   pending_run_.reset();
   run_ = std::max(run_, shim_->status().run) + 1;
@@ -98,6 +120,7 @@ void unit_runner::start_refused(unit::classification classified, const std::stri
 void unit_runner::on(const process::shim_connected& e) {
   const auto& s = e.status;
   shim_answered_ = true;
+  shim_busy_told_ = false;
   if (s.phase == process::shim_phase::orphaned) {
     // It runs already, and its end must be told; what waits to be started would be a second copy of it.
     pending_run_.reset();
@@ -129,6 +152,12 @@ unit::adopted unit_runner::adoption(std::int32_t pid) {
 // any. A run that hasupd died over before the intent file knew of it (`unrecorded`) has surely not been told of.
 void unit_runner::take_over(const process::shim_status& s, bool unrecorded) {
   const bool wanted = memory_.desired == model::desired::up;
+  const bool ended_unseen =
+      s.phase == process::shim_phase::tree_empty && s.run == run_ && (unrecorded || running_fingerprint_ != 0);
+  if (s.tree_alive || ended_unseen) {  // a start that came while the shim did not answer is void
+    pending_run_.reset();
+    if (hook_) std::exchange(hook_, nullptr)->cancel();
+  }
   if (s.tree_alive) {
     if (running_fingerprint_ == 0)
       running_fingerprint_ = unit_.fingerprint;  // that of a moment ago, as far as we know
@@ -143,14 +172,13 @@ void unit_runner::take_over(const process::shim_status& s, bool unrecorded) {
       restart_if_parent_lost();
     return;
   }
-  const bool ended_unseen =
-      s.phase == process::shim_phase::tree_empty && s.run == run_ && (unrecorded || running_fingerprint_ != 0);
   if (ended_unseen && !parked_) {
     dispatch(adoption(s.pid));
     on(process::shim_main_exited{s.run, s.exit, s.exited_at.value_or(wall_now())});
     return on_shim(process::shim_tree_empty{s.run, s.logs_dropped});
   }
   running_fingerprint_ = 0;
+  if (pending_run_) return request_run();
   if (wanted && state() == model::unit_state::stopped)
     dispatch(unit::start_wanted{false});
   else
@@ -162,10 +190,10 @@ void unit_runner::catch_up(const process::shim_status& s, std::uint64_t asked_fo
   using process::shim_phase;
   if (s.run < asked_for) return spawn_refused(EAGAIN, "its shim died before it started the program");
   if (s.phase == shim_phase::exec_failed) return spawn_refused(0, s.exec_error);
+  if (s.phase == shim_phase::running && pid_ == 0)  // only the connection was lost, and with it this
+    return on(process::shim_started{s.run, s.pid, s.start_time});
   if (s.phase != shim_phase::exited && s.phase != shim_phase::tree_empty) return;
-  const bool exit_told =
-      pid_ == 0 && (recovery_active() ? node_exit_.has_value() : state() == model::unit_state::stopping);
-  if (!exit_told) on(process::shim_main_exited{s.run, s.exit, s.exited_at.value_or(wall_now())});
+  if (exit_told_of_ != s.run) on(process::shim_main_exited{s.run, s.exit, s.exited_at.value_or(wall_now())});
   if (s.phase == shim_phase::tree_empty) on_shim(process::shim_tree_empty{s.run, s.logs_dropped});
 }
 
@@ -224,6 +252,7 @@ void unit_runner::main_exited(const process::shim_main_exited& e, const std::str
   const std::string evidence = join_evidence(node_files, ring ? *ring : std::string());
   auto found = diagnose(evidence, e.exit);
   ended_with_ = e.exit;
+  exit_told_of_ = e.run;
   pid_ = 0;
   started_at_.reset();
   if (recovery_active()) {
@@ -290,6 +319,10 @@ void unit_runner::on(const process::shim_lost& e) {
   publish("shim_lost", "the shim died: " + e.message + "; starting a new one");
   adopting_ = adopting_ || !was_alive;
   if (std::exchange(shim_answered_, false)) return open_shim();
+  open_shim_later();
+}
+
+void unit_runner::open_shim_later() {
   shim_timer_.expires_after(std::chrono::seconds(1));
   shim_timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& ec) {
     if (ec) return;
@@ -304,7 +337,8 @@ void unit_runner::on(const process::shim_busy& e) {
     pending_run_.reset();
     return spawn_refused(EAGAIN, why);
   }
-  publish("shim_busy", why);
+  if (!std::exchange(shim_busy_told_, true)) publish("shim_busy", why);
+  open_shim_later();  // its process is there, and may be only stopped or waiting for a disk
 }
 
 // So that a unit whose file is broken or gone after a crash can still be probed and stopped as it was started.

@@ -16,10 +16,10 @@ control::instance_status unit_runner::status() {
   s.unit = unit_.id.unit;
   s.instance = unit_.id.index;
   s.instances = unit_.instances;
-  s.state = state();
+  s.state = undecided_ ? model::unit_state::starting : state();
   s.desired = memory_.desired;
   s.health = memory_.health;
-  s.reason = memory_.reason;
+  s.reason = undecided_ ? "hasupd has just come up and is asking its shim what runs" : memory_.reason;
   s.since = since_;
   s.restarts = memory_.restarts;
   s.recoveries = memory_.recoveries;

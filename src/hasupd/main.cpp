@@ -160,9 +160,12 @@ ending serve(const hasup::config::directories& dirs, const std::string& program,
   const auto program_dir = std::filesystem::path(program).parent_path().string();
   boost::asio::io_context loop{1};
   process::await_inherited(loop);
+  daemon::disk_thread event_writer(loop);  // outlives the other one, which waits for it
   daemon::disk_thread disk(loop);
-  daemon::event_log events(disk, dirs.state + "/events");
+  daemon::event_log events(event_writer, dirs.state + "/events");
   daemon::intent_file intent(disk, dirs.state + "/intent.json");
+  // An exit that the intent takes for told is in the file of events.
+  intent.before_write = [&event_writer] { event_writer.wait_done(); };
   auto was = intent.read();
   if (!was) {
     // Without it a unit stopped by hand would start again: a person has to look first.

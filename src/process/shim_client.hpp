@@ -185,6 +185,8 @@ std::vector<std::string> claimed_instances(const directories& dirs);
 // Those, and the names of dead shims whose record says that their run was not over, in this boot: part of its tree
 // may live on, which only a new shim can find out.
 std::vector<std::string> unfinished_instances(const directories& dirs);
+// The last run of each instance that any shim was asked for in this boot.
+std::map<std::string, std::uint64_t> last_runs(const directories& dirs);
 // What the run wrote last, oldest first, beginning with a whole line.
 base::result<std::string> read_evidence(const directories& dirs, const std::string& name, std::uint64_t run);
 

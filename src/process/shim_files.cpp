@@ -193,6 +193,15 @@ std::vector<std::string> unfinished_instances(const directories& dirs) {
   return names;
 }
 
+std::map<std::string, std::uint64_t> last_runs(const directories& dirs) {
+  std::map<std::string, std::uint64_t> runs;
+  each_file(dirs.state, "records", [&](int, const char* name) {
+    const auto record = read_raw_record(dirs, name);
+    if (record && record->boot_id == boot_id()) runs[name] = record->run;
+  });
+  return runs;
+}
+
 base::result<std::string> read_evidence(const directories& dirs, const std::string& name, std::uint64_t run) {
   const std::string place = "evidence of " + name;
   const base::unique_fd file = open_below(dirs.state, "evidence", name, O_RDONLY);

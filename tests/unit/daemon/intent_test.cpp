@@ -164,13 +164,14 @@ TEST_CASE("of many writes the newest is on the disk when the last one is answere
   for (unsigned n = 1; n <= 20; ++n) {
     auto i = everything();
     i.instances["leap@0"].restarts = n;
-    file.write(encode(i), [&, n](const base::result<void>& written) {
-      CHECK(written);
-      ++answered;
-      const auto now = file.read();
-      REQUIRE(now);
-      CHECK(now->instances.at("leap@0").restarts >= n);  // at least as new as what was promised
-    });
+    file.write([i] { return encode(i); },
+               [&, n](const base::result<void>& written) {
+                 CHECK(written);
+                 ++answered;
+                 const auto now = file.read();
+                 REQUIRE(now);
+                 CHECK(now->instances.at("leap@0").restarts >= n);  // at least as new as what was promised
+               });
   }
   auto work = boost::asio::make_work_guard(loop);
   while (answered < 20) loop.run_one();
@@ -186,7 +187,7 @@ TEST_CASE("a write that fails is told, and the next one is tried", "[intent]") {
   file.on_error = [&](const base::error& e) { told = e.message; };
   std::optional<base::result<void>> answer;
   const auto keep = [&](const base::result<void>& written) { answer = written; };
-  file.write(encode(everything()), keep);
+  file.write([] { return encode(everything()); }, keep);
   auto work = boost::asio::make_work_guard(loop);
   while (!answer) loop.run_one();
   CHECK_FALSE(*answer);
@@ -194,7 +195,7 @@ TEST_CASE("a write that fails is told, and the next one is tried", "[intent]") {
 
   std::filesystem::create_directory(d.path + "/not-there");
   answer.reset();
-  file.write(encode(everything()), keep);
+  file.write([] { return encode(everything()); }, keep);
   while (!answer) loop.run_one();
   CHECK(*answer);
   CHECK(file.read()->instances.size() == 2);

@@ -1,4 +1,5 @@
 // Who dies when: the daemon's side, the shim, members of the tree.
+#include "base/unique_fd.hpp"
 #include "unit/process/shim_fixture.hpp"
 
 using namespace hasup;
@@ -225,6 +226,41 @@ TEST_CASE("what a killed main process left behind keeps the tree alive for the n
   CHECK(d.wait<shim_main_exited>().exit.code == 4);
   d.wait<shim_tree_empty>();
   d.finish();
+}
+
+TEST_CASE("a record of another boot names nobody of this one: neither its pid nor its run is believed") {
+  home h;
+  driver d(h);
+  d.open();
+  d.client.run(d.request(1, "exec sleep 600"));
+  const auto started = d.wait<shim_started>();
+  ::kill(d.client.status().shim_pid, SIGKILL);
+  d.wait<shim_lost>();
+  {
+    const base::unique_fd file(::open((h.dirs.state + "/records/unit@0").c_str(), O_RDWR | O_CLOEXEC));
+    alignas(record_slot) char page[record_page_size];
+    REQUIRE(::pread(file.get(), page, sizeof page, 0) == sizeof page);
+    shim_record record;
+    std::uint64_t sequence = read_record_page(page, record);
+    REQUIRE(sequence != 0);
+    record.boot_id[0] = record.boot_id[0] == '0' ? '1' : '0';
+    write_record_page(page, record, sequence);
+    REQUIRE(::pwrite(file.get(), page, sizeof page, 0) == sizeof page);
+  }
+  // Whoever bears that pid and start time now is a stranger.
+  CHECK(unfinished_instances(h.dirs).empty());
+  CHECK(last_runs(h.dirs).empty());
+  d.client.open();
+  const auto status = d.wait<shim_connected>().status;
+  CHECK(status.phase == shim_phase::tree_empty);
+  CHECK(status.exit.lost());
+  d.client.signal(SIGKILL, true);
+  d.client.run(d.request(2, "exit 3"));
+  CHECK(d.wait<shim_main_exited>().exit.code == 3);
+  CHECK(last_runs(h.dirs).at("unit@0") == 2);
+  d.finish();
+  CHECK(is_alive({started.pid, started.start_time}));
+  ::kill(started.pid, SIGKILL);
 }
 
 TEST_CASE("a tree whose last member ends by itself is empty for the shim that took it up") {

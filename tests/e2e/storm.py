@@ -190,31 +190,17 @@ def was_met(story, condition, since_seq, started, window_ms):
     return False
 
 
-def journal_of(daemon_log):
-    """(time, reason) of each exit that hasupd told in its own log, by instance."""
-    found = collections.defaultdict(list)
-    for line in Path(daemon_log).read_text(errors="replace").splitlines():
-        match = re.match(r"(\S+) \w+ (u\d+)(@\d+)? exited: (.*)", line)
-        if match:
-            found[match[2] + (match[3] or "@0")].append((milliseconds(match[1]), match[4]))
-    return found
-
-
-def lost_exits(name, runs, story, shim_kills, journal, hasupd_killed):
-    """Each run has an `exited` of its own status between its begin and the next run's.
-
-    What hasupd told right before it was killed may be in its own log only: the file of events follows when the disk
-    has time. Not asked for yet: what a run ended with whose shim and whose hasupd were killed together."""
+def lost_exits(name, runs, story, shim_kills):
+    """Each run has an `exited` of its own status between its begin and the next run's; with a killed shim it is lost."""
     wrong = []
     exits = [m for m in story if m.kind == "exited"]
-    exits += [Moment(0, at, "exited", "", "", reason) for at, reason in journal if hasupd_killed]
     for i, run in enumerate(runs):
         until = runs[i + 1].began if i + 1 < len(runs) else float("inf")
         told = [m.reason for m in exits if run.began <= m.at <= until]
         expected = "signal 9" if run.status == "running" else run.status
         if any(re.search(rf"\b{expected}\b", text) for text in told):
             continue
-        if (hasupd_killed or any("lost" in text for text in told)) and any(run.began - 2000 <= at <= until for at in shim_kills):
+        if any("lost" in text for text in told) and any(run.began - 2000 <= at <= until for at in shim_kills):
             continue
         wrong.append(f"{name}: run {run.pid} of {run.began} ended with {expected}, but between it and the next run "
                      f"hasup told {told}")

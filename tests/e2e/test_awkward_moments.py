@@ -20,6 +20,20 @@ backoff = {{ initial = "50ms", max = "100ms" }}
 """
 
 
+# The main thread ends, another one goes on.
+HEADLESS = """
+import ctypes, threading, time
+def work():
+    n = 0
+    while True:
+        print("line", n, flush=True)
+        n += 1
+        time.sleep(0.05)
+threading.Thread(target=work).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
+
+
 def parent_of(pid):
     return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
 
@@ -37,6 +51,56 @@ class Processes(HasupTest):
         self.assertIsNone(status["last_exit"]["code"])
         self.home.ok("stop", "one")
         self.assertFalse(self.home.unit_status("one")["killed"])
+
+    def test_a_node_of_which_only_the_main_thread_has_ended_lives_on_under_a_new_shim(self):
+        script = self.home.path / "headless.py"
+        script.write_text(HEADLESS)
+        self.home.unit("one", f'[run]\ncommand = ["/usr/bin/env", "python3", "{script}"]\n')
+        self.home.start()
+        pid = self.home.wait_healthy("one")["pid"]
+        stat = Path(f"/proc/{pid}/stat")
+        wait_until(lambda: stat.read_text().rsplit(")", 1)[1].split()[0] == "Z", "its main thread ends")
+        os.kill(parent_of(pid), signal.SIGKILL)
+        self.home.wait_event("one", lambda e: e["kind"] == "shim_lost", "the death of the shim is noticed")
+        before = len(self.home.log_lines("one"))
+        wait_until(lambda: len(self.home.log_lines("one")) > before + 10, "its lines come to the log again")
+        status = self.home.wait_healthy("one")
+        self.assertEqual((status["pid"], status["restarts"]), (pid, 0))
+        self.home.ok("stop", "one")
+        wait_until(lambda: not stat.exists(), "nothing of it is left")
+
+    def test_a_shim_that_stands_still_while_hasupd_comes_back_is_waited_for(self):
+        self.home.unit("one", SLEEPER.format(more=""))
+        self.home.start()
+        pid = self.home.wait_healthy("one")["pid"]
+        shim = parent_of(pid)
+        os.kill(shim, signal.SIGSTOP)
+        try:
+            self.home.kill_daemon()
+            self.home.start()
+            self.home.wait_event("one", lambda e: e["kind"] == "shim_busy", "the silence of the shim is told")
+            self.home.hasup("start", "one", "--no-wait")
+        finally:
+            os.kill(shim, signal.SIGCONT)
+        status = self.home.wait_healthy("one")
+        self.assertEqual((status["pid"], status["restarts"]), (pid, 0))
+        self.home.ok("stop", "one")
+        self.assertFalse(alive(pid))
+
+    def test_commands_that_meet_a_hasupd_which_has_just_come_up_are_for_what_runs(self):
+        for i in range(40):
+            self.home.unit(f"u{i}", SLEEPER.format(more=""))
+        self.home.start()
+        names = [f"u{i}" for i in range(40)]
+        pids = {name: self.home.wait_healthy(name)["pid"] for name in names}
+        self.home.kill_daemon()
+        self.home.start()
+        self.home.ok("start", *names[:20])
+        self.home.ok("stop", *names[20:])
+        for name in names[:20]:
+            status = self.home.unit_status(name)
+            self.assertEqual((status["state"], status["pid"], status["restarts"]), ("running", pids[name], 0))
+        self.assertEqual([name for name in names[20:] if alive(pids[name])], [])
 
     def test_a_stop_that_meets_a_start_which_cannot_work_ends(self):
         self.home.unit("bad", '[run]\ncommand = ["/no/such/program"]\n')

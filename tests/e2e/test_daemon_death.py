@@ -2,6 +2,7 @@
 
 import os
 import signal
+import struct
 import time
 import unittest
 
@@ -95,6 +96,47 @@ class UnitsRunOn(HasupTest):
         self.assertEqual(self.home.unit_status("two")["state"], "stopped")
         self.assertEqual(self.home.unit_status("two")["desired"], "down")
         self.assertEqual(self.home.wait_healthy("one")["pid"], before["one"][0])
+
+    def as_after_a_reboot(self, name):
+        """Alters the boot id in the record, both slots; process/shim_record.hpp has the layout."""
+        path = self.home.path / "state" / "records" / f"{name}@0"
+        page = bytearray(path.read_bytes())
+        for at in (0, 2048):
+            _, length, sequence, _ = struct.unpack_from("<IIQQ", page, at)
+            page[at + 24 + 24] ^= 1
+            checksum = 0xcbf29ce484222325
+            for byte in page[at + 4:at + 16] + page[at + 24:at + 24 + length]:
+                checksum = (checksum ^ byte) * 0x100000001b3 & 0xffffffffffffffff
+            struct.pack_into("<Q", page, at + 16, checksum)
+        path.write_bytes(page)
+
+    def test_what_the_files_of_an_earlier_boot_say_is_not_believed(self):
+        self.home.unit("two", "enabled = false\n" + UNIT.format(script=self.script, name="two"))
+        self.home.start()
+        self.home.ok("start", "two")
+        before = self.identities()
+        self.home.kill_daemon(signal.SIGKILL)
+        # The machine ends: shims and nodes with it, but for two whose pids strangers bear now.
+        for name, (pid, _) in before.items():
+            shim = next(p for p, c in processes_of(self.home.path).items() if f"--name {name}@0" in c)
+            for victim in (shim, pid) if name == "one" else (shim,):
+                os.kill(victim, signal.SIGKILL)
+            self.as_after_a_reboot(name)
+        intent = self.home.path / "state" / "intent.json"
+        intent.write_text(intent.read_text().replace('"boot_id":"', '"boot_id":"an older '))
+        self.home.start()
+        try:
+            for name in ("one", "three"):
+                self.assertNotEqual(self.home.wait_healthy(name)["pid"], before[name][0])
+            status = self.home.unit_status("two")
+            self.assertEqual((status["state"], status["pid"]), ("stopped", None))
+            self.assertNotIn("adopted", {e["kind"] for e in self.home.events()})
+            self.home.ok("stop", "--all")
+            for name in ("two", "three"):
+                self.assertEqual(start_time(before[name][0]), before[name][1])
+        finally:
+            for name in ("two", "three"):
+                os.kill(before[name][0], signal.SIGKILL)
 
     def test_a_unit_whose_file_is_broken_meanwhile_runs_on_and_can_be_stopped(self):
         self.home.start()

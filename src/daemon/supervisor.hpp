@@ -72,13 +72,23 @@ class supervisor : public control::service, private unit_host {
   void load_units();
   void begin_boot(const unit_runner& r, bool known, instance_intent& i) const;
   runner_ptr make_runner(const config::unit_entry& entry, const model::unit& unit);
-  void adopt_strays(const intent& was);
+  // What shims and their records say, by instance.
+  struct traces {
+    std::set<std::string> unfinished;
+    std::map<std::string, std::uint64_t> last_runs;
+    // Something of it may run, or has ended and was not told of.
+    bool of(const std::string& name, std::uint64_t known_run, bool was_running) const;
+  };
+  static traces find_traces(const process::directories& dirs);
+  void adopt_strays(const intent& was, const traces& left);
+  void take_up(const runner_ptr& r, const traces& left);
   // What apply reads from the disk before it decides.
   struct files {
     config::loaded config;
     std::map<std::string, std::vector<std::string>> journals;  // by instance: of recoveries that were under way
+    traces left;
   };
-  static files read_files(const config::directories& dirs, const std::map<std::string, unsigned>& counts);
+  static files read_files(const daemon_services& services, const std::map<std::string, unsigned>& counts);
   control::command_reply apply(files fresh, bool dry_run);
   std::vector<std::string> start_order() const;  // unit names, what is required first
   runners instances_of(const std::string& unit) const;

@@ -86,7 +86,7 @@ std::optional<supervisor::runners> supervisor::resolve(const control::command& c
 
 control::command_reply supervisor::execute(const control::command& c, const control::peer&) {
   control::command_reply error;
-  if (c.verb == "apply") return apply(read_files(services_.dirs, counts_by_hand()), option(c, "dry_run"));
+  if (c.verb == "apply") return apply(read_files(services_, counts_by_hand()), option(c, "dry_run"));
   const auto targets = resolve(c, error);
   if (!targets) return error;
   if (targets->empty() && !c.all) return {exit_code::usage, "name a unit, a @group, or --all", {}, {}};
@@ -110,7 +110,7 @@ void supervisor::execute_async(const control::command& c, const control::peer& w
   if (c.verb == "apply") {  // reads many files: not here
     auto fresh = std::make_shared<files>();
     services_.disk.run(
-        [fresh, dirs = services_.dirs, counts = counts_by_hand()] { *fresh = read_files(dirs, counts); },
+        [fresh, &services = services_, counts = counts_by_hand()] { *fresh = read_files(services, counts); },
         [this, fresh, dry_run = option(c, "dry_run"), done = std::move(done)] {
           save_and_reply(apply(std::move(*fresh), dry_run), done);
         });

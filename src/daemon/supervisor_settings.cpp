@@ -239,7 +239,7 @@ void supervisor::scale(const control::command& c, std::function<void(control::co
   auto counts = counts_by_hand();
   counts[name] = count;
   auto fresh = std::make_shared<files>();
-  services_.disk.run([fresh, dirs = services_.dirs, counts] { *fresh = read_files(dirs, counts); },
+  services_.disk.run([fresh, &services = services_, counts] { *fresh = read_files(services, counts); },
                      [this, fresh, name, count, done = std::move(done)] {
                        const auto entry = fresh->config.units.find(name);
                        if (entry == fresh->config.units.end() || !entry->second.valid)

@@ -79,17 +79,45 @@ void supervisor::begin_boot(const unit_runner& r, bool known, instance_intent& i
   i.stop.reset();
 }
 
+bool supervisor::traces::of(const std::string& name, std::uint64_t known_run, bool was_running) const {
+  // The shim of a run may have died too; or the run was asked for so late that the intent file does not know of it.
+  const auto last = last_runs.find(name);
+  return unfinished.contains(name) || was_running || (last != last_runs.end() && last->second > known_run);
+}
+
+supervisor::traces supervisor::find_traces(const process::directories& dirs) {
+  const auto unfinished = process::unfinished_instances(dirs);
+  return {{unfinished.begin(), unfinished.end()}, process::last_runs(dirs)};
+}
+
+// A runner that has just been made and knows what the intent file says.
+void supervisor::take_up(const runner_ptr& r, const traces& left) {
+  const auto& id = r->spec().id;
+  if (left.of(to_text(id), r->run_number(), r->was_running())) return r->adopt();
+  const bool given_up = r->state() == model::unit_state::failed || r->state() == model::unit_state::completed;
+  if (r->memory().desired == model::desired::up && !given_up) return r->dispatch(hasup::unit::start_wanted{false});
+  // A hasupd that was killed may have told of more than it came to save.
+  const auto told = events_.of(id.unit, id.index, 1);
+  const auto state = model::unit_state_names.text(r->state());
+  if (told.empty() || told.front().state == state) return;
+  control::event e;
+  e.unit = id.unit;
+  e.instance = id.index;
+  e.kind = "restored";
+  e.state = state;
+  e.reason = "hasupd came back; this is how it was saved last: " + r->memory().reason;
+  publish(std::move(e));
+}
+
 void supervisor::boot(intent was) {
   const bool same_boot = was.boot_id == process::boot_id();
   settings_ = std::move(was.units);
   config_ = config::load(services_.dirs, counts_by_hand());
   for (const auto& [name, entry] : config_.units)
     for (const auto& unit : entry.instances) make_runner(entry, unit);
-  if (same_boot) adopt_strays(was);
+  const auto left = find_traces(services_.shim);
+  if (same_boot) adopt_strays(was, left);
 
-  const auto unfinished = process::unfinished_instances(services_.shim);
-  const std::set<std::string> alive(unfinished.begin(), unfinished.end());
-  const auto last_runs = process::last_runs(services_.shim);
   for (const auto& [id, r] : runners_) {
     const auto name = to_text(id);
     instance_intent i;
@@ -103,35 +131,26 @@ void supervisor::boot(intent was) {
     r->restore(std::move(i), read_journal(services_.dirs.state + "/journals/" + name));
   }
   carried_ = std::move(was.instances);
+  for (auto& [name, i] : carried_)
+    if (!same_boot) i.fingerprint = 0;
   for (const auto& [id, r] : runners_)
     if (const auto set = settings_.find(id.unit); set != settings_.end()) r->set_maintenance(set->second.maintenance);
   for (const auto& [id, r] : runners_)
     if (r->half_restored()) held_readers_of_.insert(id.unit);
-  for (const auto& name : start_order()) {
-    for (const auto& r : instances_of(name)) {
-      const auto was_state = r->state();
-      const bool wanted = r->memory().desired == model::desired::up;
-      // Also a run whose shim died while there was no hasupd, even if it was asked for so late that the intent file
-      // does not know of it: its node may live, and its end was not told.
-      const auto last = last_runs.find(to_text(r->spec().id));
-      const bool unrecorded = last != last_runs.end() && last->second > r->run_number();
-      if (alive.contains(to_text(r->spec().id)) || r->was_running() || unrecorded)
-        r->adopt();
-      else if (wanted && was_state != model::unit_state::failed && was_state != model::unit_state::completed)
-        r->dispatch(hasup::unit::start_wanted{false});
-    }
-  }
+  for (const auto& name : start_order())
+    for (const auto& r : instances_of(name)) take_up(r, left);
   set_schedules();
   save_intent();
 }
 
 // Units that run, but whose file is broken, changed its instances, or is gone: they are kept as they were started.
-void supervisor::adopt_strays(const intent& was) {
-  for (const auto& name : process::unfinished_instances(services_.shim)) {
+void supervisor::adopt_strays(const intent& was, const traces& left) {
+  for (const auto& [name, known] : was.instances) {
     const auto ref = model::parse_unit_reference(name);
-    if (!ref || !ref->index || !was.instances.contains(name)) continue;  // also: workers ("leap@0+work")
+    if (!ref || !ref->index || !left.of(name, known.run, known.fingerprint != 0)) continue;
     const model::instance_id id{ref->unit, *ref->index};
     if (runners_.contains(id)) continue;
+    if (!config_.units.contains(ref->unit) && !left.unfinished.contains(name)) continue;  // gone altogether
     const auto saved = config::load_files({services_.dirs.state + "/specs/" + ref->unit + ".toml"}, services_.dirs);
     const auto entry = saved.units.find(ref->unit);
     if (entry == saved.units.end()) continue;
@@ -141,9 +160,11 @@ void supervisor::adopt_strays(const intent& was) {
   }
 }
 
-supervisor::files supervisor::read_files(const config::directories& dirs,
+supervisor::files supervisor::read_files(const daemon_services& services,
                                          const std::map<std::string, unsigned>& counts) {
+  const auto& dirs = services.dirs;
   files f;
+  f.left = find_traces(services.shim);
   f.config = config::load(dirs, counts);
   for (const auto& [name, entry] : f.config.units)
     for (const auto& unit : entry.instances)
@@ -168,13 +189,17 @@ control::command_reply supervisor::apply(files read, bool dry_run) {
       const auto r = find(unit.id);
       if (!r) {
         say(describe(unit) + ": new" + (is_enabled(unit) ? ", will be started" : ""));
-        changes.push_back([this, entry, unit, journal = read.journals[to_text(unit.id)]] {
+        changes.push_back([this, entry, unit, journal = read.journals[to_text(unit.id)], &left = read.left] {
           const auto made = make_runner(entry, unit);
           instance_intent i;
           if (const auto was = carried_.extract(to_text(unit.id))) i = was.mapped();
           i.desired = is_enabled(unit) ? model::desired::up : model::desired::down;
           made->restore(std::move(i), journal);
-          if (is_enabled(unit)) made->dispatch(hasup::unit::start_wanted{false});
+          // Its file may have been broken while hasupd came up, and it runs, or has ended and nobody was told.
+          if (left.of(to_text(unit.id), made->run_number(), made->was_running()))
+            made->adopt();
+          else if (is_enabled(unit))
+            made->dispatch(hasup::unit::start_wanted{false});
         });
         reply.affected.push_back(to_text(unit.id));
         continue;

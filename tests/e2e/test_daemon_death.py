@@ -1,5 +1,6 @@
 """hasupd dies or goes: no node notices, no log line is missing, nothing runs twice, a recovery goes on."""
 
+import json
 import os
 import signal
 import struct
@@ -148,6 +149,46 @@ class UnitsRunOn(HasupTest):
         self.home.ok("stop", "one")
         wait_until(lambda: not alive(before["one"][0]), "one was stopped")
         self.assertEqual(self.home.wait_healthy("two")["pid"], before["two"][0])
+
+
+    def test_the_end_of_a_unit_whose_file_was_broken_meanwhile_is_told(self):
+        self.home.start()
+        before = self.identities()
+        self.home.kill_daemon(signal.SIGKILL)
+        shim = next(p for p, c in processes_of(self.home.path).items() if "--name one@0" in c)
+        for victim in (shim, before["one"][0]):
+            os.kill(victim, signal.SIGKILL)
+        self.home.unit("one", "[run\ncommand = 1")
+        self.home.start()
+        self.home.wait_event("one", lambda e: e["kind"] == "exited" and "lost" in e["reason"], "its end is told")
+        # As with a hasupd that lives when the file breaks: it is kept up as it was.
+        self.assertNotEqual(self.home.wait_healthy("one")["pid"], before["one"][0])
+
+    def test_what_ran_on_while_nothing_was_known_of_its_unit_is_taken_over_when_its_file_is_mended(self):
+        self.home.start()
+        before = self.identities()
+        self.home.kill_daemon(signal.SIGKILL)
+        text = (self.home.path / "etc" / "units" / "one.toml").read_text()
+        self.home.unit("one", "[run\ncommand = 1")
+        (self.home.path / "state" / "specs" / "one.toml").unlink()
+        self.home.start()
+        self.home.unit("one", text)
+        self.home.ok("apply")
+        self.assertEqual(self.home.wait_healthy("one")["pid"], before["one"][0])
+        self.assertEqual(len(self.copies()), len(self.names))
+
+    def test_a_state_that_was_told_but_not_saved_is_told_again_as_it_is(self):
+        self.home.start()
+        self.identities()
+        self.home.ok("stop", "two")
+        self.home.kill_daemon(signal.SIGKILL)
+        # As if it had been asked to start again, and hasupd killed before the intent was on the disk.
+        events = self.home.path / "state" / "events" / "events.jsonl"
+        last = [json.loads(line) for line in events.read_text().splitlines()][-1]
+        with open(events, "a") as f:
+            f.write(json.dumps({**last, "seq": last["seq"] + 1, "unit": "two", "kind": "waiting", "state": "waiting"}) + "\n")
+        self.home.start()
+        self.home.wait_event("two", lambda e: (e["kind"], e["state"]) == ("restored", "stopped"), "it is told")
 
 
 class RecoveryGoesOn(LeapTest):

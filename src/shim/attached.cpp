@@ -123,21 +123,22 @@ void shim::remember_members() {
 }
 
 // Reads the environment of every process of the machine: only where it decides. Who is just in its exec has none to
-// read, so that there is nobody is said after a second look only.
-void shim::remember_escaped() {
+// read, so that there is nobody is said after a second look only. False: that cannot be said.
+bool shim::remember_escaped() {
   const size_t before = member_count_;
   for (int look = 0; look < 2 && member_count_ == before; ++look) {
     process_walk walk;
     walk.collect_marked(mark_.c_str());
     remember(walk);
+    if (walk.blind()) return false;
   }
+  return true;
 }
 
 bool shim::find_survivors() {
   member_count_ = 0;
   if (now().pid > 0) remember_members();
-  remember_escaped();
-  return member_count_ > 0 || (cgroup_ && cgroup_.populated());
+  return !remember_escaped() || member_count_ > 0 || (cgroup_ && cgroup_.populated());
 }
 
 void shim::check_attached() {
@@ -148,8 +149,8 @@ void shim::check_attached() {
   member_count_ = left;
   remember_members();
   const bool exited = now().phase == shim_phase::exited;
-  if (exited && member_count_ == 0) remember_escaped();
-  if (exited && member_count_ == 0 && !(cgroup_ && cgroup_.populated())) return on_tree_empty();
+  const bool known = !exited || member_count_ > 0 || remember_escaped();
+  if (exited && known && member_count_ == 0 && !(cgroup_ && cgroup_.populated())) return on_tree_empty();
   check_attached_ms_ = monotonic_ms() + (exited ? check_fast_ms : check_every_ms);
 }
 

@@ -1,6 +1,7 @@
 // Reads /proc and the clocks for the shim.
 #include "shim/proc.hpp"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -74,8 +75,15 @@ bool read_stat(int32_t pid, process_stat& out) {
 
 bool is_alive(int32_t pid, uint64_t start_time) {
   process_stat stat;
-  if (pid <= 0 || !read_stat(pid, stat) || stat.start_time != start_time) return false;
+  if (pid <= 0) return false;
+  errno = 0;
+  if (!read_stat(pid, stat)) return cannot_look();
+  if (stat.start_time != start_time) return false;
   return (stat.state != 'Z' && stat.state != 'X') || stat.threads > 1;
+}
+
+bool cannot_look() {
+  return errno == EMFILE || errno == ENFILE || errno == ENOMEM;
 }
 
 void read_boot_id(char (&out)[40]) {

@@ -21,7 +21,10 @@ struct process_stat {
 bool read_stat(int32_t pid, process_stat& out);
 // A zombie is not alive: it has no memory, no files and cannot write any more. One whose main thread alone has ended
 // looks like one too, but its other threads run on.
+// Who cannot be looked at for want of descriptors or memory counts as alive.
 bool is_alive(int32_t pid, uint64_t start_time);
+// By errno of what failed: it may be there, but this process cannot see it now.
+bool cannot_look();
 void read_boot_id(char (&out)[40]);
 
 // Reads a decimal number at text and moves on; false: there is no digit.

@@ -140,10 +140,11 @@ void process_walk::add_process(int32_t pid) {
 void process_walk::collect_marked(const char* mark) {
   auto* const text = static_cast<char*>(map_lazily(max_environment));
   const size_t length = strlen(mark) + 1;
-  each_number("/proc", [&](int32_t pid) {
+  const bool listed = each_number("/proc", [&](int32_t pid) {
     fixed_text<40> path;
     path << "/proc/" << static_cast<uint64_t>(pid) << "/environ";
     const base::unique_fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd && cannot_look()) blind_ = true;
     size_t got = 0;
     for (ssize_t more = 1; fd && more > 0 && got<max_environment; got += more> 0 ? static_cast<size_t>(more) : 0)
       more = read(fd.get(), text + got, max_environment - got);
@@ -157,6 +158,7 @@ void process_walk::collect_marked(const char* mark) {
       at = static_cast<size_t>(static_cast<const char*>(end) - text) + 1;
     }
   });
+  if (!listed) blind_ = true;
   munmap(text, max_environment);
 }
 

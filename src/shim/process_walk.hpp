@@ -23,6 +23,8 @@ class process_walk {
   // Adds every process whose first environment held this KEY=VALUE.
   void collect_marked(const char* mark);
   void add_process(int32_t pid);
+  // Something could not be looked at: what was not found may be there.
+  [[nodiscard]] bool blind() const { return blind_; }
   // Signals each process that was found and is still where it was found, none twice. Returns how many.
   size_t signal_new(int number, bool then_continue);
 
@@ -45,6 +47,7 @@ class process_walk {
   unsigned char* known_;  // a bit a pid
   size_t count_ = 0;
   size_t signalled_ = 0;
+  bool blind_ = false;
 };
 
 // One process, by a descriptor: certain that it is the one with this start time. False: there is none.

@@ -66,7 +66,7 @@ class shim final : public command_handler {
   void attach_outputs();
   void attach_outputs(int32_t pid);
   void remember_members();
-  void remember_escaped();
+  bool remember_escaped();
   void remember(const process_walk& found);
   bool find_survivors();
   void check_attached();

@@ -130,7 +130,9 @@ void unit_runner::on(const process::shim_connected& e) {
   if (outsider_) return attach_outsider();
   const auto asked_for = std::exchange(run_, std::max(run_, s.run));
   if (s.run > asked_for) interrupted_.reset();  // a stop of an older run
-  if (std::exchange(adopting_, false)) return take_over(s, s.run > asked_for);
+  // Whatever brought us here: what runs is taken over, and nothing is asked to run beside it.
+  const bool unexpected = pending_run_ && s.tree_alive;
+  if (std::exchange(adopting_, false) || unexpected) return take_over(s, s.run > asked_for);
   if (pending_run_) return request_run();
   if (running_fingerprint_ != 0) return catch_up(s, asked_for);
   if (at_rest() && !hook_) retire_shim();  // stopped while its shim was coming up

@@ -147,6 +147,8 @@ class step : transitions {
       return;
     }
     if (!(has_process() || preparing())) return;
+    // It is there again, and nothing ran that could have missed it. Nobody would wake us from waiting for it either.
+    if (again && preparing() && f_.requirements_met) return;
     if (!again) m_.desired = desired::down;
     if (preparing()) {
       act(cancel_prepare{});

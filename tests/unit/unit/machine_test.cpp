@@ -336,6 +336,13 @@ TEST_CASE("a lost requirement: keep goes on, restart waits for it, stop stays do
   }
 }
 
+TEST_CASE("a requirement that is lost and back before the start is ready does not leave it waiting") {
+  bench b;
+  b.feed(start_wanted{});
+  CHECK(b.feed(requirement_lost{model::on_loss::restart, "leap is gone"}) == "starting:");
+  CHECK(b.feed(prepared{}) == "starting: spawn;");
+}
+
 TEST_CASE("a failed liveness restarts in order, only when it runs") {
   bench b;
   b.add_startup();

@@ -54,8 +54,7 @@ event_log::event_log(disk_thread& writer, std::string directory) : writer_(write
     }
     if (auto e = control::decode_event(std::string_view(text).substr(begin, end - begin))) {
       next_seq_ = std::max(next_seq_, e->seq + 1);
-      recent_.push_back(std::move(*e));
-      if (recent_.size() > kept_in_memory) recent_.pop_front();
+      remember(std::move(*e));
     }
     begin = end + 1;
   }
@@ -67,9 +66,19 @@ void event_log::append(control::event e, base::wall_time now) {
   ++unwritten_;
   writer_.run([path = path_, line = control::encode(e) + "\n"] { append_line(path, line); },
               [this] { --unwritten_; });
-  recent_.push_back(e);
-  if (recent_.size() > kept_in_memory) recent_.pop_front();
+  remember(e);
   if (listener_) listener_(e);
+}
+
+void event_log::remember(control::event e) {
+  if (!e.unit.empty() && !e.state.empty()) last_states_[{e.unit, e.instance.value_or(0)}] = e.state;
+  recent_.push_back(std::move(e));
+  if (recent_.size() > kept_in_memory) recent_.pop_front();
+}
+
+std::string event_log::last_state(const std::string& unit, unsigned instance) const {
+  const auto it = last_states_.find({unit, instance});
+  return it == last_states_.end() ? "" : it->second;
 }
 
 void event_log::when_written(std::function<void()> then) {

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <deque>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -36,13 +37,18 @@ class event_log {
   [[nodiscard]] std::vector<control::event> since(std::uint64_t seq, std::size_t max) const;
   // The newest `max` events of one instance, oldest first.
   [[nodiscard]] std::vector<control::event> of(const std::string& unit, unsigned instance, std::size_t max) const;
+  // As it was told last of this instance; "" = not within the end of the file.
+  [[nodiscard]] std::string last_state(const std::string& unit, unsigned instance) const;
 
  private:
+  void remember(control::event e);
+
   disk_thread& writer_;
   std::string path_;
   std::size_t unwritten_ = 0;
   std::uint64_t next_seq_ = 1;
   std::deque<control::event> recent_;
+  std::map<std::pair<std::string, unsigned>, std::string> last_states_;
   std::function<void(const control::event&)> listener_;
 };
 

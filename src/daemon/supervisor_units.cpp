@@ -97,9 +97,8 @@ void supervisor::take_up(const runner_ptr& r, const traces& left) {
   const bool given_up = r->state() == model::unit_state::failed || r->state() == model::unit_state::completed;
   if (r->memory().desired == model::desired::up && !given_up) return r->dispatch(hasup::unit::start_wanted{false});
   // A hasupd that was killed may have told of more than it came to save.
-  const auto told = events_.of(id.unit, id.index, 1);
   const auto state = model::unit_state_names.text(r->state());
-  if (told.empty() || told.front().state == state) return;
+  if (!r->intent().ever_started || events_.last_state(id.unit, id.index) == state) return;
   control::event e;
   e.unit = id.unit;
   e.instance = id.index;
@@ -194,6 +193,7 @@ control::command_reply supervisor::apply(files read, bool dry_run) {
           instance_intent i;
           if (const auto was = carried_.extract(to_text(unit.id))) i = was.mapped();
           i.desired = is_enabled(unit) ? model::desired::up : model::desired::down;
+          if (is_enabled(unit)) i.failed = i.completed = false;
           made->restore(std::move(i), journal);
           // Its file may have been broken while hasupd came up, and it runs, or has ended and nobody was told.
           if (left.of(to_text(unit.id), made->run_number(), made->was_running()))

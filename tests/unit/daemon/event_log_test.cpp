@@ -31,6 +31,7 @@ control::event started(int n) {
   control::event e;
   e.unit = "leap";
   e.kind = "started";
+  e.state = "running";
   e.reason = "start " + std::to_string(n);
   return e;
 }
@@ -91,6 +92,8 @@ TEST_CASE("the next log goes on behind the last number, also behind a torn line"
     daemon::disk_thread writer(loop);
     daemon::event_log events(writer, d.path);
     CHECK(events.since(0, 10).size() == 2);
+    CHECK(events.last_state("leap", 0) == "running");
+    CHECK(events.last_state("leap", 1).empty());
     events.append(started(3), std::chrono::system_clock::now());
   }
   const auto lines = lines_of(file);

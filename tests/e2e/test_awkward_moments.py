@@ -55,7 +55,7 @@ class Processes(HasupTest):
     def test_a_node_of_which_only_the_main_thread_has_ended_lives_on_under_a_new_shim(self):
         script = self.home.path / "headless.py"
         script.write_text(HEADLESS)
-        self.home.unit("one", f'[run]\ncommand = ["/usr/bin/env", "python3", "{script}"]\n')
+        self.home.unit("one", f'[run]\ncommand = ["/usr/bin/env", "python3", "{script}"]\n[restart]\npolicy = "never"\n')
         self.home.start()
         pid = self.home.wait_healthy("one")["pid"]
         stat = Path(f"/proc/{pid}/stat")
@@ -68,6 +68,19 @@ class Processes(HasupTest):
         self.assertEqual((status["pid"], status["restarts"]), (pid, 0))
         self.home.ok("stop", "one")
         wait_until(lambda: not stat.exists(), "nothing of it is left")
+
+    def test_a_stop_whose_shim_dies_before_it_sent_the_signal_is_sent_by_the_next_one(self):
+        self.home.unit("one", SLEEPER.format(more=""))
+        self.home.start()
+        pid = self.home.wait_healthy("one")["pid"]
+        shim = parent_of(pid)
+        os.kill(shim, signal.SIGSTOP)
+        self.home.ok("stop", "one", "--no-wait")
+        self.home.wait_for("one", state="stopping")
+        os.kill(shim, signal.SIGKILL)
+        status = self.home.wait_for("one", state="stopped")
+        self.assertFalse(status["killed"])
+        self.assertFalse(alive(pid))
 
     def test_a_shim_that_stands_still_while_hasupd_comes_back_is_waited_for(self):
         self.home.unit("one", SLEEPER.format(more=""))

@@ -98,6 +98,22 @@ class UnitsRunOn(HasupTest):
         self.assertEqual(self.home.unit_status("two")["desired"], "down")
         self.assertEqual(self.home.wait_healthy("one")["pid"], before["one"][0])
 
+    def test_a_restart_that_hasupd_died_over_ends_in_a_start_even_if_the_node_ended_well(self):
+        slow = self.home.path / "slow.py"
+        slow.write_text("import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *_: (time.sleep(2), sys.exit(0)))\n"
+                        "print('ready', flush=True)\nwhile True:\n    time.sleep(1)\n")
+        self.home.unit("slow", UNIT.format(script=slow, name="slow") + '[restart]\npolicy = "on_failure"\n')
+        self.home.start()
+        pid = self.home.wait_healthy("slow")["pid"]
+        wait_until(lambda: "ready" in self.home.log_text("slow"), "it handles SIGTERM")
+        self.home.ok("restart", "slow", "--no-wait")  # answered when the intent is on the disk
+        self.home.kill_daemon(signal.SIGKILL)
+        wait_until(lambda: not alive(pid), "it ended")
+        self.home.start()
+        self.assertNotEqual(self.home.wait_healthy("slow")["pid"], pid)
+        exits = [e["reason"] for e in self.home.events("slow") if e["kind"] == "exited"]
+        self.assertEqual(exits, ["exited with code 0"])
+
     def as_after_a_reboot(self, name):
         """Alters the boot id in the record, both slots; process/shim_record.hpp has the layout."""
         path = self.home.path / "state" / "records" / f"{name}@0"

@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import unittest
+from pathlib import Path
 
 import storm
 from hasup_home import BIN, HasupTest, alive, processes_of, wait_until
@@ -25,6 +26,10 @@ stop_timeout = "1m"
 backoff = {{ initial = "0s", max = "10ms" }}
 start_limit = {{ count = 0, within = "1m" }}
 """
+
+
+def parent_of(pid):
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
 
 
 class KillPoints(HasupTest):
@@ -49,7 +54,8 @@ class KillPoints(HasupTest):
             unit = self.home.unit_status(self.name)
             runs = self.runs()
             pid = unit["state"] == "running" and runs and unit["pid"] == runs[-1].pid and unit["pid"]
-            return pid and alive(pid) and pid
+            # A node that outlived its shim has another parent, and is about to be restarted.
+            return pid and alive(pid) and self.shim() == parent_of(pid) and pid
         pid = wait_until(agreed, f"{self.name} runs", step=0.02)
         violations = self.dir / "violations"
         self.assertFalse(violations.exists() and violations.read_text())
@@ -58,7 +64,7 @@ class KillPoints(HasupTest):
         return pid
 
     def shim(self):
-        return next(p for p, command in processes_of(self.home.path).items() if "hasup-shim" in command)
+        return next((p for p, command in processes_of(self.home.path).items() if "hasup-shim" in command), None)
 
     def each_point(self, few):
         """Points, until one lay behind the end of all that is to be done."""

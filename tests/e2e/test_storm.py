@@ -160,10 +160,11 @@ class Storm(HasupTest):
 
         def calm():
             self.events.poll()
-            late[:] = [u for u in self.home.status()["units"] if u["state"] != "completed" and
-                       not (u["state"] == "running" and u["health"] == "healthy")]
-            # Those that on_loss, a person or the start limit stopped; all others must come up by themselves.
-            down = {u["unit"] for u in late if u["state"] in ("stopped", "failed")}
+            late[:] = [u for u in self.home.status()["units"]
+                       if not (u["state"] == "running" and u["health"] == "healthy") and
+                       not (u["state"] == "completed" and self.units[u["unit"]].one_shot)]
+            # Those that on_loss, a person, the start limit or an exit 0 stopped; all others must come up by themselves.
+            down = {u["unit"] for u in late if u["state"] in ("stopped", "failed", "completed")}
             if down:
                 self.home.ok("start", "--no-wait", *down)
             return not late

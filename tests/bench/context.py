@@ -1,0 +1,48 @@
+"""Where programs are and how large a run is; what all rows share."""
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parent.parent.parent
+BIN = Path(os.environ.get("HASUP_BIN_DIR", SOURCE / "build" / "release" / "bin")).resolve()
+NODE = BIN / "bench_node"
+PM2_DIR = Path(os.environ.get("HASUP_PM2_DIR", SOURCE / "build" / "pm2")).resolve()
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much of everything."""
+    name: str
+    crashes: int
+    fleets: tuple          # how many units stand side by side under each peer, for status, memory and idleness
+    idle_fleet: int
+    idle_s: float
+    status_runs: int
+    many: int              # units of the mass start
+    many_rounds: int
+    chains: int            # of the deep graph: as many chains of many / chains units
+    log_ms: int
+    log_rounds: int
+
+
+WHOLE = Sizes("whole", crashes=200, fleets=(1, 20), idle_fleet=20, idle_s=60, status_runs=20, many=1000, many_rounds=3,
+              chains=10, log_ms=2000, log_rounds=3)
+QUICK = Sizes("quick", crashes=20, fleets=(1, 20), idle_fleet=20, idle_s=10, status_runs=5, many=200, many_rounds=1,
+              chains=10, log_ms=500, log_rounds=1)
+SMALLEST = Sizes("smallest", crashes=3, fleets=(2,), idle_fleet=2, idle_s=0.5, status_runs=1, many=6, many_rounds=1,
+                 chains=2, log_ms=50, log_rounds=1)
+
+
+@dataclass
+class Table:
+    """One row of the design's list, as it is printed."""
+    title: str
+    what: str              # how it was measured
+    head: list
+    rows: list
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)

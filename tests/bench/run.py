@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""Measures hasup beside pm2, supervisord, runit, s6 and a bare loop, and prints the tables of docs/benchmarks.md.
+
+    run.py [--quick | --smallest] [--rows restart,fleet,many,logs] [--peers hasup,s6,…] [--write FILE]
+
+packaging/bench.sh installs and builds what it needs, and writes docs/benchmarks.md with it.
+"""
+
+import argparse
+import os
+import resource
+import signal
+import sys
+import time
+from pathlib import Path
+
+import context
+import report
+import row_fleet
+import row_logs
+import row_many
+import row_restart
+from context import say
+from peers import all_peers
+
+ROWS = ("restart", "fleet", "many", "logs")
+
+
+def arguments():
+    p = argparse.ArgumentParser(description="Measures hasup beside its peers.")
+    p.add_argument("--quick", dest="sizes", action="store_const", const=context.QUICK, default=context.WHOLE,
+                   help="small, under two minutes")
+    p.add_argument("--smallest", dest="sizes", action="store_const", const=context.SMALLEST,
+                   help="says nothing about speed, only that it works")
+    p.add_argument("--rows", default=",".join(ROWS), help="only these, with commas: " + ", ".join(ROWS))
+    p.add_argument("--peers", help="only these, with commas")
+    p.add_argument("--write", type=Path, help="the file to write the tables to, beside printing them")
+    return p.parse_args()
+
+
+def choose_peers(wanted):
+    chosen, left_out = [], []
+    for peer in all_peers():
+        if wanted and peer.name not in wanted:
+            continue
+        why = peer.missing()
+        if why:
+            left_out.append(f"{peer.name} ({why})")
+        else:
+            chosen.append(peer)
+    return chosen, left_out
+
+
+def main():
+    given = arguments()
+    if not context.NODE.exists():
+        sys.exit(f"{context.NODE} is not built: cmake --build … --target bench_programs")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    load, begun = os.getloadavg()[0], time.monotonic()
+    chosen, left_out = choose_peers(given.peers.split(",") if given.peers else None)
+    for line in left_out:
+        say(f"left out: {line}")
+
+    rows, sizes, tables = given.rows.split(","), given.sizes, []
+    fleet = row_fleet.Tables()
+    many = None
+    if "restart" in rows:
+        tables.append(row_restart.measure(chosen, sizes))
+    if "fleet" in rows:
+        row_fleet.measure(chosen, sizes, fleet)
+    if "many" in rows:
+        many = row_many.measure(chosen, sizes, fleet)  # which fills in the largest size of the fleet's tables
+    if "fleet" in rows or "many" in rows:
+        tables += fleet.tables()
+    if many:
+        tables.append(many)
+    if "logs" in rows:
+        tables.append(row_logs.measure(chosen, sizes))
+
+    for table in tables:
+        print(report.text_of(table))
+    if left_out:
+        print("left out: " + ", ".join(left_out))
+    if given.write:
+        report.write(given.write, tables, sizes, chosen, left_out, load, time.monotonic() - begun)
+        print(f"written to {given.write}")
+
+
+if __name__ == "__main__":
+    main()

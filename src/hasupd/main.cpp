@@ -163,7 +163,9 @@ ending serve(const hasup::config::directories& dirs, const std::string& program,
   daemon::disk_thread event_writer(loop);  // outlives the other one, which waits for it
   daemon::disk_thread disk(loop);
   daemon::event_log events(event_writer, dirs.state + "/events");
-  daemon::intent_file intent(disk, dirs.state + "/intent.json");
+  // The one file that is synced at each restart: nothing that a start waits for may stand behind that.
+  daemon::disk_thread intent_disk(loop);
+  daemon::intent_file intent(intent_disk, dirs.state + "/intent.json");
   // An exit that the intent takes for told is in the file of events.
   intent.before_write = [&event_writer] { event_writer.wait_done(); };
   auto was = intent.read();

@@ -1,6 +1,8 @@
 // What a run of the daemon needs: what start/launch.hpp finds, and the unit's cgroup.
 #pragma once
 
+#include <optional>
+
 #include "process/cgroup.hpp"
 #include "start/launch.hpp"
 
@@ -16,5 +18,9 @@ using start::program_options_of;
 
 // Blocks, see start::prepare_launch. With a cgroup tree also the unit's leaf with its limits.
 base::result<launch> prepare_launch(const model::unit& unit, const process::cgroup_tree* cgroups);
+
+// The same without asking anybody, for a unit that runs as the daemon's own user, without env files and cgroups; null
+// when the disk thread must ask. `last`: an earlier launch of this daemon, which has found that user.
+std::optional<launch> launch_again(const launch& last, const model::unit& unit, const process::cgroup_tree* cgroups);
 
 }  // namespace hasup::daemon

@@ -21,6 +21,15 @@ base::result<launch> prepare_launch(const model::unit& unit, const process::cgro
   return out;
 }
 
+std::optional<launch> launch_again(const launch& last, const model::unit& unit, const process::cgroup_tree* cgroups) {
+  if (!last.account.own || !unit.run.user.empty() || !unit.run.groups.empty() || !unit.run.env_files.empty() ||
+      cgroups != nullptr)
+    return std::nullopt;
+  auto out = start::launch_as(last.account);
+  prepare_limits(out, unit, nullptr);
+  return out;
+}
+
 void prepare_limits(launch& out, const model::unit& unit, const process::cgroup_tree* tree) {
   const auto wanted = wanted_by(unit);
   if (tree == nullptr) {

@@ -64,16 +64,21 @@ base::result<std::map<std::string, std::string>> parse_env_file(const std::strin
   return out;
 }
 
-base::result<launch> prepare_launch(const model::unit& unit) {
+launch launch_as(process::account account) {
   launch out;
-  auto account = process::resolve_account(unit.run.user, unit.run.groups);
-  if (!account) return account.error();
-  out.account = std::move(*account);
+  out.account = std::move(account);
   out.env = {{"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
              {"HOME", out.account.home},
              {"USER", out.account.name},
              {"LOGNAME", out.account.name},
              {"LANG", "C.UTF-8"}};
+  return out;
+}
+
+base::result<launch> prepare_launch(const model::unit& unit) {
+  auto account = process::resolve_account(unit.run.user, unit.run.groups);
+  if (!account) return account.error();
+  auto out = launch_as(std::move(*account));
   for (const auto& named : unit.run.env_files) {
     const bool optional = named.starts_with('-');
     const std::string path = optional ? named.substr(1) : named;

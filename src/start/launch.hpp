@@ -23,6 +23,8 @@ struct launch {
   std::vector<std::string> limits_missing;     // for a person: what is not in force, and why
 };
 
+// The environment that every run has: PATH, HOME, USER, LOGNAME and LANG.
+launch launch_as(process::account account);
 // Blocks (NSS, files). PATH, HOME, USER, LOGNAME and LANG, then the env files, then [run] env.
 base::result<launch> prepare_launch(const model::unit& unit);
 

@@ -208,9 +208,9 @@ base::result<std::string> read_evidence(const directories& dirs, const std::stri
   if (!file) return base::errno_error(place);
   evidence_header before{};
   evidence_header after{};
-  std::string ring(evidence_capacity, '\0');
-  if (!read_exactly(file.get(), &before, sizeof before, 0) ||
-      !read_exactly(file.get(), ring.data(), ring.size(), evidence_data) ||
+  if (!read_exactly(file.get(), &before, sizeof before, 0)) return base::error{place + ": the file is too short"};
+  std::string ring(std::min<std::uint64_t>(before.written, evidence_capacity), '\0');  // a run often wrote little
+  if (!read_exactly(file.get(), ring.data(), ring.size(), evidence_data) ||
       !read_exactly(file.get(), &after, sizeof after, 0))
     return base::error{place + ": the file is too short"};
   if (before.magic != evidence_magic || before.capacity != evidence_capacity)

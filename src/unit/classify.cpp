@@ -62,12 +62,15 @@ RE2::Options quiet() {
 }
 
 // The last matching line: it is nearest to the end of the run.
-const std::string* last_match(const std::string& pattern, const std::vector<std::string>& lines) {
-  const RE2 re(pattern, quiet());
+const std::string* last_match(const RE2& re, const std::vector<std::string>& lines) {
   if (!re.ok()) return nullptr;
   const auto it =
       std::find_if(lines.rbegin(), lines.rend(), [&](const std::string& l) { return RE2::PartialMatch(l, re); });
   return it == lines.rend() ? nullptr : &*it;
+}
+
+const std::string* last_match(const std::string& pattern, const std::vector<std::string>& lines) {
+  return lines.empty() ? nullptr : last_match(RE2(pattern, quiet()), lines);
 }
 
 template <class List, class Value>
@@ -110,7 +113,8 @@ exit_action action_of(model::class_action a) {
 
 std::optional<classification> disk_full(const model::exit_status& status, const std::vector<std::string>& lines,
                                         const run_facts& facts) {
-  const auto* line = last_match("No space left on device|Disk quota exceeded|\\bENOSPC\\b", lines);
+  static const RE2 no_space("No space left on device|Disk quota exceeded|\\bENOSPC\\b", quiet());
+  const auto* line = last_match(no_space, lines);
   if (line == nullptr && !facts.disk_full) return std::nullopt;
   classification c{"disk full", exit_action::hold, line ? shown(*line) : std::string{},
                    "free space where the unit's data is, then start it again"};
@@ -120,13 +124,16 @@ std::optional<classification> disk_full(const model::exit_status& status, const 
 
 // What a start that had not passed can fail of without any damage to the state.
 std::optional<classification> failed_start_cause(const std::vector<std::string>& lines) {
-  if (const auto* l = last_match("(?i)permission denied|\\bEACCES\\b", lines))
+  static const RE2 permission("(?i)permission denied|\\bEACCES\\b", quiet());
+  static const RE2 port("(?i)address already in use|\\bEADDRINUSE\\b", quiet());
+  static const RE2 memory("(?i)\\bbad_alloc\\b|cannot allocate memory|\\bout of memory\\b", quiet());
+  if (const auto* l = last_match(permission, lines))
     return classification{"permission denied", exit_action::hold, shown(*l),
                           "check owner and mode of the named file against run.user of the unit"};
-  if (const auto* l = last_match("(?i)address already in use|\\bEADDRINUSE\\b", lines))
+  if (const auto* l = last_match(port, lines))
     return classification{"port in use", exit_action::restart, shown(*l),
                           "another program listens there: `ss -ltnp` names it"};
-  if (const auto* l = last_match("(?i)\\bbad_alloc\\b|cannot allocate memory|\\bout of memory\\b", lines))
+  if (const auto* l = last_match(memory, lines))
     return classification{"out of memory", exit_action::restart, shown(*l),
                           "give the machine or the unit more memory"};
   return std::nullopt;

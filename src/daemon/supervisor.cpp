@@ -90,7 +90,7 @@ void supervisor::changed(unit_runner& who) {
   save_intent();
   inform_dependents(who.spec().id.unit);
   hold_back(who);
-  advance_stops();
+  if (!stops_.empty()) advance_stops_soon();
   advance_reader_waits();
   advance_rolling();
   if (who.gone() && removed_.contains(who.spec().id)) {

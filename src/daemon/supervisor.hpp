@@ -123,6 +123,7 @@ class supervisor : public control::service, private unit_host {
   graph::dependency_graph requirement_graph() const;
 
   void advance_stops();
+  void advance_stops_soon();
   void advance_reader_waits();
   void hold_back(unit_runner& who);
   void inform_dependents(const std::string& unit);
@@ -166,6 +167,7 @@ class supervisor : public control::service, private unit_host {
   schedule schedule_;
   upgrade upgrade_;
   bool save_posted_ = false;
+  bool stops_posted_ = false;
   std::vector<intent_file::write_answer> save_then_;
 };
 

@@ -228,20 +228,28 @@ void supervisor::advance_stops() {
     else
       ++it;
   }
+  std::set<std::string_view> blocked;  // by what is left and requires them
+  for (const auto& [id, stop] : stops_) {
+    const auto& needs = runners_.at(id)->spec().requires_units;
+    for (const auto& need : needs)
+      if (need.unit != id.unit) blocked.insert(need.unit);
+  }
   for (auto& [id, stop] : stops_) {
-    if (stop.asked) continue;
-    const bool blocked = std::any_of(stops_.begin(), stops_.end(), [&, unit = id.unit](const auto& other) {
-      const auto r = find(other.first);
-      return r && other.first.unit != unit &&
-             std::any_of(r->spec().requires_units.begin(), r->spec().requires_units.end(),
-                         [&](const model::requirement& need) { return need.unit == unit; });
-    });
-    if (blocked) continue;
+    if (stop.asked || blocked.contains(id.unit)) continue;
     stop.asked = true;
     find(id)->dispatch(hasup::unit::stop_wanted{stop.no_kill, stop.why, stop.force});
     // What is at rest already changes nothing when it is asked, and must not keep back what it requires.
-    boost::asio::post(services_.loop, [this] { advance_stops(); });
+    advance_stops_soon();
   }
+}
+
+// Once for all that changes in this turn of the loop.
+void supervisor::advance_stops_soon() {
+  if (std::exchange(stops_posted_, true)) return;
+  boost::asio::post(services_.loop, [this] {
+    stops_posted_ = false;
+    advance_stops();
+  });
 }
 
 control::command_reply supervisor::reset(const runners& targets) {

@@ -59,10 +59,13 @@ bool set_oom_score(int value) {
   return wrote > 0;
 }
 
-void reset_signals() {
+void reset_signal_actions() {
   struct sigaction action {};
   action.sa_handler = SIG_DFL;
   for (int number = 1; number <= 64; ++number) sigaction(number, &action, nullptr);  // a few refuse, rightly
+}
+
+void unblock_signals() {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -104,13 +107,17 @@ void exec_program(const run_spec& spec) {
   errno = telling;
 }
 
-[[noreturn]] void child_main(const run_spec& spec, const child_ends& ends, const node_cgroup* to_enter) {
+// Last before the exec: what comes before it overlaps with the shim's recording, and has touched nothing but the
+// child.
+void await_release(const child_ends& ends) {
   char byte = 0;
   ssize_t got = 0;
   do got = read(ends.release, &byte, 1);
   while (got < 0 && errno == EINTR);
   if (got != 1) _exit(0);  // the shim died before the pid was on record: this run never was
+}
 
+[[noreturn]] void child_main(const run_spec& spec, const child_ends& ends, const node_cgroup* to_enter) {
   check(setsid() >= 0, ends, exec_stage::session);
   if (to_enter && !to_enter->enter()) errno = 0;  // the shim sees that it is empty
   check(dup2(ends.out, STDOUT_FILENO) >= 0 && dup2(ends.err, STDERR_FILENO) >= 0, ends, exec_stage::pipes);
@@ -120,7 +127,7 @@ void exec_program(const run_spec& spec) {
   if (spec.has_nice) check(setpriority(PRIO_PROCESS, 0, spec.nice) == 0, ends, exec_stage::nice);
   if (spec.has_oom_score_adjust) check(set_oom_score(spec.oom_score_adjust), ends, exec_stage::oom_score_adjust);
   umask(spec.umask & 0777);
-  reset_signals();
+  reset_signal_actions();
   if (spec.capabilities != 0) check(process::keep_capabilities_over_setuid(), ends, exec_stage::capabilities);
   set_user(spec, ends);
   // Root has them all; another user has what he is given, and so has all that he executes.
@@ -129,6 +136,8 @@ void exec_program(const run_spec& spec) {
   check(chdir(spec.directory) == 0, ends, exec_stage::directory);
   // All are close-on-exec already; this is for what a library might have opened behind our back.
   syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC);
+  await_release(ends);
+  unblock_signals();
   exec_program(spec);
   fail(ends, exec_stage::exec, errno);
 }

@@ -6,6 +6,10 @@
 
 #include "shim/proc.hpp"
 
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
 namespace hasup::shim {
 
 void evidence_ring::open(const places& p, const char* name) {
@@ -16,19 +20,32 @@ void evidence_ring::open(const places& p, const char* name) {
   in_file_ = memory != MAP_FAILED;
   if (!in_file_) memory = map_lazily(process::evidence_file_size);
   header_ = static_cast<process::evidence_header*>(memory);
+  hold();
   ring_ = static_cast<char*>(memory) + process::evidence_data;
   if (header_->magic != process::evidence_magic || header_->capacity != process::evidence_capacity) reset(0);
 }
 
+// A first read would map 64 KiB around it (fault-around); what is written to comes alone. Without this call, before
+// Linux 5.14, it is as large, and works as well.
+void evidence_ring::hold() {
+  if (in_file_) madvise(header_, sizeof *header_, MADV_POPULATE_WRITE);
+  held_ = true;
+}
+
 void evidence_ring::let_go() {
-  if (in_file_) madvise(header_, process::evidence_file_size, MADV_DONTNEED);
+  if (!in_file_) return;
+  madvise(header_, process::evidence_file_size, MADV_DONTNEED);
+  held_ = false;
 }
 
 void evidence_ring::reset(uint64_t run) {
+  let_go();
+  hold();
   *header_ = {process::evidence_magic, process::evidence_capacity, run, 0, 0};
 }
 
 void evidence_ring::append(const char* data, size_t length) {
+  if (!held_) hold();
   uint64_t written = header_->written;
   if (length > process::evidence_capacity) {
     const size_t skipped = length - process::evidence_capacity;

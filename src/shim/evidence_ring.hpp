@@ -16,9 +16,12 @@ class evidence_ring {
   void let_go();
 
  private:
+  void hold();
+
   process::evidence_header* header_ = nullptr;
   char* ring_ = nullptr;
   bool in_file_ = false;
+  bool held_ = false;
 };
 
 }  // namespace hasup::shim

@@ -6,7 +6,6 @@ import subprocess
 from pathlib import Path
 
 from context import BIN
-from measure import poll
 from peers import Peer
 
 
@@ -34,9 +33,13 @@ class Hasup(Peer):
                 '[restart]\nbackoff = { initial = "0s", max = "0s" }\n'
                 'start_limit = { count = 1000000, within = "1s" }\n'
                 '[log]\nmax_size = "10GiB"\n')
+        text += self.more(name)
         for other in requires:
             text += f'[[requires]]\nunit = "{other}"\ncondition = "started"\n'
         (self.units / f"{name}.toml").write_text(text)
+
+    def more(self, name):
+        return ""
 
     def start(self):
         self.spawn([BIN / "hasupd"])
@@ -50,9 +53,16 @@ class Hasup(Peer):
     def log_files(self, name):
         return sorted(Path(self.dir / "log").glob(f"{name}.log*"))
 
-    def wait_answering(self):
-        poll(lambda: (self.dir / "run" / "hasupd.sock").exists(), "hasupd answers")
-
     def status(self):
         done = subprocess.run([BIN / "hasup", "status", "--json"], env=self.env, text=True, stdout=subprocess.PIPE)
         return json.loads(done.stdout)["units"]
+
+
+class HasupWithData(Hasup):
+    """A unit with [data]: before each start a worker looks who has the directory open, which no peer does."""
+    name = "hasup, [data] checked"
+
+    def more(self, name):
+        data = self.dir / "data" / name
+        data.mkdir(parents=True)
+        return f'[data]\ndir = "{data}"\n'

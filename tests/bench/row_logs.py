@@ -8,9 +8,9 @@ import context
 from board import Board
 from context import Table, say
 from measure import median, poll
-from peers import Peer, debian_version
+from peers import Peer
 
-LINE = 100          # bytes with the newline
+LINE = 100          # bytes with the newline: a number of 13, then letters
 BLOCKS = (1, 40)    # lines in a write: one, as loggers that flush do; 4 KB, as stdio to a pipe does
 CALM_S = 0.5        # nothing came so long: all that will come is there
 DRAIN_S = 120
@@ -84,7 +84,7 @@ def total_size(files):
 
 
 def count_lines(files):
-    done = subprocess.run(["grep", "-hcE", "n[0-9]{11} abc|n[0-9]{11} [a-z]", *map(str, files)], text=True,
+    done = subprocess.run(["grep", "-hcE", "n[0-9]{11} [a-z]{86}$", *map(str, files)], text=True,
                           env={"LC_ALL": "C", "PATH": os.environ["PATH"]}, stdout=subprocess.PIPE)
     return sum(map(int, done.stdout.split()))
 
@@ -143,6 +143,6 @@ def table(loggers, seen, sizes):
     return Table("Log lines flat out",
                  f"A process writes lines of {LINE} bytes for {sizes.log_ms / 1000:g} s as fast as it can. Lines a second "
                  "that are in the log, until the last one is there, what the process could write a second, its longest "
-                 "write of all rounds, and lines that are in no file. s6-log and svlogd stand behind a bare pipe.",
+                 "write of all rounds, and lines that are in no file, or not whole. s6-log and svlogd stand behind a bare pipe.",
                  ["", "stamps", "a write", "lines/s in the log", "of hasup", "lines/s written", "longest write",
-                  "lost"], rows)
+                  "lost or torn"], rows)

@@ -6,6 +6,7 @@ import context
 from board import Board
 from context import Table, say
 from measure import median, percentile, poll
+from peer_hasup import Hasup, HasupWithData
 
 LIVES_S = 1.1      # some supervisors make what lived for less than a second wait
 AT_ONCE_S = 0.1    # so long nobody else's process is crashed
@@ -60,7 +61,7 @@ def measure(peer_classes, sizes):
     say(f"restart: {sizes.crashes} crashes of each, one at a time")
     runners = []
     try:
-        for peer_class in peer_classes:
+        for peer_class in peer_classes + ([HasupWithData] if Hasup in peer_classes else []):
             runners.append(Runner(peer_class))
             runners[-1].start()
         while any(r.crashes < sizes.crashes for r in runners if r.quick):
@@ -88,5 +89,6 @@ def table(runners):
                  "From the last instruction of a process that kills itself to the first of its next run, both written "
                  "by itself. Backoff 0, or as low as the supervisor allows; each process lived for a second before, "
                  "because runit holds up younger ones. One process is crashed at a time, each supervisor in turn; those that "
-                 "wait for a second have fewer crashes in the same time.",
+                 "wait for a second have fewer crashes in the same time. `[data] checked` is a unit with a data directory, "
+                 "as every node has: hasup makes sure that nobody else has it open, which no peer does.",
                  ["", "median", "p99", "of the bare loop", "crashes"], rows)

@@ -187,7 +187,6 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void drop_leaf();
 
   // unit_start.cpp: may it be started?
-  void launch_prepared(std::uint64_t ticket);
   void check_data(std::uint64_t ticket);
   void make_directories(std::uint64_t ticket);
   void inspected(std::uint64_t ticket, const ports::worker_result& r);

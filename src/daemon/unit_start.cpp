@@ -9,9 +9,12 @@ namespace hasup::daemon {
 
 void unit_runner::on(const unit::prepare&) {
   const auto ticket = ++prepare_ticket_;
-  if (auto again = launch_ ? launch_again(*launch_, unit_, services_.cgroup) : std::nullopt) {
-    launch_ = std::move(*again);
-    return launch_prepared(ticket);
+  // With data the worker that looks at it takes far longer than asking the disk thread.
+  if (launch_ && !unit_.has_data()) {
+    if (auto again = launch_again(*launch_, unit_, services_.cgroup)) {
+      launch_ = std::move(*again);
+      return make_directories(ticket);
+    }
   }
   auto found = std::make_shared<base::result<launch>>(base::error{});
   services_.disk.run(
@@ -21,15 +24,11 @@ void unit_runner::on(const unit::prepare&) {
         if (!self || ticket != self->prepare_ticket_) return;
         if (!*found) return self->dispatch(unit::prepared{unit::prepared::verdict::refused, found->error().message});
         self->launch_ = std::move(**found);
-        self->launch_prepared(ticket);
+        if (self->unit_.has_data())
+          self->check_data(ticket);
+        else
+          self->make_directories(ticket);
       });
-}
-
-void unit_runner::launch_prepared(std::uint64_t ticket) {
-  if (unit_.has_data())
-    check_data(ticket);
-  else
-    make_directories(ticket);
 }
 
 void unit_runner::on(const unit::cancel_prepare&) {

@@ -39,8 +39,8 @@ void evidence_ring::let_go() {
 }
 
 void evidence_ring::reset(uint64_t run) {
-  let_go();
-  hold();
+  if (header_->written > 0) let_go();
+  if (!held_) hold();
   *header_ = {process::evidence_magic, process::evidence_capacity, run, 0, 0};
 }
 

@@ -29,7 +29,7 @@ class Sizes:
 
 WHOLE = Sizes("whole", crashes=200, fleets=(1, 20), idle_fleet=20, idle_s=60, status_runs=20, many=1000, many_rounds=3,
               chains=10, log_ms=2000, log_rounds=3)
-QUICK = Sizes("quick", crashes=20, fleets=(1, 20), idle_fleet=20, idle_s=10, status_runs=5, many=200, many_rounds=1,
+QUICK = Sizes("quick", crashes=20, fleets=(1, 20), idle_fleet=20, idle_s=5, status_runs=3, many=200, many_rounds=1,
               chains=10, log_ms=500, log_rounds=1)
 SMALLEST = Sizes("smallest", crashes=3, fleets=(2,), idle_fleet=2, idle_s=0.5, status_runs=1, many=6, many_rounds=1,
                  chains=2, log_ms=50, log_rounds=1)

@@ -119,14 +119,17 @@ void add_run(std::vector<key>& out) {
   out.push_back(
       {"run.pre_start", k::commands, "[]", "run before each start, as run.user; one that fails is a failed start"});
   out.push_back({"run.post_start", k::commands, "[]", "run once the node has started (startup passed)"});
-  out.push_back({"run.stop_command", k::commands, "[]", "run instead of sending stop_signal"});
+  out.push_back(
+      {"run.stop_command", k::commands, "[]",
+       "run instead of sending stop_signal, which follows when it fails or the node has not ended by stop_timeout"});
   out.push_back({"run.post_stop", k::commands, "[]", "run when the last process of a run is gone"});
   out.push_back({"run.check_command", k::commands, "[]", "checks the node's configuration before a reload"});
   out.push_back({"run.hook_timeout", k::duration, "\"1m\"",
                  "a command of pre_start, post_start, post_stop or check_command that takes longer is killed"});
   out.push_back({"run.stop_signal", k::signals, "\"TERM\"", "asks the node to stop"});
   out.push_back({"run.reload_signal", k::signals, "", "sent by `hasup reload`; without it that restarts"});
-  out.push_back({"run.stop_timeout", k::duration, "\"10m\"", "after this the whole tree is killed, with an alert"});
+  out.push_back({"run.stop_timeout", k::duration, "\"10m\"",
+                 "this long after stop_signal the whole tree is killed, with an alert"});
   out.push_back({"run.start_timeout", k::duration, "\"5m\"", "not started by then is a failed start"});
   out.push_back({"run.umask", k::text, "", "file mode mask, octal; default 022"});
   out.push_back({"run.limits", k::table, "", "resource limits of the node"});

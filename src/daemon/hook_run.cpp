@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,9 +13,12 @@
 
 #include "base/unique_fd.hpp"
 #include "daemon/disk_thread.hpp"
+#include "process/process_tree.hpp"
 
 namespace hasup::daemon {
 namespace {
+
+constexpr std::chrono::milliseconds look_again_after{50};
 
 // Hooks say little: one file and the one before it are enough.
 void append_lines(const std::string& path, std::uint64_t max_size, const std::string& lines) {
@@ -59,7 +63,9 @@ hook_run::hook_run(daemon_services& services, const model::unit& unit, launch fr
       options_(program_options_of(unit, from_)),
       log_path_(services.dirs.log + "/" + hook_log_name(unit)),
       log_max_size_(unit.log.max_size),
-      done_(std::move(done)) {
+      done_(std::move(done)),
+      grace_(services.loop),
+      rest_(services.loop) {
   options_.timeout = order_.timeout;
   from_.env.insert({"HASUP_UNIT", unit.id.unit});
   from_.env.insert({"HASUP_INSTANCE", std::to_string(unit.id.index)});
@@ -95,21 +101,58 @@ void hook_run::cancel() {
   if (program_) program_->cancel();
 }
 
+void hook_run::end(base::duration grace, std::function<bool()> may_kill, std::function<void()> then) {
+  done_ = [then = std::move(then)](const std::string&) { then(); };
+  if (std::exchange(ending_, true)) return;
+  may_kill_ = std::move(may_kill);
+  if (!program_) return;  // next(), which is on its way, sees it
+  program_->terminate();
+  await_end(grace);
+}
+
+void hook_run::await_end(base::duration grace) {
+  grace_.expires_after(grace);
+  grace_.async_wait([self = shared_from_this(), grace](const boost::system::error_code& ec) {
+    if (ec || !self->done_) return;
+    if (!self->may_kill_()) return self->await_end(grace);
+    self->killed_ = true;
+    if (self->program_) self->program_->cancel();
+  });
+}
+
+// What a command started may outlive it, and has its time too. There is nothing to wait on: it is nobody's child.
+void hook_run::await_rest() {
+  if (!done_) return;
+  const auto rest = process::session_members(session_);
+  if (rest.empty()) {
+    grace_.cancel();
+    return finish("");
+  }
+  if (killed_)
+    for (const auto pid : rest) ::kill(pid, SIGKILL);
+  rest_.expires_after(look_again_after);
+  rest_.async_wait([self = shared_from_this()](const boost::system::error_code& ec) {
+    if (!ec) self->await_rest();
+  });
+}
+
 void hook_run::next() {
   if (!done_) return;
-  if (at_ == order_.commands.size()) return finish("");
+  if (ending_ || at_ == order_.commands.size()) return finish("");
   const auto argv = fill_command(order_.commands[at_], from_);
   if (!argv) return finish(order_.name + ": " + argv.error().message);
   // Without its arguments: they may hold a secret.
   program_ = process::async_run(services_.loop, *argv, from_.env, options_,
                                 [self = shared_from_this(), name = order_.commands[at_].front()](
                                     const process::program_result& r) { self->ended(name, r); });
+  session_ = program_->pid();
 }
 
 void hook_run::ended(const std::string& program, const process::program_result& r) {
   program_.reset();
   log(r.output);
   if (!done_) return;
+  if (ending_) return await_rest();
   ++at_;
   if (r.succeeded()) return next();
   std::string why = order_.name + ": ";

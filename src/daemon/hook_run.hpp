@@ -3,6 +3,7 @@
 // `2026-11-21T01:02:03.123456789Z stdout F pre_start: text`.
 #pragma once
 
+#include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
 #include <string>
@@ -18,7 +19,7 @@ namespace hasup::daemon {
 struct hook_order {
   std::string name;  // "pre_start"
   std::vector<model::command_line> commands;
-  base::duration timeout{60'000};                  // of each command
+  base::duration timeout{60'000};                  // of each command; 0 = none
   std::map<std::string, std::string> environment;  // over the unit's: HASUP_UNIT, HASUP_EXIT_CODE …
 };
 
@@ -30,6 +31,11 @@ class hook_run : public std::enable_shared_from_this<hook_run> {
                                          hook_order order, std::function<void(std::string)> done);
   // SIGKILL to the command that runs; `done` is not called any more.
   void cancel();
+  // SIGTERM to the command that runs and to what it started; no other command follows. After `grace` `may_kill` says
+  // whether SIGKILL comes (and tells of it), else it is asked again. `then` comes instead of `done`, once nothing of
+  // the hook runs any more. Again: only `then` changes.
+  void end(base::duration grace, std::function<bool()> may_kill, std::function<void()> then);
+  [[nodiscard]] const std::string& name() const { return order_.name; }
   ~hook_run();
   hook_run(const hook_run&) = delete;
   hook_run& operator=(const hook_run&) = delete;
@@ -40,6 +46,8 @@ class hook_run : public std::enable_shared_from_this<hook_run> {
   void next();
   void ended(const std::string& program, const process::program_result& r);
   void finish(std::string why);
+  void await_end(base::duration grace);
+  void await_rest();
   void log(const std::string& output);
 
   daemon_services& services_;
@@ -52,6 +60,12 @@ class hook_run : public std::enable_shared_from_this<hook_run> {
   std::function<void(std::string)> done_;
   std::size_t at_ = 0;
   std::shared_ptr<process::program> program_;
+  std::int32_t session_ = 0;  // of the last command
+  bool ending_ = false;
+  bool killed_ = false;
+  std::function<bool()> may_kill_;
+  boost::asio::steady_timer grace_;
+  boost::asio::steady_timer rest_;
 };
 
 // The hooks' log beside that of the node: "leap+hooks.log", "miner@1+hooks.log".

@@ -149,13 +149,14 @@ void unit_runner::quiesce() {
 void unit_runner::await_node_end(base::duration patience, bool asked) {
   node_timer_.expires_after(patience);
   node_timer_.async_wait([this, asked](const boost::system::error_code& ec) {
-    if (ec || !shim_) return;
+    if (ec || !shim_ || node_timer_.expiry() > now()) return;
     const auto limit = base::format_duration(unit_.run.stop_timeout);
     if (!asked) {
       publish("strays_found", "processes are left after the main process ended; asking them to end");
       shim_->signal(SIGTERM, true);
       return await_node_end(unit_.run.stop_timeout, true);
     }
+    if (asked_by_command_ && pid_ != 0) return stop_command_failed("no end within " + limit + " of stop_command");
     if (recovery_no_kill_) {
       publish("still_stopping", "does not end within " + limit + "; not killed, as asked");
       return await_node_end(unit_.run.stop_timeout, true);

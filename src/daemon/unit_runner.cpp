@@ -210,6 +210,14 @@ void unit_runner::perform(const unit::action& a) {
 }
 
 void unit_runner::on(const unit::start_timer& t) {
+  if (t.which == unit::timer::stop_timeout) {
+    if (hook_) return;  // no node runs, and a hook has its own time
+    // One that has just expired is not about this time.
+    std::erase_if(queue_, [](const unit::event& e) {
+      const auto* fired = std::get_if<unit::timer_fired>(&e);
+      return fired != nullptr && fired->which == unit::timer::stop_timeout;
+    });
+  }
   next_attempt_at_.reset();
   if (t.which == unit::timer::backoff || t.which == unit::timer::prepare_again ||
       t.which == unit::timer::recover_again)
@@ -218,8 +226,9 @@ void unit_runner::on(const unit::start_timer& t) {
   if (t.which == unit::timer::stop_timeout) stop_ends_at_ = wall_now() + t.after;
   timer_.expires_after(t.after);
   timer_.async_wait([weak = weak_from_this(), which = t.which](const boost::system::error_code& ec) {
-    if (ec) return;
-    if (const auto self = weak.lock()) self->dispatch(unit::timer_fired{which});
+    const auto self = weak.lock();
+    if (ec || !self || self->timer_.expiry() > self->now()) return;  // set anew since
+    self->dispatch(unit::timer_fired{which});
   });
 }
 

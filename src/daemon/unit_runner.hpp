@@ -130,6 +130,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void on(const unit::cancel_prepare&);
   void on(const unit::spawn&);
   void on(const unit::send_stop&);
+  void on(const unit::send_signal&);
   void on(const unit::term_tree&);
   void on(const unit::kill_tree&);
   void on(const unit::start_timer&);
@@ -178,7 +179,12 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   // unit_hooks.cpp: commands around a run
   void spawn_with(std::vector<std::string> append);
   void post_start();
+  void end_pre_start();
   void signal_stop();
+  void send_stop_signal();
+  void stop_command_failed(const std::string& why);
+  void end_stop_hook(std::function<void()> then);
+  void end_hook(hook_run& hook, std::function<void()> then);
   void after_tree_empty(std::function<void()> then);
 
   // unit_limits.cpp
@@ -251,9 +257,10 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool undecided_ = false;
   std::deque<unit::event> until_decided_;
   bool retiring_ = false;                 // exit_shim was asked for
-  std::shared_ptr<hook_run> hook_;        // pre_start or post_stop: what comes next waits for it
+  std::shared_ptr<hook_run> hook_;        // pre_start, post_stop or a late stop_command: what comes next waits for it
   std::shared_ptr<hook_run> post_start_;  // beside the run
-  std::shared_ptr<hook_run> stop_hook_;   // stop_command; dropped when the node has ended
+  std::shared_ptr<hook_run> stop_hook_;   // stop_command
+  bool asked_by_command_ = false;         // by stop_command; stop_signal has not been sent yet
   std::uint64_t post_started_run_ = 0;
   model::exit_status ended_with_;  // the last run
   bool maintenance_ = false;

@@ -108,6 +108,8 @@ void unit_runner::spawn_refused(int error, const std::string& why) {
 }
 
 void unit_runner::start_refused(unit::classification classified, const std::string& why) {
+  if (stop_hook_)  // stopped while it was on its way
+    return end_stop_hook([this, classified = std::move(classified), why] { start_refused(classified, why); });
   running_fingerprint_ = 0;
   pid_ = 0;
   if (recovery_active()) {
@@ -353,10 +355,8 @@ void unit_runner::save_spec() {
 }
 
 void unit_runner::on(const unit::send_stop&) {
-  if (hook_) {  // pre_start: nothing was started yet
-    std::exchange(hook_, nullptr)->cancel();
-    return dispatch(unit::tree_emptied{});
-  }
+  // Before a run nothing was started yet; after one its end is on its way already.
+  if (hook_) return hook_->name() == "pre_start" ? end_pre_start() : void();
   if (pending_run_) {  // its shim is only coming up: nothing was started yet
     pending_run_.reset();
     return dispatch(unit::tree_emptied{});
@@ -366,6 +366,10 @@ void unit_runner::on(const unit::send_stop&) {
     return dispatch(unit::tree_emptied{});
   }
   signal_stop();
+}
+
+void unit_runner::on(const unit::send_signal&) {
+  send_stop_signal();
 }
 
 void unit_runner::on(const unit::term_tree&) {

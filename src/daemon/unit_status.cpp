@@ -29,6 +29,10 @@ control::instance_status unit_runner::status() {
   if (const auto* stop = std::get_if<unit::stopping>(&memory_.now);
       stop != nullptr && !stop->no_kill && (!stop->main_gone || stop->term_sent))
     s.kill_at = stop_ends_at_;
+  // After stop_command comes the signal, with as much time again.
+  if (const auto* stop = std::get_if<unit::stopping>(&memory_.now);
+      s.kill_at && stop != nullptr && stop->by_command && !stop->main_gone && !hook_)
+    *s.kill_at += unit_.run.stop_timeout;
   if (memory_.exit) {
     const auto& e = *memory_.exit;
     s.exit = control::last_exit{e.status.code, e.status.signal, e.class_name, e.at};

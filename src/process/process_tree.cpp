@@ -189,6 +189,15 @@ std::vector<process_id> unit_processes(const unit_root& root) {
   return all;
 }
 
+std::vector<std::int32_t> session_members(std::int32_t session) {
+  std::vector<std::int32_t> members;
+  each_number("/proc", [&](std::int32_t pid) {
+    const auto fields = read_stat(pid);
+    if (fields && fields->session == session && counts(*fields)) members.push_back(pid);
+  });
+  return members;
+}
+
 process_usage usage_of(std::span<const process_id> processes) {
   process_usage usage;
   static const auto ticks = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));

@@ -40,6 +40,9 @@ struct unit_root {
 };
 std::vector<process_id> unit_processes(const unit_root& root);
 
+// Of the session that this process began, whether it still lives or not. Zombies do not count.
+std::vector<std::int32_t> session_members(std::int32_t session);
+
 struct process_usage {
   std::chrono::milliseconds cpu{0};  // user and system, since the processes began
   std::uint64_t memory = 0;          // bytes, anonymous and shared memory; mapped files do not count

@@ -201,7 +201,13 @@ class running_program : public program, public std::enable_shared_from_this<runn
   void cancel() override {
     if (finished_) return;
     result_.cancelled = true;
-    kill_session();
+    signal_session(SIGKILL);
+  }
+  void terminate() override {
+    if (finished_) return;
+    deadline_.cancel();
+    signal_session(SIGTERM);
+    signal_session(SIGCONT);
   }
   [[nodiscard]] std::int32_t pid() const override { return pid_; }
 
@@ -220,16 +226,16 @@ class running_program : public program, public std::enable_shared_from_this<runn
     deadline_.async_wait([self = shared_from_this()](error_code ec) {
       if (ec || self->exited_ || self->finished_) return;
       self->result_.timed_out = true;
-      self->kill_session();
+      self->signal_session(SIGKILL);
     });
   }
 
  private:
   static constexpr base::duration linger_time{500};
 
-  void kill_session() {
+  void signal_session(int number) {
     // The leader is not reaped while exited_ is false, so its number, which is that of its group, is still its own.
-    if (pid_ > 0 && !exited_) ::kill(-pid_, SIGKILL);
+    if (pid_ > 0 && !exited_) ::kill(-pid_, number);
   }
 
   void read_more() {

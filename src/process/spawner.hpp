@@ -47,6 +47,9 @@ class program {
  public:
   virtual ~program() = default;
   virtual void cancel() = 0;  // SIGKILL to its session; the handler follows with cancelled
+  // SIGTERM to its session, and no time limit any more: how long to wait is the caller's business. The handler comes
+  // when the program itself has ended; others of its session may take longer.
+  virtual void terminate() = 0;
   [[nodiscard]] virtual std::int32_t pid() const = 0;
 };
 

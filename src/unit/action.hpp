@@ -14,6 +14,7 @@ struct prepare {};         // account, environment, one-writer check, must_exist
 struct cancel_prepare {};  // an answer on its way is dropped
 struct spawn {};           // answered by `spawned` or `spawn_failed`
 struct send_stop {};       // stop_signal or stop_command
+struct send_signal {};     // stop_signal after all: stop_command is ended
 struct term_tree {};       // SIGTERM to what is left of the tree
 struct kill_tree {};       // SIGKILL to all of it; an alert
 struct start_timer {
@@ -39,7 +40,7 @@ struct emit {
   std::string why;
 };
 
-using action = std::variant<prepare, cancel_prepare, spawn, send_stop, term_tree, kill_tree, start_timer,
+using action = std::variant<prepare, cancel_prepare, spawn, send_stop, send_signal, term_tree, kill_tree, start_timer,
                             cancel_timers, start_startup_probe, start_steady_probes, stop_probes, begin_recovery,
                             resume_recovery, stop_recovery, approve_recovery, emit>;
 using actions = std::vector<action>;

@@ -67,6 +67,9 @@ struct main_exited {
   classification class_of;
 };
 struct tree_emptied {};
+struct stop_command_failed {
+  std::string why;
+};
 struct startup_passed {};  // the startup probe, or without one the first answer to the readiness probe
 struct health_changed {
   model::health health;
@@ -96,9 +99,10 @@ struct recovery_ended {
   bool as_before = true;    // failed, stopped: the data is what it was before
 };
 
-using event = std::variant<start_wanted, stop_wanted, adopt_wanted, restart_wanted, recover_wanted, approved,
-                           reset_wanted, requirements_changed, requirement_lost, prepared, spawned, spawn_failed,
-                           adopted, main_exited, tree_emptied, startup_passed, health_changed, liveness_failed,
-                           memory_exceeded, parent_lost, maintenance_ended, timer_fired, recovery_ended>;
+using event =
+    std::variant<start_wanted, stop_wanted, adopt_wanted, restart_wanted, recover_wanted, approved, reset_wanted,
+                 requirements_changed, requirement_lost, prepared, spawned, spawn_failed, adopted, main_exited,
+                 tree_emptied, stop_command_failed, startup_passed, health_changed, liveness_failed, memory_exceeded,
+                 parent_lost, maintenance_ended, timer_fired, recovery_ended>;
 
 }  // namespace hasup::unit

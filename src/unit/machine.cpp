@@ -239,6 +239,8 @@ class step : transitions {
     if (is<stopping>()) settle();
   }
 
+  void on(const stop_command_failed& e) { stop_by_signal(e.why); }
+
   void on(const startup_passed&) {
     if (auto* s = in<starting>(); s && s->at == starting::step::probing) return run("startup passed");
     if (!is<running>()) return;

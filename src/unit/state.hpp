@@ -53,6 +53,7 @@ struct stopping {
   bool main_gone = false;
   bool no_kill = false;     // a person said: never SIGKILL
   bool term_sent = false;   // to what is left of the tree
+  bool by_command = false;  // stop_command was to stop it; the signal has not been sent yet
   bool returns = false;     // for recover, see recovering
   base::duration delay{0};  // for back_off
   bool killed = false;      // with SIGKILL, by hasup

@@ -119,6 +119,7 @@ void transitions::stop(after_stop then, const std::string& why, bool no_kill, ba
   s.no_kill = no_kill;
   s.why = why;
   s.delay = delay;
+  s.by_command = !unit_.run.stop_command.empty();
   act(cancel_timers{});
   act(stop_probes{});
   m_.health = health::unknown;
@@ -135,6 +136,15 @@ void transitions::go_on_stopping(const stopping& s) {
   in<stopping>()->killed = s.killed;
 }
 
+void transitions::stop_by_signal(const std::string& why) {
+  auto* s = in<stopping>();
+  if (s == nullptr || !s->by_command || s->main_gone) return;
+  s->by_command = false;
+  act(emit{"stop_command_failed", why + "; sending " + model::signal_name(unit_.run.stop_signal)});
+  act(send_signal{});
+  act(start_timer{timer::stop_timeout, unit_.run.stop_timeout});
+}
+
 void transitions::on_stop_timeout() {
   auto* s = in<stopping>();
   if (s == nullptr) return;
@@ -144,6 +154,8 @@ void transitions::on_stop_timeout() {
     act(term_tree{});
     return act(start_timer{timer::stop_timeout, unit_.run.stop_timeout});
   }
+  if (s->by_command && !s->main_gone)
+    return stop_by_signal("no end within " + base::format_duration(unit_.run.stop_timeout) + " of stop_command");
   if (s->no_kill) {
     act(emit{"still_stopping", "does not end within stop_timeout; not killed, as asked"});
     return act(start_timer{timer::stop_timeout, unit_.run.stop_timeout});

@@ -58,6 +58,8 @@ class transitions {
   void set_health(model::health h, const std::string& why);
   // Ends a living process in order; the tree's end brings `then`.
   void stop(after_stop then, const std::string& why, bool no_kill, base::duration delay = {});
+  // stop_command did not do it: the signal, and all the time that is its due.
+  void stop_by_signal(const std::string& why);
   void on_stop_timeout();
   // The tree is empty: what was decided happens.
   void settle();

@@ -191,6 +191,18 @@ class Recovery(LeapTest):
         self.wait_recovered()
         self.home.wait_healthy("rpc")
 
+    def test_a_stop_command_that_does_nothing_gives_way_to_the_signal_in_a_recovery_too(self):
+        path = self.slow_to_confirm("1m")
+        path.write_text(path.read_text().replace('stop_timeout = "30s"', 'stop_timeout = "3s"\nstop_command = ["true"]'))
+        self.make_dirty()
+        self.home.start()
+        self.wait_phase("confirm")
+        self.home.ok("stop", "leap", "--force")
+        event = self.home.wait_event("leap", lambda e: e["kind"] == "stop_command_failed", "the signal is sent")
+        self.assertEqual(event["state"], "recovering")
+        self.assertIn("sending TERM", event["reason"])
+        self.assertNotIn("killed", [e["kind"] for e in self.home.events("leap")])
+
     def test_a_parked_recovery_survives_that_its_unit_file_goes_and_comes_back(self):
         path = self.slow_to_confirm("1s")
         self.make_dirty()

@@ -3,9 +3,10 @@
 import os
 import signal
 import unittest
+from datetime import datetime
 from pathlib import Path
 
-from hasup_home import HasupTest, wait_until
+from hasup_home import HasupTest, alive, wait_until
 
 NODE = """
 [run]
@@ -16,6 +17,10 @@ env = {{ TRACE = "{trace}" }}
 [restart]
 backoff = {{ initial = "50ms", max = "100ms" }}
 """
+
+
+def moment(text):
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 class Hooks(HasupTest):
@@ -77,6 +82,73 @@ post_stop = ["sh", "-c", "echo down >> $TRACE"]
         self.home.ok("stop", "node", "--timeout", "30s")
         self.assertEqual(self.home.unit_status("node")["state"], "stopped")
         self.assertEqual(self.lines(), ["began"])
+
+    def test_a_stop_during_pre_start_lets_it_end_in_order(self):
+        # The shell that runs it ends at once; what it runs does not.
+        self.node('''pre_start = ["sh", "-c", "sh -c 'trap \\"sleep 0.7; echo flushed >> $TRACE; exit 0\\" TERM; echo began >> $TRACE; while :; do sleep 0.05; done'; echo never >> $TRACE"]''')
+        self.home.start()
+        wait_until(lambda: self.lines() == ["began"], "pre_start runs")
+        self.home.ok("stop", "node", "--timeout", "30s")
+        self.assertEqual(self.lines(), ["began", "flushed"])
+        self.assertNotIn("killed", [e["kind"] for e in self.home.events("node")])
+
+    def test_a_pre_start_that_ignores_a_stop_is_killed_and_that_is_told(self):
+        self.node('''pre_start = ["sh", "-c", "trap '' TERM; echo $$$$ > $TRACE.pid; echo began >> $TRACE; while :; do sleep 0.05; done"]
+hook_timeout = "1s"
+stop_timeout = "20m"''')
+        self.home.start()
+        wait_until(lambda: self.lines() == ["began"], "pre_start runs")
+        pid = int(Path(f"{self.trace}.pid").read_text())
+        self.home.ok("stop", "node", "--timeout", "30s")
+        event = self.home.wait_event("node", lambda e: e["kind"] == "killed", "the kill is told")
+        self.assertIn("pre_start: SIGKILL after 1s", event["reason"])
+        self.assertFalse(alive(pid))
+
+    def flushing(self, stop_command):
+        self.home.unit("node", f'''
+[run]
+command = ["sh", "-c", "trap 'sleep 1; echo flushed >> {self.trace}; exit 0' TERM; echo node >> {self.trace}; while :; do sleep 0.05; done"]
+env = {{ TRACE = "{self.trace}" }}
+stop_timeout = "3s"
+stop_command = {stop_command}
+''')
+        self.home.start()
+        self.home.wait_healthy("node")
+        wait_until(lambda: self.lines() == ["node"], "the trap is set")
+
+    def assert_flushed(self):
+        event = self.home.wait_event("node", lambda e: e["kind"] == "stop_command_failed", "stop_command failed")
+        self.assertIn("no end within 3s of stop_command; sending TERM", event["reason"])
+        self.assertEqual(self.lines()[-1], "flushed")
+        status = self.home.unit_status("node")
+        self.assertFalse(status["killed"], status)
+
+    def test_a_node_gets_its_stop_signal_when_stop_command_does_nothing(self):
+        self.flushing('["/bin/true"]')
+        self.home.ok("stop", "node", "--no-wait")
+        status = self.home.wait_for("node", state="stopping")
+        seconds = (moment(status["kill_at"]) - moment(status["since"])).total_seconds()
+        self.assertGreater(seconds, 5.9, status)
+        self.home.wait_for("node", state="stopped")
+        self.assert_flushed()
+
+    def test_a_node_gets_its_stop_signal_when_stop_command_hangs(self):
+        self.flushing('["sh", "-c", "echo $$$$ > $TRACE.pid; exec sleep 100"]')
+        self.home.ok("stop", "node")
+        self.assert_flushed()
+        self.assertFalse(alive(int(Path(f"{self.trace}.pid").read_text())))
+
+    def test_a_stop_command_does_not_reach_into_the_next_run(self):
+        # It stops the node and goes on; asked to end, it takes a moment.
+        self.node('''stop_command = ["sh", "-c", "trap 'sleep 0.7; echo stopper ended >> $TRACE; exit 0' TERM; kill -TERM $(cat $TRACE.pid) || exit 1; while :; do sleep 0.05; done"]
+pre_start = ["sh", "-c", "echo next >> $TRACE"]''')
+        self.home.start()
+        pid = self.home.wait_healthy("node")["pid"]
+        Path(f"{self.trace}.pid").write_text(str(pid))
+        wait_until(lambda: "node" in self.lines(), "the node runs")
+        self.home.ok("restart", "node")
+        wait_until(lambda: self.lines().count("node") == 2, "the next run")
+        self.assertEqual(self.lines(), ["next", "node", "stopper ended", "next", "node"])
 
     def test_a_hook_that_hangs_is_killed_after_its_timeout(self):
         self.node('pre_start = ["sleep", "1000"]\nhook_timeout = "200ms"')

@@ -107,6 +107,18 @@ TEST_CASE("cancelling ends a program; what it wrote is still told") {
   r.running->cancel();  // harmless afterwards
 }
 
+TEST_CASE("terminating asks the session, and the time limit falls") {
+  runner r;
+  program_options options;
+  options.timeout = base::duration(600'000);
+  r.start({"sh", "-c", "trap 'echo flushed; exit 5' TERM; echo ready; while :; do sleep 0.05; done"}, options);
+  r.running->terminate();  // perhaps before the trap is set
+  const auto result = r.finish();
+  CHECK_FALSE(result.cancelled);
+  CHECK((result.exit.code == 5 || result.exit.signal == SIGTERM));
+  CHECK(session_members(r.running->pid()).empty());
+}
+
 TEST_CASE("only the last bytes of a long output are kept") {
   runner r;
   program_options options;

@@ -14,6 +14,7 @@ inline std::string text(const action& a) {
     std::string operator()(const cancel_prepare&) const { return "cancel_prepare"; }
     std::string operator()(const spawn&) const { return "spawn"; }
     std::string operator()(const send_stop&) const { return "send_stop"; }
+    std::string operator()(const send_signal&) const { return "send_signal"; }
     std::string operator()(const term_tree&) const { return "term_tree"; }
     std::string operator()(const kill_tree&) const { return "kill_tree"; }
     std::string operator()(const start_timer& t) const { return "timer " + base::format_duration(t.after); }

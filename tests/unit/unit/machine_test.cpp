@@ -67,6 +67,34 @@ TEST_CASE("a stop is orderly: signal, time, and SIGKILL only after stop_timeout,
   CHECK_FALSE(b.m.killed);
 }
 
+TEST_CASE("a stop_command that does nothing, hangs or fails gives way to the signal, which has all its time") {
+  bench b;
+  b.unit.run.stop_command = {{"node-cli", "stop"}};
+  b.run();
+  CHECK(b.feed(stop_wanted{}) == "stopping: !stopping; send_stop; timer 10s;");
+  const std::string by_signal = "stopping: !stop_command_failed; send_signal; timer 10s;";
+  SECTION("no end within stop_timeout") {
+    CHECK(b.feed(timer_fired{timer::stop_timeout}) == by_signal);
+    CHECK(b.feed(stop_command_failed{"ended by hasup"}) == "stopping:");
+  }
+  SECTION("it fails") {
+    CHECK(b.feed(stop_command_failed{"no such node"}) == by_signal);
+  }
+  SECTION("--no-kill is about SIGKILL") {
+    b.feed(stop_wanted{true});
+    CHECK(b.feed(timer_fired{timer::stop_timeout}) == by_signal);
+    CHECK(b.feed(timer_fired{timer::stop_timeout}) == "stopping: !still_stopping; timer 10s;");
+    b.feed(stop_wanted{});
+  }
+  SECTION("the node ends, what it started does not") {
+    b.feed(main_exited{{0, std::nullopt, false}, {}});
+    CHECK(b.feed(stop_command_failed{"no such node"}) == "stopping:");
+    CHECK(b.feed(timer_fired{timer::stop_timeout}) == "stopping: !strays_found; term_tree; timer 10s;");
+  }
+  CHECK_FALSE(b.m.killed);
+  CHECK(b.feed(timer_fired{timer::stop_timeout}) == "stopping: !killed; kill_tree; timer 5s;");
+}
+
 TEST_CASE("stop --no-kill never kills") {
   bench b;
   b.run();

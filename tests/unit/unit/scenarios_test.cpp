@@ -65,7 +65,8 @@ std::string text(const state& s) {
     out += steps[static_cast<std::size_t>(at->at)];
   } else if (const auto* st = std::get_if<stopping>(&s)) {
     out += ", then " + text(st->then) + (st->main_gone ? ", main gone" : "") + (st->no_kill ? ", no kill" : "") +
-           (st->term_sent ? ", strays asked" : "") + (st->returns ? ", returns" : "");
+           (st->term_sent ? ", strays asked" : "") + (st->by_command ? ", by command" : "") +
+           (st->returns ? ", returns" : "");
   } else if (const auto* r = std::get_if<recovering>(&s)) {
     out += r->returns ? ", returns" : "";
   } else if (const auto* f = std::get_if<failed>(&s)) {
@@ -140,6 +141,11 @@ std::vector<named_memory> all_states(base::wall_time now) {
   s.main_gone = s.term_sent = true;
   add(in(s, desired::down));
   s.main_gone = s.term_sent = false;
+  s.by_command = true;
+  add(in(s, desired::down));
+  s.no_kill = true;
+  add(in(s, desired::down));
+  s.no_kill = s.by_command = false;
   s.then = after_stop::recover;
   s.returns = true;
   add(in(s));
@@ -204,6 +210,7 @@ void add_process(std::vector<named_event>& out) {
   exit("code 4, class hold", {4, std::nullopt, false}, class_of(exit_action::hold, "port taken", "free it"));
   exit("code 0, class hold", {0, std::nullopt, false}, class_of(exit_action::hold, "disk full", "make room"));
   out.push_back({"tree empty", tree_emptied{}});
+  out.push_back({"stop_command failed", stop_command_failed{"it says no"}});
   out.push_back({"startup passed", startup_passed{}});
   for (const auto h : {model::health::healthy, model::health::unhealthy, model::health::unknown})
     out.push_back({"health: " + std::string(model::health_names.text(h)), health_changed{h, "the probe says"}});

@@ -1,5 +1,5 @@
-// A thread that may wait for a disk. hasupd has two: one for journals, intent, environment files and name look-ups,
-// and one for the events alone, which must not queue behind an fsync.
+// A thread that may wait for a disk. hasupd has three: one for journals, environment files and name look-ups, one for
+// the intent file, which is synced at each change, and one for the events, which must not queue behind an fsync.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>

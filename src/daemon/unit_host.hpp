@@ -31,6 +31,7 @@ struct daemon_services {
   std::string worker_program;
   const process::cgroup_tree* cgroup = nullptr;  // null: subreaper and /proc do
   std::string program{};                         // hasupd's own, as it is called on the disk
+  std::vector<disk_thread*> other_disks{};       // those of the intent file and of the events
   std::shared_ptr<unsigned> hooks_running = std::make_shared<unsigned>(0);
 };
 

@@ -98,19 +98,22 @@ void upgrade::checked(const process::program_result& r) {
 
 // What is still to be written must be before this process ends: with a disk that hangs it never would.
 void upgrade::await_disk() {
-  auto answered = std::make_shared<bool>(false);
+  auto disks = services_.other_disks;
+  disks.push_back(&services_.disk);
+  auto silent = std::make_shared<std::size_t>(disks.size());  // 0: all have answered, or it is over
   timer_.expires_after(disk_limit);
-  timer_.async_wait([this, answered](const boost::system::error_code& ec) {
-    if (ec || std::exchange(*answered, true)) return;
+  timer_.async_wait([this, silent](const boost::system::error_code& ec) {
+    if (ec || std::exchange(*silent, 0) == 0) return;
     refuse(exit_code::failed, "the disk of " + services_.dirs.state + " does not answer");
   });
-  services_.disk.run([] {},
-                     [this, answered] {
-                       if (std::exchange(*answered, true)) return;
-                       timer_.cancel();
-                       hooks_until_ = steady_clock::now() + hooks_limit;
-                       await_hooks();
-                     });
+  for (auto* disk : disks)
+    disk->run([] {},
+              [this, silent] {
+                if (*silent == 0 || --*silent > 0) return;
+                timer_.cancel();
+                hooks_until_ = steady_clock::now() + hooks_limit;
+                await_hooks();
+              });
 }
 
 void upgrade::look_again(void (upgrade::*then)()) {

@@ -200,7 +200,8 @@ ending serve(const hasup::config::directories& dirs, const std::string& program,
       {dirs.state, dirs.run, program_dir + "/hasup-shim", cgroups ? cgroups->shims() : ""},
       program_dir + "/hasup-worker",
       cgroups.get(),
-      program};
+      program,
+      {&intent_disk, &event_writer}};
   daemon::supervisor supervisor(services, events, intent);
   auto server = control::server::open(loop, socket_options(dirs), supervisor, std::move(listening));
   if (!server) return {fail(exit_code::failed, server.error().message)};

@@ -89,8 +89,13 @@ int output_reader::poll_fd(output stream) {
 
 void output_reader::read_some(output stream) {
   // A few chunks at a time: a node that floods its log must not keep the shim from its commands.
-  for (int i = 0; i < 4 && at(stream).fd && may_read(); ++i)
-    if (read_chunk(stream, chunk) < chunk) return;
+  size_t all = 0;
+  for (int i = 0; i < 4 && at(stream).fd && may_read(); ++i) {
+    const size_t got = read_chunk(stream, chunk);
+    all += got;
+    if (got < chunk) break;
+  }
+  give_memory_back(all);
 }
 
 size_t output_reader::read_chunk(output stream, size_t limit) {
@@ -105,11 +110,10 @@ size_t output_reader::read_chunk(output stream, size_t limit) {
   }
   read_at_ns_ = realtime_ns();
   take(stream, scratch_, static_cast<size_t>(got));
-  if (static_cast<size_t>(got) < limit) give_memory_back(static_cast<size_t>(got));
   return static_cast<size_t>(got);
 }
 
-// Between bursts a shim is small, inside of one it is fast.
+// After each turn, not only when a burst is over: nothing tells that its last chunk was the last.
 void output_reader::give_memory_back(size_t got) {
   if (got > kept_when_calm) madvise(scratch_ + kept_when_calm, chunk - kept_when_calm, MADV_DONTNEED);
   since_let_go_ += got;
@@ -139,6 +143,7 @@ void output_reader::drain() {
         if (got == 0) break;
         bytes -= got;
       }
+      give_memory_back(static_cast<size_t>(left) - bytes);
     }
     close_pending(stream);
   }

@@ -63,6 +63,9 @@ class supervisor : public control::service, private unit_host {
   bool requirements_met(const unit_runner& who, std::vector<std::string>& waiting_for) override;
   void changed(unit_runner& who) override;
   void publish(control::event e) override;
+  void when_saved(std::function<void()> then) override {
+    save_intent([then = std::move(then)](const base::result<void>&) { then(); });
+  }
   void when_told(std::function<void()> then) override { events_.when_written(std::move(then)); }
   void stop_readers(const model::instance_id& of, std::function<void()> then) override;
   void release_readers(const model::instance_id& of) override;
@@ -76,6 +79,7 @@ class supervisor : public control::service, private unit_host {
   struct traces {
     std::set<std::string> unfinished;
     std::map<std::string, std::uint64_t> last_runs;
+    std::set<std::string> ever_ran;  // also where the intent file that knew it is lost: never a start from nothing
     // Something of it may run, or has ended and was not told of.
     bool of(const std::string& name, std::uint64_t known_run, bool was_running) const;
   };

@@ -87,7 +87,7 @@ bool supervisor::traces::of(const std::string& name, std::uint64_t known_run, bo
 
 supervisor::traces supervisor::find_traces(const process::directories& dirs) {
   const auto unfinished = process::unfinished_instances(dirs);
-  return {{unfinished.begin(), unfinished.end()}, process::last_runs(dirs)};
+  return {{unfinished.begin(), unfinished.end()}, process::last_runs(dirs), process::instances_that_ran(dirs)};
 }
 
 // A runner that has just been made and knows what the intent file says.
@@ -126,6 +126,7 @@ void supervisor::boot(intent was) {
     else
       i.desired = is_enabled(r->spec()) ? model::desired::up : model::desired::down;
     if (!same_boot) begin_boot(*r, before != was.instances.end(), i);
+    i.ever_started = i.ever_started || left.ever_ran.contains(name);
     was.instances.erase(name);
     r->restore(std::move(i), read_journal(services_.dirs.state + "/journals/" + name));
   }
@@ -194,6 +195,7 @@ control::command_reply supervisor::apply(files read, bool dry_run) {
           if (const auto was = carried_.extract(to_text(unit.id))) i = was.mapped();
           i.desired = is_enabled(unit) ? model::desired::up : model::desired::down;
           if (is_enabled(unit)) i.failed = i.completed = false;
+          i.ever_started = i.ever_started || left.ever_ran.contains(to_text(unit.id));
           made->restore(std::move(i), journal);
           // Its file may have been broken while hasupd came up, and it runs, or has ended and nobody was told.
           if (left.of(to_text(unit.id), made->run_number(), made->was_running()))

@@ -32,12 +32,19 @@ void unit_runner::post_start() {
   if (!memory_.startup_passed || post_started_run_ == run_ || pid_ == 0) return;
   post_started_run_ = run_;
   if (unit_.run.post_start.empty() || !launch_) return;
-  post_start_ =
-      hook_run::start(services_, unit_, *launch_, {"post_start", unit_.run.post_start, unit_.run.hook_timeout, {}},
-                      [weak = weak_from_this()](const std::string& why) {
-                        const auto self = weak.lock();
-                        if (self && !why.empty()) self->publish("post_start_failed", why);
-                      });
+  // Once it is on the disk that startup has passed: a hasupd that is killed now leaves no successor that begins
+  // again.
+  host_.when_saved([weak = weak_from_this(), run = run_] {
+    const auto self = weak.lock();
+    if (!self || self->run_ != run || self->pid_ == 0 || !self->launch_) return;
+    if (self->state() != model::unit_state::running) return;
+    self->post_start_ = hook_run::start(self->services_, self->unit_, *self->launch_,
+                                        {"post_start", self->unit_.run.post_start, self->unit_.run.hook_timeout, {}},
+                                        [weak](const std::string& why) {
+                                          const auto runner = weak.lock();
+                                          if (runner && !why.empty()) runner->publish("post_start_failed", why);
+                                        });
+  });
 }
 
 // A stop asked for while pre_start runs: what it does (making a database, say) may end in order.

@@ -48,6 +48,9 @@ class unit_host {
   // Calls `then` when all events so far are on the disk: from inside when they are, else from the loop.
   virtual void when_told(std::function<void()> then) = 0;
 
+  // Calls `then` from the loop when the intent file has what changed() told so far, or cannot be written.
+  virtual void when_saved(std::function<void()> then) = 0;
+
   // Units with shared_with on this one: stops those that run, keeps them from starting, calls back when all are down.
   virtual void stop_readers(const model::instance_id& of, std::function<void()> then) = 0;
   virtual void release_readers(const model::instance_id& of) = 0;

@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <variant>
 #include <vector>
@@ -185,6 +186,8 @@ std::vector<std::string> claimed_instances(const directories& dirs);
 // Those, and the names of dead shims whose record says that their run was not over, in this boot: part of its tree
 // may live on, which only a new shim can find out.
 std::vector<std::string> unfinished_instances(const directories& dirs);
+// The instances that any shim was ever asked to run, in whatever boot.
+std::set<std::string> instances_that_ran(const directories& dirs);
 // The last run of each instance that any shim was asked for in this boot.
 std::map<std::string, std::uint64_t> last_runs(const directories& dirs);
 // What the run wrote last, oldest first, beginning with a whole line.

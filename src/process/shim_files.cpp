@@ -193,6 +193,14 @@ std::vector<std::string> unfinished_instances(const directories& dirs) {
   return names;
 }
 
+std::set<std::string> instances_that_ran(const directories& dirs) {
+  std::set<std::string> names;
+  each_file(dirs.state, "records", [&](int, const char* name) {
+    if (const auto record = read_raw_record(dirs, name); record && record->run > 0) names.emplace(name);
+  });
+  return names;
+}
+
 std::map<std::string, std::uint64_t> last_runs(const directories& dirs) {
   std::map<std::string, std::uint64_t> runs;
   each_file(dirs.state, "records", [&](int, const char* name) {

@@ -3,6 +3,7 @@
 import json
 import os
 import pwd
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -144,6 +145,19 @@ policy = "never"
         self.data = data or self.home.path / "node" / "data"
         words = ", ".join(w if w.startswith("{") else f'"{w}"' for w in map(str, wanted))
         self.home.unit("node", self.UNIT.format(data=self.data, wanted=words) + more)
+
+    def test_data_that_is_gone_is_not_made_anew_even_when_the_intent_file_is_lost_too(self):
+        self.unit(self.home.path / "node" / "data")
+        self.home.start()
+        self.home.wait_healthy("node")
+        self.home.ok("stop", "node")
+        self.home.kill_daemon(signal.SIGTERM)
+        shutil.rmtree(self.data)
+        (self.home.path / "state" / "intent.json").unlink()
+        self.home.start()
+        self.assertNotEqual(self.home.hasup("start", "node").returncode, 0)
+        self.assertIn("is gone, and this unit has run before", self.home.unit_status("node")["reason"])
+        self.assertFalse(self.data.exists())
 
     def test_they_are_there_before_pre_start_with_mode_and_event(self):
         socket = self.home.path / "socket"

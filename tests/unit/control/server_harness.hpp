@@ -88,7 +88,10 @@ class running_server {
     thread_ = std::thread([this] { io_.run(); });
   }
   ~running_server() {
-    on_loop([this] { server_.reset(); });
+    on_loop([this] {
+      server_.reset();
+      of.parked = {};  // it holds its connection, which lives on the loop
+    });
     guard_.reset();
     thread_.join();
   }

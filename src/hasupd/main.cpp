@@ -160,6 +160,7 @@ ending serve(const hasup::config::directories& dirs, const std::string& program,
              const announcement& news) {
   using namespace hasup;
   const auto program_dir = std::filesystem::path(program).parent_path().string();
+  const auto cgroups = find_cgroups(dirs);  // outlives the threads, which take leaves away
   boost::asio::io_context loop{1};
   process::await_inherited(loop);
   daemon::disk_thread event_writer(loop);  // outlives the other one, which waits for it
@@ -191,7 +192,6 @@ ending serve(const hasup::config::directories& dirs, const std::string& program,
       running->cancel();
     };
   });
-  const auto cgroups = find_cgroups(dirs);
   daemon::daemon_services services{
       loop,
       disk,

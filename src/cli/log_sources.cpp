@@ -75,14 +75,24 @@ class collector {
   void add_log(const std::string& name, const model::unit_reference& r) {
     push({name, r.unit, r.index.value_or(0), dirs_.log + "/" + name + ".log", logs::log_form::cri, name});
     // What pre_start and the other commands around a run printed.
-    if (const auto hooks = name + "+hooks"; std::find(present_.begin(), present_.end(), hooks) != present_.end())
-      push({name + ":hooks", r.unit, r.index.value_or(0), dirs_.log + "/" + hooks + ".log", logs::log_form::cri,
-            name});
+    for (const auto& hook : present_)
+      if (hook.starts_with(name + "+")) add_hook(name, hook.substr(name.size() + 1), r);
+  }
+  void add_hook(const std::string& name, const std::string& hook, const model::unit_reference& r) {
+    push({name + ":" + hook, r.unit, r.index.value_or(0), dirs_.log + "/" + name + "+" + hook + ".log",
+          logs::log_form::cri, name});
   }
   void add_unit(const model::unit& u) {
     auto name = model::log_file_name(u);
     name.resize(name.rfind(".log"));
-    add_log(name, {u.id.unit, u.id.index});
+    const model::unit_reference r{u.id.unit, u.id.index};
+    add_log(name, r);
+    // Also those that have not printed anything yet: somebody may follow.
+    if (!u.run.pre_start.empty()) add_hook(name, "pre_start", r);
+    if (!u.run.post_start.empty()) add_hook(name, "post_start", r);
+    if (!u.run.stop_command.empty()) add_hook(name, "stop_command", r);
+    if (!u.run.post_stop.empty()) add_hook(name, "post_stop", r);
+    if (!u.run.check_command.empty()) add_hook(name, "check_command", r);
     add_followed(u);
   }
   void add_followed(const model::unit& u) {

@@ -116,8 +116,10 @@ void add_run(std::vector<key>& out) {
        "\"0750\" } says otherwise; one that is there stays as it is"});
   out.push_back({"run.capabilities", k::texts, "[]",
                  "such as \"NET_BIND_SERVICE\": what the node and its commands may do although they are not root"});
-  out.push_back(
-      {"run.pre_start", k::commands, "[]", "run before each start, as run.user; one that fails is a failed start"});
+  out.push_back({"run.pre_start", k::commands, "[]",
+                 "run before each start, as run.user; one that fails is a failed start. What a command leaves in the "
+                 "background "
+                 "is ended with it"});
   out.push_back({"run.post_start", k::commands, "[]", "run once the node has started (startup passed)"});
   out.push_back(
       {"run.stop_command", k::commands, "[]",

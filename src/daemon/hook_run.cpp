@@ -1,43 +1,17 @@
 #include "daemon/hook_run.hpp"
 
-#include <fcntl.h>
-#include <fmt/chrono.h>
-#include <fmt/format.h>
-#include <signal.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <chrono>
-
-#include "base/unique_fd.hpp"
-#include "daemon/disk_thread.hpp"
-#include "process/process_tree.hpp"
+#include <csignal>
 
 namespace hasup::daemon {
 namespace {
 
-constexpr std::chrono::milliseconds look_again_after{50};
-
-// Hooks say little: one file and the one before it are enough.
-void append_lines(const std::string& path, std::uint64_t max_size, const std::string& lines) {
-  const base::unique_fd fd{::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0640)};
-  if (!fd) return;
-  struct stat st {};
-  if (::fstat(fd.get(), &st) == 0 && static_cast<std::uint64_t>(st.st_size) > max_size)
-    ::rename(path.c_str(), (path + ".1").c_str());  // this file, still open, is the end of the old one
-  [[maybe_unused]] const auto written =
-      ::write(fd.get(), lines.data(), lines.size());  // a full disk: the event stays
-}
-
-std::string stamp_now() {
-  using namespace std::chrono;
-  const auto now = system_clock::now().time_since_epoch();
-  const auto whole = duration_cast<seconds>(now);
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:09}Z", fmt::gmtime(static_cast<std::time_t>(whole.count())),
-                     duration_cast<nanoseconds>(now - whole).count());
-}
+constexpr base::duration rest_grace{2'000};  // for what a command leaves behind, between SIGTERM and SIGKILL
+constexpr base::duration earlier_grace{5'000};
+constexpr unsigned shims_to_lose = 3;
+constexpr unsigned log_files = 1;  // beside the current one: hooks say little
 
 std::string last_line(const std::string& output) {
   const auto end = output.find_last_not_of(" \r\n\t");
@@ -49,64 +23,85 @@ std::string last_line(const std::string& output) {
 
 }  // namespace
 
-std::string hook_log_name(const model::unit& unit) {
-  auto name = model::log_file_name(unit);
-  return name.substr(0, name.size() - std::string_view(".log").size()) + "+hooks.log";
+std::string hook_claim(const model::instance_id& id, std::string_view hook) {
+  return to_text(id) + "+" + std::string(hook);
 }
 
 hook_run::hook_run(daemon_services& services, const model::unit& unit, launch from, hook_order order,
                    std::function<void(std::string)> done)
     : services_(services),
-      running_(services.hooks_running),
+      claim_(hook_claim(unit.id, order.name)),
+      request_(start::hook_request(unit, from)),
       from_(std::move(from)),
       order_(std::move(order)),
-      options_(program_options_of(unit, from_)),
-      log_path_(services.dirs.log + "/" + hook_log_name(unit)),
-      log_max_size_(unit.log.max_size),
       done_(std::move(done)),
+      limit_(services.loop),
       grace_(services.loop),
       rest_(services.loop) {
-  options_.timeout = order_.timeout;
+  auto log = model::log_file_name(unit);
+  log.resize(log.size() - std::string_view(".log").size());
+  request_.log_path = services.dirs.log + "/" + log + "+" + order_.name + ".log";
+  request_.log_max_size = unit.log.max_size;
+  request_.log_max_files = log_files;
   from_.env.insert({"HASUP_UNIT", unit.id.unit});
   from_.env.insert({"HASUP_INSTANCE", std::to_string(unit.id.index)});
   for (auto& [name, text] : order_.environment) from_.env[name] = text;
-  ++*running_;
-}
-
-hook_run::~hook_run() {
-  --*running_;
+  request_.env = from_.env;
 }
 
 std::shared_ptr<hook_run> hook_run::start(daemon_services& services, const model::unit& unit, const launch& from,
                                           hook_order order, std::function<void(std::string)> done) {
-  auto environment = environment_of(unit, from);
   auto ready = from;
   std::string problem;
-  if (environment)
-    ready.env = std::move(*environment);
-  else
-    problem = environment.error().message;
+  if (!order.commands.empty()) {
+    auto environment = environment_of(unit, from);
+    if (environment)
+      ready.env = std::move(*environment);
+    else
+      problem = environment.error().message;
+  }
   std::shared_ptr<hook_run> run(new hook_run(services, unit, std::move(ready), std::move(order), std::move(done)));
+  services.hooks->insert(run);
   boost::asio::post(services.loop, [run, problem] {
     if (problem.empty())
-      run->next();
+      run->open();
     else
       run->finish(problem);
   });
   return run;
 }
 
+// One at a time has the shim: whoever comes next waits until the one before is gone.
+void hook_run::open() {
+  in_line_ = true;
+  for (const auto& other : *services_.hooks) {
+    if (other.get() == this || other->claim_ != claim_ || !other->in_line_ || other->successor_) continue;
+    other->successor_ = shared_from_this();
+    return;
+  }
+  take_shim();
+}
+
+void hook_run::take_shim() {
+  shim_ = std::make_unique<process::shim_client>(services_.loop, services_.shim, claim_,
+                                                 [weak = weak_from_this()](const process::shim_event& e) {
+                                                   if (const auto self = weak.lock())
+                                                     std::visit([&](const auto& what) { self->on(what); }, e);
+                                                 });
+  shim_->open();
+}
+
 void hook_run::cancel() {
   done_ = {};
-  if (program_) program_->cancel();
+  if (alive_) shim_->signal(SIGKILL, true);
 }
 
 void hook_run::end(base::duration grace, std::function<bool()> may_kill, std::function<void()> then) {
   done_ = [then = std::move(then)](const std::string&) { then(); };
   if (std::exchange(ending_, true)) return;
   may_kill_ = std::move(may_kill);
-  if (!program_) return;  // next(), which is on its way, sees it
-  program_->terminate();
+  limit_.cancel();
+  if (alive_) shim_->signal(SIGTERM, true);
   await_end(grace);
 }
 
@@ -114,72 +109,155 @@ void hook_run::await_end(base::duration grace) {
   grace_.expires_after(grace);
   grace_.async_wait([self = shared_from_this(), grace](const boost::system::error_code& ec) {
     if (ec || !self->done_) return;
-    if (!self->may_kill_()) return self->await_end(grace);
-    self->killed_ = true;
-    if (self->program_) self->program_->cancel();
+    if (!self->alive_ || !self->may_kill_()) return self->await_end(grace);
+    self->shim_->signal(SIGKILL, true);
   });
 }
 
-// What a command started may outlive it, and has its time too. There is nothing to wait on: it is nobody's child.
-void hook_run::await_rest() {
-  if (!done_) return;
-  const auto rest = process::session_members(session_);
-  if (rest.empty()) {
-    grace_.cancel();
-    return finish("");
+void hook_run::on(const process::shim_connected& e) {
+  const auto& s = e.status;
+  if (s.tree_alive) return found(s);
+  if (!std::exchange(alive_, false) || run_ == 0) return next();
+  if (s.run != run_) return fail("its shim died before it began");
+  exit_ = s.exit;  // its shim died, and it ended before the next one came
+  over();
+}
+
+// Something runs under the claim: what this hasupd began, by way of a shim that died, or what an earlier one began.
+void hook_run::found(const process::shim_status& s) {
+  alive_ = true;
+  if (s.run != run_ && order_.timeout.count() > 0) {
+    const auto began = s.started_at.value_or(std::chrono::system_clock::now());
+    const auto age = std::chrono::duration_cast<base::duration>(std::chrono::system_clock::now() - began);
+    limit(std::max(base::duration{0}, order_.timeout - std::max(base::duration{0}, age)));
   }
-  if (killed_)
-    for (const auto pid : rest) ::kill(pid, SIGKILL);
-  rest_.expires_after(look_again_after);
-  rest_.async_wait([self = shared_from_this()](const boost::system::error_code& ec) {
-    if (!ec) self->await_rest();
-  });
+  if (s.phase == process::shim_phase::orphaned) return shim_->attach(s.pid, s.start_time, s.run);
+  if (s.phase == process::shim_phase::exited) return end_rest();
+  if (!done_)
+    shim_->signal(SIGKILL, true);
+  else if (ending_)
+    shim_->signal(SIGTERM, true);
 }
 
 void hook_run::next() {
-  if (!done_) return;
-  if (ending_ || at_ == order_.commands.size()) return finish("");
-  const auto argv = fill_command(order_.commands[at_], from_);
-  if (!argv) return finish(order_.name + ": " + argv.error().message);
-  // Without its arguments: they may hold a secret.
-  program_ = process::async_run(services_.loop, *argv, from_.env, options_,
-                                [self = shared_from_this(), name = order_.commands[at_].front()](
-                                    const process::program_result& r) { self->ended(name, r); });
-  session_ = program_->pid();
+  if (!done_ || ending_ || at_ == order_.commands.size()) return finish("");
+  auto argv = fill_command(order_.commands[at_], from_);
+  if (!argv) return fail(argv.error().message);
+  // A wall clock in nanoseconds only grows enough: what counts is that it is above the number of the last one.
+  run_ = std::max<std::uint64_t>(
+      shim_->status().run + 1,
+      static_cast<std::uint64_t>(std::chrono::system_clock::now().time_since_epoch().count()));
+  exit_ = {};
+  said_.clear();
+  timed_out_ = false;
+  alive_ = true;
+  auto request = request_;
+  request.run = run_;
+  request.argv = std::move(*argv);
+  shim_->run(request);
+  if (order_.timeout.count() > 0) limit(order_.timeout);
 }
 
-void hook_run::ended(const std::string& program, const process::program_result& r) {
-  program_.reset();
-  log(r.output);
-  if (!done_) return;
-  if (ending_) return await_rest();
-  ++at_;
-  if (r.succeeded()) return next();
-  std::string why = order_.name + ": ";
-  if (!r.error.empty())
-    why += r.error;
-  else if (r.timed_out)
-    why += program + " took longer than " + base::format_duration(order_.timeout) + " and was killed";
-  else
-    why += program + " ended with " + to_text(r.exit);
-  if (const auto said = last_line(r.output); !said.empty()) why += ": " + said.substr(0, 200);
-  finish(std::move(why));
+void hook_run::limit(base::duration left) {
+  limit_.expires_after(left);
+  limit_.async_wait([self = shared_from_this()](const boost::system::error_code& ec) {
+    if (!ec && self->alive_ && !self->ending_) self->out_of_time();
+  });
 }
 
-void hook_run::finish(std::string why) {
-  if (const auto done = std::exchange(done_, {})) done(std::move(why));
-}
-
-void hook_run::log(const std::string& output) {
-  if (output.empty()) return;
-  const auto stamp = stamp_now();
-  std::string lines;
-  for (std::size_t at = 0; at < output.size();) {
-    const auto end = std::min(output.find('\n', at), output.size());
-    lines += stamp + " stdout F " + order_.name + ": " + output.substr(at, end - at) + "\n";
-    at = end + 1;
+void hook_run::out_of_time() {
+  if (run_ != 0) {
+    timed_out_ = true;
+    return shim_->signal(SIGKILL, true);
   }
-  services_.disk.run([path = log_path_, max = log_max_size_, lines] { append_lines(path, max, lines); });
+  // Whoever began it would have killed it; that one is gone, so it gets a moment more than that.
+  shim_->signal(SIGTERM, true);
+  rest_.expires_after(earlier_grace);
+  rest_.async_wait([self = shared_from_this()](const boost::system::error_code& ec) {
+    if (!ec && self->alive_) self->shim_->signal(SIGKILL, true);
+  });
+}
+
+void hook_run::on(const process::shim_exec_failed& e) {
+  alive_ = false;
+  if (!done_ || ending_) return finish("");
+  // Without its arguments: they may hold a secret.
+  fail((at_ < order_.commands.size() ? order_.commands[at_].front() + ": " : "") + e.message);
+}
+
+void hook_run::on(const process::shim_main_exited& e) {
+  limit_.cancel();
+  if (e.run == run_) {
+    exit_ = e.exit;
+    // Not a disk read: the shim keeps these 64 KiB mapped.
+    if (const auto text = process::read_evidence(services_.shim, claim_, run_)) said_ = last_line(*text);
+  }
+  // The end of its tree may be on its way already.
+  exited_ = true;
+  boost::asio::post(services_.loop, [self = shared_from_this()] {
+    if (self->exited_) self->end_rest();
+  });
+}
+
+// What a command started and left in the background. When the hook is being ended it has been asked to end before.
+void hook_run::end_rest() {
+  if (ending_) return;
+  shim_->signal(done_ ? SIGTERM : SIGKILL, true);
+  rest_.expires_after(rest_grace);
+  rest_.async_wait([self = shared_from_this()](const boost::system::error_code& ec) {
+    if (!ec && self->alive_) self->shim_->signal(SIGKILL, true);
+  });
+}
+
+void hook_run::on(const process::shim_tree_empty& e) {
+  alive_ = exited_ = false;
+  limit_.cancel();
+  rest_.cancel();
+  if (e.run != run_) return next();
+  over();
+}
+
+void hook_run::over() {
+  if (!done_ || ending_) return finish("");
+  const auto& program = order_.commands[at_].front();  // without its arguments: they may hold a secret
+  ++at_;
+  if (exit_.code == 0 && !timed_out_) return next();
+  std::string why = timed_out_
+                        ? program + " took longer than " + base::format_duration(order_.timeout) + " and was killed"
+                        : program + " ended with " + to_text(exit_);
+  if (!said_.empty()) why += ": " + said_.substr(0, 200);
+  fail(why);
+}
+
+void hook_run::on(const process::shim_lost& e) {
+  if (leaving_) return gone();
+  if (alive_ && ++shims_lost_ <= shims_to_lose) return shim_->open();
+  fail("its shim " + std::string(alive_ ? "died again and again: " : "could not be started: ") + e.message);
+}
+
+void hook_run::on(const process::shim_busy& e) {
+  if (leaving_) return gone();
+  fail(e.message);
+}
+
+void hook_run::finish(const std::string& why) {
+  limit_.cancel();
+  grace_.cancel();
+  rest_.cancel();
+  const auto self = shared_from_this();
+  if (shim_ && shim_->connected()) {
+    leaving_ = true;
+    shim_->exit_shim();
+  } else {
+    gone();
+  }
+  if (const auto done = std::exchange(done_, {})) done(why);
+}
+
+void hook_run::gone() {
+  if (successor_)
+    boost::asio::post(services_.loop, [next = std::exchange(successor_, nullptr)] { next->take_shim(); });
+  services_.hooks->erase(shared_from_this());
 }
 
 }  // namespace hasup::daemon

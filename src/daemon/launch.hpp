@@ -14,7 +14,6 @@ using start::fill_command;
 using start::launch;
 using start::make_run_request;
 using start::parse_env_file;
-using start::program_options_of;
 
 // Blocks, see start::prepare_launch. With a cgroup tree also the unit's leaf with its limits.
 base::result<launch> prepare_launch(const model::unit& unit, const process::cgroup_tree* cgroups);

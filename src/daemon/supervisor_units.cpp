@@ -93,6 +93,7 @@ supervisor::traces supervisor::find_traces(const process::directories& dirs) {
 // A runner that has just been made and knows what the intent file says.
 void supervisor::take_up(const runner_ptr& r, const traces& left) {
   const auto& id = r->spec().id;
+  r->await_earlier_hooks(left.unfinished);
   if (left.of(to_text(id), r->run_number(), r->was_running())) return r->adopt();
   const bool given_up = r->state() == model::unit_state::failed || r->state() == model::unit_state::completed;
   if (r->memory().desired == model::desired::up && !given_up) return r->dispatch(hasup::unit::start_wanted{false});

@@ -13,6 +13,50 @@ constexpr base::duration hook_grace{5'000};  // between SIGTERM and SIGKILL of a
 
 }  // namespace
 
+// What an earlier hasupd began and did not live to see the end of. Its shim tells.
+void unit_runner::await_earlier_hooks(const std::set<std::string>& claims) {
+  for (const auto name : hook_names) {
+    if (!claims.contains(hook_claim(unit_.id, name))) continue;
+    const bool timed = name != "stop_command";  // that one has no time limit of its own, see signal_stop
+    earlier_hooks_.push_back(hook_run::start(
+        services_, unit_, {}, {std::string(name), {}, timed ? unit_.run.hook_timeout : base::duration{0}, {}},
+        [weak = weak_from_this(), name](const std::string&) {
+          if (const auto self = weak.lock()) self->earlier_hook_ended(name);
+        }));
+    if (memory_.desired == model::desired::down && name == "pre_start") end_earlier_hook(earlier_hooks_.back());
+  }
+}
+
+void unit_runner::earlier_hook_ended(std::string_view name) {
+  std::erase_if(earlier_hooks_, [&](const auto& h) { return h->name() == name; });
+  if (!earlier_hooks_.empty()) return;
+  if (const auto then = std::exchange(once_alone_, {})) then();
+  host_.changed(*this);
+}
+
+void unit_runner::end_earlier_hook(const std::shared_ptr<hook_run>& hook) {
+  const auto then = [weak = weak_from_this(), name = hook->name()] {
+    if (const auto self = weak.lock()) self->earlier_hook_ended(name);
+  };
+  if (hook->name() == "pre_start")
+    end_pre_start(*hook, then);
+  else
+    end_hook(*hook, then);
+}
+
+// Before anything of a new run: what made the data ready, or cleans up after the last run, comes to its end; what was
+// about the last run itself is ended. `then` is dropped when something else is to be done first.
+void unit_runner::when_alone(std::function<void()> then) {
+  if (earlier_hooks_.empty()) return then();
+  once_alone_ = std::move(then);
+  std::string names;
+  for (const auto& h : earlier_hooks_) names += (names.empty() ? "" : ", ") + h->name();
+  publish("waiting_for_hook", names + " of before hasupd ended still runs; waiting for its end");
+  const auto all = earlier_hooks_;
+  for (const auto& h : all)
+    if (h->name() != "pre_start" && h->name() != "post_stop") end_earlier_hook(h);
+}
+
 void unit_runner::spawn_with(std::vector<std::string> append) {
   if (unit_.run.pre_start.empty() || !launch_) return open_for_run(std::move(append));
   hook_ = hook_run::start(services_, unit_, *launch_, {"pre_start", unit_.run.pre_start, unit_.run.hook_timeout, {}},
@@ -42,16 +86,18 @@ void unit_runner::post_start() {
                                         {"post_start", self->unit_.run.post_start, self->unit_.run.hook_timeout, {}},
                                         [weak](const std::string& why) {
                                           const auto runner = weak.lock();
-                                          if (runner && !why.empty()) runner->publish("post_start_failed", why);
+                                          if (!runner) return;
+                                          runner->post_start_.reset();
+                                          if (!why.empty()) runner->publish("post_start_failed", why);
                                         });
   });
 }
 
 // A stop asked for while pre_start runs: what it does (making a database, say) may end in order.
-void unit_runner::end_pre_start() {
+void unit_runner::end_pre_start(hook_run& hook, std::function<void()> then) {
   const auto grace = std::min(unit_.run.hook_timeout, unit_.run.stop_timeout);
   stop_ends_at_ = wall_now() + grace;
-  hook_->end(
+  hook.end(
       grace,
       [weak = weak_from_this(), grace] {
         const auto self = weak.lock();
@@ -65,12 +111,7 @@ void unit_runner::end_pre_start() {
         self->publish("killed", "pre_start: SIGKILL after " + limit + " without an end");
         return true;
       },
-      [weak = weak_from_this()] {
-        const auto self = weak.lock();
-        if (!self) return;
-        self->hook_.reset();
-        self->dispatch(unit::tree_emptied{});
-      });
+      std::move(then));
 }
 
 // stop_command has no time limit of its own: stop_timeout ends it.
@@ -115,11 +156,15 @@ void unit_runner::end_hook(hook_run& hook, std::function<void()> then) {
         return true;
       },
       std::move(then));
+  // The same one of an earlier hasupd, for which it waits.
+  const auto all = earlier_hooks_;
+  for (const auto& h : all)
+    if (h.get() != &hook && h->name() == hook.name()) end_earlier_hook(h);
 }
 
 // It would reach into the next run, which waits for its end.
-void unit_runner::end_stop_hook(std::function<void()> then) {
-  hook_ = std::exchange(stop_hook_, nullptr);
+void unit_runner::end_first(std::shared_ptr<hook_run>& hook, std::function<void()> then) {
+  hook_ = std::exchange(hook, nullptr);
   end_hook(*hook_, [weak = weak_from_this(), then = std::move(then)] {
     const auto self = weak.lock();
     if (!self) return;
@@ -131,8 +176,8 @@ void unit_runner::end_stop_hook(std::function<void()> then) {
 void unit_runner::after_tree_empty(std::function<void()> then) {
   timer_.cancel();  // nothing is left that could be killed
   stop_ends_at_.reset();
-  if (post_start_) std::exchange(post_start_, nullptr)->cancel();
-  if (stop_hook_) return end_stop_hook([this, then = std::move(then)] { after_tree_empty(then); });
+  if (post_start_) return end_first(post_start_, [this, then = std::move(then)] { after_tree_empty(then); });
+  if (stop_hook_) return end_first(stop_hook_, [this, then = std::move(then)] { after_tree_empty(then); });
   if (unit_.run.post_stop.empty() || !launch_) return then();
   std::map<std::string, std::string> how;
   if (ended_with_.code) how["HASUP_EXIT_CODE"] = std::to_string(*ended_with_.code);

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@ class io_context;
 namespace hasup::daemon {
 
 class disk_thread;
+class hook_run;
 class unit_runner;
 
 struct daemon_services {
@@ -32,7 +34,9 @@ struct daemon_services {
   const process::cgroup_tree* cgroup = nullptr;  // null: subreaper and /proc do
   std::string program{};                         // hasupd's own, as it is called on the disk
   std::vector<disk_thread*> other_disks{};       // those of the intent file and of the events
-  std::shared_ptr<unsigned> hooks_running = std::make_shared<unsigned>(0);
+  // Hooks that run, or whose shims have not ended yet.
+  using hook_set = std::set<std::shared_ptr<hook_run>>;
+  std::shared_ptr<hook_set> hooks = std::make_shared<hook_set>();
 };
 
 // Implemented by the supervisor. All calls on the loop.

@@ -139,8 +139,10 @@ void unit_runner::quiesce() {
     signal_stop();
     return await_node_end(unit_.run.stop_timeout, true);
   }
-  host_.stop_readers(unit_.id, [weak = weak_from_this()] {
-    if (const auto self = weak.lock(); self && self->recovery_active()) self->recovery_->on_quiesced();
+  when_alone([this] {
+    host_.stop_readers(unit_.id, [weak = weak_from_this()] {
+      if (const auto self = weak.lock(); self && self->recovery_active()) self->recovery_->on_quiesced();
+    });
   });
 }
 
@@ -183,7 +185,9 @@ void unit_runner::start_node(std::vector<std::string> append) {
                        if (!self || !self->recovery_) return;
                        if (!*found) return self->spawn_refused(0, found->error().message);
                        self->launch_ = std::move(**found);
-                       self->spawn_with(append);
+                       self->when_alone([weak, append] {
+                         if (const auto s = weak.lock(); s && s->recovery_active()) s->spawn_with(append);
+                       });
                      });
 }
 

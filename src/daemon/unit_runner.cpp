@@ -95,6 +95,10 @@ instance_intent unit_runner::intent() const {
 }
 
 bool unit_runner::at_rest() const {
+  return earlier_hooks_.empty() && is_down();
+}
+
+bool unit_runner::is_down() const {
   if (adopting_) return false;  // it may well run
   switch (state()) {
     case model::unit_state::stopped:
@@ -195,7 +199,7 @@ void unit_runner::drain() {
     post_start();
 
     if (memory_.now.index() != state_before || memory_.health != health_before) {
-      if (memory_.now.index() != state_before && at_rest() && state() != model::unit_state::backoff &&
+      if (memory_.now.index() != state_before && is_down() && state() != model::unit_state::backoff &&
           state() != model::unit_state::asking)
         retire_shim();
       host_.changed(*this);

@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void restore(instance_intent intent, std::vector<std::string> journal);
   // A shim of this instance is alive: takes its process over as it is.
   void adopt();
+  // Of all the claims that are held, those of hooks of this instance: they are waited for before anything is started.
+  void await_earlier_hooks(const std::set<std::string>& claims);
   // As far as the intent file knows; its shim may have died since.
   bool was_running() const { return running_fingerprint_ != 0; }
   bool undecided() const { return undecided_; }
@@ -80,7 +83,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   const unit::memory& memory() const { return memory_; }
   instance_intent intent() const;
   model::unit_state state() const { return unit::name_of(memory_.now); }
-  bool at_rest() const;  // nothing of it runs or is being started
+  bool at_rest() const;  // nothing of it runs or is being started, no hook of an earlier hasupd either
   bool gone() const { return at_rest() && (!shim_ || !shim_->connected()); }  // not even a shim is left
   bool recovery_active() const;
   // A recovery that is not going on was left beyond its swap: nobody may open the data.
@@ -124,6 +127,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void start_timer(base::duration after) override;
   void cancel_timer() override;
 
+  bool is_down() const;
   void drain();
   void perform(const unit::action& a);
   void on(const unit::prepare&);
@@ -179,11 +183,14 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   // unit_hooks.cpp: commands around a run
   void spawn_with(std::vector<std::string> append);
   void post_start();
-  void end_pre_start();
+  void end_pre_start(hook_run& hook, std::function<void()> then);
   void signal_stop();
   void send_stop_signal();
   void stop_command_failed(const std::string& why);
-  void end_stop_hook(std::function<void()> then);
+  void end_first(std::shared_ptr<hook_run>& hook, std::function<void()> then);
+  void earlier_hook_ended(std::string_view name);
+  void end_earlier_hook(const std::shared_ptr<hook_run>& hook);
+  void when_alone(std::function<void()> then);
   void end_hook(hook_run& hook, std::function<void()> then);
   void after_tree_empty(std::function<void()> then);
 
@@ -193,6 +200,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void drop_leaf();
 
   // unit_start.cpp: may it be started?
+  void prepare(std::uint64_t ticket);
   void check_data(std::uint64_t ticket);
   void make_directories(std::uint64_t ticket);
   void inspected(std::uint64_t ticket, const ports::worker_result& r);
@@ -260,7 +268,9 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::shared_ptr<hook_run> hook_;        // pre_start, post_stop or a late stop_command: what comes next waits for it
   std::shared_ptr<hook_run> post_start_;  // beside the run
   std::shared_ptr<hook_run> stop_hook_;   // stop_command
-  bool asked_by_command_ = false;         // by stop_command; stop_signal has not been sent yet
+  std::vector<std::shared_ptr<hook_run>> earlier_hooks_;  // begun by a hasupd that was killed
+  std::function<void()> once_alone_;                      // what waits for their end
+  bool asked_by_command_ = false;                         // by stop_command; stop_signal has not been sent yet
   std::uint64_t post_started_run_ = 0;
   model::exit_status ended_with_;  // the last run
   bool maintenance_ = false;

@@ -109,7 +109,7 @@ void unit_runner::spawn_refused(int error, const std::string& why) {
 
 void unit_runner::start_refused(unit::classification classified, const std::string& why) {
   if (stop_hook_)  // stopped while it was on its way
-    return end_stop_hook([this, classified = std::move(classified), why] { start_refused(classified, why); });
+    return end_first(stop_hook_, [this, classified = std::move(classified), why] { start_refused(classified, why); });
   running_fingerprint_ = 0;
   pid_ = 0;
   if (recovery_active()) {
@@ -137,7 +137,7 @@ void unit_runner::on(const process::shim_connected& e) {
   if (std::exchange(adopting_, false) || unexpected) return take_over(s, s.run > asked_for);
   if (pending_run_) return request_run();
   if (running_fingerprint_ != 0) return catch_up(s, asked_for);
-  if (at_rest() && !hook_) retire_shim();  // stopped while its shim was coming up
+  if (is_down() && !hook_) retire_shim();  // stopped while its shim was coming up
 }
 
 // A run that began under another daemon, with what that one was doing to it.
@@ -356,7 +356,14 @@ void unit_runner::save_spec() {
 
 void unit_runner::on(const unit::send_stop&) {
   // Before a run nothing was started yet; after one its end is on its way already.
-  if (hook_) return hook_->name() == "pre_start" ? end_pre_start() : void();
+  if (hook_ && hook_->name() == "pre_start")
+    return end_pre_start(*hook_, [weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (!self) return;
+      self->hook_.reset();
+      self->dispatch(unit::tree_emptied{});
+    });
+  if (hook_) return;
   if (pending_run_) {  // its shim is only coming up: nothing was started yet
     pending_run_.reset();
     return dispatch(unit::tree_emptied{});

@@ -3,12 +3,18 @@
 
 #include "base/byte_size.hpp"
 #include "daemon/disk_thread.hpp"
+#include "daemon/hook_run.hpp"
 #include "daemon/unit_runner.hpp"
 
 namespace hasup::daemon {
 
 void unit_runner::on(const unit::prepare&) {
-  const auto ticket = ++prepare_ticket_;
+  when_alone([this, ticket = ++prepare_ticket_] {
+    if (ticket == prepare_ticket_) prepare(ticket);
+  });
+}
+
+void unit_runner::prepare(std::uint64_t ticket) {
   // With data the worker that looks at it takes far longer than asking the disk thread.
   if (launch_ && !unit_.has_data()) {
     if (auto again = launch_again(*launch_, unit_, services_.cgroup)) {
@@ -34,6 +40,9 @@ void unit_runner::on(const unit::prepare&) {
 void unit_runner::on(const unit::cancel_prepare&) {
   ++prepare_ticket_;
   worker_.cancel();
+  const auto all = earlier_hooks_;
+  for (const auto& h : all)
+    if (h->name() == "pre_start") end_earlier_hook(h);
 }
 
 ports::worker_job unit_runner::inspect_job() const {

@@ -124,7 +124,7 @@ void upgrade::look_again(void (upgrade::*then)()) {
 }
 
 void upgrade::await_hooks() {
-  if (*services_.hooks_running > 0) {
+  if (!services_.hooks->empty()) {
     if (steady_clock::now() > hooks_until_)
       return refuse(exit_code::failed,
                     "hooks of units have been running for a minute, and would not be waited for by "
@@ -141,7 +141,7 @@ void upgrade::await_hooks() {
 void upgrade::await_answers() {
   if (server_ != nullptr && server_->unanswered() > 0 && steady_clock::now() < answers_until_)
     return look_again(&upgrade::await_answers);
-  if (*services_.hooks_running > 0) {  // begun meanwhile
+  if (!services_.hooks->empty()) {  // begun meanwhile
     if (server_ != nullptr) server_->resume();
     return look_again(&upgrade::await_hooks);
   }

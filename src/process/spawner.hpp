@@ -1,8 +1,9 @@
-// The one place of the daemon that forks: shims, and short programs (exec probes, hooks, inspections).
+// The one place of the daemon that forks: shims, and short programs (exec probes, self-checks).
 //
 // Starting is vfork-like (the daemon's memory is not copied), every descriptor of the daemon is close-on-exec, each
 // child gets a session of its own and clean signals, and each is waited for in one place, here. What it starts it
-// never kills, except a short program that is cancelled or runs out of time. Call from the loop's thread only.
+// never kills, except a short program that is cancelled or runs out of time; a short program does not outlive the
+// thread that started it. Call from the loop's thread only.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +29,6 @@ struct program_options {
   std::optional<unsigned> uid;  // as in run_request
   std::optional<unsigned> gid;
   std::vector<unsigned> groups;
-  std::uint64_t capabilities = 0;
   std::string directory = "/";
   std::size_t capture = 64 << 10;  // bytes of stdout and stderr, the last ones; what is older is dropped
 };
@@ -47,9 +47,6 @@ class program {
  public:
   virtual ~program() = default;
   virtual void cancel() = 0;  // SIGKILL to its session; the handler follows with cancelled
-  // SIGTERM to its session, and no time limit any more: how long to wait is the caller's business. The handler comes
-  // when the program itself has ended; others of its session may take longer.
-  virtual void terminate() = 0;
   [[nodiscard]] virtual std::int32_t pid() const = 0;
 };
 

@@ -132,18 +132,6 @@ base::result<std::map<std::string, std::string>> environment_of(const model::uni
   return env;
 }
 
-process::program_options program_options_of(const model::unit& unit, const launch& from) {
-  process::program_options o;
-  o.directory = unit.run.directory.empty() ? "/" : unit.run.directory;
-  if (!from.account.own) {
-    o.uid = from.account.uid;
-    o.gid = from.account.gid;
-    o.groups = from.account.groups;
-  }
-  o.capabilities = unit.run.capabilities;
-  return o;
-}
-
 std::vector<std::string> data_dirs_of(const model::unit& unit) {
   if (unit.data.dir.empty() || !unit.data.shared_with.empty()) return {};
   auto dirs = unit.data.also;
@@ -151,18 +139,8 @@ std::vector<std::string> data_dirs_of(const model::unit& unit) {
   return dirs;
 }
 
-base::result<process::run_request> make_run_request(const model::unit& unit, const launch& from,
-                                                    const std::vector<std::string>& append, std::uint64_t run,
-                                                    const std::string& log_directory) {
+process::run_request hook_request(const model::unit& unit, const launch& from) {
   process::run_request r;
-  r.run = run;
-  auto env = environment_of(unit, from);
-  if (!env) return env.error();
-  r.env = std::move(*env);
-  auto argv = fill_command(unit.run.command, from);
-  if (!argv) return argv.error();
-  r.argv = std::move(*argv);
-  r.argv.insert(r.argv.end(), append.begin(), append.end());
   r.directory = unit.run.directory.empty() ? "/" : unit.run.directory;
   if (!from.account.own) {
     r.uid = from.account.uid;
@@ -176,11 +154,26 @@ base::result<process::run_request> make_run_request(const model::unit& unit, con
   add_limit(r.limits, RLIMIT_MEMLOCK, unit.run.limit.memlock);
   add_limit(r.limits, RLIMIT_STACK, unit.run.limit.stack);
   add_limit(r.limits, RLIMIT_CORE, unit.run.limit.core);
+  r.capabilities = unit.run.capabilities;
+  return r;
+}
+
+base::result<process::run_request> make_run_request(const model::unit& unit, const launch& from,
+                                                    const std::vector<std::string>& append, std::uint64_t run,
+                                                    const std::string& log_directory) {
+  auto r = hook_request(unit, from);
+  r.run = run;
+  auto env = environment_of(unit, from);
+  if (!env) return env.error();
+  r.env = std::move(*env);
+  auto argv = fill_command(unit.run.command, from);
+  if (!argv) return argv.error();
+  r.argv = std::move(*argv);
+  r.argv.insert(r.argv.end(), append.begin(), append.end());
   r.log_path = log_directory + "/" + model::log_file_name(unit);
   r.log_max_size = unit.log.max_size;
   r.log_max_files = unit.log.max_files;
   r.log_daily = unit.log.max_age.count() > 0;
-  r.capabilities = unit.run.capabilities;
   r.cgroup = from.cgroup;
   r.data_dirs = data_dirs_of(unit);
   return r;

@@ -31,9 +31,6 @@ base::result<launch> prepare_launch(const model::unit& unit);
 // The environment of the node and of its hooks, with the secrets that [run] env asks for.
 base::result<std::map<std::string, std::string>> environment_of(const model::unit& unit, const launch& from);
 
-// What a command of [run] beside the node itself runs as, in the unit's directory; the timeout is left to the caller.
-process::program_options program_options_of(const model::unit& unit, const launch& from);
-
 // A command of the unit file with ${secret:NAME} and ${env:NAME} filled in; a missing one is an error that names it.
 base::result<std::vector<std::string>> fill_command(const std::vector<std::string>& command, const launch& from);
 
@@ -44,6 +41,10 @@ std::vector<std::string> data_dirs_of(const model::unit& unit);
 base::result<process::run_request> make_run_request(const model::unit& unit, const launch& from,
                                                     const std::vector<std::string>& append, std::uint64_t run,
                                                     const std::string& log_directory);
+
+// A command beside the node, under a shim of its own: as whom, where and within which limits it runs. Command, run
+// number, environment and log are the caller's.
+process::run_request hook_request(const model::unit& unit, const launch& from);
 
 // The environment file format of systemd and docker: KEY=VALUE, # comments, optional "export", quotes around values.
 base::result<std::map<std::string, std::string>> parse_env_file(const std::string& path, std::string_view text);

@@ -6,7 +6,7 @@ import unittest
 from datetime import datetime
 from pathlib import Path
 
-from hasup_home import HasupTest, alive, wait_until
+from hasup_home import HasupTest, alive, processes_of, wait_until
 
 NODE = """
 [run]
@@ -36,8 +36,7 @@ class Hooks(HasupTest):
         return self.trace.read_text().splitlines()
 
     def hook_log(self):
-        path = self.home.path / "log" / "node+hooks.log"
-        return path.read_text() if path.exists() else ""
+        return "".join(path.read_text() for path in (self.home.path / "log").glob("node+*.log"))
 
     def test_they_run_in_order_and_what_they_print_is_logged(self):
         self.node("""
@@ -49,8 +48,8 @@ post_stop = ["sh", "-c", "echo down $HASUP_EXIT_CODE$HASUP_EXIT_SIGNAL >> $TRACE
         pid = self.home.wait_healthy("node")["pid"]
         wait_until(lambda: "up" in self.lines() and "node" in self.lines(), "post_start ran")
         self.assertEqual(self.lines()[:2], ["one", "two"])
-        wait_until(lambda: "pre_start: preparing node" in self.hook_log(), "the hook's output is logged")
-        self.assertIn("pre_start: preparing node", self.home.ok("logs", "node"))
+        wait_until(lambda: "stdout F preparing node" in self.hook_log(), "the hook's output is logged")
+        self.assertRegex(self.home.ok("logs", "node"), r"node:pre_start +\| preparing node")
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: self.lines().count("node") == 2, "the node runs again")
         lines = self.lines()
@@ -193,6 +192,95 @@ pre_start = ["sh", "-c", "echo next >> $TRACE"]''')
         self.home.wait_healthy("node")
         self.home.wait_event("node", lambda e: e["kind"] == "adopted", "the node is adopted")
         self.assertEqual(sorted(self.lines()), ["node", "pre", "up"])
+
+    def killed_in(self, hook, began="began"):
+        """hasupd dies while a hook runs that ends when the file is there."""
+        self.home.start()
+        wait_until(lambda: began in self.lines(), f"{hook} runs")
+        self.home.kill_daemon(signal.SIGKILL)
+
+    def waits_for(self, word):
+        # What it prints meanwhile must not end it: the pipe is its shim's.
+        return ('["sh", "-c", "echo began >> $TRACE; while test ! -e $TRACE.go; do echo busy; sleep 0.05; done; '
+                f'echo {word} >> $TRACE"]')
+
+    def go(self):
+        Path(f"{self.trace}.go").write_text("")
+
+    def test_a_pre_start_outlives_hasupd_and_does_not_run_beside_itself(self):
+        self.node(f"pre_start = {self.waits_for('made')}")
+        self.killed_in("pre_start")
+        self.home.start()
+        self.home.wait_event("node", lambda e: e["kind"] == "waiting_for_hook", "the next hasupd finds it")
+        self.assertEqual(self.lines(), ["began"])
+        self.go()
+        self.home.wait_healthy("node")
+        wait_until(lambda: "node" in self.lines(), "the node runs")
+        self.assertEqual(self.lines(), ["began", "made", "began", "made", "node"])
+
+    def test_a_pre_start_of_before_is_ended_by_a_stop(self):
+        self.node(f"pre_start = {self.waits_for('made')}")
+        self.killed_in("pre_start")
+        self.home.start()
+        self.home.wait_event("node", lambda e: e["kind"] == "waiting_for_hook", "the next hasupd finds it")
+        self.home.ok("stop", "node", "--timeout", "30s")
+        self.assertEqual(self.shims(), [])
+        self.go()
+        self.home.ok("start", "node")
+        wait_until(lambda: "node" in self.lines(), "the node runs")
+        self.assertEqual(self.lines(), ["began", "began", "made", "node"])
+
+    def test_a_pre_start_of_before_has_its_time_too(self):
+        self.node(f"pre_start = {self.waits_for('made')}\nhook_timeout = \"3s\"")
+        self.killed_in("pre_start")
+        self.home.start()
+        self.home.wait_event("node", lambda e: e["kind"] == "start_failed", "the second one has begun and failed")
+        self.assertGreaterEqual(self.lines().count("began"), 2)
+        self.go()
+        self.home.wait_healthy("node")
+
+    def test_a_post_stop_of_before_ends_before_the_next_run_begins(self):
+        self.node(f"post_stop = {self.waits_for('cleaned')}")
+        self.home.start()
+        pid = self.home.wait_healthy("node")["pid"]
+        wait_until(lambda: "node" in self.lines(), "the node runs")
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: "began" in self.lines(), "post_stop runs")
+        self.home.kill_daemon(signal.SIGKILL)
+        self.home.start()
+        self.home.wait_event("node", lambda e: e["kind"] == "waiting_for_hook" or e["kind"] == "adopted", "back")
+        self.go()
+        wait_until(lambda: self.lines().count("node") == 2, "the next run")
+        cleaned = [i for i, line in enumerate(self.lines()) if line == "cleaned"]
+        self.assertLess(cleaned[-1], len(self.lines()) - 1)
+
+    def test_a_stop_command_of_before_is_not_run_beside_itself(self):
+        self.node(f'stop_command = [{self.waits_for("asked")}, ["sh", "-c", "kill -TERM $(cat $TRACE.pid)"]]')
+        self.home.start()
+        pid = self.home.wait_healthy("node")["pid"]
+        wait_until(lambda: "node" in self.lines(), "the node runs")
+        Path(f"{self.trace}.pid").write_text(str(pid))
+        self.home.ok("stop", "node", "--no-wait")
+        wait_until(lambda: "began" in self.lines(), "stop_command runs")
+        self.home.kill_daemon(signal.SIGKILL)
+        self.home.start()
+        self.home.wait_for("node", state="stopping")
+        self.assertEqual(self.lines().count("began"), 1)
+        self.go()
+        self.home.wait_for("node", state="stopped")
+        lines = self.lines()
+        self.assertLess(lines.index("asked"), len(lines) - 1 - lines[::-1].index("began"), lines)
+        wait_until(lambda: self.shims() == [], "no shim is left")
+
+    def shims(self):
+        return [c for c in processes_of(self.home.path).values() if "hasup-shim" in c]
+
+    def test_what_a_hook_leaves_behind_is_ended_with_it(self):
+        self.node('pre_start = ["sh", "-c", "(setsid sh -c \'echo $$$$ > $TRACE.left; exec sleep 1000\' &); '
+                  'while test ! -s $TRACE.left; do sleep 0.01; done"]')
+        self.home.start()
+        self.home.wait_healthy("node")
+        self.assertFalse(alive(int(Path(f"{self.trace}.left").read_text())))
 
 
 if __name__ == "__main__":

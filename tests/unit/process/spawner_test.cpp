@@ -2,6 +2,9 @@
 #include "process/spawner.hpp"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -107,16 +110,30 @@ TEST_CASE("cancelling ends a program; what it wrote is still told") {
   r.running->cancel();  // harmless afterwards
 }
 
-TEST_CASE("terminating asks the session, and the time limit falls") {
-  runner r;
-  program_options options;
-  options.timeout = base::duration(600'000);
-  r.start({"sh", "-c", "trap 'echo flushed; exit 5' TERM; echo ready; while :; do sleep 0.05; done"}, options);
-  r.running->terminate();  // perhaps before the trap is set
-  const auto result = r.finish();
-  CHECK_FALSE(result.cancelled);
-  CHECK((result.exit.code == 5 || result.exit.signal == SIGTERM));
-  CHECK(session_members(r.running->pid()).empty());
+TEST_CASE("a short program does not outlive whoever began it") {
+  std::array<int, 2> ends{};
+  REQUIRE(::pipe2(ends.data(), O_CLOEXEC) == 0);
+  const auto parent = ::fork();
+  REQUIRE(parent >= 0);
+  if (parent == 0) {
+    boost::asio::io_context io;
+    const auto running = async_run(io, {"sleep", "600"}, environment, {}, [](const program_result&) {});
+    const auto pid = running->pid();
+    if (::write(ends[1], &pid, sizeof pid) != sizeof pid) ::_exit(1);
+    ::raise(SIGKILL);
+  }
+  std::int32_t pid = 0;
+  REQUIRE(::read(ends[0], &pid, sizeof pid) == sizeof pid);
+  base::unique_fd end(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (end) {
+    pollfd ended{end.get(), POLLIN, 0};
+    CHECK(::poll(&ended, 1, 10'000) == 1);
+  } else {
+    CHECK(errno == ESRCH);
+  }
+  ::close(ends[0]);
+  ::close(ends[1]);
+  REQUIRE(::waitpid(parent, nullptr, 0) == parent);
 }
 
 TEST_CASE("only the last bytes of a long output are kept") {

@@ -94,12 +94,9 @@ const std::vector<verb>& verbs() {
        {},
        "Suspend what health does to units while a person works on them",
        targets::units_and_word,
-       "While it is on, a failing liveness probe, memory_restart and schedules restart nothing, and no recovery "
-       "begins "
-       "by\n"
-       "itself: `hasup why` says what is held back, and `off` lets it begin. What ends for another reason is still "
-       "started\n"
-       "again; `hasup stop` stops it.\n"
+       "While it is on, a failing liveness probe, memory_restart, the death of a shim and schedules restart\n"
+       "nothing, and no recovery begins by itself: `hasup why` says what is held back, and `off` lets it begin.\n"
+       "What ends for another reason is still started again; `hasup stop` stops it.\n"
        "\nExamples:\n  hasup maintenance on leap\n  hasup maintenance off leap\n"},
       {"apply",
        {},

@@ -40,6 +40,7 @@ void unit_runner::on(const unit::start_startup_probe&) {
 
 void unit_runner::on(const unit::start_steady_probes&) {
   probes_[slot(model::probe_role::startup)].reset();
+  liveness_held_.clear();  // by a probe that is asked anew, or no more
   start_probe(model::probe_role::readiness);
   start_probe(model::probe_role::liveness);
 }

@@ -104,6 +104,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void sample_memory();
   std::string taken_down_by;  // the unit whose stop took this one down; "" = none
 
+  std::string held_by_maintenance() const;  // what will restart it when maintenance ends; "" = nothing
   control::instance_status status();
   control::instance_story story(const std::vector<control::event>& events);
 

@@ -225,7 +225,7 @@ void unit_runner::on(const process::shim_started& e) {
 void unit_runner::restart_if_parent_lost() {
   const auto& s = shim_->status();
   if (!s.attached || s.from_outside) return;
-  dispatch(unit::parent_lost{"its shim died; restarted in order, because nobody could tell how it ends"});
+  dispatch(unit::parent_lost{"its shim died, and nobody could tell how it ends: a restart in order"});
 }
 
 void unit_runner::on(const process::shim_exec_failed& e) {

@@ -20,6 +20,7 @@ control::instance_status unit_runner::status() {
   s.desired = memory_.desired;
   s.health = memory_.health;
   s.reason = undecided_ ? "hasupd has just come up and is asking its shim what runs" : memory_.reason;
+  if (const auto held = held_by_maintenance(); !held.empty()) s.reason += "; held by maintenance: " + held;
   s.since = since_;
   s.restarts = memory_.restarts;
   s.recoveries = memory_.recoveries;
@@ -81,6 +82,13 @@ control::instance_status unit_runner::status() {
   return s;
 }
 
+// What would restart the node if nobody worked on it.
+std::string unit_runner::held_by_maintenance() const {
+  if (!maintenance_) return {};
+  if (!memory_.parent_lost.empty()) return memory_.parent_lost;
+  return liveness_held_.empty() ? "" : "liveness failed: " + liveness_held_;
+}
+
 control::instance_story unit_runner::story(const std::vector<control::event>& events) {
   control::instance_story out;
   out.status = status();
@@ -125,6 +133,10 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
       if (!unit_.recovery.recipe.empty()) out.actions.push_back("hasup recover " + name + " --dry-run");
       break;
     default:
+      if (const auto held = held_by_maintenance(); !held.empty()) {
+        out.next = "nothing while it is in maintenance; then it is restarted in order: " + held;
+        out.actions = {"hasup maintenance off " + name, "hasup restart " + name + "    (restarts at once)"};
+      }
       break;
   }
   return out;

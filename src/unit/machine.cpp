@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "unit/transitions.hpp"
 
@@ -269,10 +270,13 @@ class step : transitions {
   // A restart in order. Not of what is never started a second time: it may come to its end, which will be unknown.
   void on(const parent_lost& e) {
     if (!has_process() || unit_.restart.policy == model::restart_when::never) return;
-    back_off_or_fail(e.why, true);
+    if (!f_.maintenance) return back_off_or_fail(e.why, true);
+    m_.parent_lost = e.why;
+    act(emit{"restart_held", "in maintenance: " + e.why});
   }
 
   void on(const maintenance_ended&) {
+    if (const auto why = std::exchange(m_.parent_lost, {}); !why.empty()) return on(parent_lost{why});
     const auto* s = in<failed>();
     if (s == nullptr || !s->held || m_.desired == desired::down) return;
     const auto why = s->recover_why;

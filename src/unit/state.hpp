@@ -97,6 +97,7 @@ struct memory {
   unsigned restarts = 0;        // without a person asking for it
   unsigned recoveries = 0;
   bool startup_passed = false;  // of the current run
+  std::string parent_lost;      // in maintenance: the restart that the end of it brings; of the current run
   std::optional<base::wall_time> healthy_since;
   bool killed = false;  // SIGKILLed by hasup; until the next clean stop
   std::optional<last_exit> exit;

@@ -123,6 +123,7 @@ void transitions::stop(after_stop then, const std::string& why, bool no_kill, ba
   act(cancel_timers{});
   act(stop_probes{});
   m_.health = health::unknown;
+  m_.parent_lost.clear();
   enter(s, "stopping", why);
   act(send_stop{});
   act(start_timer{timer::stop_timeout, unit_.run.stop_timeout});
@@ -227,6 +228,7 @@ void transitions::become_stopping(after_stop then, std::string why, base::durati
   act(cancel_timers{});
   act(stop_probes{});
   m_.health = health::unknown;
+  m_.parent_lost.clear();
   stopping s;
   s.then = then;
   s.main_gone = true;

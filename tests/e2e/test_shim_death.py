@@ -174,6 +174,28 @@ class RestartedInOrder(Talker):
         for who in ("shim gone", "asked to end", "child"):
             self.assert_whole(who)
 
+    def test_in_maintenance_it_runs_on_until_maintenance_ends_also_over_a_death_of_hasupd(self):
+        self.home.start()
+        pid = self.ready()
+        self.home.ok("maintenance", "on", "node")
+        os.kill(self.shim(), signal.SIGKILL)
+        self.home.wait_event("node", lambda e: e["kind"] == "restart_held", "the restart is held")
+        for _ in range(2):
+            status = self.home.wait_healthy("node")
+            self.assertEqual(status["pid"], pid)
+            self.assertIn("held by maintenance: its shim died", status["reason"])
+            story = self.home.ok("why", "node")
+            self.assertIn("then it is restarted in order: its shim died", story)
+            self.assertIn("hasup maintenance off node", story)
+            self.home.kill_daemon(signal.SIGKILL)
+            self.home.start()
+            wait_until(lambda: "held by maintenance" in self.home.unit_status("node")["reason"], "it is held again")
+        self.home.ok("maintenance", "off", "node")
+        self.assertEqual(self.await_next_run(pid)["restarts"], 1)
+        self.assert_lost()
+        for who in ("shim gone", "asked to end", "child"):
+            self.assert_whole(who)
+
     def test_a_stop_that_was_under_way_ends_without_a_kill(self):
         self.home.start()
         pid = self.ready()

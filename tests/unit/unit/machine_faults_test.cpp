@@ -126,6 +126,37 @@ TEST_CASE("in maintenance a state that is missing is not restored by itself, nor
   CHECK(running.feed(liveness_failed{"stands"}) == "running:");
 }
 
+TEST_CASE("the death of a shim restarts nothing in maintenance, and the end of it brings the restart") {
+  bench b;
+  b.run();
+  b.f.maintenance = true;
+  CHECK(b.feed(parent_lost{"its shim died"}) == "running: !restart_held;");
+  CHECK(b.m.parent_lost == "its shim died");
+  b.f.maintenance = false;
+  CHECK(b.feed(maintenance_ended{}) == "stopping: !stopping; send_stop; timer 10s;");
+  CHECK(b.m.reason == "its shim died");
+  CHECK(b.m.parent_lost.empty());
+
+  // It was about that run: not about the next one.
+  bench ended;
+  ended.run();
+  ended.f.maintenance = true;
+  ended.feed(parent_lost{"its shim died"});
+  const bool by_hand = GENERATE(true, false);
+  if (by_hand) {
+    ended.feed(restart_wanted{});
+    ended.feed(main_exited{{}, {}});
+    ended.feed(tree_emptied{});
+  } else {
+    ended.exits(1);
+    ended.feed(timer_fired{timer::backoff});
+  }
+  ended.feed(prepared{});
+  ended.feed(spawned{101});
+  ended.f.maintenance = false;
+  CHECK(ended.feed(maintenance_ended{}) == "running:");
+}
+
 TEST_CASE("who asks again without --no-kill has changed their mind") {
   bench b;
   b.run();

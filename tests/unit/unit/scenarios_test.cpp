@@ -120,6 +120,8 @@ std::vector<named_memory> all_states(base::wall_time now) {
   add(up, ", healthy for a second, backoff step 3");
   up.healthy_since = now - base::duration{61'000};
   add(up, ", healthy for a minute, backoff step 3");
+  up.parent_lost = "its shim died before";
+  add(up, ", healthy for a minute, its shim died in maintenance");
   add(in(completed{}));
   add(in(backoff{base::duration{1'000}, "the cause"}));
   for (const auto then : all_after_stop) {
@@ -271,6 +273,7 @@ std::string changes(const memory& a, const memory& b) {
   number("recoveries", a.recoveries, b.recoveries);
   number("startup_passed", a.startup_passed, b.startup_passed);
   number("killed", a.killed, b.killed);
+  if (a.parent_lost != b.parent_lost) out << " parent_lost=" << (b.parent_lost.empty() ? "no" : "held");
   if (b.exit && !a.exit) out << " exit=\"" << to_text(b.exit->status) << ", " << b.exit->class_name << "\"";
   if (a.reason != b.reason) out << " \"" << b.reason << "\"";
   return out.str();

@@ -14,6 +14,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "cli/acting_user.hpp"
 #include "cli/selection.hpp"
 #include "cli/verbs.hpp"
 #include "config/unit_dir.hpp"
@@ -123,15 +124,27 @@ refusal run_in_place(const std::vector<std::string>& words, std::map<std::string
   return {error == ENOENT ? not_found : cannot_run, base::errno_error("cannot run " + words[0], error).message};
 }
 
-std::optional<refusal> check_rights(const std::string& name, const process::account& who) {
+std::optional<refusal> check_rights(const std::string& name, const process::account& who,
+                                    const std::string& acting_because) {
   const auto own = static_cast<unsigned>(::geteuid());
   if (who.own || own == 0 || own == who.uid) return std::nullopt;
+  if (!acting_because.empty())
+    return refusal{exit_code::permission_denied,
+                   fmt::format("{} runs as user {}, but {}, and what that user's files say is run with no more than "
+                               "his rights; if they are root's, chown them",
+                               name, who.name, acting_because)};
   return refusal{exit_code::permission_denied,
                  fmt::format("{} runs as user {}; only root and that user may run commands as it: sudo hasup exec …",
                              name, who.name)};
 }
 
+exit_code code_of(const base::error& e) {
+  return e.code == EPERM || e.code == EACCES ? exit_code::permission_denied : exit_code::failed;
+}
+
 refusal become_command(const context& c) {
+  const auto acting = act_as_owner(c.dirs);
+  if (!acting) return {code_of(acting.error()), acting.error().message};
   const auto all = config::load(c.dirs);
   refusal error{};
   const auto* unit = find_unit(c, all, error);
@@ -139,10 +152,10 @@ refusal become_command(const context& c) {
   const auto name = to_text(unit->id);
   auto user = process::resolve_account(unit->run.user, unit->run.groups);
   if (!user) return {exit_code::failed, user.error().message};
-  if (unit->run.user.empty())
+  if (unit->run.user.empty() && acting->empty())
     if (auto failed = find_daemon_user(*user, c.dirs.state)) return *failed;
   // Before the files are opened: they may be his who may not become the user.
-  if (auto refused = check_rights(name, *user)) return *refused;
+  if (auto refused = check_rights(name, *user, *acting)) return *refused;
   const auto launch = start::prepare_launch(*unit);
   if (!launch && (launch.error().code == EACCES || launch.error().code == EPERM))
     return {exit_code::permission_denied,

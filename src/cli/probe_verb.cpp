@@ -11,12 +11,13 @@
 #include <iterator>
 
 #include "base/time_text.hpp"
+#include "cli/acting_user.hpp"
 #include "cli/selection.hpp"
 #include "cli/verbs.hpp"
 #include "config/unit_dir.hpp"
 #include "model/unit_name.hpp"
 #include "probe/prober.hpp"
-#include "process/spawner.hpp"
+#include "start/probe_programs.hpp"
 #include "unit/classify.hpp"
 #include "unit/probe_verdict.hpp"
 
@@ -55,25 +56,6 @@ std::string subject(const model::check& check) {
   std::string text;
   for (const auto& word : check.command) text += (text.empty() ? "" : " ") + word;
   return text;
-}
-
-// Runs the programs of exec checks the way the daemon does.
-probe::exec_runner runner(boost::asio::io_context& io) {
-  return [&io](const probe::exec_request& r, std::function<void(probe::exec_result)> done) -> std::function<void()> {
-    process::program_options options;
-    options.timeout = r.timeout;
-    options.uid = r.uid;
-    options.gid = r.gid;
-    if (!r.directory.empty()) options.directory = r.directory;
-    options.capture = r.capture;
-    auto p =
-        process::async_run(io, r.command, r.env, options, [done = std::move(done)](process::program_result result) {
-          if (!result.cancelled) done({result.error, result.exit, std::move(result.output), result.timed_out});
-        });
-    return [p = std::move(p)] {
-      if (p) p->cancel();
-    };
-  };
 }
 
 // A number that must grow cannot be judged at one look: such a probe is asked again.
@@ -132,7 +114,7 @@ answered ask(const context& c, const asked& a) {
   unit::probe_memory memory;
   probe::session session;
   {
-    probe::prober prober(io, runner(io));
+    probe::prober prober(io, start::run_probe_programs(io));
     for (;;) {
       got.result = ask_once(io, prober, a, session);
       ++got.samples;
@@ -233,15 +215,40 @@ json::object to_json(const asked& a, const answered& got) {
   return o;
 }
 
+// As the daemon has it. Who is not root asks with his own rights, and without the env files that he may not read.
+base::result<probe::target> target_of(const model::unit& u) {
+  auto launch = start::prepare_launch(u);
+  if (!launch && ::geteuid() == 0) return launch.error();
+  if (!launch) {
+    auto self = process::resolve_account({}, {});
+    if (!self) return self.error();
+    launch = start::launch_as(std::move(*self));
+  }
+  auto whom = start::probe_target_of(u, *launch);
+  if (::geteuid() != 0) {
+    whom.uid = whom.gid = std::nullopt;
+    whom.groups.clear();
+  }
+  return whom;
+}
+
+bool runs_programs(const std::vector<asked>& all) {
+  return std::any_of(all.begin(), all.end(), [](const asked& a) {
+    return std::any_of(a.probe.checks.begin(), a.probe.checks.end(),
+                       [](const model::check& check) { return check.kind == model::check_kind::exec; });
+  });
+}
+
 // The probes of a unit's instances, with the processes that the daemon knows.
-std::vector<asked> probes_of(const context& c, const config::unit_entry& entry, const model::unit_reference& which) {
+base::result<std::vector<asked>> probes_of(const context& c, const config::unit_entry& entry,
+                                           const model::unit_reference& which) {
   const auto status = c.daemon.status();
   std::vector<asked> all;
   for (const auto& u : entry.instances) {
     if (which.index && *which.index != u.id.index) continue;
-    probe::target whom;
-    whom.env = u.run.env;
-    whom.directory = u.run.directory;
+    auto target = target_of(u);
+    if (!target) return target.error();
+    auto& whom = *target;
     if (status)
       for (const auto& s : status->units)
         if (s.unit == u.id.unit && s.instance == u.id.index) whom.main_pid = s.pid.value_or(0);
@@ -271,6 +278,12 @@ base::result<std::vector<asked>> preset_probe(const context& c) {
 }  // namespace
 
 exit_code run_probe(const context& c) {
+  // Root before any file is read: a probe sends what files hold (header_file) and runs programs.
+  const auto acting = act_as_owner(c.dirs);
+  if (!acting && ::geteuid() == 0) {
+    complain(c, acting.error().message);
+    return acting.error().code == EPERM ? exit_code::permission_denied : exit_code::failed;
+  }
   std::vector<asked> all;
   const auto which = model::parse_unit_reference(c.call.targets[0]);
   const bool maybe_unit = which && c.call.targets.size() == 1;
@@ -285,7 +298,12 @@ exit_code run_probe(const context& c) {
       complain(c, no_instance(which->unit, *which->index, unit->second.instances.size()));
       return exit_code::no_such_unit;
     }
-    all = probes_of(c, unit->second, *which);
+    auto probes = probes_of(c, unit->second, *which);
+    if (!probes) {
+      complain(c, probes.error().message);
+      return exit_code::failed;
+    }
+    all = std::move(*probes);
     if (all.empty()) {
       complain(c, c.call.targets[0] + " has no probes");
       return exit_code::failed;
@@ -301,6 +319,10 @@ exit_code run_probe(const context& c) {
       return maybe_unit ? exit_code::no_such_unit : exit_code::usage;
     }
     all = std::move(*preset);
+  }
+  if (!acting && runs_programs(all)) {
+    complain(c, acting.error().message);
+    return exit_code::permission_denied;
   }
   bool passed = true;
   json::array out;

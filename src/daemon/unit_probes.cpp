@@ -1,5 +1,6 @@
 // The probes of a running instance, and those of a node in its first start after a restore.
 #include "daemon/unit_runner.hpp"
+#include "start/probe_programs.hpp"
 
 namespace hasup::daemon {
 namespace {
@@ -11,15 +12,8 @@ std::size_t slot(model::probe_role role) {
 }  // namespace
 
 probe::target unit_runner::probe_target() const {
-  probe::target t;
+  probe::target t = launch_ ? start::probe_target_of(unit_, *launch_) : probe::target{};
   t.main_pid = pid_;
-  if (launch_) {
-    t.env = launch_->env;
-    if (!launch_->account.own) {
-      t.uid = launch_->account.uid;
-      t.gid = launch_->account.gid;
-    }
-  }
   t.directory = unit_.run.directory;
   return t;
 }

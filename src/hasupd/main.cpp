@@ -31,6 +31,7 @@
 #include "hasupd/self_check.hpp"
 #include "process/cgroup.hpp"
 #include "process/spawner.hpp"
+#include "start/probe_programs.hpp"
 
 namespace {
 
@@ -176,22 +177,7 @@ ending serve(const hasup::config::directories& dirs, const std::string& program,
     // Without it a unit stopped by hand would start again: a person has to look first.
     return {fail(exit_code::failed, was.error().message + "; move it away to begin with what is enabled")};
   }
-  probe::prober prober(loop, [&loop](const probe::exec_request& r, std::function<void(probe::exec_result)> done) {
-    process::program_options o;
-    o.timeout = r.timeout;
-    o.uid = r.uid;
-    o.gid = r.gid;
-    if (!r.directory.empty()) o.directory = r.directory;
-    o.capture = r.capture;
-    auto dropped = std::make_shared<bool>(false);
-    auto running = process::async_run(loop, r.command, r.env, o, [done, dropped](const process::program_result& p) {
-      if (!*dropped) done({p.error, p.exit, p.output, p.timed_out});
-    });
-    return [running, dropped] {
-      *dropped = true;
-      running->cancel();
-    };
-  });
+  probe::prober prober(loop, start::run_probe_programs(loop));
   daemon::daemon_services services{
       loop,
       disk,

@@ -25,6 +25,7 @@ class exec_check final : public check_run {
     request.env = whom().env;
     request.uid = whom().uid;
     request.gid = whom().gid;
+    request.groups = whom().groups;
     request.directory = whom().directory;
     request.timeout = timeout();
     std::weak_ptr<check_run> weak = weak_from_this();

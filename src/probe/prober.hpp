@@ -64,6 +64,7 @@ struct target {
   std::int32_t main_pid = 0;               // 0: nobody; port_owner is not asked
   std::map<std::string, std::string> env;  // the rest is for exec
   std::optional<unsigned> uid, gid;
+  std::vector<unsigned> groups;
   std::string directory;
 };
 
@@ -73,6 +74,7 @@ struct exec_request {
   std::vector<std::string> command;
   std::map<std::string, std::string> env;
   std::optional<unsigned> uid, gid;
+  std::vector<unsigned> groups;
   std::string directory;
   base::duration timeout{0};
   std::size_t capture = 64 * 1024;  // bytes of standard output and error to keep

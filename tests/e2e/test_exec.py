@@ -1,5 +1,6 @@
 """hasup exec: a command as the unit's node would be run, and nothing lent to who has no right to it."""
 
+import grp
 import os
 import pty
 import subprocess
@@ -133,6 +134,113 @@ core = 0
         os.chown(self.home.path / "state", 65534, 65534)
         self.assertEqual(self.run_exec("own", "--", "sh", "-c", "id -un; echo $USER").stdout, "nobody\nnobody\n")
         os.chown(self.home.path / "state", 0, 0)
+
+
+@unittest.skipUnless(os.geteuid() == 0, "needs root to be lured")
+class HomeOfAnother(HasupTest):
+    """Root in the HASUP_HOME of somebody else: that user's files say what is run, so it is run with his rights."""
+
+    def setUp(self):
+        super().setUp()
+        self.secret = self.home.path.with_name(self.home.path.name + ".secret")
+        self.secret.write_text(f"KEY={SECRET}\n")
+        self.secret.chmod(0o600)
+        self.addCleanup(self.secret.unlink)
+        self.seen = self.home.directory("seen") / "by"
+        self.home.unit("own", f"""
+[run]
+command = ["/bin/sleep", "1000"]
+env = {{ GIVEN = "yes" }}
+[readiness]
+kind = "exec"
+command = ["sh", "-c", "id -u > {self.seen}; id -G >> {self.seen}; echo $GIVEN >> {self.seen}"]
+""")
+        self.home.unit("roots", f"""
+[run]
+command = ["/bin/sleep", "1000"]
+user = "root"
+[readiness]
+kind = "exec"
+command = ["sh", "-c", "id -u > {self.seen}"]
+""")
+        self.home.unit("leaking", f'''
+[run]
+command = ["/bin/sleep", "1000"]
+env_file = ["{self.secret}"]
+''')
+        self.home.directory("state")
+        self.give_home(65534)
+
+    def give_home(self, uid):
+        for root, _, files in os.walk(self.home.path):
+            for path in [root, *(os.path.join(root, name) for name in files)]:
+                os.chown(path, uid, uid, follow_symlinks=False)
+
+    def run_as(self, words, user=0, **env):
+        return subprocess.run([BIN / "hasup", *words], env=dict(self.home.env, **env), stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60, user=user,
+                              group=user, extra_groups=[])
+
+    def test_exec_is_done_as_the_owner_and_nothing_of_roots_is_lent(self):
+        done = self.run_as(["exec", "own", "--", "sh", "-c", "id -u; id -G; echo $HOME; umask 0; : > $0",
+                            self.home.path / "seen" / "made"], MINE=SECRET)
+        self.assertEqual((done.returncode, done.stdout.split()[:2]), (0, ["65534", "65534"]), done.stderr)
+        self.assertEqual((self.home.path / "seen" / "made").stat().st_uid, 65534)
+        done = self.run_as(["exec", "roots", "--", "id", "-u"])
+        self.assertEqual((done.returncode, done.stdout), (7, ""), done.stderr)
+        self.assertIn(f"{self.home.path} belongs to nobody", done.stderr)
+        done = self.run_as(["exec", "leaking", "--", "env"])
+        self.assertEqual((done.returncode, done.stdout), (7, ""), done.stderr)
+        self.assertNotIn(SECRET, done.stderr)
+        # What the owner puts into his files does not come from root's environment.
+        self.home.unit("curious", '[run]\ncommand = ["x"]\nenv = { WHAT = "${env:MINE}" }\n')
+        done = self.run_as(["exec", "curious", "--", "env"], MINE=SECRET)
+        self.assertNotIn(SECRET, done.stdout + done.stderr)
+
+    def test_an_exec_check_is_run_as_the_owner(self):
+        done = self.run_as(["probe", "own"])
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(self.seen.read_text().split(), ["65534", "65534", "yes"])
+        self.run_as(["probe", "roots"])
+        self.assertEqual(self.seen.read_text().split(), ["65534"])
+
+    def test_a_link_to_what_is_roots_makes_nothing_his(self):
+        for name in ("state", "etc"):
+            (self.home.path / name).rename(self.home.path / f"{name}.was")
+            (self.home.path / name).symlink_to("/var/lib" if name == "state" else f"{self.home.path}/etc.was")
+            os.chown(self.home.path / name, 65534, 65534, follow_symlinks=False)
+        done = self.run_as(["exec", "own", "--", "id", "-u"])
+        self.assertEqual((done.returncode, done.stdout), (0, "65534\n"), done.stderr)
+
+    def test_of_two_owners_neither_decides(self):
+        os.chown(self.home.path / "etc", 1, 1)
+        for words in (["exec", "own", "--", "id"], ["probe", "own"]):
+            done = self.run_as(words)
+            self.assertEqual((done.returncode, done.stdout), (7, ""), done.stderr)
+            self.assertIn("belong to different users", done.stderr)
+
+    def test_a_third_user_runs_neither(self):
+        for words in (["exec", "own", "--", "id"], ["probe", "own"]):
+            done = self.run_as(words, user=1)
+            self.assertEqual((done.returncode, done.stdout), (7, ""), done.stderr)
+            self.assertIn("belongs to nobody", done.stderr)
+        self.assertFalse(self.seen.exists())
+
+    def test_in_roots_own_home_an_exec_check_has_the_rights_of_the_unit(self):
+        self.give_home(0)
+        os.chown(self.seen.parent, 65534, 65534)
+        path = self.home.path / "etc" / "units" / "own.toml"
+        path.write_text(path.read_text().replace("[run]\n", '[run]\nuser = "nobody"\ngroups = ["daemon"]\n'))
+        daemon_group = str(grp.getgrnam("daemon").gr_gid)
+        expected = ["65534", "65534", daemon_group, "yes"]
+        self.assertEqual(self.run_as(["probe", "own"]).returncode, 0)
+        self.assertEqual(self.seen.read_text().split(), expected)
+        # And so it has when the daemon asks.
+        self.seen.unlink()
+        (self.home.path / "etc" / "units" / "roots.toml").unlink()
+        self.home.start()
+        self.home.wait_healthy("own")
+        self.assertEqual(self.seen.read_text().split(), expected)
 
 
 if __name__ == "__main__":

@@ -54,8 +54,14 @@ std::optional<resume_note> read_resume_note(int own, const std::string& name) {
   if (!text) return std::nullopt;
   try {
     const auto v = json::parse(*text);
-    resume_note note{std::string(v.at("url").as_string()), std::string(v.at("validator").as_string()), {}};
+    resume_note note{std::string(v.at("url").as_string()),
+                     std::string(v.at("validator").as_string()),
+                     {},
+                     std::string(v.at("digest").as_string()),
+                     {}};
     if (!v.at("total").is_null()) note.total = v.at("total").to_number<std::uint64_t>();
+    for (const auto& span : v.at("here").as_array())
+      note.here.add({span.at(0).to_number<std::uint64_t>(), span.at(1).to_number<std::uint64_t>()});
     return note;
   } catch (const std::exception&) {
     return std::nullopt;
@@ -65,9 +71,14 @@ std::optional<resume_note> read_resume_note(int own, const std::string& name) {
 outcome<void> write_resume_note(int own, const disk& d, const std::string& name, const resume_note& note) {
   json::value total = nullptr;
   if (note.total) total = *note.total;
-  return d.write_durably(
-      own, resume_path(name),
-      json::serialize(json::object{{"url", note.url}, {"validator", note.validator}, {"total", std::move(total)}}));
+  json::array here;
+  for (const auto& [first, end] : note.here.all()) here.push_back(json::array{first, end});
+  return d.write_durably(own, resume_path(name),
+                         json::serialize(json::object{{"url", note.url},
+                                                      {"validator", note.validator},
+                                                      {"total", std::move(total)},
+                                                      {"digest", note.digest},
+                                                      {"here", std::move(here)}}));
 }
 
 }  // namespace hasup::snapshot

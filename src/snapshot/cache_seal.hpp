@@ -1,11 +1,13 @@
 // DATA_DIR/.hasup/cache/NAME.seal: says that cache/NAME is whole and what its digest was, and by size, time and inode
-// that it is still the same file. Beside an unfinished NAME.part, NAME.resume says which version of which file it is.
+// that it is still the same file. Beside an unfinished NAME.part, NAME.resume says which version of which file it is,
+// and which of its bytes are there.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <string>
 
+#include "snapshot/byte_spans.hpp"
 #include "snapshot/disk.hpp"
 
 namespace hasup::snapshot {
@@ -25,6 +27,8 @@ struct resume_note {
   std::string url;
   std::string validator;
   std::optional<std::uint64_t> total;
+  std::string digest{};  // announced for the whole file; ""
+  byte_spans here{};     // durable
 };
 
 // Nothing when there is no seal, it cannot be read, or the file is not the one it was made for.

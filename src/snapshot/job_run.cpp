@@ -30,6 +30,7 @@ void mind_signals() {
   ::sigaction(SIGINT, &act, nullptr);
   act.sa_handler = SIG_IGN;
   ::sigaction(SIGPIPE, &act, nullptr);
+  ::sigaction(SIGXFSZ, &act, nullptr);  // a file size limit is an error of write, as a full disk is
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);

@@ -5,7 +5,7 @@
 namespace hasup::snapshot {
 
 failure system_failure(std::string what, int code) {
-  const bool full = code == ENOSPC || code == EDQUOT;
+  const bool full = code == ENOSPC || code == EDQUOT || code == EFBIG;
   return {full ? ports::worker_failure::no_space : ports::worker_failure::internal,
           base::errno_error(std::move(what), code).message};
 }

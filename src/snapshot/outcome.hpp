@@ -27,7 +27,7 @@ struct failure {
 template <class T>
 using outcome = boost::system::result<T, failure>;
 
-// ENOSPC and EDQUOT are no_space, everything else internal: "write /d/x: No space left on device".
+// ENOSPC, EDQUOT and EFBIG are no_space, everything else internal: "write /d/x: No space left on device".
 failure system_failure(std::string what, int code);
 
 failure refusal(std::string message);

@@ -43,6 +43,12 @@ int on_host_key(CURL*, const curl_khkey*, const curl_khkey*, curl_khmatch match,
   return static_cast<curl_transfer*>(user)->host_key(match);
 }
 
+std::optional<std::uint64_t> whole_number(const std::string& text) {
+  std::uint64_t n = 0;
+  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), n);
+  return ec == std::errc{} && end == text.data() + text.size() ? std::optional(n) : std::nullopt;
+}
+
 // sftp://user@host:22/dir/ -> user@host:22
 std::string authority_of(const std::string& url) {
   const auto from = url.find("://") + 3;
@@ -71,25 +77,25 @@ void add_line(header_lines& lines, const std::string& line) {
   lines.reset(longer);
 }
 
-curl_transfer::curl_transfer(CURL* curl, const job_control& control, const remote_client::download& to)
-    : curl_(curl), control_(control), to_(to), text_(CURL_ERROR_SIZE, '\0') {}
+curl_transfer::curl_transfer(std::shared_ptr<CURL> curl, const job_control& control, remote_client::download to)
+    : curl_(std::move(curl)), control_(control), to_(std::move(to)), text_(CURL_ERROR_SIZE, '\0') {}
 
 void curl_transfer::prepare(const std::string& url, const patience& p) {
-  curl_easy_reset(curl_);
-  curl_easy_setopt(curl_, CURLOPT_URL, url.c_str());
-  curl_easy_setopt(curl_, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl_, CURLOPT_CONNECTTIMEOUT, p.connect_timeout_s);
-  curl_easy_setopt(curl_, CURLOPT_LOW_SPEED_LIMIT, p.stall_bytes_per_s);
-  curl_easy_setopt(curl_, CURLOPT_LOW_SPEED_TIME, p.stall_s);
-  curl_easy_setopt(curl_, CURLOPT_BUFFERSIZE, 512L << 10);
-  curl_easy_setopt(curl_, CURLOPT_ERRORBUFFER, text_.data());
-  curl_easy_setopt(curl_, CURLOPT_HEADERFUNCTION, &on_header);
-  curl_easy_setopt(curl_, CURLOPT_HEADERDATA, this);
-  curl_easy_setopt(curl_, CURLOPT_WRITEFUNCTION, &on_data);
-  curl_easy_setopt(curl_, CURLOPT_WRITEDATA, this);
-  curl_easy_setopt(curl_, CURLOPT_NOPROGRESS, 0L);
-  curl_easy_setopt(curl_, CURLOPT_XFERINFOFUNCTION, &on_progress);
-  curl_easy_setopt(curl_, CURLOPT_XFERINFODATA, this);
+  curl_easy_reset(curl());
+  curl_easy_setopt(curl(), CURLOPT_URL, url.c_str());
+  curl_easy_setopt(curl(), CURLOPT_NOSIGNAL, 1L);
+  curl_easy_setopt(curl(), CURLOPT_CONNECTTIMEOUT, p.connect_timeout_s);
+  curl_easy_setopt(curl(), CURLOPT_LOW_SPEED_LIMIT, p.stall_bytes_per_s);
+  curl_easy_setopt(curl(), CURLOPT_LOW_SPEED_TIME, p.stall_s);
+  curl_easy_setopt(curl(), CURLOPT_BUFFERSIZE, 512L << 10);
+  curl_easy_setopt(curl(), CURLOPT_ERRORBUFFER, text_.data());
+  curl_easy_setopt(curl(), CURLOPT_HEADERFUNCTION, &on_header);
+  curl_easy_setopt(curl(), CURLOPT_HEADERDATA, this);
+  curl_easy_setopt(curl(), CURLOPT_WRITEFUNCTION, &on_data);
+  curl_easy_setopt(curl(), CURLOPT_WRITEDATA, this);
+  curl_easy_setopt(curl(), CURLOPT_NOPROGRESS, 0L);
+  curl_easy_setopt(curl(), CURLOPT_XFERINFOFUNCTION, &on_progress);
+  curl_easy_setopt(curl(), CURLOPT_XFERINFODATA, this);
 }
 
 void curl_transfer::prepare_sftp(const model::source& access, std::uint64_t first) {
@@ -98,21 +104,21 @@ void curl_transfer::prepare_sftp(const model::source& access, std::uint64_t firs
   who_ = authority_of(access.url);
   identity_ = access.identity_file;
   known_hosts_ = access.known_hosts.empty() ? home_path("/.ssh/known_hosts") : access.known_hosts;
-  curl_easy_setopt(curl_, CURLOPT_PROTOCOLS_STR, "sftp");
-  curl_easy_setopt(curl_, CURLOPT_FILETIME, 1L);
-  curl_easy_setopt(curl_, CURLOPT_SSH_KNOWNHOSTS, known_hosts_.c_str());
-  curl_easy_setopt(curl_, CURLOPT_SSH_KEYFUNCTION, &on_host_key);
-  curl_easy_setopt(curl_, CURLOPT_SSH_KEYDATA, this);
+  curl_easy_setopt(curl(), CURLOPT_PROTOCOLS_STR, "sftp");
+  curl_easy_setopt(curl(), CURLOPT_FILETIME, 1L);
+  curl_easy_setopt(curl(), CURLOPT_SSH_KNOWNHOSTS, known_hosts_.c_str());
+  curl_easy_setopt(curl(), CURLOPT_SSH_KEYFUNCTION, &on_host_key);
+  curl_easy_setopt(curl(), CURLOPT_SSH_KEYDATA, this);
   // A key that is named is the only one: a host that refuses after too many keys must not meet all of the agent's.
   curl_easy_setopt(
-      curl_, CURLOPT_SSH_AUTH_TYPES,
+      curl(), CURLOPT_SSH_AUTH_TYPES,
       identity_.empty() ? long{CURLSSH_AUTH_AGENT | CURLSSH_AUTH_PUBLICKEY} : long{CURLSSH_AUTH_PUBLICKEY});
   std::string key = identity_;
   for (const char* name : {"/.ssh/id_ed25519", "/.ssh/id_ecdsa", "/.ssh/id_rsa"})
     if (key.empty())
       if (const auto path = home_path(name); ::access(path.c_str(), R_OK) == 0) key = path;
-  if (!key.empty()) curl_easy_setopt(curl_, CURLOPT_SSH_PRIVATE_KEYFILE, key.c_str());
-  if (first > 0) curl_easy_setopt(curl_, CURLOPT_RESUME_FROM_LARGE, static_cast<curl_off_t>(first));
+  if (!key.empty()) curl_easy_setopt(curl(), CURLOPT_SSH_PRIVATE_KEYFILE, key.c_str());
+  if (first > 0) curl_easy_setopt(curl(), CURLOPT_RESUME_FROM_LARGE, static_cast<curl_off_t>(first));
 }
 
 int curl_transfer::host_key(curl_khmatch match) {
@@ -131,29 +137,27 @@ void curl_transfer::header(std::string_view line) {
   if (name == "content-type") answer_.content_type = lower(value);
   if (name == "content-range") answer_.content_range = value;
   if (name == "content-disposition") answer_.content_disposition = value;
-  if (name == "content-length") {
-    std::uint64_t n = 0;
-    const auto [end, ec] = std::from_chars(value.data(), value.data() + value.size(), n);
-    if (ec == std::errc{} && end == value.data() + value.size()) answer_.length = n;
-  }
+  if (name == "accept-ranges") answer_.accepts_ranges = lower(value) == "bytes";
+  if (name == "content-length") answer_.length = whole_number(value);
+  if (name == "retry-after") answer_.retry_after_s = whole_number(value);
 }
 
 void curl_transfer::fill() {
   if (sftp_) return fill_sftp();
-  curl_easy_getinfo(curl_, CURLINFO_RESPONSE_CODE, &answer_.status);
+  curl_easy_getinfo(curl(), CURLINFO_RESPONSE_CODE, &answer_.status);
   char* url = nullptr;
-  if (curl_easy_getinfo(curl_, CURLINFO_EFFECTIVE_URL, &url) == CURLE_OK && url != nullptr) answer_.url = url;
+  if (curl_easy_getinfo(curl(), CURLINFO_EFFECTIVE_URL, &url) == CURLE_OK && url != nullptr) answer_.url = url;
 }
 
 void curl_transfer::fill_sftp() {
   answer_ = {};
   char* url = nullptr;
-  if (curl_easy_getinfo(curl_, CURLINFO_EFFECTIVE_URL, &url) == CURLE_OK && url != nullptr) answer_.url = url;
+  if (curl_easy_getinfo(curl(), CURLINFO_EFFECTIVE_URL, &url) == CURLE_OK && url != nullptr) answer_.url = url;
   answer_.status = first_ > 0 ? 206 : 200;
   curl_off_t left = -1;
   curl_off_t time = -1;
-  curl_easy_getinfo(curl_, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &left);
-  curl_easy_getinfo(curl_, CURLINFO_FILETIME_T, &time);
+  curl_easy_getinfo(curl(), CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &left);
+  curl_easy_getinfo(curl(), CURLINFO_FILETIME_T, &time);
   if (left < 0) return;  // a directory
   answer_.length = static_cast<std::uint64_t>(left);
   const auto total = first_ + *answer_.length;
@@ -187,6 +191,10 @@ bool curl_transfer::data(const char* bytes, std::size_t size) {
 std::string curl_transfer::reason() const {
   std::string why = text_.c_str();
   if (why.empty()) why = curl_easy_strerror(code_);
+  if (code_ == CURLE_TOO_MANY_REDIRECTS)
+    return "the host redirects in a circle, or more than " + std::to_string(most_redirects) + " times (" + why +
+           "); write the address to which it leads in the end";
+  if (code_ == CURLE_OPERATION_TIMEDOUT && began_) return "the host stalls: " + why;
   if (!sftp_) return why;
   if (code_ == CURLE_PEER_FAILED_VERIFICATION) {
     if (key_match_ == CURLKHMATCH_MISMATCH)
@@ -205,7 +213,11 @@ std::string curl_transfer::reason() const {
 }
 
 remote_client::download_end curl_transfer::run() {
-  code_ = curl_easy_perform(curl_);
+  return ended(curl_easy_perform(curl()));
+}
+
+remote_client::download_end curl_transfer::ended(CURLcode code) {
+  code_ = code;
   remote_client::download_end end;
   if (code_ == CURLE_OK)
     (void)begin();  // an answer without a body
@@ -215,6 +227,9 @@ remote_client::download_end curl_transfer::run() {
   end.whole = code_ == CURLE_OK && !refused_;
   if (sftp_ && (code_ == CURLE_REMOTE_FILE_NOT_FOUND || code_ == CURLE_REMOTE_ACCESS_DENIED)) {
     answer_.status = code_ == CURLE_REMOTE_FILE_NOT_FOUND ? 404 : 403;
+    end.whole = true;
+  } else if (sftp_ && code_ == CURLE_BAD_DOWNLOAD_RESUME) {
+    answer_.status = 416;  // there is less of the file than the byte to begin with
     end.whole = true;
   } else if (code_ != CURLE_OK && !refused_) {
     end.error = reason();

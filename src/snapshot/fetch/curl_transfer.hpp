@@ -16,21 +16,27 @@ struct slist_closer {
 using header_lines = std::unique_ptr<curl_slist, slist_closer>;
 void add_line(header_lines& lines, const std::string& line);
 
-// Lives on the stack of one curl_easy_perform.
+// Prepared by remote_client, carried out by run() or, several at once, by a transfer_set.
 class curl_transfer {
  public:
-  curl_transfer(CURL* curl, const job_control& control, const remote_client::download& to);
+  // `curl` may be used for the next transfer when this one has ended.
+  curl_transfer(std::shared_ptr<CURL> curl, const job_control& control, remote_client::download to);
+  curl_transfer(const curl_transfer&) = delete;
+  curl_transfer& operator=(const curl_transfer&) = delete;
 
   // Sets what every transfer has: limits, callbacks, nothing that depends on the kind of host.
   void prepare(const std::string& url, const patience& p);
   // SFTP: asks before the first byte for size and time, and whether the host is known.
   void prepare_sftp(const model::source& access, std::uint64_t first);
+  // HTTP: lines for the request's head, which are sent after send_headers().
+  void add_header(const std::string& line) { add_line(lines_, line); }
+  void send_headers() { curl_easy_setopt(curl(), CURLOPT_HTTPHEADER, lines_.get()); }
+  [[nodiscard]] CURL* curl() const { return curl_.get(); }
+  [[nodiscard]] bool wants_data() const { return static_cast<bool>(to_.data); }
 
-  // Runs it; `began`, `whole`, `error` as remote_client::download_end has them.
+  // `began`, `whole`, `error` as remote_client::download_end has them.
   remote_client::download_end run();
-
-  // After run(): there is less of the file than the byte to begin with.
-  [[nodiscard]] bool begins_beyond_end() const { return code_ == CURLE_BAD_DOWNLOAD_RESUME; }
+  remote_client::download_end ended(CURLcode code);
 
   // For libcurl's C callbacks.
   void header(std::string_view line);
@@ -44,9 +50,10 @@ class curl_transfer {
   void fill_sftp();
   std::string reason() const;
 
-  CURL* curl_;
+  std::shared_ptr<CURL> curl_;
+  header_lines lines_;
   const job_control& control_;
-  const remote_client::download& to_;
+  remote_client::download to_;
   remote_answer answer_;
   bool began_ = false;
   bool refused_ = false;  // begin or data said no

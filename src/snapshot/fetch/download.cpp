@@ -1,195 +1,198 @@
 #include "snapshot/fetch/download.hpp"
 
-#include <re2/re2.h>
+#include <algorithm>
 
-#include "snapshot/cache_seal.hpp"
+#include "snapshot/fetch/curl_transfer.hpp"
+#include "snapshot/fetch/download_run.hpp"
 #include "snapshot/listing.hpp"
 
 namespace hasup::snapshot {
 namespace {
 
-class download_run {
- public:
-  download_run(remote_client& host, const data_tree& tree, const disk& d, job_control& control,
-               const model::snapshot& s, part_file& part, download_report& report)
-      : host_(host), tree_(tree), disk_(d), control_(control), snapshot_(s), part_(part), report_(report) {}
+using clock = std::chrono::steady_clock;
+constexpr std::chrono::milliseconds longest_wait{100};  // so that a cancellation is seen
 
-  outcome<void> run();
+}  // namespace
 
- private:
-  enum class verdict { whole, again };
-
-  outcome<void> prepare();
-  outcome<verdict> attempt();
-  outcome<void> begin(const remote_answer& answer);
-  outcome<void> begin_whole(const remote_answer& answer);
-  outcome<void> begin_rest(const remote_answer& answer);
-  outcome<verdict> judge(const remote_client::download_end& end);
-  outcome<void> forget();
-  outcome<void> remember();
-  failure unreachable(const std::string& why) const {
-    return {ports::worker_failure::unreachable, without_password(snapshot_.url) + ": " + why, snapshot_.name};
-  }
-
-  remote_client& host_;
-  const data_tree& tree_;
-  const disk& disk_;
-  job_control& control_;
-  const model::snapshot& snapshot_;
-  part_file& part_;
-  download_report& report_;
-  std::string validator_;               // of the version that part_ holds; "" = it cannot be resumed
-  std::optional<std::uint64_t> total_;  // of that version
-  bool asked_rest_ = false;
-  bool wrong_range_ = false;
-  unsigned whole_starts_ = 0;
-  std::optional<failure> broken_;  // why a callback ended the transfer
-  std::string last_error_;
-};
+download_run::download_run(const std::vector<download_place>& places, job_control& control, const model::snapshot& s,
+                           const download_options& options, part_file& part, download_report& report)
+    : places_(places), control_(control), snapshot_(s), options_(options), part_(part), report_(report) {
+  for (const auto& p : places_)
+    origins_.emplace_back(p.host->limits(), p.url.starts_with("sftp://") ? 1 : options_.connections);
+}
 
 outcome<void> download_run::prepare() {
-  control_.begin("verify", snapshot_.name, without_password(snapshot_.source), snapshot_.size);
-  if (auto opened = part_.open_existing(control_); !opened) return opened;
-  const auto note = read_resume_note(tree_.own(), snapshot_.name);
-  if (part_.size() > 0 && note && note->url == snapshot_.url && !note->validator.empty()) {
-    validator_ = note->validator;
-    total_ = note->total;
+  std::optional<resume_note> found;
+  const auto usable = [&](const resume_note& n) {
+    if (snapshot_.size && n.total && *n.total != *snapshot_.size) return false;
+    const bool same_digest = !options_.digest.empty() && n.digest == options_.digest && n.total;
+    const bool same_version = n.url == place().url && !n.validator.empty();
+    if (same_digest || same_version) found = n;
+    return found.has_value();
+  };
+  if (auto opened = part_.open(usable); !opened) return opened;
+  for (auto& o : origins_) o.begin(clock::now());
+  if (!options_.in_pieces) here().bears_ranges = origin::ranges::no;
+  if (part_.bytes() > 0 && found) {
+    total_ = found->total;
     report_.resumed = true;
-  } else if (part_.size() > 0) {
-    if (auto fresh = part_.start_over(); !fresh) return fresh;
+    several_ = true;
+    for (std::size_t i = 0; i < places_.size(); ++i)
+      if (places_[i].url == found->url) origins_[i].validator = found->validator;
+    if (found->url == place().url) several_ = false;
   }
+  control_.begin("fetch", snapshot_.name, without_password(snapshot_.source), total_ ? total_ : snapshot_.size,
+                 part_.bytes());
   const auto total = total_ ? total_ : snapshot_.size;
-  return part_.check_space(total && *total > part_.size() ? *total - part_.size() : 0);
+  return part_.reserve(total.value_or(0));
 }
 
 outcome<void> download_run::run() {
   if (auto prepared = prepare(); !prepared) return prepared;
-  unsigned fruitless = 0;
-  while (true) {
-    const auto before = part_.size();
-    auto state = attempt();
-    if (!state) return state.error();
-    if (*state == verdict::whole) break;
-    fruitless = part_.size() > before ? 1 : fruitless + 1;
-    // A host that cannot resume and always breaks off would otherwise be asked for ever.
-    if (fruitless >= host_.limits().attempts || whole_starts_ >= host_.limits().attempts)
-      return unreachable(last_error_);
-    if (!host_.wait_before(fruitless)) return cancelled();
+  auto done = loop();
+  transfers_.stop_all();
+  lanes_.clear();
+  if (!done) {
+    // What is here is kept for the next job, unless the disk itself is what fails.
+    if (may_join() || several_)
+      if (auto kept = part_.checkpoint_now(note()); !kept && done.error().kind != ports::worker_failure::no_space)
+        return kept;
+    return done;
   }
-  if (snapshot_.size && *snapshot_.size != part_.size()) return other_size(snapshot_, part_.size());
-  if (part_.size() == 0) return bad_snapshot(snapshot_.name, snapshot_.name + " is empty");
-  report_.validator = validator_;
+  if (snapshot_.size && *snapshot_.size != part_.bytes()) return other_size(snapshot_, part_.bytes());
+  if (part_.bytes() == 0) return bad_snapshot(snapshot_.name, snapshot_.name + " is empty");
+  if (!several_) report_.validator = here().validator;
   return {};
 }
 
-outcome<download_run::verdict> download_run::attempt() {
-  asked_rest_ = part_.size() > 0 && !validator_.empty() && !wrong_range_;
-  std::optional<remote_client::rest> from;
-  if (asked_rest_) from = remote_client::rest{part_.size(), validator_};
-  broken_.reset();
-  remote_client::download to;
-  to.begin = [&](const remote_answer& answer) {
-    auto ready = begin(answer);
-    if (!ready) broken_ = ready.error();
-    return ready.has_value() && (answer.status == 200 || answer.status == 206) && !wrong_range_;
-  };
-  to.data = [&](const char* data, std::size_t size) {
-    if (total_ && part_.size() + size > *total_) {
-      broken_ = bad_snapshot(snapshot_.name, snapshot_.name + " grows past the announced size");
-      return false;
+outcome<void> download_run::loop() {
+  while (!is_whole()) {
+    if (control_.cancelled()) return cancelled();
+    if (auto started = start_lanes(); !started) return started;
+    auto longest = longest_wait;
+    if (lanes_.empty())
+      longest = std::clamp(std::chrono::ceil<std::chrono::milliseconds>(here().not_before() - clock::now()),
+                           std::chrono::milliseconds(0), longest_wait);
+    const auto ends = transfers_.wait(longest);
+    if (broken_) return *broken_;
+    for (const auto& [id, end] : ends) {
+      const auto l = lanes_.at(id);
+      lanes_.erase(id);
+      if (l.dropped) continue;
+      if (auto settled = settle(l, end); !settled) return settled;
+      if (broken_) return *broken_;
+      if (l.done) return {};
     }
-    auto added = part_.append(data, size);
-    if (!added) broken_ = added.error();
-    control_.advance(part_.size());
-    return added.has_value();
-  };
-  auto end = host_.fetch(snapshot_.url, from, to);
-  if (!end) return end.error();
-  if (broken_) return *broken_;
-  return judge(*end);
-}
-
-outcome<void> download_run::begin(const remote_answer& answer) {
-  if (answer.status == 206) return begin_rest(answer);
-  if (answer.status == 200) return begin_whole(answer);
+    drop_all_but(nullptr);
+    here().check(clock::now());
+    if (here().given_up() && !is_whole())
+      if (auto next = next_place(); !next) return next;
+    if (may_join())
+      if (auto kept = part_.checkpoint(note()); !kept) return kept;
+    control_.advance(part_.bytes());
+  }
   return {};
 }
 
-outcome<void> download_run::begin_whole(const remote_answer& answer) {
-  report_.resumed = false;
-  wrong_range_ = false;
-  ++whole_starts_;
-  if (auto fresh = part_.start_over(); !fresh) return fresh;
-  validator_ = validator_of(answer);
-  total_ = answer.length;
-  if (auto enough = part_.check_space(total_.value_or(0)); !enough) return enough;
-  control_.begin("fetch", snapshot_.name, without_password(snapshot_.source), total_);
-  return remember();
+// Ends the transfers of which a callback said that they are of no more use.
+void download_run::drop_all_but(const lane* kept) {
+  for (auto one = lanes_.begin(); one != lanes_.end();) {
+    if (!one->second.dropped || &one->second == kept) {
+      ++one;
+      continue;
+    }
+    transfers_.stop(one->first);
+    one = lanes_.erase(one);
+  }
 }
 
-// A 206 that is not exactly what was asked for, or of another version, would silently join two files.
-outcome<void> download_run::begin_rest(const remote_answer& answer) {
-  const auto range = parse_content_range(answer.content_range);
-  const auto now = validator_of(answer);
-  wrong_range_ = !asked_rest_ || !range || range->first != part_.size() || (!now.empty() && now != validator_) ||
-                 (total_ && range->total && *range->total != *total_);
-  if (wrong_range_) {
-    last_error_ = "the host answered a request for a range with \"" + answer.content_range + "\"";
-    return {};
+outcome<void> download_run::next_place() {
+  for (auto& [id, l] : lanes_) l.dropped = true;
+  drop_all_but(nullptr);
+  if (at_ + 1 >= places_.size()) return unreachable();
+  ++at_;
+  here().begin(clock::now());
+  if (part_.bytes() > 0) {
+    report_.resumed = true;
+    several_ = true;
   }
-  if (range->total) total_ = range->total;
-  report_.resumed = true;
-  control_.begin("fetch", snapshot_.name, without_password(snapshot_.source), total_, part_.size());
   return {};
 }
 
-outcome<download_run::verdict> download_run::judge(const remote_client::download_end& end) {
-  const auto status = end.answer.status;
-  if (wrong_range_ && status == 206) {
-    if (auto forgotten = forget(); !forgotten) return forgotten.error();
-    return verdict::again;
-  }
-  if (status == 416 && asked_rest_) {
-    const auto range = parse_content_range(end.answer.content_range);
-    if (range && range->total == part_.size() && total_ == part_.size()) return verdict::whole;
-    last_error_ = "the file on the host is shorter than what is here";
-    if (auto forgotten = forget(); !forgotten) return forgotten.error();
-    return verdict::again;
-  }
-  if (!end.error.empty()) {
-    last_error_ = end.error;
-    if (end.permanent) return unreachable(last_error_);
-    return verdict::again;
-  }
-  if (status == 200 || status == 206) {
-    // Without a Content-Length the end of the connection looks like the end of the file: the listing knows better.
-    const auto expected = total_ ? total_ : snapshot_.size;
-    if (end.whole && (!expected || part_.size() >= *expected)) return verdict::whole;
-    last_error_ = "the connection ended after " + std::to_string(part_.size()) + " bytes";
-    return verdict::again;
-  }
-  last_error_ = "HTTP status " + std::to_string(status);
-  if (!is_passing(status)) return unreachable(last_error_);
-  return verdict::again;
+failure download_run::unreachable() const {
+  std::string why;
+  for (std::size_t i = 0; i <= at_; ++i)
+    why += (why.empty() ? "" : "; ") + without_password(places_[i].url) + ": " + origins_[i].last_error();
+  return {ports::worker_failure::unreachable, std::move(why), snapshot_.name};
 }
 
-outcome<void> download_run::forget() {
-  validator_.clear();
+bool download_run::may_join() const {
+  return !here().validator.empty() || !options_.digest.empty();
+}
+
+// With one connection nothing is gained by asking for a piece at a time.
+std::uint64_t download_run::piece() const {
+  return here().allowed() > 1 ? options_.piece : UINT64_MAX / 2;
+}
+
+resume_note download_run::note() const {
+  return {place().url, here().validator, total_, options_.digest, {}};
+}
+
+outcome<void> download_run::start_lanes() {
+  if (clock::now() < here().not_before() || here().given_up()) return {};
+  if (!total_ || here().bears_ranges != origin::ranges::yes) return lanes_.empty() ? start_first() : outcome<void>();
+  byte_spans asked;
+  for (const auto& [id, l] : lanes_) asked.add({l.at, l.span.end});
+  while (lanes_.size() < here().allowed()) {
+    const auto gap = next_gap(part_.have(), asked, *total_, piece());
+    if (!gap) return {};
+    asked.add(*gap);
+    if (auto started = start(*gap, true); !started) return started;
+  }
+  return {};
+}
+
+// One transfer only, until it is known whether the host bears ranges.
+outcome<void> download_run::start_first() {
+  const bool tries_ranges = here().bears_ranges != origin::ranges::no;
+  if (part_.bytes() > 0 && may_join() && tries_ranges) {
+    const auto gap = total_ ? next_gap(part_.have(), {}, *total_, piece()) : std::nullopt;
+    return start(gap ? *gap : byte_span{part_.prefix(), UINT64_MAX}, true);
+  }
+  if (part_.bytes() > 0)
+    if (auto fresh = part_.start_over(); !fresh) return fresh;
   total_.reset();
-  report_.resumed = false;
-  return part_.start_over();
+  several_ = false;
+  const bool big = snapshot_.size && *snapshot_.size > options_.piece && !is_sftp();
+  if (big && tries_ranges && here().allowed() > 1) return start({0, options_.piece}, true);
+  return start({0, UINT64_MAX}, false);
 }
 
-outcome<void> download_run::remember() {
-  if (validator_.empty()) return disk_.remove_file(tree_.own(), "cache/" + snapshot_.name + ".resume");
-  return write_resume_note(tree_.own(), disk_, snapshot_.name, {snapshot_.url, validator_, total_});
+outcome<void> download_run::start(byte_span span, bool ranged) {
+  std::optional<remote_client::range> range;
+  if (ranged) {
+    range = remote_client::range{span.first, {}, here().validator};
+    if (span.end != UINT64_MAX) range->end = span.end;
+  }
+  const auto id = ++last_id_;
+  auto& l = lanes_[id];
+  l.span = span;
+  l.at = span.first;
+  if (ranged) l.asked_from = span.first;
+  remote_client::download to;
+  to.begin = [this, &l](const remote_answer& answer) { return begin(l, answer); };
+  to.data = [this, &l](const char* bytes, std::size_t size) { return data(l, bytes, size); };
+  auto transfer = place().host->open(place().url, range, std::move(to));
+  if (!transfer) return transfer.error();
+  transfers_.start(id, std::move(*transfer));
+  return {};
 }
 
-}  // namespace
-
-outcome<void> download_archive(remote_client& host, const data_tree& tree, const disk& d, job_control& control,
-                               const model::snapshot& s, part_file& part, download_report& report) {
-  return download_run(host, tree, d, control, s, part, report).run();
+outcome<void> download_archive(const std::vector<download_place>& places, job_control& control,
+                               const model::snapshot& s, const download_options& options, part_file& part,
+                               download_report& report) {
+  return download_run(places, control, s, options, part, report).run();
 }
 
 failure other_size(const model::snapshot& s, std::uint64_t actual) {
@@ -200,31 +203,9 @@ failure other_size(const model::snapshot& s, std::uint64_t actual) {
   return {ports::worker_failure::unreachable, text + "; it changed since it was listed", s.name};
 }
 
-std::string validator_of(const remote_answer& answer) {
-  if (!answer.etag.empty() && !answer.etag.starts_with("W/")) return answer.etag;
-  return answer.last_modified;
-}
-
 std::string file_validator(const struct stat& st) {
   return std::to_string(st.st_size) + "-" + std::to_string(st.st_mtim.tv_sec) + "." +
          std::to_string(st.st_mtim.tv_nsec) + "-" + std::to_string(st.st_ino);
-}
-
-std::optional<byte_range> parse_content_range(std::string_view text) {
-  static const RE2 form(R"(bytes (?:(\d+)-\d+|\*)/(\d+|\*))");
-  std::string first;
-  std::string total;
-  if (!RE2::FullMatch(text, form, &first, &total)) return std::nullopt;
-  byte_range range;
-  std::uint64_t n = 0;
-  if (total != "*" && RE2::FullMatch(total, R"((\d+))", &n)) range.total = n;
-  if (!first.empty()) {
-    if (!RE2::FullMatch(first, R"((\d+))", &range.first)) return std::nullopt;
-  } else {
-    if (!range.total) return std::nullopt;
-    range.first = *range.total;
-  }
-  return range;
 }
 
 }  // namespace hasup::snapshot

@@ -1,9 +1,11 @@
-// One archive over HTTP, in as many attempts as the network needs.
+// One archive from a host, or from several that have the same, in as many attempts as the network needs: in pieces
+// over several connections where the host allows it, in one stream where it does not.
 #pragma once
 
 #include <sys/stat.h>
 
 #include <string>
+#include <vector>
 
 #include "model/snapshot.hpp"
 #include "snapshot/fetch/part_file.hpp"
@@ -11,28 +13,35 @@
 
 namespace hasup::snapshot {
 
-struct download_report {
-  bool resumed = false;   // some bytes are from an earlier attempt
-  std::string validator;  // of the version that was loaded
+struct download_options {
+  unsigned connections = 4;           // to one host; SFTP: 1
+  std::uint64_t piece = 16ULL << 20;  // bytes asked for at once; smaller files come in one
+  bool in_pieces = true;
+  std::string
+      digest;  // announced for the whole, "sha256:…"; "" = none: then nothing but one version of one host fits
 };
 
-// Leaves the whole archive in `part`, or what there is of it when it fails, to be resumed by the next job.
-outcome<void> download_archive(remote_client& host, const data_tree& tree, const disk& d, job_control& control,
-                               const model::snapshot& s, part_file& part, download_report& report);
+// Where the file is; the first is used for as long as it is any good.
+struct download_place {
+  remote_client* host = nullptr;
+  std::string url;
+};
 
-// What If-Range may name: a strong ETag, else Last-Modified; "" when neither is there.
-std::string validator_of(const remote_answer& answer);
-// The same for a file: size, time and inode.
+struct download_report {
+  bool resumed = false;   // some bytes are from an earlier job, or of another host
+  std::string validator;  // of the version that was loaded; "" = there is none, or it came from several hosts
+};
+
+// Leaves the whole archive in `part`, or what there is of it when it fails, to be resumed by the next job. Never
+// joins bytes of two versions, as far as ETag, Last-Modified and size tell them apart.
+outcome<void> download_archive(const std::vector<download_place>& places, job_control& control,
+                               const model::snapshot& s, const download_options& options, part_file& part,
+                               download_report& report);
+
+// Size, time and inode: what ETag and Last-Modified are for a file.
 std::string file_validator(const struct stat& st);
 
 // The archive has another size than its listing or manifest says.
 failure other_size(const model::snapshot& s, std::uint64_t actual);
-
-struct byte_range {
-  std::uint64_t first = 0;
-  std::optional<std::uint64_t> total;
-};
-// "bytes 5-9/10", "bytes 5-9/*", and of a 416 "bytes */10" (first = total).
-std::optional<byte_range> parse_content_range(std::string_view text);
 
 }  // namespace hasup::snapshot

@@ -13,6 +13,7 @@
 #include "snapshot/fetch/expected_digest.hpp"
 #include "snapshot/fetch/part_file.hpp"
 #include "snapshot/fetch/select.hpp"
+#include "snapshot/fetch/version_answer.hpp"
 #include "snapshot/listing.hpp"
 
 namespace hasup::snapshot {
@@ -26,8 +27,9 @@ struct fetched {
 
 class fetcher {
  public:
-  fetcher(const ports::worker_job& job, job_control& control, const data_tree& tree, remote_client& host)
-      : job_(job), control_(control), tree_(tree), host_(host) {}
+  fetcher(const ports::worker_job& job, job_control& control, const data_tree& tree, remote_client& host,
+          const download_options& options)
+      : job_(job), control_(control), tree_(tree), host_(host), options_(options) {}
 
   outcome<fetched> one(const model::snapshot& s);
 
@@ -41,6 +43,7 @@ class fetcher {
   job_control& control_;
   const data_tree& tree_;
   remote_client& host_;
+  const download_options& options_;
   disk disk_;
 };
 
@@ -71,7 +74,7 @@ outcome<fetched> fetcher::one(const model::snapshot& s) {
   if (!cached) return cached.error();
   if (*cached) return std::move(**cached);
 
-  part_file part(tree_, s.name, job_.min_free);
+  part_file part(tree_, disk_, s.name, job_.min_free);
   const auto path = file_source_path(s.url);
   std::string digest;
   std::string validator;
@@ -82,17 +85,22 @@ outcome<fetched> fetcher::one(const model::snapshot& s) {
       if (!copied) return copied.error();
       digest = *copied;
     } else {
-      auto loaded = download_archive(host_, tree_, disk_, control_, s, part, report);
+      auto options = options_;
+      options.in_pieces = !again;
+      if (*expected) options.digest = "sha256:" + **expected;
+      auto loaded = download_archive({{&host_, s.url}}, control_, s, options, part, report);
       if (!loaded) return loaded.error();
-      digest = part.digest();
+      auto hashed = part.digest(control_);
+      if (!hashed) return hashed.error();
+      digest = *hashed;
       validator = report.validator;
     }
     if (!*expected || digest == **expected) break;
-    if (auto removed = part.remove(disk_); !removed) return removed.error();
+    if (auto removed = part.remove(); !removed) return removed.error();
     if (!report.resumed || again) return wrong_digest(s, **expected, digest);
   }
-  const auto size = part.size();
-  if (auto finished = part.finish(disk_); !finished) return finished.error();
+  const auto size = part.bytes();
+  if (auto finished = part.finish(); !finished) return finished.error();
   if (auto sealed = seal(s, digest, validator); !sealed) return sealed.error();
   return fetched{digest, expected->has_value(), size};
 }
@@ -152,9 +160,9 @@ outcome<std::string> fetcher::copy_file(const model::snapshot& s, const std::str
   const auto size = static_cast<std::uint64_t>(st.st_size);
   if (s.size && *s.size != size) return other_size(s, size);
   if (size == 0) return bad_snapshot(s.name, path + " is empty");
-  if (auto removed = part.remove(disk_); !removed) return removed.error();
-  if (auto opened = part.open_existing(control_); !opened) return opened.error();
-  if (auto enough = part.check_space(size); !enough) return enough.error();
+  if (auto removed = part.remove(); !removed) return removed.error();
+  if (auto opened = part.open({}); !opened) return opened.error();
+  if (auto enough = part.reserve(size); !enough) return enough.error();
   control_.begin("fetch", s.name, without_password(s.source), size);
   std::vector<char> buffer(1U << 20);
   while (true) {
@@ -163,13 +171,14 @@ outcome<std::string> fetcher::copy_file(const model::snapshot& s, const std::str
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return unreachable(base::errno_error("read " + path, errno).message);
     if (n == 0) break;
-    if (auto added = part.append(buffer.data(), static_cast<std::size_t>(n)); !added) return added.error();
-    control_.advance(part.size());
+    if (auto added = part.write(part.bytes(), buffer.data(), static_cast<std::size_t>(n)); !added)
+      return added.error();
+    control_.advance(part.bytes());
   }
   struct stat after {};
-  if (part.size() != size || ::fstat(source.get(), &after) != 0 || file_validator(after) != file_validator(st))
+  if (part.bytes() != size || ::fstat(source.get(), &after) != 0 || file_validator(after) != file_validator(st))
     return unreachable(path + " changed while it was read");
-  return part.digest();
+  return part.digest(control_);
 }
 
 outcome<void> fetcher::seal(const model::snapshot& s, const std::string& digest, const std::string& validator) {
@@ -188,7 +197,8 @@ outcome<void> fetcher::seal(const model::snapshot& s, const std::string& digest,
 
 }  // namespace
 
-ports::worker_result fetch(const ports::worker_job& job, job_control& control, patience p) {
+ports::worker_result fetch(const ports::worker_job& job, job_control& control, patience p,
+                           const download_options& options) {
   ports::worker_result out;
   const auto fail = [&](const failure& f) {
     out.failure = f.kind;
@@ -204,7 +214,7 @@ ports::worker_result fetch(const ports::worker_job& job, job_control& control, p
   out.verified = true;
   for (const auto& s : job.chosen->snapshots) {
     remote_client host(control, p, source_of(job, s));
-    fetcher one_of(job, control, *tree, host);
+    fetcher one_of(job, control, *tree, host, options);
     auto one = one_of.one(s);
     if (!one) {
       out.verified = false;

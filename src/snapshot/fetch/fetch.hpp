@@ -2,14 +2,16 @@
 #pragma once
 
 #include "ports/worker_job.hpp"
+#include "snapshot/fetch/download.hpp"
 #include "snapshot/fetch/remote_client.hpp"
 #include "snapshot/job_control.hpp"
 
 namespace hasup::snapshot {
 
 // Resumes what an earlier attempt left, starts over when the file on the host has changed, and never replaces a whole
-// archive by a part of one. A wrong checksum deletes what was fetched and blames the snapshot, but only when it came
-// in one go: a part that was resumed is fetched once more from its start first.
-ports::worker_result fetch(const ports::worker_job& job, job_control& control, patience p = patience{});
+// archive by a part of one. A wrong checksum deletes what was fetched and blames the snapshot, but only when all of
+// it came in this job and from one host: otherwise it is fetched once more from its start first, in one stream.
+ports::worker_result fetch(const ports::worker_job& job, job_control& control, patience p = patience{},
+                           const download_options& options = download_options{});
 
 }  // namespace hasup::snapshot

@@ -1,43 +1,80 @@
-// An archive on its way into the cache: cache/NAME.part, hashed while it is written, within the space that may be
-// used.
+// An archive on its way into the cache: cache/NAME.part, its bytes written in any order, hashed in order while they
+// come, within the space that may be used.
+//
+// What is durable: the spans that cache/NAME.resume lists. A span is listed only after an fdatasync that began after
+// its bytes were written, and the list is removed, durably, before the first byte of another version is written. What
+// a killed worker or a power cut leaves beyond the list is fetched again.
 #pragma once
 
+#include <atomic>
+#include <chrono>
 #include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
 #include <string>
+#include <thread>
 
 #include "base/unique_fd.hpp"
+#include "snapshot/byte_spans.hpp"
+#include "snapshot/cache_seal.hpp"
 #include "snapshot/data_tree.hpp"
-#include "snapshot/fetch/sha256.hpp"
+#include "snapshot/fetch/prefix_hash.hpp"
 #include "snapshot/job_control.hpp"
 
 namespace hasup::snapshot {
 
 class part_file {
  public:
-  part_file(const data_tree& tree, std::string name, std::uint64_t min_free);
+  part_file(const data_tree& tree, const disk& d, std::string name, std::uint64_t min_free);
+  part_file(const part_file&) = delete;
+  part_file& operator=(const part_file&) = delete;
+  ~part_file();
 
-  // Opens what is there and hashes it again, so that the digest covers every byte on disk.
-  outcome<void> open_existing(job_control& control);
+  // What an earlier job left, when `usable` says that it is what this one wants; else an empty file.
+  using note_check = std::function<bool(const resume_note&)>;
+  outcome<void> open(const note_check& usable);
   outcome<void> start_over();
-  outcome<void> append(const char* data, std::size_t size);
-  // Of `more` further bytes; a refusal names the numbers.
-  outcome<void> check_space(std::uint64_t more) const;
+  // Refuses what there is no room for, with the numbers, and takes the room for the rest of `total` bytes at once.
+  outcome<void> reserve(std::uint64_t total);
+  outcome<void> write(std::uint64_t at, const char* data, std::size_t size);
+  // Makes durable what is here, when enough came since the last time; does not wait for the disk.
+  outcome<void> checkpoint(const resume_note& note);
+  // The same at once, and waits.
+  outcome<void> checkpoint_now(const resume_note& note);
+  // Of all bytes, read back from the file; waits for the hashing.
+  outcome<std::string> digest(job_control& control);
   // fsync, rename to cache/NAME, fsync of the directory. Replaces a whole file only by a whole file.
-  outcome<void> finish(const disk& d);
-  outcome<void> remove(const disk& d);
+  outcome<void> finish();
+  outcome<void> remove();
 
-  [[nodiscard]] std::uint64_t size() const { return size_; }
-  // Of all bytes; ends the hashing.
-  std::string digest() { return hash_.take(); }
+  [[nodiscard]] const byte_spans& have() const { return have_; }
+  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+  [[nodiscard]] std::uint64_t prefix() const { return have_.prefix(); }
 
  private:
+  outcome<void> use(base::unique_fd fd);
+  outcome<void> check_space(std::uint64_t more) const;
+  void begin_checkpoint(const resume_note& note);
+  outcome<void> end_checkpoint();
+
   const data_tree& tree_;
+  const disk& disk_;
   std::string name_;
   std::uint64_t min_free_;
   base::unique_fd fd_;
-  sha256 hash_;
-  std::uint64_t size_ = 0;
-  std::uint64_t checked_at_ = 0;
+  std::unique_ptr<prefix_hash> hash_;
+  byte_spans have_;
+  std::uint64_t bytes_ = 0;
+  std::uint64_t unchecked_ = 0;  // bytes since the free space was looked at
+  bool reserved_ = false;
+
+  bool noted_ = false;  // cache/NAME.resume is there
+  std::uint64_t noted_bytes_ = 0;
+  std::chrono::steady_clock::time_point noted_at_{};
+  std::thread syncing_;
+  std::atomic<bool> synced_{false};
+  outcome<void> sync_result_;
 };
 
 // Digest of a file below `root`, read to its end; progress in phase "verify".

@@ -19,7 +19,7 @@ bool is_sftp(std::string_view url) {
 }
 
 // The lines of header_file: secrets stand there, so they are named by their place only.
-outcome<void> add_headers_of(const std::string& path, header_lines& lines) {
+outcome<void> add_headers_of(const std::string& path, curl_transfer& t) {
   if (path.empty()) return {};
   auto text = read_small_file(path, header_file_limit);
   if (!text) return failure{ports::worker_failure::unreachable, "header_file: " + text.error().message};
@@ -32,7 +32,7 @@ outcome<void> add_headers_of(const std::string& path, header_lines& lines) {
     if (line.empty() || line[0] == '#') continue;
     if (line.find(':') == std::string::npos)
       return failure{ports::worker_failure::unreachable, path + " holds a line that is no \"Name: value\""};
-    add_line(lines, line);
+    t.add_header(line);
   }
   return {};
 }
@@ -44,15 +44,13 @@ void set(CURL* curl, CURLoption option, const std::string& value) {
 }  // namespace
 
 struct remote_client::handle {
-  CURL* curl = nullptr;
+  std::shared_ptr<CURL> curl;
   std::optional<s3_credentials> s3;  // read once
   handle() {
     curl_global_init(CURL_GLOBAL_DEFAULT);
-    curl = curl_easy_init();
+    curl = new_handle();
   }
-  handle(const handle&) = delete;
-  handle& operator=(const handle&) = delete;
-  ~handle() { curl_easy_cleanup(curl); }
+  static std::shared_ptr<CURL> new_handle() { return {curl_easy_init(), &curl_easy_cleanup}; }
 };
 
 bool is_passing(long status) {
@@ -63,51 +61,56 @@ remote_client::remote_client(const job_control& control, patience p, model::sour
     : control_(control), patience_(p), access_(std::move(access)), handle_(std::make_unique<handle>()) {}
 remote_client::~remote_client() = default;
 
-bool remote_client::wait_before(unsigned attempt) const {
-  if (attempt == 0) return !control_.cancelled();
+std::chrono::milliseconds remote_client::pause_before(unsigned attempt) const {
   auto delay = patience_.first_delay;
   for (unsigned i = 1; i < attempt && delay < patience_.max_delay; ++i) delay *= 2;
   delay = std::min(delay, patience_.max_delay);
   static thread_local std::minstd_rand random(std::random_device{}());
-  delay += delay * static_cast<int>(random() % 20U) / 100;  // so that many machines do not come back at once
-  const auto until = std::chrono::steady_clock::now() + delay;
+  return delay + delay * static_cast<int>(random() % 20U) / 100;  // many machines must not come back at once
+}
+
+bool remote_client::wait_before(unsigned attempt) const {
+  if (attempt == 0) return !control_.cancelled();
+  const auto until = std::chrono::steady_clock::now() + pause_before(attempt);
   while (std::chrono::steady_clock::now() < until) {
     if (control_.cancelled()) return false;
-    std::this_thread::sleep_for(std::min(delay, std::chrono::milliseconds(20)));
+    std::this_thread::sleep_for(std::min(patience_.max_delay, std::chrono::milliseconds(20)));
   }
   return !control_.cancelled();
 }
 
-outcome<remote_client::download_end> remote_client::fetch(const std::string& url, const std::optional<rest>& from,
-                                                          const download& to) {
-  return attempt(url, from, to, "Accept: */*");
+outcome<std::unique_ptr<curl_transfer>> remote_client::open(const std::string& url, const std::optional<range>& part,
+                                                            download to) {
+  return prepared(handle::new_handle(), url, part, std::move(to), "Accept: */*");
 }
 
-outcome<remote_client::download_end> remote_client::attempt(const std::string& url, const std::optional<rest>& from,
-                                                            const download& to, const char* accept) {
-  if (handle_->curl == nullptr) return failure{ports::worker_failure::internal, "libcurl cannot be initialised"};
-  auto end = is_sftp(url) ? fetch_sftp(url, from, to) : fetch_http(url, from, to, accept);
-  if (end && control_.cancelled()) return cancelled();
-  return end;
+outcome<std::unique_ptr<curl_transfer>> remote_client::prepared(std::shared_ptr<void> curl, const std::string& url,
+                                                                const std::optional<range>& part, download to,
+                                                                const char* accept) {
+  if (!curl) return failure{ports::worker_failure::internal, "libcurl cannot be initialised"};
+  auto t = std::make_unique<curl_transfer>(std::move(curl), control_, std::move(to));
+  t->prepare(url, patience_);
+  if (is_sftp(url))
+    t->prepare_sftp(access_, part ? part->first : 0);
+  else if (auto ready = prepare_http(*t, part, accept); !ready)
+    return ready.error();
+  if (!t->wants_data()) curl_easy_setopt(t->curl(), CURLOPT_NOBODY, 1L);
+  return t;
 }
 
-outcome<remote_client::download_end> remote_client::fetch_http(const std::string& url,
-                                                               const std::optional<rest>& from, const download& to,
-                                                               const char* accept) {
-  CURL* curl = handle_->curl;
-  curl_transfer t(curl, control_, to);
-  t.prepare(url, patience_);
-  header_lines lines;
-  add_line(lines, accept);
-  if (from) {
-    add_line(lines, "Range: bytes=" + std::to_string(from->first) + "-");
-    add_line(lines, "If-Range: " + from->validator);
+outcome<void> remote_client::prepare_http(curl_transfer& t, const std::optional<range>& part, const char* accept) {
+  CURL* curl = t.curl();
+  t.add_header(accept);
+  if (part) {
+    const auto last = part->end ? std::to_string(*part->end - 1) : std::string();
+    t.add_header("Range: bytes=" + std::to_string(part->first) + "-" + last);
+    if (!part->validator.empty()) t.add_header("If-Range: " + part->validator);
   }
-  if (auto added = add_headers_of(access_.header_file, lines); !added) return added.error();
+  if (auto added = add_headers_of(access_.header_file, t); !added) return added.error();
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
-  curl_easy_setopt(curl, CURLOPT_MAXREDIRS, 5L);
+  curl_easy_setopt(curl, CURLOPT_MAXREDIRS, most_redirects);
   curl_easy_setopt(curl, CURLOPT_USERAGENT, "hasup");
   set(curl, CURLOPT_PROXY, access_.proxy);
   set(curl, CURLOPT_CAINFO, access_.ca_file);
@@ -123,39 +126,20 @@ outcome<remote_client::download_end> remote_client::fetch_http(const std::string
       curl_easy_setopt(curl, CURLOPT_AWS_SIGV4, ("aws:amz:" + region_of(access_) + ":s3").c_str());
       curl_easy_setopt(curl, CURLOPT_USERNAME, handle_->s3->access_key.c_str());
       curl_easy_setopt(curl, CURLOPT_PASSWORD, handle_->s3->secret_key.c_str());
-      add_line(lines, "x-amz-content-sha256: UNSIGNED-PAYLOAD");
-      if (!handle_->s3->session_token.empty()) add_line(lines, "x-amz-security-token: " + handle_->s3->session_token);
+      t.add_header("x-amz-content-sha256: UNSIGNED-PAYLOAD");
+      if (!handle_->s3->session_token.empty()) t.add_header("x-amz-security-token: " + handle_->s3->session_token);
       curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);  // a signature holds for one host
     }
   }
-  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, lines.get());
-  if (!to.data) curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
-  return t.run();
-}
-
-outcome<remote_client::download_end> remote_client::fetch_sftp(const std::string& url,
-                                                               const std::optional<rest>& from, const download& to) {
-  CURL* curl = handle_->curl;
-  bool other = false;  // not the version that was asked for
-  download checked = to;
-  if (from)
-    checked.begin = [&](const remote_answer& a) {
-      other = a.etag != from->validator;
-      return !other && (!to.begin || to.begin(a));
-    };
-  curl_transfer t(curl, control_, checked);
-  t.prepare(url, patience_);
-  t.prepare_sftp(access_, from ? from->first : 0);
-  if (!to.data) curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
-  auto end = t.run();
-  if (other || (from && t.begins_beyond_end())) return fetch_sftp(url, std::nullopt, to);
-  return end;
+  t.send_headers();
+  return {};
 }
 
 outcome<remote_answer> remote_client::with_retries(const std::string& url, bool head, std::string& body,
                                                    std::size_t limit) {
   std::string last;
-  for (unsigned n = 0; n < patience_.attempts; ++n) {
+  const auto until = std::chrono::steady_clock::now() + patience_.longest;
+  for (unsigned n = 0; n == 0 || (n < patience_.attempts && std::chrono::steady_clock::now() < until); ++n) {
     if (!wait_before(n)) return cancelled();
     body.clear();
     download to;
@@ -165,14 +149,17 @@ outcome<remote_answer> remote_client::with_retries(const std::string& url, bool 
         body.append(data, size);
         return true;
       };
-    auto end = attempt(url, std::nullopt, to, "Accept: text/html, application/json;q=0.9, */*;q=0.5");
-    if (!end) return end.error();
-    if (end->error.empty() && !end->whole && !head)
+    auto transfer = prepared(handle_->curl, url, std::nullopt, std::move(to),
+                             "Accept: text/html, application/json;q=0.9, */*;q=0.5");
+    if (!transfer) return transfer.error();
+    const auto end = (*transfer)->run();
+    if (control_.cancelled()) return cancelled();
+    if (end.error.empty() && !end.whole && !head)
       return failure{ports::worker_failure::unreachable,
                      without_password(url) + " is longer than " + base::format_byte_size(limit) + ": not a listing"};
-    if (end->error.empty() && !is_passing(end->answer.status)) return std::move(end->answer);
-    last = end->error.empty() ? "HTTP status " + std::to_string(end->answer.status) : end->error;
-    if (end->permanent) break;
+    if (end.error.empty() && !is_passing(end.answer.status)) return end.answer;
+    last = end.error.empty() ? "HTTP status " + std::to_string(end.answer.status) : end.error;
+    if (end.permanent) break;
   }
   return failure{ports::worker_failure::unreachable, without_password(url) + ": " + last};
 }

@@ -20,7 +20,8 @@ namespace hasup::snapshot {
 
 // How long to bear with a host.
 struct patience {
-  unsigned attempts = 6;  // in a row without a byte of progress
+  unsigned attempts = 6;                       // in a row without a byte of progress
+  std::chrono::milliseconds longest{120'000};  // without a byte, all attempts together
   std::chrono::milliseconds first_delay{500};
   std::chrono::milliseconds max_delay{15'000};
   long connect_timeout_s = 10;
@@ -34,8 +35,12 @@ struct remote_answer {
   std::string url;  // after redirects
   std::string etag, last_modified, content_type, content_range, content_disposition;
   std::optional<std::uint64_t> length;  // Content-Length
+  bool accepts_ranges = false;
+  std::optional<std::uint64_t> retry_after_s;
   std::optional<base::wall_time> time;  // SFTP's, where HTTP has last_modified
 };
+
+class curl_transfer;
 
 class remote_client {
  public:
@@ -51,9 +56,11 @@ class remote_client {
   outcome<remote_answer> get(const std::string& url, std::string& body, std::size_t limit = 16U << 20);
   outcome<remote_answer> head(const std::string& url);
 
-  // From byte `first` on, as long as the file is the version that `validator` names; else from its beginning.
-  struct rest {
+  // From byte `first` to before `end`, or to the end of the file: of the version that `validator` names, where it
+  // names one; a host whose file is another one by now sends it whole (HTTP) or with another validator (SFTP).
+  struct range {
     std::uint64_t first = 0;
+    std::optional<std::uint64_t> end;
     std::string validator;
   };
   struct download {
@@ -69,11 +76,12 @@ class remote_client {
     bool permanent = false;  // another attempt would end in the same way
     std::string error;       // why not
   };
-  // One attempt.
-  outcome<download_end> fetch(const std::string& url, const std::optional<rest>& from, const download& to);
+  // One attempt, to be given to a transfer_set. Of SFTP's ranges `end` is not told to the host.
+  outcome<std::unique_ptr<curl_transfer>> open(const std::string& url, const std::optional<range>& part, download to);
 
   // Sleeps before attempt n (from 1); false when cancelled meanwhile.
   [[nodiscard]] bool wait_before(unsigned attempt) const;
+  [[nodiscard]] std::chrono::milliseconds pause_before(unsigned attempt) const;
   [[nodiscard]] const patience& limits() const { return patience_; }
   [[nodiscard]] const job_control& control() const { return control_; }
   [[nodiscard]] const model::source& access() const { return access_; }
@@ -81,11 +89,9 @@ class remote_client {
  private:
   struct handle;
   outcome<remote_answer> with_retries(const std::string& url, bool head, std::string& body, std::size_t limit);
-  outcome<download_end> attempt(const std::string& url, const std::optional<rest>& from, const download& to,
-                                const char* accept);
-  outcome<download_end> fetch_http(const std::string& url, const std::optional<rest>& from, const download& to,
-                                   const char* accept);
-  outcome<download_end> fetch_sftp(const std::string& url, const std::optional<rest>& from, const download& to);
+  outcome<std::unique_ptr<curl_transfer>> prepared(std::shared_ptr<void> curl, const std::string& url,
+                                                   const std::optional<range>& part, download to, const char* accept);
+  outcome<void> prepare_http(curl_transfer& t, const std::optional<range>& part, const char* accept);
 
   const job_control& control_;
   patience patience_;
@@ -93,6 +99,7 @@ class remote_client {
   std::unique_ptr<handle> handle_;
 };
 
+inline constexpr long most_redirects = 5;
 bool is_passing(long status);  // a status that may be gone with the next attempt
 
 }  // namespace hasup::snapshot

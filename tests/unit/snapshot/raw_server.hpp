@@ -20,6 +20,13 @@ namespace hasup::test {
 
 struct raw_request {
   std::string method, path, head;
+  // "Range: bytes=5-9" -> 9, "Range: bytes=5-" -> -1
+  [[nodiscard]] long last() const {
+    const auto at = head.find("Range: bytes=");
+    if (at == std::string::npos) return -1;
+    const auto dash = head.find('-', at);
+    return head[dash + 1] == '\r' ? -1 : std::stol(head.substr(dash + 1));
+  }
   // "Range: bytes=5-" -> 5, else -1
   [[nodiscard]] long range() const {
     const auto at = head.find("Range: bytes=");

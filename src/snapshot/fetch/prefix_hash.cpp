@@ -1,0 +1,76 @@
+#include "snapshot/fetch/prefix_hash.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <vector>
+
+namespace hasup::snapshot {
+namespace {
+
+constexpr std::size_t chunk = 1U << 20;
+
+}  // namespace
+
+prefix_hash::prefix_hash(int fd) : fd_(fd), thread_([this] { follow(); }) {}
+
+prefix_hash::~prefix_hash() {
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+  }
+  moved_.notify_all();
+  thread_.join();
+}
+
+void prefix_hash::reach(std::uint64_t end) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (end <= reached_) return;
+    // A wake-up for each network packet would cost more than the hashing.
+    const bool awake = hashed_ < reached_;
+    reached_ = end;
+    if (awake || reached_ - hashed_ < chunk) return;
+  }
+  moved_.notify_all();
+}
+
+void prefix_hash::follow() {
+  std::vector<char> buffer(chunk);
+  std::unique_lock lock(mutex_);
+  while (true) {
+    moved_.wait(lock, [&] { return stop_ || hashed_ < reached_; });
+    if (stop_) return;
+    const auto at = hashed_;
+    const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(chunk, reached_ - at));
+    lock.unlock();
+    const auto n = ::pread(fd_, buffer.data(), size, static_cast<off_t>(at));
+    const int code = n < 0 ? errno : 0;
+    if (n > 0) hash_.add(buffer.data(), static_cast<std::size_t>(n));
+    lock.lock();
+    if (n > 0) hashed_ += static_cast<std::uint64_t>(n);
+    if (code == EINTR) continue;
+    error_ = code;
+    ended_ = n == 0;
+    moved_.notify_all();
+    if (n <= 0) return;
+  }
+}
+
+outcome<std::string> prefix_hash::take(std::uint64_t size, job_control& control) {
+  std::unique_lock lock(mutex_);
+  reached_ = std::max(reached_, size);
+  moved_.notify_all();
+  while (hashed_ < size && error_ == 0 && !ended_) {
+    if (control.cancelled()) return cancelled();
+    moved_.wait_for(lock, std::chrono::milliseconds(50));
+  }
+  if (error_ != 0) return system_failure("read from the cache", error_);
+  if (hashed_ != size)
+    return failure{ports::worker_failure::internal, "a file in the cache was cut off while it was read"};
+  return hash_.take();
+}
+
+}  // namespace hasup::snapshot

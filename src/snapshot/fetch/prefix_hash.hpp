@@ -1,0 +1,45 @@
+// Hashes a file in order while its bytes arrive in any: a thread that follows the end of what is there without a gap
+// and reads it back, which the page cache answers.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "snapshot/fetch/sha256.hpp"
+#include "snapshot/job_control.hpp"
+#include "snapshot/outcome.hpp"
+
+namespace hasup::snapshot {
+
+class prefix_hash {
+ public:
+  // `fd` stays open and its bytes below `reach` unchanged for as long as this lives.
+  explicit prefix_hash(int fd);
+  prefix_hash(const prefix_hash&) = delete;
+  prefix_hash& operator=(const prefix_hash&) = delete;
+  ~prefix_hash();
+
+  // All bytes below `end` are there.
+  void reach(std::uint64_t end);
+  // Waits until the first `size` bytes are hashed; their digest. To be called once.
+  outcome<std::string> take(std::uint64_t size, job_control& control);
+
+ private:
+  void follow();
+
+  const int fd_;
+  std::mutex mutex_;
+  std::condition_variable moved_;
+  std::uint64_t reached_ = 0;
+  std::uint64_t hashed_ = 0;
+  int error_ = 0;
+  bool ended_ = false;  // the file is shorter than it was said to be
+  bool stop_ = false;
+  sha256 hash_;
+  std::thread thread_;
+};
+
+}  // namespace hasup::snapshot

@@ -154,8 +154,17 @@ void hook_run::next() {
   auto request = request_;
   request.run = run_;
   request.argv = std::move(*argv);
+  if (!shim_->heeds(request)) return replace_shim();
   shim_->run(request);
   if (order_.timeout.count() > 0) limit(order_.timeout);
+}
+
+// One that an earlier hasupd left, of an older version.
+void hook_run::replace_shim() {
+  alive_ = false;
+  if (++shims_lost_ > shims_to_lose) return fail(services_.shim.shim_program + " is older than hasupd");
+  replacing_ = true;
+  shim_->exit_shim();
 }
 
 void hook_run::limit(base::duration left) {
@@ -231,6 +240,7 @@ void hook_run::over() {
 
 void hook_run::on(const process::shim_lost& e) {
   if (leaving_) return gone();
+  if (std::exchange(replacing_, false)) return shim_->open();
   if (alive_ && ++shims_lost_ <= shims_to_lose) return shim_->open();
   fail("its shim " + std::string(alive_ ? "died again and again: " : "could not be started: ") + e.message);
 }

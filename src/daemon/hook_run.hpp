@@ -51,6 +51,7 @@ class hook_run : public std::enable_shared_from_this<hook_run> {
   void take_shim();
   void found(const process::shim_status& s);
   void next();
+  void replace_shim();
   void limit(base::duration left);
   void out_of_time();
   void await_end(base::duration grace);
@@ -86,6 +87,7 @@ class hook_run : public std::enable_shared_from_this<hook_run> {
   std::string said_;  // the last line of the command
   bool timed_out_ = false;
   bool ending_ = false;
+  bool replacing_ = false;
   bool leaving_ = false;
   unsigned shims_lost_ = 0;
   std::function<bool()> may_kill_;

@@ -165,6 +165,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void open_for_run(std::vector<std::string> append);
   void request_run();
   void send_run();
+  void replace_shim(std::vector<std::string> append);
   void spawn_refused(int error, const std::string& why);
   void start_refused(unit::classification classified, const std::string& why);
   void mark_node_logs(std::function<void()> then);
@@ -265,6 +266,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   // Adopting, and nobody knows yet what runs: what is asked for waits, or it would be decided for a stopped unit.
   bool undecided_ = false;
   std::deque<unit::event> until_decided_;
+  bool shim_replaced_ = false;            // for the run that is about to be asked for
   bool retiring_ = false;                 // exit_shim was asked for
   std::shared_ptr<hook_run> hook_;        // pre_start, post_stop or a late stop_command: what comes next waits for it
   std::shared_ptr<hook_run> post_start_;  // beside the run
@@ -288,7 +290,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool reading_node_logs_ = false;
   std::vector<process::shim_event> held_events_;
   bool shim_answered_ = false;
-  bool shim_busy_told_ = false;
+  std::string shim_silence_;              // why the shim that keeps the unit cannot be asked; "" = it can
   boost::asio::steady_timer shim_timer_;  // before the next attempt, when a shim cannot even be started
 
   std::unique_ptr<probe_loop> probes_[3];

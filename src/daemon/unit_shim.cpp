@@ -41,6 +41,7 @@ bool unit_runner::tells_what_runs(const process::shim_event& e) const {
   if (const auto* connected = std::get_if<process::shim_connected>(&e))
     return connected->status.phase != process::shim_phase::orphaned;
   if (std::holds_alternative<process::shim_lost>(e)) return !shim_answered_;
+  if (std::holds_alternative<process::shim_busy>(e)) return false;  // stopped, say: what it keeps runs on
   return !std::holds_alternative<process::shim_logs_dropped>(e);
 }
 
@@ -89,17 +90,31 @@ void unit_runner::request_run() {
 }
 
 void unit_runner::send_run() {
-  const auto append = std::move(*pending_run_);
+  auto append = std::move(*pending_run_);
   pending_run_.reset();
   run_ = std::max(run_, shim_->status().run) + 1;
   auto request = make_run_request(unit_, *launch_, append, run_, services_.dirs.log);
   if (!request) return spawn_refused(0, request.error().message);
+  if (!shim_->heeds(*request)) return replace_shim(std::move(append));
   running_fingerprint_ = unit_.fingerprint;
   ever_started_ = true;
   head_.reset();
   host_.changed(*this);  // the run number and the spec's fingerprint go into the intent file
   save_spec();
   shim_->run(*request);
+}
+
+// Between two runs nothing depends on a shim: one of an older version makes way.
+void unit_runner::replace_shim(std::vector<std::string> append) {
+  if (std::exchange(shim_replaced_, true)) {
+    return spawn_refused(0, services_.shim.shim_program +
+                                " is older than hasupd and would leave out a part of [run]; install both from one "
+                                "package");
+  }
+  publish("shim_replaced", "its shim is of an older version and would leave out a part of [run]; starting a new one");
+  pending_run_ = std::move(append);
+  retiring_ = true;
+  shim_->exit_shim();
 }
 
 // An exec that cannot work: a class of its own, so that it is never taken for broken data.
@@ -122,7 +137,7 @@ void unit_runner::start_refused(unit::classification classified, const std::stri
 void unit_runner::on(const process::shim_connected& e) {
   const auto& s = e.status;
   shim_answered_ = true;
-  shim_busy_told_ = false;
+  shim_silence_.clear();
   if (s.phase == process::shim_phase::orphaned) {
     // It runs already, and its end must be told; what waits to be started would be a second copy of it.
     pending_run_.reset();
@@ -203,6 +218,7 @@ void unit_runner::catch_up(const process::shim_status& s, std::uint64_t asked_fo
 
 void unit_runner::on(const process::shim_started& e) {
   pid_ = e.pid;
+  shim_replaced_ = false;
   run_ = std::max(run_, shim_->status().run);
   started_at_ = shim_->status().started_at.value_or(wall_now());  // after an attachment: long ago
   if (launch_) report_limits(shim_->status().in_cgroup);
@@ -335,13 +351,13 @@ void unit_runner::open_shim_later() {
 }
 
 void unit_runner::on(const process::shim_busy& e) {
-  const auto why = "its shim holds the claim but does not answer: " + e.message;
+  const auto why = e.message;
   if (outsider_) return outsider_refused(why);
   if (pending_run_) {
     pending_run_.reset();
     return spawn_refused(EAGAIN, why);
   }
-  if (!std::exchange(shim_busy_told_, true)) publish("shim_busy", why);
+  if (std::exchange(shim_silence_, why).empty()) publish("shim_busy", why);
   open_shim_later();  // its process is there, and may be only stopped or waiting for a disk
 }
 

@@ -7,6 +7,7 @@
 namespace hasup::daemon {
 namespace {
 
+constexpr std::string_view asking = "hasupd has just come up and is asking its shim what runs";
 constexpr auto usage_for = std::chrono::seconds(1);  // /proc is not walked for every status
 
 }  // namespace
@@ -19,7 +20,7 @@ control::instance_status unit_runner::status() {
   s.state = undecided_ ? model::unit_state::starting : state();
   s.desired = memory_.desired;
   s.health = memory_.health;
-  s.reason = undecided_ ? "hasupd has just come up and is asking its shim what runs" : memory_.reason;
+  s.reason = !undecided_ ? memory_.reason : shim_silence_.empty() ? std::string(asking) : shim_silence_;
   if (const auto held = held_by_maintenance(); !held.empty()) s.reason += "; held by maintenance: " + held;
   s.since = since_;
   s.restarts = memory_.restarts;

@@ -61,6 +61,10 @@ class shim_client::state : public std::enable_shared_from_this<state> {
     fill(w);
     if (w.finish()) send(std::move(frame));
   }
+  [[nodiscard]] bool heeds(const run_request& request) const {
+    const auto frame = encode(request);
+    return !frame || (fields_of(*frame) & ~run_fields_) == 0;  // one that cannot be encoded is refused by run()
+  }
   void expect_run(std::uint64_t run) { run_ = run; }
 
   [[nodiscard]] bool connected() const { return phase_ == phase::connected; }
@@ -117,6 +121,7 @@ class shim_client::state : public std::enable_shared_from_this<state> {
   std::array<char, 4096> buffer_;
   shim_status status_;
   std::uint64_t run_ = 0;  // the run that commands are about
+  std::uint64_t run_fields_ = first_run_fields;
   std::deque<std::function<void(const shim_status&)>> status_waiters_;
 };
 
@@ -200,9 +205,11 @@ void shim_client::state::report_busy() {
   outgoing_.clear();
   for (auto& s : unanswered_) s.lost = true;
   status_waiters_.clear();
-  emit(shim_busy{"the shim of " + name_ +
-                 " holds its claim but does not answer; see its process, and end it only when nothing of the unit is "
-                 "running"});
+  const auto record = read_record(dirs_, name_);
+  const auto pid = record && record->shim_pid != 0 ? ", pid " + std::to_string(record->shim_pid) + "," : "";
+  emit(shim_busy{"its shim" + pid +
+                 " holds the claim but does not answer: stopped, or waiting for a disk. What it keeps runs on, and "
+                 "commands wait for it. When it will not come back, end it with SIGKILL: a new one takes over"});
 }
 
 void shim_client::state::retry_later() {
@@ -349,6 +356,7 @@ void shim_client::state::on_frame(message type, const shim_reply& r) {
 void shim_client::state::on_hello(const shim_reply& r) {
   if (greeted_ || !r.record) return;
   greeted_ = true;
+  run_fields_ = r.run_fields;
   retry_.cancel();
   phase_ = phase::connected;
   run_ = status_.run;
@@ -433,6 +441,9 @@ bool shim_client::connected() const {
 }
 bool shim_client::claimed() const {
   return state_->claimed();
+}
+bool shim_client::heeds(const run_request& request) const {
+  return state_->heeds(request);
 }
 const shim_status& shim_client::status() const {
   return state_->status();

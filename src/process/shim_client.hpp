@@ -152,6 +152,10 @@ class shim_client {
   // The latest that was heard; asked anew by refresh_status().
   [[nodiscard]] const shim_status& status() const;
 
+  // Whether this shim, which may be of an older version, heeds everything that the request says. When not, it must
+  // make way for a new one before (exit_shim, open): it would leave out the rest without a word.
+  [[nodiscard]] bool heeds(const run_request& request) const;
+
   // Commands. When they cannot be carried out because the shim is gone, shim_lost says so.
   // A request that this shim has carried out before is answered with the events that followed, not repeated.
   void run(const run_request& request);

@@ -46,6 +46,13 @@ base::result<std::string> encode(const run_request& r) {
   return base::result<std::string>(boost::system::in_place_value, std::move(frame));
 }
 
+std::uint64_t fields_of(const std::string& frame) {
+  std::uint64_t bits = 0;
+  field_reader fields(frame.data() + frame_header_size, frame.size() - frame_header_size);
+  for (field f{}; fields.next(f);) bits |= bit_of(f.id);
+  return bits;
+}
+
 shim_reply decode_reply(const char* payload, std::size_t length) {
   shim_reply r;
   field_reader fields(payload, length);
@@ -65,6 +72,9 @@ shim_reply decode_reply(const char* payload, std::size_t length) {
         break;
       case tag::run:
         f.read(r.run);
+        break;
+      case tag::run_fields:
+        f.read(r.run_fields);
         break;
       case tag::record:
         r.record.emplace();

@@ -26,6 +26,8 @@ struct string_sink {
 using command_writer = frame_writer<string_sink>;
 
 base::result<std::string> encode(const run_request& r);
+// The fields of an encoded command, as in tag::run_fields.
+std::uint64_t fields_of(const std::string& frame);
 
 // What an answer or push holds.
 struct shim_reply {
@@ -34,6 +36,7 @@ struct shim_reply {
   std::uint32_t error_number = 0;
   std::uint32_t stage = 0;
   std::uint64_t run = 0;
+  std::uint64_t run_fields = first_run_fields;
   std::optional<shim_record> record;
 };
 

@@ -29,7 +29,7 @@
 //   exit                                                        ok, then the shim is gone | error (busy)
 //
 //   push         fields
-//   hello        speaks, pid (the shim's own), record
+//   hello        speaks, pid (the shim's own), record, run_fields
 //   started      run, pid, start_time
 //   exec_failed  run, error_number, stage
 //   main_exited  run, record (with exit status and time)
@@ -76,6 +76,7 @@ enum class tag : uint16_t {
   error_number = 3,        // u32: errno
   speaks = 4,              // u32: the newest version that the shim speaks
   record = 5,              // shim_record as in shim_record.hpp
+  run_fields = 6,          // u64: bit N stands for the tag N that `run` heeds; absent: first_run_fields
   run = 10,                // u64, never 0; grows from run to run
   argv = 11,               // text, at least one
   env = 12,                // text KEY=VALUE
@@ -103,6 +104,18 @@ enum class tag : uint16_t {
   lease_action = 51,       // u32: lease_action
   lease_signal = 52,       // u32
 };
+
+// Which fields of `run` a shim heeds. Others it ignores, so whoever needs one of them looks before.
+constexpr uint64_t bit_of(tag t) {
+  return static_cast<uint16_t>(t) < 64 ? 1ULL << static_cast<uint16_t>(t) : 0;
+}
+inline constexpr uint64_t first_run_fields = (bit_of(tag::log_max_files) << 1) - bit_of(tag::run);
+#ifdef HASUP_RUN_FIELDS  // a test builds a shim of long ago
+inline constexpr uint64_t run_fields = HASUP_RUN_FIELDS;
+#else
+inline constexpr uint64_t run_fields = first_run_fields | bit_of(tag::log_daily) | bit_of(tag::cgroup) |
+                                       bit_of(tag::data_dir) | bit_of(tag::capabilities);
+#endif
 
 enum class request_error : uint32_t {
   none = 0,

@@ -52,6 +52,7 @@ void shim::on_connected(int connection) {
   writer.u32(tag::speaks, process::protocol_version);
   writer.u32(tag::pid, static_cast<uint32_t>(getpid()));
   writer.bytes(tag::record, &now(), sizeof now());
+  writer.u64(tag::run_fields, process::run_fields);
   if (writer.finish()) control_.send(connection, frame);
 }
 

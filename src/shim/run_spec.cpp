@@ -70,6 +70,7 @@ bool read_limit(const field& f, run_limit& out) {
 
 bool read_field(const field& f, run_spec& s, counts& seen) {
   const char* text = nullptr;
+  if ((process::bit_of(f.id) & process::run_fields) == 0) return true;
   switch (f.id) {
     case tag::run:
       return f.read(s.run) && s.run != 0;

@@ -123,6 +123,7 @@ class HasupHome:
         self.path.chmod(0o755)
         (self.path / "etc" / "units").mkdir(parents=True)
         self.daemon = None
+        self.bin = BIN
         self.env = {k: v for k, v in os.environ.items() if not k.startswith("HASUP_") or k == "HASUP_SHARE"}
         self.env["HASUP_HOME"] = str(self.path)
         self.env["NO_COLOR"] = "1"
@@ -159,7 +160,7 @@ class HasupHome:
     def start(self):
         assert self.daemon is None
         with open(self.daemon_log, "ab") as log:
-            self.daemon = subprocess.Popen([BIN / "hasupd"], env=self.env, stdin=subprocess.DEVNULL, stdout=log,
+            self.daemon = subprocess.Popen([self.bin / "hasupd"], env=self.env, stdin=subprocess.DEVNULL, stdout=log,
                                            stderr=log, start_new_session=True)
         self.wait_answering()
         return self

@@ -59,6 +59,11 @@ json::object encode_instance(const instance_intent& i) {
   o["recover_why"] = i.recover_why;
   o["back_after_boot"] = i.back_after_boot;
   if (i.stop) o["stop"] = encode_stop(*i.stop);
+  if (i.backoff)
+    o["backoff"] = {{"until", base::format_time(i.backoff->until, true)},
+                    {"delay_ms", i.backoff->was.delay.count()},
+                    {"why", i.backoff->was.why}};
+  o["starting"] = i.starting;
   o["startup_passed"] = i.startup_passed;
   o["completed"] = i.completed;
   o["ever_started"] = i.ever_started;
@@ -126,6 +131,12 @@ instance_intent decode_instance(const json::object& object) {
     out.why = sr.text("why");
     i.stop = std::move(out);
   }
+  if (const auto* b = object.if_contains("backoff")) {
+    const reader br(b->as_object());
+    if (const auto until = base::parse_time(br.text("until")))
+      i.backoff = {*until, {base::duration(br.number<std::int64_t>("delay_ms")), br.text("why")}};
+  }
+  i.starting = r.flag("starting");
   i.startup_passed = r.flag("startup_passed");
   i.completed = r.flag("completed");
   i.ever_started = r.flag("ever_started");

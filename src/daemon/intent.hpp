@@ -30,8 +30,14 @@ struct instance_intent {
   std::string recover_why;             // failed only for want of a snapshot: the recovery is tried again
   bool back_after_boot = false;        // stopped only because the machine goes down
   std::optional<unit::stopping> stop;  // under way: it is gone on with
-  bool startup_passed = false;         // of the run
-  bool completed = false;              // a one-shot that is done
+  struct pause {
+    base::wall_time until;
+    unit::backoff was;
+  };
+  std::optional<pause> backoff;  // waits for its next start
+  bool starting = false;         // the last of `starts` has no run yet
+  bool startup_passed = false;   // of the run
+  bool completed = false;        // a one-shot that is done
   bool ever_started = false;
   std::uint64_t run = 0;
   std::uint64_t fingerprint = 0;  // of the spec that runs

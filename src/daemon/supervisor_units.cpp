@@ -77,6 +77,7 @@ void supervisor::begin_boot(const unit_runner& r, bool known, instance_intent& i
   if (up || !as_before) i.taken_down_by.clear();
   i.fingerprint = 0;
   i.stop.reset();
+  i.backoff.reset();
 }
 
 bool supervisor::traces::of(const std::string& name, std::uint64_t known_run, bool was_running) const {
@@ -96,6 +97,7 @@ void supervisor::take_up(const runner_ptr& r, const traces& left) {
   r->await_earlier_hooks(left.unfinished);
   if (left.of(to_text(id), r->run_number(), r->was_running())) return r->adopt();
   const bool given_up = r->state() == model::unit_state::failed || r->state() == model::unit_state::completed;
+  if (r->state() == model::unit_state::backoff) return;  // goes on waiting
   if (r->memory().desired == model::desired::up && !given_up) return r->dispatch(hasup::unit::start_wanted{false});
   // A hasupd that was killed may have told of more than it came to save.
   const auto state = model::unit_state_names.text(r->state());
@@ -196,6 +198,7 @@ control::command_reply supervisor::apply(files read, bool dry_run) {
           if (const auto was = carried_.extract(to_text(unit.id))) i = was.mapped();
           i.desired = is_enabled(unit) ? model::desired::up : model::desired::down;
           if (is_enabled(unit)) i.failed = i.completed = false;
+          i.backoff.reset();
           i.ever_started = i.ever_started || left.ever_ran.contains(to_text(unit.id));
           made->restore(std::move(i), journal);
           // Its file may have been broken while hasupd came up, and it runs, or has ended and nobody was told.

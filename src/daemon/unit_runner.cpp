@@ -1,5 +1,6 @@
 #include "daemon/unit_runner.hpp"
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <utility>
 
@@ -47,6 +48,16 @@ void unit_runner::restore(instance_intent was, std::vector<std::string> records)
   interrupted_ = std::move(was.stop);
   back_after_boot_ = was.back_after_boot;
   if (was.completed) memory_.now = unit::completed{};
+  // Counted, but nobody knows whether it came to a run: the run itself tells, or the start that is tried again.
+  if (was.starting && !memory_.starts.empty()) memory_.starts.pop_back();
+  start_was_counted_ = was.starting;
+  if (was.backoff) {
+    const auto left = std::chrono::duration_cast<base::duration>(was.backoff->until - wall_now());
+    const auto delay = std::clamp(left, base::duration{0}, was.backoff->was.delay);  // clocks are set
+    memory_.now = std::move(was.backoff->was);
+    on(unit::start_timer{unit::timer::backoff, delay});
+    if (delay == left) next_attempt_at_ = was.backoff->until;
+  }
   ever_started_ = was.ever_started;
   run_ = was.run;
   running_fingerprint_ = was.fingerprint;
@@ -82,6 +93,10 @@ instance_intent unit_runner::intent() const {
   } else {
     out.stop = interrupted_;
   }
+  if (const auto* b = std::get_if<unit::backoff>(&memory_.now))
+    out.backoff = {next_attempt_at_.value_or(wall_now()), *b};
+  if (const auto* s = std::get_if<unit::starting>(&memory_.now))
+    out.starting = s->at != unit::starting::step::probing && running_fingerprint_ == 0;
   out.startup_passed = memory_.startup_passed;
   out.completed = state() == model::unit_state::completed;
   out.ever_started = ever_started_;

@@ -174,7 +174,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   unit::classification diagnose(const std::string& evidence, const model::exit_status& status);
   void retire_shim();
   void restart_if_parent_lost();
-  void take_over(const process::shim_status& s, bool unrecorded);
+  void take_over(const process::shim_status& s, std::uint64_t known);
   unit::adopted adoption(std::int32_t pid);
   void catch_up(const process::shim_status& s, std::uint64_t asked_for);
 
@@ -258,6 +258,9 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::optional<std::vector<std::string>> pending_run_;  // append words of a run that waits for the shim
   std::uint64_t run_ = 0;
   std::uint64_t exit_told_of_ = 0;  // the run
+  unsigned uncounted_starts_ = 0;   // found with an adoption
+  unsigned uncounted_restarts_ = 0;
+  bool start_was_counted_ = false;  // among the restarts, by the last daemon, without a run that it knew
   std::uint64_t running_fingerprint_ = 0;
   std::uint64_t untold_fingerprint_ = 0;  // of a run whose end waits in queue_: not over yet for the intent file
   std::int32_t pid_ = 0;

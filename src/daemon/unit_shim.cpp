@@ -138,6 +138,10 @@ void unit_runner::on(const process::shim_connected& e) {
   const auto& s = e.status;
   shim_answered_ = true;
   shim_silence_.clear();
+  // Without an intent file nobody knows how many of its runs were starts that count.
+  if (adopting_ && s.run > run_) uncounted_starts_ = run_ == 0 ? 1 : static_cast<unsigned>(s.run - run_);
+  const bool first_was_counted = std::exchange(start_was_counted_, false) || run_ == 0;
+  uncounted_restarts_ = uncounted_starts_ - (first_was_counted && uncounted_starts_ > 0 ? 1 : 0);
   if (s.phase == process::shim_phase::orphaned) {
     // It runs already, and its end must be told; what waits to be started would be a second copy of it.
     pending_run_.reset();
@@ -149,7 +153,7 @@ void unit_runner::on(const process::shim_connected& e) {
   if (s.run > asked_for) interrupted_.reset();  // a stop of an older run
   // Whatever brought us here: what runs is taken over, and nothing is asked to run beside it.
   const bool unexpected = pending_run_ && s.tree_alive;
-  if (std::exchange(adopting_, false) || unexpected) return take_over(s, s.run > asked_for);
+  if (std::exchange(adopting_, false) || unexpected) return take_over(s, asked_for);
   if (pending_run_) return request_run();
   if (running_fingerprint_ != 0) return catch_up(s, asked_for);
   if (is_down() && !hook_) retire_shim();  // stopped while its shim was coming up
@@ -159,6 +163,8 @@ void unit_runner::on(const process::shim_connected& e) {
 unit::adopted unit_runner::adoption(std::int32_t pid) {
   unit::adopted a;
   a.pid = pid;
+  a.uncounted = std::exchange(uncounted_starts_, 0);
+  a.restarts = std::exchange(uncounted_restarts_, 0);
   const auto& began = shim_->status().started_at;
   // An outsider's time begins with its adoption: nobody has asked its probes before.
   if (!std::exchange(outsider_, std::nullopt) && began && *began < wall_now())
@@ -168,9 +174,11 @@ unit::adopted unit_runner::adoption(std::int32_t pid) {
 }
 
 // The first word of a living shim to a new hasupd: what runs is taken as it is, what ended meanwhile is an exit like
-// any. A run that hasupd died over before the intent file knew of it (`unrecorded`) has surely not been told of.
-void unit_runner::take_over(const process::shim_status& s, bool unrecorded) {
+// any. A run that hasupd died over before the intent file knew of it, whose last run is `known`, has surely not been
+// told of.
+void unit_runner::take_over(const process::shim_status& s, std::uint64_t known) {
   const bool wanted = memory_.desired == model::desired::up;
+  const bool unrecorded = s.run > known;
   const bool ended_unseen =
       s.phase == process::shim_phase::tree_empty && s.run == run_ && (unrecorded || running_fingerprint_ != 0);
   if (s.tree_alive || ended_unseen) {  // a start that came while the shim did not answer is void
@@ -196,8 +204,11 @@ void unit_runner::take_over(const process::shim_status& s, bool unrecorded) {
     on(process::shim_main_exited{s.run, s.exit, s.exited_at.value_or(wall_now())});
     return on_shim(process::shim_tree_empty{s.run, s.logs_dropped});
   }
-  running_fingerprint_ = 0;
+  // A start that was asked for and never reached its shim is tried again.
+  if (std::exchange(running_fingerprint_, 0) != 0 && s.run < known && !memory_.starts.empty())
+    memory_.starts.pop_back();
   if (pending_run_) return request_run();
+  if (state() == model::unit_state::backoff) return;  // its timer runs
   if (wanted && state() == model::unit_state::stopped)
     dispatch(unit::start_wanted{false});
   else
@@ -289,7 +300,8 @@ void unit_runner::main_exited(const process::shim_main_exited& e, const std::str
 void unit_runner::on(const process::shim_tree_empty&) {
   if (!queue_.empty()) untold_fingerprint_ = running_fingerprint_;
   running_fingerprint_ = 0;
-  if (std::exchange(adopting_, false)) {  // with a recovery parked, its end has no story of its own
+  if (std::exchange(adopting_, false)) {                // with a recovery parked, its end has no story of its own
+    if (state() == model::unit_state::backoff) return;  // its timer runs
     if (memory_.desired == model::desired::up) return dispatch(unit::start_wanted{false});
     return retire_shim();
   }

@@ -61,6 +61,8 @@ struct adopted {
   int pid = 0;
   base::duration age{0};                  // of the run
   std::optional<stopping> interrupted{};  // it was being stopped when its daemon ended
+  unsigned uncounted = 0;                 // starts that its daemon did not live to save, the last one this run's
+  unsigned restarts = 0;                  // of those, without a person
 };
 struct main_exited {
   model::exit_status status;

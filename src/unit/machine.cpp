@@ -205,6 +205,9 @@ class step : transitions {
 
   void on(const adopted& e) {
     m_.health = health::unknown;  // startup_passed stays: it is the same run
+    m_.restarts += e.restarts;
+    for (unsigned i = 0; i < std::min(e.uncounted, unit_.restart.start_limit_count); ++i)
+      m_.starts.push_back(f_.now - e.age);
     starting s{starting::step::probing};
     m_.reason = fmt::format("adopted: pid {} ran on", e.pid);
     m_.now = s;
@@ -287,8 +290,8 @@ class step : transitions {
     switch (e.which) {
       case timer::backoff:
         if (const auto* s = in<backoff>()) {
-          ++m_.restarts;
           begin(std::string(s->why));
+          if (!is<failed>()) ++m_.restarts;  // else by the start limit
         }
         return;
       case timer::prepare_again:

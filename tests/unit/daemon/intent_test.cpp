@@ -43,6 +43,10 @@ intent everything() {
   i.stop->no_kill = i.stop->killed = i.stop->returns = true;
   i.stop->delay = base::duration{2'500};
   i.stop->why = "liveness failed";
+  i.backoff.emplace();
+  i.backoff->until = at(1'700'000'070);
+  i.backoff->was = {base::duration{9'000}, "exited with code 1"};
+  i.starting = true;
   unit::last_exit e;
   e.status.code = 2;
   e.class_name = "dirty database";

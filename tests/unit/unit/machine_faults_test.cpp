@@ -157,6 +157,19 @@ TEST_CASE("the death of a shim restarts nothing in maintenance, and the end of i
   CHECK(ended.feed(maintenance_ended{}) == "running:");
 }
 
+TEST_CASE("starts that a killed daemon did not save count, each once and never more than matter") {
+  bench b;
+  b.unit.restart.start_limit_count = 3;
+  b.feed(adopted{100, base::duration{2'000}, std::nullopt, 2, 1});
+  CHECK(b.m.restarts == 1);
+  CHECK(b.m.starts == std::deque<base::wall_time>(2, b.f.now - base::duration{2'000}));
+  b.feed(adopted{100, {}, std::nullopt, 1'000});
+  CHECK(b.m.starts.size() == 5);
+  b.unit.restart.start_limit_count = 0;
+  b.feed(adopted{100, {}, std::nullopt, 1'000});
+  CHECK(b.m.starts.size() == 5);
+}
+
 TEST_CASE("who asks again without --no-kill has changed their mind") {
   bench b;
   b.run();

@@ -192,6 +192,10 @@ void add_process(std::vector<named_event>& out) {
   out.push_back({"adopted", adopted{100}});
   out.push_back({"adopted after 4m", adopted{100, base::duration{240'000}}});
   out.push_back({"adopted after 1h", adopted{100, base::duration{3'600'000}}});
+  adopted uncounted{100};
+  uncounted.uncounted = 9;
+  uncounted.restarts = 8;
+  out.push_back({"adopted, with starts that were not saved", uncounted});
   stopping told;
   told.then = after_stop::start;
   told.why = "restarted by hand";

@@ -173,8 +173,17 @@ std::string encode(const intent& i) {
     if (set.maintenance) o["maintenance"] = true;
     units[name] = std::move(o);
   }
-  return json::serialize(
-      json::object{{"version", format_version}, {"boot_id", i.boot_id}, {"units", units}, {"instances", instances}});
+  json::object restarts;
+  for (const auto& [name, r] : i.restarts) {
+    json::array left;
+    for (const auto& id : r.left) left.push_back(json::value(to_text(id)));
+    restarts[name] = {{"left", std::move(left)}, {"run_before", r.run_before}, {"begun", r.begun}, {"why", r.why}};
+  }
+  return json::serialize(json::object{{"version", format_version},
+                                      {"boot_id", i.boot_id},
+                                      {"units", units},
+                                      {"restarts", restarts},
+                                      {"instances", instances}});
 }
 
 base::result<intent> decode_intent(std::string_view text) {
@@ -191,6 +200,18 @@ base::result<intent> decode_intent(std::string_view text) {
         if (u.object().contains("enabled")) set.enabled = u.flag("enabled");
         if (u.object().contains("instances")) set.instances = u.number<unsigned>("instances");
         set.maintenance = u.flag("maintenance");
+      }
+    }
+    if (const auto* restarts = r.object().if_contains("restarts")) {
+      for (const auto& [name, one] : restarts->as_object()) {
+        const reader rr(one.as_object());
+        auto& restart = out.restarts[std::string(name)];
+        for (const auto& id : rr.object().at("left").as_array())
+          if (const auto ref = model::parse_unit_reference(std::string(id.as_string())); ref && ref->index)
+            restart.left.push_back({ref->unit, *ref->index});
+        restart.run_before = rr.number<std::uint64_t>("run_before");
+        restart.begun = rr.flag("begun");
+        restart.why = rr.text("why");
       }
     }
     for (const auto& [name, one] : value.at("instances").as_object())

@@ -11,6 +11,7 @@
 
 #include "base/result.hpp"
 #include "model/state.hpp"
+#include "model/unit_name.hpp"
 #include "unit/state.hpp"
 
 namespace hasup::daemon {
@@ -56,8 +57,17 @@ struct unit_setting {
   [[nodiscard]] bool empty() const { return !enabled && !instances && !maintenance; }
 };
 
+// The instances of a unit that are restarted one after the other.
+struct rolling_restart {
+  std::deque<model::instance_id> left;  // the front one is being restarted
+  std::uint64_t run_before = 0;         // of the front one
+  bool begun = false;
+  std::string why;
+};
+
 struct intent {
   std::string boot_id;
+  std::map<std::string, rolling_restart> restarts;   // by unit
   std::map<std::string, unit_setting> units;         // "leap"
   std::map<std::string, instance_intent> instances;  // "leap@0"
 };

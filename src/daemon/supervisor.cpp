@@ -93,16 +93,19 @@ void supervisor::changed(unit_runner& who) {
   if (!stops_.empty()) advance_stops_soon();
   advance_reader_waits();
   advance_rolling();
-  if (who.gone() && removed_.contains(who.spec().id)) {
-    // Dropped from a fresh call: the runner is in the middle of its own.
-    boost::asio::post(services_.loop, [this, id = who.spec().id] {
-      const auto it = runners_.find(id);
-      if (it == runners_.end() || !it->second->gone() || !removed_.contains(id)) return;
-      runners_.erase(it);
-      removed_.erase(id);
-      save_intent();
-    });
-  }
+  if (removed_.contains(who.spec().id)) drop_when_gone(who);
+}
+
+// From a fresh call: the runner is in the middle of its own.
+void supervisor::drop_when_gone(unit_runner& who) {
+  if (!who.gone()) return who.tell_when_worker_ends();
+  boost::asio::post(services_.loop, [this, id = who.spec().id] {
+    const auto it = runners_.find(id);
+    if (it == runners_.end() || !it->second->gone() || !removed_.contains(id)) return;
+    runners_.erase(it);
+    removed_.erase(id);
+    save_intent();
+  });
 }
 
 // A reader that was found running, while the data that it opens is half restored.
@@ -275,6 +278,7 @@ std::string supervisor::encode_intent() const {
   i.boot_id = process::boot_id();
   i.instances = carried_;
   i.units = settings_;
+  i.restarts = rolling_;
   for (const auto& [id, r] : runners_) i.instances[to_text(id)] = r->intent();
   return encode(i);
 }

@@ -114,6 +114,7 @@ class supervisor : public control::service, private unit_host {
   control::command_reply set_maintenance(const runners& targets, const std::string& word);
   void scale(const control::command& c, std::function<void(control::command_reply)> done);
   void advance_rolling();
+  void resume_rolling(std::map<std::string, rolling_restart> were, const std::set<std::string>& in_a_stop);
   void set_schedules();
   void scheduled(const std::string& unit);
   bool is_enabled(const model::unit& unit) const;
@@ -130,6 +131,7 @@ class supervisor : public control::service, private unit_host {
   void advance_stops_soon();
   void advance_reader_waits();
   void hold_back(unit_runner& who);
+  void drop_when_gone(unit_runner& who);
   void inform_dependents(const std::string& unit);
   void save_intent(intent_file::write_answer then = {});
   void carry_out(const control::command& c, const control::peer& who,
@@ -157,13 +159,7 @@ class supervisor : public control::service, private unit_host {
   std::map<model::instance_id, pending_stop> stops_;  // waits until its dependents in the map are down
   std::set<model::instance_id> removed_;              // no longer configured: dropped once stopped
   // The instances of a unit are restarted one after the other, each healthy before the next.
-  struct rolling {
-    std::deque<model::instance_id> left;  // the front one is being restarted
-    std::uint64_t run_before = 0;         // of the front one
-    bool begun = false;
-    std::string why;
-  };
-  std::map<std::string, rolling> rolling_;
+  std::map<std::string, rolling_restart> rolling_;
   std::map<std::string, unit_setting> settings_;
   std::map<model::instance_id, std::function<void()>> reader_waits_;
   std::set<std::string> held_readers_of_;

@@ -100,6 +100,24 @@ void supervisor::advance_rolling() {
   }
 }
 
+// What an earlier hasupd did not come to the end of. `in_a_stop`: the instances that it was just stopping.
+void supervisor::resume_rolling(std::map<std::string, rolling_restart> were, const std::set<std::string>& in_a_stop) {
+  for (auto& [unit, roll] : were) {
+    if (roll.left.empty()) continue;
+    std::erase_if(roll.left, [&, front = roll.left.front()](const model::instance_id& id) {
+      const auto r = find(id);
+      const bool drop = !r || r->memory().desired == model::desired::down;
+      if (drop && id == front) roll.begun = false;
+      return drop;
+    });
+    if (roll.left.empty()) continue;
+    const auto& front = roll.left.front();
+    roll.begun = roll.begun && (find(front)->run_number() > roll.run_before || in_a_stop.contains(to_text(front)));
+    rolling_[unit] = std::move(roll);
+  }
+  advance_rolling();
+}
+
 void supervisor::set_schedules() {
   std::map<std::string, model::restart_schedule> all;
   for (const auto& [id, r] : runners_)

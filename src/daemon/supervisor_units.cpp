@@ -95,6 +95,7 @@ supervisor::traces supervisor::find_traces(const process::directories& dirs) {
 void supervisor::take_up(const runner_ptr& r, const traces& left) {
   const auto& id = r->spec().id;
   r->await_earlier_hooks(left.unfinished);
+  if (left.unfinished.contains(to_text(id) + std::string(worker_suffix))) r->clear_left_worker();
   if (left.of(to_text(id), r->run_number(), r->was_running())) return r->adopt();
   const bool given_up = r->state() == model::unit_state::failed || r->state() == model::unit_state::completed;
   if (r->state() == model::unit_state::backoff) return;  // goes on waiting
@@ -120,6 +121,10 @@ void supervisor::boot(intent was) {
   const auto left = find_traces(services_.shim);
   if (same_boot) adopt_strays(was, left);
 
+  std::set<std::string> in_a_stop;
+  for (const auto& [name, i] : was.instances)
+    if (i.stop) in_a_stop.insert(name);
+
   for (const auto& [id, r] : runners_) {
     const auto name = to_text(id);
     instance_intent i;
@@ -142,6 +147,7 @@ void supervisor::boot(intent was) {
     if (r->half_restored()) held_readers_of_.insert(id.unit);
   for (const auto& name : start_order())
     for (const auto& r : instances_of(name)) take_up(r, left);
+  if (same_boot) resume_rolling(std::move(was.restarts), in_a_stop);
   set_schedules();
   save_intent();
 }
@@ -206,6 +212,17 @@ control::command_reply supervisor::apply(files read, bool dry_run) {
             made->adopt();
           else if (is_enabled(unit))
             made->dispatch(hasup::unit::start_wanted{false});
+        });
+        reply.affected.push_back(to_text(unit.id));
+        continue;
+      }
+      if (removed_.contains(unit.id)) {  // and not gone yet
+        const bool up = is_enabled(unit);
+        say(describe(unit) + ": configured again" + (up ? ", will be started" : ""));
+        changes.push_back([this, r, entry, unit, up] {
+          removed_.erase(unit.id);
+          r->replace_spec(unit, entry.recipe, entry.effective_toml);
+          if (up) start({r});
         });
         reply.affected.push_back(to_text(unit.id));
         continue;

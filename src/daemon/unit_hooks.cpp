@@ -29,6 +29,7 @@ void unit_runner::await_earlier_hooks(const std::set<std::string>& claims) {
 
 void unit_runner::earlier_hook_ended(std::string_view name) {
   std::erase_if(earlier_hooks_, [&](const auto& h) { return h->name() == name; });
+  prepare_ended();
   if (!earlier_hooks_.empty()) return;
   if (const auto then = std::exchange(once_alone_, {})) then();
   host_.changed(*this);
@@ -103,7 +104,8 @@ void unit_runner::end_pre_start(hook_run& hook, std::function<void()> then) {
         const auto self = weak.lock();
         if (!self) return true;
         const auto limit = base::format_duration(grace);
-        if (const auto* s = std::get_if<unit::stopping>(&self->memory_.now); s != nullptr && s->no_kill) {
+        const auto* s = std::get_if<unit::stopping>(&self->memory_.now);
+        if ((s != nullptr && s->no_kill) || (self->recovery_active() && self->recovery_no_kill_)) {
           self->stop_ends_at_ = self->wall_now() + grace;
           self->publish("still_stopping", "pre_start does not end within " + limit + "; not killed, as asked");
           return false;

@@ -4,6 +4,7 @@
 #include <csignal>
 
 #include "daemon/disk_thread.hpp"
+#include "daemon/hook_run.hpp"
 #include "daemon/unit_runner.hpp"
 #include "recovery/freeze.hpp"
 #include "recovery/machine.hpp"
@@ -30,13 +31,13 @@ bool unit_runner::recovery_active() const {
 }
 
 void unit_runner::on(const unit::begin_recovery& a) {
-  recovery_no_kill_ = false;
+  recovery_no_kill_ = recovery_stops_ = false;
   make_recovery();
   recovery_->begin(a.why, std::exchange(recovery_options_, std::nullopt).value_or(recovery_options{}));
 }
 
 void unit_runner::on(const unit::resume_recovery&) {
-  recovery_no_kill_ = false;
+  recovery_no_kill_ = recovery_stops_ = false;
   make_recovery();
   auto options = std::exchange(recovery_options_, std::nullopt);
   if (options && !recovery::replay(journal_records_)) {
@@ -54,7 +55,26 @@ void unit_runner::on(const unit::resume_recovery&) {
 
 void unit_runner::on(const unit::stop_recovery& a) {
   recovery_no_kill_ = a.no_kill;
-  if (recovery_) recovery_->stop(a.force);
+  if (!recovery_) return;
+  recovery_->stop(a.force);
+  // Nothing of the node runs yet, so there is nothing that a stop would have to wait for.
+  recovery_stops_ = recovery_active();
+  if (!recovery_stops_) return;
+  if (hook_ && hook_->name() == "pre_start")
+    return end_pre_start(*hook_, [weak = weak_from_this()] {
+      const auto self = weak.lock();
+      if (!self) return;
+      self->hook_.reset();
+      self->not_spawned();
+    });
+  const auto all = earlier_hooks_;
+  for (const auto& h : all)
+    if (h->name() == "pre_start") end_earlier_hook(h);
+}
+
+// Its recovery is being stopped, so the node was not started.
+void unit_runner::not_spawned() {
+  start_refused({"stopped before it began", unit::exit_action::restart, {}, {}}, "stopped before it began");
 }
 
 void unit_runner::on(const unit::approve_recovery&) {
@@ -186,7 +206,8 @@ void unit_runner::start_node(std::vector<std::string> append) {
                        if (!*found) return self->spawn_refused(0, found->error().message);
                        self->launch_ = std::move(**found);
                        self->when_alone([weak, append] {
-                         if (const auto s = weak.lock(); s && s->recovery_active()) s->spawn_with(append);
+                         const auto s = weak.lock();
+                         if (s && s->recovery_active()) s->recovery_stops_ ? s->not_spawned() : s->spawn_with(append);
                        });
                      });
 }

@@ -106,7 +106,31 @@ instance_intent unit_runner::intent() const {
   out.exit = memory_.exit;
   out.swaps = recovery_memory_.swaps;
   out.bad_snapshots = recovery_memory_.bad;
+  note_what_waits(out);
   return out;
+}
+
+// Asked for while nobody knew yet what runs, and answered: the next hasupd must know, should this one not come to it.
+void unit_runner::note_what_waits(instance_intent& out) const {
+  for (const auto& e : until_decided_) {
+    unit::stopping s;
+    if (const auto* stop = std::get_if<unit::stop_wanted>(&e)) {
+      out.desired = model::desired::down;
+      s.no_kill = stop->no_kill;
+      s.why = stop->why;
+    } else if (const auto* restart = std::get_if<unit::restart_wanted>(&e)) {
+      out.desired = model::desired::up;
+      s.then = unit::after_stop::start;
+      s.why = restart->why;
+    } else if (std::holds_alternative<unit::start_wanted>(e)) {
+      out.desired = model::desired::up;
+      if (out.stop) out.stop->then = unit::after_stop::start;
+      continue;
+    } else {
+      continue;
+    }
+    out.stop = s;
+  }
 }
 
 bool unit_runner::at_rest() const {

@@ -49,6 +49,10 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void adopt();
   // Of all the claims that are held, those of hooks of this instance: they are waited for before anything is started.
   void await_earlier_hooks(const std::set<std::string>& claims);
+  // A worker of an earlier hasupd is there: it is ended, unless a recovery goes on with it.
+  void clear_left_worker() {
+    if (!parked_) worker_.clear_left();
+  }
   // As far as the intent file knows; its shim may have died since.
   bool was_running() const { return running_fingerprint_ != 0; }
   bool undecided() const { return undecided_; }
@@ -84,7 +88,10 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   instance_intent intent() const;
   model::unit_state state() const { return unit::name_of(memory_.now); }
   bool at_rest() const;  // nothing of it runs or is being started, no hook of an earlier hasupd either
-  bool gone() const { return at_rest() && (!shim_ || !shim_->connected()); }  // not even a shim is left
+  // Not even a shim or a worker is left.
+  bool gone() const { return at_rest() && (!shim_ || !shim_->connected()) && !worker_.busy(); }
+  // The host hears of a change then.
+  void tell_when_worker_ends();
   bool recovery_active() const;
   // A recovery that is not going on was left beyond its swap: nobody may open the data.
   bool half_restored() const;
@@ -118,6 +125,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void release_readers() override;
   void start_node(std::vector<std::string> append) override;
   void stop_node() override;
+  void not_spawned();
   void journal(std::string record, std::function<void()> then) override;
   void journal_clear(std::function<void()> then) override;
   void report(std::string kind, std::string reason) override;
@@ -129,6 +137,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void cancel_timer() override;
 
   bool is_down() const;
+  void note_what_waits(instance_intent& out) const;
   void drain();
   void perform(const unit::action& a);
   void on(const unit::prepare&);
@@ -204,6 +213,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   // unit_start.cpp: may it be started?
   void prepare(std::uint64_t ticket);
   void check_data(std::uint64_t ticket);
+  void prepare_ended();
   void make_directories(std::uint64_t ticket);
   void inspected(std::uint64_t ticket, const ports::worker_result& r);
   unit::prepared judge(const ports::worker_result& r) const;
@@ -251,6 +261,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::optional<base::wall_time> next_attempt_at_;
   std::optional<base::wall_time> stop_ends_at_;  // the stop_timeout that runs
   std::uint64_t prepare_ticket_ = 0;             // an answer to an older question is dropped
+  bool stop_waits_for_prepare_ = false;
   std::optional<launch> launch_;
   bool ever_started_ = false;
 
@@ -316,7 +327,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   };
   std::optional<node_end> node_exit_;  // told to the recovery once the tree is empty
   bool quiescing_ = false;
-  bool recovery_no_kill_ = false;      // a person said: never SIGKILL
+  bool recovery_no_kill_ = false;  // a person said: never SIGKILL
+  bool recovery_stops_ = false;
   std::uint64_t recovery_ticket_ = 0;  // an answer to an older recovery is dropped
 
   std::string limits_told_;

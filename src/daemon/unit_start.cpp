@@ -9,6 +9,7 @@
 namespace hasup::daemon {
 
 void unit_runner::on(const unit::prepare&) {
+  stop_waits_for_prepare_ = false;
   when_alone([this, ticket = ++prepare_ticket_] {
     if (ticket == prepare_ticket_) prepare(ticket);
   });
@@ -39,10 +40,32 @@ void unit_runner::prepare(std::uint64_t ticket) {
 
 void unit_runner::on(const unit::cancel_prepare&) {
   ++prepare_ticket_;
+  stop_waits_for_prepare_ = state() == model::unit_state::stopping;
   worker_.cancel();
   const auto all = earlier_hooks_;
   for (const auto& h : all)
     if (h->name() == "pre_start") end_earlier_hook(h);
+  prepare_ended();
+}
+
+void unit_runner::tell_when_worker_ends() {
+  if (!worker_.busy() || stop_waits_for_prepare_) return;
+  worker_.when_free([weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->host_.changed(*self);
+  });
+}
+
+// Once nothing of a cancelled start is left, the stop that waits for it is done.
+void unit_runner::prepare_ended() {
+  if (!stop_waits_for_prepare_) return;
+  if (worker_.busy())
+    return worker_.when_free([weak = weak_from_this()] {
+      if (const auto self = weak.lock()) self->prepare_ended();
+    });
+  for (const auto& h : earlier_hooks_)
+    if (h->name() == "pre_start") return;  // its end comes here
+  stop_waits_for_prepare_ = false;
+  dispatch(unit::tree_emptied{});
 }
 
 ports::worker_job unit_runner::inspect_job() const {

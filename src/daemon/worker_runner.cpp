@@ -86,7 +86,9 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
     std::function<void(ports::worker_result)> done;
   };
   std::optional<order> next;  // waits for the end of the job that runs
-  bool ending = false;        // exit_shim was asked for; shim_lost follows
+  bool clearing = false;      // instead of a job: ends what is left of an earlier one
+  std::function<void()> on_free;
+  bool ending = false;  // exit_shim was asked for; shim_lost follows
   bool open_after_end = false;
   model::exit_status exit;
 
@@ -170,6 +172,11 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
   }
 
   void on(const process::shim_connected& e) {
+    if (clearing && !e.status.tree_alive) return finish({});
+    if (clearing) {
+      running = true;
+      return shim->signal(SIGKILL, true);
+    }
     if (e.status.tree_alive) {
       running = true;
       replacing = !same_as_before;
@@ -190,6 +197,7 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
   void on(const process::shim_logs_dropped&) {}
   void on(const process::shim_tree_empty&) {
     running = false;
+    if (clearing) return finish({});
     if (replacing) {
       replacing = false;
       return spawn();
@@ -236,7 +244,14 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
     boost::asio::post(services.loop, [done, result = std::move(result)] {
       if (done) done(result);
     });
-    if (auto waiting = std::exchange(next, std::nullopt)) take(std::move(*waiting));
+    clearing = false;
+    if (auto waiting = std::exchange(next, std::nullopt)) return take(std::move(*waiting));
+    boost::asio::post(services.loop, [self = shared_from_this()] { self->tell_free(); });
+  }
+
+  void tell_free() {
+    if (on_done || next || !on_free) return;
+    std::exchange(on_free, {})();
   }
 
   void cancel() {
@@ -280,6 +295,7 @@ worker_runner::worker_runner(daemon_services& services, std::string instance)
 worker_runner::~worker_runner() {
   impl_->next.reset();
   impl_->on_done = {};
+  impl_->on_free = {};
   impl_->on_progress = {};
   impl_->progress_timer.cancel();
   impl_->kill_timer.cancel();
@@ -296,6 +312,18 @@ void worker_runner::run(ports::worker_job job, const process::account& as,
 
 void worker_runner::cancel() {
   impl_->cancel();
+}
+
+void worker_runner::when_free(std::function<void()> then) {
+  impl_->on_free = std::move(then);
+  boost::asio::post(impl_->services.loop, [impl = impl_] { impl->tell_free(); });
+}
+
+void worker_runner::clear_left() {
+  if (busy()) return;
+  impl_->clearing = true;
+  impl_->on_done = [](const ports::worker_result&) {};
+  impl_->open();
 }
 
 bool worker_runner::busy() const {

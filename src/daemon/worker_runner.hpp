@@ -31,6 +31,10 @@ class worker_runner {
   // SIGTERM, SIGKILL after 10 s. `done` follows.
   void cancel();
   [[nodiscard]] bool busy() const;
+  // Called from the loop once no job runs or waits; a later one drops an earlier one.
+  void when_free(std::function<void()> then);
+  // What an earlier hasupd left, and nobody asks for again: its job is killed, and its shim ends.
+  void clear_left();
   // The process of the running worker's tree, for the one-writer check; 0 = none.
   [[nodiscard]] std::int32_t pid() const;
 

@@ -11,7 +11,7 @@
 namespace hasup::unit {
 
 struct prepare {};         // account, environment, one-writer check, must_exist; answered by `prepared`
-struct cancel_prepare {};  // an answer on its way is dropped
+struct cancel_prepare {};  // an answer on its way is dropped; a unit that stops hears tree_emptied once it has ended
 struct spawn {};           // answered by `spawned` or `spawn_failed`
 struct send_stop {};       // stop_signal or stop_command
 struct send_signal {};     // stop_signal after all: stop_command is ended

@@ -52,8 +52,7 @@ class step : transitions {
     m_.desired = desired::down;
     if (is<waiting>() || is<backoff>() || is<failed>() || is<completed>()) return rest(stopped{}, "stopped", e.why);
     if (auto* s = in<starting>(); s && s->at == starting::step::preparing) {
-      act(cancel_prepare{});
-      return rest(stopped{}, "stopped", e.why);
+      return stop_preparing(e.why);
     }
     if (has_process()) return stop(after_stop::stop, e.why, e.no_kill);
     if (auto* s = in<stopping>()) {
@@ -152,8 +151,9 @@ class step : transitions {
     if (again && preparing() && f_.requirements_met) return;
     if (!again) m_.desired = desired::down;
     if (preparing()) {
+      if (!again) return stop_preparing(e.why);
       act(cancel_prepare{});
-      return again ? wait() : rest(stopped{}, "stopped", e.why);
+      return wait();
     }
     stop(again ? after_stop::start : after_stop::stop, e.why, false);
   }

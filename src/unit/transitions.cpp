@@ -146,6 +146,12 @@ void transitions::stop_by_signal(const std::string& why) {
   act(start_timer{timer::stop_timeout, unit_.run.stop_timeout});
 }
 
+void transitions::stop_preparing(const std::string& why) {
+  become_stopping(after_stop::stop, why);
+  in<stopping>()->killed = m_.killed;  // no node came to a clean stop
+  act(cancel_prepare{});
+}
+
 void transitions::on_stop_timeout() {
   auto* s = in<stopping>();
   if (s == nullptr) return;

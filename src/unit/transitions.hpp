@@ -60,6 +60,8 @@ class transitions {
   void stop(after_stop then, const std::string& why, bool no_kill, base::duration delay = {});
   // stop_command did not do it: the signal, and all the time that is its due.
   void stop_by_signal(const std::string& why);
+  // The look at its data and directories comes to its end: then it is stopped.
+  void stop_preparing(const std::string& why);
   void on_stop_timeout();
   // The tree is empty: what was decided happens.
   void settle();

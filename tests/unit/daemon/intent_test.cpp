@@ -60,6 +60,7 @@ intent everything() {
   out.boot_id = "4d1c";
   out.units["leap"] = {false, std::nullopt, true};
   out.units["miner"] = {std::nullopt, 4, false};
+  out.restarts["miner"] = {{{"miner", 1}, {"miner", 2}}, 7, true, "restarted by hand"};
   out.instances["leap@0"] = i;
   out.instances["miner@3"] = {};
   return out;

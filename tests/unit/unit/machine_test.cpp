@@ -275,7 +275,8 @@ TEST_CASE("stop and start meet in every state without losing the last word") {
   bench b;
   SECTION("stop while preparing") {
     b.feed(start_wanted{});
-    CHECK(b.feed(stop_wanted{}) == "stopped: cancel_prepare; !stopped;");
+    CHECK(b.feed(stop_wanted{}) == "stopping: cancel_prepare;");
+    CHECK(b.feed(tree_emptied{}) == "stopped: !stopped;");
     CHECK(b.feed(prepared{}) == "stopped:");
   }
   SECTION("start while stopping") {
@@ -400,6 +401,7 @@ TEST_CASE("too much memory restarts in order, whatever the policy, with a pause 
   CHECK(b.m.restarts == 1);
   CHECK(b.m.desired == model::desired::up);
   b.feed(stop_wanted{});
+  b.feed(tree_emptied{});
   CHECK(b.feed(memory_exceeded{"uses too much"}) == "stopped:");
 }
 

@@ -201,6 +201,9 @@ void add_recovery_and_log(std::vector<key>& out) {
     out.push_back({std::string("recovery.source.") + name, k::text, "", help});
   };
   option("url", "the place itself");
+  option("patience",
+         "how long it may bring nothing, further attempts included, before the next source is asked: \"5m\"; without "
+         "it a few attempts, and at most 2m");
   option("identity_file", "sftp: the private key; without it the agent's keys and ~/.ssh/id_ed25519 …");
   option("known_hosts", "sftp: without it ~/.ssh/known_hosts; a host that is not in it is refused");
   option("endpoint", "s3: https://HOST of a store that is not Amazon's; addressed as https://HOST/BUCKET/KEY");
@@ -232,7 +235,7 @@ void add_recovery_and_log(std::vector<key>& out) {
                  availability::now,
                  {"auto", "stage", "in_place!"}});
   out.push_back({"recovery.prefetch", k::table, "", "fetch snapshots beforehand", later});
-  out.push_back({"recovery.max_rate", k::text, "", "download no faster than this", later});
+  out.push_back({"recovery.max_rate", k::text, "", "download no faster than this: \"200MiB/s\""});
   out.push_back({"log", k::table, "", "the log of the node's output"});
   out.push_back({"log.max_size", k::size, "\"100MiB\"", "a file of this size is rotated"});
   out.push_back({"log.max_files", k::integer, "10", "rotated files kept"});

@@ -63,6 +63,13 @@ void read_options(const value& table, report& findings, model::source& out) {
     else
       out.*o.field = o.path ? normal_path(given->text) : given->text;
   }
+  if (const auto* given = table.find("patience"); given != nullptr && !given->broken) {
+    const auto time = base::parse_duration(given->text);
+    if (!time || *time < std::chrono::seconds(1))
+      findings.error(given->where, "\"patience\" is a time of at least 1s, such as \"5m\"");
+    else
+      out.patience = *time;
+  }
   if (!out.endpoint.empty() && !is_web_url(out.endpoint))
     findings.error(table.find("endpoint")->where, "\"endpoint\" is http://HOST[:PORT] or https://HOST[:PORT]");
   if (!out.client_key.empty() && out.client_certificate.empty())

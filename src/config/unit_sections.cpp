@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/byte_size.hpp"
 #include "base/cron.hpp"
 #include "config/paths.hpp"
 #include "config/run_section.hpp"
@@ -12,6 +13,8 @@
 
 namespace hasup::config {
 namespace {
+
+constexpr std::uint64_t least_rate = 16U << 10;  // less is a stall to whoever watches the download
 
 void read_data(const section& s, model::data_dirs& out) {
   s.read_absolute("dir", out.dir);
@@ -74,6 +77,21 @@ void read_requires(const section& root, std::vector<model::requirement>& out) {
   }
 }
 
+// "200MiB/s"; a bare size is one a second.
+void read_rate(const section& s, std::uint64_t& out) {
+  const auto* given = s.raw("max_rate");
+  if (given == nullptr || given->broken) return;
+  std::string_view text = given->text;
+  if (text.ends_with("/s")) text.remove_suffix(2);
+  const auto rate = base::parse_byte_size(text);
+  if (!rate)
+    s.error("max_rate", "\"max_rate\" is a size a second, such as \"200MiB/s\"");
+  else if (*rate < least_rate)
+    s.error("max_rate", "\"max_rate\" must be at least " + base::format_byte_size(least_rate) + "/s");
+  else
+    out = *rate;
+}
+
 void read_recovery(const section& s, model::recovery_policy& out) {
   s.read("recipe", out.recipe);
   s.read("mode", model::recovery_mode_names, out.mode);
@@ -83,6 +101,7 @@ void read_recovery(const section& s, model::recovery_policy& out) {
   budget.read("count", 0, 1'000'000, out.budget_count);
   budget.read("within", out.budget_within);
   s.read("max_snapshot_age", out.max_snapshot_age);
+  read_rate(s, out.max_rate);
 }
 
 void read_log(const section& s, model::log_policy& out) {

@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include "base/duration.hpp"
+
 namespace hasup::model {
 
 // `url` is http(s)://HOST/DIR/, an https URL of one file or of a JSON index, sftp://[USER@]HOST[:PORT]/DIR/,
@@ -15,6 +17,10 @@ struct source {
   source(const char* u) : url(u) {}             // NOLINT
 
   std::string url;
+
+  // How long it may bring no byte, further attempts included, before the next source is asked; 0 = a few attempts,
+  // and at most two minutes.
+  base::duration patience{0};
 
   // https
   std::string ca_file;             // the system's

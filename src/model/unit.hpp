@@ -129,6 +129,7 @@ struct recovery_policy {
   unsigned budget_count = 3;  // swaps
   base::duration budget_within{86'400'000};
   base::duration max_snapshot_age{0};  // 0 = any age
+  std::uint64_t max_rate = 0;          // bytes a second of a download; 0 = as fast as it goes
 
   friend bool operator==(const recovery_policy&, const recovery_policy&) = default;
 };

@@ -118,6 +118,7 @@ void members(M& m, candidate& c) {
 template <class M>
 void members(M& m, model::source& s) {
   m("url", s.url);
+  m("patience_ms", s.patience);
   m("ca_file", s.ca_file);
   m("client_certificate", s.client_certificate);
   m("client_key", s.client_key);
@@ -159,6 +160,7 @@ void members(M& m, worker_job& j) {
   m("plans", j.plans);
   m("max_age_ms", j.max_age);
   m("checksum", j.checksum);
+  m("max_rate", j.max_rate);
   m("chosen", j.chosen);
   m("plan", j.plan);
   m("keep", j.keep);

@@ -92,6 +92,7 @@ struct worker_job {
 
   // fetch
   model::checksum_policy checksum = model::checksum_policy::if_present;
+  std::uint64_t max_rate = 0;  // bytes a second; 0 = as fast as it goes
   // fetch, unpack
   std::optional<candidate> chosen;
   // unpack, swap, rewipe, roll_back, clean_up

@@ -65,6 +65,7 @@ struct frozen {
   unsigned budget_count = 3;  // swaps; 0 = no limit
   base::duration budget_within{86'400'000};
   base::duration max_snapshot_age{0};
+  std::uint64_t max_rate = 0;  // bytes a second; 0 = as fast as it goes
   std::uint64_t min_free = 0;
   bool has_head = true;  // a probe of the unit says where the head of the chain is
 };

@@ -1,6 +1,7 @@
 #include "snapshot/fetch/download.hpp"
 
 #include <algorithm>
+#include <thread>
 
 #include "snapshot/fetch/curl_transfer.hpp"
 #include "snapshot/fetch/download_run.hpp"
@@ -16,7 +17,13 @@ constexpr std::chrono::milliseconds longest_wait{100};  // so that a cancellatio
 
 download_run::download_run(const std::vector<download_place>& places, job_control& control, const model::snapshot& s,
                            const download_options& options, part_file& part, download_report& report)
-    : places_(places), control_(control), snapshot_(s), options_(options), part_(part), report_(report) {
+    : places_(places),
+      control_(control),
+      snapshot_(s),
+      options_(options),
+      part_(part),
+      report_(report),
+      pace_(options.max_rate) {
   for (const auto& p : places_)
     origins_.emplace_back(p.host->limits(), p.url.starts_with("sftp://") ? 1 : options_.connections);
 }
@@ -73,6 +80,10 @@ outcome<void> download_run::loop() {
     if (lanes_.empty())
       longest = std::clamp(std::chrono::ceil<std::chrono::milliseconds>(here().not_before() - clock::now()),
                            std::chrono::milliseconds(0), longest_wait);
+    if (const auto owed = pace_.owed(clock::now()); owed.count() > 0) {
+      std::this_thread::sleep_for(std::min(owed, longest_wait));  // the host sends no more than fits its window
+      continue;
+    }
     const auto ends = transfers_.wait(longest);
     if (broken_) return *broken_;
     for (const auto& [id, end] : ends) {
@@ -185,6 +196,7 @@ outcome<void> download_run::start(byte_span span, bool ranged) {
   to.data = [this, &l](const char* bytes, std::size_t size) { return data(l, bytes, size); };
   auto transfer = place().host->open(place().url, range, std::move(to));
   if (!transfer) return transfer.error();
+  curl_easy_setopt((*transfer)->curl(), CURLOPT_BUFFERSIZE, pace_.buffer_size(here().allowed()));
   transfers_.start(id, std::move(*transfer));
   return {};
 }

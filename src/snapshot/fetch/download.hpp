@@ -17,8 +17,8 @@ struct download_options {
   unsigned connections = 4;           // to one host; SFTP: 1
   std::uint64_t piece = 16ULL << 20;  // bytes asked for at once; smaller files come in one
   bool in_pieces = true;
-  std::string
-      digest;  // announced for the whole, "sha256:…"; "" = none: then nothing but one version of one host fits
+  std::uint64_t max_rate = 0;  // bytes a second, of all connections; 0 = any
+  std::string digest;          // announced for the whole, "sha256:…"; "" = none: only one version of one host fits
 };
 
 // Where the file is; the first is used for as long as it is any good.

@@ -120,7 +120,9 @@ bool download_run::data(lane& l, const char* bytes, std::size_t size) {
   if (auto written = part_.write(l.at, bytes, used); !written) return breaks(written.error());
   l.at += used;
   l.brought += used;
-  here().brought(clock::now(), used);
+  const auto now = clock::now();
+  here().brought(now, used);
+  pace_.add(used, now);
   control_.advance(part_.bytes());
   return used == size && !(l.cut && l.at == l.span.end);
 }

@@ -6,6 +6,7 @@
 #include "snapshot/fetch/download.hpp"
 #include "snapshot/fetch/origin.hpp"
 #include "snapshot/fetch/transfer_set.hpp"
+#include "snapshot/pace.hpp"
 
 namespace hasup::snapshot {
 
@@ -67,6 +68,7 @@ class download_run {
   std::optional<std::uint64_t> total_;  // of the version that part_ holds
   std::map<transfer_set::id, lane> lanes_;
   transfer_set::id last_id_ = 0;
+  pace pace_;
   std::optional<failure> broken_;  // why a callback ended everything
   transfer_set transfers_;         // last: its callbacks use the rest
 };

@@ -4,7 +4,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <thread>
 #include <vector>
 
 #include "snapshot/cache_seal.hpp"
@@ -15,6 +18,7 @@
 #include "snapshot/fetch/select.hpp"
 #include "snapshot/fetch/version_answer.hpp"
 #include "snapshot/listing.hpp"
+#include "snapshot/pace.hpp"
 
 namespace hasup::snapshot {
 namespace {
@@ -87,6 +91,7 @@ outcome<fetched> fetcher::one(const model::snapshot& s) {
     } else {
       auto options = options_;
       options.in_pieces = !again;
+      options.max_rate = job_.max_rate;
       if (*expected) options.digest = "sha256:" + **expected;
       auto loaded = download_archive({{&host_, s.url}}, control_, s, options, part, report);
       if (!loaded) return loaded.error();
@@ -164,7 +169,8 @@ outcome<std::string> fetcher::copy_file(const model::snapshot& s, const std::str
   if (auto opened = part.open({}); !opened) return opened.error();
   if (auto enough = part.reserve(size); !enough) return enough.error();
   control_.begin("fetch", s.name, without_password(s.source), size);
-  std::vector<char> buffer(1U << 20);
+  pace rate(job_.max_rate);
+  std::vector<char> buffer(static_cast<std::size_t>(rate.buffer_size(1)));
   while (true) {
     if (control_.cancelled()) return cancelled();
     const auto n = ::read(source.get(), buffer.data(), buffer.size());
@@ -173,6 +179,10 @@ outcome<std::string> fetcher::copy_file(const model::snapshot& s, const std::str
     if (n == 0) break;
     if (auto added = part.write(part.bytes(), buffer.data(), static_cast<std::size_t>(n)); !added)
       return added.error();
+    rate.add(static_cast<std::uint64_t>(n), std::chrono::steady_clock::now());
+    while (rate.owed(std::chrono::steady_clock::now()).count() > 0 && !control_.cancelled())
+      std::this_thread::sleep_for(
+          std::min(rate.owed(std::chrono::steady_clock::now()), std::chrono::milliseconds(50)));
     control_.advance(part.bytes());
   }
   struct stat after {};
@@ -213,7 +223,8 @@ ports::worker_result fetch(const ports::worker_job& job, job_control& control, p
   if (auto made = d.make_dir(tree->own(), "cache", 0700); !made) return fail(made.error());
   out.verified = true;
   for (const auto& s : job.chosen->snapshots) {
-    remote_client host(control, p, source_of(job, s));
+    const auto access = source_of(job, s);
+    remote_client host(control, patience_for(access, p), access);
     fetcher one_of(job, control, *tree, host, options);
     auto one = one_of.one(s);
     if (!one) {

@@ -1,6 +1,7 @@
 #include "snapshot/fetch/remote_client.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <random>
 #include <thread>
 
@@ -52,6 +53,17 @@ struct remote_client::handle {
   }
   static std::shared_ptr<CURL> new_handle() { return {curl_easy_init(), &curl_easy_cleanup}; }
 };
+
+patience patience_for(const model::source& source, patience otherwise) {
+  if (source.patience.count() == 0) return otherwise;
+  const auto seconds = std::max<long>(1, std::chrono::ceil<std::chrono::seconds>(source.patience).count());
+  otherwise.attempts = std::numeric_limits<unsigned>::max();
+  otherwise.longest = source.patience;
+  otherwise.connect_timeout_s = std::min(otherwise.connect_timeout_s, seconds);
+  otherwise.stall_s =
+      std::clamp<long>(seconds / 4, 1, otherwise.stall_s);  // so that there is time for another attempt
+  return otherwise;
+}
 
 bool is_passing(long status) {
   return status >= 500 || status == 408 || status == 429;

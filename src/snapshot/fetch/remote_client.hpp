@@ -29,6 +29,9 @@ struct patience {
   long stall_s = 30;              // … for so long is a stall
 };
 
+// What the source itself says about it, where it does: then the time decides, not the number of attempts.
+patience patience_for(const model::source& source, patience otherwise);
+
 // In HTTP's words. An SFTP host's is put into them: 200, 206, 403, 404 and 416, and as ETag the size and time.
 struct remote_answer {
   long status = 0;

@@ -70,7 +70,7 @@ ports::worker_result select(const ports::worker_job& job, job_control& control, 
   std::vector<std::string> down;
   for (const auto& source : job.sources) {
     control.begin("select", "", without_password(source.url), std::nullopt);
-    remote_client host(control, p, source);
+    remote_client host(control, patience_for(source, p), source);
     auto files = list_source(host);
     if (control.cancelled()) {
       out.failure = ports::worker_failure::internal;

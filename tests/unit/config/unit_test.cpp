@@ -184,6 +184,8 @@ std::map<std::string, sample> samples() {
   recovery("budget.count", "source = \"/b\"\nbudget = { count = 2 }");
   recovery("budget.within", "source = \"/b\"\nbudget = { within = \"1h\" }");
   recovery("max_snapshot_age", "source = \"/b\"\nmax_snapshot_age = \"72h\"");
+  recovery("source.patience", "source = { url = \"https://h/b/\", patience = \"5m\" }");
+  recovery("max_rate", "source = \"/b\"\nmax_rate = \"200MiB/s\"");
   recovery("space", "source = \"/b\"\nspace = \"stage\"");
   for (const std::string role : {"startup", "readiness", "liveness"}) out.merge(probe_samples(role));
   return out;
@@ -513,7 +515,7 @@ recipe = "tiny"
 source = [
   "/mnt/backup/",
   { url = "sftp://backup@vm3:2222/leap/", identity_file = "/etc/hasup//keys/b", known_hosts = "/etc/hasup/kh" },
-  { url = "s3://snaps/leap/", endpoint = "https://minio:9000", region = "eu-1", credentials_file = "/c", profile = "p" },
+  { url = "s3://snaps/leap/", patience = "5m", endpoint = "https://minio:9000", region = "eu-1", credentials_file = "/c", profile = "p" },
   { url = "https://h/l/", ca_file = "/ca", client_certificate = "/cc", client_key = "/ck", header_file = "/hf", proxy = "http://p:3128" },
 ]
 )",
@@ -530,6 +532,7 @@ source = [
   model::source s3("s3://snaps/leap/");
   s3.endpoint = "https://minio:9000";
   s3.region = "eu-1";
+  s3.patience = 5min;
   s3.credentials_file = "/c";
   s3.profile = "p";
   CHECK(all[2] == s3);

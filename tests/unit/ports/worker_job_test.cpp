@@ -69,6 +69,7 @@ TEST_CASE("a job comes back as it was written", "[ports]") {
   job.plan = some_plan();
   job.keep = {"keep*"};
   job.min_free = UINT64_MAX;
+  job.max_rate = 200ULL << 20;
   check_round_trip(job, decode_job);
   const auto back = decode_job(encode(job));
   CHECK(back->mode == worker_mode::unpack);
@@ -77,6 +78,7 @@ TEST_CASE("a job comes back as it was written", "[ports]") {
   CHECK(back->plan.archives[0].order == model::archive_order::block);
   CHECK(back->checksum == model::checksum_policy::required);
   CHECK(back->min_free == UINT64_MAX);
+  CHECK(back->max_rate == 200ULL << 20);
 }
 
 TEST_CASE("a result, progress and a recipe come back as they were written", "[ports]") {

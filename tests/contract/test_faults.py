@@ -1,0 +1,268 @@
+"""What networks and backup hosts do to a download: in the end the whole verified file, or a part that is gone on with."""
+
+import contextlib
+import hashlib
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import unittest
+
+from fault_host import FaultHost
+from hasup_home import BIN, wait_until
+from test_sources import Sources, snapshot_bytes
+
+SIZE = 40_000_000  # several pieces
+
+
+class Faults(Sources):
+    def setUp(self):
+        super().setUp()
+        self.host = self.start_host()
+        self.data_bytes = snapshot_bytes(1, SIZE)
+        self.host.files["a.bin"] = self.data_bytes
+
+    def start_host(self):
+        host = FaultHost()
+        self.addCleanup(host.close)
+        return host
+
+    def announce(self, host=None):
+        host = host or self.host
+        host.files["a.bin.sha256"] = hashlib.sha256(host.files["a.bin"]).hexdigest().encode()
+
+    def candidate(self, size=SIZE, host=None, **more):
+        host = host or self.host
+        return {"plan": 0, "snapshots": [{"name": "a.bin", "url": host.url + "a.bin", "source": host.url, "size": size,
+                                          "time_ns": None, "block": None, "sha256": "", **more}]}
+
+    def source(self, **options):
+        return {"url": self.host.url, **options}
+
+    def load(self, size=SIZE, **options):
+        return self.fetch(self.source(**options), self.candidate(size))
+
+    def expect(self, data, out):
+        self.assertEqual(out["failure"], "none", out["error"])
+        self.assertEqual(out["sha256"], [hashlib.sha256(data).hexdigest()])
+        self.assertTrue(self.cached("a.bin").read_bytes() == data)
+        self.assertFalse(self.cached("a.bin.part").exists())
+
+    def expect_nothing(self, out, failure, *words):
+        self.assertEqual(out["failure"], failure, out["error"])
+        for word in words:
+            self.assertIn(word, out["error"])
+        self.assertFalse(self.cached("a.bin").exists())
+
+    def only(self, name, do):
+        """A fault of requests for the content of one file."""
+        self.host.fault = lambda handler, asked: asked == name and handler.command == "GET" and do(handler) is not False
+
+    def test_cut_at_random_offsets_fifty_times(self):
+        self.announce()
+        chance = random.Random(5)
+        cuts = iter(range(50))
+
+        def cut(handler):
+            if next(cuts, None) is None:
+                return False
+            return handler.proper("a.bin", limit=chance.randrange(1, 700_000))
+        self.only("a.bin", cut)
+        for size in (SIZE, None):
+            cuts = iter(range(50))
+            out = self.load(size)
+            self.expect(self.data_bytes, out)
+            self.assertTrue(out["verified"])
+            self.assertIsNone(next(cuts, None), "fifty cuts")
+            self.cached("a.bin").unlink()
+
+    def test_a_host_that_stalls_is_asked_again(self):
+        stalls = iter(range(3))
+
+        def stall(handler):
+            if next(stalls, None) is None:
+                return False
+            handler.send_response(206)
+            handler.send_header("Content-Range", f"bytes 0-{(16 << 20) - 1}/{SIZE}")
+            handler.send_header("Content-Length", str(16 << 20))
+            handler.end_headers()
+            handler.wfile.write(b"")
+            return handler.stall()
+        self.only("a.bin", stall)
+        self.expect(self.data_bytes, self.load(patience_ms=20_000))
+
+    def test_a_host_that_only_stalls_costs_its_patience(self):
+        self.only("a.bin", lambda handler: handler.stall())
+        self.expect_nothing(self.load(patience_ms=1500), "unreachable")
+
+    def test_a_length_that_is_too_great(self):
+        self.only("a.bin", lambda handler: handler.proper("a.bin", more=1000))
+        self.expect_nothing(self.load(None), "unreachable")
+        self.host.ranges = False
+        self.expect_nothing(self.load(), "unreachable", "announced", "40001000")
+
+    def test_a_file_longer_or_shorter_than_was_listed(self):
+        for size in (SIZE - 1, SIZE + 1):
+            self.expect_nothing(self.load(size), "unreachable", "announced", str(SIZE))
+
+    def test_no_length_at_all(self):
+        def endless(handler):
+            handler.send_response(200)
+            handler.send_header("Connection", "close")
+            handler.end_headers()
+            handler.body(self.data_bytes)
+            handler.break_off()
+        self.only("a.bin", endless)
+        self.expect(self.data_bytes, self.load())
+        self.cached("a.bin").unlink()
+        self.expect(self.data_bytes, self.load(None))
+
+    def test_a_file_without_length_that_never_ends_is_left(self):
+        def endless(handler):
+            handler.send_response(200)
+            handler.end_headers()
+            while not self.host.closing.is_set():
+                handler.wfile.write(b"x" * 1_000_000)
+        self.only("a.bin", endless)
+        self.expect_nothing(self.load(), "unreachable", "announced")
+
+    def test_the_file_changes_in_the_middle(self):
+        other = snapshot_bytes(2, SIZE)
+        for after in (1, 2, 3):
+            self.host.files["a.bin"] = self.data_bytes
+            begin = len(self.host.loads("a.bin"))
+
+            def change(_):
+                if len(self.host.loads("a.bin")) - begin > after:
+                    self.host.files["a.bin"] = other
+                return False
+            self.only("a.bin", change)
+            out = self.load()
+            self.assertIn(out["sha256"], ([hashlib.sha256(d).hexdigest()] for d in (self.data_bytes, other)))
+            self.expect(other if out["sha256"] == [hashlib.sha256(other).hexdigest()] else self.data_bytes, out)
+            self.cached("a.bin").unlink()
+
+    def test_two_hundred_to_a_request_for_a_range(self):
+        self.host.ranges = False
+        self.expect(self.data_bytes, self.load())
+
+    def test_statuses_and_redirects_in_a_circle(self):
+        for status, words in ((403, "may read the file"), (404, "not there"), (410, "not there"), (500, "error of its own")):
+            self.host.fault = lambda handler, name: name == "a.bin" and handler.status(status) is None
+            self.expect_nothing(self.load(patience_ms=1000), "unreachable", str(status), words)
+        self.host.fault = lambda handler, name: name == "a.bin" and handler.status(302, Location="/a.bin") is None
+        self.expect_nothing(self.load(patience_ms=1000), "unreachable", "redirects in a circle")
+
+    def test_no_host_is_there_any_more(self):
+        out = self.fetch({"url": "http://127.0.0.1:9/", "patience_ms": 1000}, {"plan": 0, "snapshots": [
+            {**self.candidate()["snapshots"][0], "url": "http://127.0.0.1:9/a.bin", "source": "http://127.0.0.1:9/"}]})
+        self.expect_nothing(out, "unreachable", "onnect")
+
+    def test_a_wrong_checksum_and_none_where_one_is_wanted(self):
+        self.host.files["a.bin.sha256"] = b"0" * 64
+        self.expect_nothing(self.load(), "bad_snapshot", "0" * 64, hashlib.sha256(self.data_bytes).hexdigest())
+        self.assertFalse(self.cached("a.bin.part").exists())
+        del self.host.files["a.bin.sha256"]
+        loads = len(self.host.loads("a.bin"))
+        self.expect_nothing(self.fetch(self.source(), self.candidate(), checksum="required"), "refused", "checksum")
+        self.assertEqual(len(self.host.loads("a.bin")), loads)
+
+    def test_max_rate_holds_for_all_connections(self):
+        self.host.files["a.bin"] = data = self.data_bytes[:20_000_000]
+        before = os.times().elapsed
+        out = self.job({**self.fetch_job(self.source(), self.candidate(len(data))), "max_rate": 10_000_000})
+        self.expect(data, out)
+        self.assertGreater(os.times().elapsed - before, 1.5)
+
+    def test_a_limit_of_file_sizes_is_no_space_and_nothing_is_loaded(self):
+        self.start_job({**self.fetch_job(self.source(), self.candidate())}).wait(60)  # the job's file
+        self.cached("a.bin").unlink()
+        self.result.unlink()
+        before = self.host.sent
+        small = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4_000_000, 4_000_000))
+        subprocess.run([BIN / "hasup-worker", self.home.path / "job.json"], env=self.environment(), preexec_fn=small)
+        out = json.loads(self.result.read_text())
+        self.expect_nothing(out, "no_space", "File too large")
+        self.assertLess(self.host.sent - before, SIZE / 2)
+
+    def test_a_full_disk_is_found_before_the_first_byte_and_what_came_is_kept_when_it_fills_later(self):
+        if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=30m", "none", self.data]).returncode:
+            self.skipTest("no file system may be mounted")
+        self.addCleanup(lambda: subprocess.run(["umount", self.data], check=True))
+        self.expect_nothing(self.load(), "no_space", "a.bin needs", "free")
+        self.assertEqual(self.host.sent, 0)
+        self.expect_nothing(self.load(None), "no_space", "a.bin needs")  # the answer tells the size
+
+        def endless(handler):
+            handler.send_response(200)
+            handler.end_headers()
+            handler.body(self.data_bytes)
+            handler.break_off()
+        self.only("a.bin", endless)  # nobody tells it
+        self.expect_nothing(self.load(None), "no_space", "No space left")
+
+    def hang_after(self, sent):
+        self.host.on_sent = lambda: self.host.sent < sent or self.host.closing.wait()
+
+    def go_on(self):
+        """Those that hang hang on; what is asked for from here on is counted."""
+        self.host.on_sent = lambda: None
+        self.before = len(self.host.loads("a.bin"))
+
+    def asked_since(self):
+        ends = [tuple(map(int, r.removeprefix("bytes=").split("-"))) for r in self.host.loads("a.bin")[self.before:]]
+        return sum(last - first + 1 for first, last in ends)
+
+    def test_a_worker_killed_at_any_point(self):
+        self.announce()
+        chance = random.Random(7)
+        job = self.fetch_job(self.source(), self.candidate())
+        for _ in range(20):
+            worker = self.start_job(job)
+            limit = self.host.sent + chance.randrange(0, SIZE + 1_000_000)
+
+            def kill():
+                if self.host.sent >= limit:
+                    with contextlib.suppress(ProcessLookupError):
+                        worker.send_signal(signal.SIGKILL)
+            self.host.on_sent = kill
+            worker.wait(120)
+            self.host.on_sent = lambda: None
+            file = self.cached("a.bin")
+            if file.exists():
+                self.assertTrue(file.read_bytes() == self.data_bytes)
+                file.unlink()
+        self.expect(self.data_bytes, self.job(job))
+
+    def test_a_killed_worker_is_followed_by_one_that_asks_only_for_the_rest(self):
+        self.hang_after(20_000_000)
+        worker = self.start_job(self.fetch_job(self.source(), self.candidate()))
+        note = self.cached("a.bin.resume")
+        try:
+            wait_until(lambda: worker.poll() is not None or note.exists(), "what is durable is noted")
+        finally:
+            worker.send_signal(signal.SIGKILL)
+            worker.wait()
+        here = sum(end - begin for begin, end in json.loads(note.read_text())["here"])
+        self.assertGreater(here, 0)
+        self.go_on()
+        self.expect(self.data_bytes, self.load())
+        self.assertEqual(self.asked_since(), SIZE - here)
+
+    def test_a_worker_that_is_ended_in_order_keeps_all_that_came(self):
+        self.hang_after(30_000_000)
+        worker = self.start_job(self.fetch_job(self.source(), self.candidate()))
+        wait_until(lambda: worker.poll() is not None or self.host.sent >= 30_000_000, "most of the file")
+        worker.terminate()
+        worker.wait(60)
+        here = sum(e - b for b, e in json.loads(self.cached("a.bin.resume").read_text())["here"])
+        self.assertGreater(here, 0)
+        self.go_on()
+        self.expect(self.data_bytes, self.load())
+        self.assertEqual(self.asked_since(), SIZE - here)
+
+
+if __name__ == "__main__":
+    unittest.main()

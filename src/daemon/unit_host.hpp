@@ -20,6 +20,7 @@ class io_context;
 
 namespace hasup::daemon {
 
+class data_look;
 class disk_thread;
 class hook_run;
 class unit_runner;
@@ -27,6 +28,7 @@ class unit_runner;
 struct daemon_services {
   boost::asio::io_context& loop;
   disk_thread& disk;
+  data_look& look;
   probe::prober& prober;
   config::directories dirs;
   process::directories shim;

@@ -236,6 +236,7 @@ void unit_runner::drain() {
     if (memory_.desired == model::desired::up) back_after_boot_ = false;
     for (const auto& a : actions) perform(a);
     post_start();
+    if (recovery_active() || (at_rest() && state() != model::unit_state::backoff)) seen_free_.clear();
 
     if (memory_.now.index() != state_before || memory_.health != health_before) {
       if (memory_.now.index() != state_before && is_down() && state() != model::unit_state::backoff &&

@@ -212,6 +212,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
 
   // unit_start.cpp: may it be started?
   void prepare(std::uint64_t ticket);
+  void prepare_data(std::uint64_t ticket);
+  bool comes_back() const;
   void check_data(std::uint64_t ticket);
   void prepare_ended();
   void make_directories(std::uint64_t ticket);
@@ -311,6 +313,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::optional<model::head> head_;
 
   worker_runner worker_;
+  std::vector<std::string> seen_free_;  // the data directories; forgotten when the unit comes to rest or is recovered
   std::unique_ptr<recovery_runner> recovery_;
   recovery_memory recovery_memory_;
   std::optional<recovery_options> recovery_options_;

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "base/byte_size.hpp"
+#include "daemon/data_look.hpp"
 #include "daemon/disk_thread.hpp"
 #include "daemon/hook_run.hpp"
 #include "daemon/unit_runner.hpp"
@@ -16,11 +17,10 @@ void unit_runner::on(const unit::prepare&) {
 }
 
 void unit_runner::prepare(std::uint64_t ticket) {
-  // With data the worker that looks at it takes far longer than asking the disk thread.
-  if (launch_ && !unit_.has_data()) {
+  if (launch_) {
     if (auto again = launch_again(*launch_, unit_, services_.cgroup)) {
       launch_ = std::move(*again);
-      return make_directories(ticket);
+      return prepare_data(ticket);
     }
   }
   auto found = std::make_shared<base::result<launch>>(base::error{});
@@ -31,11 +31,15 @@ void unit_runner::prepare(std::uint64_t ticket) {
         if (!self || ticket != self->prepare_ticket_) return;
         if (!*found) return self->dispatch(unit::prepared{unit::prepared::verdict::refused, found->error().message});
         self->launch_ = std::move(**found);
-        if (self->unit_.has_data())
-          self->check_data(ticket);
-        else
-          self->make_directories(ticket);
+        self->prepare_data(ticket);
       });
+}
+
+void unit_runner::prepare_data(std::uint64_t ticket) {
+  if (unit_.has_data())
+    check_data(ticket);
+  else
+    make_directories(ticket);
 }
 
 void unit_runner::on(const unit::cancel_prepare&) {
@@ -84,6 +88,15 @@ ports::worker_job unit_runner::inspect_job() const {
 void unit_runner::check_data(std::uint64_t ticket) {
   auto job = inspect_job();
   job.tolerated = host_.reader_pids(unit_.id);
+  // Back after a crash: a worker without a shim, that need not look at every process. What a hasupd before this one
+  // has left behind under the worker's shim is ended by the first look, which takes that way.
+  if (comes_back() && !worker_.busy()) {
+    job.seen_free = true;
+    services_.look.ask(job, [weak = weak_from_this(), ticket](const ports::worker_result& r) {
+      if (const auto self = weak.lock()) self->inspected(ticket, r);
+    });
+    return;
+  }
   process::account root;
   root.own = true;  // only the daemon's user sees every process's files
   worker_.run(std::move(job), root, {}, [weak = weak_from_this(), ticket](const ports::worker_result& r) {
@@ -91,9 +104,16 @@ void unit_runner::check_data(std::uint64_t ticket) {
   });
 }
 
+// Since a look found these very directories free, this unit has run and nothing else was done with them.
+bool unit_runner::comes_back() const {
+  return !seen_free_.empty() && seen_free_ == data_dirs_of(unit_);
+}
+
 void unit_runner::inspected(std::uint64_t ticket, const ports::worker_result& r) {
   if (ticket != prepare_ticket_) return;
   auto verdict = judge(r);
+  seen_free_.clear();
+  if (verdict.is == unit::prepared::verdict::ready) seen_free_ = data_dirs_of(unit_);
   if (verdict.is == unit::prepared::verdict::ready) return make_directories(ticket);
   dispatch(std::move(verdict));
 }

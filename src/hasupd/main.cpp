@@ -22,6 +22,7 @@
 #include "base/unique_fd.hpp"
 #include "config/paths.hpp"
 #include "control/server.hpp"
+#include "daemon/data_look.hpp"
 #include "daemon/log_keeper.hpp"
 #include "daemon/supervisor.hpp"
 #include "hasup/exit_code.hpp"
@@ -178,9 +179,11 @@ ending serve(const hasup::config::directories& dirs, const std::string& program,
     return {fail(exit_code::failed, was.error().message + "; move it away to begin with what is enabled")};
   }
   probe::prober prober(loop, start::run_probe_programs(loop));
+  daemon::data_look look(loop, program_dir + "/hasup-worker");
   daemon::daemon_services services{
       loop,
       disk,
+      look,
       prober,
       dirs,
       {dirs.state, dirs.run, program_dir + "/hasup-shim", cgroups ? cgroups->shims() : ""},

@@ -156,6 +156,7 @@ void members(M& m, worker_job& j) {
   m("user", j.user);
   m("may_make_data", j.may_make_data);
   m("all_writers", j.all_writers);
+  m("seen_free", j.seen_free);
   m("sources", j.sources);
   m("plans", j.plans);
   m("max_age_ms", j.max_age);

@@ -2,6 +2,8 @@
 //
 //   hasup-worker JOB.json        JOB.json holds a worker_job; exit 0: done, 1: failed; the answer is in
 //   job.result_path
+//   hasup-worker --look          stays: the standard input is a socket that brings jobs to inspect, one a line, and
+//   takes the answers, one a line; ends when it is closed
 //
 // The job file holds no secret. The answer is written to result_path as a whole (temporary file, fsync, rename), so
 // it is there complete or not at all. While it works, the worker replaces progress_path at most twice a second (no
@@ -64,7 +66,7 @@ struct candidate {
 
 struct worker_job {
   worker_mode mode = worker_mode::inspect;
-  std::string result_path;    // absolute
+  std::string result_path;    // absolute; "-" for --look
   std::string progress_path;  // absolute; "" = none
 
   std::string data_dir;           // absolute; every mode but select
@@ -76,6 +78,9 @@ struct worker_job {
   std::vector<std::string> must_exist;  // relative
   std::vector<std::int32_t> tolerated;  // pids whose open files do not count (own worker, units with shared_with)
   bool all_writers = false;             // find every writer, with what is needed to take one over
+  // A look of a moment ago found nobody, and what has run since is gone: only the files that are there are asked for
+  // writers, which needs no look at all processes. Who holds only files that are gone was seen by that look.
+  bool seen_free = false;
 
   // make_directories; also data_dir, also and mount
   std::vector<model::wanted_directory> directories;

@@ -168,8 +168,8 @@ void shim_client::state::spawn() {
   std::vector<std::string> argv = {dirs_.shim_program, "--state-dir", dirs_.state, "--run-dir",
                                    dirs_.run,          "--name",      name_};
   if (!dirs_.shim_cgroup.empty()) argv.insert(argv.end(), {"--cgroup", dirs_.shim_cgroup});
-  const auto started =
-      spawn_shim(io_, argv, theirs.get(), [self = shared_from_this(), epoch = epoch_ + 1](model::exit_status exit) {
+  const auto started = spawn_connected(
+      io_, argv, theirs.get(), [self = shared_from_this(), epoch = epoch_ + 1](model::exit_status exit) {
         // Before its hello: another shim was quicker, or it cannot work at all.
         if (self->epoch_ != epoch || self->phase_ != phase::opening) return;
         self->drop_connection();

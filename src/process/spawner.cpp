@@ -329,8 +329,8 @@ std::shared_ptr<program> async_run(asio::io_context& io, const std::vector<std::
   return running;
 }
 
-base::result<std::int32_t> spawn_shim(asio::io_context& io, const std::vector<std::string>& argv, int connection,
-                                      std::function<void(model::exit_status)> on_exit) {
+base::result<std::int32_t> spawn_connected(asio::io_context& io, const std::vector<std::string>& argv, int connection,
+                                           std::function<void(model::exit_status)> on_exit) {
   launch l;
   l.files = {argv.front()};
   l.argv = pointers(argv);

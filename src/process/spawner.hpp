@@ -57,10 +57,10 @@ std::shared_ptr<program> async_run(boost::asio::io_context& io, const std::vecto
                                    const std::map<std::string, std::string>& env, const program_options& options,
                                    std::function<void(program_result)> handler);
 
-// Starts a shim with `connection` (a connected Unix stream socket) as its first control connection. It outlives the
-// daemon. The handler gets its exit, if the daemon lives to see it.
-base::result<std::int32_t> spawn_shim(boost::asio::io_context& io, const std::vector<std::string>& argv,
-                                      int connection, std::function<void(model::exit_status)> on_exit);
+// Starts a shim, or a worker that stays, with `connection` (a connected Unix stream socket) as its standard input. A
+// shim outlives the daemon; its environment is empty. The handler gets its exit, if the daemon lives to see it.
+base::result<std::int32_t> spawn_connected(boost::asio::io_context& io, const std::vector<std::string>& argv,
+                                           int connection, std::function<void(model::exit_status)> on_exit);
 
 // Children that a program before this one in the same process has left: waited for, so that none stays a zombie. Call
 // before anything is started.

@@ -5,10 +5,13 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
+#include <thread>
 
 #include "snapshot/disk.hpp"
 #include "snapshot/mount_point.hpp"
 #include "snapshot/open_files.hpp"
+#include "snapshot/write_lease.hpp"
 
 namespace hasup::snapshot {
 namespace {
@@ -55,6 +58,24 @@ outcome<std::optional<ports::writer_info>> find_lock_holder(const ports::worker_
       return std::optional<ports::writer_info>{seen_as(lock.l_pid, command_of(lock.l_pid), path)};
   }
   return std::optional<ports::writer_info>{};
+}
+
+// A writer whom the kernel counts and nobody can name: its process cannot be read from here. What a process had open
+// may be let go of by the kernel itself, a moment after its end (io_uring), so this is said only of what stays.
+std::optional<ports::writer_info> find_unseen_writer(const std::vector<std::string>& dirs,
+                                                     const std::set<std::int32_t>& excluded) {
+  using namespace std::chrono_literals;
+  const auto until = std::chrono::steady_clock::now() + 2s;
+  auto held = ask_for_writers(dirs);
+  while (held.who == writing::somebody && std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(20ms);
+    held = ask_for_writers(dirs);
+  }
+  if (held.who != writing::somebody) return std::nullopt;
+  auto seen = find_open_writer(file_set(dirs, true), {});
+  if (!seen) return seen_as(0, "a process that cannot be seen from here", held.path);
+  if (excluded.contains(seen->pid)) return std::nullopt;
+  return seen;
 }
 
 // Of the data directory, or of the nearest directory above it that exists.
@@ -108,7 +129,10 @@ outcome<std::optional<ports::writer_info>> find_writer(const ports::worker_job& 
   if (!holder || *holder) return holder;
   std::vector<std::string> dirs{job.data_dir};
   dirs.insert(dirs.end(), job.also.begin(), job.also.end());
-  return find_open_writer(file_set(dirs, true), excluded);
+  if (job.seen_free && ask_for_writers(dirs).who == writing::nobody) return std::optional<ports::writer_info>{};
+  auto seen = find_open_writer(file_set(dirs, true), excluded);
+  if (seen || !job.tolerated.empty()) return seen;
+  return find_unseen_writer(dirs, excluded);
 }
 
 std::string describe(const ports::writer_info& writer) {

@@ -13,7 +13,8 @@ namespace hasup::snapshot {
 // The first process that could write: it holds a lock of job.locks, has a file below the directories open for
 // writing, or maps one shared. By device and inode, so that bind mounts and other mount namespaces hide nothing. Not
 // counted: job.tolerated, this process and its ancestors, .hasup, and who only reads (a person's `tail`). `dir` is
-// searched instead of job.data_dir and job.also when it is not empty; locks are not asked then.
+// searched instead of job.data_dir and job.also when it is not empty; locks are not asked then. Asks for leases, so
+// the caller must ignore SIGIO (write_lease.hpp).
 outcome<std::optional<ports::writer_info>> find_writer(const ports::worker_job& job, const std::string& dir = "");
 
 std::string describe(const ports::writer_info& writer);

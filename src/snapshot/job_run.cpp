@@ -1,15 +1,18 @@
 #include "snapshot/job_run.hpp"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <exception>
 #include <fstream>
+#include <iostream>
 #include <iterator>
 
 #include "hasup/version.hpp"
@@ -31,6 +34,7 @@ void mind_signals() {
   act.sa_handler = SIG_IGN;
   ::sigaction(SIGPIPE, &act, nullptr);
   ::sigaction(SIGXFSZ, &act, nullptr);  // a file size limit is an error of write, as a full disk is
+  ::sigaction(SIGIO, &act, nullptr);  // somebody waited for a lease, which is given back at once
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -48,6 +52,29 @@ ports::worker_result guarded(const job_handler& handler, const ports::worker_job
 }
 
 }  // namespace
+
+int run_looks(const std::function<ports::worker_result(const ports::worker_job&)>& look) {
+  mind_signals();
+  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  for (std::string line; std::getline(std::cin, line);) {
+    const auto job = ports::decode_job(line);
+    if (!job || job->mode != ports::worker_mode::inspect) {
+      std::fprintf(stderr, "hasup-worker --look: %s\n", job ? "not a look" : job.error().message.c_str());
+      return 2;
+    }
+    job_control control;
+    const auto result = guarded([&look](const ports::worker_job& j, job_control&) { return look(j); }, *job, control);
+    const auto answer = ports::encode(result) + "\n";
+    for (std::string_view left = answer; !left.empty();) {
+      const auto n = ::write(STDIN_FILENO, left.data(), left.size());
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return 2;
+      left.remove_prefix(static_cast<std::size_t>(n));
+    }
+    ::malloc_trim(0);  // it may wait for days now
+  }
+  return 0;
+}
 
 int run_job(int argc, char** argv, const job_handler& handler) {
   if (argc == 2 && std::strcmp(argv[1], "--version") == 0) {

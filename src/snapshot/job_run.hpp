@@ -14,4 +14,7 @@ using job_handler = std::function<ports::worker_result(const ports::worker_job&,
 // Exit code: 0 done, 1 failed (the result says why), 2 no job could be read or no result be written.
 int run_job(int argc, char** argv, const job_handler& handler);
 
+// hasup-worker --look: answers jobs with mode inspect until the standard input, a socket, is closed.
+int run_looks(const std::function<ports::worker_result(const ports::worker_job&)>& look);
+
 }  // namespace hasup::snapshot

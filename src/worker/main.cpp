@@ -63,6 +63,7 @@ ports::worker_result with_swap(const ports::worker_job& job, const snapshot::job
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc == 2 && std::string_view(argv[1]) == "--look") return snapshot::run_looks(snapshot::inspect);
   return snapshot::run_job(argc, argv, [&](const ports::worker_job& job, snapshot::job_control& control) {
     switch (job.mode) {
       case ports::worker_mode::inspect:

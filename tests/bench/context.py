@@ -16,6 +16,7 @@ class Sizes:
     """How much of everything."""
     name: str
     crashes: int
+    crowd: int             # processes that run beside the last restarts and have nothing to do with them
     fleets: tuple          # how many units stand side by side under each peer, for status, memory and idleness
     idle_fleet: int
     idle_s: float
@@ -27,11 +28,11 @@ class Sizes:
     log_rounds: int
 
 
-WHOLE = Sizes("whole", crashes=200, fleets=(1, 20), idle_fleet=20, idle_s=60, status_runs=20, many=1000, many_rounds=3,
+WHOLE = Sizes("whole", crashes=200, crowd=1000, fleets=(1, 20), idle_fleet=20, idle_s=60, status_runs=20, many=1000, many_rounds=3,
               chains=10, log_ms=2000, log_rounds=3)
-QUICK = Sizes("quick", crashes=20, fleets=(1, 20), idle_fleet=20, idle_s=5, status_runs=3, many=200, many_rounds=1,
+QUICK = Sizes("quick", crashes=20, crowd=1000, fleets=(1, 20), idle_fleet=20, idle_s=5, status_runs=3, many=200, many_rounds=1,
               chains=10, log_ms=500, log_rounds=1)
-SMALLEST = Sizes("smallest", crashes=3, fleets=(2,), idle_fleet=2, idle_s=0.5, status_runs=1, many=6, many_rounds=1,
+SMALLEST = Sizes("smallest", crashes=3, crowd=20, fleets=(2,), idle_fleet=2, idle_s=0.5, status_runs=1, many=6, many_rounds=1,
                  chains=2, log_ms=50, log_rounds=1)
 
 

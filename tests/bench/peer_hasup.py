@@ -58,11 +58,21 @@ class Hasup(Peer):
         return json.loads(done.stdout)["units"]
 
 
+FILES = 100  # of a data directory
+
+
 class HasupWithData(Hasup):
-    """A unit with [data]: before each start a worker looks who has the directory open, which no peer does."""
+    """A unit with [data]: before each start hasup looks whether anybody has its files open, which no peer does."""
     name = "hasup, [data] checked"
 
     def more(self, name):
         data = self.dir / "data" / name
         data.mkdir(parents=True)
+        for i in range(FILES):
+            (data / f"{i:06}.sst").write_text("x")
         return f'[data]\ndir = "{data}"\n'
+
+
+class HasupInCrowd(HasupWithData):
+    """The same on a machine with many processes."""
+    name = "hasup, [data] checked, in the crowd"

@@ -1,12 +1,15 @@
 """Crash to the first instruction of the next run."""
 
+import contextlib
+import os
+import signal
 import time
 
 import context
 from board import Board
 from context import Table, say
 from measure import median, percentile, poll
-from peer_hasup import Hasup, HasupWithData
+from peer_hasup import FILES, Hasup, HasupInCrowd, HasupWithData
 
 LIVES_S = 1.1      # some supervisors make what lived for less than a second wait
 AT_ONCE_S = 0.1    # so long nobody else's process is crashed
@@ -57,27 +60,57 @@ class Runner:
         self.board.close()
 
 
+def crash_in_turn(runners, sizes):
+    while any(r.crashes < sizes.crashes for r in runners if r.quick):
+        for r in runners:
+            if r.crashes < sizes.crashes and not r.is_down() and r.ready():
+                r.crash()
+        time.sleep(0.005)
+    for r in runners:
+        poll(lambda: not r.is_down(), f"{r.peer.name} restarts its process", GIVES_UP_S, 0.05)
+
+
+@contextlib.contextmanager
+def crowd(count):
+    """So many processes that do nothing."""
+    pids = []
+    try:
+        for _ in range(count):
+            pids.append(os.posix_spawn("/bin/sleep", ["sleep", "100000"], {}))
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        for pid in pids:
+            os.waitpid(pid, 0)
+
+
 def measure(peer_classes, sizes):
     say(f"restart: {sizes.crashes} crashes of each, one at a time")
     runners = []
+
+    def add(peer_class):
+        runners.append(Runner(peer_class))
+        runners[-1].start()
+
     try:
-        for peer_class in peer_classes + ([HasupWithData] if Hasup in peer_classes else []):
-            runners.append(Runner(peer_class))
-            runners[-1].start()
-        while any(r.crashes < sizes.crashes for r in runners if r.quick):
-            for r in runners:
-                if r.crashes < sizes.crashes and not r.is_down() and r.ready():
-                    r.crash()
-            time.sleep(0.005)
-        for r in runners:
-            poll(lambda: not r.is_down(), f"{r.peer.name} restarts its process", GIVES_UP_S, 0.05)
-        return table(runners)
+        for peer_class in peer_classes:
+            add(peer_class)
+        if Hasup not in peer_classes:
+            crash_in_turn(runners, sizes)
+        else:
+            add(HasupWithData)
+            crash_in_turn(runners, sizes)
+            add(HasupInCrowd)
+            with crowd(sizes.crowd):
+                crash_in_turn(runners[-1:], sizes)
+        return table(runners, sizes)
     finally:
         for r in runners:
             r.end()
 
 
-def table(runners):
+def table(runners, sizes):
     bare = next((median(r.times) for r in runners if r.peer.name == "bare loop"), None)
     rows = []
     for r in runners:
@@ -90,5 +123,6 @@ def table(runners):
                  "by itself. Backoff 0, or as low as the supervisor allows; each process lived for a second before, "
                  "because runit holds up younger ones. One process is crashed at a time, each supervisor in turn; those that "
                  "wait for a second have fewer crashes in the same time. `[data] checked` is a unit with a data directory, "
-                 "as every node has: hasup makes sure that nobody else has it open, which no peer does.",
+                 f"as every node has, here of {FILES} files: hasup makes sure that nobody else has them open, which no peer does; "
+                 f"the last row is the same beside {sizes.crowd:,} other processes.",
                  ["", "median", "p99", "of the bare loop", "crashes"], rows)

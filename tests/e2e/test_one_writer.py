@@ -1,7 +1,10 @@
 """Never two processes on one state: not by another name of the directory, not by another home."""
 
+import contextlib
 import os
 import signal
+import subprocess
+import sys
 import unittest
 from pathlib import Path
 
@@ -61,6 +64,58 @@ class OneWriter(HasupTest):
         self.other.wait_healthy("copy")
         self.home.hasup("start", "node", "--timeout", "10s")
         self.assertEqual(self.home.unit_status("node")["state"], "failed")
+
+    def look_workers(self):
+        """The workers that stay with the hasupd of self.home to look at data."""
+        pid = self.home.daemon.pid
+        found = []
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            with contextlib.suppress(OSError):
+                if Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")[1:2] == [b"--look"]:
+                    found.append(int(child))
+        return found
+
+    def crash(self, pid):
+        os.kill(pid, signal.SIGKILL)
+        return wait_until(lambda: next((s["pid"] for s in [self.home.unit_status("node")]
+                                        if s["state"] == "running" and s["pid"] not in (0, pid)), None),
+                          "the node runs again")
+
+    def test_a_stranger_that_came_while_the_node_ran_keeps_it_from_coming_back(self):
+        self.home.unit("node", NODE.format(data=self.data, policy=""))
+        self.home.start()
+        pid = self.crash(self.home.wait_healthy("node")["pid"])
+        looker, = self.look_workers()
+
+        # The worker that waits for the next look is killed: another one looks.
+        os.kill(looker, signal.SIGKILL)
+        wait_until(lambda: not alive(looker), "the worker has ended")
+        pid = self.crash(pid)
+        another, = self.look_workers()
+        self.assertNotEqual(another, looker)
+        pid = self.crash(pid)
+        self.assertEqual(self.look_workers(), [another])
+
+        # A map of the state, without a descriptor.
+        code = ("import mmap, os, sys, time\nf = os.open(sys.argv[1], os.O_RDWR)\nm = mmap.mmap(f, 1)\nos.close(f)\n"
+                "print('ready', flush=True)\ntime.sleep(100000)")
+        with subprocess.Popen([sys.executable, "-c", code, self.data / "state"], stdout=subprocess.PIPE) as stranger:
+            try:
+                self.assertEqual(stranger.stdout.readline(), b"ready\n")
+                os.kill(pid, signal.SIGKILL)
+                status = self.home.wait_for("node", state="failed")
+                self.assertIn(f"is already open by pid {stranger.pid} ", status["reason"])
+                self.assertIn(str(self.data / "state"), status["reason"])
+            finally:
+                stranger.kill()
+        self.home.ok("start", "node")
+        self.home.wait_healthy("node")
+
+        # It stays only as long as hasupd does.
+        another, = self.look_workers()
+        self.home.kill_daemon()
+        wait_until(lambda: not alive(another), "the worker ends with hasupd")
+        self.home.start()
 
     def test_two_units_on_one_directory_by_two_names_are_an_error(self):
         link = self.home.path / "link"

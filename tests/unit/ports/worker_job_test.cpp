@@ -61,6 +61,7 @@ TEST_CASE("a job comes back as it was written", "[ports]") {
   job.user = "leap";
   job.may_make_data = true;
   job.all_writers = true;
+  job.seen_free = true;
   job.sources = {"http://h/"};
   job.plans = {some_plan()};
   job.max_age = std::chrono::hours(72);

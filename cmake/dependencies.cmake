@@ -17,5 +17,9 @@ pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)  # libarchive refuses w
 add_library(hasup_asio STATIC ${CMAKE_SOURCE_DIR}/cmake/asio_beast.cpp)
 target_compile_definitions(hasup_asio PUBLIC BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION
                                              BOOST_ASIO_NO_DEPRECATED)
-target_link_libraries(hasup_asio PUBLIC Boost::headers OpenSSL::SSL OpenSSL::Crypto Threads::Threads
-                                 PRIVATE hasup_sanitizers)
+target_link_libraries(hasup_asio PUBLIC Boost::headers Threads::Threads PRIVATE hasup_sanitizers)
+
+add_library(hasup_tls STATIC ${CMAKE_SOURCE_DIR}/cmake/asio_tls.cpp)
+target_link_libraries(hasup_tls PUBLIC hasup_asio OpenSSL::SSL OpenSSL::Crypto PRIVATE hasup_sanitizers)
+
+include(cmake/static_libraries.cmake)

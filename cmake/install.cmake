@@ -2,7 +2,7 @@
 include(GNUInstallDirs)
 
 add_custom_target(programs)
-foreach(program hasup hasupd hasup-shim hasup-worker hasup-worker-fetch hasup-worker-unpack hasup-worker-logs
+foreach(program hasup hasup-probe hasupd hasup-shim hasup-worker hasup-worker-fetch hasup-worker-unpack hasup-worker-logs
         hasup-demo-node)
   if(TARGET ${program})
     add_dependencies(programs ${program})

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cli/invocation.hpp"
 #include "cli/terminal.hpp"
@@ -18,6 +19,7 @@ struct context {
   terminal out;
   terminal err;
   control::client daemon;
+  std::vector<std::string> typed{};  // all of it, for a program that this one becomes
 };
 
 // All of it, over interruptions; false with errno.

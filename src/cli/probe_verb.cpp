@@ -1,4 +1,5 @@
-// `hasup probe` and `hasup classify`: how hasup sees a node, tried out by hand.
+// `hasup probe`: how hasup sees a node, tried out by hand. Not in `hasup` itself but in `hasup-probe`
+// (become_probe.cpp).
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -6,9 +7,6 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/json.hpp>
-#include <fstream>
-#include <iostream>
-#include <iterator>
 
 #include "base/time_text.hpp"
 #include "cli/acting_user.hpp"
@@ -336,50 +334,6 @@ exit_code run_probe(const context& c) {
   }
   if (c.call.json) print(json::serialize(out) + "\n");
   return passed ? exit_code::done : exit_code::failed;
-}
-
-exit_code run_classify(const context& c) {
-  const auto recipe = config::resolve_recipe(c.call.recipe, {}, c.dirs);
-  if (!recipe) {
-    complain(c, recipe.error().message);
-    return exit_code::usage;
-  }
-  std::string evidence;
-  if (c.call.log_file == "-") {
-    evidence.assign(std::istreambuf_iterator<char>(std::cin), {});
-  } else if (!c.call.log_file.empty()) {
-    std::ifstream in(c.call.log_file, std::ios::binary);
-    if (!in) {
-      complain(c, base::errno_error("open " + c.call.log_file).message);
-      return exit_code::failed;
-    }
-    evidence.assign(std::istreambuf_iterator<char>(in), {});
-  }
-  if (evidence.size() > unit::evidence_limit) evidence.erase(0, evidence.size() - unit::evidence_limit);
-  model::exit_status status;
-  status.code = c.call.exit_status;
-  if (!c.call.signal.empty()) {
-    status.signal = model::parse_signal(c.call.signal);
-    if (!status.signal) {
-      complain(c, "no such signal: " + c.call.signal);
-      return exit_code::usage;
-    }
-  }
-  unit::run_facts facts;
-  facts.startup_passed = !c.call.before_startup;
-  const auto k = unit::classify(&*recipe, status, evidence, facts);
-  if (c.call.json) {
-    print(json::serialize(json::object{{"class", k.name},
-                                       {"action", unit::exit_action_names.text(k.action)},
-                                       {"evidence", k.evidence},
-                                       {"advice", k.advice}}) +
-          "\n");
-    return exit_code::done;
-  }
-  print(fmt::format("class     {}\naction    {}\n", k.name, unit::exit_action_names.text(k.action)));
-  if (!k.evidence.empty()) print("evidence  " + printable(k.evidence) + "\n");
-  if (!k.advice.empty()) print("advice    " + k.advice + "\n");
-  return exit_code::done;
 }
 
 }  // namespace hasup::cli

@@ -44,8 +44,12 @@ exit_code run_verb(const std::vector<std::string>& arguments) {
   auto dirs = config::find_directories();
   if (!dirs) return answer_with({exit_code::failed, "hasup: " + dirs.error().message + "\n"});
   const auto run_directory = dirs->run;
-  const context c{std::move(call), std::move(*dirs), describe_terminal(STDOUT_FILENO),
-                  describe_terminal(STDERR_FILENO), control::client(run_directory)};
+  const context c{std::move(call),
+                  std::move(*dirs),
+                  describe_terminal(STDOUT_FILENO),
+                  describe_terminal(STDERR_FILENO),
+                  control::client(run_directory),
+                  arguments};
   for (const auto& [verb, function] : table)
     if (verb == c.call.verb) return function(c);
   return exit_code::usage;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <sstream>
+#include <stdexcept>
 
 namespace hasup::config {
 namespace {
@@ -132,6 +133,9 @@ std::optional<value> parse_document(const std::string& file, std::string_view te
     if (at.line > 0) rest = source->lines[at.line - 1];
     rest.remove_prefix(std::min<std::size_t>(at.column - 1, rest.size()));
     findings.error(at, syntax_message(e.description(), rest));
+    return std::nullopt;
+  } catch (const std::logic_error& e) {  // see cmake/toml.cpp
+    findings.error({source, 0, 0, 1}, e.what());
     return std::nullopt;
   }
 }

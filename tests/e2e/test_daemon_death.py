@@ -197,6 +197,8 @@ class UnitsRunOn(HasupTest):
         self.home.start()
         self.identities()
         self.home.ok("stop", "two")
+        intent = self.home.path / "state" / "intent.json"
+        wait_until(lambda: json.loads(intent.read_text())["instances"]["two@0"]["fingerprint"] == 0, "the end is saved")
         self.home.kill_daemon(signal.SIGKILL)
         # As if it had been asked to start again, and hasupd killed before the intent was on the disk.
         events = self.home.path / "state" / "events" / "events.jsonl"

@@ -252,7 +252,7 @@ void add_recovery_and_log(std::vector<key>& out) {
   out.push_back({"schedule.restart.timezone", k::text, "",
                  "\"local\" (the default), \"UTC\", or a name such as \"Europe/Berlin\""});
   out.push_back({"schedule.restart.splay", k::duration, "",
-                 "a random delay up to this, so that not all machines restart at once"});
+                 "a delay of up to this, another one for each host and unit, so that not all restart at once"});
   out.push_back({"upstream", k::table, "", "servers to choose from", later});
 }
 

@@ -1,6 +1,7 @@
 #include "daemon/schedule.hpp"
 
 #include <date/tz.h>
+#include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
 
@@ -32,6 +33,11 @@ base::wall_time instant(const date::time_zone& zone, base::wall_minutes t) {
   return zone.to_sys(date::local_time<minutes>(t.time_since_epoch()), date::choose::earliest);
 }
 
+std::string machine_name() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
+}
+
 }  // namespace
 
 base::result<std::optional<base::wall_time>> next_due(const model::restart_schedule& s, base::wall_time after) {
@@ -51,13 +57,30 @@ base::result<std::optional<base::wall_time>> next_due(const model::restart_sched
   }
 }
 
+base::duration splay_of(const model::restart_schedule& s, std::string_view unit, std::string_view host) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const auto part : {host, std::string_view("/"), unit})
+    for (const char c : part) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  hash ^= hash >> 29;  // the last letters alone must spread far, too
+  hash *= 0xbf58476d1ce4e5b9;
+  hash ^= hash >> 32;
+  return base::duration{static_cast<std::int64_t>(hash % (static_cast<std::uint64_t>(s.splay.count()) + 1))};
+}
+
+base::result<std::optional<base::wall_time>> next_due(const model::restart_schedule& s, base::wall_time after,
+                                                      base::duration delay) {
+  auto due = next_due(s, after - delay);
+  if (due && *due) **due += delay;
+  return due;
+}
+
 schedule::schedule(daemon_services& services, std::function<void(const std::string&)> on_due,
                    std::function<void(const std::string&, const std::string&)> on_problem)
     : services_(services),
       on_due_(std::move(on_due)),
       on_problem_(std::move(on_problem)),
       timer_(services.loop),
-      random_(static_cast<std::uint32_t>(system_clock::now().time_since_epoch().count())) {}
+      host_(machine_name()) {}
 
 schedule::~schedule() = default;
 
@@ -82,16 +105,14 @@ std::optional<base::wall_time> schedule::next(const std::string& unit) const {
 void schedule::ask(const std::string& unit, base::wall_time after) {
   const auto what = units_.at(unit).what;
   auto found = std::make_shared<base::result<std::optional<base::wall_time>>>(base::error{});
-  services_.disk.run([found, what, after] { *found = next_due(what, after); },
+  const auto delay = splay_of(what, unit, host_);
+  services_.disk.run([found, what, after, delay] { *found = next_due(what, after, delay); },
                      [this, alive = std::weak_ptr<bool>(alive_), unit, what, found] {
                        if (alive.expired()) return;
                        const auto it = units_.find(unit);
                        if (it == units_.end() || it->second.what != what) return;
                        if (!*found) return on_problem_(unit, found->error().message);
                        it->second.due = **found;
-                       if (it->second.due && what.splay.count() > 0)
-                         *it->second.due += milliseconds(
-                             std::uniform_int_distribution<std::int64_t>(0, what.splay.count())(random_));
                        arm();
                      });
 }

@@ -9,7 +9,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <random>
 #include <string>
 
 #include "base/cron.hpp"
@@ -22,6 +21,14 @@ namespace hasup::daemon {
 // The first instant after `after` at which the schedule is due, without splay; nullopt: never. Reads the time zone
 // database: for the disk thread. The error names a time zone that is not there.
 base::result<std::optional<base::wall_time>> next_due(const model::restart_schedule& s, base::wall_time after);
+
+// How long after that this unit is due on this host: anything up to the splay, always the same. So hosts and units
+// are spread, and a hasupd that comes up in between neither forgets a restart nor repeats one.
+base::duration splay_of(const model::restart_schedule& s, std::string_view unit, std::string_view host);
+
+// next_due with a delay behind each time.
+base::result<std::optional<base::wall_time>> next_due(const model::restart_schedule& s, base::wall_time after,
+                                                      base::duration delay);
 
 class schedule {
  public:
@@ -47,7 +54,7 @@ class schedule {
   std::function<void(const std::string&, const std::string&)> on_problem_;
   boost::asio::steady_timer timer_;
   std::map<std::string, entry> units_;
-  std::minstd_rand random_;
+  std::string host_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -52,6 +52,22 @@ class Processes(HasupTest):
         self.home.ok("stop", "one")
         self.assertFalse(self.home.unit_status("one")["killed"])
 
+    def test_an_exit_that_nobody_saw_is_a_failure_for_every_policy(self):
+        for policy in ("never", "on_failure", "always"):
+            self.home.unit(policy, SLEEPER.format(more=f'policy = "{policy}"'))
+        self.home.start()
+        before = {}
+        for policy in ("never", "on_failure", "always"):
+            before[policy] = self.home.wait_healthy(policy)["pid"]
+            for victim in (parent_of(before[policy]), before[policy]):
+                os.kill(victim, signal.SIGKILL)
+        for policy in ("on_failure", "always"):
+            self.assertNotEqual(self.home.wait_for(policy, restarts=1, state="running")["pid"], before[policy])
+        self.home.wait_for("never", state="failed", restarts=0)
+        for policy in before:
+            exit = self.home.unit_status(policy)["last_exit"]
+            self.assertEqual((exit["class"], exit["code"], exit["signal"]), ("lost", None, None))
+
     def test_a_node_of_which_only_the_main_thread_has_ended_lives_on_under_a_new_shim(self):
         script = self.home.path / "headless.py"
         script.write_text(HEADLESS)

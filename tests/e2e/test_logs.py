@@ -4,6 +4,8 @@ import ctypes
 import fcntl
 import json
 import os
+import pty
+import re
 import signal
 import subprocess
 import unittest
@@ -50,6 +52,70 @@ def unmount(target):
 def numbers(text):
     """Of all lines of a counter, in their order."""
     return [int(line.split()[1]) for line in text.splitlines() if line.startswith("line ")]
+
+
+def on_a_terminal(words, env):
+    """What a program writes to a terminal."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        try:
+            os.execve(words[0], list(map(str, words)), env)
+        finally:
+            os._exit(99)
+    said = b""
+    try:
+        while chunk := os.read(terminal, 65536):
+            said += chunk
+    except OSError:
+        pass  # the other side is closed
+    os.close(terminal)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return code, said.decode().replace("\r\n", "\n")
+
+
+# One unit after the other says its next line: the order of all lines is known.
+IN_TURN = """
+for n in 1 2 3; do
+  while [ "$(wc -l < $TURNS)" -ne $((2 * n - 2 + $ME)) ]; do sleep 0.01; done
+  echo "$n of $NAME"; echo >> $TURNS
+done
+exec sleep 100000
+"""
+
+
+class Colours(HasupTest):
+    def setUp(self):
+        super().setUp()
+        script, turns = self.home.path / "in_turn.sh", self.home.path / "turns"
+        script.write_text(IN_TURN)
+        turns.write_text("")
+        for at, name in enumerate(("alpha", "be")):
+            self.home.unit(name, f"""
+[run]
+command = ["sh", "{script}"]
+env = {{ TURNS = "{turns}", ME = "{at}", NAME = "{name}" }}
+""")
+        self.home.start()
+        wait_until(lambda: all("3 of " in self.home.log_text(n) for n in ("alpha", "be")), "all is written")
+        self.plain = [f"{name:5} | {n} of {name}" for n in (1, 2, 3) for name in ("alpha", "be")]
+
+    def test_on_a_terminal_each_unit_has_a_colour_of_its_own(self):
+        env = {**self.home.env, "TERM": "xterm"}
+        env.pop("NO_COLOR", None)
+        code, said = on_a_terminal([BIN / "hasup", "logs", "alpha", "be"], env)
+        self.assertEqual(code, 0, said)
+        lines = said.splitlines()
+        found = [re.fullmatch(r"\x1b\[([0-9;]+)m(\w+) *\x1b\[0?m *\| (.*)", line) for line in lines]
+        self.assertTrue(all(found), lines)
+        self.assertEqual([m[3] for m in found], [line.split("| ")[1] for line in self.plain])
+        colours = {name: {m[1] for m in found if m[2] == name} for name in ("alpha", "be")}
+        self.assertEqual([len(c) for c in colours.values()], [1, 1], "one unit, one colour")
+        self.assertNotEqual(colours["alpha"], colours["be"])
+
+    def test_without_colours_when_they_are_not_wanted_or_nobody_would_see_them(self):
+        env = {**self.home.env, "TERM": "xterm", "NO_COLOR": "1"}
+        self.assertEqual(on_a_terminal([BIN / "hasup", "logs", "alpha", "be"], env)[1].splitlines(), self.plain)
+        self.assertEqual(self.home.ok("logs", "alpha", "be").splitlines(), self.plain)
 
 
 class Logs(HasupTest):

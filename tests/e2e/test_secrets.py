@@ -5,7 +5,7 @@ import subprocess
 import unittest
 from pathlib import Path
 
-from hasup_home import end_process, wait_until
+from hasup_home import HasupTest, end_process, wait_until
 from leap import LeapTest
 
 SECRET = "5KsecretOfTheTest9f2c"
@@ -32,6 +32,45 @@ def command_lines(of):
         if str(of).encode() in line and line.split(b"\0")[0].rsplit(b"/", 1)[-1].startswith(b"hasup") \
                 and b"hasup-demo-node" not in line:
             yield line
+
+
+@unittest.skipUnless(os.geteuid() == 0, "needs root, whose files they are")
+class RootsFiles(HasupTest):
+    def test_several_env_files_of_roots_are_for_the_unit_and_not_for_its_user(self):
+        files = []
+        for name, text in (("common", f"SHARED=first\nKEY={SECRET}\n"), ("own", "SHARED=second\nMINE=1\n")):
+            file = self.home.path / f"{name}.env"
+            file.write_text(text)
+            file.chmod(0o600)
+            files.append(str(file))
+        tried = self.home.directory("tried")
+        os.chown(tried, 65534, 65534)
+        self.home.unit("node", f"""
+[run]
+command = ["sh", "-c", "cat {' '.join(files)} > {tried}/read 2> {tried}/refused; exec sleep 100000"]
+user = "nobody"
+env_file = {[*files, f"-{self.home.path}/none.env"]}
+env = {{ TOKEN = "${{secret:KEY}}" }}
+""")
+        self.home.start()
+        environ = self.environ()
+        for line in ("SHARED=second", f"KEY={SECRET}", f"TOKEN={SECRET}", "MINE=1", "USER=nobody"):
+            self.assertIn(line.encode(), environ)
+        self.assertEqual((tried / "read").read_text(), "")
+        self.assertEqual((tried / "refused").read_text().count("Permission denied"), 2)
+        # They are read at each start, and one that is gone is named.
+        Path(files[1]).write_text("SHARED=third\n")
+        self.home.ok("restart", "node")
+        self.assertIn(b"SHARED=third", self.environ())
+        os.unlink(files[0])
+        self.assertEqual(self.home.hasup("restart", "node").returncode, 1)
+        self.assertIn(files[0], self.home.wait_for("node", state="failed")["reason"])
+
+    def environ(self):
+        pid = self.home.wait_healthy("node")["pid"]
+        wait_until(lambda: os.readlink(f"/proc/{pid}/exe").endswith("sleep"), "it has tried to read them")
+        self.assertEqual(Path(f"/proc/{pid}").stat().st_uid, 65534)
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
 
 
 class Secrets(LeapTest):

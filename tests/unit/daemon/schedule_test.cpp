@@ -65,3 +65,31 @@ TEST_CASE("a time zone that is not there is named", "[schedule]") {
   CHECK_THAT(at.error().message, Catch::Contains("Europe/Atlantis"));
   CHECK(daemon::next_due({"@daily", "local", base::duration{0}}, utc("2026-01-01T00:00:00Z")).has_value());
 }
+
+TEST_CASE("splay spreads units and hosts over its length, and stays the same for each", "[schedule]") {
+  const model::restart_schedule s{"0 4 * * *", "UTC", base::duration{1'800'000}};
+  CHECK(daemon::splay_of(s, "leap", "vm1") == daemon::splay_of(s, "leap", "vm1"));
+  int quarters[4] = {};
+  for (int host = 0; host < 100; ++host)
+    for (const char* unit : {"leap", "evm-node", "miner", "proxy"}) {
+      const auto d = daemon::splay_of(s, unit, "vm" + std::to_string(host));
+      REQUIRE(d >= base::duration{0});
+      REQUIRE(d <= s.splay);
+      ++quarters[std::min<std::int64_t>(d.count() / 450'000, 3)];
+    }
+  for (const int n : quarters) CHECK(n > 60);  // of 400
+  CHECK(daemon::splay_of({"0 4 * * *", "UTC", base::duration{0}}, "leap", "vm1") == base::duration{0});
+}
+
+TEST_CASE("with splay a day has one due time, whenever hasupd comes up", "[schedule]") {
+  const model::restart_schedule s{"0 4 * * *", "UTC", base::duration{1'800'000}};
+  const auto due_after = [&](const std::string& after) {
+    const auto at = daemon::next_due(s, utc(after), base::duration{1'200'000});
+    REQUIRE(at.has_value());
+    return base::format_time(at->value());
+  };
+  CHECK(due_after("2026-11-21T03:00:00Z") == "2026-11-21T04:20:00Z");
+  CHECK(due_after("2026-11-21T04:05:00Z") == "2026-11-21T04:20:00Z");  // not forgotten
+  CHECK(due_after("2026-11-21T04:20:00Z") == "2026-11-22T04:20:00Z");  // not repeated
+  CHECK(due_after("2026-11-21T04:25:00Z") == "2026-11-22T04:20:00Z");
+}

@@ -440,9 +440,15 @@ TEST_CASE("a program that cannot be executed is held, a lost status is never a s
     CHECK_THAT(b.m.reason, Catch::StartsWith("/usr/bin/nodeos: No such file"));
   }
   SECTION("lost") {
+    const auto [policy, then] = GENERATE(table<model::restart_when, std::string>(
+        {{model::restart_when::always, "backoff: !backing_off; timer 1s;"},
+         {model::restart_when::on_failure, "backoff: !backing_off; timer 1s;"},
+         {model::restart_when::never, "failed: !failed;"}}));
+    b.unit.restart.policy = policy;
+    b.unit.restart.success_codes = {0, 1, 143};
     b.run();
     b.feed(main_exited{{}, {}});
-    CHECK(b.feed(tree_emptied{}) == "backoff: !backing_off; timer 1s;");
+    CHECK(b.feed(tree_emptied{}) == then);
     CHECK(b.m.exit->class_name == "lost");
   }
 }

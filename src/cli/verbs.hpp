@@ -1,5 +1,5 @@
-// The verbs, one function each. Add a verb: a row in command_line.cpp, a function here, a line in run.cpp, a
-// paragraph in docs/man/hasup.1.
+// The verbs, one function each. Add a verb: a row in verb_table.cpp (its options in command_line.cpp), a function
+// here, a line in run.cpp, a paragraph in docs/man/hasup.1.
 #pragma once
 
 #include "cli/context.hpp"

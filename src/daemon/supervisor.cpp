@@ -283,7 +283,7 @@ std::string supervisor::encode_intent() const {
   return encode(i);
 }
 
-// One write for all that changes in one turn of the loop.
+// What changes in one turn of the loop is one write, and so is all that changes while one is being written.
 void supervisor::save_intent(intent_file::write_answer then) {
   if (then) save_then_.push_back(std::move(then));
   if (std::exchange(save_posted_, true)) return;

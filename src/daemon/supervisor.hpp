@@ -75,15 +75,11 @@ class supervisor : public control::service, private unit_host {
   void load_units();
   void begin_boot(const unit_runner& r, bool known, instance_intent& i) const;
   runner_ptr make_runner(const config::unit_entry& entry, const model::unit& unit);
-  // What shims and their records say, by instance.
-  struct traces {
-    std::set<std::string> unfinished;
-    std::map<std::string, std::uint64_t> last_runs;
-    std::set<std::string> ever_ran;  // also where the intent file that knew it is lost: never a start from nothing
+  // Also of instances whose intent file is lost: never a start from nothing.
+  struct traces : process::shim_traces {
     // Something of it may run, or has ended and was not told of.
     bool of(const std::string& name, std::uint64_t known_run, bool was_running) const;
   };
-  static traces find_traces(const process::directories& dirs);
   void adopt_strays(const intent& was, const traces& left);
   void take_up(const runner_ptr& r, const traces& left);
   // What apply reads from the disk before it decides.

@@ -86,11 +86,6 @@ bool supervisor::traces::of(const std::string& name, std::uint64_t known_run, bo
   return unfinished.contains(name) || was_running || (last != last_runs.end() && last->second > known_run);
 }
 
-supervisor::traces supervisor::find_traces(const process::directories& dirs) {
-  const auto unfinished = process::unfinished_instances(dirs);
-  return {{unfinished.begin(), unfinished.end()}, process::last_runs(dirs), process::instances_that_ran(dirs)};
-}
-
 // A runner that has just been made and knows what the intent file says.
 void supervisor::take_up(const runner_ptr& r, const traces& left) {
   const auto& id = r->spec().id;
@@ -118,7 +113,7 @@ void supervisor::boot(intent was) {
   config_ = config::load(services_.dirs, counts_by_hand());
   for (const auto& [name, entry] : config_.units)
     for (const auto& unit : entry.instances) make_runner(entry, unit);
-  const auto left = find_traces(services_.shim);
+  const traces left{process::find_traces(services_.shim)};
   if (same_boot) adopt_strays(was, left);
 
   std::set<std::string> in_a_stop;
@@ -173,7 +168,7 @@ supervisor::files supervisor::read_files(const daemon_services& services,
                                          const std::map<std::string, unsigned>& counts) {
   const auto& dirs = services.dirs;
   files f;
-  f.left = find_traces(services.shim);
+  f.left = {process::find_traces(services.shim)};
   f.config = config::load(dirs, counts);
   for (const auto& [name, entry] : f.config.units)
     for (const auto& unit : entry.instances)

@@ -187,13 +187,15 @@ std::optional<shim_record> read_raw_record(const directories& dirs, const std::s
 bool is_claimed(const directories& dirs, const std::string& name);
 // Names whose claim is held: what a new daemon adopts.
 std::vector<std::string> claimed_instances(const directories& dirs);
-// Those, and the names of dead shims whose record says that their run was not over, in this boot: part of its tree
-// may live on, which only a new shim can find out.
-std::vector<std::string> unfinished_instances(const directories& dirs);
-// The instances that any shim was ever asked to run, in whatever boot.
-std::set<std::string> instances_that_ran(const directories& dirs);
-// The last run of each instance that any shim was asked for in this boot.
-std::map<std::string, std::uint64_t> last_runs(const directories& dirs);
+// What shims have left behind, by name, from one walk over claims and records.
+struct shim_traces {
+  // Whose claim is held, and the dead whose record says that their run was not over, in this boot: part of its tree
+  // may live on, which only a new shim can find out.
+  std::set<std::string> unfinished;
+  std::map<std::string, std::uint64_t> last_runs;  // that any shim was asked for in this boot
+  std::set<std::string> ever_ran;                  // in whatever boot
+};
+shim_traces find_traces(const directories& dirs);
 // What the run wrote last, oldest first, beginning with a whole line.
 base::result<std::string> read_evidence(const directories& dirs, const std::string& name, std::uint64_t run);
 

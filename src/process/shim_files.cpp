@@ -182,32 +182,19 @@ std::vector<std::string> claimed_instances(const directories& dirs) {
   return names;
 }
 
-std::vector<std::string> unfinished_instances(const directories& dirs) {
-  std::vector<std::string> names = claimed_instances(dirs);
+shim_traces find_traces(const directories& dirs) {
+  shim_traces found;
+  for (auto& name : claimed_instances(dirs)) found.unfinished.insert(std::move(name));
+  const auto boot = boot_id();
   each_file(dirs.state, "records", [&](int, const char* name) {
     const auto record = read_raw_record(dirs, name);
-    if (record && record->boot_id == boot_id() && to_status(*record).tree_alive) names.emplace_back(name);
+    if (!record) return;
+    if (record->run > 0) found.ever_ran.emplace(name);
+    if (record->boot_id != boot) return;
+    found.last_runs[name] = record->run;
+    if (to_status(*record).tree_alive) found.unfinished.emplace(name);
   });
-  std::sort(names.begin(), names.end());
-  names.erase(std::unique(names.begin(), names.end()), names.end());
-  return names;
-}
-
-std::set<std::string> instances_that_ran(const directories& dirs) {
-  std::set<std::string> names;
-  each_file(dirs.state, "records", [&](int, const char* name) {
-    if (const auto record = read_raw_record(dirs, name); record && record->run > 0) names.emplace(name);
-  });
-  return names;
-}
-
-std::map<std::string, std::uint64_t> last_runs(const directories& dirs) {
-  std::map<std::string, std::uint64_t> runs;
-  each_file(dirs.state, "records", [&](int, const char* name) {
-    const auto record = read_raw_record(dirs, name);
-    if (record && record->boot_id == boot_id()) runs[name] = record->run;
-  });
-  return runs;
+  return found;
 }
 
 base::result<std::string> read_evidence(const directories& dirs, const std::string& name, std::uint64_t run) {

@@ -1,32 +1,16 @@
 #include "start/launch.hpp"
 
-#include <fcntl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cstdlib>
 
-#include "base/unique_fd.hpp"
+#include "base/small_file.hpp"
 #include "config/variables.hpp"
 
 namespace hasup::start {
 namespace {
 
-constexpr off_t env_file_limit = 1 << 20;
-
-base::result<std::string> read_small_file(const std::string& path) {
-  const base::unique_fd fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
-  struct stat st {};
-  if (!fd || ::fstat(fd.get(), &st) != 0) return base::errno_error(path);
-  if (!S_ISREG(st.st_mode)) return base::error{path + ": not a regular file"};
-  if (st.st_size > env_file_limit) return base::error{path + ": larger than 1 MiB; is this an environment file?"};
-  std::string text(static_cast<std::size_t>(st.st_size), '\0');
-  const auto n = ::pread(fd.get(), text.data(), text.size(), 0);
-  if (n < 0) return base::errno_error(path);
-  text.resize(static_cast<std::size_t>(n));
-  return base::success(std::move(text));
-}
+constexpr std::size_t env_file_limit = 1 << 20;
 
 std::string_view trim(std::string_view s) {
   const auto first = s.find_first_not_of(" \t\r");
@@ -82,7 +66,7 @@ base::result<launch> prepare_launch(const model::unit& unit) {
   for (const auto& named : unit.run.env_files) {
     const bool optional = named.starts_with('-');
     const std::string path = optional ? named.substr(1) : named;
-    const auto text = read_small_file(path);
+    const auto text = base::read_small_file(path, env_file_limit);
     if (!text) {
       if (optional && text.error().code == ENOENT) continue;
       return base::error{"env_file " + text.error().message, text.error().code};

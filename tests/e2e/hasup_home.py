@@ -65,6 +65,10 @@ def start_time(pid):
         return f.read().rsplit(")", 1)[1].split()[19]
 
 
+def parent_of(pid):
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+
 def processes_of(directory):
     """pid -> command line of every process that was started for something below this directory."""
     found = {}

@@ -7,7 +7,7 @@ import subprocess
 import unittest
 from pathlib import Path
 
-from hasup_home import HasupTest, alive, get_info, wait_until
+from hasup_home import HasupTest, alive, get_info, parent_of, wait_until
 from leap import BLOCKS, LeapTest
 
 SLEEPER = """
@@ -32,10 +32,6 @@ def work():
 threading.Thread(target=work).start()
 ctypes.CDLL(None).pthread_exit(None)
 """
-
-
-def parent_of(pid):
-    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
 
 
 class Processes(HasupTest):

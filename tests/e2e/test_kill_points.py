@@ -9,10 +9,9 @@ import random
 import signal
 import subprocess
 import unittest
-from pathlib import Path
 
 import storm
-from hasup_home import BIN, HasupTest, alive, processes_of, wait_until
+from hasup_home import BIN, HasupTest, alive, parent_of, processes_of, wait_until
 from syscall_points import Gone, Traced
 
 EVERY = os.environ.get("HASUP_EVERY_POINT") == "1"
@@ -26,10 +25,6 @@ stop_timeout = "1m"
 backoff = {{ initial = "0s", max = "10ms" }}
 start_limit = {{ count = 0, within = "1m" }}
 """
-
-
-def parent_of(pid):
-    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
 
 
 class KillPoints(HasupTest):

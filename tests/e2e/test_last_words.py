@@ -4,9 +4,8 @@ worker that is just looking, over a unit that is just going."""
 import os
 import signal
 import unittest
-from pathlib import Path
 
-from hasup_home import HasupTest, alive, processes_of, wait_until
+from hasup_home import HasupTest, alive, parent_of, processes_of, wait_until
 from leap import LeapTest
 
 SLOW_TO_END = """
@@ -15,10 +14,6 @@ command = ["/bin/sh", "-c", "trap 'while [ ! -e {may_end} ]; do sleep 0.02; done
 stop_timeout = "1h"
 {more}
 """
-
-
-def parent_of(pid):
-    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
 
 
 class Workers(LeapTest):

@@ -8,7 +8,7 @@ import sys
 import unittest
 from pathlib import Path
 
-from hasup_home import HasupHome, HasupTest, alive, wait_until
+from hasup_home import HasupHome, HasupTest, alive, parent_of, wait_until
 
 NODE = """
 [data]
@@ -21,10 +21,6 @@ command = ["sh", "-c", "exec sleep 100000"]
 backoff = {{ initial = "50ms", max = "100ms" }}
 {policy}
 """
-
-
-def parent_of(pid):
-    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
 
 
 class OneWriter(HasupTest):

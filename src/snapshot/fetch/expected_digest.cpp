@@ -3,9 +3,9 @@
 #include <array>
 #include <cerrno>
 
+#include "base/small_file.hpp"
 #include "snapshot/fetch/select.hpp"
 #include "snapshot/listing.hpp"
-#include "snapshot/small_file.hpp"
 
 namespace hasup::snapshot {
 namespace {
@@ -17,7 +17,7 @@ failure unreachable(std::string message) {
 }
 
 outcome<std::optional<std::string>> text_of_file(const std::string& path) {
-  auto text = read_small_file(path, limit);
+  auto text = base::read_small_file(path, limit);
   if (!text && text.error().code == ENOENT) return std::optional<std::string>{};
   if (!text) return unreachable(text.error().message);
   return std::optional<std::string>(std::move(*text));

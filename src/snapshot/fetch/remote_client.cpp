@@ -5,10 +5,10 @@
 #include <random>
 #include <thread>
 
+#include "base/small_file.hpp"
 #include "snapshot/fetch/curl_transfer.hpp"
 #include "snapshot/fetch/s3_access.hpp"
 #include "snapshot/listing.hpp"
-#include "snapshot/small_file.hpp"
 
 namespace hasup::snapshot {
 namespace {
@@ -22,7 +22,7 @@ bool is_sftp(std::string_view url) {
 // The lines of header_file: secrets stand there, so they are named by their place only.
 outcome<void> add_headers_of(const std::string& path, curl_transfer& t) {
   if (path.empty()) return {};
-  auto text = read_small_file(path, header_file_limit);
+  auto text = base::read_small_file(path, header_file_limit);
   if (!text) return failure{ports::worker_failure::unreachable, "header_file: " + text.error().message};
   std::string_view left = *text;
   while (!left.empty()) {

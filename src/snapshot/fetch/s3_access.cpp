@@ -3,8 +3,8 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "base/small_file.hpp"
 #include "snapshot/listing.hpp"
-#include "snapshot/small_file.hpp"
 
 namespace hasup::snapshot {
 namespace {
@@ -57,7 +57,7 @@ outcome<s3_credentials> find_s3_credentials(const model::source& access) {
   const bool named = !access.credentials_file.empty();
   const auto path = named ? access.credentials_file : environment("HOME") + "/.aws/credentials";
   const auto profile = access.profile.empty() ? std::string("default") : access.profile;
-  auto text = read_small_file(path, credentials_limit);
+  auto text = base::read_small_file(path, credentials_limit);
   if (!text && text.error().code == ENOENT && !named && access.profile.empty()) return s3_credentials{};
   if (!text)
     return failure{ports::worker_failure::unreachable, without_password(access.url) +

@@ -4,19 +4,10 @@
 #include <catch2/catch.hpp>
 
 #include "show_result.hpp"
+#include "unit/start/miner.hpp"
 
 using namespace hasup;
-
-namespace {
-
-model::unit miner() {
-  model::unit u;
-  u.id.unit = "miner";
-  u.run.command = {"/usr/bin/miner", "--key", "${secret:MINER_KEY}"};
-  return u;
-}
-
-}  // namespace
+using launch_test::miner;
 
 TEST_CASE("only what nobody has to be asked for is prepared again without asking", "[launch]") {
   auto unit = miner();

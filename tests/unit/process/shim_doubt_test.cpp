@@ -69,8 +69,8 @@ TEST_CASE("a record of another boot names nobody of this one: neither its pid no
   }
   // Whoever bears that pid and start time now is a stranger.
   CHECK(eventually(
-      [&] { return unfinished_instances(h.dirs).empty(); }));  // a dying shim holds its claim a moment longer
-  CHECK(last_runs(h.dirs).empty());
+      [&] { return find_traces(h.dirs).unfinished.empty(); }));  // a dying shim holds its claim a moment longer
+  CHECK(find_traces(h.dirs).last_runs.empty());
   d.client.open();
   const auto status = d.wait<shim_connected>().status;
   CHECK(status.phase == shim_phase::tree_empty);
@@ -78,7 +78,7 @@ TEST_CASE("a record of another boot names nobody of this one: neither its pid no
   d.client.signal(SIGKILL, true);
   d.client.run(d.request(2, "exit 3"));
   CHECK(d.wait<shim_main_exited>().exit.code == 3);
-  CHECK(last_runs(h.dirs).at("unit@0") == 2);
+  CHECK(find_traces(h.dirs).last_runs.at("unit@0") == 2);
   d.finish();
   CHECK(is_alive({started.pid, started.start_time}));
   ::kill(started.pid, SIGKILL);

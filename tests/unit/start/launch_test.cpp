@@ -10,9 +10,11 @@
 #include <catch2/catch.hpp>
 
 #include "show_result.hpp"
+#include "unit/start/miner.hpp"
 
 using namespace hasup;
 using Catch::Matchers::Contains;
+using launch_test::miner;
 
 namespace {
 
@@ -27,13 +29,6 @@ struct file {
   ~file() { std::filesystem::remove(path); }
   std::string path;
 };
-
-model::unit miner() {
-  model::unit u;
-  u.id.unit = "miner";
-  u.run.command = {"/usr/bin/miner", "--key", "${secret:MINER_KEY}"};
-  return u;
-}
 
 }  // namespace
 

@@ -9,6 +9,7 @@ import glob
 import hashlib
 import json
 import os
+import pty
 import shutil
 import signal
 import socket
@@ -63,6 +64,25 @@ def start_time(pid):
     """With the pid it identifies a process."""
     with open(f"/proc/{pid}/stat") as f:
         return f.read().rsplit(")", 1)[1].split()[19]
+
+
+def on_a_terminal(words, env):
+    """(exit code, what it wrote) of a program on a terminal of its own."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        try:
+            os.execve(words[0], list(map(str, words)), env)
+        finally:
+            os._exit(99)
+    said = b""
+    try:
+        while chunk := os.read(terminal, 65536):
+            said += chunk
+    except OSError:
+        pass  # the other side is closed
+    os.close(terminal)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return code, said.decode().replace("\r\n", "\n")
 
 
 def parent_of(pid):

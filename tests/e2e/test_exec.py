@@ -2,11 +2,10 @@
 
 import grp
 import os
-import pty
 import subprocess
 import unittest
 
-from hasup_home import BIN, HasupTest, alive, wait_until
+from hasup_home import BIN, HasupTest, alive, on_a_terminal, wait_until
 
 SECRET = "hunter2-not-to-be-seen"
 
@@ -84,23 +83,11 @@ core = 0
         self.assertFalse(self.home.unit_status("leap")["killed"])
 
     def test_a_terminal_is_a_terminal(self):
-        pid, terminal = pty.fork()
-        if pid == 0:
-            try:
-                os.execve(BIN / "hasup", ["hasup", "exec", "leap", "--", "sh", "-c", "tty; echo term=$TERM"],
-                          dict(self.home.env, TERM="vt100"))
-            finally:
-                os._exit(99)
-        said = b""
-        try:
-            while chunk := os.read(terminal, 1024):
-                said += chunk
-        except OSError:
-            pass  # the other side is closed
-        os.close(terminal)
-        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), 0, said)
-        self.assertIn(b"/dev/pts/", said)
-        self.assertIn(b"term=vt100", said)
+        words = [BIN / "hasup", "exec", "leap", "--", "sh", "-c", "tty; echo term=$TERM"]
+        code, said = on_a_terminal(words, dict(self.home.env, TERM="vt100"))
+        self.assertEqual(code, 0, said)
+        self.assertIn("/dev/pts/", said)
+        self.assertIn("term=vt100", said)
 
     @unittest.skipUnless(os.geteuid() == 0, "needs root to be somebody else")
     def test_it_has_the_capabilities_of_the_node_and_no_others(self):

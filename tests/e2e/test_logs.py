@@ -4,14 +4,13 @@ import ctypes
 import fcntl
 import json
 import os
-import pty
 import re
 import signal
 import subprocess
 import unittest
 from pathlib import Path
 
-from hasup_home import BIN, HasupTest, alive, wait_until
+from hasup_home import BIN, HasupTest, alive, on_a_terminal, wait_until
 
 # Writes numbered lines to its output until the file `stop` is there, a burst for each file `go.N`.
 COUNTER = """
@@ -52,25 +51,6 @@ def unmount(target):
 def numbers(text):
     """Of all lines of a counter, in their order."""
     return [int(line.split()[1]) for line in text.splitlines() if line.startswith("line ")]
-
-
-def on_a_terminal(words, env):
-    """What a program writes to a terminal."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        try:
-            os.execve(words[0], list(map(str, words)), env)
-        finally:
-            os._exit(99)
-    said = b""
-    try:
-        while chunk := os.read(terminal, 65536):
-            said += chunk
-    except OSError:
-        pass  # the other side is closed
-    os.close(terminal)
-    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    return code, said.decode().replace("\r\n", "\n")
 
 
 # One unit after the other says its next line: the order of all lines is known.

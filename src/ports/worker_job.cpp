@@ -50,6 +50,13 @@ struct is_optional<std::optional<T>> : std::true_type {};
 
 // The members of each type. `m(name, member)` is called for each; the archive decides what happens.
 template <class M>
+void members(M& m, model::snapshot_mirror& s) {
+  m("url", s.url);
+  m("source", s.source);
+  m("sha256", s.sha256);
+}
+
+template <class M>
 void members(M& m, model::snapshot& s) {
   m("name", s.name);
   m("url", s.url);
@@ -58,6 +65,7 @@ void members(M& m, model::snapshot& s) {
   m("time_ns", s.time);
   m("block", s.block);
   m("sha256", s.sha256);
+  m("mirrors", s.mirrors);
 }
 
 template <class M>

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
+#include <utility>
 
 namespace hasup::snapshot {
 namespace {
@@ -181,6 +183,23 @@ std::vector<ports::candidate> plan_candidates(const model::recovery_plan& plan, 
     if (c.snapshots.size() == columns.size()) out.push_back(std::move(c));
   }
   return out;
+}
+
+void find_mirrors(std::vector<ports::candidate>& candidates) {
+  std::map<std::pair<std::string, std::uint64_t>, std::vector<model::snapshot>> places;
+  for (const auto& c : candidates)
+    for (const auto& s : c.snapshots)
+      if (s.size) places[{s.name, *s.size}].push_back(s);
+  for (auto& c : candidates) {
+    for (auto& s : c.snapshots) {
+      if (!s.size) continue;
+      for (const auto& other : places[{s.name, *s.size}]) {
+        const bool contradicts = !s.sha256.empty() && !other.sha256.empty() && s.sha256 != other.sha256;
+        if (other.source != s.source && other.url != s.url && !contradicts)
+          s.mirrors.push_back({other.url, other.source, other.sha256});
+      }
+    }
+  }
 }
 
 void merge_newest_first(std::vector<ports::candidate>& candidates, const model::recovery_plan& plan) {

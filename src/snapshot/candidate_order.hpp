@@ -45,6 +45,10 @@ std::vector<ports::candidate> plan_candidates(const model::recovery_plan& plan, 
                                               const std::string& source, const std::vector<listed_file>& files,
                                               std::vector<std::string>& notes);
 
+// Tells each snapshot where else a file of its name and size is, in the order of the candidates. Whether it is the
+// same file is for the checksums to say.
+void find_mirrors(std::vector<ports::candidate>& candidates);
+
 // Joins what several sources gave for one plan, newest first; the earlier source wins a tie.
 void merge_newest_first(std::vector<ports::candidate>& candidates, const model::recovery_plan& plan);
 

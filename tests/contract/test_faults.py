@@ -8,6 +8,7 @@ import random
 import resource
 import signal
 import subprocess
+import threading
 import unittest
 
 from fault_host import FaultHost
@@ -168,6 +169,53 @@ class Faults(Sources):
         loads = len(self.host.loads("a.bin"))
         self.expect_nothing(self.fetch(self.source(), self.candidate(), checksum="required"), "refused", "checksum")
         self.assertEqual(len(self.host.loads("a.bin")), loads)
+
+    def mirrored(self, other, **more):
+        """The job of a file that both hosts list."""
+        job = self.fetch_job(self.source(patience_ms=1000), self.candidate(
+            mirrors=[{"url": other.url + "a.bin", "source": other.url, "sha256": ""}], **more))
+        return {**job, "sources": [*job["sources"], {"url": other.url}]}
+
+    def test_a_mirror_goes_on_in_the_middle_of_the_file(self):
+        other = self.start_host()
+        other.files["a.bin"] = self.data_bytes
+        self.announce()
+        self.announce(other)
+        for status in (500, 404):
+            much, begin = threading.Event(), len(self.host.loads("a.bin"))
+
+            def fail(handler):
+                if len(self.host.loads("a.bin")) == begin + 1:
+                    return False
+                much.wait()
+                return handler.status(status)
+            self.only("a.bin", fail)
+            self.host.sent = other.sent = 0
+            self.host.on_sent = lambda: self.host.sent > 15_000_000 and much.set()
+            out = self.job(self.mirrored(other))
+            self.expect(self.data_bytes, out)
+            self.assertTrue(out["verified"])
+            self.assertLess(other.sent, SIZE)
+            self.cached("a.bin").unlink()
+
+    def test_a_mirror_serves_alone_when_the_first_host_is_down(self):
+        other = self.start_host()
+        other.files["a.bin"] = self.data_bytes
+        self.announce(other)
+        self.host.fault = lambda handler, name: handler.status(503) is None
+        self.expect(self.data_bytes, self.job(self.mirrored(other)))
+
+    def test_a_mirror_with_another_file_or_without_checksum_is_not_joined(self):
+        self.announce()
+        self.host.fault = lambda handler, name: name == "a.bin" and self.host.sent > 1000 and handler.status(404) is None
+        for data, announced in ((snapshot_bytes(2, SIZE), True), (self.data_bytes, False)):
+            other = self.start_host()
+            other.files["a.bin"] = data
+            if announced:
+                self.announce(other)
+            self.host.sent = 0
+            self.expect_nothing(self.job(self.mirrored(other)), "unreachable", "another checksum", "404")
+            self.assertEqual(other.loads("a.bin"), [])
 
     def test_max_rate_holds_for_all_connections(self):
         self.host.files["a.bin"] = data = self.data_bytes[:20_000_000]

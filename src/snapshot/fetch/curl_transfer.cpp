@@ -7,6 +7,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <new>
+#include <utility>
 
 #include "snapshot/listing.hpp"
 
@@ -32,7 +33,9 @@ std::size_t on_header(char* data, std::size_t size, std::size_t count, void* use
 }
 
 std::size_t on_data(char* data, std::size_t size, std::size_t count, void* user) {
-  return static_cast<curl_transfer*>(user)->data(data, size * count) ? size * count : CURL_WRITEFUNC_ERROR;
+  auto& transfer = *static_cast<curl_transfer*>(user);
+  if (transfer.held()) return CURL_WRITEFUNC_PAUSE;
+  return transfer.data(data, size * count) ? size * count : CURL_WRITEFUNC_ERROR;
 }
 
 int on_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
@@ -179,6 +182,15 @@ bool curl_transfer::begin() {
   fill();
   refused_ = to_.begin && !to_.begin(answer_);
   return !refused_;
+}
+
+bool curl_transfer::held() {
+  held_ = to_.hold && to_.hold();
+  return held_;
+}
+
+void curl_transfer::go_on() {
+  if (std::exchange(held_, false)) curl_easy_pause(curl(), CURLPAUSE_CONT);
 }
 
 bool curl_transfer::data(const char* bytes, std::size_t size) {

@@ -32,6 +32,8 @@ class curl_transfer {
   void add_header(const std::string& line) { add_line(lines_, line); }
   void send_headers() { curl_easy_setopt(curl(), CURLOPT_HTTPHEADER, lines_.get()); }
   [[nodiscard]] CURL* curl() const { return curl_.get(); }
+  // After held() said yes: takes what came meanwhile, unless it is to be held on.
+  void go_on();
   [[nodiscard]] bool wants_data() const { return static_cast<bool>(to_.data); }
 
   // `began`, `whole`, `error` as remote_client::download_end has them.
@@ -41,6 +43,7 @@ class curl_transfer {
   // For libcurl's C callbacks.
   void header(std::string_view line);
   bool begin();
+  bool held();
   bool data(const char* bytes, std::size_t size);
   [[nodiscard]] bool cancelled() const { return control_.cancelled(); }
   int host_key(curl_khmatch match);
@@ -56,6 +59,7 @@ class curl_transfer {
   remote_client::download to_;
   remote_answer answer_;
   bool began_ = false;
+  bool held_ = false;
   bool refused_ = false;  // begin or data said no
   bool sftp_ = false;
   std::uint64_t first_ = 0;

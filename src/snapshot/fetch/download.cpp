@@ -1,7 +1,6 @@
 #include "snapshot/fetch/download.hpp"
 
 #include <algorithm>
-#include <thread>
 
 #include "snapshot/fetch/curl_transfer.hpp"
 #include "snapshot/fetch/download_run.hpp"
@@ -68,7 +67,7 @@ outcome<void> download_run::run() {
   }
   if (snapshot_.size && *snapshot_.size != part_.bytes()) return other_size(snapshot_, part_.bytes());
   if (part_.bytes() == 0) return bad_snapshot(snapshot_.name, snapshot_.name + " is empty");
-  if (!several_) report_.validator = here().validator;
+  if (!several_ && at_ == 0) report_.validator = here().validator;
   return {};
 }
 
@@ -80,10 +79,10 @@ outcome<void> download_run::loop() {
     if (lanes_.empty())
       longest = std::clamp(std::chrono::ceil<std::chrono::milliseconds>(here().not_before() - clock::now()),
                            std::chrono::milliseconds(0), longest_wait);
-    if (const auto owed = pace_.owed(clock::now()); owed.count() > 0) {
-      std::this_thread::sleep_for(std::min(owed, longest_wait));  // the host sends no more than fits its window
-      continue;
-    }
+    if (const auto owed = pace_.owed(clock::now()); owed.count() > 0)
+      longest = std::min(owed, longest);  // held meanwhile: the host sends no more than fits its window
+    else
+      transfers_.go_on();
     const auto ends = transfers_.wait(longest);
     if (broken_) return *broken_;
     for (const auto& [id, end] : ends) {
@@ -120,14 +119,24 @@ void download_run::drop_all_but(const lane* kept) {
 outcome<void> download_run::next_place() {
   for (auto& [id, l] : lanes_) l.dropped = true;
   drop_all_but(nullptr);
-  if (at_ + 1 >= places_.size()) return unreachable();
-  ++at_;
-  here().begin(clock::now());
-  if (part_.bytes() > 0) {
-    report_.resumed = true;
-    several_ = true;
+  if (may_join())
+    if (auto kept = part_.checkpoint_now(note()); !kept) return kept;
+  while (at_ + 1 < places_.size()) {
+    ++at_;
+    here().begin(clock::now());
+    const auto other = place().other_file ? place().other_file() : outcome<std::string>(std::string());
+    if (control_.cancelled()) return cancelled();
+    here().begin(clock::now());
+    if (!other || !other->empty()) {
+      here().give_up(other ? *other : other.error().message);
+      continue;
+    }
+    several_ = report_.resumed = part_.bytes() > 0;
+    control_.begin("fetch", snapshot_.name, without_password(place().url), total_ ? total_ : snapshot_.size,
+                   part_.bytes());
+    return {};
   }
-  return {};
+  return unreachable();
 }
 
 failure download_run::unreachable() const {
@@ -193,6 +202,7 @@ outcome<void> download_run::start(byte_span span, bool ranged) {
   if (ranged) l.asked_from = span.first;
   remote_client::download to;
   to.begin = [this, &l](const remote_answer& answer) { return begin(l, answer); };
+  to.hold = [this] { return pace_.owed(clock::now()).count() > 0; };
   to.data = [this, &l](const char* bytes, std::size_t size) { return data(l, bytes, size); };
   auto transfer = place().host->open(place().url, range, std::move(to));
   if (!transfer) return transfer.error();

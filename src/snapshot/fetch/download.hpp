@@ -4,6 +4,7 @@
 
 #include <sys/stat.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,8 @@ struct download_options {
 struct download_place {
   remote_client* host = nullptr;
   std::string url;
+  // Asked before the place is used for a file that was begun elsewhere: nothing, or why it is not the same file.
+  std::function<outcome<std::string>()> other_file{};
 };
 
 struct download_report {

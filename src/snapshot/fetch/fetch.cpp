@@ -31,13 +31,20 @@ struct fetched {
 
 class fetcher {
  public:
-  fetcher(const ports::worker_job& job, job_control& control, const data_tree& tree, remote_client& host,
+  fetcher(const ports::worker_job& job, job_control& control, const data_tree& tree, patience p,
           const download_options& options)
-      : job_(job), control_(control), tree_(tree), host_(host), options_(options) {}
+      : job_(job), control_(control), tree_(tree), patience_(p), options_(options) {}
 
   outcome<fetched> one(const model::snapshot& s);
 
  private:
+  struct place {
+    model::snapshot file;
+    std::unique_ptr<remote_client> host;
+  };
+  void gather_places(const model::snapshot& s);
+  outcome<std::optional<std::string>> announced();
+  std::vector<download_place> download_places(const std::optional<std::string>& expected);
   outcome<std::optional<fetched>> from_cache(const model::snapshot& s, const std::optional<std::string>& expected);
   outcome<bool> unchanged_on_host(const model::snapshot& s, const cache_seal& seal);
   outcome<std::string> copy_file(const model::snapshot& s, const std::string& path, part_file& part);
@@ -46,16 +53,17 @@ class fetcher {
   const ports::worker_job& job_;
   job_control& control_;
   const data_tree& tree_;
-  remote_client& host_;
+  patience patience_;
+  std::vector<place> places_;  // the snapshot's own first, then the mirrors
   const download_options& options_;
   disk disk_;
 };
 
 // How to get at the host that listed it; one that is not configured (any more) needs nothing.
-model::source source_of(const ports::worker_job& job, const model::snapshot& s) {
+model::source source_of(const ports::worker_job& job, const std::string& url) {
   for (const auto& source : job.sources)
-    if (source.url == s.source) return source;
-  return model::source(s.source);
+    if (source.url == url) return source;
+  return model::source(url);
 }
 
 failure wrong_digest(const model::snapshot& s, const std::string& expected, const std::string& actual) {
@@ -67,7 +75,8 @@ outcome<fetched> fetcher::one(const model::snapshot& s) {
   if (!is_snapshot_name(s.name) || !is_plain_relative(s.name))
     return refusal("\"" + s.name + "\" is not a file name that can be cached");
   control_.begin("fetch", s.name, without_password(s.source), s.size);
-  auto expected = expected_digest(host_, s);
+  gather_places(s);
+  auto expected = announced();
   if (!expected) return expected.error();
   if (!*expected && job_.checksum == model::checksum_policy::required)
     return failure{ports::worker_failure::refused,
@@ -80,6 +89,7 @@ outcome<fetched> fetcher::one(const model::snapshot& s) {
 
   part_file part(tree_, disk_, s.name, job_.min_free);
   const auto path = file_source_path(s.url);
+  const auto where = download_places(*expected);
   std::string digest;
   std::string validator;
   for (bool again = false;; again = true) {
@@ -93,7 +103,7 @@ outcome<fetched> fetcher::one(const model::snapshot& s) {
       options.in_pieces = !again;
       options.max_rate = job_.max_rate;
       if (*expected) options.digest = "sha256:" + **expected;
-      auto loaded = download_archive({{&host_, s.url}}, control_, s, options, part, report);
+      auto loaded = download_archive(where, control_, s, options, part, report);
       if (!loaded) return loaded.error();
       auto hashed = part.digest(control_);
       if (!hashed) return hashed.error();
@@ -108,6 +118,53 @@ outcome<fetched> fetcher::one(const model::snapshot& s) {
   if (auto finished = part.finish(); !finished) return finished.error();
   if (auto sealed = seal(s, digest, validator); !sealed) return sealed.error();
   return fetched{digest, expected->has_value(), size};
+}
+
+void fetcher::gather_places(const model::snapshot& s) {
+  const auto add = [&](const model::snapshot& file) {
+    auto access = source_of(job_, file.source);
+    const auto p = patience_for(access, patience_);
+    places_.push_back({file, std::make_unique<remote_client>(control_, p, std::move(access))});
+  };
+  add(s);
+  if (file_source_path(s.url)) return;
+  for (const auto& m : s.mirrors) {
+    if (file_source_path(m.url)) continue;
+    auto file = s;
+    file.url = m.url;
+    file.source = m.source;
+    file.sha256 = m.sha256;
+    add(file);
+  }
+}
+
+// As the first place that can be reached says; that place becomes the first.
+outcome<std::optional<std::string>> fetcher::announced() {
+  auto said = expected_digest(*places_.front().host, places_.front().file);
+  for (std::size_t i = 1; !said && !control_.cancelled() && i < places_.size(); ++i) {
+    if (said.error().kind != ports::worker_failure::unreachable) break;
+    auto other = expected_digest(*places_[i].host, places_[i].file);
+    if (!other) continue;
+    std::rotate(places_.begin(), places_.begin() + static_cast<std::ptrdiff_t>(i), places_.end());
+    return other;
+  }
+  return said;
+}
+
+// Without a checksum nothing tells whether a file of another host is the same.
+std::vector<download_place> fetcher::download_places(const std::optional<std::string>& expected) {
+  std::vector<download_place> out;
+  for (auto& p : places_) {
+    download_place where{p.host.get(), p.file.url, {}};
+    where.other_file = [&p, expected]() -> outcome<std::string> {
+      const auto theirs = expected_digest(*p.host, p.file);
+      if (!theirs) return theirs.error();
+      return std::string(*theirs == expected ? "" : "the file there has another checksum, or none");
+    };
+    out.push_back(std::move(where));
+    if (!expected) break;
+  }
+  return out;
 }
 
 // A whole archive of that name: used when its digest is the announced one, or, without one, when the host says that
@@ -147,7 +204,7 @@ outcome<bool> fetcher::unchanged_on_host(const model::snapshot& s, const cache_s
     if (::stat(path->c_str(), &st) != 0) return false;
     return sealed.validator == file_validator(st);
   }
-  auto answer = host_.head(s.url);
+  auto answer = places_.front().host->head(places_.front().file.url);
   if (!answer) return answer.error();
   return answer->status == 200 && answer->length == sealed.size && !sealed.validator.empty() &&
          sealed.validator == validator_of(*answer);
@@ -223,9 +280,7 @@ ports::worker_result fetch(const ports::worker_job& job, job_control& control, p
   if (auto made = d.make_dir(tree->own(), "cache", 0700); !made) return fail(made.error());
   out.verified = true;
   for (const auto& s : job.chosen->snapshots) {
-    const auto access = source_of(job, s);
-    remote_client host(control, patience_for(access, p), access);
-    fetcher one_of(job, control, *tree, host, options);
+    fetcher one_of(job, control, *tree, p, options);
     auto one = one_of.one(s);
     if (!one) {
       out.verified = false;

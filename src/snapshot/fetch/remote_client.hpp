@@ -69,6 +69,8 @@ class remote_client {
   struct download {
     // Called once before the first byte, with the final answer. False ends the transfer without an error.
     std::function<bool(const remote_answer&)> begin;
+    // True: no more bytes for now; a transfer_set's go_on() asks again. Optional.
+    std::function<bool()> hold{};
     // False ends the transfer; the caller knows why.
     std::function<bool(const char*, std::size_t)> data;
   };

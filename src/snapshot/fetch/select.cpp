@@ -91,6 +91,7 @@ ports::worker_result select(const ports::worker_job& job, job_control& control, 
   }
   for (std::size_t i = 0; i < by_plan.size(); ++i) {
     merge_newest_first(by_plan[i], job.plans[i]);
+    find_mirrors(by_plan[i]);
     drop_old(by_plan[i], job.max_age, out.notes);
     out.candidates.insert(out.candidates.end(), by_plan[i].begin(), by_plan[i].end());
   }

@@ -42,6 +42,10 @@ void transfer_set::stop_all() {
   while (!running_.empty()) stop(running_.begin()->first);
 }
 
+void transfer_set::go_on() {
+  for (auto& [number, t] : running_) t->go_on();
+}
+
 std::vector<std::pair<transfer_set::id, remote_client::download_end>> transfer_set::wait(
     std::chrono::milliseconds longest) {
   int active = 0;

@@ -28,6 +28,8 @@ class transfer_set {
   // Not from within a callback of a transfer.
   void stop(id number);
   void stop_all();
+  // Those that were held go on.
+  void go_on();
   // Moves bytes, for at most `longest` when there are none; what ended meanwhile.
   std::vector<std::pair<id, remote_client::download_end>> wait(std::chrono::milliseconds longest);
 

@@ -95,3 +95,19 @@ TEST_CASE("unfinished uploads and side files never match", "[order]") {
   CHECK_FALSE(name_matcher::from(spec("", archive_order::name, "(")).has_value());
   CHECK_FALSE(name_matcher::from(spec("a", archive_order::name, "b")).has_value());
 }
+
+TEST_CASE("files of one name and size on several sources are each other's mirrors, unless their sums differ",
+          "[order]") {
+  const auto file = [](const std::string& source, std::optional<std::uint64_t> size, const std::string& sum) {
+    return ports::candidate{0, {{"a", source + "a", source, size, {}, {}, sum}}};
+  };
+  std::vector<ports::candidate> all{file("http://x/", 5, "s"), file("http://y/", 5, ""), file("http://z/", 5, "t"),
+                                    file("http://u/", 6, ""), file("http://v/", {}, "")};
+  find_mirrors(all);
+  using mirrors = std::vector<model::snapshot_mirror>;
+  CHECK(all[0].snapshots[0].mirrors == mirrors{{"http://y/a", "http://y/", ""}});
+  CHECK(all[1].snapshots[0].mirrors == mirrors{{"http://x/a", "http://x/", "s"}, {"http://z/a", "http://z/", "t"}});
+  CHECK(all[2].snapshots[0].mirrors == mirrors{{"http://y/a", "http://y/", ""}});
+  CHECK(all[3].snapshots[0].mirrors.empty());
+  CHECK(all[4].snapshots[0].mirrors.empty());
+}

@@ -8,6 +8,7 @@
 #include "base/small_file.hpp"
 #include "snapshot/fetch/curl_transfer.hpp"
 #include "snapshot/fetch/s3_access.hpp"
+#include "snapshot/fetch/version_answer.hpp"
 #include "snapshot/listing.hpp"
 
 namespace hasup::snapshot {
@@ -147,7 +148,7 @@ outcome<void> remote_client::prepare_http(curl_transfer& t, const std::optional<
   return {};
 }
 
-outcome<remote_answer> remote_client::with_retries(const std::string& url, bool head, std::string& body,
+outcome<remote_answer> remote_client::with_retries(const std::string& url, reading how, std::string& body,
                                                    std::size_t limit) {
   std::string last;
   const auto until = std::chrono::steady_clock::now() + patience_.longest;
@@ -155,34 +156,38 @@ outcome<remote_answer> remote_client::with_retries(const std::string& url, bool 
     if (!wait_before(n)) return cancelled();
     body.clear();
     download to;
-    if (!head)
+    if (how != reading::head)
       to.data = [&](const char* data, std::size_t size) {
-        if (body.size() + size > limit) return false;
-        body.append(data, size);
-        return true;
+        const bool fits = body.size() + size <= limit;
+        body.append(data, fits ? size : limit + 1 - body.size());
+        return fits;
       };
     auto transfer = prepared(handle_->curl, url, std::nullopt, std::move(to),
                              "Accept: text/html, application/json;q=0.9, */*;q=0.5");
     if (!transfer) return transfer.error();
     const auto end = (*transfer)->run();
     if (control_.cancelled()) return cancelled();
-    if (end.error.empty() && !end.whole && !head)
+    if (end.error.empty() && !end.whole && how == reading::whole)
       return failure{ports::worker_failure::unreachable,
                      without_password(url) + " is longer than " + base::format_byte_size(limit) + ": not a listing"};
     if (end.error.empty() && !is_passing(end.answer.status)) return end.answer;
-    last = end.error.empty() ? "HTTP status " + std::to_string(end.answer.status) : end.error;
+    last = end.error.empty() ? status_text(end.answer.status) : end.error;
     if (end.permanent) break;
   }
   return failure{ports::worker_failure::unreachable, without_password(url) + ": " + last};
 }
 
 outcome<remote_answer> remote_client::get(const std::string& url, std::string& body, std::size_t limit) {
-  return with_retries(url, false, body, limit);
+  return with_retries(url, reading::whole, body, limit);
+}
+
+outcome<remote_answer> remote_client::peek(const std::string& url, std::string& body, std::size_t limit) {
+  return with_retries(url, reading::beginning, body, limit);
 }
 
 outcome<remote_answer> remote_client::head(const std::string& url) {
   std::string none;
-  return with_retries(url, true, none, 0);
+  return with_retries(url, reading::head, none, 0);
 }
 
 }  // namespace hasup::snapshot

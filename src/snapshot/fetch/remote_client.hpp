@@ -58,6 +58,8 @@ class remote_client {
   // gives the directory's lines as `ls -l` prints them.
   outcome<remote_answer> get(const std::string& url, std::string& body, std::size_t limit = 16U << 20);
   outcome<remote_answer> head(const std::string& url);
+  // The same as get, but leaves a long text after its first `limit` bytes, with more than `limit` in `body`.
+  outcome<remote_answer> peek(const std::string& url, std::string& body, std::size_t limit);
 
   // From byte `first` to before `end`, or to the end of the file: of the version that `validator` names, where it
   // names one; a host whose file is another one by now sends it whole (HTTP) or with another validator (SFTP).
@@ -93,7 +95,8 @@ class remote_client {
 
  private:
   struct handle;
-  outcome<remote_answer> with_retries(const std::string& url, bool head, std::string& body, std::size_t limit);
+  enum class reading { head, whole, beginning };
+  outcome<remote_answer> with_retries(const std::string& url, reading how, std::string& body, std::size_t limit);
   outcome<std::unique_ptr<curl_transfer>> prepared(std::shared_ptr<void> curl, const std::string& url,
                                                    const std::optional<range>& part, download to, const char* accept);
   outcome<void> prepare_http(curl_transfer& t, const std::optional<range>& part, const char* accept);

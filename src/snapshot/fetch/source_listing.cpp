@@ -9,6 +9,8 @@
 #include "snapshot/disk.hpp"
 #include "snapshot/fetch/s3_access.hpp"
 #include "snapshot/fetch/select.hpp"
+#include "snapshot/fetch/version_answer.hpp"
+#include "snapshot/pointer.hpp"
 #include "snapshot/s3_listing.hpp"
 #include "snapshot/sftp_listing.hpp"
 
@@ -133,7 +135,7 @@ outcome<std::vector<listed_file>> list_http_directory(remote_client& host, const
     if (*merged) return out;
   }
   if (!listed)
-    return unreachable(without_password(url) + ": HTTP status " + std::to_string(answer->status) +
+    return unreachable(without_password(url) + ": " + status_text(answer->status) +
                        "; the directory needs a listing (nginx: autoindex on) or a manifest.json");
   return out;
 }
@@ -197,19 +199,9 @@ outcome<std::vector<listed_file>> list_s3(remote_client& host, const model::sour
   return out;
 }
 
-// attachment; filename="snap.car.zst"
-std::string disposition_name(std::string_view text) {
-  const auto at = text.find("filename=");
-  if (at == std::string_view::npos) return {};
-  text.remove_prefix(at + 9);
-  if (text.starts_with('"')) {
-    text.remove_prefix(1);
-    return std::string(text.substr(0, text.find('"')));
-  }
-  return std::string(text.substr(0, text.find(';')));
-}
-
-outcome<std::vector<listed_file>> list_http_file(remote_client& host, const std::string& url) {
+// A text that holds a name is followed once, and what it names is pinned: the text may say something else in the
+// middle of the download.
+outcome<std::vector<listed_file>> list_http_file(remote_client& host, const std::string& url, bool follow) {
   auto answer = host.head(url);
   if (!answer) return answer.error();
   const auto pinned = answer->url.substr(0, answer->url.find('#'));
@@ -218,14 +210,26 @@ outcome<std::vector<listed_file>> list_http_file(remote_client& host, const std:
       answer->content_type.starts_with("text/html") || answer->content_type.starts_with("application/json");
   if (answer->status == 405 || answer->status == 501 || path.ends_with('/') || (answer->status == 200 && page))
     return list_http_directory(host, path.ends_with('/') ? path : path + "/");
-  if (answer->status != 200)
-    return unreachable(without_password(url) + ": HTTP status " + std::to_string(answer->status));
+  if (answer->status != 200) return unreachable(without_password(url) + ": " + status_text(answer->status));
   listed_file file;
   file.name = disposition_name(answer->content_disposition);
-  if (!is_snapshot_name(file.name)) file.name = percent_decode(path.substr(path.rfind('/') + 1));
+  const auto last = percent_decode(path.substr(path.rfind('/') + 1));
+  if (follow && file.name.empty() && may_be_pointer(last, answer->content_type, answer->length)) {
+    std::string text;
+    auto whole = host.peek(pinned, text, most_pointer_bytes);
+    if (!whole) return whole.error();
+    if (text.size() <= most_pointer_bytes) {
+      const auto pointed = pointed_url(text, pinned);
+      if (!pointed)
+        return unreachable(without_password(url) + " is a text that names no file; its first line has to be a name");
+      return list_http_file(host, *pointed, false);
+    }
+    answer = whole;  // an archive: some hosts say length 0 to a HEAD
+  }
+  if (!is_snapshot_name(file.name)) file.name = last;
   if (!is_snapshot_name(file.name)) return unreachable(without_password(url) + " gives no usable file name");
   file.url = pinned;  // a later redirect to a newer file must not mix with this one
-  file.size = answer->length;
+  if (answer->length != 0U) file.size = answer->length;
   file.time = parse_http_time(answer->last_modified);
   file.time_exact = file.time.has_value();
   return std::vector<listed_file>{std::move(file)};
@@ -235,8 +239,7 @@ outcome<std::vector<listed_file>> list_index(remote_client& host, const std::str
   std::string body;
   auto answer = host.get(url, body);
   if (!answer) return answer.error();
-  if (answer->status != 200)
-    return unreachable(without_password(url) + ": HTTP status " + std::to_string(answer->status));
+  if (answer->status != 200) return unreachable(without_password(url) + ": " + status_text(answer->status));
   const auto path = answer->url.substr(0, answer->url.find_first_of("?#"));
   auto files = parse_json_listing(body, path.substr(0, path.rfind('/') + 1));
   if (!files) return unreachable(without_password(url) + ": " + files.error().message);
@@ -255,7 +258,7 @@ outcome<std::vector<listed_file>> list_source(remote_client& host) {
                        "\" is of no kind known here; write https://, http://, sftp://, s3:// or file:///dir/");
   if (url.ends_with('/')) return list_http_directory(host, url);
   if (url.ends_with(".json")) return list_index(host, url);
-  return list_http_file(host, url);
+  return list_http_file(host, url, true);
 }
 
 void refine(remote_client& host, listed_file& file) {

@@ -141,6 +141,23 @@ std::pair<std::unique_ptr<child>, int> start_nginx(const std::string& home, cons
 
 }  // namespace
 
+TEST_CASE("a host names what it sends, also where a HEAD says nothing of its size", "[select]") {
+  const std::string archive(9000, 'a');
+  raw_server host([&](const raw_request& r) {
+    const std::string name = "Content-Disposition: attachment; filename*=UTF-8''snap-9.tar\r\n";
+    if (r.path == "/download") return answer_200(archive, name, r.method != "HEAD");
+    if (r.path != "/latest") return answer_status(404);
+    if (r.method == "HEAD") return std::string("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    return answer_200(archive, "");
+  });
+  selecting s;
+  CHECK(s.names({host.url() + "download"}) == strings{"snap-9.tar"});
+  CHECK(s.out.candidates[0].snapshots[0].size == archive.size());
+  s.names({host.url() + "latest"});
+  INFO(s.out.error);
+  CHECK(s.out.ok());
+}
+
 TEST_CASE("nginx's listings, HTML and JSON, give the newest first to the second", "[select]") {
   temp_tree files;
   temp_tree home;
@@ -163,6 +180,15 @@ TEST_CASE("nginx's listings, HTML and JSON, give the newest first to the second"
   CHECK(s.names({url + "latest"}) == strings{"snap-a.tar"});
   CHECK(s.out.candidates[0].snapshots[0].url == url + "snap-a.tar");  // pinned
   CHECK(s.names({url + "snap-b.tar"}) == strings{"snap-b.tar"});
+  put(files / "leap/latest", "snap-1.tar\n");
+  CHECK(s.names({url + "leap/latest"}) == strings{"snap-1.tar"});
+  CHECK(s.out.candidates[0].snapshots[0].url == url + "leap/snap-1.tar");
+  CHECK(s.out.candidates[0].snapshots[0].size == 1U);
+  put(files / "leap/latest", "latest\n");  // a text that names itself is no snapshot, and no endless walk
+  CHECK(s.names({url + "leap/latest"}).empty());
+  put(files / "leap/latest", "<not a name>\n");
+  CHECK(s.names({url + "leap/latest"}).empty());
+  CHECK(s.out.error.find("names no file") != std::string::npos);
   // Without a listing there is no candidate until a manifest says what is there.
   CHECK(s.names({url + "hidden/"}).empty());
   CHECK(s.out.failure == worker_failure::unreachable);

@@ -11,7 +11,7 @@ build_packages=(
 
 # Real nodes and servers, and what the tests damage and pack archives with.
 test_packages=(
-  catch2 python3 redis-server nginx-light openssh-server openssh-client zstd xz-utils openssl curl procps
+  catch2 python3 redis-server nginx-light openssh-server openssh-client zstd xz-utils openssl curl procps minisign
 )
 
 as_root() {

@@ -223,7 +223,8 @@ void add_recovery_and_log(std::vector<key>& out) {
                  "may a snapshot be without a checksum?",
                  availability::now,
                  {"required", "if_present"}});
-  out.push_back({"recovery.public_key", k::text, "", "only snapshots signed with it", later});
+  out.push_back({"recovery.public_key", k::text, "",
+                 "minisign's, \"RWQ…\": only snapshots with a signature of it beside them, as NAME.minisig"});
   out.push_back({"recovery.budget", k::table, "", "more swaps than this and the unit is failed"});
   out.push_back({"recovery.budget.count", k::integer, "3", "swaps"});
   out.push_back({"recovery.budget.within", k::duration, "\"24h\"", "in this time"});

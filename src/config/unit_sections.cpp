@@ -9,6 +9,7 @@
 #include "config/section.hpp"
 #include "config/source_section.hpp"
 #include "model/exit_status.hpp"
+#include "model/minisign.hpp"
 #include "model/unit_name.hpp"
 
 namespace hasup::config {
@@ -102,6 +103,10 @@ void read_recovery(const section& s, model::recovery_policy& out) {
   budget.read("within", out.budget_within);
   s.read("max_snapshot_age", out.max_snapshot_age);
   read_rate(s, out.max_rate);
+  s.read("public_key", out.public_key);
+  if (s.has("public_key"))
+    if (const auto key = model::parse_minisign_key(out.public_key); !key)
+      s.error("public_key", "\"public_key\": " + key.error().message);
 }
 
 void read_log(const section& s, model::log_policy& out) {

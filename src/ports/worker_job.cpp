@@ -170,6 +170,7 @@ void members(M& m, worker_job& j) {
   m("max_age_ms", j.max_age);
   m("checksum", j.checksum);
   m("max_rate", j.max_rate);
+  m("public_key", j.public_key);
   m("chosen", j.chosen);
   m("plan", j.plan);
   m("keep", j.keep);
@@ -205,6 +206,7 @@ void members(M& m, worker_result& r) {
   m("notes", r.notes);
   m("sha256", r.sha256);
   m("verified", r.verified);
+  m("verified_by", r.verified_by);
   m("archive_paths", r.archive_paths);
   m("bytes", r.bytes);
 }

@@ -98,6 +98,7 @@ struct worker_job {
   // fetch
   model::checksum_policy checksum = model::checksum_policy::if_present;
   std::uint64_t max_rate = 0;  // bytes a second; 0 = as fast as it goes
+  std::string public_key;      // minisign's; "" = signatures are not looked at
   // fetch, unpack
   std::optional<candidate> chosen;
   // unpack, swap, rewipe, roll_back, clean_up
@@ -161,7 +162,8 @@ struct worker_result {
 
   // fetch
   std::vector<std::string> sha256;  // of each archive, lower-case hex
-  bool verified = false;            // against a checksum from outside
+  bool verified = false;            // against a checksum or key from outside
+  std::string verified_by;          // "sha256", "md5", "its signature and sha256" …; ""
   // unpack
   std::map<std::string, std::string> archive_paths;  // AS -> absolute path
   std::uint64_t bytes = 0;                           // fetched or unpacked

@@ -201,8 +201,9 @@ void stepper::on_fetched(const ports::worker_result& r) {
       return drop(fate::bad, "it is the same archive as one that is marked bad");
   commit(fetched{r.sha256, r.verified});
   std::string size = r.bytes > 0 ? base::format_byte_size(r.bytes) + ", " : "";
-  say("fetched",
-      "fetched " + chosen_name() + " (" + size + (r.verified ? "sha256 verified)" : "no checksum to verify with)"));
+  say("fetched", "fetched " + chosen_name() + " (" + size +
+                     (r.verified ? (r.verified_by.empty() ? "sha256" : r.verified_by) + " verified)"
+                                 : std::string("no checksum to verify with)")));
   unpack();
 }
 

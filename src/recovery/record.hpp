@@ -66,6 +66,7 @@ struct frozen {
   base::duration budget_within{86'400'000};
   base::duration max_snapshot_age{0};
   std::uint64_t max_rate = 0;  // bytes a second; 0 = as fast as it goes
+  std::string public_key;      // "" = signatures are not looked at
   std::uint64_t min_free = 0;
   bool has_head = true;  // a probe of the unit says where the head of the chain is
 };

@@ -14,6 +14,12 @@ std::string resume_path(const std::string& name) {
   return "cache/" + name + ".resume";
 }
 
+// A seal of an older version has fewer members.
+std::string text_or_none(const json::value& v, std::string_view key) {
+  const auto* found = v.as_object().if_contains(key);
+  return found == nullptr ? std::string() : std::string(found->as_string());
+}
+
 }  // namespace
 
 outcome<std::optional<cache_seal>> read_seal(int own, const std::string& name) {
@@ -28,9 +34,14 @@ outcome<std::optional<cache_seal>> read_seal(int own, const std::string& name) {
   if (!text) return text.error();
   try {
     const auto v = json::parse(*text);
-    cache_seal seal{std::string(v.at("sha256").as_string()),       v.at("size").to_number<std::uint64_t>(),
-                    v.at("modified_ns").to_number<std::int64_t>(), v.at("inode").to_number<std::uint64_t>(),
-                    std::string(v.at("url").as_string()),          std::string(v.at("validator").as_string())};
+    cache_seal seal{std::string(v.at("sha256").as_string()),
+                    v.at("size").to_number<std::uint64_t>(),
+                    v.at("modified_ns").to_number<std::int64_t>(),
+                    v.at("inode").to_number<std::uint64_t>(),
+                    std::string(v.at("url").as_string()),
+                    std::string(v.at("validator").as_string()),
+                    text_or_none(v, "checked"),
+                    text_or_none(v, "signed_by")};
     const bool same =
         seal.size == (*file)->size && seal.modified_ns == (*file)->modified_ns && seal.inode == (*file)->id.inode;
     return same ? std::optional<cache_seal>(std::move(seal)) : none;
@@ -46,7 +57,9 @@ outcome<void> write_seal(int own, const disk& d, const std::string& name, const 
                                                       {"modified_ns", seal.modified_ns},
                                                       {"inode", seal.inode},
                                                       {"url", seal.url},
-                                                      {"validator", seal.validator}}));
+                                                      {"validator", seal.validator},
+                                                      {"checked", seal.checked},
+                                                      {"signed_by", seal.signed_by}}));
 }
 
 std::optional<resume_note> read_resume_note(int own, const std::string& name) {

@@ -17,8 +17,10 @@ struct cache_seal {
   std::uint64_t size = 0;
   std::int64_t modified_ns = 0;
   std::uint64_t inode = 0;
-  std::string url;        // where it came from
-  std::string validator;  // ETag or Last-Modified of that answer; ""
+  std::string url;          // where it came from
+  std::string validator;    // ETag or Last-Modified of that answer; ""
+  std::string checked{};    // the announced digest that it had, "md5:…"; ""
+  std::string signed_by{};  // the public key of a signature that it had; ""
 
   friend bool operator==(const cache_seal&, const cache_seal&) = default;
 };

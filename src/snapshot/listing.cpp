@@ -85,10 +85,11 @@ std::optional<listed_file> json_file(const json::object& o, std::string_view bas
 bool is_snapshot_name(std::string_view name) {
   if (name.empty() || name == "." || name == ".." || name.size() > 200 || has_unsafe_bytes(name)) return false;
   if (name.starts_with(".pending-") || name.starts_with(".incomplete-")) return false;
-  for (const auto* end : {".part", ".tmp", ".partial", ".sha256", ".sha256sum", ".sha512", ".md5", ".minisig", ".asc",
-                          ".sig", ".seal", ".resume"})
+  for (const auto* end : {".part", ".tmp", ".partial", ".sha256", ".sha256sum", ".sha512", ".sha512sum", ".b2",
+                          ".b2sum", ".md5", ".md5sum", ".minisig", ".asc", ".sig", ".seal", ".resume"})
     if (name.ends_with(end)) return false;
-  for (const auto* other : {"SHA256SUMS", "SHA256SUMS.txt", "manifest.json", "index.html", "index.json"})
+  for (const auto* other : {"SHA256SUMS", "SHA256SUMS.txt", "SHA512SUMS", "B2SUMS", "MD5SUMS", "manifest.json",
+                            "index.html", "index.json"})
     if (name == other) return false;
   return true;
 }
@@ -140,8 +141,8 @@ base::result<std::vector<listed_file>> parse_listing(std::string_view body, std:
   return parse_html_listing(body, base);
 }
 
-std::optional<std::string> parse_digest(std::string_view text) {
-  if (text.size() != 64) return std::nullopt;
+std::optional<std::string> parse_digest(std::string_view text, digest_kind kind) {
+  if (text.size() != hex_digits(kind)) return std::nullopt;
   std::string out;
   for (const char c : text) {
     const bool digit = c >= '0' && c <= '9';
@@ -152,7 +153,8 @@ std::optional<std::string> parse_digest(std::string_view text) {
   return out;
 }
 
-std::optional<std::string> find_digest(std::string_view text, std::string_view name, bool single) {
+std::optional<std::string> find_digest(std::string_view text, std::string_view name, bool single, digest_kind kind) {
+  const auto digits = hex_digits(kind);
   std::optional<std::string> only;
   std::size_t lines = 0;
   while (!text.empty()) {
@@ -165,14 +167,12 @@ std::optional<std::string> find_digest(std::string_view text, std::string_view n
     ++lines;
     std::optional<std::string> digest;
     std::string_view named;
-    if (line.starts_with("SHA256 (")) {
-      const auto close = line.rfind(") = ");
-      if (close == std::string_view::npos) continue;
-      named = line.substr(8, close - 8);
-      digest = parse_digest(line.substr(close + 4));
+    if (const auto open = line.find(" ("), close = line.rfind(") = "); open < 12 && close != std::string_view::npos) {
+      named = line.substr(open + 2, close - open - 2);
+      digest = parse_digest(line.substr(close + 4), kind);
     } else {
-      digest = parse_digest(line.substr(0, 64));
-      named = line.size() > 64 ? line.substr(64) : std::string_view{};
+      digest = parse_digest(line.substr(0, digits), kind);
+      named = line.size() > digits ? line.substr(digits) : std::string_view{};
       if (!named.empty() && named[0] != ' ' && named[0] != '\t') continue;
       while (!named.empty() && (named[0] == ' ' || named[0] == '\t')) named.remove_prefix(1);
       if (named.starts_with('*')) named.remove_prefix(1);

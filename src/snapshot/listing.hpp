@@ -10,6 +10,7 @@
 
 #include "base/duration.hpp"
 #include "base/result.hpp"
+#include "snapshot/digest_kind.hpp"
 
 namespace hasup::snapshot {
 
@@ -40,10 +41,13 @@ base::result<std::vector<listed_file>> parse_listing(std::string_view body, std:
 bool is_snapshot_name(std::string_view name);
 
 // The digest for `name` in a side file: a bare digest, or lines "DIGEST  NAME" as sha256sum writes them, or BSD's
-// "SHA256 (NAME) = DIGEST". `single` = the side file is NAME.sha256, so another or no name on its only line is fine.
-std::optional<std::string> find_digest(std::string_view text, std::string_view name, bool single);
+// "SHA256 (NAME) = DIGEST". Lines with digests of another length are passed over. `single` = the side file is
+// NAME.sha256, so another or no name on its only line is fine.
+std::optional<std::string> find_digest(std::string_view text, std::string_view name, bool single,
+                                       digest_kind kind = digest_kind::sha256);
 
-std::optional<std::string> parse_digest(std::string_view text);  // 64 hex digits -> lower case
+// So many hex digits as the kind has -> lower case
+std::optional<std::string> parse_digest(std::string_view text, digest_kind kind = digest_kind::sha256);
 
 std::string percent_decode(std::string_view text);
 std::string percent_encode(std::string_view name);                      // all but letters, digits and -._~

@@ -36,33 +36,56 @@ outcome<std::optional<std::string>> text_of_url(remote_client& host, const std::
   return std::optional<std::string>(std::move(body));
 }
 
+outcome<std::optional<std::string>> text_at(remote_client& host, const std::string& place) {
+  return place.starts_with('/') ? text_of_file(place) : text_of_url(host, place);
+}
+
+// The path or URL of the archive, to which endings are put.
+std::string place_of(const model::snapshot& s) {
+  const auto path = file_source_path(s.url);
+  return path ? *path : s.url.substr(0, s.url.find_first_of("?#"));
+}
+
+struct side_files {
+  digest_kind kind;
+  std::array<std::string_view, 2> endings;
+  std::string_view sums;
+};
+constexpr std::array<side_files, 4> all_side_files{{{digest_kind::sha256, {".sha256", ".sha256sum"}, "SHA256SUMS"},
+                                                    {digest_kind::sha512, {".sha512", ".sha512sum"}, "SHA512SUMS"},
+                                                    {digest_kind::blake2b, {".b2", ".b2sum"}, "B2SUMS"},
+                                                    {digest_kind::md5, {".md5", ".md5sum"}, "MD5SUMS"}}};
+
 }  // namespace
 
-outcome<std::optional<std::string>> expected_digest(remote_client& host, const model::snapshot& s) {
+outcome<std::optional<announced_digest>> expected_digest(remote_client& host, const model::snapshot& s) {
+  using found = std::optional<announced_digest>;
   if (!s.sha256.empty()) {
     auto digest = parse_digest(s.sha256);
     if (!digest) return unreachable("the manifest's sha256 of " + s.name + " is not 64 hex digits");
-    return digest;
+    return found({digest_kind::sha256, *digest});
   }
-  const auto path = file_source_path(s.url);
-  const std::string base = path ? *path : s.url.substr(0, s.url.find_first_of("?#"));
-  struct side_file {
-    std::string place;
-    bool single;
-  };
-  const std::array<side_file, 3> places{{{base + ".sha256", true},
-                                         {base + ".sha256sum", true},
-                                         {base.substr(0, base.rfind('/') + 1) + "SHA256SUMS", false}}};
-  for (const auto& [place, single] : places) {
-    auto text = path ? text_of_file(place) : text_of_url(host, place);
+  const auto base = place_of(s);
+  for (const auto& side : all_side_files) {
+    for (const auto ending : side.endings) {
+      const auto place = base + std::string(ending);
+      auto text = text_at(host, place);
+      if (!text) return text.error();
+      if (!*text) continue;
+      if (auto digest = find_digest(**text, s.name, true, side.kind)) return found({side.kind, *digest});
+      return unreachable(without_password(place) + " holds no " + std::string(digest_kind_names.text(side.kind)) +
+                         " digest of " + s.name + "; correct it or remove it");
+    }
+    auto text = text_at(host, base.substr(0, base.rfind('/') + 1) + std::string(side.sums));
     if (!text) return text.error();
     if (!*text) continue;
-    if (auto digest = find_digest(**text, s.name, single)) return digest;
-    if (single)
-      return unreachable(without_password(place) + " holds no sha256 digest of " + s.name +
-                         "; correct it or remove it");
+    if (auto digest = find_digest(**text, s.name, false, side.kind)) return found({side.kind, *digest});
   }
-  return std::optional<std::string>{};
+  return found{};
+}
+
+outcome<std::optional<std::string>> signature_text(remote_client& host, const model::snapshot& s) {
+  return text_at(host, place_of(s) + ".minisig");
 }
 
 }  // namespace hasup::snapshot

@@ -5,13 +5,17 @@
 #include <string>
 
 #include "model/snapshot.hpp"
+#include "snapshot/digest_kind.hpp"
 #include "snapshot/fetch/remote_client.hpp"
 
 namespace hasup::snapshot {
 
-// In this order: snapshot.sha256, NAME.sha256, NAME.sha256sum, SHA256SUMS. Nothing when none is there. A host that
-// does not answer properly (anything but 200, 404 and 410) is `unreachable`: no answer is not the answer "no
-// checksum".
-outcome<std::optional<std::string>> expected_digest(remote_client& host, const model::snapshot& s);
+// In this order: snapshot.sha256, NAME.sha256, NAME.sha256sum, SHA256SUMS, and the same for sha512, b2 and md5.
+// Nothing when none is there. A host that does not answer properly (anything but 200, 404 and 410) is `unreachable`:
+// no answer is not the answer "no checksum".
+outcome<std::optional<announced_digest>> expected_digest(remote_client& host, const model::snapshot& s);
+
+// NAME.minisig beside it; nothing when there is none. A host that does not answer properly is `unreachable`.
+outcome<std::optional<std::string>> signature_text(remote_client& host, const model::snapshot& s);
 
 }  // namespace hasup::snapshot

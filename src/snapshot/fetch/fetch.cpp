@@ -15,6 +15,7 @@
 #include "snapshot/fetch/download.hpp"
 #include "snapshot/fetch/expected_digest.hpp"
 #include "snapshot/fetch/part_file.hpp"
+#include "snapshot/fetch/proof.hpp"
 #include "snapshot/fetch/select.hpp"
 #include "snapshot/fetch/version_answer.hpp"
 #include "snapshot/listing.hpp"
@@ -25,7 +26,7 @@ namespace {
 
 struct fetched {
   std::string sha256;
-  bool verified = false;
+  std::string verified_by;  // "" = nothing
   std::uint64_t size = 0;
 };
 
@@ -43,12 +44,13 @@ class fetcher {
     std::unique_ptr<remote_client> host;
   };
   void gather_places(const model::snapshot& s);
-  outcome<std::optional<std::string>> announced();
-  std::vector<download_place> download_places(const std::optional<std::string>& expected);
-  outcome<std::optional<fetched>> from_cache(const model::snapshot& s, const std::optional<std::string>& expected);
+  outcome<proof> announced();
+  std::vector<download_place> download_places(const proof& wanted);
+  outcome<std::optional<fetched>> from_cache(const model::snapshot& s, const proof& wanted);
   outcome<bool> unchanged_on_host(const model::snapshot& s, const cache_seal& seal);
-  outcome<std::string> copy_file(const model::snapshot& s, const std::string& path, part_file& part);
-  outcome<void> seal(const model::snapshot& s, const std::string& digest, const std::string& validator);
+  outcome<void> copy_file(const model::snapshot& s, const std::string& path, part_file& part);
+  outcome<void> seal(const model::snapshot& s, const proof& wanted, const std::string& digest,
+                     const std::string& validator);
 
   const ports::worker_job& job_;
   job_control& control_;
@@ -66,58 +68,46 @@ model::source source_of(const ports::worker_job& job, const std::string& url) {
   return model::source(url);
 }
 
-failure wrong_digest(const model::snapshot& s, const std::string& expected, const std::string& actual) {
-  return bad_snapshot(s.name, s.name + " has sha256 " + actual + ", but " + expected +
-                                  " was announced; the archive is damaged or was replaced");
-}
-
 outcome<fetched> fetcher::one(const model::snapshot& s) {
   if (!is_snapshot_name(s.name) || !is_plain_relative(s.name))
     return refusal("\"" + s.name + "\" is not a file name that can be cached");
   control_.begin("fetch", s.name, without_password(s.source), s.size);
   gather_places(s);
-  auto expected = announced();
-  if (!expected) return expected.error();
-  if (!*expected && job_.checksum == model::checksum_policy::required)
-    return failure{ports::worker_failure::refused,
-                   s.name + " has no checksum; put " + s.name +
-                       ".sha256 beside it on the backup host, or set recovery.checksum = \"if_present\"",
-                   s.name};
-  auto cached = from_cache(s, *expected);
+  auto wanted = announced();
+  if (!wanted) return wanted.error();
+  auto cached = from_cache(s, *wanted);
   if (!cached) return cached.error();
   if (*cached) return std::move(**cached);
 
-  part_file part(tree_, disk_, s.name, job_.min_free);
+  part_file part(tree_, disk_, s.name, job_.min_free, wanted->kinds());
   const auto path = file_source_path(s.url);
-  const auto where = download_places(*expected);
-  std::string digest;
+  const auto where = download_places(*wanted);
+  digests actual;
   std::string validator;
   for (bool again = false;; again = true) {
     download_report report;
-    if (path) {
-      auto copied = copy_file(s, *path, part);
-      if (!copied) return copied.error();
-      digest = *copied;
-    } else {
-      auto options = options_;
-      options.in_pieces = !again;
-      options.max_rate = job_.max_rate;
-      if (*expected) options.digest = "sha256:" + **expected;
-      auto loaded = download_archive(where, control_, s, options, part, report);
-      if (!loaded) return loaded.error();
-      auto hashed = part.digest(control_);
-      if (!hashed) return hashed.error();
-      digest = *hashed;
-      validator = report.validator;
-    }
-    if (!*expected || digest == **expected) break;
+    auto options = options_;
+    options.in_pieces = !again;
+    options.max_rate = job_.max_rate;
+    if (wanted->digest) options.digest = wanted->digest->text();
+    auto loaded = path ? copy_file(s, *path, part) : download_archive(where, control_, s, options, part, report);
+    if (!loaded) return loaded.error();
+    control_.begin("verify", s.name, without_password(s.source), part.bytes(), part.bytes());
+    auto hashed = part.digest(control_);
+    if (!hashed) return hashed.error();
+    actual = std::move(*hashed);
+    validator = report.validator;
+    const auto fits = check(*wanted, s, actual, part.fd(), part.bytes());
+    if (fits) break;
+    if (fits.error().kind != ports::worker_failure::bad_snapshot) return fits.error();
     if (auto removed = part.remove(); !removed) return removed.error();
-    if (!report.resumed || again) return wrong_digest(s, **expected, digest);
+    if (!report.resumed || again) return fits.error();
   }
   const auto size = part.bytes();
   if (auto finished = part.finish(); !finished) return finished.error();
-  if (auto sealed = seal(s, digest, validator); !sealed) return sealed.error();
-  return fetched{digest, expected->has_value(), size};
+  const auto& sha256 = actual.at(digest_kind::sha256);
+  if (auto sealed = seal(s, *wanted, sha256, validator); !sealed) return sealed.error();
+  return fetched{sha256, wanted->text(), size};
 }
 
 void fetcher::gather_places(const model::snapshot& s) {
@@ -139,11 +129,11 @@ void fetcher::gather_places(const model::snapshot& s) {
 }
 
 // As the first place that can be reached says; that place becomes the first.
-outcome<std::optional<std::string>> fetcher::announced() {
-  auto said = expected_digest(*places_.front().host, places_.front().file);
+outcome<proof> fetcher::announced() {
+  auto said = find_proof(*places_.front().host, places_.front().file, job_);
   for (std::size_t i = 1; !said && !control_.cancelled() && i < places_.size(); ++i) {
     if (said.error().kind != ports::worker_failure::unreachable) break;
-    auto other = expected_digest(*places_[i].host, places_[i].file);
+    auto other = find_proof(*places_[i].host, places_[i].file, job_);
     if (!other) continue;
     std::rotate(places_.begin(), places_.begin() + static_cast<std::ptrdiff_t>(i), places_.end());
     return other;
@@ -152,50 +142,53 @@ outcome<std::optional<std::string>> fetcher::announced() {
 }
 
 // Without a checksum nothing tells whether a file of another host is the same.
-std::vector<download_place> fetcher::download_places(const std::optional<std::string>& expected) {
+std::vector<download_place> fetcher::download_places(const proof& wanted) {
   std::vector<download_place> out;
   for (auto& p : places_) {
     download_place where{p.host.get(), p.file.url, {}};
-    where.other_file = [&p, expected]() -> outcome<std::string> {
+    where.other_file = [&p, expected = wanted.digest]() -> outcome<std::string> {
       const auto theirs = expected_digest(*p.host, p.file);
       if (!theirs) return theirs.error();
       return std::string(*theirs == expected ? "" : "the file there has another checksum, or none");
     };
     out.push_back(std::move(where));
-    if (!expected) break;
+    if (!wanted.digest) break;
   }
   return out;
 }
 
-// A whole archive of that name: used when its digest is the announced one, or, without one, when the host says that
+// A whole archive of that name: used when it fits what is announced, or, without anything, when the host says that
 // the file is still the same. Otherwise it is replaced, but only when the new one is whole.
-outcome<std::optional<fetched>> fetcher::from_cache(const model::snapshot& s,
-                                                    const std::optional<std::string>& expected) {
+outcome<std::optional<fetched>> fetcher::from_cache(const model::snapshot& s, const proof& wanted) {
   const std::optional<fetched> none;
   auto there = look(tree_.own(), "cache/" + s.name);
   if (!there) return there.error();
   if (!*there || !(*there)->is_file()) return none;
   auto sealed = read_seal(tree_.own(), s.name);
   if (!sealed) return sealed.error();
-  if (expected) {
-    std::string digest;
-    if (*sealed) {
-      digest = (*sealed)->sha256;
-    } else {
-      control_.begin("verify", s.name, without_password(s.source), (*there)->size);
-      auto hashed = digest_of(tree_.own(), "cache/" + s.name, control_);
-      if (!hashed) return hashed.error();
-      digest = *hashed;
-    }
-    if (digest != *expected) return none;
-    if (!*sealed)
-      if (auto written = seal(s, digest, ""); !written) return written.error();
-    return std::optional<fetched>(fetched{digest, true, (*there)->size});
+  if (wanted.empty()) {
+    if (!*sealed || (*sealed)->url != s.url) return none;
+    auto same = unchanged_on_host(s, **sealed);
+    if (!same) return same.error();
+    return *same ? std::optional<fetched>(fetched{(*sealed)->sha256, "", (*there)->size}) : none;
   }
-  if (!*sealed || (*sealed)->url != s.url) return none;
-  auto same = unchanged_on_host(s, **sealed);
-  if (!same) return same.error();
-  return *same ? std::optional<fetched>(fetched{(*sealed)->sha256, false, (*there)->size}) : none;
+  if (*sealed && wanted.holds_for(**sealed))
+    return std::optional<fetched>(fetched{(*sealed)->sha256, wanted.text(), (*there)->size});
+  const bool other = *sealed && wanted.digest && wanted.digest->kind == digest_kind::sha256 &&
+                     (*sealed)->sha256 != wanted.digest->hex;
+  if (other) return none;
+  control_.begin("verify", s.name, without_password(s.source), (*there)->size);
+  auto fd = open_beneath(tree_.own(), "cache/" + s.name, O_RDONLY);
+  if (!fd) return fd.error();
+  auto actual = digests_of(fd->get(), wanted.kinds(), control_);
+  if (!actual) return actual.error();
+  if (auto fits = check(wanted, s, *actual, fd->get(), (*there)->size); !fits) {
+    if (fits.error().kind == ports::worker_failure::bad_snapshot) return none;
+    return fits.error();
+  }
+  const auto& sha256 = actual->at(digest_kind::sha256);
+  if (auto written = seal(s, wanted, sha256, ""); !written) return written.error();
+  return std::optional<fetched>(fetched{sha256, wanted.text(), (*there)->size});
 }
 
 outcome<bool> fetcher::unchanged_on_host(const model::snapshot& s, const cache_seal& sealed) {
@@ -210,7 +203,7 @@ outcome<bool> fetcher::unchanged_on_host(const model::snapshot& s, const cache_s
          sealed.validator == validator_of(*answer);
 }
 
-outcome<std::string> fetcher::copy_file(const model::snapshot& s, const std::string& path, part_file& part) {
+outcome<void> fetcher::copy_file(const model::snapshot& s, const std::string& path, part_file& part) {
   const auto unreachable = [&](const std::string& what) {
     return failure{ports::worker_failure::unreachable, what, s.name};
   };
@@ -245,10 +238,11 @@ outcome<std::string> fetcher::copy_file(const model::snapshot& s, const std::str
   struct stat after {};
   if (part.bytes() != size || ::fstat(source.get(), &after) != 0 || file_validator(after) != file_validator(st))
     return unreachable(path + " changed while it was read");
-  return part.digest(control_);
+  return {};
 }
 
-outcome<void> fetcher::seal(const model::snapshot& s, const std::string& digest, const std::string& validator) {
+outcome<void> fetcher::seal(const model::snapshot& s, const proof& wanted, const std::string& digest,
+                            const std::string& validator) {
   auto info = look(tree_.own(), "cache/" + s.name);
   if (!info) return info.error();
   if (!*info) return failure{ports::worker_failure::internal, "cache/" + s.name + " vanished"};
@@ -259,7 +253,8 @@ outcome<void> fetcher::seal(const model::snapshot& s, const std::string& digest,
   }
   return write_seal(tree_.own(), disk_, s.name,
                     {digest, (*info)->size, (*info)->modified_ns, (*info)->id.inode, s.url,
-                     validator.empty() ? from_file : validator});
+                     validator.empty() ? from_file : validator, wanted.digest ? wanted.digest->text() : "",
+                     wanted.signature ? wanted.public_key : ""});
 }
 
 }  // namespace
@@ -288,7 +283,9 @@ ports::worker_result fetch(const ports::worker_job& job, job_control& control, p
       return fail(one.error());
     }
     out.sha256.push_back(one->sha256);
-    out.verified = out.verified && one->verified;
+    out.verified = out.verified && !one->verified_by.empty();
+    if (out.verified_by.find(one->verified_by) == std::string::npos)
+      out.verified_by += (out.verified_by.empty() ? "" : ", ") + one->verified_by;
     out.bytes += one->size;
   }
   return out;

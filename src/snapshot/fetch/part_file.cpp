@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "snapshot/disk.hpp"
-#include "snapshot/fetch/sha256.hpp"
+#include "snapshot/fetch/digester.hpp"
 
 namespace hasup::snapshot {
 namespace {
@@ -21,8 +21,9 @@ constexpr std::chrono::seconds checkpoint_pause{5};
 
 }  // namespace
 
-part_file::part_file(const data_tree& tree, const disk& d, std::string name, std::uint64_t min_free)
-    : tree_(tree), disk_(d), name_(std::move(name)), min_free_(min_free) {}
+part_file::part_file(const data_tree& tree, const disk& d, std::string name, std::uint64_t min_free,
+                     std::set<digest_kind> kinds)
+    : tree_(tree), disk_(d), name_(std::move(name)), min_free_(min_free), kinds_(std::move(kinds)) {}
 
 part_file::~part_file() {
   if (syncing_.joinable()) syncing_.join();
@@ -35,7 +36,7 @@ outcome<void> part_file::use(base::unique_fd fd) {
   bytes_ = unchecked_ = noted_bytes_ = 0;
   reserved_ = false;
   noted_at_ = std::chrono::steady_clock::now();
-  hash_ = std::make_unique<prefix_hash>(fd_.get());
+  hash_ = std::make_unique<prefix_hash>(fd_.get(), kinds_);
   return {};
 }
 
@@ -168,7 +169,7 @@ outcome<void> part_file::checkpoint_now(const resume_note& note) {
   return end_checkpoint();
 }
 
-outcome<std::string> part_file::digest(job_control& control) {
+outcome<digests> part_file::digest(job_control& control) {
   return hash_->take(prefix(), control);
 }
 
@@ -193,23 +194,24 @@ outcome<void> part_file::remove() {
   return disk_.remove_file(tree_.own(), "cache/" + name_ + ".part");
 }
 
-outcome<std::string> digest_of(int root, const std::string& path, job_control& control) {
-  auto fd = open_beneath(root, path, O_RDONLY);
-  if (!fd) return fd.error();
-  sha256 hash;
+outcome<digests> digests_of(int fd, const std::set<digest_kind>& kinds, job_control& control) {
+  std::map<digest_kind, digester> hashes;
+  for (const auto kind : kinds) hashes.emplace(kind, digester(kind));
   std::vector<char> buffer(chunk);
   std::uint64_t done = 0;
   while (true) {
     if (control.cancelled()) return cancelled();
-    const auto n = ::pread(fd->get(), buffer.data(), buffer.size(), static_cast<off_t>(done));
+    const auto n = ::pread(fd, buffer.data(), buffer.size(), static_cast<off_t>(done));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return system_failure("read from the cache", errno);
     if (n == 0) break;
-    hash.add(buffer.data(), static_cast<std::size_t>(n));
+    for (auto& [kind, hash] : hashes) hash.add(buffer.data(), static_cast<std::size_t>(n));
     done += static_cast<std::uint64_t>(n);
     control.advance(done);
   }
-  return hash.take();
+  digests out;
+  for (auto& [kind, hash] : hashes) out[kind] = hash.take();
+  return out;
 }
 
 }  // namespace hasup::snapshot

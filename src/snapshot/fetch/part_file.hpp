@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -26,7 +27,8 @@ namespace hasup::snapshot {
 
 class part_file {
  public:
-  part_file(const data_tree& tree, const disk& d, std::string name, std::uint64_t min_free);
+  part_file(const data_tree& tree, const disk& d, std::string name, std::uint64_t min_free,
+            std::set<digest_kind> kinds = {digest_kind::sha256});
   part_file(const part_file&) = delete;
   part_file& operator=(const part_file&) = delete;
   ~part_file();
@@ -43,12 +45,13 @@ class part_file {
   // The same at once, and waits.
   outcome<void> checkpoint_now(const resume_note& note);
   // Of all bytes, read back from the file; waits for the hashing.
-  outcome<std::string> digest(job_control& control);
+  outcome<digests> digest(job_control& control);
   // fsync, rename to cache/NAME, fsync of the directory. Replaces a whole file only by a whole file.
   outcome<void> finish();
   outcome<void> remove();
 
   [[nodiscard]] const byte_spans& have() const { return have_; }
+  [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
   [[nodiscard]] std::uint64_t prefix() const { return have_.prefix(); }
 
@@ -62,6 +65,7 @@ class part_file {
   const disk& disk_;
   std::string name_;
   std::uint64_t min_free_;
+  std::set<digest_kind> kinds_;
   base::unique_fd fd_;
   std::unique_ptr<prefix_hash> hash_;
   byte_spans have_;
@@ -77,7 +81,7 @@ class part_file {
   outcome<void> sync_result_;
 };
 
-// Digest of a file below `root`, read to its end; progress in phase "verify".
-outcome<std::string> digest_of(int root, const std::string& path, job_control& control);
+// Digests of a file, read from its start to its end; progress in phase "verify".
+outcome<digests> digests_of(int fd, const std::set<digest_kind>& kinds, job_control& control);
 
 }  // namespace hasup::snapshot

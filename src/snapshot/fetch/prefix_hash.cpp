@@ -14,7 +14,10 @@ constexpr std::size_t chunk = 1U << 20;
 
 }  // namespace
 
-prefix_hash::prefix_hash(int fd) : fd_(fd), thread_([this] { follow(); }) {}
+prefix_hash::prefix_hash(int fd, const std::set<digest_kind>& kinds) : fd_(fd) {
+  for (const auto kind : kinds) hashes_.emplace(kind, digester(kind));
+  thread_ = std::thread([this] { follow(); });
+}
 
 prefix_hash::~prefix_hash() {
   {
@@ -48,7 +51,8 @@ void prefix_hash::follow() {
     lock.unlock();
     const auto n = ::pread(fd_, buffer.data(), size, static_cast<off_t>(at));
     const int code = n < 0 ? errno : 0;
-    if (n > 0) hash_.add(buffer.data(), static_cast<std::size_t>(n));
+    for (auto& [kind, hash] : hashes_)
+      if (n > 0) hash.add(buffer.data(), static_cast<std::size_t>(n));
     lock.lock();
     if (n > 0) hashed_ += static_cast<std::uint64_t>(n);
     if (code == EINTR) continue;
@@ -59,7 +63,7 @@ void prefix_hash::follow() {
   }
 }
 
-outcome<std::string> prefix_hash::take(std::uint64_t size, job_control& control) {
+outcome<digests> prefix_hash::take(std::uint64_t size, job_control& control) {
   std::unique_lock lock(mutex_);
   reached_ = std::max(reached_, size);
   moved_.notify_all();
@@ -70,7 +74,9 @@ outcome<std::string> prefix_hash::take(std::uint64_t size, job_control& control)
   if (error_ != 0) return system_failure("read from the cache", error_);
   if (hashed_ != size)
     return failure{ports::worker_failure::internal, "a file in the cache was cut off while it was read"};
-  return hash_.take();
+  digests out;
+  for (auto& [kind, hash] : hashes_) out[kind] = hash.take();
+  return out;
 }
 
 }  // namespace hasup::snapshot

@@ -4,28 +4,32 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 
-#include "snapshot/fetch/sha256.hpp"
+#include "snapshot/fetch/digester.hpp"
 #include "snapshot/job_control.hpp"
 #include "snapshot/outcome.hpp"
 
 namespace hasup::snapshot {
 
+using digests = std::map<digest_kind, std::string>;  // lower-case hex
+
 class prefix_hash {
  public:
   // `fd` stays open and its bytes below `reach` unchanged for as long as this lives.
-  explicit prefix_hash(int fd);
+  prefix_hash(int fd, const std::set<digest_kind>& kinds);
   prefix_hash(const prefix_hash&) = delete;
   prefix_hash& operator=(const prefix_hash&) = delete;
   ~prefix_hash();
 
   // All bytes below `end` are there.
   void reach(std::uint64_t end);
-  // Waits until the first `size` bytes are hashed; their digest. To be called once.
-  outcome<std::string> take(std::uint64_t size, job_control& control);
+  // Waits until the first `size` bytes are hashed; their digests. To be called once.
+  outcome<digests> take(std::uint64_t size, job_control& control);
 
  private:
   void follow();
@@ -38,7 +42,7 @@ class prefix_hash {
   int error_ = 0;
   bool ended_ = false;  // the file is shorter than it was said to be
   bool stop_ = false;
-  sha256 hash_;
+  std::map<digest_kind, digester> hashes_;
   std::thread thread_;
 };
 

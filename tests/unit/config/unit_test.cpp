@@ -185,6 +185,8 @@ std::map<std::string, sample> samples() {
   recovery("budget.within", "source = \"/b\"\nbudget = { within = \"1h\" }");
   recovery("max_snapshot_age", "source = \"/b\"\nmax_snapshot_age = \"72h\"");
   recovery("source.patience", "source = { url = \"https://h/b/\", patience = \"5m\" }");
+  recovery("public_key",
+           "source = \"/b\"\npublic_key = \"RWQN/LuEHqZLOjBPKgFDPgVM33bqZrk3c99j/UKnnw4yGa7JOkohUYWJ\"");
   recovery("max_rate", "source = \"/b\"\nmax_rate = \"200MiB/s\"");
   recovery("space", "source = \"/b\"\nspace = \"stage\"");
   for (const std::string role : {"startup", "readiness", "liveness"}) out.merge(probe_samples(role));

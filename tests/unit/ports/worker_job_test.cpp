@@ -70,6 +70,7 @@ TEST_CASE("a job comes back as it was written", "[ports]") {
   job.plan = some_plan();
   job.keep = {"keep*"};
   job.min_free = UINT64_MAX;
+  job.public_key = "RWx";
   job.max_rate = 200ULL << 20;
   check_round_trip(job, decode_job);
   const auto back = decode_job(encode(job));

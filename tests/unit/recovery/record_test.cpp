@@ -21,6 +21,7 @@ std::vector<recovery::record> one_of_each() {
   plan.sources = {"https://backup.example.com/leap/", "file:///mnt/backup/"};
   plan.mode = model::recovery_mode::ask;
   plan.min_free = 1ULL << 40;
+  plan.public_key = "RWx";
   plan.max_rate = 200ULL << 20;
   plan.has_head = false;
   return {recovery::begun{plan},

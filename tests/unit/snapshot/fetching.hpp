@@ -4,8 +4,8 @@
 #include <string>
 
 #include "raw_server.hpp"
+#include "snapshot/fetch/digester.hpp"
 #include "snapshot/fetch/fetch.hpp"
-#include "snapshot/fetch/sha256.hpp"
 #include "temp_tree.hpp"
 
 namespace hasup::test {
@@ -13,7 +13,7 @@ namespace hasup::test {
 using ports::worker_failure;
 
 inline std::string digest(const std::string& text) {
-  snapshot::sha256 hash;
+  snapshot::digester hash;
   hash.add(text.data(), text.size());
   return hash.take();
 }

@@ -193,3 +193,17 @@ TEST_CASE("an S3 listing, page by page", "[listing]") {
         "NoSuchBucket: no");
   CHECK(snapshot::s3_error_text("no XML").empty());
 }
+
+TEST_CASE("side files of every kind, as their tools write them", "[listing]") {
+  const std::string md5(32, 'a');
+  const std::string sha512(128, 'b');
+  CHECK(find_digest(md5 + "  x.bin\n", "x.bin", false, digest_kind::md5) == md5);
+  CHECK(find_digest("MD5 (x.bin) = " + md5 + "\n", "x.bin", false, digest_kind::md5) == md5);
+  CHECK(find_digest("BLAKE2b (x (1).bin) = " + sha512 + "\n", "x (1).bin", false, digest_kind::blake2b) == sha512);
+  CHECK(find_digest(sha512 + " *x.bin\n", "x.bin", false, digest_kind::sha512) == sha512);
+  CHECK_FALSE(find_digest(md5 + "  x.bin\n", "x.bin", false, digest_kind::sha256));
+  CHECK_FALSE(find_digest(sha512 + "  x.bin\n", "x.bin", true, digest_kind::md5));
+  for (const auto* name :
+       {"x.bin.md5", "x.bin.b2sum", "x.bin.sha512sum", "MD5SUMS", "B2SUMS", "SHA512SUMS", "x.minisig"})
+    CHECK_FALSE(is_snapshot_name(name));
+}

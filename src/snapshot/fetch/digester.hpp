@@ -1,18 +1,20 @@
-// SHA-256 of what passes by.
+// The digest of what passes by.
 #pragma once
 
 #include <cstddef>
 #include <memory>
 #include <string>
 
+#include "snapshot/digest_kind.hpp"
+
 namespace hasup::snapshot {
 
-class sha256 {
+class digester {
  public:
-  sha256();
-  ~sha256();
-  sha256(sha256&&) noexcept;
-  sha256& operator=(sha256&&) noexcept;
+  explicit digester(digest_kind kind = digest_kind::sha256);
+  ~digester();
+  digester(digester&&) noexcept;
+  digester& operator=(digester&&) noexcept;
 
   void add(const void* data, std::size_t size);
   // Lower-case hex of all that was added; begins anew.

@@ -1,0 +1,57 @@
+#include "model/minisign.hpp"
+
+#include "base/base64.hpp"
+
+namespace hasup::model {
+namespace {
+
+constexpr std::size_t id_bytes = 8;
+constexpr std::size_t key_bytes = 32;
+constexpr std::size_t signature_bytes = 64;
+
+std::string_view next_line(std::string_view& text) {
+  const auto end = text.find('\n');
+  auto line = text.substr(0, end);
+  text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  return line;
+}
+
+}  // namespace
+
+base::result<minisign_key> parse_minisign_key(std::string_view text) {
+  const auto bytes = base::base64_decode(text);
+  if (!bytes || bytes->size() != 2 + id_bytes + key_bytes || !bytes->starts_with("Ed"))
+    return base::error{"a minisign public key is one line of 56 letters that begins with RW, as in minisign.pub"};
+  return minisign_key{bytes->substr(2, id_bytes), bytes->substr(2 + id_bytes)};
+}
+
+base::result<minisign_signature> parse_minisign_signature(std::string_view text) {
+  const base::error none{"it is no minisign signature"};
+  if (!next_line(text).starts_with("untrusted comment: ")) return none;
+  const auto first = base::base64_decode(next_line(text));
+  auto comment = next_line(text);
+  auto global = base::base64_decode(next_line(text));
+  constexpr std::string_view lead = "trusted comment: ";
+  if (!first || first->size() != 2 + id_bytes + signature_bytes || !comment.starts_with(lead) || !global ||
+      global->size() != signature_bytes)
+    return none;
+  comment.remove_prefix(lead.size());
+  const auto kind = first->substr(0, 2);
+  if (kind != "ED" && kind != "Ed") return base::error{"it is a signature of a kind that is not known here"};
+  return minisign_signature{kind == "ED", first->substr(2, id_bytes), first->substr(2 + id_bytes),
+                            std::string(comment), std::move(*global)};
+}
+
+// The id is a little-endian number.
+std::string minisign_key_name(std::string_view id) {
+  static constexpr std::string_view hex = "0123456789ABCDEF";
+  std::string out;
+  for (auto c = id.rbegin(); c != id.rend(); ++c) {
+    out += hex[static_cast<unsigned char>(*c) >> 4U];
+    out += hex[static_cast<unsigned char>(*c) & 15U];
+  }
+  return out;
+}
+
+}  // namespace hasup::model

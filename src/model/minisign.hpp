@@ -1,0 +1,31 @@
+// minisign's public keys and signatures as texts: https://jedisct1.github.io/minisign/#signature-format
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+
+namespace hasup::model {
+
+struct minisign_key {
+  std::string id;   // 8 bytes
+  std::string key;  // 32 bytes, Ed25519
+};
+
+struct minisign_signature {
+  bool prehashed = false;       // of the file's BLAKE2b-512; else, as old versions do it, of the file itself
+  std::string key_id;           // 8 bytes
+  std::string signature;        // 64 bytes
+  std::string trusted_comment;  // without its lead
+  std::string global;           // 64 bytes: of signature and trusted comment
+};
+
+// "RWQ…", the second line of minisign.pub.
+base::result<minisign_key> parse_minisign_key(std::string_view text);
+// NAME.minisig.
+base::result<minisign_signature> parse_minisign_signature(std::string_view text);
+// As minisign shows it: 16 hex digits.
+std::string minisign_key_name(std::string_view id);
+
+}  // namespace hasup::model

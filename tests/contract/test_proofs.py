@@ -1,0 +1,114 @@
+"""What proves that a snapshot is the right one: checksums of every kind, as their tools write them, and minisign's signatures."""
+
+import hashlib
+import json
+import shutil
+import subprocess
+import unittest
+
+import source_servers
+from test_sources import Sources, snapshot_bytes
+
+SIZE = 20_000_000
+
+
+class Proofs(Sources):
+    def setUp(self):
+        super().setUp()
+        self.files = self.home.directory("files")
+        self.host = source_servers.Nginx(self, self.files)
+        self.data_bytes = snapshot_bytes(1, SIZE)
+        self.host.put("a.bin", self.data_bytes)
+
+    def shell(self, line):
+        subprocess.run(["sh", "-ec", line], cwd=self.files, check=True, stdout=subprocess.DEVNULL)
+
+    def load(self, **more):
+        return self.job({**self.fetch_job(self.host.source, self.newest(self.host.source, match="a.bin"),
+                                          checksum="required"), **more})
+
+    def forget(self):
+        shutil.rmtree(self.data / ".hasup" / "cache", ignore_errors=True)
+
+    def clear(self):
+        for file in self.files.iterdir():
+            if file.name != "a.bin":
+                file.unlink()
+
+    def test_checksums_of_every_kind(self):
+        for tool, name, kind in (("sha256sum", "a.bin.sha256", "sha256"), ("sha256sum", "a.bin.sha256sum", "sha256"),
+                                 ("sha256sum", "SHA256SUMS", "sha256"), ("sha512sum", "a.bin.sha512", "sha512"),
+                                 ("sha512sum --tag", "SHA512SUMS", "sha512"), ("b2sum", "a.bin.b2", "blake2b"),
+                                 ("b2sum --tag", "a.bin.b2sum", "blake2b"), ("b2sum", "B2SUMS", "blake2b"),
+                                 ("md5sum", "a.bin.md5", "md5"), ("md5sum --tag", "a.bin.md5sum", "md5"),
+                                 ("md5sum", "MD5SUMS", "md5")):
+            with self.subTest(tool=tool, name=name):
+                self.clear()
+                self.forget()
+                self.shell(f"{tool} a.bin > {name}")
+                out = self.load()
+                self.assertEqual((out["failure"], out["verified"], out["verified_by"]), ("none", True, kind), out["error"])
+                self.assertEqual(out["sha256"], [hashlib.sha256(self.data_bytes).hexdigest()])
+                self.assertEqual(self.load()["verified_by"], kind, "from the cache")
+                self.forget()
+                text = (self.files / name).read_text()
+                digit = [c for c in text if c in "0123456789abcdef"][-1] if "--tag" in tool else text[0]
+                at = text.rindex(digit) if "--tag" in tool else 0
+                (self.files / name).write_text(text[:at] + ("0" if digit != "0" else "1") + text[at + 1:])
+                out = self.load()
+                self.assertEqual((out["failure"], out["snapshot"]), ("bad_snapshot", "a.bin"))
+                self.assertFalse(self.cached("a.bin").exists())
+
+    def key(self, name):
+        self.shell(f"minisign -G -f -W -p ../{name}.pub -s ../{name}.key")
+        return (self.files.parent / f"{name}.pub").read_text().split("\n")[1]
+
+    def test_signatures_of_both_kinds(self):
+        key, other = self.key("one"), self.key("two")
+        for option in ("", "-l"):
+            with self.subTest(option=option):
+                self.clear()
+                self.forget()
+                self.shell(f"minisign -S {option} -s ../one.key -m a.bin -t 'of the backup host'")
+                out = self.load(public_key=key)
+                self.assertEqual((out["failure"], out["verified"], out["verified_by"]), ("none", True, "its signature"),
+                                 out["error"])
+                self.assertEqual(self.load(public_key=key)["failure"], "none", "from the cache")
+                wrong = self.load(public_key=other)
+                self.assertEqual(wrong["failure"], "refused")
+                self.assertIn("signed with the key", wrong["error"])
+                self.assertTrue(self.cached("a.bin").exists())
+                self.forget()
+                signature = self.files / "a.bin.minisig"
+                text = signature.read_text()
+                signature.write_text(text.replace("of the backup host", "of somebody else"))
+                self.assertIn("comment was altered", self.load(public_key=key)["error"])
+                signature.write_text(text)
+                self.host.put("a.bin", self.data_bytes[:-1] + b"x")
+                out = self.load(public_key=key)
+                self.assertEqual((out["failure"], out["snapshot"]), ("bad_snapshot", "a.bin"), out["error"])
+                self.assertIn("minisig", out["error"])
+                self.assertFalse(self.cached("a.bin").exists())
+                self.host.put("a.bin", self.data_bytes)
+
+    def test_with_a_key_nothing_unsigned_is_loaded(self):
+        key = self.key("one")
+        self.shell("sha256sum a.bin > a.bin.sha256")
+        for text in (None, "", "<html></html>", "untrusted comment: x\nRWQ=\n"):
+            if text is not None:
+                (self.files / "a.bin.minisig").write_text(text)
+            out = self.load(public_key=key)
+            self.assertEqual(out["failure"], "refused", out["error"])
+            self.assertFalse(self.cached("a.bin.part").exists())
+
+    def test_a_file_that_was_cached_unsigned_is_verified_when_a_key_is_set(self):
+        key = self.key("one")
+        self.shell("sha256sum a.bin > a.bin.sha256; minisign -S -s ../one.key -m a.bin")
+        self.assertEqual(self.load()["verified_by"], "sha256")
+        self.assertEqual(self.load(public_key=key)["verified_by"], "its signature and sha256")
+        seal = json.loads(self.cached("a.bin.seal").read_text())
+        self.assertEqual(seal["signed_by"], key)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -39,7 +39,8 @@ void append_line(const std::string& path, const std::string& line) {
 
 }  // namespace
 
-event_log::event_log(disk_thread& writer, std::string directory) : writer_(writer), path_(std::move(directory)) {
+event_log::event_log(disk_thread& writer, std::string directory)
+    : writer_(writer), path_(std::move(directory)), written_(std::make_shared<std::atomic<std::uint64_t>>(0)) {
   std::error_code ignored;
   std::filesystem::create_directories(path_, ignored);
   path_ += "/events.jsonl";
@@ -58,14 +59,16 @@ event_log::event_log(disk_thread& writer, std::string directory) : writer_(write
     }
     begin = end + 1;
   }
+  written_->store(newest());
 }
 
 void event_log::append(control::event e, base::wall_time now) {
   e.seq = next_seq_++;
   e.at = std::chrono::floor<std::chrono::milliseconds>(now);
-  ++unwritten_;
-  writer_.run([path = path_, line = control::encode(e) + "\n"] { append_line(path, line); },
-              [this] { --unwritten_; });
+  writer_.run([path = path_, line = control::encode(e) + "\n", written = written_, seq = e.seq] {
+    append_line(path, line);
+    written->store(seq, std::memory_order_release);
+  });
   remember(e);
   if (listener_) listener_(e);
 }
@@ -81,8 +84,8 @@ std::string event_log::last_state(const std::string& unit, unsigned instance) co
   return it == last_states_.end() ? "" : it->second;
 }
 
-void event_log::when_written(std::function<void()> then) {
-  if (unwritten_ == 0) return then();
+void event_log::when_written(std::uint64_t seq, std::function<void()> then) {
+  if (written_->load(std::memory_order_acquire) >= seq) return then();
   writer_.run([] {}, std::move(then));
 }
 

@@ -6,10 +6,13 @@
 // the shim overwrites its record of the one before (when_written).
 #pragma once
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -31,8 +34,10 @@ class event_log {
   // Fills in seq and at. The file has it a moment later; a crash may lose the last events, never their order.
   void append(control::event e, base::wall_time now);
 
-  // Calls `then` when all events so far are in the file: from inside when they are, else from the loop.
-  void when_written(std::function<void()> then);
+  // The number of the newest event; 0 = none.
+  [[nodiscard]] std::uint64_t newest() const { return next_seq_ - 1; }
+  // Calls `then` when all events up to this number are in the file: from inside when they are, else from the loop.
+  void when_written(std::uint64_t seq, std::function<void()> then);
 
   [[nodiscard]] std::vector<control::event> since(std::uint64_t seq, std::size_t max) const;
   // The newest `max` events of one instance, oldest first.
@@ -45,7 +50,7 @@ class event_log {
 
   disk_thread& writer_;
   std::string path_;
-  std::size_t unwritten_ = 0;
+  std::shared_ptr<std::atomic<std::uint64_t>> written_;  // up to this one; set by the thread
   std::uint64_t next_seq_ = 1;
   std::deque<control::event> recent_;
   std::map<std::pair<std::string, unsigned>, std::string> last_states_;

@@ -66,7 +66,10 @@ class supervisor : public control::service, private unit_host {
   void when_saved(std::function<void()> then) override {
     save_intent([then = std::move(then)](const base::result<void>&) { then(); });
   }
-  void when_told(std::function<void()> then) override { events_.when_written(std::move(then)); }
+  std::uint64_t newest_event() const override { return events_.newest(); }
+  void when_told(std::uint64_t event, std::function<void()> then) override {
+    events_.when_written(event, std::move(then));
+  }
   void stop_readers(const model::instance_id& of, std::function<void()> then) override;
   void release_readers(const model::instance_id& of) override;
   std::vector<std::int32_t> reader_pids(const model::instance_id& of) override;

@@ -51,8 +51,10 @@ class unit_host {
   // State or health differ from before, or something that the intent file holds.
   virtual void changed(unit_runner& who) = 0;
   virtual void publish(control::event e) = 0;
-  // Calls `then` when all events so far are on the disk: from inside when they are, else from the loop.
-  virtual void when_told(std::function<void()> then) = 0;
+  // The number of the newest event, and a call when all up to a number survive a death of hasupd: from inside when
+  // they do, else from the loop.
+  [[nodiscard]] virtual std::uint64_t newest_event() const = 0;
+  virtual void when_told(std::uint64_t event, std::function<void()> then) = 0;
 
   // Calls `then` from the loop when the intent file has what changed() told so far, or cannot be written.
   virtual void when_saved(std::function<void()> then) = 0;

@@ -211,6 +211,16 @@ void unit_runner::dispatch(unit::event e) {
   });
 }
 
+namespace {
+
+// What follows an end until the next run is asked for: its events need not be in the file before that.
+bool only_goes_on(const unit::event& e) {
+  return std::holds_alternative<unit::tree_emptied>(e) || std::holds_alternative<unit::timer_fired>(e) ||
+         std::holds_alternative<unit::prepared>(e);
+}
+
+}  // namespace
+
 void unit_runner::drain() {
   drain_posted_ = false;
   while (!queue_.empty()) {
@@ -235,6 +245,7 @@ void unit_runner::drain() {
     if (memory_.now.index() != state_before) since_ = f.now;
     if (memory_.desired == model::desired::up) back_after_boot_ = false;
     for (const auto& a : actions) perform(a);
+    if (!only_goes_on(e)) tells_of_end_ = host_.newest_event();
     post_start();
     if (recovery_active() || (at_rest() && state() != model::unit_state::backoff)) seen_free_.clear();
 
@@ -269,6 +280,13 @@ void unit_runner::on(const unit::start_timer& t) {
   stop_ends_at_.reset();
   if (t.which == unit::timer::stop_timeout) stop_ends_at_ = wall_now() + t.after;
   timer_.expires_after(t.after);
+  if (t.after.count() <= 0) {  // without the kernel's timer, and a turn of the loop for it
+    boost::asio::post(services_.loop, [weak = weak_from_this(), which = t.which, set = ++timer_set_] {
+      if (const auto self = weak.lock(); self && set == self->timer_set_) self->dispatch(unit::timer_fired{which});
+    });
+    return;
+  }
+  ++timer_set_;
   timer_.async_wait([weak = weak_from_this(), which = t.which](const boost::system::error_code& ec) {
     const auto self = weak.lock();
     if (ec || !self || self->timer_.expiry() > self->now()) return;  // set anew since
@@ -278,6 +296,7 @@ void unit_runner::on(const unit::start_timer& t) {
 
 void unit_runner::on(const unit::cancel_timers&) {
   next_attempt_at_.reset();
+  ++timer_set_;
   timer_.cancel();
 }
 

@@ -260,6 +260,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::minstd_rand random_;
 
   boost::asio::steady_timer timer_;
+  std::uint64_t timer_set_ = 0;  // so many times, or cancelled
   std::optional<base::wall_time> next_attempt_at_;
   std::optional<base::wall_time> stop_ends_at_;  // the stop_timeout that runs
   std::uint64_t prepare_ticket_ = 0;             // an answer to an older question is dropped
@@ -298,6 +299,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::optional<outsider> outsider_;           // until its shim has it
   std::optional<unit::stopping> interrupted_;  // a stop that the last daemon had begun, until its run is found
   std::vector<std::string> once_;              // arguments of the next run
+  std::uint64_t tells_of_end_ = 0;             // the event; what came after it says only what is done about it
   base::mono_time drops_reported_at_{};
 
   // Files of [log] follow. While they are read after an exit, what the shim says waits its turn.

@@ -83,7 +83,7 @@ void unit_runner::request_run() {
     });
   }
   // With the next run its shim forgets how the one before ended.
-  host_.when_told([weak = weak_from_this()] {
+  host_.when_told(recovery_active() ? host_.newest_event() : tells_of_end_, [weak = weak_from_this()] {
     const auto self = weak.lock();
     if (self && self->pending_run_ && self->shim_->connected()) self->send_run();
   });

@@ -61,7 +61,7 @@ TEST_CASE("events are in the file while another disk job hangs, in order and num
   daemon::event_log events(writer, d.path);
   bool written = false;
   for (int n = 1; n <= 500; ++n) events.append(started(n), std::chrono::system_clock::now());
-  events.when_written([&] { written = true; });
+  events.when_written(events.newest(), [&] { written = true; });
   run_until(loop, written);
   const auto lines = lines_of(d.path + "/events.jsonl");
   answers.set_value();
@@ -74,8 +74,30 @@ TEST_CASE("events are in the file while another disk job hangs, in order and num
   }
 
   bool at_once = false;
-  events.when_written([&] { at_once = true; });
+  events.when_written(events.newest(), [&] { at_once = true; });
   CHECK(at_once);
+}
+
+TEST_CASE("who waits for an event does not wait for those that come after it", "[events]") {
+  const directory d;
+  boost::asio::io_context loop;
+  std::promise<void> answers;
+  daemon::disk_thread writer(loop);
+  daemon::event_log events(writer, d.path);
+  events.append(started(1), std::chrono::system_clock::now());
+  const auto first = events.newest();
+  writer.wait_done();
+  writer.run([hangs = answers.get_future().share()] { hangs.wait(); });
+  events.append(started(2), std::chrono::system_clock::now());
+  bool at_once = false;
+  bool later = false;
+  events.when_written(first, [&] { at_once = true; });
+  events.when_written(events.newest(), [&] { later = true; });
+  CHECK(at_once);
+  CHECK_FALSE(later);
+  answers.set_value();
+  run_until(loop, later);
+  CHECK(lines_of(d.path + "/events.jsonl").size() == 2);
 }
 
 TEST_CASE("the next log goes on behind the last number, also behind a torn line", "[events]") {

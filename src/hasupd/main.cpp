@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <grp.h>
-#include <spdlog/async.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <sys/stat.h>
@@ -28,6 +27,7 @@
 #include "hasup/exit_code.hpp"
 #include "hasup/version.hpp"
 #include "hasupd/hand_over.hpp"
+#include "hasupd/log_queue.hpp"
 #include "hasupd/notify.hpp"
 #include "hasupd/self_check.hpp"
 #include "process/cgroup.hpp"
@@ -107,11 +107,10 @@ spdlog::level::level_enum level_of(const std::string& name) {
   return level == spdlog::level::off ? spdlog::level::info : level;
 }
 
-// Written by a thread of its own and dropped rather than waited for: a stalled terminal must not stall the daemon.
-// Its queue is made at once: the default of 8192 messages is 3.4 MB.
 void start_logging(const hasup::config::directories& dirs) {
-  spdlog::init_thread_pool(1024, 1);
-  spdlog::set_default_logger(spdlog::create_async_nb<spdlog::sinks::stderr_color_sink_mt>("hasupd"));
+  auto queue =
+      std::make_shared<hasup::hasupd::log_queue>(std::make_shared<spdlog::sinks::stderr_color_sink_mt>(), 1024);
+  spdlog::set_default_logger(std::make_shared<spdlog::logger>("hasupd", std::move(queue)));
   spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v");
   spdlog::set_level(level_of(hasup::config::load(dirs).settings.log_level));
 }

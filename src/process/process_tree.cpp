@@ -29,6 +29,14 @@ std::string read_text(const std::string& path) {
   return text;
 }
 
+// The kernel makes stat and status as a whole: what there is comes with one read.
+std::string read_record(const std::string& path) {
+  std::array<char, 8192> buffer;
+  const base::unique_fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const ssize_t got = fd ? ::read(fd.get(), buffer.data(), buffer.size()) : 0;
+  return {buffer.data(), static_cast<std::size_t>(got > 0 ? got : 0)};
+}
+
 std::string proc(std::int32_t pid, const char* rest) {
   return "/proc/" + std::to_string(pid) + rest;
 }
@@ -43,7 +51,7 @@ struct stat_fields {
 };
 
 std::optional<stat_fields> read_stat(std::int32_t pid) {
-  const std::string text = read_text(proc(pid, "/stat"));
+  const std::string text = read_record(proc(pid, "/stat"));
   // The program's name stands in parentheses and may hold anything, so the fields begin after the last one.
   const auto name_end = text.rfind(')');
   if (name_end == std::string::npos || name_end + 2 >= text.size()) return std::nullopt;
@@ -81,10 +89,10 @@ void each_number(const std::string& path, Each each) {
   }
 }
 
-std::vector<std::int32_t> children_of(std::int32_t pid) {
+std::vector<std::int32_t> children_of(std::int32_t pid, std::uint64_t threads) {
   std::vector<std::int32_t> children;
   const std::string tasks = proc(pid, "/task");
-  each_number(tasks, [&](std::int32_t task) {
+  const auto of_thread = [&](std::int32_t task) {
     const std::string text = read_text(tasks + "/" + std::to_string(task) + "/children");
     const char* at = text.c_str();
     for (char* end = nullptr;; at = end) {
@@ -92,7 +100,11 @@ std::vector<std::int32_t> children_of(std::int32_t pid) {
       if (end == at) break;
       children.push_back(static_cast<std::int32_t>(child));
     }
-  });
+  };
+  if (threads == 1)
+    of_thread(pid);
+  else
+    each_number(tasks, of_thread);
   return children;
 }
 
@@ -106,8 +118,11 @@ std::vector<std::pair<std::int32_t, std::int32_t>> parents() {
 }
 
 bool has_children_file() {
-  const std::string path = proc(::getpid(), "/task/") + std::to_string(::getpid()) + "/children";
-  return ::access(path.c_str(), R_OK) == 0;
+  static const bool has = [] {
+    const std::string path = proc(::getpid(), "/task/") + std::to_string(::getpid()) + "/children";
+    return ::access(path.c_str(), R_OK) == 0;
+  }();
+  return has;
 }
 
 // Pages of a field like "Rss:   12 kB" in bytes.
@@ -150,7 +165,7 @@ std::vector<process_id> process_tree(std::int32_t root, bool with_root) {
     if (!fields) continue;
     if (counts(*fields) && (i > 0 || with_root)) tree.push_back({pid, fields->start_time});
     if (by_file) {
-      for (const std::int32_t child : children_of(pid))
+      for (const std::int32_t child : children_of(pid, fields->threads))
         if (seen.insert(child).second) to_visit.push_back(child);
     } else {
       for (const auto& [child, parent] : all)
@@ -162,7 +177,7 @@ std::vector<process_id> process_tree(std::int32_t root, bool with_root) {
 
 std::vector<std::int32_t> own_children() {
   const auto self = static_cast<std::int32_t>(::getpid());
-  if (has_children_file()) return children_of(self);
+  if (has_children_file()) return children_of(self, 0);
   std::vector<std::int32_t> children;
   for (const auto& [child, parent] : parents())
     if (parent == self) children.push_back(child);
@@ -206,7 +221,7 @@ process_usage usage_of(std::span<const process_id> processes) {
     if (!fields || fields->start_time != id.start_time || !counts(*fields)) continue;
     ++usage.processes;
     usage.cpu += std::chrono::milliseconds(fields->cpu_ticks * 1000 / ticks);
-    const std::string status = read_text(proc(id.pid, "/status"));
+    const std::string status = read_record(proc(id.pid, "/status"));
     usage.memory += kilobytes(status, "RssAnon:").value_or(0) + kilobytes(status, "RssShmem:").value_or(0);
     usage.mapped += kilobytes(status, "RssFile:").value_or(0);
   }

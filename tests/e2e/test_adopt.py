@@ -8,7 +8,7 @@ import unittest
 from hasup_home import DEMO_NODE, HasupHome, HasupTest, alive, end_process, get_info, start_time, wait_until
 from leap import BLOCKS, LeapTest
 
-HOLDER = 'exec 9>>"$0/held"; trap "echo bye; exit 0" TERM; echo begun; while :; do sleep 0.1; done'
+HOLDER = 'exec 9>>"$0/held"; trap "echo bye; exit 0" TERM; echo begun; while :; do sleep 0.1 9>&-; done'
 
 UNIT = """
 enabled = false

@@ -179,7 +179,11 @@ std::string encode(const intent& i) {
     for (const auto& id : r.left) left.push_back(json::value(to_text(id)));
     restarts[name] = {{"left", std::move(left)}, {"run_before", r.run_before}, {"begun", r.begun}, {"why", r.why}};
   }
+  json::object stops;
+  for (const auto& [id, s] : i.stops)
+    stops[to_text(id)] = {{"no_kill", s.no_kill}, {"force", s.force}, {"why", s.why}};
   return json::serialize(json::object{{"version", format_version},
+                                      {"stops", stops},
                                       {"boot_id", i.boot_id},
                                       {"units", units},
                                       {"restarts", restarts},
@@ -200,6 +204,14 @@ base::result<intent> decode_intent(std::string_view text) {
         if (u.object().contains("enabled")) set.enabled = u.flag("enabled");
         if (u.object().contains("instances")) set.instances = u.number<unsigned>("instances");
         set.maintenance = u.flag("maintenance");
+      }
+    }
+    if (const auto* stops = r.object().if_contains("stops")) {
+      for (const auto& [name, one] : stops->as_object()) {
+        const auto ref = model::parse_unit_reference(std::string(name));
+        if (!ref || !ref->index) continue;
+        const reader sr(one.as_object());
+        out.stops[{ref->unit, *ref->index}] = {sr.flag("no_kill"), sr.flag("force"), sr.text("why"), false};
       }
     }
     if (const auto* restarts = r.object().if_contains("restarts")) {

@@ -65,8 +65,17 @@ struct rolling_restart {
   std::string why;
 };
 
+// A stop that waits for those that require it to be down, or has been passed on to its unit.
+struct pending_stop {
+  bool no_kill = false;
+  bool force = false;
+  std::string why;
+  bool asked = false;
+};
+
 struct intent {
   std::string boot_id;
+  std::map<model::instance_id, pending_stop> stops;
   std::map<std::string, rolling_restart> restarts;   // by unit
   std::map<std::string, unit_setting> units;         // "leap"
   std::map<std::string, instance_intent> instances;  // "leap@0"

@@ -207,6 +207,7 @@ control::host_status supervisor::status() {
     const auto all = instances_of(name);
     for (const auto& r : all) {
       s.units.push_back(r->status());
+      note_pending_stop(s.units.back());
       const auto set = settings_.find(name);
       s.units.back().maintenance = set != settings_.end() && set->second.maintenance;
     }
@@ -279,6 +280,7 @@ std::string supervisor::encode_intent() const {
   i.instances = carried_;
   i.units = settings_;
   i.restarts = rolling_;
+  i.stops = stops_;
   for (const auto& [id, r] : runners_) i.instances[to_text(id)] = r->intent();
   return encode(i);
 }

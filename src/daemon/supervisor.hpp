@@ -127,6 +127,7 @@ class supervisor : public control::service, private unit_host {
   graph::dependency_graph requirement_graph() const;
 
   void advance_stops();
+  void note_pending_stop(control::instance_status& s) const;
   void advance_stops_soon();
   void advance_reader_waits();
   void hold_back(unit_runner& who);
@@ -149,12 +150,6 @@ class supervisor : public control::service, private unit_host {
   std::map<model::instance_id, runner_ptr> runners_;
   std::map<std::string, instance_intent> carried_;  // of instances that are not configured now
 
-  struct pending_stop {
-    bool no_kill = false;
-    bool force = false;
-    std::string why;
-    bool asked = false;
-  };
   std::map<model::instance_id, pending_stop> stops_;  // waits until its dependents in the map are down
   std::set<model::instance_id> removed_;              // no longer configured: dropped once stopped
   // The instances of a unit are restarted one after the other, each healthy before the next.

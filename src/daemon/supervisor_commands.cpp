@@ -223,7 +223,11 @@ control::command_reply supervisor::stop_for_shutdown(const runners& targets, boo
 void supervisor::advance_stops() {
   for (auto it = stops_.begin(); it != stops_.end();) {
     const auto r = find(it->first);
-    if (!r || (it->second.asked && r->at_rest() && r->memory().desired == model::desired::down))
+    const bool down = r && it->second.asked && r->at_rest() && r->memory().desired == model::desired::down;
+    // What an adoption has just found, say, is on its way to it.
+    const bool certain = !r || r->restart_seen();
+    if (down && !certain) advance_stops_soon();
+    if (!r || (down && certain))
       it = stops_.erase(it);
     else
       ++it;
@@ -241,6 +245,23 @@ void supervisor::advance_stops() {
     // What is at rest already changes nothing when it is asked, and must not keep back what it requires.
     advance_stops_soon();
   }
+}
+
+// What still has to be down before it.
+void supervisor::note_pending_stop(control::instance_status& s) const {
+  const auto it = stops_.find({s.unit, s.instance});
+  if (it == stops_.end() || it->second.asked) return;
+  s.desired = model::desired::down;
+  for (const auto& [id, stop] : stops_) {
+    const auto r = find(id);
+    if (!r || id.unit == s.unit) continue;
+    const auto& needs = r->spec().requires_units;
+    if (std::none_of(needs.begin(), needs.end(), [&](const auto& need) { return need.unit == s.unit; })) continue;
+    s.waiting_for.push_back((r->spec().instances > 1 ? to_text(id) : id.unit) + " (stopped)");
+  }
+  std::string names;
+  for (const auto& one : s.waiting_for) names += (names.empty() ? "" : ", ") + one.substr(0, one.rfind(' '));
+  s.reason = it->second.why + "; waits until " + names + (s.waiting_for.size() == 1 ? " has" : " have") + " stopped";
 }
 
 // Once for all that changes in this turn of the loop.

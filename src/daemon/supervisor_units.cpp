@@ -142,7 +142,11 @@ void supervisor::boot(intent was) {
     if (r->half_restored()) held_readers_of_.insert(id.unit);
   for (const auto& name : start_order())
     for (const auto& r : instances_of(name)) take_up(r, left);
-  if (same_boot) resume_rolling(std::move(was.restarts), in_a_stop);
+  if (same_boot) {
+    resume_rolling(std::move(was.restarts), in_a_stop);
+    stops_ = std::move(was.stops);
+    advance_stops();
+  }
   set_schedules();
   save_intent();
 }

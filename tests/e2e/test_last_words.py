@@ -140,6 +140,31 @@ interval = "50ms"
             self.home.wait_healthy("one", instance=i)
         self.assertEqual(self.home.unit_status("one", 0)["pid"], first, "only once")
 
+    def test_a_stop_waits_for_those_that_require_it_says_so_and_is_not_forgotten(self):
+        may_end = self.home.path / "may_end"
+        self.addCleanup(may_end.write_text, "")
+        requires = '[[requires]]\nunit = "base"'
+        self.home.unit("base", '[run]\ncommand = ["sleep", "100000"]\n')
+        self.home.unit("slow", SLOW_TO_END.format(may_end=may_end, more=requires))
+        self.home.start()
+        pid = self.home.wait_healthy("base")["pid"]
+        self.home.wait_healthy("slow")
+        wait_until(lambda: "up" in self.home.log_text("slow"), "the trap is set")
+        self.home.ok("stop", "base", "--no-wait")
+        for _ in range(2):
+            self.home.wait_for("slow", state="stopping")
+            status = self.home.wait_for("base", state="running", desired="down", waiting_for=["slow (stopped)"])
+            self.assertEqual(status["reason"], "stopped by hand; waits until slow has stopped")
+            self.home.kill_daemon()
+            self.home.start()
+        self.home.wait_for("slow", state="stopping")
+        self.assertTrue(alive(pid), "first those that require it")
+        may_end.write_text("")
+        self.home.wait_for("base", state="stopped")
+        self.home.wait_for("slow", state="stopped")
+        self.home.ok("start", "base")
+        self.home.wait_healthy("slow")  # what went down with it comes back with it
+
     def unknown(self):
         """A unit of which a new hasupd does not know yet whether it runs: its shim does not answer."""
         self.home.unit("one", '[run]\ncommand = ["sleep", "100000"]\n')

@@ -61,6 +61,7 @@ intent everything() {
   out.units["leap"] = {false, std::nullopt, true};
   out.units["miner"] = {std::nullopt, 4, false};
   out.restarts["miner"] = {{{"miner", 1}, {"miner", 2}}, 7, true, "restarted by hand"};
+  out.stops[{"leap", 0}] = {true, true, "stopped by hand", false};
   out.instances["leap@0"] = i;
   out.instances["miner@3"] = {};
   return out;

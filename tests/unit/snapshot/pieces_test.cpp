@@ -1,5 +1,6 @@
 // Downloads in pieces over several connections, and the hosts that do not bear them.
 #include <algorithm>
+#include <atomic>
 #include <map>
 
 #include "fetching.hpp"
@@ -96,11 +97,11 @@ TEST_CASE("a file that changes in the middle is never mixed", "[pieces]") {
 }
 
 TEST_CASE("a host that changes its file all the time ends as unreachable, or whole", "[pieces]") {
-  unsigned asked = 0;
+  std::atomic<unsigned> asked = 0;
   raw_server host([&](const raw_request& r) {
     if (r.path != "/a.zst") return answer_status(404);
-    ++asked;
-    return proper_answer(r, archive_bytes(asked), "\"v" + std::to_string(asked) + "\"");
+    const unsigned version = ++asked;
+    return proper_answer(r, archive_bytes(version), "\"v" + std::to_string(version) + "\"");
   });
   in_pieces f;
   const auto out = f.from(host.url(), "a.zst", "", archive_bytes().size());

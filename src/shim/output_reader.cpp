@@ -66,6 +66,7 @@ bool output_reader::may_read() {
 void output_reader::on_room() {
   queue_.clear_room_event();
   pause_ends_ms_ = 0;
+  mark_gap();
 }
 
 void output_reader::on_deadline(uint64_t now_ms) {
@@ -235,6 +236,7 @@ void output_reader::hand_on(output stream, piece kind, const char* first, size_t
   }
   queue_.add_dropped(lines);
   gap_ += lines;
+  queue_.ask_for_room();  // or nothing would tell of it while the node is silent
 }
 
 // At the place where they are missing.

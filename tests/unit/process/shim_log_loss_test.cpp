@@ -133,6 +133,34 @@ TEST_CASE("a shim that is told to end does not wait for a stalled disk for ever,
   CHECK(record->logs_dropped <= 30'000);
 }
 
+TEST_CASE("a disk that answers again is told of the last lines that are missing, although the node is silent now") {
+  home h;
+  REQUIRE(::mkfifo(h.log().c_str(), 0600) == 0);
+  const base::unique_fd fifo(::open(h.log().c_str(), O_RDWR | O_CLOEXEC | O_NONBLOCK));
+  driver d(h);
+  d.open();
+  auto request = d.request(1, "seq 1 1000000; touch " + h.top() + "/written; exec sleep 1000");
+  request.log_max_size = 0;
+  d.client.run(request);
+  d.wait<shim_logs_dropped>();
+  REQUIRE(eventually([&] { return std::filesystem::exists(h.top() + "/written"); }));
+  std::string text;
+  REQUIRE(eventually([&] {
+    char bytes[64 * 1024];
+    const auto before = text.size();
+    for (ssize_t n = 0; (n = ::read(fifo.get(), bytes, sizeof bytes)) > 0;)
+      text.append(bytes, static_cast<std::size_t>(n));
+    if (text.size() == before) return false;
+    std::uint64_t lines = 0;
+    for (const auto& line : parse_log(text.substr(0, text.rfind('\n') + 1)))
+      lines += missing_lines(line.text).value_or(1);
+    return lines == 1'000'000;
+  }));
+  d.client.signal(SIGKILL, true);
+  d.wait<shim_tree_empty>();
+  d.finish();
+}
+
 TEST_CASE("a disk that answers again gets one line that says how many are missing, at their place") {
   home h;
   REQUIRE(::mkfifo(h.log().c_str(), 0600) == 0);

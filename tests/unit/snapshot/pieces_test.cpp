@@ -167,8 +167,8 @@ TEST_CASE("the next job asks only for what is not here", "[pieces]") {
   const auto whole = archive_bytes();
   const unsigned end = GENERATE(1U, 2U, 5U, 9U, 15U);
   unsigned asked = 0;
-  bool down = true;
-  std::uint64_t sent = 0;
+  std::atomic<bool> down = true;
+  std::atomic<std::uint64_t> sent = 0;
   raw_server host([&](const raw_request& r) {
     if (r.path != "/a.zst") return answer_status(404);
     if (down && ++asked > end) return answer_status(403);
@@ -191,7 +191,7 @@ TEST_CASE("the next job asks only for what is not here", "[pieces]") {
 TEST_CASE("a note about a part that is shorter than it says is not believed", "[pieces]") {
   const auto whole = archive_bytes();
   unsigned asked = 0;
-  bool down = true;
+  std::atomic<bool> down = true;
   raw_server host([&](const raw_request& r) {
     if (r.path != "/a.zst") return answer_status(404);
     return down && ++asked > 6 ? answer_status(403) : proper_answer(r, whole);

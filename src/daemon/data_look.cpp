@@ -26,13 +26,6 @@ constexpr std::size_t answer_limit = 1 << 20;
 using handler = std::function<void(ports::worker_result)>;
 using answered = std::function<void(base::result<ports::worker_result>)>;
 
-ports::worker_result internal_failure(std::string why) {
-  ports::worker_result r;
-  r.failure = ports::worker_failure::internal;
-  r.error = std::move(why);
-  return r;
-}
-
 }  // namespace
 
 // One worker.
@@ -93,18 +86,19 @@ struct data_look::lookers : std::enable_shared_from_this<lookers> {
     const auto who = std::make_shared<looker>(loop);
     const auto started = who->start(loop, program);
     if (started) return put(who, question, done, false);
-    asio::post(loop, [done, why = started.error().message] { done(internal_failure(why)); });
+    asio::post(loop, [done, why = started.error().message] { done(ports::internal_failure(why)); });
   }
 
   void put(const std::shared_ptr<looker>& who, const std::string& question, const handler& done, bool had_waited) {
-    who->ask(question, [self = shared_from_this(), who, question, done,
-                        had_waited](base::result<ports::worker_result> answer) {
-      if (!answer && had_waited) return self->ask_new(question, done);  // it was killed while it waited
-      if (!answer)
-        return done(internal_failure(self->program + " ended without an answer (" + answer.error().message + ")"));
-      if (!self->waiting) self->waiting = who;
-      done(std::move(*answer));
-    });
+    who->ask(question,
+             [self = shared_from_this(), who, question, done, had_waited](base::result<ports::worker_result> answer) {
+               if (!answer && had_waited) return self->ask_new(question, done);  // it was killed while it waited
+               if (!answer)
+                 return done(ports::internal_failure(self->program + " ended without an answer (" +
+                                                     answer.error().message + ")"));
+               if (!self->waiting) self->waiting = who;
+               done(std::move(*answer));
+             });
   }
 };
 

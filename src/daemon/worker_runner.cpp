@@ -45,13 +45,6 @@ bool write_file(const std::string& path, const std::string& text) {
   return fd && ::write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
 }
 
-ports::worker_result internal_failure(std::string why) {
-  ports::worker_result r;
-  r.failure = ports::worker_failure::internal;
-  r.error = std::move(why);
-  return r;
-}
-
 }  // namespace
 
 struct worker_runner::impl : std::enable_shared_from_this<impl> {
@@ -124,7 +117,7 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
             *failure = base::errno_error("cannot write " + self->job_path()).message;
         },
         [self = shared_from_this(), failure] {
-          if (!failure->empty()) return self->finish(internal_failure(*failure));
+          if (!failure->empty()) return self->finish(ports::internal_failure(*failure));
           self->open();
         });
   }
@@ -187,7 +180,7 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
   }
   void on(const process::shim_started&) {}
   void on(const process::shim_exec_failed& e) {
-    finish(internal_failure(services.worker_program + ": " + e.message));
+    finish(ports::internal_failure(services.worker_program + ": " + e.message));
   }
   void on(const process::shim_main_exited& e) {
     exit = e.exit;
@@ -208,9 +201,9 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
         [self = shared_from_this(), text] {
           auto result = ports::decode_result(*text);
           if (result) return self->finish(std::move(*result));
-          self->finish(internal_failure(self->cancelled ? "cancelled"
-                                                        : "hasup-worker ended with " + to_text(self->exit) +
-                                                              " and without an answer"));
+          self->finish(ports::internal_failure(self->cancelled ? "cancelled"
+                                                               : "hasup-worker ended with " + to_text(self->exit) +
+                                                                     " and without an answer"));
         });
   }
   void on(const process::shim_lost& e) {
@@ -226,9 +219,9 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
     if (!on_done) return;
     // The worker itself may live on without its shim; the next job finds the claim free and the inspect finds the
     // writer.
-    finish(internal_failure("the worker's shim is gone: " + e.message));
+    finish(ports::internal_failure("the worker's shim is gone: " + e.message));
   }
-  void on(const process::shim_busy& e) { finish(internal_failure(e.message)); }
+  void on(const process::shim_busy& e) { finish(ports::internal_failure(e.message)); }
 
   void finish(ports::worker_result result) {
     progress_timer.cancel();
@@ -257,7 +250,7 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
   void cancel() {
     if (auto waiting = std::exchange(next, std::nullopt))
       boost::asio::post(services.loop, [done = waiting->done] {
-        if (done) done(internal_failure("cancelled"));
+        if (done) done(ports::internal_failure("cancelled"));
       });
     if (!on_done || std::exchange(cancelled, true)) return;
     if (shim && running) signal_cancel();

@@ -441,4 +441,11 @@ base::result<model::recipe> decode_recipe(std::string_view json) {
   return decode_object<model::recipe>(json, "recipe");
 }
 
+worker_result internal_failure(std::string why) {
+  worker_result r;
+  r.failure = worker_failure::internal;
+  r.error = std::move(why);
+  return r;
+}
+
 }  // namespace hasup::ports

@@ -186,6 +186,9 @@ std::string encode(const worker_result& result);
 std::string encode(const worker_progress& progress);
 base::result<worker_job> decode_job(std::string_view json);
 base::result<worker_result> decode_result(std::string_view json);
+
+// No fault of a snapshot, a host or the data: the worker itself could not be run, or gave no answer.
+worker_result internal_failure(std::string why);
 base::result<worker_progress> decode_progress(std::string_view json);
 
 // The same for a candidate, a source and a recipe by themselves: journal records carry them.

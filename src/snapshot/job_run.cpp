@@ -34,7 +34,7 @@ void mind_signals() {
   act.sa_handler = SIG_IGN;
   ::sigaction(SIGPIPE, &act, nullptr);
   ::sigaction(SIGXFSZ, &act, nullptr);  // a file size limit is an error of write, as a full disk is
-  ::sigaction(SIGIO, &act, nullptr);  // somebody waited for a lease, which is given back at once
+  ::sigaction(SIGIO, &act, nullptr);    // somebody waited for a lease, which is given back at once
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);

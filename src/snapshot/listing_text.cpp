@@ -2,6 +2,7 @@
 
 #include <re2/re2.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdio>
@@ -193,6 +194,13 @@ std::string without_password(std::string_view url) {
   const auto at = url.substr(from, url.find('/', from) - from).rfind('@');
   std::string out(url.substr(0, from));
   return out + std::string(url.substr(at == std::string_view::npos ? from : from + at + 1));
+}
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  std::transform(out.begin(), out.end(), out.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return out;
 }
 
 }  // namespace hasup::snapshot

@@ -25,4 +25,7 @@ std::optional<base::wall_time> civil_time(int year, std::string_view month, int 
 // Every <a href>, with what is found between it and the next link.
 std::vector<html_link> find_links(std::string_view html);
 
+// ASCII letters only, whatever the locale: names of header fields and the like.
+std::string lower(std::string_view text);
+
 }  // namespace hasup::snapshot

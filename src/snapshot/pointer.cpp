@@ -2,19 +2,11 @@
 
 #include <re2/re2.h>
 
-#include <algorithm>
-
 #include "snapshot/listing.hpp"
+#include "snapshot/listing_text.hpp"
 
 namespace hasup::snapshot {
 namespace {
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return out;
-}
 
 std::string without_directories(std::string name) {
   const auto slash = name.find_last_of("/\\");

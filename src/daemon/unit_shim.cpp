@@ -149,10 +149,11 @@ void unit_runner::on(const process::shim_connected& e) {
     return shim_->attach(s.pid, s.start_time, s.run, data_dirs_of(unit_));
   }
   if (outsider_) return attach_outsider();
-  const auto asked_for = std::exchange(run_, std::max(run_, s.run));
+  const bool another_runs = s.tree_alive && s.run < run_ && !adopting_;  // than the one that was asked for
+  const auto asked_for = std::exchange(run_, another_runs ? s.run : std::max(run_, s.run));
   if (s.run > asked_for) interrupted_.reset();  // a stop of an older run
   // Whatever brought us here: what runs is taken over, and nothing is asked to run beside it.
-  const bool unexpected = pending_run_ && s.tree_alive;
+  const bool unexpected = another_runs || (pending_run_ && s.tree_alive);
   if (std::exchange(adopting_, false) || unexpected) return take_over(s, asked_for);
   if (pending_run_) return request_run();
   if (running_fingerprint_ != 0) return catch_up(s, asked_for);

@@ -89,6 +89,7 @@ class shim_client::state : public std::enable_shared_from_this<state> {
   bool take_frames();
   void on_frame(message type, const shim_reply& r);
   void on_hello(const shim_reply& r);
+  void greet(const shim_status& as_it_said);
   void on_error(const shim_reply& r);
   void on_already(const shim_reply& r);
   void signal_answered(const shim_reply& r);
@@ -96,6 +97,8 @@ class shim_client::state : public std::enable_shared_from_this<state> {
   void remember(const shim_reply& r);
   // Always by way of the loop, so that no handler runs inside a call of its owner.
   void emit(shim_event event);
+  // That there is no connection is nothing to tell to an owner that has asked for a new one since.
+  void emit_unless_reopened(shim_event event);
 
   asio::io_context& io_;
   stream_protocol::socket socket_;
@@ -104,7 +107,8 @@ class shim_client::state : public std::enable_shared_from_this<state> {
   std::string name_;
   std::function<void(const shim_event&)> on_event_;
   phase phase_ = phase::closed;
-  std::uint64_t epoch_ = 0;  // counts connections: what belongs to an older one is ignored
+  std::uint64_t epoch_ = 0;     // counts connections: what belongs to an older one is ignored
+  std::uint64_t openings_ = 0;  // counts calls of open()
   bool greeted_ = false;
   bool spawned_ = false;  // this connection was given to a shim that we started
   std::chrono::steady_clock::time_point give_up_at_;
@@ -133,9 +137,17 @@ void shim_client::state::emit(shim_event event) {
   });
 }
 
+void shim_client::state::emit_unless_reopened(shim_event event) {
+  asio::post(io_, [self = shared_from_this(), event = std::move(event), opening = openings_] {
+    const auto handler = self->on_event_;
+    if (handler && opening == self->openings_) handler(event);
+  });
+}
+
 void shim_client::state::open() {
   if (phase_ != phase::closed || !on_event_) return;
   phase_ = phase::opening;
+  ++openings_;
   give_up_at_ = std::chrono::steady_clock::now() + patience;
   pause_ = first_retry;
   if (try_connect()) return;
@@ -171,7 +183,7 @@ void shim_client::state::spawn() {
   const auto started = spawn_connected(
       io_, argv, theirs.get(), [self = shared_from_this(), epoch = epoch_ + 1](model::exit_status exit) {
         // Before its hello: another shim was quicker, or it cannot work at all.
-        if (self->epoch_ != epoch || self->phase_ != phase::opening) return;
+        if (self->epoch_ != epoch || self->greeted_ || self->phase_ != phase::opening) return;
         self->drop_connection();
         if (exit.code == shim_is_busy) return self->retry_later();
         self->give_up(self->dirs_.shim_program + " ended with " + model::to_text(exit) +
@@ -207,9 +219,10 @@ void shim_client::state::report_busy() {
   status_waiters_.clear();
   const auto record = read_record(dirs_, name_);
   const auto pid = record && record->shim_pid != 0 ? ", pid " + std::to_string(record->shim_pid) + "," : "";
-  emit(shim_busy{"its shim" + pid +
-                 " holds the claim but does not answer: stopped, or waiting for a disk. What it keeps runs on, and "
-                 "commands wait for it. When it will not come back, end it with SIGKILL: a new one takes over"});
+  emit_unless_reopened(
+      shim_busy{"its shim" + pid +
+                " holds the claim but does not answer: stopped, or waiting for a disk. What it keeps runs on, and "
+                "commands wait for it. When it will not come back, end it with SIGKILL: a new one takes over"});
 }
 
 void shim_client::state::retry_later() {
@@ -238,7 +251,7 @@ void shim_client::state::give_up(std::string text) {
   outgoing_.clear();
   for (auto& s : unanswered_) s.lost = true;
   status_waiters_.clear();
-  emit(shim_lost{read_record(dirs_, name_), std::move(text)});
+  emit_unless_reopened(shim_lost{read_record(dirs_, name_), std::move(text)});
 }
 
 void shim_client::state::lose(std::string text) {
@@ -265,7 +278,7 @@ void shim_client::state::close() {
 
 void shim_client::state::send(std::string frame) {
   if (phase_ == phase::closed)
-    return emit(shim_lost{read_record(dirs_, name_), "the shim of " + name_ + " is not connected"});
+    return emit_unless_reopened(shim_lost{read_record(dirs_, name_), "the shim of " + name_ + " is not connected"});
   outgoing_.push_back(std::move(frame));
   if (phase_ == phase::connected) write_next();
 }
@@ -358,17 +371,32 @@ void shim_client::state::on_hello(const shim_reply& r) {
   greeted_ = true;
   run_fields_ = r.run_fields;
   retry_.cancel();
-  phase_ = phase::connected;
   run_ = status_.run;
-  emit(shim_connected{status_});
+  asio::post(io_, [self = shared_from_this(), epoch = epoch_, status = status_] {
+    if (self->epoch_ == epoch) self->greet(status);
+  });
+}
+
+// Connected is what the owner has been told to be: what it asks for before would be answered by a status that knows
+// nothing of it.
+void shim_client::state::greet(const shim_status& as_it_said) {
+  phase_ = phase::connected;
   write_next();
-  if (!status_.tree_alive) unanswered_.clear();
-  if (status_.phase != shim_phase::orphaned) signal_again();  // else once it is attached to
+  if (!as_it_said.tree_alive) unanswered_.clear();
+  if (as_it_said.phase != shim_phase::orphaned) signal_again();  // else once it is attached to
+  const auto handler = on_event_;
+  if (handler) handler(shim_connected{as_it_said});
 }
 
 void shim_client::state::on_error(const shim_reply& r) {
   signal_answered(r);
   const auto command = static_cast<message>(r.command);
+  if (command == message::run && static_cast<request_error>(r.error) == request_error::busy)
+    return refresh_status([self = shared_from_this()](const shim_status& s) {
+      self->run_ = s.run;
+      const auto handler = self->on_event_;
+      if (handler) handler(shim_connected{s});
+    });
   if (command == message::run || command == message::attach)
     emit(shim_exec_failed{run_, refusal_text(r), static_cast<int>(r.error_number)});
 }

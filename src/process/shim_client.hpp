@@ -99,6 +99,7 @@ struct shim_status {
   std::string exec_error;  // of exec_failed
 };
 
+// Also the answer to a run() that came while another run was alive: that one goes on, nothing was started.
 struct shim_connected {
   shim_status status;
 };
@@ -146,6 +147,7 @@ class shim_client {
 
   // Connects to the living shim, else starts one. Ends in shim_connected, shim_lost or shim_busy.
   void open();
+  // From shim_connected on, until the connection is lost.
   [[nodiscard]] bool connected() const;
   // Somebody holds the claim: a shim is alive, even if it does not answer.
   [[nodiscard]] bool claimed() const;

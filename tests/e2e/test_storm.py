@@ -173,6 +173,10 @@ class Storm(HasupTest):
         except AssertionError as e:
             told = [(u["unit"], u["instance"], u["state"], u["desired"], u["health"], u["reason"], u["waiting_for"])
                     for u in late[:20]]
+            stories = self.events.by_instance()
+            for u in late[:5]:
+                name = f"{u['unit']}@{u['instance']}"
+                print(name, *(f"  {m.at} {m.kind} {m.state}: {m.reason}" for m in stories.get(name, [])[-40:]), sep="\n")
             raise AssertionError(f"{e}; not: {told}") from None
 
     def check(self):

@@ -22,4 +22,12 @@ failure cancelled() {
   return {ports::worker_failure::internal, "cancelled"};
 }
 
+ports::worker_result failed_result(failure f) {
+  ports::worker_result out;
+  out.failure = f.kind;
+  out.error = std::move(f.message);
+  out.snapshot = std::move(f.snapshot);
+  return out;
+}
+
 }  // namespace hasup::snapshot

@@ -34,4 +34,6 @@ failure refusal(std::string message);
 failure bad_snapshot(std::string name, std::string message);
 failure cancelled();
 
+ports::worker_result failed_result(failure f);
+
 }  // namespace hasup::snapshot

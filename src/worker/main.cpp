@@ -11,34 +11,29 @@
 #include "snapshot/inspect.hpp"
 #include "snapshot/job_run.hpp"
 #include "snapshot/make_directories.hpp"
+#include "snapshot/sandbox.hpp"
 #include "snapshot/state_swap.hpp"
 
 namespace {
 
 using namespace hasup;
 
-ports::worker_result internal(std::string message) {
-  ports::worker_result out;
-  out.failure = ports::worker_failure::internal;
-  out.error = std::move(message);
-  return out;
-}
-
 ports::worker_result become(const std::string& sibling, const char* job_file) {
   std::array<char, PATH_MAX> self{};
   const auto n = ::readlink("/proc/self/exe", self.data(), self.size() - 1);
-  if (n <= 0) return internal(base::errno_error("read /proc/self/exe").message);
+  if (n <= 0) return ports::internal_failure(base::errno_error("read /proc/self/exe").message);
   std::string path(self.data(), static_cast<std::size_t>(n));
   path.resize(path.rfind('/') + 1);
   path += sibling;
   const std::array<const char*, 3> arguments{path.c_str(), job_file, nullptr};
   ::execv(path.c_str(), const_cast<char* const*>(arguments.data()));
-  return internal(base::errno_error("start " + path).message + "; install it beside hasup-worker");
+  return ports::internal_failure(base::errno_error("start " + path).message + "; install it beside hasup-worker");
 }
 
 ports::worker_result with_swap(const ports::worker_job& job, const snapshot::job_control& control) {
   snapshot::state_swap state(job, control, snapshot::disk{});
   const auto done = [&]() -> snapshot::outcome<void> {
+    if (auto entered = snapshot::enter_sandbox(snapshot::swap_bounds()); !entered) return entered;
     switch (job.mode) {
       case ports::worker_mode::swap:
         return state.swap();
@@ -50,13 +45,8 @@ ports::worker_result with_swap(const ports::worker_job& job, const snapshot::job
         return state.clean_up();
     }
   }();
-  ports::worker_result out;
+  auto out = done ? ports::worker_result{} : snapshot::failed_result(done.error());
   out.notes = state.notes();
-  if (!done) {
-    out.failure = done.error().kind;
-    out.error = done.error().message;
-    out.snapshot = done.error().snapshot;
-  }
   return out;
 }
 

@@ -1,16 +1,32 @@
 // hasup-worker-fetch: the worker's modes that need the network, select and fetch.
+#include <cstdlib>
+
+#include "snapshot/data_tree.hpp"
 #include "snapshot/fetch/fetch.hpp"
+#include "snapshot/fetch/fetch_bounds.hpp"
 #include "snapshot/fetch/select.hpp"
 #include "snapshot/job_run.hpp"
 
+namespace {
+
+using namespace hasup;
+
+snapshot::outcome<void> enter_sandbox(const ports::worker_job& job, const snapshot::job_control& control) {
+  if (job.mode == ports::worker_mode::fetch) {  // makes .hasup where it is missing
+    const auto tree = snapshot::data_tree::open_for_work(job.data_dir, snapshot::disk{}, control);
+    if (!tree) return tree.error();
+  }
+  const char* home = std::getenv("HOME");
+  return snapshot::enter_sandbox(snapshot::fetch_bounds(job, home != nullptr ? home : ""));
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
-  using namespace hasup;
   return snapshot::run_job(argc, argv, [](const ports::worker_job& job, snapshot::job_control& control) {
-    if (job.mode == ports::worker_mode::select) return snapshot::select(job, control);
-    if (job.mode == ports::worker_mode::fetch) return snapshot::fetch(job, control);
-    ports::worker_result out;
-    out.failure = ports::worker_failure::internal;
-    out.error = "this program only selects and fetches";
-    return out;
+    if (job.mode != ports::worker_mode::select && job.mode != ports::worker_mode::fetch)
+      return ports::internal_failure("this program only selects and fetches");
+    if (const auto entered = enter_sandbox(job, control); !entered) return snapshot::failed_result(entered.error());
+    return job.mode == ports::worker_mode::select ? snapshot::select(job, control) : snapshot::fetch(job, control);
   });
 }

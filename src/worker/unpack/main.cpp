@@ -1,25 +1,22 @@
 // hasup-worker-unpack: the worker's mode that reads archives; without network.
+#include <unistd.h>
+
 #include <clocale>
 
 #include "snapshot/job_run.hpp"
-#include "snapshot/unpack/confine.hpp"
+#include "snapshot/sandbox.hpp"
 #include "snapshot/unpack/unpack.hpp"
 
 int main(int argc, char** argv) {
   using namespace hasup;
   std::setlocale(LC_CTYPE, "C.UTF-8");  // libarchive's names are then the archive's own bytes
   return snapshot::run_job(argc, argv, [](const ports::worker_job& job, snapshot::job_control& control) {
-    ports::worker_result out;
-    if (job.mode != ports::worker_mode::unpack) {
-      out.failure = ports::worker_failure::internal;
-      out.error = "this program only unpacks";
-      return out;
-    }
-    if (auto confined = snapshot::confine_unpacking(job); !confined) {
-      out.failure = confined.error().kind;
-      out.error = confined.error().message;
-      return out;
-    }
+    if (job.mode != ports::worker_mode::unpack) return ports::internal_failure("this program only unpacks");
+    if (const auto own = job.data_dir + "/.hasup"; ::access(own.c_str(), F_OK) != 0)
+      return snapshot::failed_result(
+          snapshot::refusal(own + " is not there: nothing was fetched; fetch a snapshot first"));
+    if (auto entered = snapshot::enter_sandbox(snapshot::unpack_bounds(job)); !entered)
+      return snapshot::failed_result(entered.error());
     return snapshot::unpack(job, control);
   });
 }

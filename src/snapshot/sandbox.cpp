@@ -1,0 +1,185 @@
+#include "snapshot/sandbox.hpp"
+
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/landlock.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <filesystem>
+
+#include "base/unique_fd.hpp"
+
+namespace hasup::snapshot {
+namespace {
+
+// Newer than the headers of the oldest supported distribution.
+constexpr std::uint64_t access_refer = 1ULL << 13U;     // Landlock ABI 2
+constexpr std::uint64_t access_truncate = 1ULL << 14U;  // ABI 3
+
+constexpr std::uint64_t special = LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK |
+                                  LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO;
+constexpr std::uint64_t reading = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
+constexpr std::uint64_t of_files = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | access_truncate;
+
+constexpr rlim_t open_files = 1024;
+
+std::uint64_t writing(long abi) {
+  std::uint64_t rights = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
+                         LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
+                         LANDLOCK_ACCESS_FS_MAKE_SYM | special;
+  if (abi >= 2) rights |= access_refer;
+  if (abi >= 3) rights |= access_truncate;
+  return rights;
+}
+
+// What is not there is left out: whoever needs it says so in its own words.
+outcome<void> allow(int ruleset, const std::string& path, std::uint64_t rights) {
+  const base::unique_fd fd(::open(path.c_str(), O_PATH | O_CLOEXEC));
+  struct stat st {};
+  if (!fd || ::fstat(fd.get(), &st) != 0) return {};
+  landlock_path_beneath_attr rule{};
+  rule.allowed_access = S_ISDIR(st.st_mode) ? rights : rights & of_files;
+  rule.parent_fd = fd.get();
+  if (rule.allowed_access == 0) return {};
+  if (::syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) != 0)
+    return system_failure("landlock rule for " + path, errno);
+  return {};
+}
+
+// What the C library, TLS and name look-up read by themselves. Of /etc all but hasup's own, where secrets may be.
+std::vector<std::string> needs_of_the_system() {
+  std::vector<std::string> out{"/usr",
+                               "/lib",
+                               "/lib32",
+                               "/lib64",
+                               "/proc",
+                               "/sys",
+                               "/dev",
+                               "/run/systemd/resolve",
+                               "/run/resolvconf",
+                               "/run/NetworkManager",
+                               "/run/nscd",
+                               "/var/lib/ca-certificates"};
+  std::error_code ec;
+  for (std::filesystem::directory_iterator i("/etc", ec), end; !ec && i != end; i.increment(ec))
+    if (i->path().filename() != "hasup") out.push_back(i->path().string());
+  return out;
+}
+
+outcome<void> restrict_files(const bounds& b) {
+  const long abi = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
+  // Before ABI 2 nothing may move from one directory to another at all.
+  if (abi < (b.moves ? 2 : 1)) return {};
+  landlock_ruleset_attr attributes{};
+  attributes.handled_access_fs = writing(abi) | (b.read ? reading : 0);
+  const base::unique_fd ruleset(
+      static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0)));
+  if (!ruleset) return {};
+  auto own = attributes.handled_access_fs & ~special;
+  if (!b.moves) own &= ~access_refer;
+  const auto allow_all = [&ruleset](const std::vector<std::string>& paths, std::uint64_t rights) -> outcome<void> {
+    for (const auto& path : paths)
+      if (auto allowed = allow(ruleset.get(), path, rights); !allowed) return allowed;
+    return {};
+  };
+  if (auto allowed = allow_all(b.write, own); !allowed) return allowed;
+  if (b.read) {
+    if (auto allowed = allow_all(b.list, LANDLOCK_ACCESS_FS_READ_DIR); !allowed) return allowed;
+    if (auto allowed = allow_all(*b.read, reading); !allowed) return allowed;
+    if (auto allowed = allow_all(needs_of_the_system(), reading); !allowed) return allowed;
+  }
+  if (::syscall(SYS_landlock_restrict_self, ruleset.get(), 0) != 0) return system_failure("landlock", errno);
+  return {};
+}
+
+constexpr sock_filter statement(unsigned code, unsigned k) {
+  return {static_cast<__u16>(code), 0, 0, k};
+}
+constexpr sock_filter jump(unsigned code, unsigned k, unsigned yes, unsigned no) {
+  return {static_cast<__u16>(code), static_cast<__u8>(yes), static_cast<__u8>(no), k};
+}
+
+// No other program, and without network no socket of any kind. io_uring neither, since it does all of it past this
+// filter. truncate() by path, since Landlock before ABI 3 does not know it; nobody here uses it.
+void refuse_calls(bool network) {
+#if defined(__x86_64__)
+  constexpr unsigned arch = AUDIT_ARCH_X86_64;
+#elif defined(__aarch64__)
+  constexpr unsigned arch = AUDIT_ARCH_AARCH64;
+#else
+#error "hasup is built for x86-64 and arm64"
+#endif
+  std::vector<unsigned> refused{SYS_execve, SYS_execveat, SYS_truncate, 425 /* io_uring_setup */};
+  if (!network) refused.insert(refused.end(), {SYS_socket, SYS_connect});
+  constexpr auto load = BPF_LD | BPF_W | BPF_ABS;
+  constexpr auto equal = BPF_JMP | BPF_JEQ | BPF_K;
+  constexpr auto answer = BPF_RET | BPF_K;
+  std::vector<sock_filter> program{statement(load, offsetof(seccomp_data, arch)), jump(equal, arch, 1, 0),
+                                   statement(answer, SECCOMP_RET_KILL_PROCESS),
+                                   statement(load, offsetof(seccomp_data, nr))};
+  for (std::size_t i = 0; i < refused.size(); ++i)
+    program.push_back(jump(equal, refused[i], static_cast<unsigned>(refused.size() - i), 0));
+  program.push_back(statement(answer, SECCOMP_RET_ALLOW));
+  program.push_back(statement(answer, SECCOMP_RET_ERRNO | EPERM));
+  const sock_fprog all{static_cast<unsigned short>(program.size()), program.data()};
+  ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &all);  // a kernel without it goes on without it
+}
+
+// A core would hold what was read of others; descriptors only leak in such numbers.
+void limit_resources() {
+  const rlimit no_core{0, 0};
+  ::setrlimit(RLIMIT_CORE, &no_core);
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_max <= open_files) return;
+  files = {open_files, open_files};
+  ::setrlimit(RLIMIT_NOFILE, &files);
+}
+
+}  // namespace
+
+std::vector<std::string> answer_directories(const ports::worker_job& job) {
+  std::vector<std::string> out;
+  for (const auto& answer : {job.result_path, job.progress_path}) {
+    const auto slash = answer.rfind('/');
+    if (slash == std::string::npos) continue;
+    auto dir = answer.substr(0, slash + 1);
+    if (out.empty() || out.front() != dir) out.push_back(std::move(dir));
+  }
+  return out;
+}
+
+bounds unpack_bounds(const ports::worker_job& job) {
+  bounds b;
+  b.write = answer_directories(job);
+  b.write.push_back(job.data_dir + "/.hasup");
+  b.moves = true;
+  b.read.emplace();
+  b.list = {job.data_dir};
+  return b;
+}
+
+bounds swap_bounds() {
+  bounds b;
+  b.watches_processes = true;
+  return b;
+}
+
+outcome<void> enter_sandbox(const bounds& b) {
+  limit_resources();
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return {};
+  if (!b.watches_processes)
+    if (auto restricted = restrict_files(b); !restricted) return restricted;
+  refuse_calls(b.network);
+  return {};
+}
+
+}  // namespace hasup::snapshot

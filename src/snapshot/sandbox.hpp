@@ -1,0 +1,41 @@
+// Locks a worker in before it reads a byte of what others have written: a flaw in the code for an archive, a protocol
+// or a certificate then finds nothing of the node's to read or change, and no other program to start.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ports/worker_job.hpp"
+#include "snapshot/outcome.hpp"
+
+namespace hasup::snapshot {
+
+// What a worker needs; all the rest is refused to it. Paths are absolute; what is not there is left out.
+struct bounds {
+  std::vector<std::string> write;  // directories: everything below may be read, made, changed and removed
+  bool moves = false;              // from one directory of them to another
+  // Directories, for all below them, and files; and what a program of this system needs by itself (libraries,
+  // certificates, name look-up). None: reading is not restricted.
+  std::optional<std::vector<std::string>> read;
+  std::vector<std::string> list;  // directories of which the names may be read, not the files
+  bool network = false;
+  // It looks at what other processes have open, which Landlock would hide from it; then no path is refused.
+  bool watches_processes = false;
+
+  friend bool operator==(const bounds&, const bounds&) = default;
+};
+
+// Unpacking reads and writes .hasup of the data directory and the directories of the answer, and has no network.
+bounds unpack_bounds(const ports::worker_job& job);
+// What moves and deletes state must see who has it open: it is kept from network and other programs only.
+bounds swap_bounds();
+// The directories of result and progress.
+std::vector<std::string> answer_directories(const ports::worker_job& job);
+
+// Landlock and seccomp, each as far as the kernel has it; a kernel without them is no failure. No other program can
+// be started, no core is written. For the rest of the process's life and all threads that it makes from now on;
+// called while it has one only.
+outcome<void> enter_sandbox(const bounds& b);
+
+}  // namespace hasup::snapshot

@@ -1,0 +1,232 @@
+// What a worker that has gone astray can still do: the code that reads what others wrote runs in these bounds.
+#include <fcntl.h>
+#include <linux/landlock.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <functional>
+
+#include "snapshot/fetch/fetch_bounds.hpp"
+#include "snapshot/sandbox.hpp"
+#include "temp_tree.hpp"
+
+using namespace hasup;
+using namespace hasup::test;
+using snapshot::bounds;
+
+namespace {
+
+bool no_landlock() {
+  if (::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION) >= 3) return false;
+  WARN("no Landlock of ABI 3 here: not tested");
+  return true;
+}
+
+int error_of(long result) {
+  return result < 0 ? errno : 0;
+}
+int read_of(const std::string& path) {
+  return error_of(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+}
+int write_of(const std::string& path) {
+  return error_of(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+}
+int rename_of(const std::string& from, const std::string& to) {
+  return error_of(::rename(from.c_str(), to.c_str()));
+}
+
+// A node's directory with what it must not lose, a key elsewhere, and a process of ours in the bounds of a worker.
+class node {
+ public:
+  node() {
+    fs::create_directories(root_ / "node/.hasup/cache");
+    fs::create_directories(root_ / "node/.hasup/stage");
+    fs::create_directories(root_ / "answer");
+    put(root_ / "node/.hasup/cache/a", "archive");
+    put(root_ / "node/state/db", "state");
+    put(root_ / "node/keep/wallet", "secret");
+    put(root_ / "keys/id", "key");
+    put(root_ / "backup/snap-1", "archive");
+    put(root_ / "elsewhere/file", "x");
+    job.data_dir = root_ / "node";
+    job.result_path = root_ / "answer/result.json";
+    job.progress_path = root_ / "answer/progress.json";
+  }
+  std::string operator/(const std::string& name) const { return root_ / name; }
+
+  // The errors of these attempts, made one after the other in a process with these bounds.
+  static std::vector<int> in(const bounds& b, const std::vector<std::function<int()>>& attempts) {
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+      std::vector<int> errors;
+      if (!snapshot::enter_sandbox(b)) ::_exit(3);
+      for (const auto& attempt : attempts) errors.push_back(attempt());
+      const auto n = ::write(ends[1], errors.data(), errors.size() * sizeof(int));
+      ::_exit(n == static_cast<ssize_t>(errors.size() * sizeof(int)) ? 0 : 4);
+    }
+    ::close(ends[1]);
+    std::vector<int> errors(attempts.size());
+    const auto n = ::read(ends[0], errors.data(), errors.size() * sizeof(int));
+    ::close(ends[0]);
+    int status = 0;
+    REQUIRE(::waitpid(pid, &status, 0) == pid);
+    REQUIRE(status == 0);
+    REQUIRE(n == static_cast<ssize_t>(errors.size() * sizeof(int)));
+    return errors;
+  }
+
+  ports::worker_job job;
+
+ private:
+  temp_tree root_;
+};
+
+int start_a_program() {
+  return error_of(::execl("/bin/true", "true", nullptr));
+}
+int open_a_socket() {
+  return error_of(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+}
+
+}  // namespace
+
+TEST_CASE("unpacking has no network, starts no program, writes in .hasup alone and reads no file of the node") {
+  if (no_landlock()) return;
+  node n;
+  const auto b = snapshot::unpack_bounds(n.job);
+  const auto errors =
+      node::in(b, {
+                      [&] { return read_of(n / "node/.hasup/cache/a"); },
+                      [&] { return write_of(n / "node/.hasup/stage/new"); },
+                      [&] { return rename_of(n / "node/.hasup/stage/new", n / "node/.hasup/cache/new"); },
+                      [&] { return write_of(n / "answer/result.json"); },
+                      [&] { return error_of(::open((n / "node").c_str(), O_RDONLY | O_DIRECTORY)); },
+                  });
+  CHECK(errors == std::vector<int>(5, 0));
+  const auto refused =
+      node::in(b, {
+                      [&] { return write_of(n / "node/state/db"); },
+                      [&] { return write_of(n / "node/new"); },
+                      [&] { return write_of(n / "elsewhere/file"); },
+                      [&] { return read_of(n / "node/keep/wallet"); },
+                      [&] { return read_of(n / "keys/id"); },
+                      [&] { return error_of(::unlink((n / "node/keep/wallet").c_str())); },
+                      [&] { return rename_of(n / "node/keep/wallet", n / "node/.hasup/stage/wallet"); },
+                      [&] { return error_of(::mkfifo((n / "node/.hasup/stage/pipe").c_str(), 0600)); },
+                  });
+  CHECK(refused[0] == EACCES);
+  CHECK(refused[1] == EACCES);
+  CHECK(refused[2] == EACCES);
+  CHECK(refused[3] == EACCES);
+  CHECK(refused[4] == EACCES);
+  CHECK(refused[5] == EACCES);
+  CHECK((refused[6] == EACCES || refused[6] == EXDEV));
+  CHECK(refused[7] == EACCES);
+  CHECK(get(n / "node/keep/wallet") == "secret");
+}
+
+TEST_CASE(
+    "no worker in its bounds starts a program, truncates by path or writes a core; two of three have no network") {
+  node n;
+  n.job.mode = ports::worker_mode::fetch;
+  for (const auto& b : {snapshot::unpack_bounds(n.job), snapshot::swap_bounds(), snapshot::fetch_bounds(n.job, "")}) {
+    const auto errors =
+        node::in(b, {
+                        start_a_program,
+                        [&] { return error_of(::truncate((n / "node/.hasup/cache/a").c_str(), 0)); },
+                        open_a_socket,
+                        [] {
+                          rlimit core{};
+                          return ::getrlimit(RLIMIT_CORE, &core) == 0 ? static_cast<int>(core.rlim_max) : -1;
+                        },
+                    });
+    CHECK(errors == std::vector<int>{EPERM, EPERM, b.network ? 0 : EPERM, 0});
+  }
+  CHECK(get(n / "node/.hasup/cache/a") == "archive");
+}
+
+TEST_CASE("fetching reads what its sources name and writes in .hasup alone; the node's own files are closed to it") {
+  if (no_landlock()) return;
+  node n;
+  n.job.mode = ports::worker_mode::fetch;
+  model::source remote("sftp://host/dir/");
+  remote.identity_file = n / "keys/id";
+  n.job.sources = {remote, "file://" + (n / "backup")};
+  const auto b = snapshot::fetch_bounds(n.job, n / "home");
+  CHECK(node::in(b, {
+                        [&] { return read_of(n / "keys/id"); },
+                        [&] { return read_of(n / "backup/snap-1"); },
+                        [&] { return read_of("/etc/passwd"); },
+                        [&] { return write_of(n / "node/.hasup/cache/b"); },
+                        [&] { return rename_of(n / "node/.hasup/cache/b", n / "node/.hasup/cache/c"); },
+                        [&] { return write_of(n / "answer/progress.json"); },
+                    }) == std::vector<int>(6, 0));
+  CHECK(node::in(b, {
+                        [&] { return read_of(n / "node/keep/wallet"); },
+                        [&] { return read_of(n / "node/state/db"); },
+                        [&] { return read_of(n / "elsewhere/file"); },
+                        [&] { return write_of(n / "backup/snap-1"); },
+                        [&] { return write_of(n / "keys/id"); },
+                        [&] { return write_of(n / "node/state/db"); },
+                        [&] { return error_of(::unlink((n / "node/keep/wallet").c_str())); },
+                    }) == std::vector<int>(7, EACCES));
+}
+
+TEST_CASE("what moves state still sees who has it open") {
+  node n;
+  const pid_t other = ::fork();
+  if (other == 0) {
+    ::open((n / "node/state/db").c_str(), O_RDWR);
+    for (;;) ::pause();
+  }
+  const auto files = "/proc/" + std::to_string(other) + "/fd";
+  const auto sees = [&] { return error_of(::open(files.c_str(), O_RDONLY | O_DIRECTORY)); };
+  CHECK(node::in(snapshot::swap_bounds(), {sees}) == std::vector<int>{0});
+  ::kill(other, SIGKILL);
+  ::waitpid(other, nullptr, 0);
+}
+
+TEST_CASE("the bounds of a fetch come from the configuration, never from what a host says") {
+  ports::worker_job job;
+  job.mode = ports::worker_mode::fetch;
+  job.data_dir = "/d";
+  job.result_path = "/work/result.json";
+  job.progress_path = "/work/progress.json";
+  model::source remote("https://host/dir/");
+  remote.ca_file = "/pki/ca.crt";
+  remote.header_file = "/pki/token";
+  job.sources = {remote};
+  model::snapshot hostile;
+  hostile.url = "file:///d/keep/wallet";
+  hostile.source = remote.url;
+  job.chosen.emplace();
+  job.chosen->snapshots = {hostile};
+  auto b = snapshot::fetch_bounds(job, "/home/u");
+  CHECK(b.write == std::vector<std::string>{"/work/", "/d/.hasup"});
+  CHECK(b.read == std::vector<std::string>{"/pki/ca.crt", "/pki/token"});
+  CHECK(b.list == std::vector<std::string>{"/d"});
+  CHECK(b.network);
+
+  // A directory's file may be a link that leads out of it.
+  job.sources = {"file:///backup%20of/"};
+  job.chosen->snapshots[0].url = "file:///backup%20of/snap-1";
+  job.chosen->snapshots[0].source = "file:///backup%20of/";
+  CHECK(snapshot::fetch_bounds(job, "/home/u").read == std::vector<std::string>{"/backup of/", "/backup of/snap-1"});
+
+  job.mode = ports::worker_mode::select;
+  job.sources = {"sftp://host/dir/", "s3://bucket/"};
+  job.chosen.reset();
+  b = snapshot::fetch_bounds(job, "/home/u");
+  CHECK(b.write == std::vector<std::string>{"/work/"});
+  CHECK(b.list.empty());
+  CHECK(b.read == std::vector<std::string>{"/home/u/.ssh", "/home/u/.aws"});
+}

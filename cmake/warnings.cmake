@@ -12,7 +12,9 @@ endif()
 add_library(hasup_sanitizers INTERFACE)
 if(HASUP_SANITIZE)
   # g++ 12 calls values uninitialized that only its own instrumentation keeps apart (boost::variant2).
-  target_compile_options(hasup_warnings INTERFACE -Wno-maybe-uninitialized)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    target_compile_options(hasup_warnings INTERFACE -Wno-maybe-uninitialized)
+  endif()
   target_compile_options(hasup_sanitizers INTERFACE -fsanitize=${HASUP_SANITIZE} -fno-omit-frame-pointer
                                                     -fno-sanitize-recover=all)
   target_link_options(hasup_sanitizers INTERFACE -fsanitize=${HASUP_SANITIZE})

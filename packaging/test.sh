@@ -20,11 +20,14 @@ done
 # A short storm is enough for each change; HASUP_STORM_SECONDS=600 packaging/test.sh release is a long one.
 export HASUP_STORM_SECONDS=${HASUP_STORM_SECONDS:-20}
 
+# Each test has processes, ports and directories of its own.
+jobs=$(nproc)
+
 run_preset() {
   local preset=$1
   cmake --preset "$preset" -DHASUP_TESTS=ON
   cmake --build --preset "$preset"
-  ctest --preset "$preset"
+  ctest --preset "$preset" -j "$jobs"
 }
 
 if [ "$#" -gt 0 ]; then
@@ -34,5 +37,5 @@ fi
 
 cmake --preset release -DHASUP_TESTS=ON
 cmake --build --preset release --target e2e_programs
-ctest --preset release -L e2e
+ctest --preset release -L e2e -j "$jobs"
 run_preset asan

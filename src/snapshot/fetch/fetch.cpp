@@ -12,6 +12,7 @@
 
 #include "snapshot/cache_seal.hpp"
 #include "snapshot/data_tree.hpp"
+#include "snapshot/fetch/copy.hpp"
 #include "snapshot/fetch/download.hpp"
 #include "snapshot/fetch/expected_digest.hpp"
 #include "snapshot/fetch/part_file.hpp"
@@ -48,7 +49,6 @@ class fetcher {
   std::vector<download_place> download_places(const proof& wanted);
   outcome<std::optional<fetched>> from_cache(const model::snapshot& s, const proof& wanted);
   outcome<bool> unchanged_on_host(const model::snapshot& s, const cache_seal& seal);
-  outcome<void> copy_file(const model::snapshot& s, const std::string& path, part_file& part);
   outcome<void> seal(const model::snapshot& s, const proof& wanted, const std::string& digest,
                      const std::string& validator);
 
@@ -90,7 +90,8 @@ outcome<fetched> fetcher::one(const model::snapshot& s) {
     options.in_pieces = !again;
     options.max_rate = job_.max_rate;
     if (wanted->digest) options.digest = wanted->digest->text();
-    auto loaded = path ? copy_file(s, *path, part) : download_archive(where, control_, s, options, part, report);
+    auto loaded = path ? copy_archive(*path, control_, s, options, part, report)
+                       : download_archive(where, control_, s, options, part, report);
     if (!loaded) return loaded.error();
     control_.begin("verify", s.name, without_password(s.source), part.bytes(), part.bytes());
     auto hashed = part.digest(control_);
@@ -201,44 +202,6 @@ outcome<bool> fetcher::unchanged_on_host(const model::snapshot& s, const cache_s
   if (!answer) return answer.error();
   return answer->status == 200 && answer->length == sealed.size && !sealed.validator.empty() &&
          sealed.validator == validator_of(*answer);
-}
-
-outcome<void> fetcher::copy_file(const model::snapshot& s, const std::string& path, part_file& part) {
-  const auto unreachable = [&](const std::string& what) {
-    return failure{ports::worker_failure::unreachable, what, s.name};
-  };
-  const base::unique_fd source(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  struct stat st {};
-  if (!source || ::fstat(source.get(), &st) != 0)
-    return unreachable(base::errno_error("open " + path, errno).message);
-  if (!S_ISREG(st.st_mode)) return unreachable(path + " is not a file");
-  const auto size = static_cast<std::uint64_t>(st.st_size);
-  if (s.size && *s.size != size) return other_size(s, size);
-  if (size == 0) return bad_snapshot(s.name, path + " is empty");
-  if (auto removed = part.remove(); !removed) return removed.error();
-  if (auto opened = part.open({}); !opened) return opened.error();
-  if (auto enough = part.reserve(size); !enough) return enough.error();
-  control_.begin("fetch", s.name, without_password(s.source), size);
-  pace rate(job_.max_rate);
-  std::vector<char> buffer(static_cast<std::size_t>(rate.buffer_size(1)));
-  while (true) {
-    if (control_.cancelled()) return cancelled();
-    const auto n = ::read(source.get(), buffer.data(), buffer.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return unreachable(base::errno_error("read " + path, errno).message);
-    if (n == 0) break;
-    if (auto added = part.write(part.bytes(), buffer.data(), static_cast<std::size_t>(n)); !added)
-      return added.error();
-    rate.add(static_cast<std::uint64_t>(n), std::chrono::steady_clock::now());
-    while (rate.owed(std::chrono::steady_clock::now()).count() > 0 && !control_.cancelled())
-      std::this_thread::sleep_for(
-          std::min(rate.owed(std::chrono::steady_clock::now()), std::chrono::milliseconds(50)));
-    control_.advance(part.bytes());
-  }
-  struct stat after {};
-  if (part.bytes() != size || ::fstat(source.get(), &after) != 0 || file_validator(after) != file_validator(st))
-    return unreachable(path + " changed while it was read");
-  return {};
 }
 
 outcome<void> fetcher::seal(const model::snapshot& s, const proof& wanted, const std::string& digest,

@@ -287,6 +287,60 @@ TEST_CASE("archives from a directory are copied and verified the same way", "[fe
   CHECK(from("../a").failure == worker_failure::refused);
 }
 
+TEST_CASE("a copy from a directory goes on where an earlier job ended, of the same file only", "[fetch]") {
+  auto whole = archive_bytes();
+  while (whole.size() < 9'000'000) whole += archive_bytes(static_cast<unsigned>(whole.size()));
+  fetching f;
+  const auto original = f / "backup/a.zst";
+  put(original, whole);
+  const bool announced = GENERATE(false, true);
+  if (announced) put(original + ".sha256", digest(whole) + "\n");
+  const auto copy = [&](std::uint64_t until) {
+    f.control = snapshot::job_control("", [&, until] {
+      return until > 0 && there(f.cache("a.zst.part")) && fs::file_size(f.cache("a.zst.part")) >= until;
+    });
+    f.job.chosen = ports::candidate{0, {{"a.zst", "file://" + original, "", {}, {}, {}, ""}}};
+    return snapshot::fetch(f.job, f.control, f.soon);
+  };
+  REQUIRE(copy(3'000'000).error == "cancelled");
+  REQUIRE(there(f.cache("a.zst.resume")));
+  const auto kept = fs::file_size(f.cache("a.zst.part"));
+  REQUIRE(kept < whole.size());
+
+  SECTION("the same file") {
+    // What is kept is not read again: it could be anything now, and only the checksum would tell.
+    const auto old = fs::last_write_time(original);
+    auto other = whole;
+    other.front() = static_cast<char>(other.front() ^ 1);
+    put(original, other);
+    fs::last_write_time(original, old);
+    const auto out = copy(0);
+    INFO(out.error);
+    REQUIRE(out.ok());
+    CHECK(get(f.cache()) == whole);
+  }
+  SECTION("another file of that size") {
+    const auto other = std::string(whole.rbegin(), whole.rend());
+    put(original, other);
+    fs::last_write_time(original, fs::last_write_time(original) + std::chrono::seconds(5));
+    if (announced) put(original + ".sha256", digest(other) + "\n");
+    const auto out = copy(0);
+    INFO(out.error);
+    REQUIRE(out.ok());
+    CHECK(get(f.cache()) == other);
+  }
+  SECTION("a kept part that was spoilt is copied again when a checksum tells") {
+    if (!announced) return;
+    std::fstream part(f.cache("a.zst.part"), std::ios::in | std::ios::out | std::ios::binary);
+    part.put(static_cast<char>(whole.front() ^ 1));
+    part.close();
+    const auto out = copy(0);
+    INFO(out.error);
+    REQUIRE(out.ok());
+    CHECK(get(f.cache()) == whole);
+  }
+}
+
 TEST_CASE("a fetch that is cancelled keeps its part", "[fetch]") {
   const auto whole = archive_bytes();
   std::atomic<bool> stop{false};

@@ -76,8 +76,9 @@ const std::vector<verb>& verbs() {
        {},
        "Suspend what health does to units while a person works on them",
        targets::units_and_word,
-       "While it is on, a failing liveness probe, memory_restart, the death of a shim and schedules restart\n"
-       "nothing, and no recovery begins by itself: `hasup why` says what is held back, and `off` lets it begin.\n"
+       "While it is on, a failing liveness probe, start_timeout, on_loss, memory_restart, the death of a shim and\n"
+       "schedules stop and restart nothing, and no recovery begins by itself: `hasup why` says what is held back,\n"
+       "and `off` lets it begin, but for what is no longer so.\n"
        "What ends for another reason is still started again; `hasup stop` stops it.\n"
        "\nExamples:\n  hasup maintenance on leap\n  hasup maintenance off leap\n"},
       {"apply",

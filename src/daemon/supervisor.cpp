@@ -34,6 +34,10 @@ bool undecided(const unit_runner& r) {
          (r.state() == model::unit_state::running && r.memory().health == model::health::unknown);
 }
 
+unit::requirement_lost closed_while_restored(const std::string& owner) {
+  return {model::on_loss::restart, "stopped while the data of " + owner + " is restored", true};
+}
+
 std::string machine_name() {
   char name[256] = {};
   return ::gethostname(name, sizeof name - 1) == 0 ? name : "localhost";
@@ -113,27 +117,32 @@ void supervisor::hold_back(unit_runner& who) {
   const auto& owner = who.spec().data.shared_with;
   if (!held_readers_of_.contains(owner)) return;
   if (who.state() == model::unit_state::running || who.state() == model::unit_state::starting)
-    who.dispatch(hasup::unit::requirement_lost{model::on_loss::restart,
-                                               "stopped while the data of " + owner + " is restored"});
+    who.dispatch(closed_while_restored(owner));
+}
+
+std::optional<unit::requirement_lost> supervisor::lost(const model::requirement& need) {
+  if (need.loss == model::on_loss::keep) return std::nullopt;
+  for (const auto& i : instances_of(need.unit))
+    if (satisfies(*i, need.when) || undecided(*i)) return std::nullopt;
+  return unit::requirement_lost{need.loss,
+                                need.unit + " is no longer " + std::string(model::condition_names.text(need.when))};
+}
+
+std::vector<unit::requirement_lost> supervisor::lost_requirements(const unit_runner& who) {
+  std::vector<unit::requirement_lost> out;
+  for (const auto& need : who.spec().requires_units)
+    if (auto loss = lost(need)) out.push_back(std::move(*loss));
+  return out;
 }
 
 void supervisor::inform_dependents(const std::string& unit) {
   for (const auto& [id, r] : runners_) {
     for (const auto& need : r->spec().requires_units) {
       if (need.unit != unit) continue;
-      if (r->state() == model::unit_state::waiting) {
-        r->dispatch(hasup::unit::requirements_changed{});
-        continue;
-      }
-      if (need.loss == model::on_loss::keep) continue;
-      bool met = false, open = false;
-      for (const auto& i : instances_of(unit)) {
-        met = met || satisfies(*i, need.when);
-        open = open || undecided(*i);
-      }
-      if (!met && !open)
-        r->dispatch(hasup::unit::requirement_lost{
-            need.loss, unit + " is no longer " + std::string(model::condition_names.text(need.when))});
+      if (r->state() == model::unit_state::waiting)
+        r->dispatch(unit::requirements_changed{});
+      else if (auto loss = lost(need))
+        r->dispatch(std::move(*loss));
     }
   }
 }
@@ -159,9 +168,7 @@ void supervisor::stop_readers(const model::instance_id& of, std::function<void()
   held_readers_of_.insert(of.unit);
   reader_waits_[of] = std::move(then);
   for (const auto& [id, r] : runners_)
-    if (r->spec().data.shared_with == of.unit && !r->at_rest())
-      r->dispatch(hasup::unit::requirement_lost{model::on_loss::restart,
-                                                "stopped while the data of " + of.unit + " is restored"});
+    if (r->spec().data.shared_with == of.unit && !r->at_rest()) r->dispatch(closed_while_restored(of.unit));
   boost::asio::post(services_.loop, [this] { advance_reader_waits(); });
 }
 

@@ -61,6 +61,7 @@ class supervisor : public control::service, private unit_host {
 
   // unit_host
   bool requirements_met(const unit_runner& who, std::vector<std::string>& waiting_for) override;
+  std::vector<unit::requirement_lost> lost_requirements(const unit_runner& who) override;
   void changed(unit_runner& who) override;
   void publish(control::event e) override;
   void when_saved(std::function<void()> then) override {
@@ -132,6 +133,7 @@ class supervisor : public control::service, private unit_host {
   void advance_reader_waits();
   void hold_back(unit_runner& who);
   void drop_when_gone(unit_runner& who);
+  std::optional<unit::requirement_lost> lost(const model::requirement& need);
   void inform_dependents(const std::string& unit);
   void save_intent(intent_file::write_answer then = {});
   void carry_out(const control::command& c, const control::peer& who,

@@ -13,6 +13,7 @@
 #include "probe/prober.hpp"
 #include "process/cgroup.hpp"
 #include "process/shim_client.hpp"
+#include "unit/event.hpp"
 
 namespace boost::asio {
 class io_context;
@@ -48,6 +49,8 @@ class unit_host {
 
   // Is everything there that this unit requires? Fills `waiting_for` with one entry for each that lacks.
   virtual bool requirements_met(const unit_runner& who, std::vector<std::string>& waiting_for) = 0;
+  // What its on_loss would act upon now: requirements that are surely lost.
+  virtual std::vector<unit::requirement_lost> lost_requirements(const unit_runner& who) = 0;
   // State or health differ from before, or something that the intent file holds.
   virtual void changed(unit_runner& who) = 0;
   virtual void publish(control::event e) = 0;

@@ -189,6 +189,7 @@ void unit_runner::set_maintenance(bool on) {
   const auto held = std::exchange(liveness_held_, {});
   if (!held.empty()) dispatch(unit::liveness_failed{held});
   dispatch(unit::maintenance_ended{});
+  for (auto& lost : host_.lost_requirements(*this)) dispatch(std::move(lost));
 }
 
 void unit_runner::reset() {

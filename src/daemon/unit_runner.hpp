@@ -103,7 +103,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::vector<std::int32_t> pids() const;
   std::uint64_t run_number() const { return run_; }
   bool restart_seen() const { return queue_.empty(); }  // nothing that was asked for is still on its way
-  // Health, memory and schedules do nothing by themselves while it is on, no recovery begins, and nobody is alerted.
+  // Health, memory, requirements and schedules do nothing to what runs while it is on, no recovery begins, and nobody
+  // is alerted.
   void set_maintenance(bool on);
   // Wanted up again after a reboot, although it is stopped now: the machine goes down.
   void return_after_boot() { back_after_boot_ = memory_.desired == model::desired::up || back_after_boot_; }
@@ -111,7 +112,11 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void sample_memory();
   std::string taken_down_by;  // the unit whose stop took this one down; "" = none
 
-  std::string held_by_maintenance() const;  // what will restart it when maintenance ends; "" = nothing
+  struct held_back {
+    std::string then;  // what happens to it when maintenance ends; "" = nothing
+    std::string why;
+  };
+  held_back held_by_maintenance() const;
   control::instance_status status();
   control::instance_story story(const std::vector<control::event>& events);
 

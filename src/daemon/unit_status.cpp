@@ -21,7 +21,7 @@ control::instance_status unit_runner::status() {
   s.desired = memory_.desired;
   s.health = memory_.health;
   s.reason = !undecided_ ? memory_.reason : shim_silence_.empty() ? std::string(asking) : shim_silence_;
-  if (const auto held = held_by_maintenance(); !held.empty()) s.reason += "; held by maintenance: " + held;
+  if (const auto held = held_by_maintenance(); !held.then.empty()) s.reason += "; held by maintenance: " + held.why;
   s.since = since_;
   s.restarts = memory_.restarts;
   s.recoveries = memory_.recoveries;
@@ -83,11 +83,17 @@ control::instance_status unit_runner::status() {
   return s;
 }
 
-// What would restart the node if nobody worked on it.
-std::string unit_runner::held_by_maintenance() const {
-  if (!maintenance_) return {};
-  if (!memory_.parent_lost.empty()) return memory_.parent_lost;
-  return liveness_held_.empty() ? "" : "liveness failed: " + liveness_held_;
+// What would stop or restart the node if nobody worked on it. A requirement that came back meanwhile is no reason.
+unit_runner::held_back unit_runner::held_by_maintenance() const {
+  constexpr auto restarted = "it is restarted in order", stopped = "it is stopped";
+  if (!maintenance_ || pid_ == 0) return {};
+  if (!memory_.held.parent_lost.empty()) return {restarted, memory_.held.parent_lost};
+  const auto by_policy = unit_.restart.policy == model::restart_when::never ? stopped : restarted;
+  if (!memory_.held.start_timeout.empty()) return {by_policy, memory_.held.start_timeout};
+  if (!liveness_held_.empty()) return {by_policy, "liveness failed: " + liveness_held_};
+  for (const auto& lost : host_.lost_requirements(*this))
+    return {lost.loss == model::on_loss::stop ? stopped : "it waits until that is back", lost.why};
+  return {};
 }
 
 control::instance_story unit_runner::story(const std::vector<control::event>& events) {
@@ -134,8 +140,8 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
       if (!unit_.recovery.recipe.empty()) out.actions.push_back("hasup recover " + name + " --dry-run");
       break;
     default:
-      if (const auto held = held_by_maintenance(); !held.empty()) {
-        out.next = "nothing while it is in maintenance; then it is restarted in order: " + held;
+      if (const auto held = held_by_maintenance(); !held.then.empty()) {
+        out.next = fmt::format("nothing while it is in maintenance; then {}: {}", held.then, held.why);
         out.actions = {"hasup maintenance off " + name, "hasup restart " + name + "    (restarts at once)"};
       }
       break;

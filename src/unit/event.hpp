@@ -37,6 +37,7 @@ struct requirements_changed {};  // facts.requirements_met tells
 struct requirement_lost {
   model::on_loss loss;
   std::string why;
+  bool closes_data = false;  // what it opens is being restored: not even maintenance lets it run on
 };
 // The answer to `prepare`: may it be spawned?
 struct prepared {

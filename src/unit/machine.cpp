@@ -135,6 +135,10 @@ class step : transitions {
 
   void on(const requirement_lost& e) {
     if (e.loss == model::on_loss::keep) return;
+    if (f_.maintenance && !e.closes_data) {  // what does not run yet waits for it anyway
+      if (has_process()) hold_back(m_.held.requirement_lost, e.why);
+      return;
+    }
     const bool again = e.loss == model::on_loss::restart;
     if (!again && is<backoff>()) {
       m_.desired = desired::down;
@@ -274,12 +278,13 @@ class step : transitions {
   void on(const parent_lost& e) {
     if (!has_process() || unit_.restart.policy == model::restart_when::never) return;
     if (!f_.maintenance) return back_off_or_fail(e.why, true);
-    m_.parent_lost = e.why;
-    act(emit{"restart_held", "in maintenance: " + e.why});
+    hold_back(m_.held.parent_lost, e.why);
   }
 
   void on(const maintenance_ended&) {
-    if (const auto why = std::exchange(m_.parent_lost, {}); !why.empty()) return on(parent_lost{why});
+    const auto held = std::exchange(m_.held, {});  // a requirement that is still lost is told anew
+    if (!held.parent_lost.empty()) return on(parent_lost{held.parent_lost});
+    if (!held.start_timeout.empty()) return on_start_timeout();
     const auto* s = in<failed>();
     if (s == nullptr || !s->held || m_.desired == desired::down) return;
     const auto why = s->recover_why;
@@ -304,15 +309,7 @@ class step : transitions {
         }
         return;
       case timer::start_timeout:
-        if (auto* s = in<starting>(); s && s->at == starting::step::probing) {
-          const auto why = "not started within " + base::format_duration(unit_.run.start_timeout);
-          act(emit{"start_failed", why});
-          if (unit_.restart.policy == model::restart_when::never)
-            stop(after_stop::fail, why, false);
-          else
-            back_off_or_fail(why, true);
-        }
-        return;
+        return on_start_timeout();
       case timer::stop_timeout:
         return on_stop_timeout();
     }

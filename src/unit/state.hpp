@@ -84,6 +84,13 @@ struct last_exit {
   base::wall_time at;
 };
 
+// What would stop or restart the current run, but for maintenance: why, "" = nothing. Its end lets it happen.
+struct held_back {
+  std::string parent_lost;
+  std::string start_timeout;
+  std::string requirement_lost;  // told of once; whether it is lost still is asked when maintenance ends
+};
+
 // Everything the machine remembers of an instance. Survives in the intent file but for `now` and `health`.
 struct memory {
   state now = stopped{};
@@ -97,7 +104,7 @@ struct memory {
   unsigned restarts = 0;        // without a person asking for it
   unsigned recoveries = 0;
   bool startup_passed = false;  // of the current run
-  std::string parent_lost;      // in maintenance: the restart that the end of it brings; of the current run
+  held_back held;
   std::optional<base::wall_time> healthy_since;
   bool killed = false;  // SIGKILLed by hasup; until the next clean stop
   std::optional<last_exit> exit;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "unit/backoff.hpp"
 
@@ -84,8 +85,13 @@ void transitions::probe_or_run(starting& s) {
     run("");
 }
 
+void transitions::hold_back(std::string& held, const std::string& why) {
+  if (std::exchange(held, why) != why) act(emit{"restart_held", "in maintenance: " + why});
+}
+
 void transitions::run(const std::string& why) {
   act(cancel_timers{});
+  m_.held.start_timeout.clear();
   if (unit_.startup || !unit_.readiness) {
     m_.startup_passed = true;
     m_.failed_starts = 0;
@@ -123,7 +129,7 @@ void transitions::stop(after_stop then, const std::string& why, bool no_kill, ba
   act(cancel_timers{});
   act(stop_probes{});
   m_.health = health::unknown;
-  m_.parent_lost.clear();
+  m_.held = {};
   enter(s, "stopping", why);
   act(send_stop{});
   act(start_timer{timer::stop_timeout, unit_.run.stop_timeout});
@@ -150,6 +156,16 @@ void transitions::stop_preparing(const std::string& why) {
   become_stopping(after_stop::stop, why);
   in<stopping>()->killed = m_.killed;  // no node came to a clean stop
   act(cancel_prepare{});
+}
+
+void transitions::on_start_timeout() {
+  const auto* s = in<starting>();
+  if (s == nullptr || s->at != starting::step::probing) return;
+  const auto why = "not started within " + base::format_duration(unit_.run.start_timeout);
+  if (f_.maintenance) return hold_back(m_.held.start_timeout, why);
+  act(emit{"start_failed", why});
+  if (unit_.restart.policy == model::restart_when::never) return stop(after_stop::fail, why, false);
+  back_off_or_fail(why, true);
 }
 
 void transitions::on_stop_timeout() {
@@ -234,7 +250,7 @@ void transitions::become_stopping(after_stop then, std::string why, base::durati
   act(cancel_timers{});
   act(stop_probes{});
   m_.health = health::unknown;
-  m_.parent_lost.clear();
+  m_.held = {};
   stopping s;
   s.then = then;
   s.main_gone = true;

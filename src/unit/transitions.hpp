@@ -55,6 +55,8 @@ class transitions {
   // A stop that another daemon had begun.
   void go_on_stopping(const stopping& s);
   void run(const std::string& why);
+  // In maintenance: what is told once, and then waits for its end.
+  void hold_back(std::string& held, const std::string& why);
   void set_health(model::health h, const std::string& why);
   // Ends a living process in order; the tree's end brings `then`.
   void stop(after_stop then, const std::string& why, bool no_kill, base::duration delay = {});
@@ -62,6 +64,7 @@ class transitions {
   void stop_by_signal(const std::string& why);
   // The look at its data and directories comes to its end: then it is stopped.
   void stop_preparing(const std::string& why);
+  void on_start_timeout();
   void on_stop_timeout();
   // The tree is empty: what was decided happens.
   void settle();

@@ -101,6 +101,81 @@ failures = 1
         self.home.ok("maintenance", "off", "one")
         self.assertFalse(self.home.unit_status("one")["maintenance"])
 
+    def held(self, unit):
+        """What maintenance holds back, as status says it; "" = nothing."""
+        return self.home.unit_status(unit)["reason"].partition("held by maintenance: ")[2]
+
+    def test_in_maintenance_a_start_may_take_longer_than_its_time(self):
+        self.home.unit("one", SLEEPER.format(instances=1, more=f"""
+start_limit = {{ count = 100000, within = "1h" }}
+
+[startup]
+kind = "exec"
+command = ["test", "-e", "{self.home.path}/up"]
+interval = "50ms"
+""").replace("instances = 1", 'start_timeout = "300ms"'))
+        self.home.start()
+        self.home.ok("maintenance", "on", "one")
+        self.home.wait_event("one", lambda e: e["kind"] == "restart_held" and "not started within" in e["reason"],
+                             "the time is over")
+        self.assertEqual(self.held("one"), "not started within 300ms")
+        self.assertIn("then it is restarted in order: not started within 300ms", self.home.ok("why", "one"))
+        pid = self.home.unit_status("one")["pid"]
+        self.home.ok("maintenance", "off", "one")
+        wait_until(lambda: self.home.unit_status("one")["pid"] not in (None, pid), "it is started again")
+        self.home.ok("maintenance", "on", "one")
+        wait_until(lambda: self.held("one") == "not started within 300ms", "it is held again")
+        pid = self.home.unit_status("one")["pid"]
+        (self.home.path / "up").write_text("")
+        self.home.wait_for("one", state="running")
+        self.assertEqual(self.held("one"), "")
+        self.home.ok("maintenance", "off", "one")
+        self.assertEqual(self.home.wait_healthy("one")["pid"], pid)
+
+    def test_in_maintenance_a_unit_runs_on_without_what_it_requires(self):
+        self.home.unit("base", SLEEPER.format(instances=1, more=""))
+        for loss in ("restart", "stop"):
+            self.home.unit(loss, SLEEPER.format(instances=1, more=f"""
+[[requires]]
+unit = "base"
+on_loss = "{loss}"
+"""))
+        self.home.start()
+        pids = {unit: self.home.wait_healthy(unit)["pid"] for unit in ("base", "restart", "stop")}
+        self.home.ok("maintenance", "on", "restart", "stop")
+        self.home.unit("base", SLEEPER.format(instances=1, more="").replace('"50ms"', '"1h"').replace('"100ms"', '"1h"'))
+        self.home.ok("apply")
+        self.assertEqual(self.home.unit_status("base")["pid"], pids["base"])  # a policy: no restart
+        self.home.ok("signal", "base", "KILL")
+        self.home.wait_for("base", state="backoff")
+        for unit in ("restart", "stop"):
+            self.home.wait_event(unit, lambda e: e["kind"] == "restart_held", "the loss is held")
+            self.assertEqual(self.held(unit), "base is no longer healthy")
+            self.assertEqual(self.home.unit_status(unit)["pid"], pids[unit])
+        self.assertIn("then it is stopped: base is no longer", self.home.ok("why", "stop"))
+        self.assertIn("then it waits until that is back: base is no longer", self.home.ok("why", "restart"))
+
+        # There again: no reason any more.
+        self.home.ok("start", "base")
+        for unit in ("restart", "stop"):
+            wait_until(lambda u=unit: self.held(u) == "", "nothing is held")
+        self.home.ok("maintenance", "off", "restart", "stop")
+        for unit in ("restart", "stop"):
+            self.assertEqual(self.home.wait_healthy(unit)["pid"], pids[unit])
+
+        # Lost still when maintenance ends.
+        self.home.ok("maintenance", "on", "restart", "stop")
+        self.home.ok("signal", "base", "KILL")
+        self.home.wait_for("base", state="backoff")
+        for unit in ("restart", "stop"):
+            wait_until(lambda u=unit: self.held(u) != "", "it is held")
+        self.home.ok("maintenance", "off", "restart", "stop")
+        self.home.wait_for("stop", state="stopped")
+        self.home.wait_for("restart", state="waiting")
+        self.home.ok("start", "base")
+        self.assertNotEqual(self.home.wait_healthy("restart")["pid"], pids["restart"])
+        self.assertEqual(self.home.unit_status("stop")["state"], "stopped")
+
     def test_a_signal_reaches_the_main_process(self):
         self.home.unit("one", SLEEPER.format(instances=1, more=""))
         self.home.start()

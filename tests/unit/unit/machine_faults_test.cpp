@@ -131,11 +131,11 @@ TEST_CASE("the death of a shim restarts nothing in maintenance, and the end of i
   b.run();
   b.f.maintenance = true;
   CHECK(b.feed(parent_lost{"its shim died"}) == "running: !restart_held;");
-  CHECK(b.m.parent_lost == "its shim died");
+  CHECK(b.m.held.parent_lost == "its shim died");
   b.f.maintenance = false;
   CHECK(b.feed(maintenance_ended{}) == "stopping: !stopping; send_stop; timer 10s;");
   CHECK(b.m.reason == "its shim died");
-  CHECK(b.m.parent_lost.empty());
+  CHECK(b.m.held.parent_lost.empty());
 
   // It was about that run: not about the next one.
   bench ended;
@@ -155,6 +155,52 @@ TEST_CASE("the death of a shim restarts nothing in maintenance, and the end of i
   ended.feed(spawned{101});
   ended.f.maintenance = false;
   CHECK(ended.feed(maintenance_ended{}) == "running:");
+}
+
+TEST_CASE("in maintenance a start may take its time, and the end of it ends a start that is still under way") {
+  bench b;
+  b.add_startup();
+  b.f.maintenance = true;
+  b.feed(start_wanted{});
+  b.feed(prepared{});
+  b.feed(spawned{1});
+  CHECK(b.feed(timer_fired{timer::start_timeout}) == "starting: !restart_held;");
+  SECTION("still starting: too late") {
+    b.f.maintenance = false;
+    CHECK(b.feed(maintenance_ended{}) == "stopping: !start_failed; !stopping; send_stop; timer 10s;");
+    CHECK_THAT(b.m.reason, Contains("not started within"));
+  }
+  SECTION("started meanwhile: nothing") {
+    b.feed(startup_passed{});
+    b.f.maintenance = false;
+    CHECK(b.feed(maintenance_ended{}) == "running:");
+  }
+  SECTION("another run has its own time") {
+    b.feed(restart_wanted{});
+    b.exits(0);
+    b.feed(prepared{});
+    b.feed(spawned{2});
+    b.f.maintenance = false;
+    CHECK(b.feed(maintenance_ended{}) == "starting:");
+  }
+}
+
+TEST_CASE("in maintenance the loss of a requirement stops nothing, and is told once") {
+  const auto loss = GENERATE(model::on_loss::restart, model::on_loss::stop);
+  bench b;
+  b.run();
+  b.f.maintenance = true;
+  CHECK(b.feed(requirement_lost{loss, "leap is no longer healthy"}) == "running: !restart_held;");
+  CHECK(b.feed(requirement_lost{loss, "leap is no longer healthy"}) == "running:");
+  CHECK(b.m.desired == model::desired::up);
+  // But its data is not restored under its feet.
+  bench reader = b;
+  CHECK(reader.feed(requirement_lost{model::on_loss::restart, "its data is restored", true}) ==
+        "stopping: !stopping; send_stop; timer 10s;");
+  // What is lost still is told again by its end, which by itself knows of no reason.
+  b.f.maintenance = false;
+  CHECK(b.feed(maintenance_ended{}) == "running:");
+  CHECK(b.feed(requirement_lost{loss, "leap is no longer healthy"}) == "stopping: !stopping; send_stop; timer 10s;");
 }
 
 TEST_CASE("starts that a killed daemon did not save count, each once and never more than matter") {

@@ -108,6 +108,9 @@ std::vector<named_memory> all_states(base::wall_time now) {
     auto m = in(starting{at});
     m.starts = {now};
     add(m);
+    if (at != starting::step::probing) continue;
+    m.held.start_timeout = "too slow";
+    add(m, ", start_timeout passed in maintenance");
   }
   auto young = in(running{});
   add(young, ", startup not passed");
@@ -120,8 +123,11 @@ std::vector<named_memory> all_states(base::wall_time now) {
   add(up, ", healthy for a second, backoff step 3");
   up.healthy_since = now - base::duration{61'000};
   add(up, ", healthy for a minute, backoff step 3");
-  up.parent_lost = "its shim died before";
+  up.held.parent_lost = "its shim died before";
   add(up, ", healthy for a minute, its shim died in maintenance");
+  up.held = {};
+  up.held.requirement_lost = "it is gone";
+  add(up, ", healthy for a minute, what it requires was lost in maintenance");
   add(in(completed{}));
   add(in(backoff{base::duration{1'000}, "the cause"}));
   for (const auto then : all_after_stop) {
@@ -177,6 +183,8 @@ void add_asked(std::vector<named_event>& out) {
   for (const auto loss : {model::on_loss::keep, model::on_loss::restart, model::on_loss::stop})
     out.push_back(
         {"requirement lost, " + std::string(model::on_loss_names.text(loss)), requirement_lost{loss, "it is gone"}});
+  out.push_back({"requirement lost, its data is restored",
+                 requirement_lost{model::on_loss::restart, "its data is restored", true}});
 }
 
 void add_process(std::vector<named_event>& out) {
@@ -277,7 +285,12 @@ std::string changes(const memory& a, const memory& b) {
   number("recoveries", a.recoveries, b.recoveries);
   number("startup_passed", a.startup_passed, b.startup_passed);
   number("killed", a.killed, b.killed);
-  if (a.parent_lost != b.parent_lost) out << " parent_lost=" << (b.parent_lost.empty() ? "no" : "held");
+  const auto held = [&](const char* name, const std::string& was, const std::string& is) {
+    if (was != is) out << " " << name << "=" << (is.empty() ? "no" : "held");
+  };
+  held("parent_lost", a.held.parent_lost, b.held.parent_lost);
+  held("start_timeout", a.held.start_timeout, b.held.start_timeout);
+  held("requirement_lost", a.held.requirement_lost, b.held.requirement_lost);
   if (b.exit && !a.exit) out << " exit=\"" << to_text(b.exit->status) << ", " << b.exit->class_name << "\"";
   if (a.reason != b.reason) out << " \"" << b.reason << "\"";
   return out.str();

@@ -289,6 +289,7 @@ void unit_runner::finished(recovery_outcome outcome, std::string reason) {
   ended.try_later = outcome == recovery_outcome::unavailable;
   ended.as_before = outcome != recovery_outcome::parked && outcome != recovery_outcome::stuck;
   dispatch(std::move(ended));
+  if (outcome == recovery_outcome::recovered && pid_ != 0) restart_if_parent_lost();
   if (outcome == recovery_outcome::asking) return;
   if (outcome != recovery_outcome::parked && outcome != recovery_outcome::stuck) {
     apply_pending_spec();

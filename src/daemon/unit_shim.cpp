@@ -249,7 +249,7 @@ void unit_runner::on(const process::shim_started& e) {
   restart_if_parent_lost();
 }
 
-// What was never under a shim (start --adopt) has lost nothing.
+// What was never under a shim (start --adopt) has lost nothing. A recovery asks when it is over: it needs the run.
 void unit_runner::restart_if_parent_lost() {
   const auto& s = shim_->status();
   if (!s.attached || s.from_outside) return;

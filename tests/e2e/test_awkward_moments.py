@@ -215,6 +215,32 @@ class Recovery(LeapTest):
         self.assertIn("sending TERM", event["reason"])
         self.assertNotIn("killed", [e["kind"] for e in self.home.events("leap")])
 
+    def lose_shim_in_first_start(self, more=lambda: None):
+        """The node of a recovery runs on without its shim, is confirmed, and only then restarted in order."""
+        self.slow_to_confirm()
+        self.make_dirty()
+        self.home.start()
+        self.wait_phase("confirm")
+        before = self.home.unit_status("leap")
+        os.kill(parent_of(before["pid"]), signal.SIGKILL)
+        more()
+        after = self.home.wait_for("leap", state="running", health="healthy", recoveries=1,
+                                   restarts=before["restarts"] + 1)
+        self.assertNotEqual(after["pid"], before["pid"])
+        self.assertEqual((after["last_exit"]["class"], after["last_exit"]["code"]), ("lost", None))
+        told = [e["kind"] for e in self.home.events("leap")]
+        self.assertLess(told.index("recovery_confirmed"), len(told) - 1 - told[::-1].index("stopping"))
+        self.assertNotIn("killed", told)
+
+    def test_a_node_that_lost_its_shim_in_its_first_start_is_restarted_once_it_is_confirmed(self):
+        self.lose_shim_in_first_start()
+
+    def test_also_when_hasupd_died_with_that_shim(self):
+        def die():
+            self.home.kill_daemon(signal.SIGKILL)
+            self.home.start()
+        self.lose_shim_in_first_start(die)
+
     def test_a_parked_recovery_survives_that_its_unit_file_goes_and_comes_back(self):
         path = self.slow_to_confirm("1s")
         self.make_dirty()

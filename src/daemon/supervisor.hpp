@@ -91,6 +91,7 @@ class supervisor : public control::service, private unit_host {
     config::loaded config;
     std::map<std::string, std::vector<std::string>> journals;  // by instance: of recoveries that were under way
     traces left;
+    std::string distrusted;  // why they were not even read; "" = they were
   };
   static files read_files(const daemon_services& services, const std::map<std::string, unsigned>& counts);
   control::command_reply apply(files fresh, bool dry_run);

@@ -259,6 +259,8 @@ void supervisor::scale(const control::command& c, std::function<void(control::co
   auto fresh = std::make_shared<files>();
   services_.disk.run([fresh, &services = services_, counts] { *fresh = read_files(services, counts); },
                      [this, fresh, name, count, done = std::move(done)] {
+                       if (!fresh->distrusted.empty())
+                         return done(refusal(exit_code::permission_denied, fresh->distrusted));
                        const auto entry = fresh->config.units.find(name);
                        if (entry == fresh->config.units.end() || !entry->second.valid)
                          return done(refusal(exit_code::invalid_configuration,

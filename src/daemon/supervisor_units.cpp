@@ -7,6 +7,7 @@
 #include "daemon/supervisor.hpp"
 #include "journal/file_journal.hpp"
 #include "process/process_tree.hpp"
+#include "start/trust.hpp"
 
 namespace hasup::daemon {
 namespace {
@@ -172,6 +173,10 @@ supervisor::files supervisor::read_files(const daemon_services& services,
                                          const std::map<std::string, unsigned>& counts) {
   const auto& dirs = services.dirs;
   files f;
+  if (const auto trusted = start::check_trust(dirs); !trusted) {
+    f.distrusted = trusted.error().message;
+    return f;
+  }
   f.left = {process::find_traces(services.shim)};
   f.config = config::load(dirs, counts);
   for (const auto& [name, entry] : f.config.units)
@@ -182,6 +187,7 @@ supervisor::files supervisor::read_files(const daemon_services& services,
 }
 
 control::command_reply supervisor::apply(files read, bool dry_run) {
+  if (!read.distrusted.empty()) return {exit_code::permission_denied, read.distrusted, {}, {}};
   auto& fresh = read.config;
   control::command_reply reply;
   const auto say = [&](const std::string& line) { reply.message += line + "\n"; };

@@ -33,6 +33,7 @@
 #include "process/cgroup.hpp"
 #include "process/spawner.hpp"
 #include "start/probe_programs.hpp"
+#include "start/trust.hpp"
 
 namespace {
 
@@ -280,6 +281,8 @@ int main(int argc, char** argv) {
   if (!dirs) return fail(exit_code::failed, dirs.error().message);
   if (check) return hasup::hasupd::self_check(*dirs, hasup::hasupd::own_program());
 
+  if (const auto trusted = hasup::start::check_trust(*dirs); !trusted)
+    return fail(exit_code::permission_denied, trusted.error().message);
   std::string problem;
   if (!make_directories(*dirs, problem)) return fail(exit_code::failed, problem);
   std::string holder;

@@ -20,6 +20,7 @@
 #include "journal/journal_text.hpp"
 #include "process/shim_client.hpp"
 #include "recovery/progress.hpp"
+#include "start/trust.hpp"
 
 namespace hasup::hasupd {
 namespace {
@@ -78,6 +79,7 @@ int self_check(const config::directories& dirs, const std::string& program) {
   };
   std::size_t shims = 0;
   if (const auto why = find_programs(fs::path(program).parent_path().string()); !why.empty()) return fail(why);
+  if (const auto trusted = start::check_trust(dirs); !trusted) return fail(trusted.error().message);
   if (const auto why = read_intent(dirs.state); !why.empty()) return fail(why);
   if (const auto why = read_journals(dirs.state); !why.empty()) return fail(why);
   if (const auto why = read_records(dirs, shims); !why.empty()) return fail(why);

@@ -167,6 +167,20 @@ unsigned instance_count(const value& root, report& findings) {
   return 1;
 }
 
+// A number by hand counts, over that of the file. What is wrong in the file is told all the same.
+unsigned scale(value& root, unsigned count, unsigned by_hand) {
+  auto* table = root.find("run");
+  if (table == nullptr || !table->is(value_type::table)) return count;
+  const auto* own = table->find("instances");
+  if (own != nullptr && !own->is(value_type::integer)) return count;
+  value n;
+  n.type = value_type::integer;
+  n.integer = by_hand;
+  n.where = own == nullptr ? table->where : own->where;
+  table->set("instances", std::move(n));
+  return by_hand;
+}
+
 void read_instances(const value& root, unsigned count, const file_context& context, parsed_unit& out) {
   for (unsigned i = 0; i < count; ++i) {
     instance_reader reader(root, {out.entry.name, i, count}, context, out.findings);
@@ -202,15 +216,9 @@ parsed_unit parse_unit(const std::string& name, const std::string& file, std::st
   const value* run = root.find("run");
   if (run == nullptr || (run->is(value_type::table) && run->find("command") == nullptr))
     out.no_command = run == nullptr ? root.where : run->where;
-  const auto scaled = context.instances.find(name);
-  if (auto* table = root.find("run"); table != nullptr && scaled != context.instances.end()) {
-    value n;
-    n.type = value_type::integer;
-    n.integer = scaled->second;
-    n.where = table->where;
-    table->set("instances", std::move(n));
-  }
-  const auto count = instance_count(root, out.findings);
+  auto count = instance_count(root, out.findings);
+  if (const auto scaled = context.instances.find(name); scaled != context.instances.end())
+    count = scale(root, count, scaled->second);
   read_instances(root, count, context, out);
   out.entry.effective_toml = to_toml(fill_common_variables(root, {name, 0, count}));
   return out;

@@ -51,6 +51,23 @@ class Settings(HasupTest):
         self.assertEqual(self.home.hasup("scale", "miner", "0").returncode, 2)
         self.assertEqual(self.home.hasup("scale", "nosuch", "2").returncode, 4)
 
+    def test_scale_hides_no_error_of_the_file(self):
+        self.home.unit("miner", SLEEPER.format(instances=1, more=""))
+        self.home.start()
+        self.home.ok("scale", "miner", "2")
+        self.home.wait_healthy("miner", instance=1)
+        before = self.pids("miner")
+        for wrong in (0, '"two"'):
+            self.home.unit("miner", SLEEPER.format(instances=wrong, more=""))
+            done = self.home.hasup("apply")
+            self.assertEqual(done.returncode, 6, done.stdout + done.stderr)
+            self.assertIn("miner: its file is invalid; what runs is left as it is", done.stdout + done.stderr)
+            self.assertEqual(self.home.hasup("scale", "miner", "3").returncode, 6)
+            self.assertEqual(self.pids("miner"), before)
+        self.home.unit("miner", SLEEPER.format(instances=1, more=""))
+        self.home.ok("apply")
+        self.assertEqual(self.pids("miner"), before)
+
     def test_an_instance_stopped_by_hand_is_still_there_after_scaling_down(self):
         self.home.unit("miner", SLEEPER.format(instances=3, more=""))
         self.home.start()

@@ -118,6 +118,24 @@ TEST_CASE("instances need directories of their own") {
   CHECK(h.load().units.at("b").valid);
 }
 
+TEST_CASE("a number of instances by hand counts over the file's, and hides nothing that is wrong there") {
+  const home h;
+  h.unit("more", run);
+  h.unit("less", run + "instances = 4\n");
+  h.unit("none", run + "instances = 0\n");
+  h.unit("text", run + "instances = \"two\"\n");
+  h.unit("odd", "run = 1\n");
+  const auto all = config::load(h.dirs, {{"more", 3}, {"less", 2}, {"none", 2}, {"text", 2}, {"odd", 2}});
+  CHECK(all.units.at("more").instances.size() == 3);
+  CHECK(all.units.at("less").instances.size() == 2);
+  for (const auto* wrong : {"none", "text", "odd"}) {
+    INFO(wrong);
+    CHECK_FALSE(all.units.at(wrong).valid);
+  }
+  CHECK_THAT(test::messages(all.units.at("none").problems), Catch::Contains("\"instances\" must be 1 to 1000"));
+  CHECK_THAT(test::messages(all.units.at("text").problems), Catch::Contains("instances"));
+}
+
 TEST_CASE("shared data names a unit that has some") {
   const home h;
   h.unit("node", "[data]\ndir = \"/n\"\n" + run);

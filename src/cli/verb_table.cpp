@@ -33,7 +33,9 @@ const std::vector<verb>& verbs() {
        targets::units,
        "Waits until they are stopped. A unit that does not end within its stop_timeout is killed: when that would be "
        "is shown\nwhile it stops, and that it was, in status. Ctrl-C ends the waiting, never a unit. "
-       "--no-kill never kills. The units stay down until they are started again.\n"
+       "--no-kill never kills, also when somebody asks again\nwithout it: `hasup signal UNIT KILL` does. The units "
+       "stay "
+       "down until they are started again.\n"
        "\nExamples:\n  hasup stop eos-evm-node\n  hasup stop miner@2\n  hasup stop --all --no-kill\n"},
       {"restart",
        {},

@@ -23,6 +23,8 @@ struct probe_loop::impl : std::enable_shared_from_this<impl> {
   unit::verdict last = unit::verdict::undecided;
   base::duration pace{50};
   bool passed_once = false;
+  std::chrono::steady_clock::time_point counted_at =
+      std::chrono::steady_clock::now();  // of the last failure, or began
 
   void ask() {
     asking = prober.start(what, whom, session, [weak = weak_from_this()](const probe::probe_result& r) {
@@ -38,8 +40,11 @@ struct probe_loop::impl : std::enable_shared_from_this<impl> {
                                                  : kind::unknown;
     seen.reason = r.reason;
     seen.head = r.head;
+    const auto now = std::chrono::steady_clock::now();
+    seen.early = now - counted_at < what.interval;
+    if (!seen.early) counted_at = now;
     answer a;
-    a.verdict = unit::observe(what, memory, seen, std::chrono::steady_clock::now(), std::chrono::system_clock::now());
+    a.verdict = unit::observe(what, memory, seen, now, std::chrono::system_clock::now());
     a.changed = std::exchange(last, a.verdict.value) != a.verdict.value;
     a.answered = r.answered;
     a.head = r.head;

@@ -106,6 +106,7 @@ void supervisor::drop_when_gone(unit_runner& who) {
   boost::asio::post(services_.loop, [this, id = who.spec().id] {
     const auto it = runners_.find(id);
     if (it == runners_.end() || !it->second->gone() || !removed_.contains(id)) return;
+    carried_[to_text(id)] = it->second->what_stays();
     runners_.erase(it);
     removed_.erase(id);
     save_intent();

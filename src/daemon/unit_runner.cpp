@@ -110,6 +110,18 @@ instance_intent unit_runner::intent() const {
   return out;
 }
 
+// Its shim's record stays, and it knows its data: configured again, it must not take its last run for one that ended
+// unseen, nor its data for new.
+instance_intent unit_runner::what_stays() const {
+  instance_intent out;
+  out.desired = model::desired::down;
+  out.ever_started = ever_started_;
+  out.run = run_;
+  out.swaps = recovery_memory_.swaps;
+  out.bad_snapshots = recovery_memory_.bad;
+  return out;
+}
+
 // Asked for while nobody knew yet what runs, and answered: the next hasupd must know, should this one not come to it.
 void unit_runner::note_what_waits(instance_intent& out) const {
   for (const auto& e : until_decided_) {

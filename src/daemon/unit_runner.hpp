@@ -86,6 +86,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   const std::optional<model::recipe>& recovery_recipe() const { return recipe_; }
   const unit::memory& memory() const { return memory_; }
   instance_intent intent() const;
+  // Of one that is not configured any more.
+  instance_intent what_stays() const;
   model::unit_state state() const { return unit::name_of(memory_.now); }
   bool at_rest() const;  // nothing of it runs or is being started, no hook of an earlier hasupd either
   // Not even a shim or a worker is left.

@@ -33,6 +33,7 @@ void unit_runner::on_shim(const process::shim_event& e) {
   std::visit([this](const auto& what) { on(what); }, e);
   if (!known_now) return;
   for (auto& waiting : std::exchange(until_decided_, {})) dispatch(std::move(waiting));
+  drain();  // before anybody is told: until then it would seem to be stopped, and its dependents to have lost it
   host_.changed(*this);
 }
 
@@ -265,6 +266,7 @@ unit::classification unit_runner::diagnose(const std::string& evidence, const mo
   unit::run_facts facts;
   facts.startup_passed = memory_.startup_passed;
   facts.asked_to_stop = state() == model::unit_state::stopping || interrupted_.has_value();
+  if (const auto* s = std::get_if<unit::stopping>(&memory_.now)) facts.killed_by_hasup = s->killed;
   facts.oom_kills = shim_->status().oom_kills;
   facts.memory_max = unit_.run.limit.memory_max.value_or(0);
   if (started_at_) facts.lived = std::chrono::duration_cast<base::duration>(wall_now() - *started_at_);

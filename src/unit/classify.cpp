@@ -216,7 +216,12 @@ classification classify(const model::recipe* recipe, const model::exit_status& s
   if (facts.asked_to_stop) {
     auto c = by_status(status, lines, facts);
     c.action = exit_action::restart;
-    if (!status.signal && !status.lost()) c.name = "stopped";
+    if (facts.killed_by_hasup && status.signal == SIGKILL) {
+      c.name = "killed by hasup";
+      c.advice = "it did not end within stop_timeout; raise run.stop_timeout when it needs longer to save its state";
+    } else if (status.signal != SIGKILL && (!status.signal || sent_from_outside(*status.signal)) && !status.lost()) {
+      c.name = "stopped";
+    }
     return c;
   }
   if (full) return *full;

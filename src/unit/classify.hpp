@@ -35,6 +35,7 @@ struct run_facts {
   bool startup_passed = false;
   base::duration lived{0};
   bool asked_to_stop = false;    // hasup sent the stop signal: whatever follows is no failure of the node
+  bool killed_by_hasup = false;  // with SIGKILL, since it did not end within its stop_timeout
   unsigned oom_kills = 0;        // processes of the run that the kernel killed for want of memory
   std::uint64_t memory_max = 0;  // of its cgroup; 0 = none
   bool disk_full = false;        // the data mount is known to be full, whatever the output says

@@ -57,7 +57,7 @@ class step : transitions {
     if (has_process()) return stop(after_stop::stop, e.why, e.no_kill);
     if (auto* s = in<stopping>()) {
       s->then = after_stop::stop;
-      s->no_kill = e.no_kill;  // who asks again may have changed their mind
+      s->no_kill = s->no_kill || e.no_kill;  // asked for once, it holds: whoever asks again may not know of it
       s->why = e.why;
       return;
     }

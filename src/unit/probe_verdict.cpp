@@ -100,6 +100,7 @@ probe_verdict observe(const model::probe& p, probe_memory& memory, const observa
     return {memory.value, memory.cause + "; last answer unknown: " + j.reason};
   }
   const bool passed = j.out == kind::passed;
+  if (!passed && seen.early && memory.value == verdict::undecided) return {verdict::undecided, j.reason};
   const unsigned needed = std::max(1U, passed ? p.successes : p.failures);
   unsigned& in_row = passed ? memory.successes_in_row : memory.failures_in_row;
   count(in_row, passed ? memory.failures_in_row : memory.successes_in_row);

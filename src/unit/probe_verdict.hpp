@@ -2,7 +2,7 @@
 //
 //   undecided --successes in a row--> good <--successes / failures in a row--> bad <--failures in a row-- undecided
 //
-// An unknown answer is neither: it leaves the verdict and both counts as they are.
+// An unknown answer is neither: it leaves the verdict and both counts as they are. So does an early failure.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +21,8 @@ struct observation {
   kind out = kind::unknown;
   std::string reason;
   std::optional<model::head> head;
+  // Asked for sooner than the interval says, to see it pass at once: that it does not yet is no failure that counts.
+  bool early = false;
 };
 
 enum class verdict { undecided, good, bad };

@@ -180,7 +180,9 @@ void transitions::on_stop_timeout() {
   if (s->by_command && !s->main_gone)
     return stop_by_signal("no end within " + base::format_duration(unit_.run.stop_timeout) + " of stop_command");
   if (s->no_kill) {
-    act(emit{"still_stopping", "does not end within stop_timeout; not killed, as asked"});
+    act(emit{"still_stopping", fmt::format("does not end within stop_timeout; not killed, as asked; `hasup signal {} "
+                                           "KILL` does",
+                                           unit_.id.unit)});
     return act(start_timer{timer::stop_timeout, unit_.run.stop_timeout});
   }
   m_.killed = s->killed = true;

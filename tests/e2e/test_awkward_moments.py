@@ -136,7 +136,7 @@ class Processes(HasupTest):
             status = self.home.wait_for("bad", state="stopped")
             self.assertFalse(status["killed"])
 
-    def test_stop_without_no_kill_overrides_an_earlier_one_with_it(self):
+    def test_no_kill_holds_when_somebody_else_asks_again_without_it(self):
         self.home.unit("deaf", """
 [run]
 command = ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 1; done"]
@@ -147,8 +147,11 @@ stop_timeout = "300ms"
         wait_until(lambda: "ready" in self.home.log_text("deaf"), "the trap is set")
         self.assertNotEqual(self.home.hasup("stop", "deaf", "--no-kill", "--timeout", "1s").returncode, 0)
         self.assertEqual(self.home.unit_status("deaf")["state"], "stopping")
-        self.home.ok("stop", "deaf", "--timeout", "60s")
-        self.assertTrue(self.home.unit_status("deaf")["killed"])
+        self.assertNotEqual(self.home.hasup("stop", "deaf", "--timeout", "1s").returncode, 0)
+        self.assertEqual(self.home.unit_status("deaf")["state"], "stopping")
+        self.assertNotIn("killed", [e["kind"] for e in self.home.events("deaf")])
+        self.home.ok("signal", "deaf", "KILL")
+        self.home.wait_for("deaf", state="stopped")
 
     def test_a_change_made_while_another_file_was_broken_is_applied_once_that_is_mended(self):
         self.home.unit("one", SLEEPER.format(more=""))

@@ -12,6 +12,12 @@ using unit::exit_action;
 
 namespace {
 
+model::exit_status by_signal(int s) {
+  model::exit_status out;
+  out.signal = s;
+  return out;
+}
+
 model::exit_status code(int c) {
   model::exit_status s;
   s.code = c;
@@ -173,6 +179,13 @@ TEST_CASE("a run that hasup stopped never recovers") {
   facts.asked_to_stop = true;
   CHECK(unit::classify(&r, code(2), dirty, facts).action == exit_action::restart);
   CHECK(unit::classify(nullptr, code(254), "Database load aborted\n", facts).name == "stopped");
+  CHECK(unit::classify(nullptr, by_signal(SIGTERM), "", facts).name == "stopped");
+  CHECK(unit::classify(nullptr, by_signal(SIGSEGV), "", facts).name == "killed by signal 11");
+  CHECK(unit::classify(nullptr, by_signal(SIGKILL), "", facts).advice.find("out-of-memory") != std::string::npos);
+  facts.killed_by_hasup = true;
+  const auto killed = unit::classify(nullptr, by_signal(SIGKILL), "", facts);
+  CHECK(killed.name == "killed by hasup");
+  CHECK(killed.advice.find("stop_timeout") != std::string::npos);
 }
 
 TEST_CASE("a start that never ran names the program") {

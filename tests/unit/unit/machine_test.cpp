@@ -84,7 +84,9 @@ TEST_CASE("a stop_command that does nothing, hangs or fails gives way to the sig
     b.feed(stop_wanted{true});
     CHECK(b.feed(timer_fired{timer::stop_timeout}) == by_signal);
     CHECK(b.feed(timer_fired{timer::stop_timeout}) == "stopping: !still_stopping; timer 10s;");
-    b.feed(stop_wanted{});
+    b.feed(stop_wanted{});  // somebody who did not ask for that does not take it back
+    CHECK(b.feed(timer_fired{timer::stop_timeout}) == "stopping: !still_stopping; timer 10s;");
+    return;
   }
   SECTION("the node ends, what it started does not") {
     b.feed(main_exited{{0, std::nullopt, false}, {}});

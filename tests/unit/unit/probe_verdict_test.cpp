@@ -49,6 +49,18 @@ std::string trace(asking& a, const std::string& answers) {
 
 }  // namespace
 
+TEST_CASE("a failure sooner than the interval counts for nothing until there is a verdict") {
+  asking a;
+  a.probe.failures = 2;
+  const observation early{kind::failed, "connection refused", {}, true};
+  for (int i = 0; i < 5; ++i) CHECK(a.see(early) == unit::probe_verdict{verdict::undecided, "connection refused"});
+  CHECK(a.see('-').value == verdict::undecided);
+  CHECK(a.see(early).value == verdict::undecided);
+  CHECK(a.see('-').value == verdict::bad);
+  asking b;
+  CHECK(b.see(observation{kind::passed, "passed", {}, true}).value == verdict::good);  // a pass always does
+}
+
 TEST_CASE("a verdict turns only after its number of answers in a row") {
   struct row {
     unsigned failures, successes;

@@ -6,6 +6,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <filesystem>
 #include <optional>
@@ -58,7 +59,7 @@ class finder {
   }
 
   // Without what it stands in.
-  std::optional<kind> add(const std::string& path) {
+  std::optional<kind> add(const std::string& path, bool above = false) {
     struct stat st {};
     if (::lstat(path.c_str(), &st) != 0) return std::nullopt;
     deciding_path p;
@@ -70,12 +71,15 @@ class finder {
     p.gid = st.st_gid;
     p.mode = st.st_mode & 07777U;
     p.has_acl = p.is != kind::link && ::getxattr(path.c_str(), "system.posix_acl_access", nullptr, 0) > 0;
-    p.above = true;
-    for (const auto& o : own_)
-      if (path == o || path.starts_with(o + "/")) p.above = false;
+    p.above = above || std::none_of(own_.begin(), own_.end(),
+                                    [&](const std::string& o) { return path == o || path.starts_with(o + "/"); });
     found_.push_back(std::move(p));
     return is;
   }
+
+  // Root writes there, and reads nothing that decides. What it stands in is a group's on some systems, and a file
+  // system of its own is often anybody's, with the sticky bit.
+  void add_logs(const std::string& path) { add(path, true); }
 
   std::vector<deciding_path> take() { return std::move(found_); }
 
@@ -99,8 +103,8 @@ std::string group_name(unsigned gid) {
 
 std::string why_distrusted(const deciding_path& p, const names& n) {
   constexpr unsigned sticky = 01000, by_group = 0020, by_all = 0002;
-  const auto whose = p.above ? "who could put other files of hasup in place"
-                             : "and it has a say in what this hasupd runs as root";
+  const auto whose =
+      p.above ? "who could put other files of hasup in place" : "and it has a say in what this hasupd runs as root";
   if (p.uid != 0) {
     const auto name = n.user(p.uid);
     return fmt::format(
@@ -128,8 +132,7 @@ std::vector<deciding_path> deciding_paths(const config::directories& dirs) {
   }
   f.walk_entries(dirs.state, "");
   f.walk_entries(dirs.state + "/specs", "");
-  // Where root writes, but reads nothing that decides: /var/log is a group's on some systems.
-  f.add(dirs.log);
+  f.add_logs(dirs.log);
   return f.take();
 }
 

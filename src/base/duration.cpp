@@ -62,6 +62,14 @@ std::string format_duration(duration d) {
   return out;
 }
 
+std::string format_duration_rounded(duration d) {
+  const auto ms = d.count();
+  if (ms <= 0 || ms >= 9'950) return format_duration_short(duration{ms + 500});
+  if (ms < 950) return std::to_string(ms) + "ms";
+  const auto tenths = (ms + 50) / 100;
+  return std::to_string(tenths / 10) + (tenths % 10 == 0 ? "" : "." + std::to_string(tenths % 10)) + "s";
+}
+
 std::string format_duration_short(duration d) {
   long long left = d.count() < 0 ? 0 : d.count();
   std::string out;

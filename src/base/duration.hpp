@@ -20,6 +20,9 @@ result<duration> parse_duration(std::string_view text);
 // The shortest exact form that parse_duration reads: 90 s -> "1m30s", 1500 ms -> "1s500ms", 0 -> "0s".
 std::string format_duration(duration d);
 
+// For a sentence, rounded: "250ms", "1.1s", "12s", "3m5s", "0s". What a person wrote is told as he wrote it: above.
+std::string format_duration_rounded(duration d);
+
 // For tables: at most two units, rounded down: "3d4h", "12m5s", "0s".
 std::string format_duration_short(duration d);
 

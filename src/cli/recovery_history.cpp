@@ -38,9 +38,7 @@ void take_in(past_recovery& r, const control::event& e) {
 }
 
 std::string took(const past_recovery& r) {
-  const auto d = std::chrono::duration_cast<base::duration>(*r.ended - r.began);
-  return d < base::duration{10'000} ? fmt::format("{:.1f}s", static_cast<double>(d.count()) / 1000.0)
-                                    : base::format_duration_short(d);
+  return base::format_duration_rounded(std::chrono::duration_cast<base::duration>(*r.ended - r.began));
 }
 
 std::string outcome_text(const past_recovery& r) {

@@ -152,4 +152,11 @@ std::string goal_text(goal g) {
   return "stopped";
 }
 
+std::string reached_text(goal g, std::size_t completed, std::size_t all) {
+  const auto text = goal_text(g);
+  const bool may_complete = text != goal_text(goal::stopped) && g != goal::running;
+  if (completed == 0 || !may_complete || g == goal::completed) return text;
+  return completed == all ? goal_text(goal::completed) : text + " or " + goal_text(goal::completed);
+}
+
 }  // namespace hasup::cli

@@ -51,5 +51,7 @@ bool is_fresh(const sighting& s);
 
 // "healthy", "stopped" …: what it is now called when it is reached.
 std::string goal_text(goal g);
+// The same, once it is reached by `all` instances: a one-shot unit that has come to its end is not called healthy.
+std::string reached_text(goal g, std::size_t completed, std::size_t all);
 
 }  // namespace hasup::cli

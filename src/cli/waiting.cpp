@@ -134,17 +134,14 @@ void look(std::vector<one>& all, const std::vector<control::instance_status>& no
   }
 }
 
-// "0.4s", "12s", "3m5s"
-std::string took_text(base::duration d) {
-  return d < base::duration{10'000} ? fmt::format("{:.1f}s", static_cast<double>(d.count()) / 1000.0)
-                                    : base::format_duration_short(d);
-}
-
 exit_code conclude(const context& c, const std::vector<one>& all, const waiting_for& w, base::mono_time began,
                    bool timed_out) {
-  const auto took = took_text(std::chrono::duration_cast<base::duration>(steady_clock::now() - began));
+  const auto took =
+      base::format_duration_rounded(std::chrono::duration_cast<base::duration>(steady_clock::now() - began));
   auto code = exit_code::done;
+  std::size_t completed = 0;
   for (const auto& o : all) {
+    if (o.seen.now.state == model::unit_state::completed) ++completed;
     const auto name = control::display_name(o.seen.now);
     if (o.is == standing::reached) continue;
     code = exit_code::failed;
@@ -162,7 +159,7 @@ exit_code conclude(const context& c, const std::vector<one>& all, const waiting_
   if (code == exit_code::done) {
     const auto what =
         all.size() == 1 ? control::display_name(all[0].seen.now) + " is" : fmt::format("all {} are", all.size());
-    print(fmt::format("{} {} ({})\n", what, goal_text(w.want), took));
+    print(fmt::format("{} {} ({})\n", what, reached_text(w.want, completed, all.size()), took));
   }
   return code;
 }

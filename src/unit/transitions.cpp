@@ -204,7 +204,7 @@ void transitions::settle() {
       return begin(s.why);
     case after_stop::back_off:
       rest(backoff{s.delay, s.why}, "backing_off",
-           fmt::format("{}; next start in {}", s.why, base::format_duration(s.delay)));
+           fmt::format("{}; next start in {}", s.why, base::format_duration_rounded(s.delay)));
       return act(start_timer{timer::backoff, s.delay});
     case after_stop::recover:
       return recover(s.why, s.returns);

@@ -183,7 +183,8 @@ class WithDaemon(HasupTest):
         self.assertIn("hello from once", self.home.ok("logs", "once"))
         self.assertIn("hello from once", self.home.ok("logs", "-n", "5", "--grep", "hel+o", "once"))
         self.assertNotIn("hello", self.home.ok("logs", "--grep", "nothing-like-it", "once"))
-        self.home.ok("wait", "once", "--for", "completed")
+        for words in ([], ["--for", "completed"]):
+            self.assertIn("once is completed (", self.home.ok("wait", "once", *words))
 
     def test_a_crash_is_restarted_and_why_tells_the_story(self):
         pid = self.home.unit_status("web")["pid"]

@@ -43,6 +43,21 @@ TEST_CASE("a formatted duration reads back as the same") {
   CHECK(format_duration(-5s) == "0s");
 }
 
+TEST_CASE("in a sentence a duration is rounded to what a person wants to know") {
+  CHECK(format_duration_rounded(-5s) == "0s");
+  CHECK(format_duration_rounded(0ms) == "0s");
+  CHECK(format_duration_rounded(83ms) == "83ms");
+  CHECK(format_duration_rounded(949ms) == "949ms");
+  CHECK(format_duration_rounded(950ms) == "1s");
+  CHECK(format_duration_rounded(1083ms) == "1.1s");
+  CHECK(format_duration_rounded(2s) == "2s");
+  CHECK(format_duration_rounded(9949ms) == "9.9s");
+  CHECK(format_duration_rounded(9950ms) == "10s");
+  CHECK(format_duration_rounded(10'499ms) == "10s");
+  CHECK(format_duration_rounded(59'600ms) == "1m");
+  CHECK(format_duration_rounded(3min + 5s + 20ms) == "3m5s");
+}
+
 TEST_CASE("tables show at most two units") {
   CHECK(format_duration_short(0ms) == "0s");
   CHECK(format_duration_short(999ms) == "0s");

@@ -59,7 +59,7 @@ TEST_CASE("events stand in columns; the first of several instances has its numbe
 
 TEST_CASE("a history has one line a recovery: when, how it ended, how long, which snapshot, why") {
   CHECK(render_history(past_recoveries(recovered_then_failed()), {}) ==
-        "2026-11-21T01:02:13Z  recovered in 5.0s from a.bin, 1 refused; why: exited with code 2: dirty database\n"
+        "2026-11-21T01:02:13Z  recovered in 5s from a.bin, 1 refused; why: exited with code 2: dirty database\n"
         "2026-11-21T01:03:43Z  failed after 1m30s: no snapshot fits; why: asked for by hand\n"
         "2026-11-21T01:05:23Z  goes on: asked for by hand; why: asked for by hand\n");
   CHECK(past_recoveries({}).empty());

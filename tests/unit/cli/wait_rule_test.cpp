@@ -152,3 +152,14 @@ TEST_CASE("a requirement that asks for a person, some of several instances, and 
                  believe)
           .empty());
 }
+
+TEST_CASE("what has run once is called completed, not healthy") {
+  CHECK(reached_text(goal::started, 0, 1) == "healthy");
+  CHECK(reached_text(goal::started, 1, 1) == "completed");
+  CHECK(reached_text(goal::healthy, 1, 3) == "healthy or completed");
+  CHECK(reached_text(goal::restarted, 2, 2) == "completed");
+  CHECK(reached_text(goal::completed, 2, 2) == "completed");
+  CHECK(reached_text(goal::running, 0, 1) == "running");
+  CHECK(reached_text(goal::stopped, 1, 2) == "stopped");
+  CHECK(reached_text(goal::at_rest, 1, 1) == "stopped");
+}

@@ -124,6 +124,20 @@ void members(M& m, candidate& c) {
 }
 
 template <class M>
+void members(M& m, passed_over& p) {
+  m("file", p.file);
+  m("why", p.why);
+}
+
+template <class M>
+void members(M& m, snapshot_proof& p) {
+  m("url", p.url);
+  m("digest", p.digest);
+  m("is_signed", p.is_signed);
+  m("unknown", p.unknown);
+}
+
+template <class M>
 void members(M& m, model::source& s) {
   m("url", s.url);
   m("patience_ms", s.patience);
@@ -168,6 +182,8 @@ void members(M& m, worker_job& j) {
   m("sources", j.sources);
   m("plans", j.plans);
   m("max_age_ms", j.max_age);
+  m("explain", j.explain);
+  m("file", j.file);
   m("checksum", j.checksum);
   m("max_rate", j.max_rate);
   m("public_key", j.public_key);
@@ -204,11 +220,15 @@ void members(M& m, worker_result& r) {
   m("made", r.made);
   m("candidates", r.candidates);
   m("notes", r.notes);
+  m("passed", r.passed);
+  m("proofs", r.proofs);
   m("sha256", r.sha256);
   m("verified", r.verified);
   m("verified_by", r.verified_by);
   m("archive_paths", r.archive_paths);
   m("bytes", r.bytes);
+  m("is_archive", r.is_archive);
+  m("entries", r.entries);
 }
 
 template <class M>

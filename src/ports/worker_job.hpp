@@ -38,6 +38,8 @@ enum class worker_mode {
   inspect,           // who has the data directories open, what is missing; runs as the daemon's user
   make_directories,  // what a unit wants to find at its start; runs as the daemon's user
   select,            // list the sources, order the candidates
+  verify,            // check a file of this machine against what its source says of it; writes nothing
+  examine,           // read an archive of this machine as unpacking would; writes nothing
   fetch,             // download a candidate's archives into the cache and verify them
   unpack,            // unpack them into the staging directory, syncfs
   swap,              // old entries aside, new entries in
@@ -45,10 +47,12 @@ enum class worker_mode {
   roll_back,         // remove what stands in the place of the old entries, put those back as they were
   clean_up,          // delete aside, staging, swap.json and all cached archives but the newest kept
 };
-inline constexpr base::enum_names<worker_mode, 9> worker_mode_names{
+inline constexpr base::enum_names<worker_mode, 11> worker_mode_names{
     {{{worker_mode::inspect, "inspect"},
       {worker_mode::make_directories, "make_directories"},
       {worker_mode::select, "select"},
+      {worker_mode::verify, "verify"},
+      {worker_mode::examine, "examine"},
       {worker_mode::fetch, "fetch"},
       {worker_mode::unpack, "unpack"},
       {worker_mode::swap, "swap"},
@@ -62,6 +66,24 @@ struct candidate {
   std::vector<model::snapshot> snapshots;
 
   friend bool operator==(const candidate&, const candidate&) = default;
+};
+
+// A file that a source lists and that is no candidate.
+struct passed_over {
+  model::snapshot file;
+  std::string why;  // "is empty", "is still being written (.part)", …
+
+  friend bool operator==(const passed_over&, const passed_over&) = default;
+};
+
+// What a source has to prove one of its files.
+struct snapshot_proof {
+  std::string url;     // of the file
+  std::string digest;  // "sha256:…"; ""
+  bool is_signed = false;
+  bool unknown = false;  // the host did not say
+
+  friend bool operator==(const snapshot_proof&, const snapshot_proof&) = default;
 };
 
 struct worker_job {
@@ -94,12 +116,16 @@ struct worker_job {
   std::vector<model::source> sources;
   std::vector<model::recovery_plan> plans;
   base::duration max_age{0};  // 0 = any; a snapshot of unknown time passes
+  bool explain = false;       // also say what is passed over, and what proves the newest
 
-  // fetch
+  // verify, examine
+  std::string file;  // absolute
+
+  // fetch, verify
   model::checksum_policy checksum = model::checksum_policy::if_present;
   std::uint64_t max_rate = 0;  // bytes a second; 0 = as fast as it goes
   std::string public_key;      // minisign's; "" = signatures are not looked at
-  // fetch, unpack
+  // fetch, verify (one snapshot), unpack
   std::optional<candidate> chosen;
   // unpack, swap, rewipe, roll_back, clean_up
   model::recovery_plan plan;
@@ -158,15 +184,20 @@ struct worker_result {
 
   // select: newest first within a plan, plans in order
   std::vector<candidate> candidates;
-  std::vector<std::string> notes;  // sources that were down, listings without a match …
+  std::vector<std::string> notes;      // sources that were down, listings without a match …
+  std::vector<passed_over> passed;     // with explain
+  std::vector<snapshot_proof> proofs;  // with explain: of the newest candidates
 
-  // fetch
+  // fetch, verify
   std::vector<std::string> sha256;  // of each archive, lower-case hex
   bool verified = false;            // against a checksum or key from outside
   std::string verified_by;          // "sha256", "md5", "its signature and sha256" …; ""
   // unpack
   std::map<std::string, std::string> archive_paths;  // AS -> absolute path
-  std::uint64_t bytes = 0;                           // fetched or unpacked
+  std::uint64_t bytes = 0;                           // fetched, or what is or would be unpacked
+  // examine
+  bool is_archive = false;    // else one file, compressed or not
+  std::uint64_t entries = 0;  // of an archive
 
   [[nodiscard]] bool ok() const { return failure == worker_failure::none; }
 };

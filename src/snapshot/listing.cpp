@@ -50,7 +50,7 @@ std::optional<base::wall_time> json_time(const json::value& v, bool& exact) {
   return parse_http_time(text);
 }
 
-std::optional<listed_file> json_file(const json::object& o, std::string_view base) {
+std::optional<listed_file> json_file(const json::object& o, std::string_view base, listed wanted) {
   const auto* name = o.if_contains("name");
   if (name == nullptr || !name->is_string()) return std::nullopt;
   const auto* type = o.if_contains("type");
@@ -59,7 +59,7 @@ std::optional<listed_file> json_file(const json::object& o, std::string_view bas
   if (is_dir != nullptr && is_dir->is_bool() && is_dir->get_bool()) return std::nullopt;
   listed_file file;
   file.name = std::string(name->get_string());
-  if (!is_snapshot_name(file.name) && file.name != "manifest.json") return std::nullopt;
+  if (!is_wanted(file.name, wanted)) return std::nullopt;
   file.url = std::string(base) + percent_encode(file.name);
   if (const auto* url = o.if_contains("url"); url != nullptr && url->is_string()) {
     const std::string_view text(url->get_string());
@@ -70,7 +70,7 @@ std::optional<listed_file> json_file(const json::object& o, std::string_view bas
     const auto bytes = size->to_number<std::uint64_t>(failed);
     if (!failed) file.size = bytes;
   }
-  if (file.size == 0U) return std::nullopt;
+  if (file.size == 0U && wanted == listed::snapshots) return std::nullopt;
   for (const auto* key : {"time", "mtime", "mod_time"})
     if (const auto* time = o.if_contains(key); time != nullptr && !file.time)
       file.time = json_time(*time, file.time_exact);
@@ -82,38 +82,51 @@ std::optional<listed_file> json_file(const json::object& o, std::string_view bas
 
 }  // namespace
 
-bool is_snapshot_name(std::string_view name) {
-  if (name.empty() || name == "." || name == ".." || name.size() > 200 || has_unsafe_bytes(name)) return false;
-  if (name.starts_with(".pending-") || name.starts_with(".incomplete-")) return false;
-  for (const auto* end : {".part", ".tmp", ".partial", ".sha256", ".sha256sum", ".sha512", ".sha512sum", ".b2",
-                          ".b2sum", ".md5", ".md5sum", ".minisig", ".asc", ".sig", ".seal", ".resume"})
-    if (name.ends_with(end)) return false;
+name_kind kind_of_name(std::string_view name) {
+  if (name.empty() || name == "." || name == ".." || name.size() > 200 || has_unsafe_bytes(name))
+    return name_kind::unusable;
+  if (name.starts_with(".pending-") || name.starts_with(".incomplete-")) return name_kind::unfinished;
+  for (const auto* end : {".part", ".tmp", ".partial"})
+    if (name.ends_with(end)) return name_kind::unfinished;
+  for (const auto* end : {".sha256", ".sha256sum", ".sha512", ".sha512sum", ".b2", ".b2sum", ".md5", ".md5sum",
+                          ".minisig", ".asc", ".sig", ".seal", ".resume"})
+    if (name.ends_with(end)) return name_kind::beside;
   for (const auto* other : {"SHA256SUMS", "SHA256SUMS.txt", "SHA512SUMS", "B2SUMS", "MD5SUMS", "manifest.json",
                             "index.html", "index.json"})
-    if (name == other) return false;
-  return true;
+    if (name == other) return name_kind::beside;
+  return name_kind::snapshot;
 }
 
-std::vector<listed_file> parse_html_listing(std::string_view html, std::string_view base) {
+bool is_snapshot_name(std::string_view name) {
+  return kind_of_name(name) == name_kind::snapshot;
+}
+
+bool is_wanted(std::string_view name, listed wanted) {
+  if (wanted == listed::everything) return kind_of_name(name) != name_kind::unusable;
+  return is_snapshot_name(name) || name == "manifest.json";
+}
+
+std::vector<listed_file> parse_html_listing(std::string_view html, std::string_view base, listed wanted) {
   std::vector<listed_file> out;
   for (const auto& link : find_links(html)) {
     const auto encoded = direct_name(link.href, base);
     if (encoded.empty()) continue;
     listed_file file;
     file.name = percent_decode(encoded);
-    if (!is_snapshot_name(file.name) && file.name != "manifest.json") continue;
+    if (!is_wanted(file.name, wanted)) continue;
     file.url = std::string(base) + std::string(encoded);
     file.size = link.size;
     file.time = link.time;
     file.time_exact = link.time_exact;
-    if (file.size == 0U) continue;
+    if (file.size == 0U && wanted == listed::snapshots) continue;
     const bool again = std::any_of(out.begin(), out.end(), [&](const auto& f) { return f.name == file.name; });
     if (!again) out.push_back(std::move(file));
   }
   return out;
 }
 
-base::result<std::vector<listed_file>> parse_json_listing(std::string_view text, std::string_view base) {
+base::result<std::vector<listed_file>> parse_json_listing(std::string_view text, std::string_view base,
+                                                          listed wanted) {
   boost::system::error_code failed;
   json::parse_options options;
   options.max_depth = 16;
@@ -129,16 +142,16 @@ base::result<std::vector<listed_file>> parse_json_listing(std::string_view text,
   std::vector<listed_file> out;
   for (const auto& item : *files) {
     if (!item.is_object()) continue;
-    if (auto file = json_file(item.get_object(), base)) out.push_back(std::move(*file));
+    if (auto file = json_file(item.get_object(), base, wanted)) out.push_back(std::move(*file));
   }
   return out;
 }
 
-base::result<std::vector<listed_file>> parse_listing(std::string_view body, std::string_view base) {
+base::result<std::vector<listed_file>> parse_listing(std::string_view body, std::string_view base, listed wanted) {
   const auto first = body.find_first_not_of(" \t\r\n\xEF\xBB\xBF");
   if (first == std::string_view::npos) return base::error{"the listing is empty"};
-  if (body[first] == '{' || body[first] == '[') return parse_json_listing(body.substr(first), base);
-  return parse_html_listing(body, base);
+  if (body[first] == '{' || body[first] == '[') return parse_json_listing(body.substr(first), base, wanted);
+  return parse_html_listing(body, base, wanted);
 }
 
 std::optional<std::string> parse_digest(std::string_view text, digest_kind kind) {

@@ -25,17 +25,29 @@ struct listed_file {
   friend bool operator==(const listed_file&, const listed_file&) = default;
 };
 
-// `base` is the absolute URL of the directory, ending in "/". Only files directly in it are returned; directories,
-// unfinished uploads (.part, .tmp, .pending-*, .incomplete-*), side files (.sha256 …) and empty files are left out.
-// HTML without a single link to a file is an empty list, not an error.
-std::vector<listed_file> parse_html_listing(std::string_view html, std::string_view base);
+// What a person wants to be told of is more than what could be restored.
+enum class listed { snapshots, everything };
+
+// `base` is the absolute URL of the directory, ending in "/". Only files directly in it are returned; directories are
+// left out, and unless everything is wanted also unfinished uploads (.part, .tmp, .pending-*, .incomplete-*), side
+// files (.sha256 …) and empty files. HTML without a single link to a file is an empty list, not an error.
+std::vector<listed_file> parse_html_listing(std::string_view html, std::string_view base,
+                                            listed wanted = listed::snapshots);
 
 // An array of files, or an object with "snapshots" or "files": each has "name" and may have "size", "sha256", "url"
 // and "time", "mtime" or "mod_time" (RFC 3339, RFC 1123 or seconds since 1970).
-base::result<std::vector<listed_file>> parse_json_listing(std::string_view json, std::string_view base);
+base::result<std::vector<listed_file>> parse_json_listing(std::string_view json, std::string_view base,
+                                                          listed wanted = listed::snapshots);
 
 // HTML or JSON by its first character.
-base::result<std::vector<listed_file>> parse_listing(std::string_view body, std::string_view base);
+base::result<std::vector<listed_file>> parse_listing(std::string_view body, std::string_view base,
+                                                     listed wanted = listed::snapshots);
+
+enum class name_kind { snapshot, unfinished, beside, unusable };  // beside: side files, indexes, notes of hasup's own
+name_kind kind_of_name(std::string_view name);
+
+// Whether such a file is listed at all.
+bool is_wanted(std::string_view name, listed wanted);
 
 // Whether a name is one that could be a snapshot: no directory, unfinished upload or side file.
 bool is_snapshot_name(std::string_view name);

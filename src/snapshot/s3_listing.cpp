@@ -36,7 +36,8 @@ std::string encoded_key(std::string_view key) {
 
 }  // namespace
 
-base::result<s3_page> parse_s3_page(std::string_view xml, const std::string& base, const std::string& prefix) {
+base::result<s3_page> parse_s3_page(std::string_view xml, const std::string& base, const std::string& prefix,
+                                    listed wanted) {
   const auto tree = parse(xml);
   const auto list = tree ? tree->get_child_optional("ListBucketResult") : boost::none;
   if (!list) return base::error{"the answer is no S3 listing; is \"endpoint\" the address of an S3 store?"};
@@ -48,10 +49,10 @@ base::result<s3_page> parse_s3_page(std::string_view xml, const std::string& bas
     listed_file file;
     file.name = key.substr(prefix.size());
     if (file.name.find('/') != std::string::npos) continue;
-    if (!is_snapshot_name(file.name) && file.name != "manifest.json") continue;
+    if (!is_wanted(file.name, wanted)) continue;
     file.url = base + encoded_key(key);
     if (const auto size = entry.get_optional<std::uint64_t>("Size")) file.size = *size;
-    if (file.size == 0U) continue;
+    if (file.size == 0U && wanted == listed::snapshots) continue;
     if (const auto time = base::parse_time(entry.get<std::string>("LastModified", ""))) {
       file.time = *time;
       file.time_exact = true;

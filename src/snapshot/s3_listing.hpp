@@ -17,7 +17,8 @@ struct s3_page {
 };
 
 // `base` is the address of the bucket, ending in "/"; `prefix` as it was asked for, decoded.
-base::result<s3_page> parse_s3_page(std::string_view xml, const std::string& base, const std::string& prefix);
+base::result<s3_page> parse_s3_page(std::string_view xml, const std::string& base, const std::string& prefix,
+                                    listed wanted = listed::snapshots);
 
 // "AccessDenied: Access Denied"; "" when it is no such answer.
 std::string s3_error_text(std::string_view xml);

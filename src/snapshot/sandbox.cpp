@@ -167,6 +167,13 @@ bounds unpack_bounds(const ports::worker_job& job) {
   return b;
 }
 
+bounds examine_bounds(const ports::worker_job& job) {
+  bounds b;
+  b.write = answer_directories(job);
+  b.read.emplace().push_back(job.file);
+  return b;
+}
+
 bounds swap_bounds() {
   bounds b;
   b.watches_processes = true;

@@ -25,7 +25,7 @@ std::optional<base::wall_time> time_of(const std::string& month, int day, const 
 }  // namespace
 
 base::result<std::vector<listed_file>> parse_sftp_listing(std::string_view lines, const std::string& base,
-                                                          base::wall_time now) {
+                                                          base::wall_time now, listed wanted) {
   static const RE2 form(
       R"(([-dlcbps])\S{9,10}\s+\d+\s+\S+\s+\S+\s+(\d+)\s+([A-Z][a-z]{2})\s+(\d{1,2})\s+(\S+)\s(.*))");
   std::vector<listed_file> out;
@@ -44,8 +44,8 @@ base::result<std::vector<listed_file>> parse_sftp_listing(std::string_view lines
     understood = true;
     if (kind != "-" && kind != "l") continue;
     if (kind == "l") name = name.substr(0, name.find(" -> "));
-    if (!is_snapshot_name(name) && name != "manifest.json") continue;
-    if (kind == "-" && size == 0) continue;
+    if (!is_wanted(name, wanted)) continue;
+    if (kind == "-" && size == 0 && wanted == listed::snapshots) continue;
     listed_file file;
     file.name = name;
     file.url = base + percent_encode(name);

@@ -14,6 +14,6 @@ namespace hasup::snapshot {
 // `base` ends in "/". Sizes are exact; times have minutes at best and the host's zone (not exact), the year of lines
 // without one is found with `now`. Links count as files: who runs the host means them; their size is not known.
 base::result<std::vector<listed_file>> parse_sftp_listing(std::string_view lines, const std::string& base,
-                                                          base::wall_time now);
+                                                          base::wall_time now, listed wanted = listed::snapshots);
 
 }  // namespace hasup::snapshot

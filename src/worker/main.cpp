@@ -61,8 +61,10 @@ int main(int argc, char** argv) {
       case ports::worker_mode::make_directories:
         return snapshot::make_directories(job);
       case ports::worker_mode::select:
+      case ports::worker_mode::verify:
       case ports::worker_mode::fetch:
         return become("hasup-worker-fetch", argv[1]);
+      case ports::worker_mode::examine:
       case ports::worker_mode::unpack:
         return become("hasup-worker-unpack", argv[1]);
       default:

@@ -25,11 +25,16 @@ bounds fetch_bounds(const ports::worker_job& job, const std::string& home) {
     if (s.url.starts_with("sftp://")) add(home + "/.ssh");
     if (s.url.starts_with("s3://")) add(home + "/.aws");
   }
+  add(job.file);
   if (!job.chosen) return b;
   // A file of a local source may be a link to another place. Where the listing is another host's, a path of this
   // machine in it is nothing to believe.
-  for (const auto& s : job.chosen->snapshots)
-    if (file_source_path(s.source)) add(file_source_path(s.url).value_or(""));
+  for (const auto& s : job.chosen->snapshots) {
+    const auto path = file_source_path(s.source) ? file_source_path(s.url).value_or("") : "";
+    add(path);
+    // What is verified has its checksums beside it, and no source that names their directory.
+    if (job.mode == ports::worker_mode::verify) add(path.substr(0, path.rfind('/') + 1));
+  }
   return b;
 }
 

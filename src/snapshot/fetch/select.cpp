@@ -6,6 +6,8 @@
 
 #include "base/time_text.hpp"
 #include "snapshot/candidate_order.hpp"
+#include "snapshot/explanation.hpp"
+#include "snapshot/fetch/expected_digest.hpp"
 #include "snapshot/fetch/source_listing.hpp"
 
 namespace hasup::snapshot {
@@ -35,18 +37,68 @@ void refine_newest(remote_client& host, const std::vector<model::recovery_plan>&
   }
 }
 
-void drop_old(std::vector<ports::candidate>& candidates, base::duration max_age, std::vector<std::string>& notes) {
+void drop_old(std::vector<ports::candidate>& candidates, base::duration max_age, std::vector<std::string>& notes,
+              std::vector<ports::passed_over>* passed) {
   if (max_age.count() <= 0) return;
   const auto oldest = std::chrono::system_clock::now() - max_age;
   std::erase_if(candidates, [&](const ports::candidate& c) {
     for (const auto& s : c.snapshots) {
       if (!s.time || *s.time >= oldest) continue;
-      notes.push_back(s.name + " of " + base::format_time(*s.time) +
-                      " is older than max_snapshot_age = " + base::format_duration(max_age));
+      if (passed != nullptr)
+        passed->push_back({s, "is older than " + base::format_duration(max_age)});
+      else
+        notes.push_back(s.name + " of " + base::format_time(*s.time) +
+                        " is older than max_snapshot_age = " + base::format_duration(max_age));
       return true;
     }
     return false;
   });
+}
+
+// A source that was listed, kept to be asked what proves its files.
+struct listed_source {
+  std::unique_ptr<remote_client> host;
+  std::vector<listed_file> files;
+  bool whole = false;
+};
+
+ports::snapshot_proof proof_of(const listed_source& at, const model::snapshot& s) {
+  ports::snapshot_proof out;
+  out.url = s.url;
+  const auto shown = side_files_of(s.name, at.files);
+  if (!s.sha256.empty() || !at.whole || shown.digest) {
+    const auto digest = expected_digest(*at.host, s);
+    if (digest && *digest) out.digest = (*digest)->text();
+    out.unknown = !digest;
+  }
+  out.is_signed = shown.signature;
+  if (!at.whole) {
+    const auto text = signature_text(*at.host, s);
+    out.is_signed = text && *text;
+    out.unknown = out.unknown || !text;
+  }
+  return out;
+}
+
+// A host that shows no directory is asked for a dozen names a snapshot, so for fewer of them.
+constexpr std::size_t proven_unlisted = 2;
+
+void explain_proofs(const std::vector<listed_source>& sources,
+                    const std::vector<std::vector<ports::candidate>>& plans, const job_control& control,
+                    std::vector<ports::snapshot_proof>& out) {
+  std::set<std::string> done;
+  for (const auto& candidates : plans) {
+    std::size_t nth = 0;
+    for (const auto& c : candidates) {
+      if (nth++ == refined_per_archive) break;
+      for (const auto& s : c.snapshots) {
+        const auto at = std::find_if(sources.begin(), sources.end(),
+                                     [&](const auto& l) { return l.host->access().url == s.source; });
+        if (at == sources.end() || control.cancelled() || !done.insert(s.url).second) continue;
+        if (at->whole || nth <= proven_unlisted) out.push_back(proof_of(*at, s));
+      }
+    }
+  }
 }
 
 }  // namespace
@@ -68,10 +120,13 @@ ports::worker_result select(const ports::worker_job& job, job_control& control, 
   p.attempts = std::min(p.attempts, 3U);  // there are further sources to ask, and a recovery begins anew later
   std::vector<std::vector<ports::candidate>> by_plan(job.plans.size());
   std::vector<std::string> down;
+  std::vector<listed_source> listed_ones;
   for (const auto& source : job.sources) {
     control.begin("select", "", without_password(source.url), std::nullopt);
-    remote_client host(control, patience_for(source, p), source);
-    auto files = list_source(host);
+    auto asked = std::make_unique<remote_client>(control, patience_for(source, p), source);
+    auto& host = *asked;
+    listing_scope scope{job.explain ? listed::everything : listed::snapshots};
+    auto files = list_source(host, scope);
     if (control.cancelled()) {
       out.failure = ports::worker_failure::internal;
       out.error = "cancelled";
@@ -88,13 +143,17 @@ ports::worker_result select(const ports::worker_job& job, job_control& control, 
       by_plan[i].insert(by_plan[i].end(), std::make_move_iterator(found.begin()),
                         std::make_move_iterator(found.end()));
     }
+    if (!job.explain) continue;
+    for (auto& one : passed_over_files(job.plans, source.url, *files)) out.passed.push_back(std::move(one));
+    listed_ones.push_back({std::move(asked), std::move(*files), scope.whole});
   }
   for (std::size_t i = 0; i < by_plan.size(); ++i) {
     merge_newest_first(by_plan[i], job.plans[i]);
     find_mirrors(by_plan[i]);
-    drop_old(by_plan[i], job.max_age, out.notes);
+    drop_old(by_plan[i], job.max_age, out.notes, job.explain ? &out.passed : nullptr);
     out.candidates.insert(out.candidates.end(), by_plan[i].begin(), by_plan[i].end());
   }
+  if (job.explain) explain_proofs(listed_ones, by_plan, control, out.proofs);
   if (job.sources.empty()) {
     out.failure = ports::worker_failure::refused;
     out.error = "the unit has no source for snapshots; set recovery.source";

@@ -63,7 +63,7 @@ listed_file local_file(const std::string& dir, const std::string& name, const st
           ""};
 }
 
-outcome<std::vector<listed_file>> list_directory(std::string path) {
+outcome<std::vector<listed_file>> list_directory(std::string path, listing_scope& scope) {
   while (path.size() > 1 && path.back() == '/') path.pop_back();
   struct stat st {};
   if (::stat(path.c_str(), &st) != 0) return unreachable(base::errno_error("open " + path, errno).message);
@@ -75,12 +75,14 @@ outcome<std::vector<listed_file>> list_directory(std::string path) {
   }
   const base::unique_fd dir(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!dir) return unreachable(base::errno_error("open " + path, errno).message);
+  scope.whole = true;
   auto names = list_names(dir.get(), "");
   if (!names) return unreachable(path + ": " + names.error().message);
   for (const auto& name : *names) {
-    if (!is_snapshot_name(name)) continue;
+    if (!is_wanted(name, scope.wanted) || name == "manifest.json") continue;
     // Links such as last_snapshot are followed: whoever runs the backup directory means them.
-    if (::fstatat(dir.get(), name.c_str(), &st, 0) != 0 || !S_ISREG(st.st_mode) || st.st_size == 0) continue;
+    if (::fstatat(dir.get(), name.c_str(), &st, 0) != 0 || !S_ISREG(st.st_mode)) continue;
+    if (st.st_size == 0 && scope.wanted == listed::snapshots) continue;
     out.push_back(local_file(path, name, st));
   }
   if (std::find(names->begin(), names->end(), "manifest.json") != names->end()) {
@@ -111,7 +113,8 @@ outcome<bool> merge_manifest_at(remote_client& host, const std::string& dir, std
   return true;
 }
 
-outcome<std::vector<listed_file>> list_http_directory(remote_client& host, const std::string& url) {
+outcome<std::vector<listed_file>> list_http_directory(remote_client& host, const std::string& url,
+                                                      listing_scope& scope) {
   std::string body;
   auto answer = host.get(url, body);
   if (!answer) return answer.error();
@@ -122,9 +125,10 @@ outcome<std::vector<listed_file>> list_http_directory(remote_client& host, const
   if (listed) {
     base = answer->url.substr(0, answer->url.find_first_of("?#"));
     if (!base.ends_with('/')) base += '/';
-    auto files = parse_listing(body, base);
+    auto files = parse_listing(body, base, scope.wanted);
     if (!files) return unreachable(without_password(url) + ": " + files.error().message);
     out = std::move(*files);
+    scope.whole = true;
     has_manifest = take_manifest(out);
   }
   // A host may serve files without listing them: then the manifest alone says what is there.
@@ -155,7 +159,7 @@ outcome<std::vector<listed_file>> list_sftp_file(remote_client& host, const std:
   return std::vector<listed_file>{std::move(file)};
 }
 
-outcome<std::vector<listed_file>> list_sftp(remote_client& host, const std::string& url) {
+outcome<std::vector<listed_file>> list_sftp(remote_client& host, const std::string& url, listing_scope& scope) {
   const auto dir = url.ends_with('/') ? url : url + "/";
   std::string body;
   auto answer = host.get(dir, body);
@@ -164,14 +168,15 @@ outcome<std::vector<listed_file>> list_sftp(remote_client& host, const std::stri
   if (answer->status == 404) return unreachable(without_password(url) + ": there is no such directory on the host");
   if (answer->status != 200)
     return unreachable(without_password(url) + ": the host's user may not read this directory");
-  auto files = parse_sftp_listing(body, dir, std::chrono::system_clock::now());
+  auto files = parse_sftp_listing(body, dir, std::chrono::system_clock::now(), scope.wanted);
   if (!files) return unreachable(without_password(url) + ": " + files.error().message);
+  scope.whole = true;
   if (take_manifest(*files))
     if (auto merged = merge_manifest_at(host, dir, *files, true); !merged) return merged.error();
   return std::move(*files);
 }
 
-outcome<std::vector<listed_file>> list_s3(remote_client& host, const model::source& source) {
+outcome<std::vector<listed_file>> list_s3(remote_client& host, const model::source& source, listing_scope& scope) {
   const auto place = place_of(source);
   std::vector<listed_file> out;
   std::string continuation;
@@ -183,7 +188,7 @@ outcome<std::vector<listed_file>> list_s3(remote_client& host, const model::sour
       const auto why = s3_error_text(body);
       return unreachable(source.url + ": " + (why.empty() ? "HTTP status " + std::to_string(answer->status) : why));
     }
-    auto one = parse_s3_page(body, place.base, place.prefix);
+    auto one = parse_s3_page(body, place.base, place.prefix, scope.wanted);
     if (!one) return unreachable(source.url + ": " + one.error().message);
     out.insert(out.end(), std::make_move_iterator(one->files.begin()), std::make_move_iterator(one->files.end()));
     continuation = one->continuation;
@@ -191,6 +196,7 @@ outcome<std::vector<listed_file>> list_s3(remote_client& host, const model::sour
   }
   if (!continuation.empty())
     return unreachable(source.url + " holds too many objects; give the snapshots a prefix of their own");
+  scope.whole = true;
   const auto manifest = std::find_if(out.begin(), out.end(), [](const auto& f) { return f.name == "manifest.json"; });
   if (manifest == out.end()) return out;
   const auto dir = manifest->url.substr(0, manifest->url.rfind('/') + 1);
@@ -201,7 +207,8 @@ outcome<std::vector<listed_file>> list_s3(remote_client& host, const model::sour
 
 // A text that holds a name is followed once, and what it names is pinned: the text may say something else in the
 // middle of the download.
-outcome<std::vector<listed_file>> list_http_file(remote_client& host, const std::string& url, bool follow) {
+outcome<std::vector<listed_file>> list_http_file(remote_client& host, const std::string& url, bool follow,
+                                                 listing_scope& scope) {
   auto answer = host.head(url);
   if (!answer) return answer.error();
   const auto pinned = answer->url.substr(0, answer->url.find('#'));
@@ -209,7 +216,7 @@ outcome<std::vector<listed_file>> list_http_file(remote_client& host, const std:
   const bool page =
       answer->content_type.starts_with("text/html") || answer->content_type.starts_with("application/json");
   if (answer->status == 405 || answer->status == 501 || path.ends_with('/') || (answer->status == 200 && page))
-    return list_http_directory(host, path.ends_with('/') ? path : path + "/");
+    return list_http_directory(host, path.ends_with('/') ? path : path + "/", scope);
   if (answer->status != 200) return unreachable(without_password(url) + ": " + status_text(answer->status));
   listed_file file;
   file.name = disposition_name(answer->content_disposition);
@@ -222,7 +229,7 @@ outcome<std::vector<listed_file>> list_http_file(remote_client& host, const std:
       const auto pointed = pointed_url(text, pinned);
       if (!pointed)
         return unreachable(without_password(url) + " is a text that names no file; its first line has to be a name");
-      return list_http_file(host, *pointed, false);
+      return list_http_file(host, *pointed, false, scope);
     }
     answer = whole;  // an archive: some hosts say length 0 to a HEAD
   }
@@ -248,17 +255,18 @@ outcome<std::vector<listed_file>> list_index(remote_client& host, const std::str
 
 }  // namespace
 
-outcome<std::vector<listed_file>> list_source(remote_client& host) {
+outcome<std::vector<listed_file>> list_source(remote_client& host, listing_scope& scope) {
+  scope.whole = false;
   const auto& url = host.access().url;
-  if (const auto path = file_source_path(url)) return list_directory(*path);
-  if (url.starts_with("sftp://")) return list_sftp(host, url);
-  if (url.starts_with("s3://")) return list_s3(host, host.access());
+  if (const auto path = file_source_path(url)) return list_directory(*path, scope);
+  if (url.starts_with("sftp://")) return list_sftp(host, url, scope);
+  if (url.starts_with("s3://")) return list_s3(host, host.access(), scope);
   if (!url.starts_with("http://") && !url.starts_with("https://"))
     return unreachable("source \"" + without_password(url) +
                        "\" is of no kind known here; write https://, http://, sftp://, s3:// or file:///dir/");
-  if (url.ends_with('/')) return list_http_directory(host, url);
+  if (url.ends_with('/')) return list_http_directory(host, url, scope);
   if (url.ends_with(".json")) return list_index(host, url);
-  return list_http_file(host, url, true);
+  return list_http_file(host, url, true, scope);
 }
 
 void refine(remote_client& host, listed_file& file) {

@@ -9,8 +9,13 @@
 
 namespace hasup::snapshot {
 
+struct listing_scope {
+  listed wanted = listed::snapshots;
+  bool whole = false;  // out: it was a listing of a directory, so that what it does not show is not there
+};
+
 // Of the source that `host` gives access to.
-outcome<std::vector<listed_file>> list_source(remote_client& host);
+outcome<std::vector<listed_file>> list_source(remote_client& host, listing_scope& scope);
 
 // Asks the host for the exact size and time of `file` (HEAD); what it does not say stays as it is.
 void refine(remote_client& host, listed_file& file);

@@ -7,22 +7,11 @@
 
 #include <cerrno>
 
+#include "snapshot/unpack/checked_entry.hpp"
 #include "snapshot/unpack/entry_path.hpp"
 
 namespace hasup::snapshot {
 namespace {
-
-// The archive's names are bytes to us; libarchive gives none where its locale cannot hold them.
-std::string raw_path(::archive_entry* entry) {
-  const char* name = archive_entry_pathname(entry);
-  if (name == nullptr) name = archive_entry_pathname_utf8(entry);
-  return name == nullptr ? std::string() : std::string(name);
-}
-
-std::string raw_target(const char* plain, const char* utf8) {
-  if (plain == nullptr) plain = utf8;
-  return plain == nullptr ? std::string() : std::string(plain);
-}
 
 // The owner can always read and write what was restored; nobody else may write it.
 mode_t file_mode(unsigned mode) {
@@ -39,7 +28,7 @@ extractor::extractor(int dir, std::string name, space_guard& guard, job_control&
     : dir_(dir), name_(std::move(name)), guard_(guard), control_(control), leave_out_(std::move(leave_out)) {}
 
 failure extractor::hostile(const std::string& path, const std::string& why) const {
-  return bad_snapshot(name_, name_ + ": entry \"" + path.substr(0, 300) + "\" " + why);
+  return hostile_entry(name_, path, why);
 }
 
 outcome<void> extractor::extract(archive_reader& reader) {
@@ -54,39 +43,29 @@ outcome<void> extractor::extract(archive_reader& reader) {
 }
 
 outcome<void> extractor::one(archive_reader& reader, ::archive_entry* entry) {
-  const auto raw = raw_path(entry);
-  auto clean = clean_entry_path(raw);
-  if (!clean) return hostile(raw, clean.error().message);
-  const std::string path = *clean;
-  const auto type = archive_entry_filetype(entry);
-  const char* hard = archive_entry_hardlink(entry);
-  if (hard == nullptr) hard = archive_entry_hardlink_utf8(entry);
-  if (path.empty()) {
-    if (type == AE_IFDIR) return {};
-    return hostile(raw, "has no name");
-  }
+  using kind = checked_entry::kind;
+  const auto checked = check_entry(entry, name_);
+  if (!checked) return checked.error();
+  if (checked->is == kind::root) return {};
+  const auto& path = checked->path;
   if (links_.contains(path)) return hostile(path, "is there twice");
   for (auto up = parent_of(path); !up.empty(); up = parent_of(up))
     if (links_.contains(std::string(up))) return hostile(path, "would be written through a link");
-  if (hard == nullptr && type != AE_IFREG && type != AE_IFDIR && type != AE_IFLNK)
-    return hostile(path, "is a device, a pipe or a socket");
-  if (type == AE_IFREG && (archive_entry_perm(entry) & 06000) != 0)
-    return hostile(path, "has a setuid or setgid bit");
   if (leave_out_ && leave_out_(path)) return {};
-  if (hard != nullptr) return make_hard_link(path, hard);
-  if (type == AE_IFDIR) {
+  if (checked->is == kind::hard_link) return make_hard_link(path, checked->target);
+  if (checked->is == kind::directory) {
     auto at = parent(path + "/x");
     if (!at) return at.error();
     dir_modes_[path] = archive_entry_perm(entry);
     return {};
   }
-  if (type == AE_IFLNK) {
+  if (checked->is == kind::link) {
     auto at = parent(path);
     if (!at) return at.error();
     struct stat st {};
     if (::fstatat(*at, std::string(name_of(path)).c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0)
       return hostile(path, "is there twice");
-    links_[path] = raw_target(archive_entry_symlink(entry), archive_entry_symlink_utf8(entry));
+    links_[path] = checked->target;
     return {};
   }
   return make_file(reader, entry, path);

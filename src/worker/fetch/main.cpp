@@ -5,6 +5,7 @@
 #include "snapshot/fetch/fetch.hpp"
 #include "snapshot/fetch/fetch_bounds.hpp"
 #include "snapshot/fetch/select.hpp"
+#include "snapshot/fetch/verify.hpp"
 #include "snapshot/job_run.hpp"
 
 namespace {
@@ -24,9 +25,11 @@ snapshot::outcome<void> enter_sandbox(const ports::worker_job& job, const snapsh
 
 int main(int argc, char** argv) {
   return snapshot::run_job(argc, argv, [](const ports::worker_job& job, snapshot::job_control& control) {
-    if (job.mode != ports::worker_mode::select && job.mode != ports::worker_mode::fetch)
-      return ports::internal_failure("this program only selects and fetches");
+    using mode = ports::worker_mode;
+    if (job.mode != mode::select && job.mode != mode::fetch && job.mode != mode::verify)
+      return ports::internal_failure("this program only selects, fetches and verifies");
     if (const auto entered = enter_sandbox(job, control); !entered) return snapshot::failed_result(entered.error());
-    return job.mode == ports::worker_mode::select ? snapshot::select(job, control) : snapshot::fetch(job, control);
+    if (job.mode == mode::verify) return snapshot::verify(job, control);
+    return job.mode == mode::select ? snapshot::select(job, control) : snapshot::fetch(job, control);
   });
 }

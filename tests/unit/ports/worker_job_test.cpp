@@ -50,6 +50,8 @@ TEST_CASE("a job comes back as it was written", "[ports]") {
   job.progress_path = "/p";
   job.data_dir = "/data dir/\xc3\xa4";
   job.also = {"/a", "/b"};
+  job.explain = true;
+  job.file = "/x.tar";
   job.mount = "/m";
   job.locks = {"state/shared_memory.bin"};
   job.must_exist = {"x"};
@@ -89,6 +91,10 @@ TEST_CASE("a result, progress and a recipe come back as they were written", "[po
   result.error = "line\nbreak \"quoted\"";
   result.snapshot = "s";
   result.writer = writer_info{7, "nodeos --data-dir \xff\xfe", "/x"};  // a command line is bytes, not always UTF-8
+  result.passed = {{some_snapshot(), "is empty"}};
+  result.proofs = {{"https://h/a", "sha256:00", true, true}};
+  result.is_archive = true;
+  result.entries = 7;
   result.writers = {*result.writer, *result.writer};
   result.writers[1].start_time = UINT64_MAX;
   result.writers[1].uid = 1000;

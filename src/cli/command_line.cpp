@@ -5,6 +5,7 @@
 
 #include "base/suggestion.hpp"
 #include "cli/invocation.hpp"
+#include "cli/snapshot_options.hpp"
 #include "cli/verb_table.hpp"
 #include "hasup/version.hpp"
 
@@ -13,11 +14,12 @@ namespace {
 
 // Verbs of other tools that people type first.
 constexpr std::pair<std::string_view, std::string_view> habits[]{
-    {"up", "start"},       {"down", "stop"},  {"kill", "stop"},       {"log", "logs"},
-    {"tail", "logs"},      {"show", "why"},   {"explain", "why"},     {"info", "why"},
-    {"validate", "check"}, {"lint", "check"}, {"restore", "recover"}, {"history", "events"},
-    {"monit", "status"},   {"top", "status"}, {"delete", "stop"},     {"daemon-reload", "apply"},
-    {"upgrade", "daemon"}, {"shell", "exec"}};
+    {"up", "start"},         {"down", "stop"},  {"kill", "stop"},          {"log", "logs"},
+    {"tail", "logs"},        {"show", "why"},   {"explain", "why"},        {"info", "why"},
+    {"validate", "check"},   {"lint", "check"}, {"restore", "recover"},    {"history", "events"},
+    {"monit", "status"},     {"top", "status"}, {"delete", "stop"},        {"daemon-reload", "apply"},
+    {"upgrade", "daemon"},   {"shell", "exec"}, {"snapshots", "snapshot"}, {"fetch", "snapshot"},
+    {"download", "snapshot"}};
 
 bool answers_to(const verb& v, const std::string& word) {
   return v.name == word || std::find(v.aliases.begin(), v.aliases.end(), word) != v.aliases.end();
@@ -92,7 +94,7 @@ struct parser {
       return std::find(names.begin(), names.end(), name) != names.end();
     };
     if (is({"status", "logs", "why", "events", "check", "graph", "cat", "probe", "version", "demo", "recover",
-            "classify", "daemon"}))
+            "classify", "daemon", "snapshot"}))
       sub->add_flag("--json", into.json, "Print JSON");
     if (is({"start", "stop", "restart"})) sub->add_flag("--all", into.all, "All units");
     if (is({"start", "stop", "restart", "reload", "scale", "recover"}))
@@ -156,6 +158,7 @@ struct parser {
       sub.add_option("ACTION", into.word, "upgrade")->required()->check(CLI::IsMember({"upgrade"}));
       sub.add_option("--binary", into.binary, "This hasupd")->type_name("FILE");
     }
+    if (name == "snapshot") add_snapshot_options(sub, into);
     if (name == "demo") sub.add_flag("--keep", into.keep, "Leave it running and say how to talk to it");
     if (name == "completion")
       sub.add_option("SHELL", into.targets, "bash, zsh or fish")
@@ -239,6 +242,8 @@ std::optional<answer> finish(parser& p) {
   if (i.verb == "recover" && !i.from.empty() && !i.snapshot.empty()) return usage("--snapshot or --from, not both");
   if (i.verb == "recover" && i.cancel && (i.dry_run || !i.snapshot.empty() || !i.plan.empty() || !i.from.empty()))
     return usage("--cancel stands alone");
+  if (i.verb == "snapshot")
+    if (const auto wrong = snapshot_usage_problem(i); !wrong.empty()) return usage(wrong);
   return std::nullopt;
 }
 
@@ -289,7 +294,7 @@ std::vector<verb_shape> verb_shapes() {
   for (const auto& v : verbs()) {
     verb_shape s{v.name, {v.aliases.begin(), v.aliases.end()}, v.summary, {}, false};
     s.takes_units = v.takes == targets::units || v.takes == targets::units_optional || v.takes == targets::one_unit ||
-                    v.takes == targets::unit_or_preset;
+                    v.takes == targets::unit_or_preset || v.name == std::string_view("snapshot");
     for (const auto* o : p.app.get_subcommand(v.name)->get_options()) {
       for (const auto& name : o->get_snames()) s.options.push_back("-" + name);
       for (const auto& name : o->get_lnames()) s.options.push_back("--" + name);

@@ -35,7 +35,12 @@ std::string all_verbs(const std::vector<verb_shape>& verbs) {
 
 std::string own_words(const verb_shape& v) {
   if (v.name == "completion") return " bash zsh fish";
+  if (v.name == "snapshot") return " list get verify";
   return {};
+}
+
+bool takes_files(const verb_shape& v) {
+  return v.name == "check" || v.name == "snapshot";
 }
 
 std::string bash(const std::vector<verb_shape>& verbs) {
@@ -57,10 +62,10 @@ _hasup() {
   text += "    case ${COMP_WORDS[1]} in\n";
   for (const auto& v : verbs)
     text += fmt::format("      {}) words=\"{}{}\"; units={} files={} ;;\n", pattern(v), joined(v.options),
-                        own_words(v), v.takes_units ? 1 : 0, v.name == "check" ? 1 : 0);
+                        own_words(v), v.takes_units ? 1 : 0, takes_files(v) ? 1 : 0);
   text += R"(    esac
     case $before in
-      --from|--log) words= units=0 files=1 ;;
+      --from|--log|--output|-o|--*-file|--known-hosts|--client-*|--public-key) words= units=0 files=1 ;;
       --unit) words= units=1 ;;
       --for) words="healthy running stopped completed" units=0 ;;
     esac
@@ -108,7 +113,7 @@ std::string zsh(const std::vector<verb_shape>& verbs) {
           "      units=(${{(f)\"$({})\"}})\n      [[ $PREFIX == @* ]] || units=(${{units:#@*}})\n      compadd -- "
           "$units\n",
           names_command);
-    if (v.name == "check") text += "      _files\n";
+    if (takes_files(v)) text += "      _files\n";
     text += "      ;;\n";
   }
   return text + "  esac\n}\nif [[ $funcstack[1] == _hasup ]]; then _hasup; else compdef _hasup hasup; fi\n";
@@ -131,7 +136,7 @@ std::string fish(const std::vector<verb_shape>& verbs) {
                           o.substr(o.find_first_not_of('-')));
     if (v.takes_units) text += fmt::format("complete -c hasup {} -a \"({})\"\n", seen, names_command);
     if (!own_words(v).empty()) text += fmt::format("complete -c hasup {} -a '{}'\n", seen, own_words(v).substr(1));
-    if (v.name == "check") text += fmt::format("complete -c hasup {} -F\n", seen);
+    if (takes_files(v)) text += fmt::format("complete -c hasup {} -F\n", seen);
   }
   return text;
 }

@@ -54,4 +54,8 @@ bool interrupted() {
   return interrupts > 0;
 }
 
+unsigned interruptions() {
+  return static_cast<unsigned>(interrupts);
+}
+
 }  // namespace hasup::cli

@@ -34,5 +34,6 @@ exit_code fail(const context& c, const control::client_error& e);
 // SIGINT and SIGTERM end a wait instead of the program, once this was called.
 void catch_interrupts();
 bool interrupted();
+unsigned interruptions();  // how often
 
 }  // namespace hasup::cli

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/duration.hpp"
+#include "cli/snapshot_call.hpp"
 #include "hasup/exit_code.hpp"
 
 namespace hasup::cli {
@@ -27,9 +28,9 @@ struct invocation {
   bool adopt = false;                  // start: a process that somebody else started
   bool once = false;                   // start: `arguments` for this run only
   std::vector<std::string> arguments;  // also: the command of exec
-  std::string word;                    // signal: its name; scale: a number; maintenance: on or off; daemon: upgrade
-  std::string binary;                  // daemon upgrade: not the program that hasupd was started from
-  bool force = false;                  // stop, import
+  std::string word;    // signal: its name; scale: a number; maintenance: on or off; daemon, snapshot: what to do
+  std::string binary;  // daemon upgrade: not the program that hasupd was started from
+  bool force = false;  // stop, import
   std::optional<base::duration> timeout;
 
   bool follow = false;               // logs, events
@@ -55,7 +56,9 @@ struct invocation {
   bool running = false;  // import: ask the running one
   std::string tool;      // pm2
   std::string list;      // its file
-  std::string output;    // directory
+  std::string output;    // directory; also of snapshot get
+
+  snapshot_call snapshots;
 
   std::string recipe;  // classify
   std::optional<int> exit_status;

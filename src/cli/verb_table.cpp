@@ -135,6 +135,24 @@ const std::vector<verb>& verbs() {
        "recovery.\n"
        "\nExamples:\n  hasup recover leap --dry-run\n  hasup recover leap --snapshot snapshot-2026-11-21.bin.zst\n"
        "  hasup recover leap --cancel\n"},
+      {"snapshot",
+       {},
+       "List, fetch and verify snapshots by hand, without the daemon",
+       targets::none,
+       "WHAT is a unit: then its sources, recipe and policy count, and `>` marks what a recovery would take. Or it "
+       "is "
+       "a\n"
+       "source: https://HOST/DIR/, sftp://USER@HOST/DIR/, s3://BUCKET/PREFIX/, a directory such as ./DIR, or one "
+       "file.\n"
+       "get continues what an earlier call left in DIR/NAME.part, and puts nothing under its final name but what is\n"
+       "whole and fits what its host says of it. verify reads each file as a restore would, writes nothing, and "
+       "checks "
+       "it\n"
+       "against the checksums beside it (FILE.sha256, SHA256SUMS, …) and, with --public-key, FILE.minisig.\n"
+       "Exits with 1 when list finds nothing to take, or a file is not right.\n"
+       "\nExamples:\n  hasup snapshot list leap\n  hasup snapshot list https://backup.example/leap/ --match "
+       "'snapshot-*.bin.zst'\n  hasup snapshot get leap -o /mnt/spare\n  hasup snapshot get "
+       "sftp://backup@host/srv/leap/ --name 'snapshot-*' ./\n  hasup snapshot verify snapshot-2026-11-21.bin.zst\n"},
       {"reset",
        {},
        "Clear start limit, failed starts and recovery budget of a unit",

@@ -1,0 +1,22 @@
+// The options of `hasup snapshot`, as they were typed.
+#pragma once
+
+#include <map>
+#include <string>
+
+namespace hasup::cli {
+
+struct snapshot_call {
+  // Of a source that no unit file describes; the keys are those of a source in a unit file ("identity_file").
+  std::map<std::string, std::string> source_options;
+  std::string match;    // glob
+  std::string pattern;  // RE2
+  std::string order;    // block, time, name
+  std::string max_age;
+  std::string checksum;    // required, if_present
+  std::string public_key;  // also for verify: the key, or minisign's file
+  std::string max_rate;
+  std::string name;  // get: glob
+};
+
+}  // namespace hasup::cli

@@ -1,0 +1,225 @@
+// hasup snapshot get: what a recovery would fetch, into a directory of one's own.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <fnmatch.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <cerrno>
+#include <filesystem>
+
+#include "base/byte_size.hpp"
+#include "base/unique_fd.hpp"
+#include "cli/get_choice.hpp"
+#include "cli/snapshot_verb.hpp"
+#include "snapshot/cache_seal.hpp"
+
+namespace json = boost::json;
+namespace fs = std::filesystem;
+
+namespace hasup::cli {
+namespace {
+
+struct got {
+  std::string name;
+  std::string path;
+  bool was_there = false;
+  ports::worker_result result;
+};
+
+exit_code code_of(const base::error& e) {
+  return e.code == EACCES || e.code == EPERM ? exit_code::permission_denied : exit_code::failed;
+}
+
+base::result<void> sync_directory(const std::string& path) {
+  const base::unique_fd dir(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!dir || ::fsync(dir.get()) != 0) return base::errno_error("sync " + path);
+  return {};
+}
+
+// The worker's files have the rights of a node's data; this one is the caller's, as if he had made it.
+base::result<void> move_into_place(const std::string& from, const std::string& to, bool replace) {
+  const auto mask = ::umask(0);
+  ::umask(mask);
+  if (::chmod(from.c_str(), 0666 & ~mask) != 0) return base::errno_error("chmod " + from);
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), replace ? 0 : RENAME_NOREPLACE) != 0) {
+    // A network file system may not know the flag.
+    const bool unknown = errno == EINVAL || errno == ENOSYS;
+    if (!unknown || ::access(to.c_str(), F_OK) == 0)
+      return base::errno_error("put in place " + to, unknown ? EEXIST : errno);
+    if (::rename(from.c_str(), to.c_str()) != 0) return base::errno_error("put in place " + to);
+  }
+  return sync_directory(to.substr(0, to.rfind('/') + 1));
+}
+
+class getting {
+ public:
+  getting(const context& c, const snapshot_target& target, std::string directory)
+      : c_(c), target_(target), directory_(std::move(directory)) {}
+
+  // done, or the error was told.
+  exit_code one(const model::snapshot& s, got& out) {
+    out.name = s.name;
+    out.path = directory_ + "/" + s.name;
+    auto job = target_.job;
+    job.chosen = ports::candidate{0, {s}};
+    if (fs::exists(fs::symlink_status(out.path)) && !c_.call.force) return compare(job, out);
+    return fetch(job, s, out);
+  }
+
+ private:
+  // A file of that name is here: it is the one, or it is left alone.
+  exit_code compare(ports::worker_job job, got& out) {
+    job.mode = ports::worker_mode::verify;
+    job.file = out.path;
+    auto answer = call_worker(c_, job, target_.home);
+    if (answer.interrupted) return tell("interrupted");
+    if (!answer.result.ok())
+      return tell(fmt::format("{} is there already, and is left alone: {}; --force fetches it anew", out.path,
+                              answer.result.error));
+    if (!answer.result.verified)
+      return tell(fmt::format(
+          "{} is there already, and nothing on the host says whether it is the same; --force fetches it anew",
+          out.path));
+    out.was_there = true;
+    out.result = std::move(answer.result);
+    return exit_code::done;
+  }
+
+  exit_code fetch(ports::worker_job job, const model::snapshot& s, got& out) {
+    const auto part = out.path + ".part";
+    job.mode = ports::worker_mode::fetch;
+    job.data_dir = part;
+    auto answer = call_worker(c_, job, target_.home);
+    const auto& result = answer.result;
+    if (!result.ok()) {
+      remove_if_empty(part);
+      const auto kept = kept_text(s, part);
+      return tell((answer.interrupted ? "interrupted" : result.error) + (kept.empty() ? "" : "; " + kept));
+    }
+    const auto moved = move_into_place(part + "/.hasup/cache/" + s.name, out.path, c_.call.force);
+    if (!moved) {
+      complain(c_, printable(moved.error().message));
+      return code_of(moved.error());
+    }
+    std::error_code ignored;
+    fs::remove_all(part, ignored);
+    out.result = answer.result;
+    return exit_code::done;
+  }
+
+  // Bytes that the next call need not fetch again, and of how many; nothing when there are none.
+  static std::string kept_text(const model::snapshot& s, const std::string& part) {
+    const base::unique_fd own(::open((part + "/.hasup").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!own) return {};
+    const auto note = snapshot::read_resume_note(own.get(), s.name);
+    if (!note) return {};
+    std::uint64_t bytes = 0;
+    for (const auto& [first, end] : note->here.all()) bytes += end - first;
+    if (bytes == 0) return {};
+    return fmt::format("{}{} kept in {}: the same command goes on from there", base::format_byte_size(bytes),
+                       note->total ? " of " + base::format_byte_size(*note->total) : std::string(), part);
+  }
+
+  // Without a byte of the archive nothing stays behind.
+  static void remove_if_empty(const std::string& part) {
+    std::error_code ignored;
+    const fs::path cache = part + "/.hasup/cache";
+    if (fs::exists(cache, ignored) && !fs::is_empty(cache, ignored)) return;
+    fs::remove_all(part, ignored);
+  }
+
+  exit_code tell(const std::string& message) {
+    complain(c_, printable(message));
+    return exit_code::failed;
+  }
+
+  const context& c_;
+  const snapshot_target& target_;
+  std::string directory_;
+};
+
+std::string line_of(const got& g, const terminal& t) {
+  const auto size = base::format_byte_size(g.result.bytes);
+  if (g.was_there)
+    return fmt::format("{} is there already: {}, {}\n", printable(g.path), size,
+                       paint("verified by " + g.result.verified_by, style::green, t.colour));
+  const auto proof = g.result.verified ? paint("verified by " + g.result.verified_by, style::green, t.colour)
+                                       : paint("whole, but nothing on the host proves it", style::yellow, t.colour);
+  return fmt::format("{}: {}, {}\n", printable(g.path), size, proof);
+}
+
+json::object json_of(const got& g) {
+  return {{"name", valid_utf8(g.name)},
+          {"path", valid_utf8(g.path)},
+          {"size", g.result.bytes},
+          {"sha256", g.result.sha256.empty() ? json::value(nullptr) : json::value(g.result.sha256.front())},
+          {"verified", g.result.verified},
+          {"verified_by", g.result.verified ? json::value(g.result.verified_by) : json::value(nullptr)},
+          {"was_there", g.was_there}};
+}
+
+std::variant<std::string, target_error> prepare_directory(const context& c, const std::string& wanted) {
+  const auto path =
+      config::normal_path(wanted.starts_with('/') ? wanted : fs::current_path().string() + "/" + wanted);
+  if (const auto problem = data_directory_problem(c, path); !problem.empty())
+    return target_error{exit_code::failed, problem};
+  std::error_code failed;
+  fs::create_directories(path, failed);
+  if (failed || !fs::is_directory(path))
+    return target_error{failed.value() == EACCES ? exit_code::permission_denied : exit_code::failed,
+                        fmt::format("make {}: {}", path, failed ? failed.message() : "it is no directory")};
+  if (::access(path.c_str(), W_OK | X_OK) != 0)
+    return target_error{exit_code::permission_denied, base::errno_error("write to " + path).message};
+  return path;
+}
+
+exit_code refuse(const context& c, const target_error& e) {
+  complain(c, printable(e.message));
+  return e.code;
+}
+
+exit_code get_all(const context& c, const snapshot_target& target, const std::string& directory,
+                  const std::vector<model::snapshot>& files) {
+  getting get(c, target, directory);
+  json::array all;
+  for (const auto& file : files) {
+    got one;
+    if (const auto code = get.one(file, one); code != exit_code::done) return code;
+    if (c.call.json)
+      all.emplace_back(json_of(one));
+    else
+      print(line_of(one, c.out));
+  }
+  if (c.call.json) print(json::serialize(json::object{{"files", std::move(all)}}) + "\n");
+  return exit_code::done;
+}
+
+}  // namespace
+
+exit_code get_snapshot(const context& c) {
+  auto words = read_get_words(c.call, [](const std::string& path) {
+    std::error_code ignored;
+    return fs::is_directory(path, ignored);
+  });
+  if (!words) return refuse(c, {exit_code::usage, words.error().message});
+  // Before root becomes the owner of the unit's files: a relative directory is the caller's.
+  auto directory = prepare_directory(c, words->directory);
+  if (const auto* wrong = std::get_if<target_error>(&directory)) return refuse(c, *wrong);
+  auto target = find_snapshot_target(c, c.call.targets[0]);
+  if (const auto* wrong = std::get_if<target_error>(&target)) return refuse(c, *wrong);
+  auto& where = std::get<snapshot_target>(target);
+  if (!words->name.empty()) where.job.max_age = base::duration{0};  // a person who names one means it
+  const auto found = look_for_snapshots(c, where);
+  if (found.answer.interrupted) return refuse(c, {exit_code::failed, "interrupted"});
+  if (!found.answer.result.ok()) return refuse(c, {exit_code::failed, found.answer.result.error});
+  for (const auto& note : found.answer.result.notes)
+    if (!c.call.json) complain(c, printable(note));
+  const auto choice = choose_snapshot(found.rows, words->name);
+  if (!choice) return refuse(c, {exit_code::failed, choice.error().message});
+  return get_all(c, where, std::get<std::string>(directory), *choice);
+}
+
+}  // namespace hasup::cli

@@ -1,0 +1,69 @@
+#include "cli/snapshot_options.hpp"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+namespace hasup::cli {
+
+void add_snapshot_options(CLI::App& sub, invocation& into) {
+  auto& o = into.snapshots;
+  sub.add_option("ACTION", into.word, "list, get or verify")
+      ->required()
+      ->check(CLI::IsMember({"list", "get", "verify"}));
+  sub.add_option("WHAT", into.targets,
+                 "list: a unit or a source. get: the same, then a snapshot's name and a directory. verify: files");
+  sub.add_flag("-a,--all", into.all, "list: also files whose name is no snapshot's");
+  sub.add_option("-o,--output", into.output, "get: put it here; default: the current directory")->type_name("DIR");
+  sub.add_option("--name", o.name, "get: the newest of these, not the newest of all")->type_name("GLOB");
+  sub.add_flag("--force", into.force, "get: in place of another file of the same name");
+  sub.add_option("--plan", into.plan, "Only for this plan of the unit's recipe")->type_name("NAME");
+  sub.add_option("--public-key", o.public_key, "Must be signed with this key of minisign (RW…, or its file)")
+      ->type_name("KEY");
+  sub.add_option("--checksum", o.checksum, "required, or if_present (default)")
+      ->check(CLI::IsMember({"required", "if_present"}))
+      ->type_name("POLICY");
+  sub.add_option("--max-rate", o.max_rate, "get: at most so many bytes a second, such as 20MiB")->type_name("SIZE");
+
+  const auto named = [&](const char* option, std::string& text, const char* help, const char* type) {
+    return sub.add_option(option, text, help)->type_name(type)->group("options of a source that is named");
+  };
+  named("--match", o.match, "Names of its snapshots; default: all", "GLOB");
+  named("--pattern", o.pattern, "The same as a regular expression (RE2) on the whole name, with (?P<block>[0-9]+)",
+        "RE");
+  named("--order", o.order, "Newest by block, time or name", "ORDER")
+      ->check(CLI::IsMember({"block", "time", "name"}));
+  named("--max-age", o.max_age, "Not older than this, such as 14d", "TIME");
+  constexpr std::array<std::array<const char*, 4>, 12> source{{
+      {"--patience", "patience", "How long it may bring no byte", "TIME"},
+      {"--identity-file", "identity_file", "sftp: the private key; default: the agent's, ~/.ssh/id_*", "FILE"},
+      {"--known-hosts", "known_hosts", "sftp: default: ~/.ssh/known_hosts", "FILE"},
+      {"--endpoint", "endpoint", "s3: https://HOST of a store that is not Amazon's", "URL"},
+      {"--region", "region", "s3", "NAME"},
+      {"--credentials-file", "credentials_file", "s3: default: AWS_ACCESS_KEY_ID …, ~/.aws/credentials", "FILE"},
+      {"--profile", "profile", "s3: of the credentials file", "NAME"},
+      {"--ca-file", "ca_file", "https, s3: trust these certificates", "FILE"},
+      {"--client-certificate", "client_certificate", "https: show this one", "FILE"},
+      {"--client-key", "client_key", "https: its key", "FILE"},
+      {"--header-file", "header_file", "http, https: lines \"Name: value\" to send, such as a token", "FILE"},
+      {"--proxy", "proxy", "http, https, s3: default: http_proxy, https_proxy", "URL"},
+  }};
+  for (const auto& [option, key, help, type] : source) named(option, o.source_options[key], help, type);
+}
+
+std::string snapshot_usage_problem(const invocation& i) {
+  const auto& o = i.snapshots;
+  if (i.word == "list" && i.targets.size() != 1)
+    return "list what? A unit or a source: hasup snapshot list leap, hasup snapshot list https://HOST/DIR/";
+  if (i.word == "get" && (i.targets.empty() || i.targets.size() > 3))
+    return "get what? A unit or a source, then a name and a directory: hasup snapshot get leap -o /backup";
+  if (i.word == "verify" && i.targets.empty()) return "verify which files? hasup snapshot verify FILE…";
+  if (i.word != "verify") return {};
+  const bool of_source = std::any_of(o.source_options.begin(), o.source_options.end(),
+                                     [](const auto& one) { return !one.second.empty(); });
+  if (of_source || !o.match.empty() || !o.pattern.empty() || !o.order.empty() || !o.max_age.empty() ||
+      !i.plan.empty() || !i.output.empty() || !o.name.empty())
+    return "verify takes files of this machine, --public-key and --checksum";
+  return {};
+}
+
+}  // namespace hasup::cli

@@ -1,0 +1,42 @@
+// What `hasup snapshot list` and `get` look at: the sources of a unit, as its recovery would, or one that is named.
+#pragma once
+
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "cli/context.hpp"
+#include "ports/worker_job.hpp"
+
+namespace hasup::cli {
+
+struct snapshot_target {
+  std::string name;           // "leap", or the source
+  bool is_unit = false;       // else what is refused is refused by options
+  ports::worker_job job;      // without a mode
+  std::set<std::string> bad;  // how snapshots are remembered as bad, see recovery/candidates.hpp
+  std::string bad_unknown;    // why that could not be read; ""
+  std::string home;           // HOME of the unit's user, for his keys; "" = the caller's
+};
+
+struct target_error {
+  exit_code code = exit_code::failed;
+  std::string message;
+};
+
+// A URL or a path, rather than the name of a unit.
+bool names_a_source(std::string_view word);
+
+// Nothing of it is asked for over the network. Root reads the files of another user with no more than his rights.
+std::variant<snapshot_target, target_error> find_snapshot_target(const context& c, const std::string& word);
+
+// The key itself, or that of minisign's file FILE.pub.
+base::result<std::string> read_public_key(const std::string& word);
+
+// `bad_snapshots` of an instance in the text of STATE/intent.json.
+base::result<std::set<std::string>> remembered_as_bad(std::string_view intent, const std::string& instance);
+
+// Why `directory` is no place for downloads: the data directory of a unit, or of any hasup, or below one; "" = it is.
+std::string data_directory_problem(const context& c, const std::string& directory);
+
+}  // namespace hasup::cli

@@ -191,6 +191,7 @@ void members(M& m, worker_job& j) {
   m("plan", j.plan);
   m("keep", j.keep);
   m("min_free", j.min_free);
+  m("max_window", j.max_window);
 }
 
 template <class M>

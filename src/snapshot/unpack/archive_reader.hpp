@@ -1,8 +1,9 @@
-// Reads an archive or one compressed file through libarchive. Zstandard is decompressed here, with windows of up to
-// 2 GiB (`zstd --long=31`), which libarchive refuses. Anything that is cut off or damaged is bad_snapshot.
+// Reads an archive or one compressed file through libarchive. What it parses is read and decompressed by threads of
+// their own (byte_source.hpp). Anything that is cut off or damaged is bad_snapshot.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -23,8 +24,13 @@ class archive_reader {
     std::uint64_t offset = 0;
   };
 
-  // `fd` is borrowed and read from its current position.
-  static outcome<archive_reader> open(int fd, const std::string& name, content c);
+  struct options {
+    std::uint64_t max_window = std::uint64_t{1} << 31U;  // of zstd
+    std::function<bool()> stop{};                        // asked for every block: a cancellation
+  };
+
+  // `fd` is borrowed and read from its start.
+  static outcome<archive_reader> open(int fd, const std::string& name, content c, const options& o);
   ~archive_reader();
   archive_reader(archive_reader&&) noexcept;
   archive_reader& operator=(archive_reader&&) noexcept;

@@ -35,6 +35,7 @@ class unpacking {
   outcome<void> run();
 
  private:
+  archive_reader::options reading() const;
   outcome<void> begin_empty();
   outcome<void> one(const model::archive_spec& spec, const model::snapshot& s, std::size_t index);
   outcome<base::unique_fd> open_cached(const model::snapshot& s, std::uint64_t& size);
@@ -97,6 +98,13 @@ outcome<void> unpacking::begin_empty() {
   return {};
 }
 
+archive_reader::options unpacking::reading() const {
+  archive_reader::options o;
+  if (job_.max_window != 0) o.max_window = std::min(o.max_window, job_.max_window);
+  o.stop = [this] { return control_.cancelled(); };
+  return o;
+}
+
 outcome<base::unique_fd> unpacking::open_cached(const model::snapshot& s, std::uint64_t& size) {
   if (!is_snapshot_name(s.name) || !is_plain_relative(s.name))
     return refusal("\"" + s.name + "\" is not a file name of the cache");
@@ -134,7 +142,7 @@ outcome<void> unpacking::archive(const model::archive_spec& spec, const model::s
   if (auto made = disk_.make_dir(tree_.own(), scratch, 0700); !made) return made;
   auto dir = open_beneath(tree_.own(), scratch, O_RDONLY | O_DIRECTORY);
   if (!dir) return dir.error();
-  auto reader = archive_reader::open(fd, s.name, archive_reader::content::archive);
+  auto reader = archive_reader::open(fd, s.name, archive_reader::content::archive, reading());
   if (!reader) return reader.error();
   extractor out(dir->get(), s.name, guard_, control_, [&](const std::string& path) { return leave_out(spec, path); });
   if (auto done = out.extract(*reader); !done) return done;
@@ -238,7 +246,7 @@ outcome<void> unpacking::single(const model::archive_spec& spec, const model::sn
   if (auto made = disk_.make_parents(tree_.own(), target, 0700); !made) return made;
   if (!spec.as.empty()) out_.archive_paths[spec.as] = tree_.own_path(target);
   if (!decompressing) return copy(spec, s, fd, target, size);
-  auto reader = archive_reader::open(fd, s.name, archive_reader::content::single_file);
+  auto reader = archive_reader::open(fd, s.name, archive_reader::content::single_file, reading());
   if (!reader) return reader.error();
   auto entry = reader->next();
   if (!entry) return entry.error();

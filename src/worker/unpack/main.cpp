@@ -1,4 +1,5 @@
 // hasup-worker-unpack: the worker's mode that reads archives; without network.
+#include <malloc.h>
 #include <unistd.h>
 
 #include <clocale>
@@ -10,7 +11,8 @@
 
 int main(int argc, char** argv) {
   using namespace hasup;
-  std::setlocale(LC_CTYPE, "C.UTF-8");  // libarchive's names are then the archive's own bytes
+  std::setlocale(LC_CTYPE, "C.UTF-8");     // libarchive's names are then the archive's own bytes
+  ::mallopt(M_MMAP_THRESHOLD, 256 << 10);  // large buffers go back to the system, whatever was freed before
   return snapshot::run_job(argc, argv, [](const ports::worker_job& job, snapshot::job_control& control) {
     if (job.mode == ports::worker_mode::examine) {
       if (auto entered = snapshot::enter_sandbox(snapshot::examine_bounds(job)); !entered)

@@ -28,7 +28,7 @@ class examining {
       : fd_(fd), name_(std::move(name)), control_(control), out_(out) {}
 
   outcome<void> run() {
-    auto reader = archive_reader::open(fd_, name_, content::archive);
+    auto reader = archive_reader::open(fd_, name_, content::archive, reading());
     if (reader) {
       auto first = reader->next();
       if (first && *first != nullptr) return archive(*reader, *first);
@@ -40,6 +40,12 @@ class examining {
   }
 
  private:
+  [[nodiscard]] archive_reader::options reading() const {
+    archive_reader::options o;
+    o.stop = [this] { return control_.cancelled(); };
+    return o;
+  }
+
   outcome<void> archive(archive_reader& reader, ::archive_entry* entry) {
     out_.is_archive = true;
     entry_ledger ledger(name_);
@@ -76,7 +82,7 @@ class examining {
 
   outcome<void> single_file() {
     if (::lseek(fd_, 0, SEEK_SET) != 0) return system_failure("read " + name_, errno);
-    auto reader = archive_reader::open(fd_, name_, content::single_file);
+    auto reader = archive_reader::open(fd_, name_, content::single_file, reading());
     if (!reader) return reader.error();
     auto entry = reader->next();
     if (!entry) return entry.error();

@@ -60,7 +60,8 @@ const std::vector<verb>& verbs() {
        {},
        "Set how many instances of a unit run",
        targets::units_and_word,
-       "Holds over run.instances of the unit file until it is set again.\n"
+       "Holds over run.instances of the unit file until it is set again. From one instance to several, and back, "
+       "the first\nis restarted, since its log is called UNIT@0.log then.\n"
        "\nExamples:\n  hasup scale miner 4\n"},
       {"enable",
        {},

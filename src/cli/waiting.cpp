@@ -24,6 +24,7 @@ struct one {
   std::string line;     // what is said of it
   std::string blocked;  // why it can never be started
   std::string shown;    // the last plain line
+  bool ended = false;   // not configured any more, or scaled away
 };
 
 std::string own_line(const control::instance_status& u) {
@@ -99,12 +100,14 @@ void look(std::vector<one>& all, const std::vector<control::instance_status>& no
   for (auto& o : all) {
     const auto found = std::find_if(now.begin(), now.end(),
                                     [&](const auto& u) { return u.unit == o.id.unit && u.instance == o.id.index; });
-    if (found == now.end()) {  // its file was removed meanwhile
+    if (found == now.end()) {  // its file was removed meanwhile, or it was scaled away
+      o.ended = true;
       o.is = w.want == goal::stopped || w.want == goal::settled ? standing::reached : standing::lost;
       o.seen.now.reason = "it is no longer configured";
       o.line = own_line(o.seen.now);
       continue;
     }
+    o.ended = w.want == goal::settled && found->state == model::unit_state::stopped;
     o.seen.now = *found;
     o.seen.grace_over = grace_over;
     o.line = line_of(o.seen.now, now);
@@ -134,6 +137,20 @@ void look(std::vector<one>& all, const std::vector<control::instance_status>& no
   }
 }
 
+std::string reached_line(const std::vector<one>& all, goal want, std::size_t completed) {
+  const auto gone =
+      static_cast<std::size_t>(std::count_if(all.begin(), all.end(), [](const one& o) { return o.ended; }));
+  if (gone == all.size() && gone == 1) return control::display_name(all[0].seen.now) + " is stopped";
+  if (gone == all.size()) return fmt::format("all {} are stopped", gone);
+  const auto here = all.size() - gone;
+  auto text = here == 1 ? control::display_name(
+                              std::find_if(all.begin(), all.end(), [](const one& o) { return !o.ended; })->seen.now) +
+                              " is"
+                        : fmt::format("all {} are", here);
+  text += " " + reached_text(want, completed, here);
+  return gone == 0 ? text : text + fmt::format(", {} stopped", gone);
+}
+
 exit_code conclude(const context& c, const std::vector<one>& all, const waiting_for& w, base::mono_time began,
                    bool timed_out) {
   const auto took =
@@ -156,11 +173,7 @@ exit_code conclude(const context& c, const std::vector<one>& all, const waiting_
       complain(c, fmt::format("{} is not {} after {}: {}", name, goal_text(w.want), took, o.line));
     }
   }
-  if (code == exit_code::done) {
-    const auto what =
-        all.size() == 1 ? control::display_name(all[0].seen.now) + " is" : fmt::format("all {} are", all.size());
-    print(fmt::format("{} {} ({})\n", what, reached_text(w.want, completed, all.size()), took));
-  }
+  if (code == exit_code::done) print(fmt::format("{} ({})\n", reached_line(all, w.want, completed), took));
   return code;
 }
 

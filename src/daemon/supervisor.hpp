@@ -104,7 +104,8 @@ class supervisor : public control::service, private unit_host {
   control::command_reply start(const runners& targets, bool all = false);
   void start_adopt(const control::command& c, std::function<void(control::command_reply)> done);
   control::command_reply start_once(const runners& targets, const std::vector<std::string>& arguments);
-  control::command_reply stop(const runners& targets, bool no_kill, bool force);
+  control::command_reply stop(const runners& targets, bool no_kill, bool force,
+                              const std::string& why = "stopped by hand");
   control::command_reply stop_for_shutdown(const runners& targets, bool no_kill);
   control::command_reply restart(const runners& targets, const std::string& why);
 

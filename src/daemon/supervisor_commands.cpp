@@ -181,7 +181,7 @@ control::command_reply supervisor::start_once(const runners& targets, const std:
   return start(targets);
 }
 
-control::command_reply supervisor::stop(const runners& targets, bool no_kill, bool force) {
+control::command_reply supervisor::stop(const runners& targets, bool no_kill, bool force, const std::string& why) {
   // A unit of which an instance stays up is still there for its dependents.
   std::vector<std::string> gone;
   for (const auto& r : targets) {
@@ -206,7 +206,7 @@ control::command_reply supervisor::stop(const runners& targets, bool no_kill, bo
         for (const auto& need : r->spec().requires_units)
           if (closure.contains(need.unit)) r->taken_down_by = need.unit;
       }
-      stops_[r->spec().id] = {no_kill, force, asked ? "stopped by hand" : "stopped with " + r->taken_down_by, false};
+      stops_[r->spec().id] = {no_kill, force, asked ? why : "stopped with " + r->taken_down_by, false};
       reply.affected.push_back(to_text(r->spec().id));
     }
   }

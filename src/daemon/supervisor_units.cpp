@@ -238,6 +238,8 @@ control::command_reply supervisor::apply(files read, bool dry_run) {
       if (restart) to_restart.push_back(r);
       if (r->recovery_active())
         say(describe(unit) + ": changed; applies after its recovery, which is not altered");
+      else if (restart && model::log_file_name(r->spec()) != model::log_file_name(unit))
+        say(describe(unit) + ": its log is called " + model::log_file_name(unit) + " now, will be restarted");
       else
         say(describe(unit) + (restart ? ": changed, will be restarted" : ": changed, applies without a restart"));
       changes.push_back([r, entry, unit] { r->replace_spec(unit, entry.recipe, entry.effective_toml); });
@@ -254,7 +256,7 @@ control::command_reply supervisor::apply(files read, bool dry_run) {
     say(describe(r->spec()) + ": no longer configured, will be stopped");
     changes.push_back([this, unit = id, runner = r] {
       removed_.insert(unit);
-      stop({runner}, false, false);
+      stop({runner}, false, false, "stopped: it is no longer configured");
       changed(*runner);
     });
     reply.affected.push_back(to_text(id));
@@ -264,7 +266,7 @@ control::command_reply supervisor::apply(files read, bool dry_run) {
   if (dry_run) return reply;
   config_ = std::move(fresh);
   for (const auto& change : changes) change();
-  restart(to_restart, "restarted: its unit file changed");
+  restart(to_restart, "restarted: its configuration changed");
   set_schedules();
   save_intent();
   return reply;

@@ -165,10 +165,9 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void on(const unit::approve_recovery&);
   void on(const unit::emit&);
 
-  // unit_shim.cpp: the process
+  // unit_shim.cpp: the process, by way of its shim
   void open_shim();
   void open_shim_later();
-  bool tells_what_runs(const process::shim_event& e) const;
   void on_shim(const process::shim_event& e);
   void on(const process::shim_connected&);
   void on(const process::shim_started&);
@@ -189,10 +188,13 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void main_exited(const process::shim_main_exited& e, const std::string& node_files);
   unit::classification diagnose(const std::string& evidence, const model::exit_status& status);
   void retire_shim();
-  void restart_if_parent_lost();
+
+  // unit_take_over.cpp: what runs already
+  bool tells_what_runs(const process::shim_event& e) const;
   void take_over(const process::shim_status& s, std::uint64_t known);
   unit::adopted adoption(std::int32_t pid);
   void catch_up(const process::shim_status& s, std::uint64_t asked_for);
+  void restart_if_parent_lost();
 
   // unit_adopt.cpp: a process that somebody else started
   void attach_outsider();

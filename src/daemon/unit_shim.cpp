@@ -1,4 +1,4 @@
-// The process of an instance, by way of its shim: started, stopped, taken over, missed.
+// The process of an instance, by way of its shim: started, stopped, missed.
 #include <fmt/format.h>
 
 #include <cerrno>
@@ -35,30 +35,6 @@ void unit_runner::on_shim(const process::shim_event& e) {
   for (auto& waiting : std::exchange(until_decided_, {})) dispatch(std::move(waiting));
   drain();  // before anybody is told: until then it would seem to be stopped, and its dependents to have lost it
   host_.changed(*this);
-}
-
-// With a shim that is only being asked to attach, or that could be lost once, the next event tells.
-bool unit_runner::tells_what_runs(const process::shim_event& e) const {
-  if (const auto* connected = std::get_if<process::shim_connected>(&e))
-    return connected->status.phase != process::shim_phase::orphaned;
-  if (std::holds_alternative<process::shim_lost>(e)) return !shim_answered_;
-  if (std::holds_alternative<process::shim_busy>(e)) return false;  // stopped, say: what it keeps runs on
-  return !std::holds_alternative<process::shim_logs_dropped>(e);
-}
-
-void unit_runner::adopt() {
-  adopting_ = true;
-  undecided_ = true;
-  auto found = std::make_shared<base::result<launch>>(base::error{});
-  services_.disk.run([found, unit = unit_, cgroups = services_.cgroup] { *found = prepare_launch(unit, cgroups); },
-                     [weak = weak_from_this(), found] {
-                       const auto self = weak.lock();
-                       if (!self) return;
-                       if (*found) self->launch_ = std::move(**found);  // else exec probes lack their environment
-                       // Where the run began is not known any more: what comes from now on is evidence.
-                       self->mark_node_logs([] {});
-                       self->open_shim();
-                     });
 }
 
 void unit_runner::on(const unit::spawn&) {
@@ -161,74 +137,6 @@ void unit_runner::on(const process::shim_connected& e) {
   if (is_down() && !hook_) retire_shim();  // stopped while its shim was coming up
 }
 
-// A run that began under another daemon, with what that one was doing to it.
-unit::adopted unit_runner::adoption(std::int32_t pid) {
-  unit::adopted a;
-  a.pid = pid;
-  a.uncounted = std::exchange(uncounted_starts_, 0);
-  a.restarts = std::exchange(uncounted_restarts_, 0);
-  const auto& began = shim_->status().started_at;
-  // An outsider's time begins with its adoption: nobody has asked its probes before.
-  if (!std::exchange(outsider_, std::nullopt) && began && *began < wall_now())
-    a.age = std::chrono::duration_cast<base::duration>(wall_now() - *began);
-  a.interrupted = interrupted_;
-  return a;
-}
-
-// The first word of a living shim to a new hasupd: what runs is taken as it is, what ended meanwhile is an exit like
-// any. A run that hasupd died over before the intent file knew of it, whose last run is `known`, has surely not been
-// told of.
-void unit_runner::take_over(const process::shim_status& s, std::uint64_t known) {
-  const bool wanted = memory_.desired == model::desired::up;
-  const bool unrecorded = s.run > known;
-  const bool ended_unseen =
-      s.phase == process::shim_phase::tree_empty && s.run == run_ && (unrecorded || running_fingerprint_ != 0);
-  if (s.tree_alive || ended_unseen) {  // a start that came while the shim did not answer is void
-    pending_run_.reset();
-    if (hook_) std::exchange(hook_, nullptr)->cancel();
-  }
-  if (s.tree_alive) {
-    if (running_fingerprint_ == 0)
-      running_fingerprint_ = unit_.fingerprint;  // that of a moment ago, as far as we know
-    pid_ = s.pid;
-    started_at_ = s.started_at;
-    // The first start after a restore ran on; its recovery is resumed and watches it.
-    if (parked_ && wanted && s.phase != process::shim_phase::exited) return dispatch(unit::start_wanted{false});
-    dispatch(adoption(s.pid));
-    if (s.phase == process::shim_phase::exited)
-      on(process::shim_main_exited{s.run, s.exit, s.exited_at.value_or(wall_now())});
-    else
-      restart_if_parent_lost();
-    return;
-  }
-  if (ended_unseen && !parked_) {
-    dispatch(adoption(s.pid));
-    on(process::shim_main_exited{s.run, s.exit, s.exited_at.value_or(wall_now())});
-    return on_shim(process::shim_tree_empty{s.run, s.logs_dropped});
-  }
-  // A start that was asked for and never reached its shim is tried again.
-  if (std::exchange(running_fingerprint_, 0) != 0 && s.run < known && !memory_.starts.empty())
-    memory_.starts.pop_back();
-  if (pending_run_) return request_run();
-  if (state() == model::unit_state::backoff) return;  // its timer runs
-  if (wanted && state() == model::unit_state::stopped)
-    dispatch(unit::start_wanted{false});
-  else
-    retire_shim();
-}
-
-// The shim of a run that was under way died, and the node did not live to be attached to: what nobody has told yet.
-void unit_runner::catch_up(const process::shim_status& s, std::uint64_t asked_for) {
-  using process::shim_phase;
-  if (s.run < asked_for) return spawn_refused(EAGAIN, "its shim died before it started the program");
-  if (s.phase == shim_phase::exec_failed) return spawn_refused(0, s.exec_error);
-  if (s.phase == shim_phase::running && pid_ == 0)  // only the connection was lost, and with it this
-    return on(process::shim_started{s.run, s.pid, s.start_time});
-  if (s.phase != shim_phase::exited && s.phase != shim_phase::tree_empty) return;
-  if (exit_told_of_ != s.run) on(process::shim_main_exited{s.run, s.exit, s.exited_at.value_or(wall_now())});
-  if (s.phase == shim_phase::tree_empty) on_shim(process::shim_tree_empty{s.run, s.logs_dropped});
-}
-
 void unit_runner::on(const process::shim_started& e) {
   pid_ = e.pid;
   shim_replaced_ = false;
@@ -248,13 +156,6 @@ void unit_runner::on(const process::shim_started& e) {
     dispatch(unit::spawned{e.pid});
   }
   restart_if_parent_lost();
-}
-
-// What was never under a shim (start --adopt) has lost nothing. A recovery asks when it is over: it needs the run.
-void unit_runner::restart_if_parent_lost() {
-  const auto& s = shim_->status();
-  if (!s.attached || s.from_outside) return;
-  dispatch(unit::parent_lost{"its shim died, and nobody could tell how it ends: a restart in order"});
 }
 
 void unit_runner::on(const process::shim_exec_failed& e) {

@@ -46,7 +46,6 @@ hook_run::hook_run(daemon_services& services, const model::unit& unit, launch fr
   from_.env.insert({"HASUP_UNIT", unit.id.unit});
   from_.env.insert({"HASUP_INSTANCE", std::to_string(unit.id.index)});
   for (auto& [name, text] : order_.environment) from_.env[name] = text;
-  request_.env = from_.env;
 }
 
 std::shared_ptr<hook_run> hook_run::start(daemon_services& services, const model::unit& unit, const launch& from,
@@ -154,6 +153,7 @@ void hook_run::next() {
   auto request = request_;
   request.run = run_;
   request.argv = std::move(*argv);
+  request.env = from_.env;
   if (!shim_->heeds(request)) return replace_shim();
   shim_->run(request);
   if (order_.timeout.count() > 0) limit(order_.timeout);

@@ -72,8 +72,8 @@ class hook_run : public std::enable_shared_from_this<hook_run> {
 
   daemon_services& services_;
   std::string claim_;
-  process::run_request request_;  // but for argv and run
-  launch from_;
+  process::run_request request_;  // but for argv, env and run
+  launch from_;                   // with the environment of the commands
   hook_order order_;
   std::function<void(std::string)> done_;
   std::unique_ptr<process::shim_client> shim_;

@@ -217,6 +217,10 @@ class world {
       case ports::worker_mode::make_directories:
         complain("directories made in a recovery");
         break;
+      case ports::worker_mode::verify:
+      case ports::worker_mode::examine:
+        complain("a snapshot is looked at for a person in a recovery");
+        break;
       case ports::worker_mode::select:
         r.candidates = listing();
         break;

@@ -237,6 +237,9 @@ void add_recovery_and_log(std::vector<key>& out) {
                  {"auto", "stage", "in_place!"}});
   out.push_back({"recovery.prefetch", k::table, "", "fetch snapshots beforehand", later});
   out.push_back({"recovery.max_rate", k::text, "", "download no faster than this: \"200MiB/s\""});
+  out.push_back({"recovery.max_window", k::size, "\"2GiB\"",
+                 "memory that a zstd archive compressed with --long may need, beside 64 MiB; one that needs more, or "
+                 "more than the machine has free, is refused"});
   out.push_back({"log", k::table, "", "the log of the node's output"});
   out.push_back({"log.max_size", k::size, "\"100MiB\"", "a file of this size is rotated"});
   out.push_back({"log.max_files", k::integer, "10", "rotated files kept"});

@@ -103,6 +103,7 @@ void read_recovery(const section& s, model::recovery_policy& out) {
   budget.read("within", out.budget_within);
   s.read("max_snapshot_age", out.max_snapshot_age);
   read_rate(s, out.max_rate);
+  s.read_size("max_window", out.max_window);
   s.read("public_key", out.public_key);
   if (s.has("public_key"))
     if (const auto key = model::parse_minisign_key(out.public_key); !key)

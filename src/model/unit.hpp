@@ -128,9 +128,10 @@ struct recovery_policy {
   checksum_policy checksum = checksum_policy::if_present;
   unsigned budget_count = 3;  // swaps
   base::duration budget_within{86'400'000};
-  std::string public_key;              // minisign's; "" = signatures are not looked at
-  base::duration max_snapshot_age{0};  // 0 = any age
-  std::uint64_t max_rate = 0;          // bytes a second of a download; 0 = as fast as it goes
+  std::string public_key;                 // minisign's; "" = signatures are not looked at
+  base::duration max_snapshot_age{0};     // 0 = any age
+  std::uint64_t max_rate = 0;             // bytes a second of a download; 0 = as fast as it goes
+  std::uint64_t max_window = 2ULL << 30;  // bytes that a zstd archive may look back
 
   friend bool operator==(const recovery_policy&, const recovery_policy&) = default;
 };

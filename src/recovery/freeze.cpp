@@ -29,6 +29,7 @@ frozen freeze(const model::unit& unit, const model::recipe& recipe, std::string 
   f.max_snapshot_age = unit.recovery.max_snapshot_age;
   f.public_key = unit.recovery.public_key;
   f.max_rate = unit.recovery.max_rate;
+  f.max_window = unit.recovery.max_window;
   f.min_free = unit.data.min_free;
   f.has_head = says_its_head(unit.startup) || says_its_head(unit.readiness) || says_its_head(unit.liveness);
   return f;
@@ -48,6 +49,7 @@ ports::worker_job job_of(const frozen& plan, ports::worker_mode mode) {
   job.checksum = plan.checksum;
   job.public_key = plan.public_key;
   job.max_rate = plan.max_rate;
+  job.max_window = plan.max_window;
   job.min_free = plan.min_free;
   if (mode == ports::worker_mode::select) job.plans = plan.recipe.plans;
   return job;

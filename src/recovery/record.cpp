@@ -46,6 +46,7 @@ json::object to_json(const frozen& f) {
           {"budget_within_ms", f.budget_within.count()},
           {"max_snapshot_age_ms", f.max_snapshot_age.count()},
           {"max_rate", f.max_rate},
+          {"max_window", f.max_window},
           {"public_key", f.public_key},
           {"min_free", f.min_free},
           {"has_head", f.has_head}};
@@ -142,6 +143,7 @@ frozen frozen_from(const json::object& o) {
   f.max_snapshot_age = base::duration(number_at<std::int64_t>(o, "max_snapshot_age_ms"));
   if (o.contains("public_key")) f.public_key = text_at(o, "public_key");
   if (o.contains("max_rate")) f.max_rate = number_at<std::uint64_t>(o, "max_rate");
+  if (o.contains("max_window")) f.max_window = number_at<std::uint64_t>(o, "max_window");
   f.min_free = number_at<std::uint64_t>(o, "min_free");
   f.has_head = o.at("has_head").as_bool();
   return f;

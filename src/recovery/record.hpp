@@ -65,8 +65,9 @@ struct frozen {
   unsigned budget_count = 3;  // swaps; 0 = no limit
   base::duration budget_within{86'400'000};
   base::duration max_snapshot_age{0};
-  std::uint64_t max_rate = 0;  // bytes a second; 0 = as fast as it goes
-  std::string public_key;      // "" = signatures are not looked at
+  std::uint64_t max_rate = 0;    // bytes a second; 0 = as fast as it goes
+  std::uint64_t max_window = 0;  // bytes that a zstd archive may look back; 0 = as far as the format goes
+  std::string public_key;        // "" = signatures are not looked at
   std::uint64_t min_free = 0;
   bool has_head = true;  // a probe of the unit says where the head of the chain is
 };

@@ -25,7 +25,10 @@ mode_t dir_mode(unsigned mode) {
 
 extractor::extractor(int dir, std::string name, space_guard& guard, job_control& control,
                      std::function<bool(const std::string&)> leave_out)
-    : dir_(dir), name_(std::move(name)), guard_(guard), control_(control), leave_out_(std::move(leave_out)) {}
+    : dir_(dir), name_(std::move(name)), guard_(guard), control_(control), leave_out_(std::move(leave_out)) {
+  umask_ = ::umask(022);
+  ::umask(umask_);
+}
 
 failure extractor::hostile(const std::string& path, const std::string& why) const {
   return hostile_entry(name_, path, why);
@@ -49,7 +52,7 @@ outcome<void> extractor::one(archive_reader& reader, ::archive_entry* entry) {
   if (checked->is == kind::root) return {};
   const auto& path = checked->path;
   if (links_.contains(path)) return hostile(path, "is there twice");
-  for (auto up = parent_of(path); !up.empty(); up = parent_of(up))
+  for (auto up = parent_of(path); !up.empty() && !links_.empty(); up = parent_of(up))
     if (links_.contains(std::string(up))) return hostile(path, "would be written through a link");
   if (leave_out_ && leave_out_(path)) return {};
   if (checked->is == kind::hard_link) return make_hard_link(path, checked->target);
@@ -89,8 +92,9 @@ outcome<int> extractor::parent(const std::string& path) {
 outcome<void> extractor::make_file(archive_reader& reader, ::archive_entry* entry, const std::string& path) {
   auto at = parent(path);
   if (!at) return at.error();
+  const auto mode = file_mode(archive_entry_perm(entry));
   const base::unique_fd fd(
-      ::openat(*at, std::string(name_of(path)).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+      ::openat(*at, std::string(name_of(path)).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
   if (!fd && errno == EEXIST) return hostile(path, "is there twice");
   if (!fd) return system_failure("create " + path, errno);
   sparse_writer out(fd.get(), guard_, buffer_);
@@ -107,7 +111,7 @@ outcome<void> extractor::make_file(archive_reader& reader, ::archive_entry* entr
   }
   const auto size = archive_entry_size_is_set(entry) != 0 ? archive_entry_size(entry) : 0;
   if (auto done = out.finish(static_cast<std::uint64_t>(size)); !done) return done;
-  if (::fchmod(fd.get(), file_mode(archive_entry_perm(entry))) != 0) return system_failure("chmod " + path, errno);
+  if ((mode & umask_) != 0 && ::fchmod(fd.get(), mode) != 0) return system_failure("chmod " + path, errno);
   if (archive_entry_mtime_is_set(entry) != 0) {
     timespec times[2] = {{0, UTIME_OMIT}, {archive_entry_mtime(entry), archive_entry_mtime_nsec(entry)}};
     (void)::futimens(fd.get(), times);  // a time that the file system cannot hold is no reason to fail

@@ -40,6 +40,7 @@ class extractor {
   job_control& control_;
   std::function<bool(const std::string&)> leave_out_;
   disk disk_;
+  mode_t umask_ = 0;
   std::vector<char> buffer_;
   std::map<std::string, std::string> links_;   // path -> target
   std::map<std::string, unsigned> dir_modes_;  // set last: a read-only directory could not be filled

@@ -11,7 +11,6 @@
 namespace hasup::snapshot {
 namespace {
 
-constexpr std::size_t buffer_size = 1U << 20;
 constexpr std::uint64_t check_step = 32U << 20;
 
 bool all_zero(const char* data, std::size_t size) {
@@ -39,7 +38,7 @@ outcome<void> space_guard::before_writing(std::uint64_t bytes) {
 
 sparse_writer::sparse_writer(int fd, space_guard& guard, std::vector<char>& buffer)
     : fd_(fd), guard_(guard), buffer_(buffer) {
-  buffer_.resize(buffer_size);
+  buffer_.resize(hole_size);
 }
 
 outcome<void> sparse_writer::write(const char* data, std::size_t size, std::uint64_t offset) {
@@ -49,8 +48,15 @@ outcome<void> sparse_writer::write(const char* data, std::size_t size, std::uint
     start_ = offset;
   }
   while (size > 0) {
-    // Up to a multiple of the buffer's size, so that the blocks looked at for zeros are aligned in the file.
-    const auto room = buffer_size - static_cast<std::size_t>(start_ % buffer_size) - filled_;
+    // The blocks looked at for zeros are aligned in the file; whole ones are not copied.
+    const auto room = hole_size - static_cast<std::size_t>((start_ + filled_) % hole_size);
+    if (room == hole_size && filled_ == 0 && size >= hole_size) {
+      const auto n = size - size % hole_size;
+      if (auto done = put(data, n); !done) return done;
+      data += n;
+      size -= n;
+      continue;
+    }
     const auto n = std::min(room, size);
     std::memcpy(buffer_.data() + filled_, data, n);
     filled_ += n;
@@ -63,13 +69,20 @@ outcome<void> sparse_writer::write(const char* data, std::size_t size, std::uint
 }
 
 outcome<void> sparse_writer::flush() {
+  const auto n = filled_;
+  filled_ = 0;
+  return put(buffer_.data(), n);
+}
+
+// Goes on at start_.
+outcome<void> sparse_writer::put(const char* data, std::size_t size) {
   std::size_t at = 0;
-  while (at < filled_) {
+  while (at < size) {
     // One run of blocks that are not zero, written at once.
     std::size_t end = at;
-    while (end < filled_) {
-      const auto step = std::min(hole_size - static_cast<std::size_t>((start_ + end) % hole_size), filled_ - end);
-      if (step == hole_size && all_zero(buffer_.data() + end, step)) break;
+    while (end < size) {
+      const auto step = std::min(hole_size - static_cast<std::size_t>((start_ + end) % hole_size), size - end);
+      if (step == hole_size && all_zero(data + end, step)) break;
       end += step;
     }
     if (end == at) {
@@ -78,21 +91,22 @@ outcome<void> sparse_writer::flush() {
     }
     if (auto enough = guard_.before_writing(end - at); !enough) return enough;
     while (at < end) {
-      const auto n = ::pwrite(fd_, buffer_.data() + at, end - at, static_cast<off_t>(start_ + at));
+      const auto n = ::pwrite(fd_, data + at, end - at, static_cast<off_t>(start_ + at));
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) return system_failure("write to the staging directory", errno);
       at += static_cast<std::size_t>(n);
     }
+    written_ = start_ + end;
   }
-  guard_.add_logical(filled_);
-  start_ += filled_;
-  filled_ = 0;
+  guard_.add_logical(size);
+  start_ += size;
   return {};
 }
 
 outcome<void> sparse_writer::finish(std::uint64_t size) {
   if (auto flushed = flush(); !flushed) return flushed;
-  if (::ftruncate(fd_, static_cast<off_t>(std::max(size, start_))) != 0)
+  const auto whole = std::max(size, start_);
+  if (whole != written_ && ::ftruncate(fd_, static_cast<off_t>(whole)) != 0)
     return system_failure("set the size in the staging directory", errno);
   return {};
 }

@@ -46,12 +46,14 @@ class sparse_writer {
 
  private:
   outcome<void> flush();
+  outcome<void> put(const char* data, std::size_t size);
 
   int fd_;
   space_guard& guard_;
   std::vector<char>& buffer_;
   std::size_t filled_ = 0;
-  std::uint64_t start_ = 0;  // offset of the buffer's first byte, a multiple of hole_size or a gap's end
+  std::uint64_t start_ = 0;    // offset of the buffer's first byte
+  std::uint64_t written_ = 0;  // how long the file is so far
 };
 
 }  // namespace hasup::snapshot

@@ -188,6 +188,7 @@ std::map<std::string, sample> samples() {
   recovery("public_key",
            "source = \"/b\"\npublic_key = \"RWQN/LuEHqZLOjBPKgFDPgVM33bqZrk3c99j/UKnnw4yGa7JOkohUYWJ\"");
   recovery("max_rate", "source = \"/b\"\nmax_rate = \"200MiB/s\"");
+  recovery("max_window", "source = \"/b\"\nmax_window = \"128MiB\"");
   recovery("space", "source = \"/b\"\nspace = \"stage\"");
   for (const std::string role : {"startup", "readiness", "liveness"}) out.merge(probe_samples(role));
   return out;

@@ -12,6 +12,7 @@
 
 #include <cstring>
 #include <functional>
+#include <thread>
 
 #include "snapshot/fetch/fetch_bounds.hpp"
 #include "snapshot/sandbox.hpp"
@@ -179,6 +180,24 @@ TEST_CASE("fetching reads what its sources name and writes in .hasup alone; the 
                         [&] { return write_of(n / "node/state/db"); },
                         [&] { return error_of(::unlink((n / "node/keep/wallet").c_str())); },
                     }) == std::vector<int>(7, EACCES));
+}
+
+TEST_CASE("a thread that begins in a sandbox is as confined as the process") {
+  if (no_landlock()) return;
+  node n;
+  const auto in_a_thread = [](const std::function<int()>& attempt) {
+    int error = -1;
+    std::thread([&] { error = attempt(); }).join();
+    return error;
+  };
+  CHECK(node::in(snapshot::unpack_bounds(n.job),
+                 {
+                     [&] { return in_a_thread([&] { return write_of(n / "node/.hasup/stage/new"); }); },
+                     [&] { return in_a_thread([&] { return write_of(n / "node/state/db"); }); },
+                     [&] { return in_a_thread([&] { return read_of(n / "node/keep/wallet"); }); },
+                     [&] { return in_a_thread(open_a_socket); },
+                     [&] { return in_a_thread(start_a_program); },
+                 }) == std::vector<int>{0, EACCES, EACCES, EPERM, EPERM});
 }
 
 TEST_CASE("what moves state still sees who has it open") {

@@ -7,7 +7,6 @@
 #include <atomic>
 #include <thread>
 
-#include "snapshot/unpack/confine.hpp"
 #include "unpacking.hpp"
 #include "zstd_packing.hpp"
 

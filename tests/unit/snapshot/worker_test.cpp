@@ -8,6 +8,7 @@
 #include "ports/worker_job.hpp"
 #include "raw_server.hpp"
 #include "temp_tree.hpp"
+#include "zstd_packing.hpp"
 
 using namespace hasup;
 using namespace hasup::test;
@@ -145,6 +146,75 @@ TEST_CASE("SIGTERM cancels a fetch cleanly", "[worker]") {
   stop = true;
   CHECK(out.failure == worker_failure::internal);
   CHECK(out.error == "cancelled");
+}
+
+TEST_CASE("SIGTERM cancels an unpacking whose threads are busy, each of them confined", "[worker]") {
+  working w;
+  // Zeros without end, as far as this test goes: 400 GiB that become one hole.
+  const auto zeros = zstd_frame(std::string(4U << 20U, '\0'));
+  std::string packed;
+  for (int i = 0; i < 100'000; ++i) packed += zeros;
+  put(w / "backup/snap-1.zst", packed);
+  w.job.plan.archives[0].unpack = model::unpack_mode::decompress;
+  w.job.plan.archives[0].into = "state";
+  w.job.plans = {w.job.plan};
+  auto out = w(worker_mode::select);
+  REQUIRE(out.candidates.size() == 1);
+  w.job.chosen = out.candidates[0];
+  REQUIRE(w(worker_mode::fetch).ok());
+  const pid_t pid = w.start(worker_mode::unpack);
+  // Two threads at least beside the first: who reads, and who decompresses.
+  const auto tasks = "/proc/" + std::to_string(pid) + "/task";
+  std::vector<std::string> stats;
+  const auto staged = w / "node/.hasup/staging/new/state";
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while ((stats.size() < 3 || !there(staged)) && std::chrono::steady_clock::now() < deadline) {
+    stats.clear();
+    std::error_code gone;
+    for (auto it = fs::directory_iterator(tasks, gone); it != fs::directory_iterator(); it.increment(gone))
+      stats.push_back(get(it->path() / "status"));
+  }
+  CHECK(stats.size() >= 3);
+  for (const auto& stat : stats) {
+    INFO(stat);
+    CHECK(stat.find("\nSeccomp:\t2\n") != std::string::npos);
+    CHECK(stat.find("\nNoNewPrivs:\t1\n") != std::string::npos);
+  }
+  ::kill(pid, SIGTERM);
+  out = w.finish(pid);
+  CHECK(out.failure == worker_failure::internal);
+  CHECK(out.error == "cancelled");
+  CHECK_FALSE(there(w / "node/.hasup/staging/staged.json"));
+  CHECK(get(w / "node/state/db") == "broken");
+}
+
+TEST_CASE("unpacking stays below 64 MiB, whatever the frames of the archive", "[worker]") {
+  const auto text = noise(4U << 20U) + std::string(4U << 20U, 'x');  // 8 MiB a frame, as pzstd makes them
+  const bool many = GENERATE(true, false);
+  working w;
+  std::string packed;
+  const auto frame = zstd_frame(text, 1, 0, false);
+  if (many)
+    for (int i = 0; i < 20; ++i) packed += frame;
+  else
+    packed = zstd_frame(text + text + text + text + text + text + text + text + text + text);
+  put(w / "backup/snap-1.zst", packed);
+  w.job.plan.archives[0].unpack = model::unpack_mode::decompress;
+  w.job.plan.archives[0].into = "state";
+  w.job.plans = {w.job.plan};
+  w.job.chosen = w(worker_mode::select).candidates.at(0);
+  REQUIRE(w(worker_mode::fetch).ok());
+  // By way of a small program: what this one has in memory would count as that of its child.
+  w.job.mode = worker_mode::unpack;
+  put(w / "run/job.json", ports::encode(w.job));
+  run("python3 -c 'import resource as r, subprocess, sys; subprocess.run(sys.argv[2:], check=True); "
+      "open(sys.argv[1], \"w\").write(str(r.getrusage(r.RUSAGE_CHILDREN).ru_maxrss))' " +
+      (w / "run/kib ") + HASUP_BIN_DIR + "/hasup-worker " + (w / "run/job.json"));
+  CHECK(fs::file_size(w / "node/.hasup/staging/new/state") == (many ? 20 : 10) * text.size());
+  CHECK(std::stoul(get(w / "run/kib")) > 1024);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+  CHECK(std::stoul(get(w / "run/kib")) < 64 << 10);
+#endif
 }
 
 TEST_CASE("a job that cannot be read is exit code 2 and touches nothing", "[worker]") {

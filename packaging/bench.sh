@@ -4,11 +4,12 @@
 #   packaging/bench.sh           all of it
 #   packaging/bench.sh --quick   small sizes, under two minutes of measuring; prints only
 #   packaging/bench.sh --rows restart,logs --peers hasup,s6   further arguments of tests/bench/run.py; prints only
+#   packaging/bench.sh --rows unpack --archive-mib 8192       archives of another size; HASUP_BENCH_DIR: on another disk
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source packaging/packages.sh
 
-install_packages "${build_packages[@]}" catch2 python3 runit s6 supervisor
+install_packages "${build_packages[@]}" catch2 python3 runit s6 supervisor zstd libarchive-tools
 command -v npm >/dev/null || install_packages nodejs npm
 if [ ! -e build/pm2/node_modules/.bin/pm2 ]; then
   mkdir -p build/pm2

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Measures hasup beside pm2, supervisord, runit, s6 and a bare loop, and prints the tables of docs/benchmarks.md.
 
-    run.py [--quick | --smallest] [--rows restart,fleet,many,logs] [--peers hasup,s6,…] [--write FILE]
+    run.py [--quick | --smallest] [--rows restart,fleet,many,logs,unpack] [--archive-mib N] [--peers hasup,s6,…] [--write FILE]
 
 packaging/bench.sh installs and builds what it needs, and writes docs/benchmarks.md with it.
 """
 
 import argparse
+import dataclasses
 import os
 import resource
 import signal
@@ -20,10 +21,11 @@ import row_fleet
 import row_logs
 import row_many
 import row_restart
+import row_unpack
 from context import say
 from peers import all_peers
 
-ROWS = ("restart", "fleet", "many", "logs")
+ROWS = ("restart", "fleet", "many", "logs", "unpack")
 
 
 def arguments():
@@ -34,6 +36,7 @@ def arguments():
                    help="says nothing about speed, only that it works")
     p.add_argument("--rows", default=",".join(ROWS), help="only these, with commas: " + ", ".join(ROWS))
     p.add_argument("--peers", help="only these, with commas")
+    p.add_argument("--archive-mib", type=int, help="how much the archives of the row unpack hold")
     p.add_argument("--write", type=Path, help="the file to write the tables to, beside printing them")
     return p.parse_args()
 
@@ -63,6 +66,8 @@ def main():
     for line in left_out:
         say(f"left out: {line}")
 
+    if given.archive_mib:
+        given.sizes = dataclasses.replace(given.sizes, unpack_mib=given.archive_mib)
     rows, sizes, tables = given.rows.split(","), given.sizes, []
     fleet = row_fleet.Tables()
     many = None
@@ -78,6 +83,8 @@ def main():
         tables.append(many)
     if "logs" in rows:
         tables.append(row_logs.measure(chosen, sizes))
+    if "unpack" in rows:
+        tables.append(row_unpack.measure(sizes))
 
     for table in tables:
         print(report.text_of(table))

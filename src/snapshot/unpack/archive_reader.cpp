@@ -111,6 +111,7 @@ outcome<archive_reader> archive_reader::open(int fd, const std::string& name, co
   else
     archive_read_support_format_raw(a);
   archive_read_support_filter_none(a);
+  if (!parts.source && ::lseek(fd, 0, SEEK_SET) != 0) return system_failure("read " + name, errno);
   const int opened = parts.source ? archive_read_open(a, &parts, nullptr, &parts::read, nullptr)
                                   : archive_read_open_fd(a, fd, 1U << 20U);
   if (opened < ARCHIVE_WARN) return reader.damaged(parts.words());

@@ -165,15 +165,18 @@ TEST_CASE("SIGTERM cancels an unpacking whose threads are busy, each of them con
   const pid_t pid = w.start(worker_mode::unpack);
   // Two threads at least beside the first: who reads, and who decompresses.
   const auto tasks = "/proc/" + std::to_string(pid) + "/task";
-  std::vector<std::string> stats;
-  const auto staged = w / "node/.hasup/staging/new/state";
-  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-  while ((stats.size() < 3 || !there(staged)) && std::chrono::steady_clock::now() < deadline) {
-    stats.clear();
+  const auto look = [&] {
+    std::vector<std::string> stats;
     std::error_code gone;
     for (auto it = fs::directory_iterator(tasks, gone); it != fs::directory_iterator(); it.increment(gone))
       stats.push_back(get(it->path() / "status"));
-  }
+    return stats;
+  };
+  const auto staged = w / "node/.hasup/staging/new/state";
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while ((look().size() < 3 || !there(staged)) && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::yield();
+  const auto stats = look();  // anew: what was seen above may be from before all of it began
   CHECK(stats.size() >= 3);
   for (const auto& stat : stats) {
     INFO(stat);

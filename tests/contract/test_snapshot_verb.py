@@ -130,6 +130,27 @@ class Everywhere:
 class FromADirectory(Everywhere, SnapshotVerb):
     make = source_servers.Directory
 
+    def test_one_file_is_a_source_with_what_is_beside_it(self):
+        data = snapshot_bytes(1)
+        self.host.put("snap-1.bin", data)
+        subprocess.run(["sh", "-c", "sha256sum snap-1.bin > SHA256SUMS"], cwd=self.files, check=True)
+        file = self.files / "snap-1.bin"
+        self.assertEqual(self.json("list", file)["snapshots"][0]["digest"], "sha256:" + hashlib.sha256(data).hexdigest())
+        self.assertEqual(self.json("get", file, "--checksum", "required", "-o", self.out)["files"][0]["verified_by"],
+                         "sha256")
+
+    def test_a_copy_that_is_broken_off_goes_on(self):
+        self.host.put("snap-1.bin", snapshot_bytes(1, BIG))
+        process = self.begin("get", *self.where, "-o", self.out, "--max-rate", "1MiB")
+        part = self.out / "snap-1.bin.part" / ".hasup" / "cache" / "snap-1.bin.part"
+        wait_until(lambda: process.poll() is not None or (part.exists() and part.read_bytes()[:9] == snapshot_bytes(1, 9)),
+                   "the first bytes came")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        self.assertIn("the same command goes on from there", said)
+        self.assertEqual(self.snapshot("get", *self.where, "-o", self.out).returncode, 0)
+        self.assertEqual((self.out / "snap-1.bin").read_bytes(), snapshot_bytes(1, BIG))
+
 
 class FromNginx(Everywhere, SnapshotVerb):
     make = source_servers.Nginx

@@ -84,6 +84,16 @@ outcome<std::optional<announced_digest>> expected_digest(remote_client& host, co
   return found{};
 }
 
+std::vector<std::string> side_file_places(const std::string& place) {
+  std::vector<std::string> out;
+  for (const auto& side : all_side_files) {
+    for (const auto ending : side.endings) out.push_back(place + std::string(ending));
+    out.push_back(place.substr(0, place.rfind('/') + 1) + std::string(side.sums));
+  }
+  out.push_back(place + ".minisig");
+  return out;
+}
+
 outcome<std::optional<std::string>> signature_text(remote_client& host, const model::snapshot& s) {
   return text_at(host, place_of(s) + ".minisig");
 }

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "model/snapshot.hpp"
 #include "snapshot/digest_kind.hpp"
@@ -17,5 +18,8 @@ outcome<std::optional<announced_digest>> expected_digest(remote_client& host, co
 
 // NAME.minisig beside it; nothing when there is none. A host that does not answer properly is `unreachable`.
 outcome<std::optional<std::string>> signature_text(remote_client& host, const model::snapshot& s);
+
+// Everything that may be asked for because of the archive at `place`, a path or a URL.
+std::vector<std::string> side_file_places(const std::string& place);
 
 }  // namespace hasup::snapshot

@@ -1,5 +1,6 @@
 #include "snapshot/fetch/fetch_bounds.hpp"
 
+#include "snapshot/fetch/expected_digest.hpp"
 #include "snapshot/fetch/select.hpp"
 
 namespace hasup::snapshot {
@@ -16,8 +17,15 @@ bounds fetch_bounds(const ports::worker_job& job, const std::string& home) {
   const auto add = [&read](const std::string& path) {
     if (!path.empty()) read.push_back(path);
   };
+  // A source that is one file has its checksums beside it, where no source names their directory.
+  const auto add_place = [&](const std::string& url) {
+    const auto path = file_source_path(url).value_or("");
+    add(path);
+    if (!path.empty() && !path.ends_with('/'))
+      for (const auto& beside : side_file_places(path)) add(beside);
+  };
   for (const auto& s : job.sources) {
-    add(file_source_path(s.url).value_or(""));
+    add_place(s.url);
     for (const auto* path : {&s.ca_file, &s.client_certificate, &s.client_key, &s.header_file, &s.identity_file,
                              &s.known_hosts, &s.credentials_file})
       add(*path);
@@ -30,10 +38,8 @@ bounds fetch_bounds(const ports::worker_job& job, const std::string& home) {
   // A file of a local source may be a link to another place. Where the listing is another host's, a path of this
   // machine in it is nothing to believe.
   for (const auto& s : job.chosen->snapshots) {
-    const auto path = file_source_path(s.source) ? file_source_path(s.url).value_or("") : "";
-    add(path);
-    // What is verified has its checksums beside it, and no source that names their directory.
-    if (job.mode == ports::worker_mode::verify) add(path.substr(0, path.rfind('/') + 1));
+    if (file_source_path(s.source)) add(file_source_path(s.url).value_or(""));
+    if (job.mode == ports::worker_mode::verify) add_place(s.source);
   }
   return b;
 }

@@ -265,8 +265,11 @@ class Interrupted(SnapshotVerb):
         process = self.get_until_the_middle()
         worker, = children_of(process.pid)
         os.kill(worker, signal.SIGSTOP)
+        status = Path(f"/proc/{worker}/status")
+        # Or it takes the request to end first, and is stopped behind it.
+        wait_until(lambda: re.search(r"State:\s*T", status.read_text()), "the worker stands still")
         process.send_signal(signal.SIGINT)
-        wait_until(lambda: int(re.search(r"ShdPnd:\s*(\w+)", Path(f"/proc/{worker}/status").read_text())[1], 16)
+        wait_until(lambda: int(re.search(r"ShdPnd:\s*(\w+)", status.read_text())[1], 16)
                    & 1 << (signal.SIGTERM - 1), "the worker was asked to end")
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)

@@ -28,14 +28,16 @@ class examining {
       : fd_(fd), name_(std::move(name)), control_(control), out_(out) {}
 
   outcome<void> run() {
-    auto reader = archive_reader::open(fd_, name_, content::archive, reading());
-    if (reader) {
-      auto first = reader->next();
-      if (first && *first != nullptr) return archive(*reader, *first);
-      if (!first && (is_archive_name(name_) || control_.cancelled())) return first.error();
-    } else if (is_archive_name(name_)) {
-      return reader.error();
-    }
+    {
+      auto reader = archive_reader::open(fd_, name_, content::archive, reading());
+      if (reader) {
+        auto first = reader->next();
+        if (first && *first != nullptr) return archive(*reader, *first);
+        if (!first && (is_archive_name(name_) || control_.cancelled())) return first.error();
+      } else if (is_archive_name(name_)) {
+        return reader.error();
+      }
+    }  // its threads are gone before the file is read anew
     return single_file();
   }
 
@@ -88,8 +90,8 @@ class examining {
     if (!entry) return entry.error();
     if (*entry == nullptr) return bad_snapshot(name_, name_ + " is empty");
     if (auto read = data(*reader, name_); !read) return read;
-    auto rest = reader->next();
-    return rest ? outcome<void>{} : outcome<void>{rest.error()};
+    if (auto rest = reader->next(); !rest) return rest.error();
+    return {};
   }
 
   int fd_;

@@ -108,7 +108,9 @@ void add_run(std::vector<key>& out) {
   out.push_back({"run.env", k::text_map, "", "environment, over env_file and a clean base"});
   out.push_back({"run.env.*", k::text, "", "value of the variable of this name"});
   out.push_back({"run.env_file", k::text_or_texts, "[]",
-                 "files of KEY=VALUE lines, read at each run; \"-FILE\" may be missing"});
+                 "files of KEY=VALUE lines, read at each run; \"-FILE\" may be missing. ${secret:KEY} in command and "
+                 "env is the "
+                 "value from there"});
   out.push_back({"run.instances", k::integer, "1", "copies, told apart by ${instance}: 0, 1 …"});
   out.push_back(
       {"run.create_directories", k::directories, "[]",
@@ -136,8 +138,8 @@ void add_run(std::vector<key>& out) {
   out.push_back({"run.umask", k::text, "", "file mode mask, octal; default 022"});
   out.push_back({"run.limits", k::table, "", "resource limits of the node"});
   out.push_back({"run.limits.open_files", k::integer, "", "open files"});
-  out.push_back(
-      {"run.limits.memory_restart", k::size, "", "orderly restart when anonymous and shared memory stays above"});
+  out.push_back({"run.limits.memory_restart", k::size, "",
+                 "orderly restart when anonymous and shared memory stays above; counts for backoff and start_limit"});
   out.push_back({"run.limits.memory_max", k::size, "", "the kernel kills the node above this (cgroup v2)"});
   out.push_back({"run.limits.memlock", k::limit, "", "locked memory: a size or \"unlimited\""});
   out.push_back({"run.limits.stack", k::limit, "", "stack: a size or \"unlimited\""});
@@ -176,12 +178,13 @@ void add_policies(std::vector<key>& out) {
                  "what that unit must be",
                  availability::now,
                  {"started", "healthy", "completed"}});
-  out.push_back({"requires[].on_loss",
-                 k::word,
-                 "\"keep\"",
-                 "when it is so no longer",
-                 availability::now,
-                 {"keep", "restart", "stop"}});
+  out.push_back(
+      {"requires[].on_loss",
+       k::word,
+       "\"keep\"",
+       "when it is so no longer: keep running, restart as soon as it is so again, or stop until a person starts it",
+       availability::now,
+       {"keep", "restart", "stop"}});
 }
 
 void add_recovery_and_log(std::vector<key>& out) {

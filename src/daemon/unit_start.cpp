@@ -153,9 +153,12 @@ unit::prepared unit_runner::judge(const ports::worker_result& r) const {
     return {verdict::refused, "cannot inspect " + unit_.data.dir + ": " + r.error};
   if (!r.mounted) return {verdict::not_yet, unit_.data.mount + " is not mounted; waiting for it"};
   if (r.writer) {
-    return {verdict::refused,
-            fmt::format("{} is already open by pid {} ({}, {}); stop that process, then `hasup start {}`",
-                        unit_.data.dir, r.writer->pid, r.writer->command, r.writer->path, unit_.id.unit)};
+    return {
+        verdict::refused,
+        fmt::format(
+            "{} is already open by pid {} ({}, {}); stop that process, then `hasup start {}`, or take it over as it "
+            "runs: `hasup start {} --adopt`",
+            unit_.data.dir, r.writer->pid, r.writer->command, r.writer->path, unit_.id.unit, unit_.id.unit)};
   }
   if (r.half_swapped)
     return {verdict::needs_recovery,

@@ -105,7 +105,7 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
     out.advice = memory_.exit->advice;
   }
   for (const auto& e : events) {
-    if (e.kind == "started" || e.kind == "running" || e.kind == "stopping") continue;
+    if (e.kind == "started" || e.kind == "running") continue;
     out.tried.push_back(fmt::format("{} {}: {}", base::format_time(e.at).substr(11, 8), e.kind, e.reason));
   }
   const auto& name = unit_.id.unit;
@@ -117,6 +117,10 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
       break;
     case model::unit_state::waiting:
       out.next = "starts by itself as soon as what it waits for is there";
+      break;
+    case model::unit_state::stopped:
+      out.next = "nothing: it stays down until it is started";
+      out.actions = {"hasup start " + name};
       break;
     case model::unit_state::recovering:
       out.next = "becomes healthy from the snapshot, else the next older one is tried";

@@ -53,11 +53,11 @@ def numbers(text):
     return [int(line.split()[1]) for line in text.splitlines() if line.startswith("line ")]
 
 
-# One unit after the other says its next line: the order of all lines is known.
+# Each says its next line once that of the other is in the log, with its time: the order of all lines is known.
 IN_TURN = """
 for n in 1 2 3; do
-  while [ "$(wc -l < $TURNS)" -ne $((2 * n - 2 + $ME)) ]; do sleep 0.01; done
-  echo "$n of $NAME"; echo >> $TURNS
+  while [ "$(cat $OTHER 2> /dev/null | grep -c ' of ')" -lt $((n - 1 + ME)) ]; do sleep 0.01; done
+  echo "$n of $NAME"
 done
 exec sleep 100000
 """
@@ -66,14 +66,14 @@ exec sleep 100000
 class Colours(HasupTest):
     def setUp(self):
         super().setUp()
-        script, turns = self.home.path / "in_turn.sh", self.home.path / "turns"
+        script = self.home.path / "in_turn.sh"
         script.write_text(IN_TURN)
-        turns.write_text("")
         for at, name in enumerate(("alpha", "be")):
+            other = self.home.path / "log" / f"{('be', 'alpha')[at]}.log"
             self.home.unit(name, f"""
 [run]
 command = ["sh", "{script}"]
-env = {{ TURNS = "{turns}", ME = "{at}", NAME = "{name}" }}
+env = {{ OTHER = "{other}", ME = "{at}", NAME = "{name}" }}
 """)
         self.home.start()
         wait_until(lambda: all("3 of " in self.home.log_text(n) for n in ("alpha", "be")), "all is written")

@@ -22,7 +22,9 @@ namespace {
 namespace fs = std::filesystem;
 constexpr std::uintmax_t largest_file = 1 << 20;
 
-base::result<std::string> read_text(const std::string& path) {
+base::result<std::string> read_text(const std::string& path, const file_check& refused = {}) {
+  if (refused)
+    if (auto why = refused(path); !why.empty()) return base::error{std::move(why), EPERM};
   std::error_code ec;
   const auto status = fs::status(path, ec);
   if (!fs::exists(status)) return base::error{"no such file or directory", ENOENT};
@@ -70,6 +72,8 @@ class library {
     presets_.push_back(root + "/recipes/probes");
   }
   void add_units(const std::string& directory) { units_.push_back(directory); }
+  void refuse(file_check refused) { refused_ = std::move(refused); }
+  [[nodiscard]] const file_check& refused() const { return refused_; }
 
   [[nodiscard]] file_context context() const {
     file_context c;
@@ -85,14 +89,14 @@ class library {
   }
 
  private:
-  static file_context::lookup in(const std::vector<std::string>& directories) {
-    return [directories](std::string_view name) {
+  [[nodiscard]] file_context::lookup in(const std::vector<std::string>& directories) const {
+    return [directories, refused = refused_](std::string_view name) {
       std::vector<source_file> out;
       for (const auto& d : directories) {
         const auto path = d + "/" + std::string(name) + ".toml";
         const auto same = [&](const source_file& f) { return f.path == path; };
         if (std::any_of(out.begin(), out.end(), same)) continue;
-        if (auto text = read_text(path)) out.push_back({path, std::move(*text)});
+        if (auto text = read_text(path, refused)) out.push_back({path, std::move(*text)});
       }
       return out;
     };
@@ -106,6 +110,7 @@ class library {
   }
 
   std::vector<std::string> units_, recipes_, presets_;
+  file_check refused_;
 };
 
 // The files to read, by what they are.
@@ -142,8 +147,8 @@ struct file_set {
 };
 
 // A recipe or preset that no unit may use yet: checked with its own defaults.
-void check_unused(const std::string& path, bool is_recipe, report& findings) {
-  auto text = read_text(path);
+void check_unused(const std::string& path, bool is_recipe, const file_check& refused, report& findings) {
+  auto text = read_text(path, refused);
   if (!text) return findings.add(whole_file(path, text.error().message));
   file_context only;
   only.recipes = only.presets = [&](std::string_view) { return std::vector<source_file>{{path, *text}}; };
@@ -161,11 +166,12 @@ void check_unused(const std::string& path, bool is_recipe, report& findings) {
   }
 }
 
-std::vector<parsed_unit> read_units(const std::vector<std::string>& files, const file_context& context) {
+std::vector<parsed_unit> read_units(const std::vector<std::string>& files, const file_context& context,
+                                    const file_check& refused) {
   std::vector<parsed_unit> out;
   for (const auto& path : files) {
     const auto name = stem(path);
-    auto text = read_text(path);
+    auto text = read_text(path, refused);
     auto unit = text ? parse_unit(name, path, *text, context) : parsed_unit{};
     if (!text) {
       unit.entry.name = name;
@@ -221,7 +227,7 @@ loaded read_all(const file_set& files, const library& from, const std::set<std::
   }
   for (const auto& path : files.later)
     others.add(whole_file(path, "files in " + folder_name(path) + "/ are not available in this version yet"));
-  auto units = read_units(files.units, context);
+  auto units = read_units(files.units, context, from.refused());
   drop_templates(units);
   drop_duplicates(units, others);
   resolve_links(units);
@@ -231,8 +237,8 @@ loaded read_all(const file_set& files, const library& from, const std::set<std::
     for (const auto& d : entry.problems) others.add(d);
     if (model::is_unit_name(entry.name)) out.units.emplace(entry.name, std::move(entry));
   }
-  for (const auto& path : files.recipes) check_unused(path, true, others);
-  for (const auto& path : files.presets) check_unused(path, false, others);
+  for (const auto& path : files.recipes) check_unused(path, true, from.refused(), others);
+  for (const auto& path : files.presets) check_unused(path, false, from.refused(), others);
   out.problems = others.take();
   std::stable_sort(out.problems.begin(), out.problems.end(), [](const auto& a, const auto& b) {
     return std::tie(a.file, a.line, a.column) < std::tie(b.file, b.line, b.column);
@@ -290,10 +296,12 @@ std::optional<base::error> unknown_parameter(const std::string& what, const std:
 
 }  // namespace
 
-loaded load(const directories& dirs, const std::map<std::string, unsigned>& instances) {
+loaded load(const directories& dirs, const std::map<std::string, unsigned>& instances, const file_check& refused) {
   file_set files;
   files.add_all(dirs.config);
-  return read_all(files, usual_library(dirs), {}, instances);
+  auto from = usual_library(dirs);
+  from.refuse(refused);
+  return read_all(files, from, {}, instances);
 }
 
 loaded load_files(const std::vector<std::string>& paths, const directories& dirs) {

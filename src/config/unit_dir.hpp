@@ -1,6 +1,7 @@
 // Reads the configuration from disk: the only place in config/ that does.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -33,9 +34,13 @@ struct loaded {
   base::diagnostics problems;  // all of them, by file and line
 };
 
-// All of the config directory. A broken file makes its own units invalid and no other. `instances`: counts by hand,
-// over those of the files.
-loaded load(const directories& dirs, const std::map<std::string, unsigned>& instances = {});
+// Why a file is not to be read, though it could be; "" = it is.
+using file_check = std::function<std::string(const std::string& path)>;
+
+// All of the config directory. A broken file makes its own units invalid and no other, one that `refused` says
+// something about likewise. `instances`: counts by hand, over those of the files.
+loaded load(const directories& dirs, const std::map<std::string, unsigned>& instances = {},
+            const file_check& refused = {});
 
 // hasup check PATH…: only these files, and all files of these directories. What they refer to is looked for beside
 // them first, then in `dirs`. Problems of other files are not reported.

@@ -206,7 +206,9 @@ control::command_reply supervisor::stop(const runners& targets, bool no_kill, bo
         for (const auto& need : r->spec().requires_units)
           if (closure.contains(need.unit)) r->taken_down_by = need.unit;
       }
-      stops_[r->spec().id] = {no_kill, force, asked ? why : "stopped with " + r->taken_down_by, false};
+      auto& entry = stops_[r->spec().id];  // one may be waiting: what was asked for then holds
+      entry = {no_kill || entry.no_kill, force || entry.force, asked ? why : "stopped with " + r->taken_down_by,
+               false};
       reply.affected.push_back(to_text(r->spec().id));
     }
   }

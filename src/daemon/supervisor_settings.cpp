@@ -236,7 +236,7 @@ control::command_reply supervisor::set_maintenance(const runners& targets, const
     const auto& unit = r->spec().id.unit;
     auto& set = settings_[unit];
     set.maintenance = word == "on";
-    r->set_maintenance(set.maintenance);
+    for (const auto& i : instances_of(unit)) i->set_maintenance(set.maintenance);
     if (set.empty()) settings_.erase(unit);
     reply.affected.push_back(to_text(r->spec().id));
   }

@@ -111,7 +111,9 @@ void supervisor::take_up(const runner_ptr& r, const traces& left) {
 void supervisor::boot(intent was) {
   const bool same_boot = was.boot_id == process::boot_id();
   settings_ = std::move(was.units);
-  config_ = config::load(services_.dirs, counts_by_hand());
+  config_ = config::load(services_.dirs, counts_by_hand(), [this](const std::string& path) {
+    return start::why_file_distrusted(services_.dirs, path);
+  });
   for (const auto& [name, entry] : config_.units)
     for (const auto& unit : entry.instances) make_runner(entry, unit);
   const traces left{process::find_traces(services_.shim)};
@@ -178,7 +180,8 @@ supervisor::files supervisor::read_files(const daemon_services& services,
     return f;
   }
   f.left = {process::find_traces(services.shim)};
-  f.config = config::load(dirs, counts);
+  f.config =
+      config::load(dirs, counts, [&dirs](const std::string& path) { return start::why_file_distrusted(dirs, path); });
   for (const auto& [name, entry] : f.config.units)
     for (const auto& unit : entry.instances)
       if (auto records = read_journal(dirs.state + "/journals/" + to_text(unit.id)); !records.empty())
@@ -197,6 +200,8 @@ control::command_reply supervisor::apply(files read, bool dry_run) {
   for (const auto& [name, entry] : fresh.units) {
     if (!entry.valid) {
       say(name + ": its file is invalid; what runs is left as it is (`hasup check`)");
+      for (const auto& d : entry.problems)
+        if (d.line == 0) say("  " + d.message);  // about the file as a whole, which `check` may see with other eyes
       continue;
     }
     for (const auto& unit : entry.instances) {
@@ -212,6 +217,8 @@ control::command_reply supervisor::apply(files read, bool dry_run) {
           i.backoff.reset();
           i.ever_started = i.ever_started || left.ever_ran.contains(to_text(unit.id));
           made->restore(std::move(i), journal);
+          if (const auto set = settings_.find(unit.id.unit); set != settings_.end())
+            made->set_maintenance(set->second.maintenance);
           // Its file may have been broken while hasupd came up, and it runs, or has ended and nobody was told.
           if (left.of(to_text(unit.id), made->run_number(), made->was_running()))
             made->adopt();

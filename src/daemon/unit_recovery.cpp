@@ -54,7 +54,7 @@ void unit_runner::on(const unit::resume_recovery&) {
 }
 
 void unit_runner::on(const unit::stop_recovery& a) {
-  recovery_no_kill_ = a.no_kill;
+  recovery_no_kill_ = a.no_kill || (recovery_stops_ && recovery_no_kill_);  // asked for once, it holds
   if (!recovery_) return;
   recovery_->stop(a.force);
   // Nothing of the node runs yet, so there is nothing that a stop would have to wait for.

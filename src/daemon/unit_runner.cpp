@@ -128,7 +128,7 @@ void unit_runner::note_what_waits(instance_intent& out) const {
     unit::stopping s;
     if (const auto* stop = std::get_if<unit::stop_wanted>(&e)) {
       out.desired = model::desired::down;
-      s.no_kill = stop->no_kill;
+      s.no_kill = stop->no_kill || (out.stop && out.stop->no_kill);
       s.why = stop->why;
     } else if (const auto* restart = std::get_if<unit::restart_wanted>(&e)) {
       out.desired = model::desired::up;
@@ -176,7 +176,22 @@ void unit_runner::replace_spec(model::unit unit, std::optional<model::recipe> re
   recipe_ = std::move(recipe);
   renew_limits();
   if (watches_memory()) host_.changed(*this);
-  if (state() == model::unit_state::running) on(unit::start_steady_probes{});
+  probe_as_now_configured();
+}
+
+void unit_runner::probe_as_now_configured() {
+  if (state() == model::unit_state::running) {
+    on(unit::start_steady_probes{});
+    if (!unit_.readiness && memory_.health != model::health::healthy)
+      dispatch(unit::health_changed{model::health::healthy, "it has no [readiness] any more"});
+    return;
+  }
+  const auto* s = std::get_if<unit::starting>(&memory_.now);
+  if (s == nullptr || s->at != unit::starting::step::probing) return;
+  if (unit_.startup)
+    on(unit::start_startup_probe{});
+  else
+    dispatch(unit::startup_passed{});
 }
 
 // Whether a parked recovery is about another directory than this one.
@@ -263,6 +278,10 @@ void unit_runner::drain() {
     if (recovery_active() || (at_rest() && state() != model::unit_state::backoff)) seen_free_.clear();
 
     if (memory_.now.index() != state_before || memory_.health != health_before) {
+      // Arguments for one run are for the start that was asked for with them.
+      if (memory_.now.index() != state_before && (at_rest() || recovery_active()) &&
+          state() != model::unit_state::waiting)
+        once_.clear();
       if (memory_.now.index() != state_before && is_down() && state() != model::unit_state::backoff &&
           state() != model::unit_state::asking)
         retire_shim();

@@ -231,6 +231,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   ports::worker_job inspect_job() const;
   void save_spec();
   void apply_pending_spec();
+  void probe_as_now_configured();
   bool parked_elsewhere(const std::string& data_dir) const;
 
   // unit_probes.cpp

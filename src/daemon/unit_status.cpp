@@ -109,6 +109,10 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
     out.tried.push_back(fmt::format("{} {}: {}", base::format_time(e.at).substr(11, 8), e.kind, e.reason));
   }
   const auto& name = unit_.id.unit;
+  if (undecided_) {
+    out.next = "what was asked for is done once its shim has answered";
+    return out;
+  }
   switch (state()) {
     case model::unit_state::backoff:
       if (next_attempt_at_)

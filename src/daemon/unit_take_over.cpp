@@ -40,6 +40,7 @@ unit::adopted unit_runner::adoption(std::int32_t pid) {
   if (!std::exchange(outsider_, std::nullopt) && began && *began < wall_now())
     a.age = std::chrono::duration_cast<base::duration>(wall_now() - *began);
   a.interrupted = interrupted_;
+  if (const auto* s = std::get_if<unit::stopping>(&memory_.now); s != nullptr && !a.interrupted) a.interrupted = *s;
   return a;
 }
 
@@ -62,7 +63,11 @@ void unit_runner::take_over(const process::shim_status& s, std::uint64_t known) 
     started_at_ = s.started_at;
     // The first start after a restore ran on; its recovery is resumed and watches it.
     if (parked_ && wanted && s.phase != process::shim_phase::exited) return dispatch(unit::start_wanted{false});
-    dispatch(adoption(s.pid));
+    if (recovery_active() && s.phase != process::shim_phase::exited) {
+      recovery_->on_node_started();
+      return start_recovery_probes();
+    }
+    if (!recovery_active()) dispatch(adoption(s.pid));
     if (s.phase == process::shim_phase::exited)
       on(process::shim_main_exited{s.run, s.exit, s.exited_at.value_or(wall_now())});
     else

@@ -52,10 +52,9 @@ class finder {
   }
 
   // What a directory holds, not what its subdirectories do.
-  void walk_entries(const std::string& directory, const std::string& ending) {
+  void walk_entries(const std::string& directory) {
     std::error_code ec;
-    for (fs::directory_iterator it(directory, ec), end; !ec && it != end; it.increment(ec))
-      if (it->path().native().ends_with(ending)) walk(it->path().string());
+    for (fs::directory_iterator it(directory, ec), end; !ec && it != end; it.increment(ec)) walk(it->path().string());
   }
 
   // Without what it stands in.
@@ -109,7 +108,7 @@ std::string why_distrusted(const deciding_path& p, const names& n) {
     const auto name = n.user(p.uid);
     return fmt::format(
         "{} belongs to {}, {}; start hasupd as {}, or {}", p.path, name, whose, name,
-        p.above ? "use directories that only root can write to" : "give it to root: chown -R root: " + p.path);
+        p.above ? "use directories that only root can write to" : "give it to root: chown root: " + p.path);
   }
   if (p.is == kind::link) return {};
   // Into a directory such as /tmp anybody may put something, and nobody can replace what is root's.
@@ -126,13 +125,17 @@ std::vector<deciding_path> deciding_paths(const config::directories& dirs) {
   finder f(dirs);
   for (const auto& d : {dirs.config, dirs.state, dirs.run}) f.walk(d);
   f.walk(dirs.config + "/hasup.toml");
-  for (const auto* below : {"/units", "/recipes", "/recipes/probes", "/upstreams", "/backups"}) {
+  for (const auto* below : {"/units", "/recipes", "/recipes/probes", "/upstreams", "/backups"})
     f.walk(dirs.config + below);
-    f.walk_entries(dirs.config + below, ".toml");
-  }
-  f.walk_entries(dirs.state, "");
-  f.walk_entries(dirs.state + "/specs", "");
+  f.walk_entries(dirs.state);
+  f.walk_entries(dirs.state + "/specs");
   f.add_logs(dirs.log);
+  return f.take();
+}
+
+std::vector<deciding_path> deciding_paths(const config::directories& dirs, const std::string& file) {
+  finder f(dirs);
+  f.walk(file);
   return f.take();
 }
 
@@ -141,6 +144,13 @@ base::result<void> check_trust(const config::directories& dirs) {
   for (const auto& p : deciding_paths(dirs))
     if (auto why = why_distrusted(p, {user_name, group_name}); !why.empty())
       return base::error{std::move(why), EPERM};
+  return {};
+}
+
+std::string why_file_distrusted(const config::directories& dirs, const std::string& file) {
+  if (::geteuid() != 0) return {};
+  for (const auto& p : deciding_paths(dirs, file))
+    if (auto why = why_distrusted(p, {user_name, group_name}); !why.empty()) return why;
   return {};
 }
 

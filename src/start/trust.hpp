@@ -30,12 +30,18 @@ struct names {
 };
 std::string why_distrusted(const deciding_path& p, const names& n);
 
-// Whatever decides what is run: the directories of configuration, state and sockets from the root of the file system
-// down, their files, and where links among them lead; of the logs only their directory. As far as it exists.
+// Whatever decides about all units: the directories of configuration, state and sockets from the root of the file
+// system down, hasup.toml, the files of the state, and where links among them lead; of the logs only their directory.
+// As far as it exists.
 std::vector<deciding_path> deciding_paths(const config::directories& dirs);
+// A file of a unit, recipe or preset alone, and where a link leads.
+std::vector<deciding_path> deciding_paths(const config::directories& dirs, const std::string& file);
 
 // Reads the disk and asks NSS for names. Always fine for a hasupd that is not root's: who starts it risks no more
 // than his own rights.
 base::result<void> check_trust(const config::directories& dirs);
+// Why this hasupd must not obey a file of a unit, recipe or preset; "" = it may. One that it must not obey is the
+// matter of its unit alone: hasupd comes up without it.
+std::string why_file_distrusted(const config::directories& dirs, const std::string& file);
 
 }  // namespace hasup::start

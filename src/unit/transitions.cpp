@@ -182,7 +182,7 @@ void transitions::on_stop_timeout() {
   if (s->no_kill) {
     act(emit{"still_stopping", fmt::format("does not end within stop_timeout; not killed, as asked; `hasup signal {} "
                                            "KILL` does",
-                                           unit_.id.unit)});
+                                           unit_.instances > 1 ? to_text(unit_.id) : unit_.id.unit)});
     return act(start_timer{timer::stop_timeout, unit_.run.stop_timeout});
   }
   m_.killed = s->killed = true;

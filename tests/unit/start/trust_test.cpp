@@ -58,7 +58,7 @@ TEST_CASE("what belongs to root and only root can write to is obeyed", "[trust]"
 TEST_CASE("what another owns is not obeyed, and the remedy fits the place", "[trust]") {
   CHECK(judge(kind::file, 1000, 0, 0644) ==
         "/x/y belongs to user-1000, and it has a say in what this hasupd runs as root; start hasupd as user-1000, or "
-        "give it to root: chown -R root: /x/y");
+        "give it to root: chown root: /x/y");
   CHECK_THAT(judge(kind::link, 1000, 0, 0777), Contains("belongs to user-1000"));
   CHECK_THAT(judge(kind::directory, 1000, 0, 01777, true), Contains("belongs to user-1000"));
   const auto above = judge(kind::directory, 1000, 0, 0755, true);
@@ -84,7 +84,11 @@ TEST_CASE("all that decides is looked at: directories from the root down, files,
   std::filesystem::create_symlink("../../elsewhere.toml", h.path + "/etc/units/two.toml");
   std::ofstream(h.path + "/state/specs/one.toml") << "";
   ::chmod((h.path + "/etc/units/one.toml").c_str(), 0666);
-  const auto all = start::deciding_paths(h.dirs());
+  auto all = start::deciding_paths(h.dirs());
+  // What decides about one unit is that unit's matter, and no reason to do without all of them.
+  CHECK(find(all, h.path + "/etc/units/one.toml") == nullptr);
+  for (const auto* file : {"/etc/units/one.toml", "/etc/units/two.toml"})
+    for (auto& p : start::deciding_paths(h.dirs(), h.path + file)) all.push_back(std::move(p));
   for (const auto* p : {"", "/etc", "/etc/units", "/etc/units/one.toml", "/etc/units/two.toml", "/elsewhere.toml",
                         "/state", "/state/specs", "/state/specs/one.toml"}) {
     INFO(p);
@@ -102,7 +106,8 @@ TEST_CASE("all that decides is looked at: directories from the root down, files,
   CHECK(find(all, h.path + "/elsewhere.toml")->is == kind::file);
   // A loop of links ends.
   std::filesystem::create_symlink("three.toml", h.path + "/etc/units/three.toml");
-  CHECK(find(start::deciding_paths(h.dirs()), h.path + "/etc/units/three.toml") != nullptr);
+  const auto loop = h.path + "/etc/units/three.toml";
+  CHECK(find(start::deciding_paths(h.dirs(), loop), loop) != nullptr);
 }
 
 TEST_CASE("only a hasupd of root's is particular", "[trust]") {

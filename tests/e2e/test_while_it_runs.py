@@ -1,0 +1,114 @@
+"""What a change or a command means for what is on its way: a start, a stop that waits, arguments for one run."""
+
+import unittest
+
+from hasup_home import HasupTest, wait_until
+
+SLEEPS = """
+[run]
+command = ["sleep", "100000"]
+"""
+
+
+class Applied(HasupTest):
+    def test_a_unit_that_lost_its_readiness_probe_is_healthy(self):
+        probe = '[readiness]\nkind = "exec"\ncommand = ["false"]\ninterval = "100ms"\n'
+        self.home.unit("one", SLEEPS + probe)
+        self.home.unit("needs", SLEEPS + '[[requires]]\nunit = "one"\ncondition = "healthy"\n')
+        self.home.start()
+        pid = self.home.wait_for("one", health="unhealthy")["pid"]
+        self.home.unit("one", SLEEPS)
+        self.home.ok("apply")
+        self.assertEqual(self.home.wait_healthy("one")["pid"], pid)
+        self.home.wait_healthy("needs")
+
+    def test_a_corrected_startup_probe_is_asked_in_a_start_that_is_under_way(self):
+        probe = '[startup]\nkind = "exec"\ncommand = ["{}"]\ninterval = "100ms"\n'
+        for mended in (probe.format("true"), ""):
+            with self.subTest(mended=mended):
+                self.home.unit("one", SLEEPS + probe.format("false"))
+                if self.home.daemon is None:
+                    self.home.start()
+                else:
+                    self.home.ok("stop", "one")
+                    self.home.ok("apply")
+                    self.home.ok("start", "one", "--no-wait")
+                pid = self.home.wait_for("one", state="starting", reason="starting: false ended with code 1")["pid"]
+                self.home.unit("one", SLEEPS + mended)
+                self.home.ok("apply")
+                self.assertEqual(self.home.wait_healthy("one")["pid"], pid)
+
+    def test_an_instance_that_is_new_in_maintenance_is_in_maintenance(self):
+        sick = self.home.path / "sick"
+        self.home.unit("many", f"""
+[run]
+command = ["sleep", "100000"]
+instances = 2
+[liveness]
+kind = "exec"
+command = ["test", "!", "-e", "{sick}"]
+interval = "100ms"
+failures = 1
+""")
+        self.home.start()
+        self.home.wait_healthy("many", instance=1)
+        self.home.ok("maintenance", "on", "many@0")
+        self.home.ok("scale", "many", "3")
+        pids = [self.home.wait_healthy("many", instance=i)["pid"] for i in range(3)]
+        sick.touch()
+        for i in range(3):
+            self.home.wait_event("many", lambda e, i=i: e["kind"] == "liveness_ignored" and e["instance"] == i, "held")
+        self.assertEqual([self.home.unit_status("many", i)["pid"] for i in range(3)], pids)
+
+
+class Commanded(HasupTest):
+    def test_no_kill_holds_while_the_stop_waits_for_dependents(self):
+        go = self.home.path / "go"
+        self.home.unit("base", """
+[run]
+command = ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done"]
+stop_timeout = "300ms"
+""")
+        self.home.unit("top", f"""
+[run]
+command = ["sh", "-c", "trap 'while [ ! -e {go} ]; do sleep 0.05; done; exit 0' TERM; echo ready; while :; do sleep 0.05; done"]
+[[requires]]
+unit = "base"
+""")
+        self.home.start()
+        for name in ("base", "top"):
+            wait_until(lambda name=name: "ready" in self.home.log_text(name), f"{name} has set its trap")
+        self.home.ok("stop", "base", "--no-kill", "--no-wait")
+        self.home.wait_for("top", state="stopping")
+        self.home.ok("stop", "base", "--no-wait")
+        go.touch()
+        self.home.wait_event("base", lambda e: e["kind"] == "still_stopping", "it is not killed")
+        self.assertNotIn("killed", [e["kind"] for e in self.home.events("base")])
+        self.home.ok("signal", "base", "KILL")
+        self.home.wait_for("base", state="stopped")
+
+    def test_arguments_for_one_run_are_gone_with_the_start_that_they_were_for(self):
+        probe = '[readiness]\nkind = "exec"\ncommand = ["{}"]\ninterval = "100ms"\n'
+        self.home.unit("base", SLEEPS + probe.format("false"))
+        self.home.unit("top", """
+enabled = false
+[run]
+command = ["sh", "-c", "echo with: $*; exec sleep 100000", "sh"]
+[[requires]]
+unit = "base"
+condition = "healthy"
+""")
+        self.home.start()
+        self.home.wait_for("base", state="running")
+        self.home.ok("start", "top", "--no-wait", "--once", "--", "--hard-replay")
+        self.home.wait_for("top", state="waiting")
+        self.home.ok("stop", "top")
+        self.home.unit("base", SLEEPS + probe.format("true"))
+        self.home.ok("apply")
+        self.home.ok("start", "top")
+        wait_until(lambda: "with:" in self.home.log_text("top"), "it says its arguments")
+        self.assertNotIn("--hard-replay", self.home.log_text("top"))
+
+
+if __name__ == "__main__":
+    unittest.main()

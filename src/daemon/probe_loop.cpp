@@ -24,7 +24,7 @@ struct probe_loop::impl : std::enable_shared_from_this<impl> {
   base::duration pace{50};
   bool passed_once = false;
   std::chrono::steady_clock::time_point counted_at =
-      std::chrono::steady_clock::now();  // of the last failure, or began
+      std::chrono::steady_clock::now();  // the last answer that counted, or the beginning
 
   void ask() {
     asking = prober.start(what, whom, session, [weak = weak_from_this()](const probe::probe_result& r) {

@@ -18,6 +18,11 @@ std::vector<std::string> read_journal(const std::string& path) {
   return records ? std::move(*records) : std::vector<std::string>{};
 }
 
+config::loaded load_trusted(const config::directories& dirs, const std::map<std::string, unsigned>& counts) {
+  return config::load(dirs, counts,
+                      [&dirs](const std::string& path) { return start::why_file_distrusted(dirs, path); });
+}
+
 std::string describe(const model::unit& u) {
   return u.instances > 1 ? to_text(u.id) : u.id.unit;
 }
@@ -111,9 +116,7 @@ void supervisor::take_up(const runner_ptr& r, const traces& left) {
 void supervisor::boot(intent was) {
   const bool same_boot = was.boot_id == process::boot_id();
   settings_ = std::move(was.units);
-  config_ = config::load(services_.dirs, counts_by_hand(), [this](const std::string& path) {
-    return start::why_file_distrusted(services_.dirs, path);
-  });
+  config_ = load_trusted(services_.dirs, counts_by_hand());
   for (const auto& [name, entry] : config_.units)
     for (const auto& unit : entry.instances) make_runner(entry, unit);
   const traces left{process::find_traces(services_.shim)};
@@ -180,8 +183,7 @@ supervisor::files supervisor::read_files(const daemon_services& services,
     return f;
   }
   f.left = {process::find_traces(services.shim)};
-  f.config =
-      config::load(dirs, counts, [&dirs](const std::string& path) { return start::why_file_distrusted(dirs, path); });
+  f.config = load_trusted(dirs, counts);
   for (const auto& [name, entry] : f.config.units)
     for (const auto& unit : entry.instances)
       if (auto records = read_journal(dirs.state + "/journals/" + to_text(unit.id)); !records.empty())

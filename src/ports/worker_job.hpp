@@ -131,7 +131,7 @@ struct worker_job {
   model::recovery_plan plan;
   std::vector<std::string> keep;  // relative; of the recipe
   std::uint64_t min_free = 0;     // bytes that must remain free (fetch, unpack); less is a refusal with numbers
-  std::uint64_t max_window = 0;   // unpack: bytes that a zstd frame may look back; 0 = as far as the format goes, 2 GiB
+  std::uint64_t max_window = 0;   // unpack: bytes that a zstd frame may look back; 0 = up to 2 GiB
 };
 
 // Why a job failed, as far as the recovery has to care.

@@ -30,9 +30,26 @@ int open_process(int32_t pid) {
   return static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
 }
 
-bool send(int pidfd, int32_t pid, int number) {
+bool send_one(int pidfd, int32_t pid, int number) {
   if (pidfd >= 0) return syscall(SYS_pidfd_send_signal, pidfd, number, nullptr, 0) == 0;
   return kill(pid, number) == 0;  // a kernel without pidfd_open
+}
+
+// A signal that asks a process to do something.
+bool asks(int number) {
+  return number == SIGTERM || number == SIGINT || number == SIGQUIT || number == SIGHUP || number == SIGABRT;
+}
+
+// By job control: all of it. A debugger's stop is another state.
+bool is_stopped(int32_t pid) {
+  process_stat stat;
+  return read_stat(pid, stat) && (stat.state == 'T' || (stat.state == 'Z' && stat.threads > 1));
+}
+
+bool send(int pidfd, int32_t pid, int number) {
+  if (!send_one(pidfd, pid, number)) return false;
+  if (asks(number) && is_stopped(pid)) send_one(pidfd, pid, SIGCONT);
+  return true;
 }
 
 }  // namespace
@@ -162,7 +179,7 @@ void process_walk::collect_marked(const char* mark) {
   munmap(text, max_environment);
 }
 
-size_t process_walk::signal_new(int number, bool then_continue) {
+size_t process_walk::signal_new(int number) {
   size_t sent = 0;
   for (; signalled_ < count_; ++signalled_) {
     const entry& e = found_[signalled_];
@@ -176,7 +193,6 @@ size_t process_walk::signal_new(int number, bool then_continue) {
         e.start_time != 0 ? stat.start_time == e.start_time : stat.ppid == e.parent || stat.ppid == getpid();
     if (!same) continue;
     if (!send(held.get(), e.pid, number)) continue;
-    if (then_continue) send(held.get(), e.pid, SIGCONT);
     ++sent;
   }
   return sent;
@@ -186,10 +202,6 @@ bool signal_process(int32_t pid, uint64_t start_time, int number) {
   const base::unique_fd held(open_process(pid));
   if (!held && errno == ESRCH) return false;
   return is_alive(pid, start_time) && send(held.get(), pid, number);
-}
-
-bool wants_continue(int number) {
-  return number == SIGTERM || number == SIGINT || number == SIGQUIT || number == SIGHUP || number == SIGABRT;
 }
 
 }  // namespace hasup::shim

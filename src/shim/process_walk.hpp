@@ -26,7 +26,7 @@ class process_walk {
   // Something could not be looked at: what was not found may be there.
   [[nodiscard]] bool blind() const { return blind_; }
   // Signals each process that was found and is still where it was found, none twice. Returns how many.
-  size_t signal_new(int number, bool then_continue);
+  size_t signal_new(int number);
 
   struct entry {
     int32_t pid;
@@ -51,9 +51,10 @@ class process_walk {
 };
 
 // One process, by a descriptor: certain that it is the one with this start time. False: there is none.
+//
+// A signal that asks a process to do something reaches a stopped one only with SIGCONT; the others get none: SIGCONT
+// takes back a SIGSTOP that is under way, and who waits for that stop (a debugger, or the leak check of a sanitizer,
+// which stops its own process while it exits) would wait for ever.
 bool signal_process(int32_t pid, uint64_t start_time, int number);
-
-// A signal that asks a process to do something reaches a stopped one only with SIGCONT.
-bool wants_continue(int number);
 
 }  // namespace hasup::shim

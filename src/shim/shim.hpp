@@ -73,7 +73,7 @@ class shim final : public command_handler {
 
   bool signal_main(int number);
   bool signal_tree(int number);
-  void signal_tree_once(int number, bool then_continue);
+  void signal_tree_once(int number);
   void kill_on();
   void arm_lease();
   void on_lease_timer();

@@ -24,25 +24,17 @@ constexpr int rounds = 5;
 bool shim::signal_main(int number) {
   errno = ESRCH;
   if (now().phase != shim_phase::running && now().phase != shim_phase::spawning) return false;
-  if (!signal_process(now().pid, now().start_time, number)) return false;
-  if (wants_continue(number)) signal_process(now().pid, now().start_time, SIGCONT);
-  return true;
+  return signal_process(now().pid, now().start_time, number);
 }
 
-void shim::signal_tree_once(int number, bool then_continue) {
+void shim::signal_tree_once(int number) {
   // What the cgroup does not hold, having been moved out of it, is found below; so it is in any case.
   if (number == SIGKILL && cgroup_) static_cast<void>(cgroup_.kill_all());
   if (now().attached != 0) {
     remember_members();
     remember_escaped();
-    if (now().phase == shim_phase::running) {
-      signal_process(now().pid, now().start_time, number);
-      if (then_continue) signal_process(now().pid, now().start_time, SIGCONT);
-    }
-    for (size_t i = 0; i < member_count_; ++i) {
-      signal_process(members_[i].pid, members_[i].start_time, number);
-      if (then_continue) signal_process(members_[i].pid, members_[i].start_time, SIGCONT);
-    }
+    if (now().phase == shim_phase::running) signal_process(now().pid, now().start_time, number);
+    for (size_t i = 0; i < member_count_; ++i) signal_process(members_[i].pid, members_[i].start_time, number);
     return;
   }
   // Who forks while we walk is found in the next round; what lost its parent is our own child by then.
@@ -50,12 +42,12 @@ void shim::signal_tree_once(int number, bool then_continue) {
   for (int round = 0; round < rounds; ++round) {
     walk.collect(getpid());
     cgroup_.collect(walk);
-    if (walk.signal_new(number, then_continue) == 0) return;
+    if (walk.signal_new(number) == 0) return;
   }
 }
 
 bool shim::signal_tree(int number) {
-  signal_tree_once(number, wants_continue(number));
+  signal_tree_once(number);
   if (number == SIGKILL) {
     killing_ = true;
     kill_pause_ms_ = first_kill_pause_ms;
@@ -65,7 +57,7 @@ bool shim::signal_tree(int number) {
 }
 
 void shim::kill_on() {
-  signal_tree_once(SIGKILL, false);
+  signal_tree_once(SIGKILL);
   if (kill_pause_ms_ < longest_kill_pause_ms) kill_pause_ms_ *= 2;
   kill_again_ms_ = monotonic_ms() + kill_pause_ms_;
   if (now().attached != 0) check_attached();

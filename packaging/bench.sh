@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Measures hasup beside pm2, supervisord, runit, s6 and a bare loop; prints the tables and writes docs/benchmarks.md.
-# Installs the peers from Debian and the pm2 of tests/e2e/pm2, and builds the release programs. Under 15 minutes.
+# Installs the peers from Debian and the pm2 of tests/e2e/pm2, and builds the release programs. Half an hour, 11 minutes of
+# it for the row unpack.
 #   packaging/bench.sh           all of it
 #   packaging/bench.sh --quick   small sizes, under two minutes of measuring; prints only
 #   packaging/bench.sh --rows restart,logs --peers hasup,s6   further arguments of tests/bench/run.py; prints only

@@ -88,6 +88,10 @@ const std::vector<verb>& verbs() {
        {},
        "Read the unit files again and apply the difference",
        targets::none,
+       "A unit restarts only when something of it changed that a running program cannot be given. Probes, policies,\n"
+       "all of [run.limits] and [log], timeouts and commands beside it apply at once; what is no longer configured "
+       "is\n"
+       "stopped; a broken file changes nothing.\n"
        "\nExamples:\n  hasup check && hasup apply --dry-run\n  hasup apply\n"},
       {"logs",
        {},

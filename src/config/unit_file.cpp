@@ -49,6 +49,7 @@ class instance_reader {
       u.data.also.clear();
     }
     u.fingerprint = fingerprint_of(u);
+    u.settings = settings_of(u);
     return u;
   }
 

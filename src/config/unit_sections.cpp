@@ -226,19 +226,22 @@ std::uint64_t fingerprint_of(const model::unit& u) {
   }
   h.all(u.run.env_files);
   h.add(u.run.umask ? std::to_string(*u.run.umask) : "");
-  const auto limit = [&](const std::optional<std::uint64_t>& l) { h.add(l ? std::to_string(*l) : ""); };
   if (u.run.capabilities != 0) h.add(std::to_string(u.run.capabilities));  // else as before there were any
-  limit(u.run.limit.open_files);
-  limit(u.run.limit.memlock);
-  limit(u.run.limit.stack);
-  limit(u.run.limit.core);
-  h.add(u.run.limit.nice ? std::to_string(*u.run.limit.nice) : "");
-  h.add(std::to_string(u.run.limit.oom_score_adjust));
   h.add(u.data.dir);
   h.all(u.data.also);
+  h.add(u.instances > 1 ? "many" : "one");  // changes the name of the log
+  return h.value();
+}
+
+std::uint64_t settings_of(const model::unit& u) {
+  fnv h;
+  const auto& limit = u.run.limit;
+  for (const auto& l : {limit.open_files, limit.memlock, limit.stack, limit.core}) h.add(l ? std::to_string(*l) : "");
+  h.add(limit.nice ? std::to_string(*limit.nice) : "");
+  h.add(std::to_string(limit.oom_score_adjust));
   h.add(u.log.max_size);
   h.add(u.log.max_files);
-  h.add(u.instances > 1 ? "many" : "one");  // changes the name of the log
+  h.add(u.log.max_age.count() > 0 ? "daily" : "");
   return h.value();
 }
 

@@ -15,5 +15,6 @@ void read_unit(const value& root, const file_context& context, model::unit& out,
 
 // Of what a restart would run: command, account, environment, limits, data directory, log.
 std::uint64_t fingerprint_of(const model::unit& u);
+std::uint64_t settings_of(const model::unit& u);
 
 }  // namespace hasup::config

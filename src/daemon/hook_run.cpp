@@ -40,9 +40,9 @@ hook_run::hook_run(daemon_services& services, const model::unit& unit, launch fr
       rest_(services.loop) {
   auto log = model::log_file_name(unit);
   log.resize(log.size() - std::string_view(".log").size());
-  request_.log_path = services.dirs.log + "/" + log + "+" + order_.name + ".log";
-  request_.log_max_size = unit.log.max_size;
-  request_.log_max_files = log_files;
+  request_.log.path = services.dirs.log + "/" + log + "+" + order_.name + ".log";
+  request_.log.max_size = unit.log.max_size;
+  request_.log.max_files = log_files;
   from_.env.insert({"HASUP_UNIT", unit.id.unit});
   from_.env.insert({"HASUP_INSTANCE", std::to_string(unit.id.index)});
   for (auto& [name, text] : order_.environment) from_.env[name] = text;

@@ -67,6 +67,7 @@ class hook_run : public std::enable_shared_from_this<hook_run> {
   void on(const process::shim_main_exited& e);
   void on(const process::shim_tree_empty& e);
   static void on(const process::shim_logs_dropped&) {}
+  static void on(const process::shim_not_adjusted&) {}
   void on(const process::shim_lost& e);
   void on(const process::shim_busy& e);
 

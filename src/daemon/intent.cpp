@@ -69,6 +69,8 @@ json::object encode_instance(const instance_intent& i) {
   o["ever_started"] = i.ever_started;
   o["run"] = i.run;
   o["fingerprint"] = i.fingerprint;
+  o["settings"] = i.settings;
+  if (!i.once.empty()) o["once"] = json::value_from(i.once);
   o["taken_down_by"] = i.taken_down_by;
   if (i.exit) o["last_exit"] = encode_exit(*i.exit);
   o["swaps"] = times(i.swaps);
@@ -142,6 +144,8 @@ instance_intent decode_instance(const json::object& object) {
   i.ever_started = r.flag("ever_started");
   i.run = r.number<std::uint64_t>("run");
   i.fingerprint = r.number<std::uint64_t>("fingerprint");
+  i.settings = r.number<std::uint64_t>("settings");
+  if (const auto* once = object.if_contains("once")) i.once = json::value_to<std::vector<std::string>>(*once);
   i.taken_down_by = r.text("taken_down_by");
   if (const auto* e = object.if_contains("last_exit")) {
     const reader er(e->as_object());
@@ -192,7 +196,9 @@ std::string encode(const intent& i) {
 
 base::result<intent> decode_intent(std::string_view text) {
   try {
-    const auto value = json::parse(text);
+    json::parse_options options;
+    options.allow_invalid_utf8 = true;  // arguments are bytes
+    const auto value = json::parse(text, {}, options);
     const reader r(value.as_object());
     if (r.number<int>("version") != format_version) return base::error{"written by another version of hasup"};
     intent out;

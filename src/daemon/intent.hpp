@@ -42,6 +42,8 @@ struct instance_intent {
   bool ever_started = false;
   std::uint64_t run = 0;
   std::uint64_t fingerprint = 0;  // of the spec that runs
+  std::uint64_t settings = 0;     // that the run has
+  std::vector<std::string> once;  // arguments for the run that is to begin
   std::string taken_down_by;
   std::optional<unit::last_exit> exit;
   std::vector<base::wall_time> swaps;      // recovery budget

@@ -12,6 +12,7 @@ using start::data_dirs_of;
 using start::environment_of;
 using start::fill_command;
 using start::launch;
+using start::log_of;
 using start::make_run_request;
 using start::parse_env_file;
 

@@ -54,16 +54,12 @@ void unit_runner::attach_outsider() {
   if (s.tree_alive) return outsider_refused("a run of it is still alive under its shim");
   run_ = std::max(run_, s.run) + 1;
   running_fingerprint_ = unit_.fingerprint;
+  running_settings_ = unit_.settings;
   ever_started_ = true;
   head_.reset();
   host_.changed(*this);
   save_spec();
-  process::log_settings log;
-  log.path = services_.dirs.log + "/" + model::log_file_name(unit_);
-  log.max_size = unit_.log.max_size;
-  log.max_files = unit_.log.max_files;
-  log.daily = unit_.log.max_age.count() > 0;
-  shim_->attach(outsider_->pid, outsider_->start_time, run_, data_dirs_of(unit_), log);
+  shim_->attach(outsider_->pid, outsider_->start_time, run_, data_dirs_of(unit_), log_of(unit_, services_.dirs.log));
 }
 
 void unit_runner::outsider_refused(const std::string& why) {

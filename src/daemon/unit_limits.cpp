@@ -70,6 +70,26 @@ void unit_runner::renew_limits() {
                      });
 }
 
+// The same for what its shim sets. A run that began with another file is restarted instead.
+void unit_runner::adjust_run(const model::unit& was) {
+  const bool goes_on = running_fingerprint_ == unit_.fingerprint && running_settings_ != unit_.settings;
+  if (!goes_on || !shim_ || !shim_->connected() || !shim_->status().tree_alive) return;
+  shim_->adjust(running_settings_ == was.settings ? start::adjustment_to(was, unit_) : start::adjustment_to(unit_));
+  running_settings_ = unit_.settings;
+  host_.changed(*this);
+}
+
+// While there was no hasupd, or no shim, the file may have changed. An intent file of before this says nothing.
+void unit_runner::adjust_what_began_before() {
+  if (running_settings_ != 0) adjust_run({});
+}
+
+void unit_runner::on(const process::shim_not_adjusted& e) {
+  publish("limits_not_applied",
+          "what changed in [run.limits] and [log] could not all be given to the running node: " + e.message +
+              "; its next start will have it");
+}
+
 void unit_runner::drop_leaf() {
   if (services_.cgroup == nullptr) return;
   services_.disk.run([name = to_text(unit_.id), tree = services_.cgroup] { tree->remove_leaf(name); });

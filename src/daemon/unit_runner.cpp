@@ -61,6 +61,8 @@ void unit_runner::restore(instance_intent was, std::vector<std::string> records)
   ever_started_ = was.ever_started;
   run_ = was.run;
   running_fingerprint_ = was.fingerprint;
+  running_settings_ = was.settings;
+  once_ = std::move(was.once);
   taken_down_by = std::move(was.taken_down_by);
   recovery_memory_.swaps = std::move(was.swaps);
   recovery_memory_.bad = std::move(was.bad_snapshots);
@@ -102,6 +104,8 @@ instance_intent unit_runner::intent() const {
   out.ever_started = ever_started_;
   out.run = run_;
   out.fingerprint = running_fingerprint_ != 0 ? running_fingerprint_ : untold_fingerprint_;
+  out.settings = running_settings_;
+  out.once = once_;
   out.taken_down_by = taken_down_by;
   out.exit = memory_.exit;
   out.swaps = recovery_memory_.swaps;
@@ -171,10 +175,11 @@ void unit_runner::replace_spec(model::unit unit, std::optional<model::recipe> re
     pending_spec_ = spec_change{std::move(unit), std::move(recipe), std::move(effective_toml)};
     return;
   }
-  unit_ = std::move(unit);
+  const auto was = std::exchange(unit_, std::move(unit));
   effective_toml_ = std::move(effective_toml);
   recipe_ = std::move(recipe);
   renew_limits();
+  adjust_run(was);
   if (watches_memory()) host_.changed(*this);
   probe_as_now_configured();
 }

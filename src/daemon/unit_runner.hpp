@@ -175,6 +175,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void on(const process::shim_main_exited&);
   void on(const process::shim_tree_empty&);
   void on(const process::shim_logs_dropped&);
+  void on(const process::shim_not_adjusted&);
   void on(const process::shim_lost&);
   void on(const process::shim_busy&);
   void open_for_run(std::vector<std::string> append);
@@ -217,6 +218,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   // unit_limits.cpp
   void report_limits(bool in_cgroup);
   void renew_limits();
+  void adjust_run(const model::unit& was);
+  void adjust_what_began_before();
   void drop_leaf();
 
   // unit_start.cpp: may it be started?
@@ -286,6 +289,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   unsigned uncounted_restarts_ = 0;
   bool start_was_counted_ = false;  // among the restarts, by the last daemon, without a run that it knew
   std::uint64_t running_fingerprint_ = 0;
+  std::uint64_t running_settings_ = 0;
   std::uint64_t untold_fingerprint_ = 0;  // of a run whose end waits in queue_: not over yet for the intent file
   std::int32_t pid_ = 0;
   std::optional<base::wall_time> started_at_;
@@ -308,7 +312,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool back_after_boot_ = false;
   std::optional<outsider> outsider_;           // until its shim has it
   std::optional<unit::stopping> interrupted_;  // a stop that the last daemon had begun, until its run is found
-  std::vector<std::string> once_;              // arguments of the next run
+  std::vector<std::string> once_;              // arguments of the next run, until it has begun
   std::uint64_t tells_of_end_ = 0;             // the event; what came after it says only what is done about it
   base::mono_time drops_reported_at_{};
 

@@ -28,6 +28,7 @@ void unit_runner::open_shim() {
 
 void unit_runner::on_shim(const process::shim_event& e) {
   if (reading_node_logs_) return held_events_.push_back(e);
+  if (const auto* refused = std::get_if<process::shim_not_adjusted>(&e)) return on(*refused);
   const bool known_now = undecided_ && tells_what_runs(e);
   if (known_now) undecided_ = false;
   std::visit([this](const auto& what) { on(what); }, e);
@@ -38,7 +39,7 @@ void unit_runner::on_shim(const process::shim_event& e) {
 }
 
 void unit_runner::on(const unit::spawn&) {
-  spawn_with(std::exchange(once_, {}));
+  spawn_with(once_);
 }
 
 void unit_runner::open_for_run(std::vector<std::string> append) {
@@ -74,6 +75,7 @@ void unit_runner::send_run() {
   if (!request) return spawn_refused(0, request.error().message);
   if (!shim_->heeds(*request)) return replace_shim(std::move(append));
   running_fingerprint_ = unit_.fingerprint;
+  running_settings_ = unit_.settings;
   ever_started_ = true;
   head_.reset();
   host_.changed(*this);  // the run number and the spec's fingerprint go into the intent file
@@ -131,6 +133,7 @@ void unit_runner::on(const process::shim_connected& e) {
   if (s.run > asked_for) interrupted_.reset();  // a stop of an older run
   // Whatever brought us here: what runs is taken over, and nothing is asked to run beside it.
   const bool unexpected = another_runs || (pending_run_ && s.tree_alive);
+  if (s.tree_alive) adjust_what_began_before();
   if (std::exchange(adopting_, false) || unexpected) return take_over(s, asked_for);
   if (pending_run_) return request_run();
   if (running_fingerprint_ != 0) return catch_up(s, asked_for);
@@ -139,6 +142,7 @@ void unit_runner::on(const process::shim_connected& e) {
 
 void unit_runner::on(const process::shim_started& e) {
   pid_ = e.pid;
+  once_.clear();
   shim_replaced_ = false;
   run_ = std::max(run_, shim_->status().run);
   started_at_ = shim_->status().started_at.value_or(wall_now());  // after an attachment: long ago

@@ -188,6 +188,7 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
     shim->signal(SIGKILL, true);
   }
   void on(const process::shim_logs_dropped&) {}
+  void on(const process::shim_not_adjusted&) {}
   void on(const process::shim_tree_empty&) {
     running = false;
     if (clearing) return finish({});

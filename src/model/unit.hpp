@@ -175,6 +175,7 @@ struct unit {
 
   std::string file;               // the unit file, for messages
   std::uint64_t fingerprint = 0;  // of the resolved spec: differs when a restart would run something else
+  std::uint64_t settings = 0;     // of what a run gets while it goes on: limits, priorities, rotation of its log
 
   [[nodiscard]] bool has_data() const { return !data.dir.empty(); }
   [[nodiscard]] bool has_recovery() const { return !recovery.recipe.empty() && recovery.mode != recovery_mode::off; }

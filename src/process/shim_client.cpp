@@ -22,6 +22,7 @@ class shim_client::state : public shim_connection {
 
   void run(const run_request& request);
   void signal(int number, bool whole_tree);
+  void adjust(const adjustment& to);
   void refresh_status(std::function<void(const shim_status&)> then);
   // Commands made of numbers only.
   template <class Fill>
@@ -131,6 +132,7 @@ void shim_client::state::on_error(const shim_reply& r) {
       run_ = s.run;
       tell(shim_connected{s});
     });
+  if (command == message::adjust) emit(shim_not_adjusted{run_, refusal_text(r)});
   if (command == message::run || command == message::attach)
     emit(shim_exec_failed{run_, refusal_text(r), static_cast<int>(r.error_number)});
 }
@@ -160,6 +162,16 @@ void shim_client::state::signal(int number, bool whole_tree) {
     w.u32(tag::signal, static_cast<std::uint32_t>(number));
     w.u32(tag::whole_tree, whole_tree ? 1 : 0);
     w.u64(tag::run, run_);
+  });
+}
+
+void shim_client::state::adjust(const adjustment& to) {
+  command(message::adjust, [&](command_writer& w) {
+    w.u64(tag::run, run_);
+    for (const auto& limit : to.limits) add_limit(w, limit);
+    if (to.nice) w.u32(tag::nice, static_cast<std::uint32_t>(*to.nice));
+    if (to.oom_score_adjust) w.u32(tag::oom_score_adjust, static_cast<std::uint32_t>(*to.oom_score_adjust));
+    if (to.log) add_rotation(w, *to.log);
   });
 }
 
@@ -217,6 +229,10 @@ void shim_client::signal(int number, bool whole_tree) {
   state_->signal(number, whole_tree);
 }
 
+void shim_client::adjust(const adjustment& to) {
+  state_->adjust(to);
+}
+
 void shim_client::attach(std::int32_t pid, std::uint64_t start_time, std::uint64_t run,
                          const std::vector<std::string>& data_dirs, const log_settings& log) {
   state_->expect_run(run);
@@ -227,9 +243,7 @@ void shim_client::attach(std::int32_t pid, std::uint64_t start_time, std::uint64
     for (const auto& dir : data_dirs) w.text(tag::data_dir, dir.c_str());
     if (log.path.empty()) return;
     w.text(tag::log_path, log.path.c_str());
-    w.u64(tag::log_max_size, log.max_size);
-    w.u32(tag::log_max_files, log.max_files);
-    w.u32(tag::log_daily, log.daily ? 1 : 0);
+    add_rotation(w, log);
   });
 }
 

@@ -56,6 +56,8 @@ struct log_settings {
   std::uint64_t max_size = 0;  // 0 = never rotate
   unsigned max_files = 0;
   bool daily = false;
+
+  friend bool operator==(const log_settings&, const log_settings&) = default;
 };
 
 struct run_request {
@@ -70,13 +72,20 @@ struct run_request {
   std::optional<int> nice;
   int oom_score_adjust = 0;
   std::vector<rlimit_value> limits;
-  std::string log_path;            // absolute; "" = keep only the evidence
-  std::uint64_t log_max_size = 0;  // 0 = never rotate
-  unsigned log_max_files = 0;
-  bool log_daily = false;
+  log_settings log;
   std::uint64_t capabilities = 0;      // a bit each; as another user than root only these
   std::string cgroup;                  // of the node; "" = that of its shim
   std::vector<std::string> data_dirs;  // nobody else may run on them
+};
+
+// For a run that goes on, and all processes of its tree. Only what it names is changed.
+struct adjustment {
+  std::vector<rlimit_value> limits;
+  std::optional<int> nice;
+  std::optional<int> oom_score_adjust;
+  std::optional<log_settings> log;  // its path stays what it is
+
+  [[nodiscard]] bool empty() const { return limits.empty() && !nice && !oom_score_adjust && !log; }
 };
 
 struct shim_status {
@@ -126,6 +135,10 @@ struct shim_logs_dropped {  // so many of this run; said again when there are mo
   std::uint64_t run;
   std::uint64_t lines;
 };
+struct shim_not_adjusted {  // part or all of it; the next run will have it
+  std::uint64_t run;
+  std::string message;
+};
 struct shim_lost {                  // it died, or could not be started
   std::optional<shim_status> last;  // from its record
   std::string message;
@@ -134,7 +147,7 @@ struct shim_busy {  // somebody holds the claim, but does not answer
   std::string message;
 };
 using shim_event = std::variant<shim_connected, shim_started, shim_exec_failed, shim_main_exited, shim_tree_empty,
-                                shim_logs_dropped, shim_lost, shim_busy>;
+                                shim_logs_dropped, shim_not_adjusted, shim_lost, shim_busy>;
 
 class shim_client {
  public:
@@ -165,6 +178,8 @@ class shim_client {
   // SIGKILL to the tree is repeated by the shim until the tree is empty. What a shim did not live to answer is sent
   // again once the next one has attached: rather twice than not at all.
   void signal(int number, bool whole_tree);
+  // Of the run that the client knows. Says nothing when it is done, shim_not_adjusted otherwise.
+  void adjust(const adjustment& to);
   // A new shim takes over the process of a dead one. Ends in shim_started, or in main_exited{lost} and tree_empty.
   // data_dirs as in run_request; a lock that cannot be had is no reason to leave the process alone.
   // log: of a process that was under no shim before, as far as its output can be had.

@@ -7,8 +7,6 @@
 
 namespace hasup::process {
 
-namespace {
-
 void add_limit(command_writer& w, const rlimit_value& limit) {
   std::array<char, 20> bytes;
   const auto resource = static_cast<std::uint32_t>(limit.resource);
@@ -18,7 +16,11 @@ void add_limit(command_writer& w, const rlimit_value& limit) {
   w.bytes(tag::limit, bytes.data(), bytes.size());
 }
 
-}  // namespace
+void add_rotation(command_writer& w, const log_settings& log) {
+  w.u64(tag::log_max_size, log.max_size);
+  w.u32(tag::log_max_files, log.max_files);
+  if (log.daily) w.u32(tag::log_daily, 1);  // a shim of before that field is asked for it only when it must be
+}
 
 base::result<std::string> encode(const run_request& r) {
   std::string frame;
@@ -35,10 +37,8 @@ base::result<std::string> encode(const run_request& r) {
   if (r.nice) w.u32(tag::nice, static_cast<std::uint32_t>(*r.nice));
   w.u32(tag::oom_score_adjust, static_cast<std::uint32_t>(r.oom_score_adjust));
   for (const auto& limit : r.limits) add_limit(w, limit);
-  w.text(tag::log_path, r.log_path.c_str());
-  w.u64(tag::log_max_size, r.log_max_size);
-  w.u32(tag::log_max_files, r.log_max_files);
-  if (r.log_daily) w.u32(tag::log_daily, 1);
+  w.text(tag::log_path, r.log.path.c_str());
+  add_rotation(w, r.log);
   if (r.capabilities != 0) w.u64(tag::capabilities, r.capabilities);
   if (!r.cgroup.empty()) w.text(tag::cgroup, r.cgroup.c_str());
   for (const auto& dir : r.data_dirs) w.text(tag::data_dir, dir.c_str());

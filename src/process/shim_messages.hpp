@@ -26,6 +26,8 @@ struct string_sink {
 using command_writer = frame_writer<string_sink>;
 
 base::result<std::string> encode(const run_request& r);
+void add_limit(command_writer& w, const rlimit_value& limit);
+void add_rotation(command_writer& w, const log_settings& log);
 // The fields of an encoded command, as in tag::run_fields.
 std::uint64_t fields_of(const std::string& frame);
 

@@ -23,6 +23,10 @@
 //             another run is meant)
 //   status                                                      status with record
 //   lease     lease_valid_until, lease_action, lease_signal     ok | error
+//   adjust    run, and the optional limit* nice                 ok | error (not_running; failed: part of it could not
+//             oom_score_adjust, log_max_size with               be changed, which the next run will have)
+//             log_max_files and log_daily: of the run that
+//             goes on, for every process of its tree
 //   attach    pid, start_time, run, data_dir*, and for a        started | error; a dead pid: main_exited, tree_empty
 //             process that never was under a shim log_path
 //             log_max_size log_max_files log_daily
@@ -56,6 +60,7 @@ enum class message : uint16_t {
   lease = 4,
   exit = 5,
   attach = 6,
+  adjust = 7,
   // answers and pushes
   hello = 101,
   ok = 102,

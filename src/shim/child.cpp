@@ -44,21 +44,6 @@ void check(bool done, const child_ends& ends, exec_stage stage) {
   if (!done) fail(ends, stage, errno);
 }
 
-bool set_oom_score(int value) {
-  fixed_text<16> text;
-  if (value < 0) text << "-";
-  text << static_cast<uint64_t>(value < 0 ? -value : value);
-  const int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return false;
-  const ssize_t wrote = write(fd, text.c_str(), text.size());
-  const int error = errno;
-  close(fd);
-  // A user may not go below what his session has; that is no reason not to start.
-  if (wrote < 0 && error == EACCES && geteuid() != 0) return true;
-  errno = error;
-  return wrote > 0;
-}
-
 void reset_signal_actions() {
   struct sigaction action {};
   action.sa_handler = SIG_DFL;
@@ -125,7 +110,8 @@ void await_release(const child_ends& ends) {
     check(setrlimit(static_cast<__rlimit_resource>(spec.limits[i].resource), &spec.limits[i].value) == 0, ends,
           exec_stage::limits);
   if (spec.has_nice) check(setpriority(PRIO_PROCESS, 0, spec.nice) == 0, ends, exec_stage::nice);
-  if (spec.has_oom_score_adjust) check(set_oom_score(spec.oom_score_adjust), ends, exec_stage::oom_score_adjust);
+  if (spec.has_oom_score_adjust)
+    check(set_oom_score(getpid(), spec.oom_score_adjust), ends, exec_stage::oom_score_adjust);
   umask(spec.umask & 0777);
   reset_signal_actions();
   if (spec.capabilities != 0) check(process::keep_capabilities_over_setuid(), ends, exec_stage::capabilities);

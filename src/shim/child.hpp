@@ -55,6 +55,7 @@ struct run_spec {
 };
 
 process::request_error parse_run(const char* payload, size_t length, run_spec& out);
+bool read_limit(const process::field& f, run_limit& out);
 
 struct start_failure {
   process::exec_stage stage = process::exec_stage::none;

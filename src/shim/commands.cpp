@@ -69,6 +69,8 @@ void shim::on_command(int connection, message type, const char* payload, size_t 
       return lease(connection, payload, length);
     case message::attach:
       return attach(connection, payload, length);
+    case message::adjust:
+      return adjust(connection, payload, length);
     case message::exit:
       return exit(connection);
     default:

@@ -93,6 +93,22 @@ void read_boot_id(char (&out)[40]) {
     if (out[i] == '\n') out[i] = 0;
 }
 
+bool set_oom_score(int32_t pid, int value) {
+  fixed_text<16> text;
+  if (value < 0) text << "-";
+  text << static_cast<uint64_t>(value < 0 ? -value : value);
+  fixed_text<48> path;
+  path << "/proc/" << static_cast<uint64_t>(pid) << "/oom_score_adj";
+  const int fd = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const ssize_t wrote = write(fd, text.c_str(), text.size());
+  const int error = errno;
+  close(fd);
+  if (wrote < 0 && error == EACCES && geteuid() != 0) return true;
+  errno = error;
+  return wrote > 0;
+}
+
 void* map_lazily(size_t size) {
   void* const memory =
       mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);

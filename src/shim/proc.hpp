@@ -26,6 +26,8 @@ bool is_alive(int32_t pid, uint64_t start_time);
 // By errno of what failed: it may be there, but this process cannot see it now.
 bool cannot_look();
 void read_boot_id(char (&out)[40]);
+// False with errno. A user may not go below what his session has; that is no failure.
+bool set_oom_score(int32_t pid, int value);
 
 // Reads a decimal number at text and moves on; false: there is no digit.
 bool parse_number(const char*& text, const char* end, uint64_t& out);

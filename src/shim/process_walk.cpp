@@ -179,19 +179,19 @@ void process_walk::collect_marked(const char* mark) {
   munmap(text, max_environment);
 }
 
+bool process_walk::is_same(const entry& e) {
+  process_stat stat;
+  if (!read_stat(e.pid, stat)) return false;
+  return e.start_time != 0 ? stat.start_time == e.start_time : stat.ppid == e.parent || stat.ppid == getpid();
+}
+
 size_t process_walk::signal_new(int number) {
   size_t sent = 0;
   for (; signalled_ < count_; ++signalled_) {
     const entry& e = found_[signalled_];
     const base::unique_fd held(open_process(e.pid));
     if (!held && errno == ESRCH) continue;
-    // Now that it is held it cannot become another one; is it still the one that was found, the child of whom it was,
-    // or an orphan of ours?
-    process_stat stat;
-    if (!read_stat(e.pid, stat)) continue;
-    const bool same =
-        e.start_time != 0 ? stat.start_time == e.start_time : stat.ppid == e.parent || stat.ppid == getpid();
-    if (!same) continue;
+    if (!is_same(e)) continue;  // now that it is held it cannot become another one
     if (!send(held.get(), e.pid, number)) continue;
     ++sent;
   }

@@ -33,6 +33,8 @@ class process_walk {
     int32_t parent;
     uint64_t start_time;  // 0: found as a child of its parent
   };
+  // Is it still the one that was found, the child of whom it was, or an orphan of ours?
+  static bool is_same(const entry& e);
   [[nodiscard]] const entry* begin() const { return found_; }
   [[nodiscard]] const entry* end() const { return found_ + count_; }
 

@@ -95,7 +95,7 @@ void record_page::save_log_target(const log_target& target) {
   stored->max_files = target.max_files;
   stored->daily = target.daily;
   stored->path_length = static_cast<uint32_t>(strlen(target.path));
-  memcpy(stored->path, target.path, stored->path_length + 1);
+  memmove(stored->path, target.path, stored->path_length + 1);  // it may be what load_log_target gave out
   stored->checksum = checksum_of(*stored);
 }
 

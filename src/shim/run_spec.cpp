@@ -58,16 +58,6 @@ bool read_signed(const field& f, bool& has, int& out) {
   return has;
 }
 
-bool read_limit(const field& f, run_limit& out) {
-  uint32_t resource = 0;
-  uint64_t values[2];
-  if (f.length != sizeof resource + sizeof values) return false;
-  memcpy(&resource, f.data, sizeof resource);
-  memcpy(values, f.data + sizeof resource, sizeof values);
-  out = {static_cast<int>(resource), {values[0], values[1]}};
-  return true;
-}
-
 bool read_field(const field& f, run_spec& s, counts& seen) {
   const char* text = nullptr;
   if ((process::bit_of(f.id) & process::run_fields) == 0) return true;
@@ -121,6 +111,16 @@ bool read_field(const field& f, run_spec& s, counts& seen) {
 }
 
 }  // namespace
+
+bool read_limit(const field& f, run_limit& out) {
+  uint32_t resource = 0;
+  uint64_t values[2];
+  if (f.length != sizeof resource + sizeof values) return false;
+  memcpy(&resource, f.data, sizeof resource);
+  memcpy(values, f.data + sizeof resource, sizeof values);
+  out = {static_cast<int>(resource), {values[0], values[1]}};
+  return true;
+}
 
 run_spec::~run_spec() {
   if (memory) munmap(memory, memory_size);

@@ -39,6 +39,7 @@ class shim final : public command_handler {
   void signal(int connection, const char* payload, size_t length);
   void lease(int connection, const char* payload, size_t length);
   void attach(int connection, const char* payload, size_t length);
+  void adjust(int connection, const char* payload, size_t length);  // adjust.cpp
   void exit(int connection);
   void answer(int connection, process::message command);
   void refuse(int connection, process::message command, process::request_error why, int error = 0);

@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include <array>
 #include <cstdlib>
 
 #include "base/small_file.hpp"
@@ -18,10 +19,24 @@ std::string_view trim(std::string_view s) {
   return s.substr(first, s.find_last_not_of(" \t\r") - first + 1);
 }
 
-void add_limit(std::vector<process::rlimit_value>& out, int resource, const std::optional<std::uint64_t>& value) {
-  if (!value) return;
-  const std::uint64_t v = *value == UINT64_MAX ? RLIM_INFINITY : *value;
-  out.push_back({resource, v, v});
+// As the model has it, and its number.
+struct named_limit {
+  std::optional<std::uint64_t> model::limits::*value;
+  int resource;
+};
+constexpr std::array named_limits = {
+    named_limit{&model::limits::open_files, RLIMIT_NOFILE}, named_limit{&model::limits::memlock, RLIMIT_MEMLOCK},
+    named_limit{&model::limits::stack, RLIMIT_STACK}, named_limit{&model::limits::core, RLIMIT_CORE}};
+
+process::rlimit_value to_rlimit(int resource, std::uint64_t value) {
+  const std::uint64_t v = value == UINT64_MAX ? RLIM_INFINITY : value;
+  return {resource, v, v};
+}
+
+process::rlimit_value own_limit(int resource) {
+  rlimit own{};
+  ::getrlimit(static_cast<__rlimit_resource>(resource), &own);
+  return {resource, own.rlim_cur, own.rlim_max};
 }
 
 }  // namespace
@@ -134,12 +149,40 @@ process::run_request hook_request(const model::unit& unit, const launch& from) {
   r.umask = unit.run.umask.value_or(022);
   r.nice = unit.run.limit.nice;
   r.oom_score_adjust = unit.run.limit.oom_score_adjust;
-  add_limit(r.limits, RLIMIT_NOFILE, unit.run.limit.open_files);
-  add_limit(r.limits, RLIMIT_MEMLOCK, unit.run.limit.memlock);
-  add_limit(r.limits, RLIMIT_STACK, unit.run.limit.stack);
-  add_limit(r.limits, RLIMIT_CORE, unit.run.limit.core);
+  for (const auto& [value, resource] : named_limits)
+    if (const auto& limit = unit.run.limit.*value) r.limits.push_back(to_rlimit(resource, *limit));
   r.capabilities = unit.run.capabilities;
   return r;
+}
+
+process::log_settings log_of(const model::unit& unit, const std::string& log_directory) {
+  return {log_directory + "/" + model::log_file_name(unit), unit.log.max_size, unit.log.max_files,
+          unit.log.max_age.count() > 0};
+}
+
+process::adjustment adjustment_to(const model::unit& is) {
+  process::adjustment out;
+  const auto& limit = is.run.limit;
+  for (const auto& [value, resource] : named_limits)
+    if (limit.*value) out.limits.push_back(to_rlimit(resource, *(limit.*value)));
+  out.nice = limit.nice;
+  out.oom_score_adjust = limit.oom_score_adjust;
+  out.log = log_of(is, {});
+  return out;
+}
+
+process::adjustment adjustment_to(const model::unit& was, const model::unit& is) {
+  process::adjustment out;
+  const auto& before = was.run.limit;
+  const auto& now = is.run.limit;
+  for (const auto& [value, resource] : named_limits)
+    if (before.*value != now.*value)
+      out.limits.push_back(now.*value ? to_rlimit(resource, *(now.*value)) : own_limit(resource));
+  if (before.nice != now.nice) out.nice = now.nice.value_or(::getpriority(PRIO_PROCESS, 0));
+  if (before.oom_score_adjust != now.oom_score_adjust) out.oom_score_adjust = now.oom_score_adjust;
+  auto log = log_of(is, {});
+  if (log != log_of(was, {})) out.log = std::move(log);
+  return out;
 }
 
 base::result<process::run_request> make_run_request(const model::unit& unit, const launch& from,
@@ -154,10 +197,7 @@ base::result<process::run_request> make_run_request(const model::unit& unit, con
   if (!argv) return argv.error();
   r.argv = std::move(*argv);
   r.argv.insert(r.argv.end(), append.begin(), append.end());
-  r.log_path = log_directory + "/" + model::log_file_name(unit);
-  r.log_max_size = unit.log.max_size;
-  r.log_max_files = unit.log.max_files;
-  r.log_daily = unit.log.max_age.count() > 0;
+  r.log = log_of(unit, log_directory);
   r.cgroup = from.cgroup;
   r.data_dirs = data_dirs_of(unit);
   return r;

@@ -37,6 +37,13 @@ base::result<std::vector<std::string>> fill_command(const std::vector<std::strin
 // The directories that no other process may run on; none for a unit that only reads another's.
 std::vector<std::string> data_dirs_of(const model::unit& unit);
 
+// What a run that began with `was` gets to be one of `is`; what is not named any more is as the daemon itself has it.
+process::adjustment adjustment_to(const model::unit& was, const model::unit& is);
+// Of a run that began with one unknown: all that the file names.
+process::adjustment adjustment_to(const model::unit& is);
+// How its log is rotated, and where it lies.
+process::log_settings log_of(const model::unit& unit, const std::string& log_directory);
+
 // The request for the shim, with secrets filled in and `append` after the command.
 base::result<process::run_request> make_run_request(const model::unit& unit, const launch& from,
                                                     const std::vector<std::string>& append, std::uint64_t run,

@@ -23,7 +23,7 @@ def text_of(table):
 def markdown_of(table):
     lines = [f"## {table.title}", "", table.what, "", "| " + " | ".join(table.head) + " |",
              "|" + " --- |" * len(table.head)]
-    lines += ["| " + " | ".join(row) + " |" for row in table.rows]
+    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in table.rows]
     return "\n".join([*lines, ""])
 
 

@@ -1,6 +1,11 @@
 """What a change or a command means for what is on its way: a start, a stop that waits, arguments for one run."""
 
+import os
+import re
+import resource
+import signal
 import unittest
+from pathlib import Path
 
 from hasup_home import HasupTest, wait_until
 
@@ -8,6 +13,12 @@ SLEEPS = """
 [run]
 command = ["sleep", "100000"]
 """
+
+
+def may_raise_limits():
+    """Containers often have a root without CAP_SYS_RESOURCE."""
+    effective = re.search(r"^CapEff:\s*(\w+)", Path("/proc/self/status").read_text(), re.M)[1]
+    return int(effective, 16) >> 24 & 1 == 1
 
 
 class Applied(HasupTest):
@@ -37,6 +48,58 @@ class Applied(HasupTest):
                 self.home.unit("one", SLEEPS + mended)
                 self.home.ok("apply")
                 self.assertEqual(self.home.wait_healthy("one")["pid"], pid)
+
+    def test_a_changed_probe_is_asked_from_then_on(self):
+        probe = '[readiness]\nkind = "exec"\ncommand = ["{}"]\ninterval = "100ms"\nfailures = 1\n'
+        self.home.unit("one", SLEEPS + probe.format("true"))
+        self.home.start()
+        pid = self.home.wait_healthy("one")["pid"]
+        self.home.unit("one", SLEEPS + probe.format("false"))
+        self.assertIn("applied without a restart", self.home.ok("apply"))
+        self.assertEqual(self.home.wait_for("one", health="unhealthy")["pid"], pid)
+
+    LIMITED = SLEEPS + """
+[run.limits]
+open_files = 321
+nice = 6
+oom_score_adjust = 77
+[log]
+max_size = "1MiB"
+"""
+
+    def assert_limited(self, pid):
+        wait_until(lambda: os.getpriority(os.PRIO_PROCESS, pid) == 6, "its new priority")
+        wait_until(lambda: resource.prlimit(pid, resource.RLIMIT_NOFILE) == (321, 321), "its new limit")
+        wait_until(lambda: Path(f"/proc/{pid}/oom_score_adj").read_text() == "77\n", "its new score")
+
+    def test_limits_and_rotation_apply_to_what_runs_and_go_again(self):
+        self.home.unit("one", SLEEPS)
+        self.home.start()
+        pid = self.home.wait_healthy("one")["pid"]
+        nice, files = os.getpriority(os.PRIO_PROCESS, pid), resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        self.home.unit("one", self.LIMITED)
+        self.assertIn("applied without a restart", self.home.ok("apply"))
+        self.assert_limited(pid)
+        self.home.unit("one", SLEEPS)
+        self.home.ok("apply")
+        wait_until(lambda: os.getpriority(os.PRIO_PROCESS, pid) == nice, "its priority as at first")
+        if may_raise_limits():
+            wait_until(lambda: resource.prlimit(pid, resource.RLIMIT_NOFILE) == files, "its limit as at first")
+        else:
+            told = self.home.wait_event("one", lambda e: e["kind"] == "limits_not_applied", "it is said")
+            self.assertIn("its next start will have it", told["reason"])
+            self.assertEqual(resource.prlimit(pid, resource.RLIMIT_NOFILE), (321, 321))
+        self.assertEqual(self.home.unit_status("one")["pid"], pid)
+
+    def test_limits_that_changed_while_there_was_no_hasupd_apply_to_what_runs(self):
+        self.home.unit("one", SLEEPS)
+        self.home.start()
+        pid = self.home.wait_healthy("one")["pid"]
+        self.home.kill_daemon(signal.SIGKILL)
+        self.home.unit("one", self.LIMITED)
+        self.home.start()
+        self.assertEqual(self.home.wait_healthy("one")["pid"], pid)
+        self.assert_limited(pid)
 
     def test_an_instance_that_is_new_in_maintenance_is_in_maintenance(self):
         sick = self.home.path / "sick"
@@ -108,6 +171,40 @@ condition = "healthy"
         self.home.ok("start", "top")
         wait_until(lambda: "with:" in self.home.log_text("top"), "it says its arguments")
         self.assertNotIn("--hard-replay", self.home.log_text("top"))
+
+    def test_arguments_for_one_run_survive_hasupd_and_are_for_that_run_alone(self):
+        probe = '[readiness]\nkind = "exec"\ncommand = ["{}"]\ninterval = "100ms"\n'
+        self.home.unit("base", SLEEPS + probe.format("false"))
+        self.home.unit("top", """
+enabled = false
+[run]
+command = ["sh", "-c", "echo with: $*; exec sleep 100000", "sh"]
+[restart.backoff]
+initial = "10ms"
+[[requires]]
+unit = "base"
+condition = "healthy"
+""")
+        self.home.start()
+        self.home.wait_for("base", state="running")
+        self.home.ok("start", "top", "--no-wait", "--once", "--", "--hard-replay")
+        self.home.wait_for("top", state="waiting")
+        self.home.kill_daemon(signal.SIGKILL)
+        self.home.start()
+        self.home.wait_for("top", state="waiting")
+        self.home.unit("base", SLEEPS + probe.format("true"))
+        self.home.ok("apply")
+        pid = self.home.wait_healthy("top")["pid"]
+
+        def said():
+            return [line.strip() for line in self.home.log_text("top").splitlines()]
+
+        wait_until(lambda: "with: --hard-replay" in said(), "it has them")
+        self.home.kill_daemon(signal.SIGKILL)
+        self.home.start()
+        self.assertEqual(self.home.wait_healthy("top")["pid"], pid)
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: said()[-1] == "with:", "the next run has none")
 
 
 if __name__ == "__main__":

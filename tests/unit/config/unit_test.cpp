@@ -507,9 +507,20 @@ TEST_CASE("the fingerprint changes with what a restart would run, and with nothi
   CHECK(unit_of(minimal + "user = \"a\"\n").fingerprint != base);
   CHECK(unit_of(minimal + "env = { A = \"b\" }\n").fingerprint != base);
   CHECK(unit_of(minimal + "env_file = \"/x\"\n").fingerprint != base);
-  CHECK(unit_of(minimal + "[run.limits]\nnice = 1\n").fingerprint != base);
+  CHECK(unit_of(minimal + "[run.limits]\nnice = 1\n[log]\nmax_size = \"1MiB\"\nmax_age = \"7d\"\n").fingerprint ==
+        base);
   CHECK(unit_of(minimal + "capabilities = [\"NET_RAW\"]\n").fingerprint != base);
   CHECK(unit_of(minimal + "create_directories = [\"/x\"]\n").fingerprint == base);
+}
+
+TEST_CASE("what a run gets while it goes on has a number of its own") {
+  const auto base = unit_of(minimal).settings;
+  CHECK(unit_of(minimal + "user = \"a\"\n").settings == base);
+  CHECK(unit_of(minimal + "[log]\nmax_total = \"1GiB\"\n").settings == base);  // no shim's business
+  for (const auto* changed :
+       {"[run.limits]\nnice = 1\n", "[run.limits]\nopen_files = 99\n", "[run.limits]\noom_score_adjust = 9\n",
+        "[log]\nmax_size = \"1MiB\"\n", "[log]\nmax_files = 3\n", "[log]\nmax_age = \"7d\"\n"})
+    CHECK(unit_of(minimal + changed).settings != base);
 }
 
 TEST_CASE("sources in their order, each with its own way in") {

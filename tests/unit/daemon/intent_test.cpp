@@ -34,6 +34,8 @@ intent everything() {
   i.killed = i.failed = i.completed = i.ever_started = true;
   i.run = 1'234'567;
   i.fingerprint = 0xfedc'ba98'7654'3210U;  // does not fit a signed number
+  i.settings = 0xfedc'ba98'7654'3211U;
+  i.once = {"--replay", "\xff\"x"};
   i.taken_down_by = "leap";
   i.recover_why = "dirty database";
   i.startup_passed = true;
@@ -96,6 +98,8 @@ TEST_CASE("an intent comes back as it was written", "[intent]") {
   CHECK((i.killed && i.failed && i.completed && i.ever_started));
   CHECK(i.run == 1'234'567);
   CHECK(i.fingerprint == 0xfedc'ba98'7654'3210U);
+  CHECK(i.settings == 0xfedc'ba98'7654'3211U);
+  CHECK(i.once == std::vector<std::string>{"--replay", "\xff\"x"});
   CHECK(i.taken_down_by == "leap");
   CHECK(i.recover_why == "dirty database");
   CHECK(i.startup_passed);

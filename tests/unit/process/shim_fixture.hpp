@@ -152,7 +152,7 @@ class driver {
     r.run = run;
     r.argv = {"/bin/sh", "-c", script};
     r.env = {{"PATH", "/usr/bin:/bin"}, {"LANG", "C"}};
-    r.log_path = home_.log();
+    r.log.path = home_.log();
     return r;
   }
 

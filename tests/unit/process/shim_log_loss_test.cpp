@@ -37,7 +37,7 @@ TEST_CASE("a full log disk blocks nobody; what is missing is counted, and told i
     auto request = d.request(1, "seq 1 1000000; echo evidence; touch " + h.top() + "/written; while [ ! -e " +
                                     h.top() + "/room ]; do sleep 0.01; done; i=0; while [ ! -e " + h.top() +
                                     "/end ]; do i=$((i+1)); echo again $i; sleep 0.05; done");
-    request.log_max_size = 0;
+    request.log.max_size = 0;
     d.client.run(request);
     // The node comes to its end of the flood although nothing can be written.
     REQUIRE(eventually([&] { return std::filesystem::exists(h.top() + "/written"); }));
@@ -82,7 +82,7 @@ TEST_CASE("a log that cannot be opened costs lines, never the node") {
   driver d(h);
   d.open();
   auto request = d.request(1, "seq 1 100000; exit 2");
-  request.log_path = h.top() + "/missing/unit.log";
+  request.log.path = h.top() + "/missing/unit.log";
   d.client.run(request);
   CHECK(d.wait<shim_main_exited>().exit.code == 2);
   d.wait<shim_tree_empty>();
@@ -115,7 +115,7 @@ TEST_CASE("a shim that is told to end does not wait for a stalled disk for ever,
   driver d(h);
   d.open();
   auto request = d.request(1, "seq 1 30000");  // more than the pipe takes, less than the queue
-  request.log_max_size = 0;
+  request.log.max_size = 0;
   d.client.run(request);
   d.wait<shim_tree_empty>();
   CHECK(d.status().logs_dropped == 0);
@@ -140,7 +140,7 @@ TEST_CASE("a disk that answers again is told of the last lines that are missing,
   driver d(h);
   d.open();
   auto request = d.request(1, "seq 1 1000000; touch " + h.top() + "/written; exec sleep 1000");
-  request.log_max_size = 0;
+  request.log.max_size = 0;
   d.client.run(request);
   d.wait<shim_logs_dropped>();
   REQUIRE(eventually([&] { return std::filesystem::exists(h.top() + "/written"); }));
@@ -169,7 +169,7 @@ TEST_CASE("a disk that answers again gets one line that says how many are missin
   d.open();
   auto request = d.request(1, "seq 1 1000000; touch " + h.top() + "/written; while [ ! -e " + h.top() +
                                   "/end ]; do echo after; sleep 0.02; done");
-  request.log_max_size = 0;
+  request.log.max_size = 0;
   d.client.run(request);
   d.wait<shim_logs_dropped>();
   REQUIRE(eventually([&] { return std::filesystem::exists(h.top() + "/written"); }));

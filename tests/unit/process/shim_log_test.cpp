@@ -70,7 +70,7 @@ TEST_CASE("a line of 10 MB becomes parts of 16 KiB that join to the same line") 
       d.request(1,
                 "head -c 10000000 /dev/zero | tr '\\000' x; echo; echo next; "
                 "head -c 16384 /dev/zero | tr '\\000' y; echo; head -c 16385 /dev/zero | tr '\\000' z; echo");
-  request.log_path = log.path;
+  request.log.path = log.path;
   d.client.run(request);
   CHECK(d.wait<shim_tree_empty>().logs_dropped == 0);
   d.finish();
@@ -87,7 +87,7 @@ TEST_CASE("a flood of lines is written completely while the disk keeps up") {
   driver d(h);
   d.open();
   auto request = d.request(1, "seq 1 400000");
-  request.log_path = log.path;
+  request.log.path = log.path;
   d.client.run(request);
   CHECK(d.wait<shim_tree_empty>().logs_dropped == 0);
   d.finish();
@@ -102,8 +102,8 @@ TEST_CASE("rotation keeps as many files as asked, each within its size, in order
   driver d(h);
   d.open();
   auto request = d.request(1, "seq 1 2000");
-  request.log_max_size = 8192;
-  request.log_max_files = 3;
+  request.log.max_size = 8192;
+  request.log.max_files = 3;
   d.client.run(request);
   d.wait<shim_tree_empty>();
   d.finish();
@@ -130,7 +130,7 @@ TEST_CASE("without kept files the log begins anew at its size") {
   driver d(h);
   d.open();
   auto request = d.request(1, "seq 1 2000");
-  request.log_max_size = 8192;
+  request.log.max_size = 8192;
   d.client.run(request);
   d.wait<shim_tree_empty>();
   d.finish();
@@ -161,7 +161,7 @@ TEST_CASE("the evidence ring holds the end of the run, from its first whole line
   driver d(h);
   d.open();
   auto request = d.request(1, "seq 1 100000; echo last >&2; printf unfinished");
-  request.log_path.clear();
+  request.log.path.clear();
   d.client.run(request);
   d.wait<shim_main_exited>();
   const auto text = read_evidence(h.dirs, "unit@0", 1);
@@ -202,13 +202,13 @@ TEST_CASE("with log_daily a file of another day is rotated, also across runs and
   driver d(h);
   d.open();
   auto request = d.request(1, "echo new");
-  request.log_max_files = 5;
-  request.log_daily = true;
+  request.log.max_files = 5;
+  request.log.daily = true;
   d.client.run(request);
   d.wait<shim_tree_empty>();
   request = d.request(2, "echo newer");
-  request.log_max_files = 5;
-  request.log_daily = true;
+  request.log.max_files = 5;
+  request.log.daily = true;
   d.client.run(request);
   d.wait<shim_tree_empty>();
   d.finish();
@@ -226,8 +226,8 @@ TEST_CASE("compressed files count as rotated ones: the oldest goes") {
   driver d(h);
   d.open();
   auto request = d.request(1, "seq 1 200");
-  request.log_max_size = 8192;
-  request.log_max_files = 2;
+  request.log.max_size = 8192;
+  request.log.max_files = 2;
   d.client.run(request);
   d.wait<shim_tree_empty>();
   d.finish();
@@ -244,8 +244,8 @@ TEST_CASE("while another process renames the files of the directory, nothing is 
   d.open();
   auto request = d.request(1, "seq 1 1000; touch " + h.top() + "/written; while [ ! -e " + h.top() +
                                   "/end ]; do sleep 0.01; done; echo last");
-  request.log_max_size = 8192;
-  request.log_max_files = 3;
+  request.log.max_size = 8192;
+  request.log.max_files = 3;
   d.client.run(request);
   REQUIRE(eventually([&] { return read_file(h.log()).find(" 1000\n") != std::string::npos; }));
   CHECK_FALSE(std::filesystem::exists(h.log() + ".1"));

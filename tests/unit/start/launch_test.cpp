@@ -1,6 +1,8 @@
 // From unit file, account and env files to what the shim is asked; secrets are never quoted in an error.
 #include "start/launch.hpp"
 
+#include <sys/resource.h>
+
 #include <unistd.h>
 
 #include <cstdlib>
@@ -81,7 +83,39 @@ TEST_CASE("later files and the unit's own environment win", "[launch]") {
   CHECK(request->run == 7);
   CHECK(request->directory == "/");
   CHECK(request->umask == 022U);
-  CHECK(request->log_path == "/var/log/hasup/" + model::log_file_name(u));
+  CHECK(request->log.path == "/var/log/hasup/" + model::log_file_name(u));
+}
+
+TEST_CASE("a run that goes on gets what changed, and nothing else", "[launch]") {
+  const auto was = miner();
+  CHECK(start::adjustment_to(was, was).empty());
+  auto is = was;
+  is.run.limit.open_files = 4096;
+  is.run.limit.nice = 7;
+  const auto more = start::adjustment_to(was, is);
+  REQUIRE(more.limits.size() == 1);
+  CHECK(more.limits[0].resource == RLIMIT_NOFILE);
+  CHECK(more.limits[0].soft == 4096);
+  CHECK(more.limits[0].hard == 4096);
+  CHECK(more.nice == 7);
+  CHECK_FALSE(more.oom_score_adjust);
+  CHECK_FALSE(more.log);
+
+  // What is not named any more is as it is for the daemon itself.
+  rlimit own{};
+  ::getrlimit(RLIMIT_NOFILE, &own);
+  const auto back = start::adjustment_to(is, was);
+  REQUIRE(back.limits.size() == 1);
+  CHECK(back.limits[0].soft == own.rlim_cur);
+  CHECK(back.limits[0].hard == own.rlim_max);
+  CHECK(back.nice == ::getpriority(PRIO_PROCESS, 0));
+
+  is = was;
+  is.log.max_age = base::duration{1};
+  REQUIRE(start::adjustment_to(was, is).log);
+  CHECK(start::adjustment_to(was, is).log->daily);
+  CHECK_FALSE(start::adjustment_to(is, was).log->daily);
+  CHECK(start::adjustment_to(is).log->max_size == is.log.max_size);  // began with one unknown: all of it
 }
 
 TEST_CASE("the environment of the daemon is not the node's", "[launch]") {

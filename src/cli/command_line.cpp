@@ -123,6 +123,8 @@ struct parser {
       sub.add_flag("--for-shutdown", into.for_shutdown,
                    "The machine goes down: after the reboot they are wanted as before, see [boot] start");
     }
+    if (name == "scale" || name == "enable" || name == "disable")
+      sub.add_flag("--reset", into.to_file, "Back to what the unit file says");
     if (name == "apply" || name == "recover") sub.add_flag("--dry-run", into.dry_run, "Only say what would be done");
     if (name == "logs") {
       sub.add_option("--since", into.since, "Not older than this: 10m, today, 01:02 or 2026-11-21T01:02:03Z (UTC)")
@@ -215,7 +217,9 @@ std::optional<answer> finish(parser& p) {
       return usage("-n takes a number or \"all\", not \"" + p.lines + "\"");
     i.lines = std::stoul(p.lines);
   }
-  if (i.verb == "signal" || i.verb == "scale") {
+  if (i.to_file && i.verb == "scale") {
+    if (i.targets.size() != 1) return usage("--reset takes one unit and no number: hasup scale miner --reset");
+  } else if (i.verb == "signal" || i.verb == "scale") {
     if (i.targets.size() < 2)
       return usage(i.verb == "signal" ? "signal takes units and a signal: hasup signal leap USR1"
                                       : "scale takes a unit and a number: hasup scale miner 4");

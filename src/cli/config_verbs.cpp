@@ -4,6 +4,7 @@
 #include <boost/json.hpp>
 #include <fstream>
 #include <iterator>
+#include <map>
 #include <optional>
 
 #include "cli/selection.hpp"
@@ -81,6 +82,32 @@ std::optional<std::string> unit_json(const std::string& file, const std::string&
   return config::to_json(*tree) + "\n";
 }
 
+// What a person set over the file of this unit: hasupd knows, when it is there.
+std::vector<control::setting_by_hand> set_by_hand(const context& c, const std::string& unit) {
+  const auto now = c.daemon.status();
+  if (!now) return {};
+  for (const auto& u : now->units)
+    if (u.unit == unit) return u.by_hand;
+  return {};
+}
+
+// With what counts over the file in its place.
+std::string with_settings(const config::unit_entry& u, const std::vector<control::setting_by_hand>& all,
+                          bool comments) {
+  config::report findings;
+  auto tree = config::parse_document(u.file, u.effective_toml, findings);
+  std::string said;
+  for (const auto& s : all) {
+    said += "# " + to_text(s) + "\n";
+    if (s.key != "enabled" || !tree) continue;  // instances: when the file was read
+    config::value on;
+    on.type = config::value_type::boolean;
+    on.boolean = s.value == "true";
+    tree->set("enabled", std::move(on));
+  }
+  return (comments ? said : "") + (tree && !all.empty() ? config::to_toml(*tree) : u.effective_toml);
+}
+
 }  // namespace
 
 exit_code run_check(const context& c) {
@@ -123,8 +150,12 @@ exit_code run_graph(const context& c) {
 }
 
 exit_code run_cat(const context& c) {
-  const auto l = config::load(c.dirs);
   const auto r = model::parse_unit_reference(c.call.targets[0]);
+  const auto settings = c.call.effective && r ? set_by_hand(c, r->unit) : std::vector<control::setting_by_hand>{};
+  std::map<std::string, unsigned> counts;
+  for (const auto& s : settings)
+    if (s.key == "instances") counts[r->unit] = static_cast<unsigned>(std::stoul(s.value));
+  const auto l = config::load(c.dirs, counts);
   const auto found = l.units.find(r ? r->unit : c.call.targets[0]);
   if (found == l.units.end()) {
     complain(c, unknown_unit(c.call.targets[0], names_in(l)));
@@ -160,10 +191,11 @@ exit_code run_cat(const context& c) {
     return exit_code::invalid_configuration;
   }
   if (c.call.json) {
-    print(unit_json(u.file, u.effective_toml).value_or("{}\n"));
+    print(unit_json(u.file, with_settings(u, settings, false)).value_or("{}\n"));
     return exit_code::done;
   }
-  print(u.effective_toml.ends_with('\n') ? u.effective_toml : u.effective_toml + "\n");
+  const auto text = with_settings(u, settings, true);
+  print(text.ends_with('\n') ? text : text + "\n");
   return exit_code::done;
 }
 

@@ -34,7 +34,8 @@ control::command command_of(const invocation& call) {
   set("dry_run", call.dry_run);
   set("history", call.history);
   if (call.verb == "signal") c.options["signal"] = call.word;
-  if (call.verb == "scale") c.options["instances"] = call.word;
+  set("reset", call.to_file);
+  if (call.verb == "scale" && !call.to_file) c.options["instances"] = call.word;
   if (call.verb == "maintenance") c.options["state"] = call.word;
   if (call.once) c.arguments = call.arguments;
   if (!call.snapshot.empty()) c.options["snapshot"] = call.snapshot;

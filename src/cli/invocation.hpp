@@ -25,6 +25,7 @@ struct invocation {
   bool no_wait = false;  // start, stop, restart, recover
   bool no_kill = false;  // stop
   bool for_shutdown = false;
+  bool to_file = false;                // scale, enable, disable: back to what the file says
   bool adopt = false;                  // start: a process that somebody else started
   bool once = false;                   // start: `arguments` for this run only
   std::vector<std::string> arguments;  // also: the command of exec

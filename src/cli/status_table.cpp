@@ -75,6 +75,7 @@ row row_of(const instance_status& u, base::wall_time now) {
   r[memory_c] = u.memory_bytes ? base::format_byte_size(*u.memory_bytes) : "-";
   r[reason_c] = printable(u.reason);
   if (u.maintenance) r[reason_c] += " [maintenance]";
+  if (!u.by_hand.empty()) r[reason_c] += " [set by hand]";
   if (u.config_changed) r[reason_c] += " [file changed]";
   if (u.killed) r[reason_c] += " [was killed]";
   return r;
@@ -270,6 +271,7 @@ std::string render_details(const instance_status& u, base::wall_time now, const 
   line(out, t, "role", printable(u.role));
   if (u.recovery) line(out, t, "recovery", render_progress(*u.recovery, t));
   if (u.maintenance) line(out, t, "note", "in maintenance");
+  for (const auto& s : u.by_hand) line(out, t, "by hand", printable(to_text(s)));
   if (u.config_changed) line(out, t, "note", "its file has changed since it was started: hasup apply");
   if (u.killed) line(out, t, "note", "its last stop needed SIGKILL");
   if (u.logs_dropped > 0) line(out, t, "note", fmt::format("{} log lines were dropped", u.logs_dropped));

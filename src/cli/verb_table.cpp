@@ -60,20 +60,22 @@ const std::vector<verb>& verbs() {
        {},
        "Set how many instances of a unit run",
        targets::units_and_word,
-       "Holds over run.instances of the unit file until it is set again. From one instance to several, and back, "
-       "the first\nis restarted, since its log is called UNIT@0.log then.\n"
-       "\nExamples:\n  hasup scale miner 4\n"},
+       "Holds over run.instances of the unit file, as `hasup status` and `hasup apply` say, until it is set again or "
+       "taken\nback with --reset, or until the file says the same when it is read. From one instance to several, and "
+       "back, the first\nis restarted, since its log is called UNIT@0.log then.\n"
+       "\nExamples:\n  hasup scale miner 4\n  hasup scale miner --reset\n"},
       {"enable",
        {},
        "Start units when the daemon starts",
        targets::units,
-       "Holds over `enabled` of the unit file. Starts nothing now.\n\nExamples:\n  hasup enable miner && hasup start "
-       "miner\n"},
+       "Holds over `enabled` of the unit file until --reset, or until the file says the same when it is read. Starts "
+       "nothing\nnow.\n\nExamples:\n  hasup enable miner && hasup start miner\n  hasup enable miner --reset\n"},
       {"disable",
        {},
        "Do not start units when the daemon starts",
        targets::units,
-       "Holds over `enabled` of the unit file. Stops nothing now.\n\nExamples:\n  hasup disable miner && hasup stop "
+       "Holds over `enabled` of the unit file until --reset, or until the file says the same when it is read. Stops "
+       "nothing\nnow.\n\nExamples:\n  hasup disable miner && hasup stop "
        "miner\n"},
       {"maintenance",
        {},
@@ -188,7 +190,8 @@ const std::vector<verb>& verbs() {
        {},
        "Print a unit file",
        targets::one_unit,
-       "--effective: with what it extends merged and variables filled in; secrets stay placeholders.\n"
+       "--effective: with what it extends merged and variables filled in; secrets stay placeholders. What was set by "
+       "hand\n(`hasup scale`, `enable`, `disable`) counts, and a comment says so, when hasupd runs.\n"
        "\nExamples:\n  hasup cat leap --effective\n"},
       {"exec",
        {},

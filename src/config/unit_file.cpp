@@ -218,6 +218,7 @@ parsed_unit parse_unit(const std::string& name, const std::string& file, std::st
   if (run == nullptr || (run->is(value_type::table) && run->find("command") == nullptr))
     out.no_command = run == nullptr ? root.where : run->where;
   auto count = instance_count(root, out.findings);
+  out.entry.instances_in_file = count;
   if (const auto scaled = context.instances.find(name); scaled != context.instances.end())
     count = scale(root, count, scaled->second);
   read_instances(root, count, context, out);

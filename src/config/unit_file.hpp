@@ -41,6 +41,7 @@ struct unit_entry {
   std::string file;
   bool valid = false;                   // it can be run
   std::vector<model::unit> instances;   // one per instance, resolved; empty when not valid
+  unsigned instances_in_file = 1;       // run.instances, whatever was set by hand
   std::optional<model::recipe> recipe;  // with the unit's parameters filled in
   // Merged with what it extends, variables filled in, presets and recipe by name. Parses again to the same unit, and
   // never holds the value of a secret: placeholders stay.

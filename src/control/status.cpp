@@ -85,6 +85,31 @@ recovery_status recovery_from_json(const json::value& v) {
   return r;
 }
 
+// The values are numbers and booleans.
+json::value plain_value(const std::string& text) {
+  return text.empty() ? json::value(nullptr) : json::parse(text);
+}
+
+std::string plain_text(const json::value* v) {
+  return v == nullptr ? std::string() : json::serialize(*v);
+}
+
+json::array to_json(const std::vector<setting_by_hand>& all) {
+  json::array out;
+  for (const auto& s : all)
+    out.emplace_back(json::object{{"key", s.key},
+                                  {"value", plain_value(s.value)},
+                                  {"in_file", plain_value(s.in_file)},
+                                  {"by", s.by},
+                                  {"undo", s.undo}});
+  return out;
+}
+
+setting_by_hand setting_from_json(const json::value& v) {
+  const json_fields f(v);
+  return {f.text("key"), plain_text(f.find("value")), plain_text(f.find("in_file")), f.text("by"), f.text("undo")};
+}
+
 }  // namespace
 
 json::object to_json(const instance_status& s) {
@@ -108,6 +133,7 @@ json::object to_json(const instance_status& s) {
                       {"upstream", text_or_null(s.upstream)},
                       {"role", text_or_null(s.role)},
                       {"maintenance", s.maintenance},
+                      {"by_hand", to_json(s.by_hand)},
                       {"config_changed", s.config_changed},
                       {"killed", s.killed},
                       {"logs_dropped", s.logs_dropped},
@@ -139,6 +165,7 @@ instance_status instance_from_json(const json::value& v) {
   s.upstream = f.text("upstream");
   s.role = f.text("role");
   s.maintenance = f.flag("maintenance");
+  for (const auto& one : f.array("by_hand")) s.by_hand.push_back(setting_from_json(one));
   s.config_changed = f.flag("config_changed");
   s.killed = f.flag("killed");
   s.logs_dropped = f.number_or<std::uint64_t>("logs_dropped", 0);
@@ -182,6 +209,11 @@ base::result<host_status> decode_status(std::string_view text) {
     for (const auto& u : f.array("units")) s.units.push_back(instance_from_json(u));
     return s;
   });
+}
+
+std::string to_text(const setting_by_hand& s) {
+  const auto file = s.in_file.empty() ? "over its file, which is broken" : "the file says " + s.in_file;
+  return s.key + " = " + s.value + " by `" + s.by + "`, " + file + "; back to the file: " + s.undo;
 }
 
 std::string display_name(const instance_status& s) {

@@ -40,6 +40,17 @@ struct recovery_status {
   friend bool operator==(const recovery_status&, const recovery_status&) = default;
 };
 
+// What a person set over the unit's file, until it is taken back.
+struct setting_by_hand {
+  std::string key;      // of the unit file: "enabled", "instances"
+  std::string value;    // as in TOML and JSON: "true", "4"
+  std::string in_file;  // "" = not known, since the file is broken (null)
+  std::string by;       // "hasup scale"
+  std::string undo;     // "hasup scale miner --reset"
+
+  friend bool operator==(const setting_by_hand&, const setting_by_hand&) = default;
+};
+
 struct instance_status {
   std::string unit;
   unsigned instance = 0;
@@ -61,9 +72,10 @@ struct instance_status {
   std::string upstream;  // "" = null, also role
   std::string role;
   bool maintenance = false;
-  bool config_changed = false;     // the file on disk differs from what runs: `hasup apply`
-  bool killed = false;             // the last stop needed SIGKILL
-  std::uint64_t logs_dropped = 0;  // lines
+  std::vector<setting_by_hand> by_hand;  // of the whole unit
+  bool config_changed = false;           // the file on disk differs from what runs: `hasup apply`
+  bool killed = false;                   // the last stop needed SIGKILL
+  std::uint64_t logs_dropped = 0;        // lines
   std::optional<double> cpu_percent;
   std::optional<std::uint64_t> memory_bytes;
   std::optional<recovery_status> recovery;
@@ -86,6 +98,9 @@ std::string encode(const host_status& s);
 std::string encode(const instance_status& s);
 base::result<host_status> decode_status(std::string_view json);
 base::result<instance_status> decode_instance(std::string_view json);
+
+// "instances = 4 by `hasup scale`, the file says 2; back to the file: hasup scale miner --reset"
+std::string to_text(const setting_by_hand& s);
 
 // "leap", or "miner@1" when the unit has several instances.
 std::string display_name(const instance_status& s);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "daemon/setting.hpp"
 #include "model/state.hpp"
 #include "model/unit_name.hpp"
 #include "unit/state.hpp"
@@ -50,15 +51,6 @@ struct instance_intent {
   std::vector<std::string> bad_snapshots;  // keys, see recovery
 };
 
-// What a person set for a unit, over its file, until it is set otherwise.
-struct unit_setting {
-  std::optional<bool> enabled;
-  std::optional<unsigned> instances;
-  bool maintenance = false;
-
-  [[nodiscard]] bool empty() const { return !enabled && !instances && !maintenance; }
-};
-
 // The instances of a unit that are restarted one after the other.
 struct rolling_restart {
   std::deque<model::instance_id> left;  // the front one is being restarted
@@ -79,7 +71,7 @@ struct intent {
   std::string boot_id;
   std::map<model::instance_id, pending_stop> stops;
   std::map<std::string, rolling_restart> restarts;   // by unit
-  std::map<std::string, unit_setting> units;         // "leap"
+  unit_settings units;                               // "leap"
   std::map<std::string, instance_intent> instances;  // "leap@0"
 };
 

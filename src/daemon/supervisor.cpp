@@ -216,8 +216,7 @@ control::host_status supervisor::status() {
     for (const auto& r : all) {
       s.units.push_back(r->status());
       note_pending_stop(s.units.back());
-      const auto set = settings_.find(name);
-      s.units.back().maintenance = set != settings_.end() && set->second.maintenance;
+      note_settings(s.units.back());
     }
     if (!all.empty()) continue;
     // A broken file is no reason to hide the unit.
@@ -234,6 +233,7 @@ control::host_status supervisor::status() {
       }
     broken.since = started_at_;
     s.units.push_back(std::move(broken));
+    note_settings(s.units.back());
   }
   return s;
 }

@@ -95,6 +95,7 @@ class supervisor : public control::service, private unit_host {
   };
   static files read_files(const daemon_services& services, const std::map<std::string, unsigned>& counts);
   control::command_reply apply(files fresh, bool dry_run);
+  control::command_reply apply_all(files fresh, bool dry_run);
   std::vector<std::string> start_order() const;  // unit names, what is required first
   runners instances_of(const std::string& unit) const;
   runner_ptr find(const model::instance_id& id) const;
@@ -112,7 +113,7 @@ class supervisor : public control::service, private unit_host {
   // supervisor_settings.cpp: what a person sets for a unit, and what goes instance by instance
   void reload(const control::command& c, std::function<void(control::command_reply)> done);
   control::command_reply signal(const runners& targets, const std::string& name);
-  control::command_reply set_enabled(const runners& targets, bool on);
+  control::command_reply set_enabled(const runners& targets, std::optional<bool> on);
   control::command_reply set_maintenance(const runners& targets, const std::string& word);
   void scale(const control::command& c, std::function<void(control::command_reply)> done);
   void advance_rolling();
@@ -131,6 +132,7 @@ class supervisor : public control::service, private unit_host {
 
   void advance_stops();
   void note_pending_stop(control::instance_status& s) const;
+  void note_settings(control::instance_status& s) const;
   void advance_stops_soon();
   void advance_reader_waits();
   void hold_back(unit_runner& who);
@@ -158,7 +160,7 @@ class supervisor : public control::service, private unit_host {
   std::set<model::instance_id> removed_;              // no longer configured: dropped once stopped
   // The instances of a unit are restarted one after the other, each healthy before the next.
   std::map<std::string, rolling_restart> rolling_;
-  std::map<std::string, unit_setting> settings_;
+  unit_settings settings_;
   std::map<model::instance_id, std::function<void()>> reader_waits_;
   std::set<std::string> held_readers_of_;
   memory_watch memory_watch_;

@@ -86,7 +86,7 @@ std::optional<supervisor::runners> supervisor::resolve(const control::command& c
 
 control::command_reply supervisor::execute(const control::command& c, const control::peer&) {
   control::command_reply error;
-  if (c.verb == "apply") return apply(read_files(services_, counts_by_hand()), option(c, "dry_run"));
+  if (c.verb == "apply") return apply_all(read_files(services_, counts_by_hand()), option(c, "dry_run"));
   const auto targets = resolve(c, error);
   if (!targets) return error;
   if (targets->empty() && !c.all) return {exit_code::usage, "name a unit, a @group, or --all", {}, {}};
@@ -96,7 +96,8 @@ control::command_reply supervisor::execute(const control::command& c, const cont
   if (c.verb == "stop") return stop(*targets, option(c, "no_kill"), option(c, "force"));
   if (c.verb == "restart") return restart(*targets, "restarted by hand");
   if (c.verb == "signal") return signal(*targets, text_option(c, "signal"));
-  if (c.verb == "enable" || c.verb == "disable") return set_enabled(*targets, c.verb == "enable");
+  if (c.verb == "enable" || c.verb == "disable")
+    return set_enabled(*targets, option(c, "reset") ? std::nullopt : std::optional(c.verb == "enable"));
   if (c.verb == "maintenance") return set_maintenance(*targets, text_option(c, "state"));
   if (c.verb == "recover") return recover(*targets, c);
   if (c.verb == "reset") return reset(*targets);
@@ -112,7 +113,7 @@ void supervisor::execute_async(const control::command& c, const control::peer& w
     services_.disk.run(
         [fresh, &services = services_, counts = counts_by_hand()] { *fresh = read_files(services, counts); },
         [this, fresh, dry_run = option(c, "dry_run"), done = std::move(done)] {
-          save_and_reply(apply(std::move(*fresh), dry_run), done);
+          save_and_reply(apply_all(std::move(*fresh), dry_run), done);
         });
     return;
   }
@@ -360,8 +361,10 @@ bool supervisor::preflight(const control::command& c, const control::peer& who,
 
 control::command_reply supervisor::why(const runners& targets) {
   control::why_report report;
-  for (const auto& r : targets)
+  for (const auto& r : targets) {
     report.instances.push_back(r->story(events_.of(r->spec().id.unit, r->spec().id.index, 20)));
+    note_settings(report.instances.back().status);
+  }
   control::command_reply reply;
   reply.body = control::encode(report);
   return reply;

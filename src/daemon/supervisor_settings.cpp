@@ -46,6 +46,16 @@ std::map<std::string, unsigned> supervisor::counts_by_hand() const {
   return out;
 }
 
+void supervisor::note_settings(control::instance_status& s) const {
+  const auto set = settings_.find(s.unit);
+  if (set == settings_.end()) return;
+  s.maintenance = set->second.maintenance;
+  config::unit_entry gone;
+  gone.name = s.unit;
+  const auto file = config_.units.find(s.unit);
+  s.by_hand = by_hand(file == config_.units.end() ? gone : file->second, set->second);
+}
+
 control::command_reply supervisor::restart(const runners& targets, const std::string& why) {
   control::command_reply reply;
   for (const auto& r : targets) {
@@ -217,14 +227,18 @@ control::command_reply supervisor::signal(const runners& targets, const std::str
   return reply;
 }
 
-control::command_reply supervisor::set_enabled(const runners& targets, bool on) {
+// Nothing: back to what the file says.
+control::command_reply supervisor::set_enabled(const runners& targets, std::optional<bool> on) {
   control::command_reply reply;
+  std::set<std::string> told;
   for (const auto& r : targets) {
     const auto& unit = r->spec().id.unit;
     auto& set = settings_[unit];
-    set.enabled = on == r->spec().enabled ? std::nullopt : std::optional(on);
+    set.enabled = on == r->spec().enabled ? std::nullopt : on;
     if (set.empty()) settings_.erase(unit);
     reply.affected.push_back(to_text(r->spec().id));
+    if (!on && told.insert(unit).second)
+      reply.message += fmt::format("{}: enabled = {}, as its file says\n", unit, r->spec().enabled);
   }
   return reply;
 }
@@ -248,33 +262,49 @@ void supervisor::scale(const control::command& c, std::function<void(control::co
   const auto& name = c.targets.front();
   if (instances_of(name).empty())
     return done(refusal(exit_code::no_such_unit, "no unit \"" + name + "\"; `hasup status` lists all"));
-  const auto it = c.options.find("instances");
+  const bool back = c.options.contains("reset");
   unsigned count = 0;
-  const std::string text = it == c.options.end() ? "" : it->second;
-  const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), count);
-  if (text.empty() || ec != std::errc{} || end != text.data() + text.size() || count < 1 || count > most_instances)
-    return done(refusal(exit_code::usage, fmt::format("the number of instances is 1 to {}", most_instances)));
+  if (!back) {
+    const auto it = c.options.find("instances");
+    const std::string text = it == c.options.end() ? "" : it->second;
+    const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), count);
+    if (text.empty() || ec != std::errc{} || end != text.data() + text.size() || count < 1 || count > most_instances)
+      return done(refusal(exit_code::usage, fmt::format("the number of instances is 1 to {}", most_instances)));
+  }
   auto counts = counts_by_hand();
-  counts[name] = count;
+  if (back)
+    counts.erase(name);
+  else
+    counts[name] = count;
   auto fresh = std::make_shared<files>();
   services_.disk.run([fresh, &services = services_, counts] { *fresh = read_files(services, counts); },
-                     [this, fresh, name, count, done = std::move(done)] {
+                     [this, fresh, name, back, count, done = std::move(done)] {
                        if (!fresh->distrusted.empty())
                          return done(refusal(exit_code::permission_denied, fresh->distrusted));
                        const auto entry = fresh->config.units.find(name);
                        if (entry == fresh->config.units.end() || !entry->second.valid)
-                         return done(refusal(exit_code::invalid_configuration,
-                                             name + " cannot have " + std::to_string(count) +
-                                                 " instances; do its files, ports and directories hold ${instance}?" +
-                                                 (entry == fresh->config.units.end() || entry->second.problems.empty()
-                                                      ? ""
-                                                      : "\n" + base::headline(entry->second.problems.front()))));
-                       settings_[name].instances = count;
+                         return done(refusal(
+                             exit_code::invalid_configuration,
+                             (back ? "the file of unit \"" + name + "\" is invalid; `hasup check` shows what is wrong"
+                                   : name + " cannot have " + std::to_string(count) +
+                                         " instances; do its files, ports and directories hold ${instance}?") +
+                                 (entry == fresh->config.units.end() || entry->second.problems.empty()
+                                      ? ""
+                                      : "\n" + base::headline(entry->second.problems.front()))));
+                       auto& set = settings_[name];
+                       set.instances = back ? std::nullopt : std::optional(count);
+                       const auto in_file = entry->second.instances_in_file;
+                       if (set.instances == in_file) set.instances.reset();
+                       if (set.empty()) settings_.erase(name);
                        // Only this unit: what else changed in the files waits for `hasup apply`.
                        auto now = config_;
                        now.units[name] = entry->second;
                        fresh->config = std::move(now);
-                       save_and_reply(apply(std::move(*fresh), false), done);
+                       auto reply = apply(std::move(*fresh), false);
+                       if (back)
+                         reply.message =
+                             fmt::format("{}: instances = {}, as its file says\n", name, in_file) + reply.message;
+                       save_and_reply(std::move(reply), done);
                      });
 }
 

@@ -117,6 +117,7 @@ void supervisor::boot(intent was) {
   const bool same_boot = was.boot_id == process::boot_id();
   settings_ = std::move(was.units);
   config_ = load_trusted(services_.dirs, counts_by_hand());
+  settle(config_.units, settings_);
   for (const auto& [name, entry] : config_.units)
     for (const auto& unit : entry.instances) make_runner(entry, unit);
   const traces left{process::find_traces(services_.shim)};
@@ -189,6 +190,16 @@ supervisor::files supervisor::read_files(const daemon_services& services,
       if (auto records = read_journal(dirs.state + "/journals/" + to_text(unit.id)); !records.empty())
         f.journals[to_text(unit.id)] = std::move(records);
   return f;
+}
+
+// Also what a person set over the files: what holds on is told, what they say as well ends.
+control::command_reply supervisor::apply_all(files read, bool dry_run) {
+  if (!read.distrusted.empty()) return apply(std::move(read), dry_run);
+  const auto told = settings_text(read.config.units, settings_);
+  if (!dry_run) settle(read.config.units, settings_);
+  auto reply = apply(std::move(read), dry_run);
+  reply.message += told;
+  return reply;
 }
 
 control::command_reply supervisor::apply(files read, bool dry_run) {

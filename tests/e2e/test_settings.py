@@ -1,5 +1,6 @@
 """What a person sets for a unit: scale, enable and disable, maintenance; signals, reloads and rolling restarts."""
 
+import json
 import signal
 import unittest
 
@@ -71,6 +72,50 @@ class Settings(HasupTest):
         self.home.unit("miner", SLEEPER.format(instances=1, more=""))
         self.home.ok("apply")
         self.assertEqual(self.pids("miner"), before)
+
+    def test_what_is_set_by_hand_is_shown_and_can_be_taken_back(self):
+        self.home.unit("miner", SLEEPER.format(instances=2, more=""))
+        self.home.start()
+        self.home.wait_healthy("miner", instance=1)
+        self.assertEqual(self.home.unit_status("miner")["by_hand"], [])
+        self.home.ok("scale", "miner", "3")
+        self.home.ok("disable", "miner")
+        self.assertEqual(self.home.unit_status("miner", 2)["by_hand"], [
+            {"key": "enabled", "value": False, "in_file": True, "by": "hasup disable",
+             "undo": "hasup enable miner --reset"},
+            {"key": "instances", "value": 3, "in_file": 2, "by": "hasup scale", "undo": "hasup scale miner --reset"}])
+        scaled = "instances = 3 by `hasup scale`, the file says 2; back to the file: hasup scale miner --reset"
+        disabled = "enabled = false by `hasup disable`, the file says true; back to the file: hasup enable miner --reset"
+        for verb in (["apply"], ["apply", "--dry-run"], ["why", "miner@0"], ["status", "miner"]):
+            said = self.home.ok(*verb)
+            self.assertIn(scaled, said)
+            self.assertIn(disabled, said)
+        self.assertIn("[set by hand]", self.home.ok("status"))
+        effective = self.home.ok("cat", "miner", "--effective")
+        self.assertIn("# " + scaled, effective)
+        self.assertEqual(json.loads(self.home.ok("cat", "miner", "--effective", "--json"))["run"]["instances"], 3)
+        self.assertIs(json.loads(self.home.ok("cat", "miner", "--effective", "--json"))["enabled"], False)
+
+        self.assertIn("miner: instances = 2, as its file says", self.home.ok("scale", "miner", "--reset"))
+        wait_until(lambda: sorted(self.pids("miner")) == [0, 1], "two instances are left")
+        self.assertIn("miner: enabled = true, as its file says", self.home.ok("enable", "miner", "--reset"))
+        self.assertEqual(self.home.unit_status("miner")["by_hand"], [])
+        self.assertEqual(self.home.hasup("scale", "miner", "2", "--reset").returncode, 2)
+        self.assertNotIn("by `hasup", self.home.ok("apply"))
+
+    def test_a_file_that_says_the_same_as_the_hand_counts_from_then_on(self):
+        self.home.unit("miner", SLEEPER.format(instances=2, more=""))
+        self.home.start()
+        self.home.wait_healthy("miner", instance=1)
+        self.home.ok("scale", "miner", "3")
+        self.home.unit("miner", SLEEPER.format(instances=3, more=""))
+        self.assertIn("would be dropped: the file says the same now", self.home.ok("apply", "--dry-run"))
+        self.assertEqual(len(self.home.unit_status("miner")["by_hand"]), 1)
+        self.assertIn("is being dropped: the file says the same now", self.home.ok("apply"))
+        self.assertEqual(self.home.unit_status("miner")["by_hand"], [])
+        self.home.unit("miner", SLEEPER.format(instances=2, more=""))
+        self.home.ok("apply")
+        wait_until(lambda: sorted(self.pids("miner")) == [0, 1], "the file counts")
 
     def test_an_instance_stopped_by_hand_is_still_there_after_scaling_down(self):
         self.home.unit("miner", SLEEPER.format(instances=3, more=""))

@@ -110,9 +110,10 @@ TEST_CASE("columns without a value are left out, notes follow the reason, escape
   all[0].unit = "x";
   all[0].reason = "a\x1b[31mred\x1b]0;title\a\nline\x07";
   all[0].killed = all[0].config_changed = true;
+  all[0].by_hand = {{"instances", "4", "2", "hasup scale", "hasup scale x --reset"}};
   CHECK(render_table(all, now, at_width(0)) ==
         "UNIT  STATE    HEALTH  RESTARTS  REASON\n"
-        "x     stopped  -              0  ared line [file changed] [was killed]\n");
+        "x     stopped  -              0  ared line [set by hand] [file changed] [was killed]\n");
 }
 
 TEST_CASE("colours mark the state and change no width") {
@@ -130,6 +131,8 @@ TEST_CASE("details tell all that is known") {
   u.exit = control::last_exit{2, {}, "dirty database", now - std::chrono::minutes(9)};
   u.desired = model::desired::up;
   u.logs_dropped = 3;
+  u.by_hand = {{"instances", "4", "2", "hasup scale", "hasup scale leap --reset"},
+               {"enabled", "false", "", "hasup disable", "hasup enable leap --reset"}};
   CHECK(render_details(u, now, at_width(80)) == R"(leap  running, healthy for 8m
   reason      readiness passed
   wanted      up
@@ -137,6 +140,8 @@ TEST_CASE("details tell all that is known") {
   head        387721720, 0s old (2026-11-21T01:02:02Z)
   restarts    1, recoveries 0
   last exit   code 2: dirty database, 9m ago
+  by hand     instances = 4 by `hasup scale`, the file says 2; back to the file: hasup scale leap --reset
+  by hand     enabled = false by `hasup disable`, over its file, which is broken; back to the file: hasup enable leap --reset
   note        3 log lines were dropped
 )");
 }

@@ -18,7 +18,8 @@ const std::vector<verb>& verbs() {
        "Start units, with all that they require",
        targets::units,
        "Waits until they are healthy. A failed unit gets a new chance: its start limit is cleared.\n"
-       "--all leaves completed one-shot units alone; named, they run again.\n"
+       "--all starts what is enabled, and leaves completed one-shot units alone; a unit that is named starts in any "
+       "case.\n"
        "--once -- WORDS adds arguments to one run of one unit that does not run.\n"
        "--adopt takes over the process that has the unit's data open although hasup did not start it (by hand, under "
        "pm2):\n"

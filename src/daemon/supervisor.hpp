@@ -102,7 +102,7 @@ class supervisor : public control::service, private unit_host {
 
   // supervisor_commands.cpp
   std::optional<runners> resolve(const control::command& c, control::command_reply& error) const;
-  control::command_reply start(const runners& targets, bool all = false);
+  control::command_reply start(const runners& wanted, bool all = false);
   void start_adopt(const control::command& c, std::function<void(control::command_reply)> done);
   control::command_reply start_once(const runners& targets, const std::vector<std::string>& arguments);
   control::command_reply stop(const runners& targets, bool no_kill, bool force,

@@ -146,8 +146,11 @@ void supervisor::save_and_reply(control::command_reply reply, std::function<void
   });
 }
 
-// `all`: nobody named them, so what is done already is not done again.
-control::command_reply supervisor::start(const runners& targets, bool all) {
+// `all`: nobody named them, so what is not enabled is left as it is, and what is done already is not done again.
+control::command_reply supervisor::start(const runners& wanted, bool all) {
+  runners targets;
+  for (const auto& r : wanted)
+    if (!all || is_enabled(r->spec())) targets.push_back(r);
   std::vector<std::string> named;
   for (const auto& r : targets) named.push_back(r->spec().id.unit);
   const auto needed = graph::with_requirements(requirement_graph(), named);
@@ -167,6 +170,14 @@ control::command_reply supervisor::start(const runners& targets, bool all) {
       reply.affected.push_back(to_text(r->spec().id));
     }
   }
+  std::set<std::string> left_out;
+  for (const auto& r : wanted)
+    if (all && !is_enabled(r->spec()) && r->memory().desired == model::desired::down &&
+        !closure.contains(r->spec().id.unit))
+      left_out.insert(r->spec().id.unit);
+  if (!left_out.empty())
+    reply.message = fmt::format("not enabled, so left out: {}; by name it is started: hasup start {}\n",
+                                fmt::join(left_out, ", "), *left_out.begin());
   return reply;
 }
 

@@ -130,10 +130,11 @@ command = ["/bin/sh", "-c", "echo once >> {self.home.path}/runs"]
 [restart]
 policy = "on_failure"
 """)
-        self.home.unit("node", SLEEPER.format(enabled="false"))
+        self.home.unit("node", SLEEPER.format(enabled="true"))
         runs = self.home.path / "runs"
         self.home.start()
         self.home.wait_for("migrate", state="completed")
+        self.home.ok("stop", "node")
         self.home.ok("start", "--all")
         self.home.wait_for("node", state="running")
         self.assertEqual(self.home.unit_status("migrate")["state"], "completed")
@@ -144,6 +145,25 @@ policy = "on_failure"
         self.home.ok("stop", "--all")
         self.home.ok("start", "--all")
         wait_until(lambda: runs.read_text() == "once\n" * 3, "what was stopped is started")
+
+    def test_what_is_not_enabled_is_left_out_unless_it_is_named_or_required(self):
+        self.home.unit("spare", SLEEPER.format(enabled="false"))
+        self.home.unit("base", SLEEPER.format(enabled="false"))
+        self.home.unit("node", SLEEPER.format(enabled="true") + '[[requires]]\nunit = "base"\n')
+        self.home.unit("off", SLEEPER.format(enabled="true"))
+        self.home.start()
+        self.home.ok("disable", "off")
+        self.home.ok("stop", "off")
+        said = self.home.ok("start", "--all")
+        self.assertIn("not enabled, so left out: off, spare; by name it is started: hasup start off", said)
+        self.home.wait_healthy("base")
+        self.home.wait_healthy("node")
+        for unit in ("off", "spare"):
+            self.assertEqual(self.home.unit_status(unit)["state"], "stopped")
+        self.assertNotIn("left out", self.home.ok("start", "off", "spare"))
+        for unit in ("off", "spare"):
+            self.home.wait_healthy(unit)
+        self.assertNotIn("left out", self.home.ok("start", "--all"))
 
 
 class Maintenance(LeapTest):

@@ -88,6 +88,20 @@ std::string indented(const std::string& text) {
   return out;
 }
 
+bool is_there(const std::string& path) {
+  struct stat st {};
+  return ::lstat(path.c_str(), &st) == 0;
+}
+
+// Both files of a unit are written, or none.
+std::string fate_of(const std::string& path, const std::string& other, bool force) {
+  if (is_there(path))
+    return force ? "is there and would be overwritten" : "is there and would be left as it is; --force overwrites it";
+  if (!force && !other.empty() && is_there(other))
+    return "would not be written, since " + fs::path(other).filename().string() + " is there; --force writes both";
+  return "would be written";
+}
+
 // What would be written, as it would be checked.
 exit_code show(const context& c, const migrate::pm2_import& import, const std::string& directory) {
   config::file_context nothing_else;
@@ -98,9 +112,11 @@ exit_code show(const context& c, const migrate::pm2_import& import, const std::s
   bool errors = false;
   for (const auto& u : import.units) {
     const auto path = directory + "/" + u.name + ".toml";
-    text += paint(path, style::bold, c.out.colour) + ": " + what_it_is(u) + "\n" + indented(u.shown_text) + "\n";
-    if (!u.env_text.empty())
-      text += paint(directory + "/" + u.name + ".env", style::bold, c.out.colour) + ": mode 0600\n" +
+    const auto env = u.env_text.empty() ? std::string() : directory + "/" + u.name + ".env";
+    text += paint(path, style::bold, c.out.colour) + ": " + what_it_is(u) + "; " + fate_of(path, env, c.call.force) +
+            "\n" + indented(u.shown_text) + "\n";
+    if (!env.empty())
+      text += paint(env, style::bold, c.out.colour) + ": mode 0600; " + fate_of(env, path, c.call.force) + "\n" +
               indented(u.shown_env_text) + "\n";
     // The text without secrets: its diagnostics quote lines.
     const auto checked = config::parse_unit_text(u.name, path, u.shown_text, nothing_else);
@@ -147,8 +163,7 @@ class import_writer {
 
  private:
   bool exists(const std::string& path) {
-    struct stat st {};
-    if (::lstat(path.c_str(), &st) != 0) return false;
+    if (!is_there(path)) return false;
     complain(c_, path + " exists and was left as it is; --force overwrites it");
     failure_ = exit_code::failed;
     return true;

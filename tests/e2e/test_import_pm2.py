@@ -226,6 +226,26 @@ class WithoutPm2(HasupTest):
         self.assertEqual(self.home.hasup("import").returncode, 2)
         self.assertEqual(self.home.hasup("import", "supervisord").returncode, 2)
 
+    def test_a_dry_run_says_what_would_become_of_files_that_are_there(self):
+        dump = self.home.path / "dump.pm2"
+        dump.write_text(json.dumps([
+            {"name": name, "pm_exec_path": "/bin/sleep", "args": ["100"], "exec_interpreter": "none", "pm_cwd": "/",
+             "exec_mode": "fork_mode", "env": {"API_KEY": "dfa8af7ad3"}} for name in ("fresh", "half", "mine")]))
+        units = self.home.path / "etc" / "units"
+        self.home.unit("mine", "# my own\n")
+        (units / "half.env").write_text("A=1\n")
+        said = self.home.ok("import", "pm2", dump, "--dry-run")
+        for file, fate in (("fresh.toml", "would be written"), ("fresh.env", "would be written"),
+                           ("half.toml", "would not be written, since half.env is there; --force writes both"),
+                           ("half.env", "is there and would be left as it is; --force overwrites it"),
+                           ("mine.toml", "is there and would be left as it is; --force overwrites it"),
+                           ("mine.env", "would not be written, since mine.toml is there; --force writes both")):
+            self.assertRegex(said, rf"(?m)^{re.escape(str(units / file))}: .*; {re.escape(fate)}$")
+        said = self.home.ok("import", "pm2", dump, "--dry-run", "--force")
+        self.assertRegex(said, r"(?m)/mine\.toml: .*; is there and would be overwritten$")
+        self.assertRegex(said, r"(?m)/mine\.env: .*; would be written$")
+        self.assertEqual(sorted(f.name for f in units.iterdir()), ["half.env", "mine.toml"])
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -227,6 +227,16 @@ std::string render_table(const std::vector<instance_status>& units, base::wall_t
   return out;
 }
 
+// What the clock will do: only to what runs then, and not in maintenance.
+std::string schedule_text(const instance_status& u, base::wall_time now) {
+  if (!u.scheduled_at) return {};
+  auto text = "restart at " + base::format_time(*u.scheduled_at);
+  if (*u.scheduled_at > now)
+    text += ", in " + base::format_duration_short(std::chrono::duration_cast<base::duration>(*u.scheduled_at - now));
+  if (u.maintenance) return text + "; skipped while in maintenance";
+  return u.state == unit_state::running ? text : text + "; skipped unless it runs then";
+}
+
 std::string kill_text(const instance_status& u, base::wall_time now) {
   if (u.state != unit_state::stopping || !u.kill_at) return {};
   const auto left = std::chrono::duration_cast<base::duration>(*u.kill_at - now);
@@ -251,6 +261,7 @@ std::string render_details(const instance_status& u, base::wall_time now, const 
         out, t, "next start",
         left > base::duration{0} ? "in " + base::format_duration_short(left) : base::format_time(*u.next_attempt_at));
   }
+  line(out, t, "schedule", schedule_text(u, now));
   if (const auto text = kill_text(u, now); !text.empty()) line(out, t, "stop", text);
   if (u.pid) {
     auto text = fmt::format("pid {}", *u.pid);

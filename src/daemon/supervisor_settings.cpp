@@ -47,6 +47,7 @@ std::map<std::string, unsigned> supervisor::counts_by_hand() const {
 }
 
 void supervisor::note_settings(control::instance_status& s) const {
+  s.scheduled_at = schedule_.next(s.unit);
   const auto set = settings_.find(s.unit);
   if (set == settings_.end()) return;
   s.maintenance = set->second.maintenance;

@@ -313,6 +313,17 @@ class RollingRestart(HasupTest):
 
 
 class Schedule(HasupTest):
+    def test_the_next_restart_is_shown(self):
+        self.home.unit("one", SLEEPER.format(instances=1, more='[schedule]\nrestart = { cron = "0 0 1 1 *", '
+                                                                'timezone = "UTC" }\n'))
+        self.home.unit("two", SLEEPER.format(instances=1, more=""))
+        self.home.start()
+        due = wait_until(lambda: self.home.unit_status("one")["scheduled_at"], "its time zone was read")
+        self.assertRegex(due, r"^20\d\d-01-01T00:00:00Z$")
+        self.assertIsNone(self.home.unit_status("two")["scheduled_at"])
+        self.assertIn(f"restart at {due}, in ", self.home.ok("why", "one"))
+        self.assertNotIn("restart at", self.home.ok("why", "two"))
+
     def test_a_unit_is_restarted_by_the_clock(self):
         self.home.unit("one", SLEEPER.format(instances=1, more='[schedule]\nrestart = "* * * * *"\n'))
         self.home.unit("two", SLEEPER.format(instances=1, more='[schedule]\nrestart = { cron = "* * * * *", '

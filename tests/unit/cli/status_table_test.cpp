@@ -146,6 +146,25 @@ TEST_CASE("details tell all that is known") {
 )");
 }
 
+TEST_CASE("the next restart by the clock is told, and what would keep it from being done") {
+  control::instance_status u;
+  u.unit = "leap";
+  u.state = unit_state::running;
+  u.scheduled_at = now + std::chrono::hours(3);
+  const auto said = [&] {
+    const auto text = render_details(u, now, at_width(120));
+    const auto at = text.find("schedule ");
+    return at == std::string::npos ? "" : text.substr(at, text.find('\n', at) - at);
+  };
+  CHECK(said() == "schedule    restart at 2026-11-21T04:02:03Z, in 3h");
+  u.state = unit_state::stopped;
+  CHECK(said() == "schedule    restart at 2026-11-21T04:02:03Z, in 3h; skipped unless it runs then");
+  u.maintenance = true;
+  CHECK(said() == "schedule    restart at 2026-11-21T04:02:03Z, in 3h; skipped while in maintenance");
+  u.scheduled_at.reset();
+  CHECK(said().empty());
+}
+
 TEST_CASE("a recovery of unknown size has no bar") {
   control::recovery_status r;
   r.phase = "select";

@@ -159,7 +159,7 @@ exit_code run_apply(const context& c) {
   reply->message = in_tense_of_apply(std::move(reply->message), c.call.dry_run);
   if (reply->code == exit_code::invalid_configuration) {
     print_message(*reply);
-    complain(c, "what is broken was left as it is; `hasup check` shows all errors");
+    complain(c, "files with errors changed nothing; `hasup check` shows all errors");
     return reply->code;
   }
   const auto code = show_reply(c, *reply);

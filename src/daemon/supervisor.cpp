@@ -219,7 +219,7 @@ control::host_status supervisor::status() {
       note_settings(s.units.back());
     }
     if (!all.empty()) continue;
-    // A broken file is no reason to hide the unit.
+    // A broken file is no reason to hide the unit. Since when it is broken nobody knows.
     const auto it = config_.units.find(name);
     if (it == config_.units.end()) continue;
     control::instance_status broken;
@@ -231,7 +231,6 @@ control::host_status supervisor::status() {
         broken.reason = base::headline(d);
         break;
       }
-    broken.since = started_at_;
     s.units.push_back(std::move(broken));
     note_settings(s.units.back());
   }

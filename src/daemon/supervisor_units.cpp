@@ -212,7 +212,13 @@ control::command_reply supervisor::apply(files read, bool dry_run) {
 
   for (const auto& [name, entry] : fresh.units) {
     if (!entry.valid) {
-      say(name + ": its file is invalid; what runs is left as it is (`hasup check`)");
+      const auto known = instances_of(name);
+      const bool runs = std::any_of(known.begin(), known.end(), [](const runner_ptr& r) { return !r->at_rest(); });
+      say(name + ": its file is invalid; " +
+          (runs            ? "what runs is left as it is"
+           : known.empty() ? "it cannot be started before that is mended"
+                           : "it stays as it was configured before") +
+          " (`hasup check`)");
       for (const auto& d : entry.problems)
         if (d.line == 0) say("  " + d.message);  // about the file as a whole, which `check` may see with other eyes
       continue;

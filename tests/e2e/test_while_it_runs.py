@@ -124,6 +124,29 @@ failures = 1
         self.assertEqual([self.home.unit_status("many", i)["pid"] for i in range(3)], pids)
 
 
+    def test_a_broken_file_is_told_as_what_it_means_for_the_unit(self):
+        broken = '[run]\ncommand = "not an argv"\n'
+        self.home.unit("never", broken)
+        self.home.unit("runs", SLEEPS)
+        self.home.unit("rests", SLEEPS)
+        self.home.start()
+        for unit in ("runs", "rests"):
+            self.home.wait_healthy(unit)
+        self.home.ok("stop", "rests")
+        status = self.home.unit_status("never")
+        self.assertEqual((status["state"], status["since"]), ("failed", None), "nobody knows since when it is broken")
+        self.assertRegex(self.home.hasup("status", "never").stdout, r"(?m)^never +failed$")
+        for unit in ("runs", "rests"):
+            self.home.unit(unit, broken)
+        for words in (("apply", "--dry-run"), ("apply",)):
+            said = self.home.hasup(*words)
+            self.assertEqual(said.returncode, 6)
+            self.assertIn("never: its file is invalid; it cannot be started before that is mended", said.stdout)
+            self.assertIn("runs: its file is invalid; what runs is left as it is", said.stdout)
+            self.assertIn("rests: its file is invalid; it stays as it was configured before", said.stdout)
+            self.assertIn("files with errors changed nothing", said.stderr)
+
+
 class Commanded(HasupTest):
     def test_no_kill_holds_while_the_stop_waits_for_dependents(self):
         go = self.home.path / "go"

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "base/suggestion.hpp"
+#include "cli/help_topic.hpp"
 #include "cli/invocation.hpp"
 #include "cli/snapshot_options.hpp"
 #include "cli/verb_table.hpp"
@@ -50,7 +51,9 @@ struct parser {
         "happened to leap, and what comes next\n"
         "\nUNIT is a unit (all its instances), UNIT@N one instance, @GROUP a group.\n"
         "Exit codes: 0 done, 1 failed, 2 usage, 3 not healthy, 4 no such unit, 5 hasupd not reachable,\n"
-        "6 invalid configuration, 7 permission denied.\n");
+        "6 invalid configuration, 7 permission denied.\n"
+        "\nKeys of the files: `hasup help unit`, `recipe`, `preset`, `hasup.toml`; of one table: `hasup help "
+        "schedule`.\n");
     for (const auto& v : verbs())
       if (only.empty() || answers_to(v, only)) add(v);
   }
@@ -258,6 +261,8 @@ std::variant<invocation, answer> parse_command_line(const std::vector<std::strin
   if (words.empty()) words.push_back("--help");
   if (words[0] == "help") {
     words.erase(words.begin());
+    if (!words.empty() && !is_verb(words[0]))
+      if (auto text = help_topic(words[0], words.size() > 1 ? words[1] : "")) return answer{exit_code::done, *text};
     words.resize(std::min<std::size_t>(words.size(), 1));
     words.push_back("--help");
   }
@@ -278,7 +283,10 @@ std::variant<invocation, answer> parse_command_line(const std::vector<std::strin
     p.app.parse(words);
   } catch (const CLI::CallForHelp&) {
     const auto chosen = p.app.get_subcommands();
-    return answer{exit_code::done, (chosen.empty() ? &p.app : chosen.front())->help(chosen.empty() ? "" : "hasup")};
+    if (chosen.empty()) return answer{exit_code::done, p.app.help()};
+    const auto name = chosen.front()->get_name();
+    const auto also = is_unit_table(name) ? "[" + name + "] of unit files: `hasup help unit " + name + "`\n" : "";
+    return answer{exit_code::done, chosen.front()->help("hasup") + also};
   } catch (const CLI::ParseError& e) {
     const auto chosen = p.app.get_subcommands();
     const std::string where = chosen.empty() ? "hasup help" : "hasup help " + chosen.front()->get_name();

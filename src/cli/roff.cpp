@@ -70,6 +70,10 @@ std::string words_text(const config::key& k) {
 
 }  // namespace
 
+std::string type_of(const config::key& k) {
+  return std::string(type_text(k.kind)) + words_text(k);
+}
+
 std::string roff(std::string_view text) {
   std::string out, ascii(text);
   for (std::size_t at = 0; (at = ascii.find("…", at)) != std::string::npos;)
@@ -111,7 +115,7 @@ std::string roff_keys(std::span<const config::key> keys) {
                          roff(k.help));
       continue;
     }
-    out += fmt::format(".TP\n.B {}\n{}{}", roff(k.path), roff(type_text(k.kind)), roff(words_text(k)));
+    out += fmt::format(".TP\n.B {}\n{}", roff(k.path), roff(type_of(k)));
     if (!k.default_text.empty()) out += fmt::format("; default {}", roff(k.default_text));
     out += fmt::format(".\n{}.\n", roff(k.help));
   }

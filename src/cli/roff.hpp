@@ -9,6 +9,9 @@
 
 namespace hasup::cli {
 
+// What a value of the key looks like: "duration such as "1m30s"", "one of never, on_failure, always".
+std::string type_of(const config::key& k);
+
 // Text as one roff line prints it.
 std::string roff(std::string_view text);
 // Lines as they stand, such as a file: blank lines and all.

@@ -181,6 +181,7 @@ const std::vector<verb>& verbs() {
        "Each is asked once; one with advances_within again and again, until the number has grown or has stood still "
        "for\n"
        "that long, or --timeout is over. Exits with 1 when one fails or cannot be judged.\n"
+       "Keys of a unit's probes: `hasup help unit readiness`; of presets: `hasup help preset`.\n"
        "\nExamples:\n  hasup probe leap\n  hasup probe antelope url=http://127.0.0.1:8888\n"},
       {"classify",
        {},

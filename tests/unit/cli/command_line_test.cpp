@@ -147,6 +147,38 @@ TEST_CASE("every verb has help with an example, and the whole help names every v
   CHECK(answered({"--version"}).text.starts_with("hasup "));
 }
 
+TEST_CASE("help has the keys of every file, whole and by table, and a verb stays a verb") {
+  const auto has = [](const std::string& text, std::string_view what) {
+    return text.find(what) != std::string::npos;
+  };
+  const auto unit = answered({"help", "unit"});
+  CHECK(unit.code == exit_code::done);
+  CHECK(has(unit.text, "`man 5 hasup-unit`"));
+  CHECK(has(unit.text, "\n[schedule]  what is done by the clock\n"));
+  CHECK(has(unit.text, "  restart.policy  (one of never, on_failure, always; default \"always\")\n      when it"));
+  CHECK(has(unit.text, "hasup help unit readiness"));
+  CHECK_FALSE(has(unit.text, "readiness.interval"));
+  CHECK_FALSE(has(unit.text, "upstream"));  // not yet
+  const auto readiness = answered({"help", "unit", "readiness"});
+  CHECK(has(readiness.text, "  readiness.interval  (duration"));
+  CHECK_FALSE(has(readiness.text, "run.command"));
+  CHECK(answered({"help", "schedule"}).text == answered({"help", "unit", "schedule"}).text);
+  CHECK(has(answered({"help", "recipe"}).text, "classify[].exit_code"));
+  CHECK(has(answered({"help", "recipe", "confirm"}).text, "confirm.within"));
+  CHECK(has(answered({"help", "preset"}).text, "`man 5 hasup-probe`"));
+  CHECK(has(answered({"help", "hasup.toml"}).text, "boot.start"));
+
+  CHECK(has(answered({"help", "probe"}).text, "hasup help preset"));
+  const auto restart = answered({"help", "restart"}).text;
+  CHECK(has(restart, "Restart units"));
+  CHECK(has(restart, "hasup help unit restart"));
+  CHECK(answered({"restart", "--help"}).text == restart);
+  CHECK(has(answered({"help", "unit", "restart"}).text, "restart.success_codes"));
+  for (const auto& wrong : std::vector<std::vector<std::string>>{{"help", "xyzzy"}, {"help", "unit", "xyzzy"}})
+    CHECK(answered(wrong).code == exit_code::usage);
+  CHECK(answered({"unit"}).code == exit_code::usage);
+}
+
 TEST_CASE("completion lists all verbs and options for each shell") {
   for (const auto* shell : {"bash", "zsh", "fish"}) {
     const auto script = completion_script(shell);

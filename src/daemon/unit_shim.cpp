@@ -98,7 +98,9 @@ void unit_runner::replace_shim(std::vector<std::string> append) {
 
 // An exec that cannot work: a class of its own, so that it is never taken for broken data.
 void unit_runner::spawn_refused(int error, const std::string& why) {
-  start_refused(unit::classify_exec_error(error, unit_.run.command.empty() ? "" : unit_.run.command.front()), why);
+  auto found = unit::classify_exec_error(error, unit_.run.command.empty() ? "" : unit_.run.command.front());
+  if (error == 0 && recovery_active()) found.evidence = why;  // a recovery tells nothing else of it
+  start_refused(std::move(found), why);
 }
 
 void unit_runner::start_refused(unit::classification classified, const std::string& why) {

@@ -233,6 +233,8 @@ classification classify(const model::recipe* recipe, const model::exit_status& s
 classification classify_exec_error(int error, std::string_view program) {
   const std::string what = std::string(program) + ": " + std::strerror(error);
   switch (error) {
+    case 0:  // it never came to an exec: why is told beside, with its remedy
+      return {"cannot be started", exit_action::hold, {}, {}};
     case ENOENT:
     case ENOTDIR:
       return {"missing program", exit_action::hold, what, "install it or correct run.command in the unit file"};

@@ -55,7 +55,8 @@ inline constexpr std::size_t evidence_limit = 64 * 1024;
 classification classify(const model::recipe* recipe, const model::exit_status& status, std::string_view evidence,
                         const run_facts& facts);
 
-// The class of a start that never became a run: `error` is the errno of the failed exec. Always hold or restart.
+// The class of a start that never became a run: `error` is the errno of the failed exec, 0 when it did not come to
+// one. Always hold or restart.
 classification classify_exec_error(int error, std::string_view program);
 
 // The last line of the evidence that one of the patterns (RE2, unanchored) matches; "" = none.

@@ -73,6 +73,26 @@ env = {{ TOKEN = "${{secret:KEY}}" }}
         return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
 
 
+class Undefined(HasupTest):
+    def test_a_placeholder_without_a_value_is_the_whole_story(self):
+        for kind, remedy in (("secret", "set it in one of the unit's env_file"),
+                             ("env", "set it in the environment of hasupd")):
+            self.home.unit(kind, f"""
+[run]
+command = ["sh", "-c", "exec sleep 100000"]
+env = {{ TOKEN = "${{{kind}:HASUP_TEST_NO_SUCH_NAME}}" }}
+""")
+        self.home.start()
+        for kind, remedy in (("secret", "set it in one of the unit's env_file"),
+                             ("env", "set it in the environment of hasupd")):
+            reason = f"${{{kind}:HASUP_TEST_NO_SUCH_NAME}} is not defined; {remedy}"
+            self.home.wait_for(kind, state="failed", reason=reason)
+            said = self.home.ok("why", kind)
+            self.assertIn("never started: cannot be started", said)
+            for wrong in ("Success", "log lines that decided", "status lost"):
+                self.assertNotIn(wrong, said)
+
+
 class Secrets(LeapTest):
     def assert_nowhere(self):
         for directory in ("state", "run", "log"):

@@ -196,6 +196,10 @@ TEST_CASE("a start that never ran names the program") {
   CHECK(unit::classify_exec_error(EACCES, "x").name == "permission denied");
   CHECK(unit::classify_exec_error(EAGAIN, "x").action == exit_action::restart);
   CHECK(unit::classify_exec_error(ELOOP, "x").action == exit_action::hold);
+  const auto never_tried = unit::classify_exec_error(0, "x");
+  CHECK(never_tried.name == "cannot be started");
+  CHECK(never_tried.action == exit_action::hold);
+  CHECK(never_tried.evidence + never_tried.advice == "");
 }
 
 TEST_CASE("the line that a plan is refused by is found anywhere in the output") {

@@ -229,17 +229,18 @@ class step : transitions {
   void on(const main_exited& e) {
     if (auto* s = in<stopping>(); s != nullptr) {
       s->main_gone = true;
-      remember_exit(e.status, e.class_of);
+      remember_exit(e.status, as_the_unit_means(e.status, e.class_of));
       act(emit{"exited", "exited with " + to_text(e.status)});
       // A node told to stop for a restart that turns out to be broken is seen at its next start.
       act(start_timer{timer::stop_timeout, stray_grace});
       return;
     }
     if (!has_process()) return;
-    remember_exit(e.status, e.class_of);
-    const auto text = describe_exit(e.status, e.class_of);
+    const auto found = as_the_unit_means(e.status, e.class_of);
+    remember_exit(e.status, found);
+    const auto text = describe_exit(e.status, found);
     act(emit{"exited", text});
-    decide_after_exit(e.status, e.class_of, text);
+    decide_after_exit(e.status, found, text);
     act(start_timer{timer::stop_timeout, stray_grace});
   }
 

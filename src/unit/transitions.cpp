@@ -223,6 +223,18 @@ void transitions::recover(const std::string& why, bool returns) {
   act(begin_recovery{why});
 }
 
+// A code that the unit file calls a success explains an exit that nothing else does.
+classification transitions::as_the_unit_means(const model::exit_status& status, classification c) const {
+  const auto& codes = unit_.restart.success_codes;
+  const bool listed = status.code && std::find(codes.begin(), codes.end(), *status.code) != codes.end();
+  if (listed && m_.startup_passed && c.name == classification{}.name) {
+    c.name = "clean exit";
+    c.action = exit_action::restart;
+    c.evidence.clear();
+  }
+  return c;
+}
+
 void transitions::remember_exit(const model::exit_status& status, const classification& c) {
   const bool lost = status.lost() && c.action == exit_action::unexplained;
   m_.exit = last_exit{status, lost ? "lost" : c.name, c.evidence, c.advice, f_.now};

@@ -71,6 +71,7 @@ class transitions {
   void recover(const std::string& why, bool returns = false);
   // Not asked for by a person.
   void recover_by_itself(const std::string& why) { f_.maintenance ? hold_recovery(why) : recover(why); }
+  [[nodiscard]] classification as_the_unit_means(const model::exit_status& status, classification c) const;
   void remember_exit(const model::exit_status& status, const classification& c);
   [[nodiscard]] static std::string describe_exit(const model::exit_status& status, const classification& c);
   // A node that was healthy for long enough has earned a quick restart.

@@ -429,6 +429,42 @@ TEST_CASE("a node whose shim died is restarted in order; one that is never start
   CHECK(once.feed(tree_emptied{}) == "failed: !failed;");
 }
 
+TEST_CASE("an exit code that the unit calls a success is told as one") {
+  bench b;
+  b.unit.restart.policy = model::restart_when::on_failure;
+  b.unit.restart.success_codes = {0, 3};
+  SECTION("after a run") {
+    b.run();
+    CHECK(b.exits(3) == "completed: !completed;");
+    CHECK(b.m.reason == "exited with code 3: clean exit");
+    CHECK(b.m.exit->class_name == "clean exit");
+  }
+  SECTION("after a stop") {
+    b.run();
+    b.feed(stop_wanted{});
+    b.exits(3);
+    CHECK(b.m.exit->class_name == "clean exit");
+  }
+  SECTION("unless something else explains it") {
+    b.run();
+    b.exits(3, exit_action::restart);
+    CHECK(b.m.exit->class_name == "a class");
+  }
+  SECTION("another code is none") {
+    b.run();
+    CHECK(b.exits(4) == "backoff: !backing_off; timer 1s;");
+    CHECK(b.m.exit->class_name == "unexplained");
+  }
+  SECTION("nor is it one before startup has passed") {
+    b.add_startup();
+    b.feed(start_wanted{});
+    b.feed(prepared{});
+    b.feed(spawned{100});
+    CHECK(b.exits(3) == "backoff: !backing_off; timer 1s;");
+    CHECK(b.m.exit->class_name == "unexplained");
+  }
+}
+
 TEST_CASE("a program that cannot be executed is held, a lost status is never a success") {
   bench b;
   b.unit.restart.policy = model::restart_when::on_failure;

@@ -63,6 +63,18 @@ base::diagnostic whole_file(const std::string& file, std::string message) {
   return d;
 }
 
+// Without tzdata nobody can tell: the clock of [schedule] says so when it comes to it.
+bool is_time_zone(const std::string& name) {
+  static const std::string all = "/usr/share/zoneinfo/";
+  std::error_code ec;
+  if (name == "local" || name == "UTC" || !fs::is_directory(all, ec)) return true;
+  if (name.empty() || name.starts_with('/') || name.find("..") != std::string::npos) return false;
+  std::ifstream in(all + name, std::ios::binary);
+  char magic[4] = {};
+  return fs::is_regular_file(all + name, ec) && in.read(magic, sizeof magic) &&
+         std::string_view(magic, sizeof magic) == "TZif";
+}
+
 // Where the files are that others refer to. Earlier directories win.
 class library {
  public:
@@ -84,6 +96,7 @@ class library {
     c.preset_names = names(presets_);
     c.recipe_directories = recipes_;
     c.preset_directories = presets_;
+    c.is_time_zone = is_time_zone;
     c.root = ::geteuid() == 0;
     return c;
   }

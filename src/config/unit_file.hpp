@@ -32,8 +32,9 @@ struct file_context {
   // Where was looked, for messages.
   std::vector<std::string> preset_directories;
   std::vector<std::string> recipe_directories;
-  bool root = false;                          // the daemon's own user is root
-  std::map<std::string, unsigned> instances;  // counts by hand (`hasup scale`), over run.instances
+  std::function<bool(const std::string&)> is_time_zone;  // empty: nobody asks
+  bool root = false;                                     // the daemon's own user is root
+  std::map<std::string, unsigned> instances;             // counts by hand (`hasup scale`), over run.instances
 };
 
 struct unit_entry {

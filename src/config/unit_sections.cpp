@@ -127,7 +127,7 @@ void read_log(const section& s, model::log_policy& out) {
     if (!path.starts_with('/')) s.error("follow", "\"" + path + "\" in \"follow\" must be an absolute path");
 }
 
-void read_schedule(const section& s, std::optional<model::restart_schedule>& out) {
+void read_schedule(const section& s, const file_context& context, std::optional<model::restart_schedule>& out) {
   const auto* v = s.raw("restart");
   if (v == nullptr) return;
   model::restart_schedule schedule;
@@ -137,13 +137,14 @@ void read_schedule(const section& s, std::optional<model::restart_schedule>& out
   else if (fields.has("cron"))
     fields.read("cron", schedule.cron);
   else
-    return s.error("restart", "[schedule] restart needs \"cron\", such as cron = \"0 4 * * *\"");
-  const auto parsed = base::parse_cron(schedule.cron);
-  if (!parsed) {
-    const auto where = v->is(value_type::text) ? s.where("restart") : fields.where("cron");
-    return s.findings().error(where, parsed.error().message);
-  }
+    s.error("restart", "[schedule] restart needs \"cron\", such as cron = \"0 4 * * *\"");
+  if (v->is(value_type::text) || fields.raw("cron") != nullptr)
+    if (const auto parsed = base::parse_cron(schedule.cron); !parsed)
+      s.findings().error(v->is(value_type::text) ? s.where("restart") : fields.where("cron"), parsed.error().message);
   fields.read("timezone", schedule.timezone);
+  if (fields.raw("timezone") != nullptr && context.is_time_zone && !context.is_time_zone(schedule.timezone))
+    fields.error("timezone", "there is no time zone \"" + schedule.timezone +
+                                 "\"; examples: \"local\", \"UTC\", \"Europe/Berlin\"");
   fields.read("splay", schedule.splay);
   out = std::move(schedule);
 }
@@ -210,7 +211,7 @@ void read_unit(const value& tree, const file_context& context, model::unit& out,
   read_requires(root, out.requires_units);
   read_recovery(root.sub("recovery"), out.recovery);
   read_log(root.sub("log"), out.log);
-  read_schedule(root.sub("schedule"), out.schedule);
+  read_schedule(root.sub("schedule"), context, out.schedule);
   check_together(root, context, out);
 }
 

@@ -201,6 +201,27 @@ std::string unit_text(const sample& s) {
 
 }  // namespace
 
+TEST_CASE("all that is wrong with a schedule is said at once") {
+  auto context = test::files{}.context();
+  context.is_time_zone = [](const std::string& name) { return name == "Europe/Berlin"; };
+  const auto said = [&](const std::string& restart) {
+    return test::messages(config::parse_unit_text("x", "units/x.toml",
+                                                  "[run]\ncommand = [\"/a\"]\n[schedule]\nrestart = " + restart,
+                                                  context)
+                              .problems);
+  };
+  CHECK(said(R"({ cron = "@daily", timezone = "Europe/Berlin" })").empty());
+  CHECK(said(R"("@daily")").empty());
+  const auto both = said(R"({ cron = "61 * * * *", timezone = "Europe/Atlantis", splay = "soon" })");
+  INFO(both);
+  CHECK(both.find("units/x.toml:4:20: error: \"61\" is no minute") != std::string::npos);
+  CHECK(both.find("units/x.toml:4:45: error: there is no time zone \"Europe/Atlantis\"") != std::string::npos);
+  CHECK(both.find("splay") != std::string::npos);
+  const auto without = said(R"({ timezone = "Europe/Atlantis" })");
+  CHECK(without.find("needs \"cron\"") != std::string::npos);
+  CHECK(without.find("Europe/Atlantis") != std::string::npos);
+}
+
 TEST_CASE("a command is enough; everything else has the defaults of the table of keys") {
   const auto u = unit_of(minimal);
   CHECK(u.id == model::instance_id{"x", 0});

@@ -8,6 +8,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/json.hpp>
 
+#include "base/json_number.hpp"
 #include "base/time_text.hpp"
 #include "cli/acting_user.hpp"
 #include "cli/selection.hpp"
@@ -332,7 +333,7 @@ exit_code run_probe(const context& c) {
     else
       show(c, a, got);
   }
-  if (c.call.json) print(json::serialize(out) + "\n");
+  if (c.call.json) print(base::plain_numbers(json::serialize(out)) + "\n");
   return passed ? exit_code::done : exit_code::failed;
 }
 

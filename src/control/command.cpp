@@ -63,10 +63,10 @@ std::string encode(const command_reply& r) {
     body = json::parse(r.body, ec);
     if (ec) body = r.body;
   }
-  return json::serialize(json::object{{"code", static_cast<int>(r.code)},
-                                      {"message", r.message},
-                                      {"affected", text_array(r.affected)},
-                                      {"body", std::move(body)}});
+  return json_text(json::object{{"code", static_cast<int>(r.code)},
+                                {"message", r.message},
+                                {"affected", text_array(r.affected)},
+                                {"body", std::move(body)}});
 }
 
 base::result<command_reply> decode_reply(std::string_view text) {
@@ -79,7 +79,7 @@ base::result<command_reply> decode_reply(std::string_view text) {
     r.code = static_cast<exit_code>(*code);
     r.message = f.text("message");
     r.affected = f.texts("affected");
-    if (const auto* body = f.find("body")) r.body = json::serialize(*body);
+    if (const auto* body = f.find("body")) r.body = json_text(*body);
     return r;
   });
 }

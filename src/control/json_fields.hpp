@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/json_number.hpp"
 #include "base/result.hpp"
 #include "base/time_text.hpp"
 
@@ -108,6 +109,12 @@ inline boost::json::array text_array(const std::vector<std::string>& all) {
   boost::json::array a;
   for (const auto& s : all) a.emplace_back(s);
   return a;
+}
+
+// What goes over the wire, and to people: numbers without exponents.
+template <class Json>
+std::string json_text(const Json& v) {
+  return base::plain_numbers(boost::json::serialize(v));
 }
 
 // Parses and decodes; the errors of both say what was being read.

@@ -178,7 +178,7 @@ instance_status instance_from_json(const json::value& v) {
 }
 
 std::string encode(const instance_status& s) {
-  return json::serialize(to_json(s));
+  return json_text(to_json(s));
 }
 
 std::string encode(const host_status& s) {
@@ -187,12 +187,12 @@ std::string encode(const host_status& s) {
   json::array units;
   units.reserve(s.units.size());
   for (const auto& u : s.units) units.emplace_back(to_json(u));
-  return json::serialize(json::object{{"host", s.host},
-                                      {"version", s.version},
-                                      {"pid", s.pid},
-                                      {"uptime_s", s.uptime_s},
-                                      {"diagnostics", std::move(diagnostics)},
-                                      {"units", std::move(units)}});
+  return json_text(json::object{{"host", s.host},
+                                {"version", s.version},
+                                {"pid", s.pid},
+                                {"uptime_s", s.uptime_s},
+                                {"diagnostics", std::move(diagnostics)},
+                                {"units", std::move(units)}});
 }
 
 base::result<instance_status> decode_instance(std::string_view text) {

@@ -20,7 +20,7 @@ std::string encode(const why_report& w) {
                                   {"actions", text_array(s.actions)},
                                   {"events", std::move(events)}});
   }
-  return json::serialize(json::object{{"instances", std::move(all)}});
+  return json_text(json::object{{"instances", std::move(all)}});
 }
 
 base::result<why_report> decode_why(std::string_view text) {

@@ -77,7 +77,7 @@ TEST_CASE("the status has the documented members in the documented order") {
   s.units.push_back(u);
   CHECK(
       encode(s) ==
-      R"({"host":"vm11","version":"0.1.0","pid":412,"uptime_s":8.64005E4,"diagnostics":[],"units":[{"unit":"leap",)"
+      R"({"host":"vm11","version":"0.1.0","pid":412,"uptime_s":86400.5,"diagnostics":[],"units":[{"unit":"leap",)"
       R"("instance":0,"instances":1,"state":"running","desired":"up","health":"healthy","reason":"readiness passed",)"
       R"("since":null,"pid":null,"uptime_s":null,"restarts":0,"recoveries":0,"waiting_for":[],"next_attempt_at":null,)"
       R"("scheduled_at":null,"kill_at":null,)"

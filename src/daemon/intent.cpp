@@ -195,10 +195,12 @@ std::string encode(const intent& i) {
 }
 
 base::result<intent> decode_intent(std::string_view text) {
+  json::parse_options options;
+  options.allow_invalid_utf8 = true;  // arguments are bytes
+  boost::system::error_code no_json;
+  const auto value = json::parse(text, no_json, {}, options);
+  if (no_json) return base::error{"damaged: it is no whole JSON text"};
   try {
-    json::parse_options options;
-    options.allow_invalid_utf8 = true;  // arguments are bytes
-    const auto value = json::parse(text, {}, options);
     const reader r(value.as_object());
     if (r.number<int>("version") != format_version) return base::error{"written by another version of hasup"};
     intent out;
@@ -235,8 +237,8 @@ base::result<intent> decode_intent(std::string_view text) {
     for (const auto& [name, one] : value.at("instances").as_object())
       out.instances[std::string(name)] = decode_instance(one.as_object());
     return out;
-  } catch (const std::exception& e) {
-    return base::error{std::string("not readable: ") + e.what()};
+  } catch (const std::exception&) {  // what it says is about the JSON library
+    return base::error{"damaged: something in it is not what hasup writes there"};
   }
 }
 
@@ -253,7 +255,7 @@ base::result<intent> intent_file::read() const {
   std::string text(static_cast<std::size_t>(st.st_size), '\0');
   if (::pread(fd.get(), text.data(), text.size(), 0) != st.st_size) return base::errno_error(path_);
   auto decoded = decode_intent(text);
-  if (!decoded) return base::error{path_ + ": " + decoded.error().message};
+  if (!decoded) return base::error{path_ + " is " + decoded.error().message};
   return decoded;
 }
 

@@ -176,7 +176,10 @@ ending serve(const hasup::config::directories& dirs, const std::string& program,
   auto was = intent.read();
   if (!was) {
     // Without it a unit stopped by hand would start again: a person has to look first.
-    return {fail(exit_code::failed, was.error().message + "; move it away to begin with what is enabled")};
+    return {
+        fail(exit_code::failed, was.error().message +
+                                    "; move it away to begin with what is enabled: what runs is taken over, what was "
+                                    "stopped or set by hand is forgotten")};
   }
   probe::prober prober(loop, start::run_probe_programs(loop));
   daemon::data_look look(loop, program_dir + "/hasup-worker");

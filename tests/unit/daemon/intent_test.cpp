@@ -162,7 +162,18 @@ TEST_CASE("no file is an empty intent, a damaged one is named", "[intent]") {
   std::ofstream(d.path + "/intent.json") << "{\"version\":1,";
   const auto damaged = file.read();
   REQUIRE_FALSE(damaged);
-  CHECK(damaged.error().message.find(d.path + "/intent.json") != std::string::npos);
+  CHECK(damaged.error().message == d.path + "/intent.json is damaged: it is no whole JSON text");
+
+  for (const auto* other : {"[]", R"({"version":"one"})", R"({"version":1})", R"({"version":1,"instances":[]})",
+                            R"({"version":1,"instances":{"leap@0":{"run":-1}}})"}) {
+    INFO(other);
+    std::ofstream(d.path + "/intent.json") << other;
+    const auto read = file.read();
+    REQUIRE_FALSE(read);
+    CHECK(read.error().message == d.path + "/intent.json is damaged: something in it is not what hasup writes there");
+  }
+  std::ofstream(d.path + "/intent.json") << R"({"version":2,"instances":{}})";
+  CHECK(file.read().error().message == d.path + "/intent.json is written by another version of hasup");
 }
 
 TEST_CASE("of many writes the newest is on the disk when the last one is answered", "[intent]") {

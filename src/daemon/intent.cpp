@@ -75,6 +75,7 @@ json::object encode_instance(const instance_intent& i) {
   if (i.exit) o["last_exit"] = encode_exit(*i.exit);
   o["swaps"] = times(i.swaps);
   o["bad_snapshots"] = json::value_from(i.bad_snapshots);
+  o["has_data"] = i.has_data;
   return o;
 }
 
@@ -161,10 +162,15 @@ instance_intent decode_instance(const json::object& object) {
   r.time_list("swaps", i.swaps);
   if (const auto* bad = object.if_contains("bad_snapshots"))
     i.bad_snapshots = json::value_to<std::vector<std::string>>(*bad);
+  i.has_data = !object.contains("has_data") || r.flag("has_data");
   return i;
 }
 
 }  // namespace
+
+bool worth_keeping(const instance_intent& i) {
+  return i.has_data || !i.swaps.empty() || !i.bad_snapshots.empty();
+}
 
 std::string encode(const intent& i) {
   json::object instances;

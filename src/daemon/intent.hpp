@@ -49,7 +49,12 @@ struct instance_intent {
   std::optional<unit::last_exit> exit;
   std::vector<base::wall_time> swaps;      // recovery budget
   std::vector<std::string> bad_snapshots;  // keys, see recovery
+  bool has_data = true;                    // it has [data]; an older file does not say
 };
+
+// Of an instance that is not configured any more: its data knows that it has run, and so must whoever configures it
+// again; so does what counts for its recoveries.
+bool worth_keeping(const instance_intent& i);
 
 // The instances of a unit that are restarted one after the other.
 struct rolling_restart {

@@ -106,9 +106,13 @@ void supervisor::drop_when_gone(unit_runner& who) {
   boost::asio::post(services_.loop, [this, id = who.spec().id] {
     const auto it = runners_.find(id);
     if (it == runners_.end() || !it->second->gone() || !removed_.contains(id)) return;
-    carried_[to_text(id)] = it->second->what_stays();
+    auto stays = it->second->what_stays();
     runners_.erase(it);
     removed_.erase(id);
+    if (worth_keeping(stays) || settings_.contains(id.unit))
+      carried_[to_text(id)] = std::move(stays);
+    else
+      forget(id);
     save_intent();
   });
 }

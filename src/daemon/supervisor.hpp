@@ -85,6 +85,8 @@ class supervisor : public control::service, private unit_host {
     bool of(const std::string& name, std::uint64_t known_run, bool was_running) const;
   };
   void adopt_strays(const intent& was, const traces& left);
+  void drop_what_nobody_needs(const traces& left);
+  void forget(const model::instance_id& id, unsigned tries = 50);
   void take_up(const runner_ptr& r, const traces& left);
   // What apply reads from the disk before it decides.
   struct files {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "daemon/supervisor.hpp"
 #include "journal/file_journal.hpp"
@@ -141,6 +142,7 @@ void supervisor::boot(intent was) {
     r->restore(std::move(i), read_journal(services_.dirs.state + "/journals/" + name));
   }
   carried_ = std::move(was.instances);
+  drop_what_nobody_needs(left);
   for (auto& [name, i] : carried_)
     if (!same_boot) i.fingerprint = 0;
   for (const auto& [id, r] : runners_)
@@ -173,6 +175,34 @@ void supervisor::adopt_strays(const intent& was, const traces& left) {
       if (unit.id == id) make_runner(entry->second, unit);
     if (!config_.units.contains(ref->unit)) removed_.insert(id);
   }
+}
+
+// Units that were taken away while no hasupd ran, or by one that kept everything.
+void supervisor::drop_what_nobody_needs(const traces& left) {
+  std::erase_if(carried_, [&](const auto& one) {
+    const auto ref = model::parse_unit_reference(one.first);
+    if (!ref || !ref->index || worth_keeping(one.second) || settings_.contains(ref->unit)) return false;
+    const auto file = config_.units.find(ref->unit);
+    const bool broken = file != config_.units.end() && !file->second.valid;
+    if (broken || left.unfinished.contains(one.first)) return false;
+    forget({ref->unit, *ref->index});
+    return true;
+  });
+}
+
+// What its shims have left. One of them may be just ending.
+void supervisor::forget(const model::instance_id& id, unsigned tries) {
+  if (runners_.contains(id)) return;  // configured again
+  auto gone = std::make_shared<bool>(false);
+  services_.disk.run(
+      [gone, where = services_.shim, name = to_text(id)] { *gone = process::remove_shim_files(where, name); },
+      [this, gone, id, tries] {
+        if (*gone || tries == 0) return;
+        auto timer = std::make_shared<boost::asio::steady_timer>(services_.loop, std::chrono::milliseconds(200));
+        timer->async_wait([this, timer, id, tries](const boost::system::error_code& ec) {
+          if (!ec) forget(id, tries - 1);
+        });
+      });
 }
 
 supervisor::files supervisor::read_files(const daemon_services& services,

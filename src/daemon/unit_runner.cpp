@@ -110,6 +110,7 @@ instance_intent unit_runner::intent() const {
   out.exit = memory_.exit;
   out.swaps = recovery_memory_.swaps;
   out.bad_snapshots = recovery_memory_.bad;
+  out.has_data = unit_.has_data();
   note_what_waits(out);
   return out;
 }
@@ -123,6 +124,7 @@ instance_intent unit_runner::what_stays() const {
   out.run = run_;
   out.swaps = recovery_memory_.swaps;
   out.bad_snapshots = recovery_memory_.bad;
+  out.has_data = unit_.has_data();
   return out;
 }
 

@@ -202,6 +202,10 @@ class shim_client {
 std::optional<shim_status> read_record(const directories& dirs, const std::string& name);
 std::optional<shim_record> read_raw_record(const directories& dirs, const std::string& name);
 bool is_claimed(const directories& dirs, const std::string& name);
+// Record and evidence of an instance that nobody will ask about again, and those of its hooks and its worker. The
+// claims stay: a lock on a file that has lost its name would hold nobody off. False: a shim of it is alive, ask
+// again.
+bool remove_shim_files(const directories& dirs, const std::string& name);
 // Names whose claim is held: what a new daemon adopts.
 std::vector<std::string> claimed_instances(const directories& dirs);
 // What shims have left behind, by name, from one walk over claims and records.

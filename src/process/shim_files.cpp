@@ -197,6 +197,30 @@ shim_traces find_traces(const directories& dirs) {
   return found;
 }
 
+bool remove_shim_files(const directories& dirs, const std::string& name) {
+  bool all = true;
+  std::vector<std::string> claims;
+  each_file(dirs.state, "claims", [&](int, const char* file) {
+    const std::string_view claim(file);
+    if (claim == name || claim.starts_with(name + "+")) claims.emplace_back(claim);
+  });
+  for (const auto& claim : claims) {
+    const base::unique_fd held = open_below(dirs.state, "claims", claim, O_RDWR);
+    struct flock lock {};
+    lock.l_type = F_WRLCK;
+    lock.l_whence = SEEK_SET;
+    if (!held || ::fcntl(held.get(), F_OFD_SETLK, &lock) != 0) {
+      all = false;
+      continue;
+    }
+    for (const auto* folder : {"records", "evidence"}) {
+      const base::unique_fd in = open_below(dirs.state, folder, ".", O_PATH | O_DIRECTORY);
+      if (in) ::unlinkat(in.get(), claim.c_str(), 0);
+    }
+  }
+  return all;
+}
+
 base::result<std::string> read_evidence(const directories& dirs, const std::string& name, std::uint64_t run) {
   const std::string place = "evidence of " + name;
   const base::unique_fd file = open_below(dirs.state, "evidence", name, O_RDONLY);

@@ -1,5 +1,6 @@
 """What a change or a command means for what is on its way: a start, a stop that waits, arguments for one run."""
 
+import json
 import os
 import re
 import resource
@@ -123,6 +124,46 @@ failures = 1
             self.home.wait_event("many", lambda e, i=i: e["kind"] == "liveness_ignored" and e["instance"] == i, "held")
         self.assertEqual([self.home.unit_status("many", i)["pid"] for i in range(3)], pids)
 
+
+    def instances_known(self):
+        return set(json.loads((self.home.path / "state" / "intent.json").read_text())["instances"])
+
+    def left_of(self, name):
+        return sorted(str(p.relative_to(self.home.path / "state")) for folder in ("records", "evidence")
+                      for p in (self.home.path / "state" / folder).glob(name + "*"))
+
+    def test_what_is_taken_away_leaves_nothing_but_what_its_data_needs(self):
+        units = self.home.path / "etc" / "units"
+        data = self.home.directory("data")
+        self.home.unit("plain", SLEEPS + 'post_start = ["true"]\n')
+        self.home.unit("other", SLEEPS)
+        self.home.unit("set", SLEEPS)
+        self.home.unit("node", SLEEPS + f'[data]\ndir = "{data}"\n')
+        self.home.start()
+        for unit in ("plain", "other", "set", "node"):
+            self.home.wait_healthy(unit)
+        self.home.ok("disable", "set")
+        wait_until(lambda: "records/plain@0+post_start" in self.left_of("plain@0"), "its hook ran")
+        for unit in ("plain", "set", "node"):
+            (units / f"{unit}.toml").unlink()
+        self.home.ok("apply")
+        wait_until(lambda: self.instances_known() == {"other@0", "set@0", "node@0"}, "only one is forgotten")
+        wait_until(lambda: self.left_of("plain@0") == [], "its files are gone")
+        for unit in ("set", "node"):
+            self.assertIn(f"records/{unit}@0", self.left_of(unit))
+
+        # Taken away while no hasupd runs.
+        self.home.ok("stop", "other")
+        self.home.kill_daemon(signal.SIGTERM)
+        (units / "other.toml").unlink()
+        self.home.start()
+        wait_until(lambda: self.instances_known() == {"set@0", "node@0"}, "it is forgotten")
+        wait_until(lambda: self.left_of("other@0") == [], "its files are gone")
+
+        self.home.unit("plain", SLEEPS)
+        self.home.ok("apply")
+        self.home.wait_healthy("plain")
+        self.assertIn("records/plain@0", self.left_of("plain@0"))
 
     def test_a_broken_file_is_told_as_what_it_means_for_the_unit(self):
         broken = '[run]\ncommand = "not an argv"\n'

@@ -58,6 +58,7 @@ intent everything() {
   i.exit = e;
   i.swaps = {at(1'700'000'100)};
   i.bad_snapshots = {"sha256:aa", "name:snapshot-1.bin"};
+  i.has_data = false;
   intent out;
   out.boot_id = "4d1c";
   out.units["leap"] = {false, std::nullopt, true};
@@ -119,6 +120,8 @@ TEST_CASE("an intent comes back as it was written", "[intent]") {
   CHECK(i.swaps == std::vector<base::wall_time>{at(1'700'000'100)});
   CHECK(i.bad_snapshots == std::vector<std::string>{"sha256:aa", "name:snapshot-1.bin"});
 
+  CHECK_FALSE(i.has_data);
+
   CHECK(back->units.at("leap").enabled == false);
   CHECK(back->units.at("leap").maintenance);
   CHECK(back->units.at("miner").instances == 4U);
@@ -136,6 +139,21 @@ TEST_CASE("a file of an older hasup lacks members, and is read", "[intent]") {
   REQUIRE(back);
   CHECK(back->instances.at("leap@0").desired == model::desired::up);
   CHECK(back->instances.at("leap@0").run == 0);
+  CHECK(back->instances.at("leap@0").has_data);  // nobody knows
+}
+
+TEST_CASE("of a unit that is not configured any more its data and its recoveries are worth keeping", "[intent]") {
+  daemon::instance_intent i;
+  i.run = 7;
+  i.ever_started = true;
+  CHECK(daemon::worth_keeping(i));
+  i.has_data = false;
+  CHECK_FALSE(daemon::worth_keeping(i));
+  i.swaps = {at(1)};
+  CHECK(daemon::worth_keeping(i));
+  i.swaps.clear();
+  i.bad_snapshots = {"sha256:aa"};
+  CHECK(daemon::worth_keeping(i));
 }
 
 TEST_CASE("what is no intent is an error, never an empty one", "[intent]") {

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <iostream>
 #include <limits>
+#include <set>
 
 #include "cli/apply_text.hpp"
 #include "cli/recovery_history.hpp"
@@ -61,12 +62,13 @@ std::vector<model::instance_id> parse_affected(const std::vector<std::string>& n
 
 std::string affected_text(const std::vector<std::string>& names, const std::vector<control::instance_status>& all) {
   std::string text;
-  for (const auto& id : parse_affected(names)) {
-    auto name = id.index > 0 ? to_text(id) : id.unit;  // it may be new
-    for (const auto& u : all)
-      if (u.unit == id.unit && u.instance == id.index) name = control::display_name(u);
-    text += (text.empty() ? "" : ", ") + name;
-  }
+  const auto ids = parse_affected(names);
+  std::set<std::string> several;  // some may be new, and before there was only one
+  for (const auto& id : ids)
+    if (id.index > 0) several.insert(id.unit);
+  for (const auto& u : all)
+    if (u.instances > 1) several.insert(u.unit);
+  for (const auto& id : ids) text += (text.empty() ? "" : ", ") + (several.contains(id.unit) ? to_text(id) : id.unit);
   return text;
 }
 
@@ -110,7 +112,10 @@ exit_code show_history(const context& c) {
   if (reply->code != exit_code::done) return show_reply(c, *reply);
   const auto events = recent_events(c, std::numeric_limits<std::size_t>::max(), c.call.targets[0]);
   if (!events) return fail(c, events.error());
-  const auto all = past_recoveries(*events);
+  bool several = false;
+  if (const auto now = c.daemon.status())
+    for (const auto& u : now->units) several = several || (means(c.call.targets[0], u) && u.instances > 1);
+  const auto all = past_recoveries(*events, several);
   if (c.call.json)
     print(history_json(all) + "\n");
   else
@@ -173,7 +178,8 @@ exit_code run_setting(const context& c) {
   if (!reply) return fail(c, reply.error());
   const auto code = show_reply(c, *reply);
   if (code != exit_code::done || !reply->message.empty() || c.call.json) return code;
-  const auto names = affected_text(reply->affected, {});
+  const auto now = c.daemon.status();
+  const auto names = affected_text(reply->affected, now ? now->units : std::vector<control::instance_status>{});
   if (c.call.verb == "signal")
     print(fmt::format("sent {} to {}\n", c.call.word, names));
   else if (c.call.verb == "maintenance")

@@ -89,6 +89,7 @@ exit_code follow(const context& c, std::uint64_t seen, event_layout columns) {
 }  // namespace
 
 void event_layout::fit(const control::event& e) {
+  if (e.instance.value_or(0) > 0) several.insert(e.unit);
   name_width = std::max(name_width, display_width(name_of(e, several)));
   kind_width = std::max(kind_width, display_width(printable(e.kind)));
 }

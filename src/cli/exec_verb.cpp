@@ -149,7 +149,7 @@ refusal become_command(const context& c) {
   refusal error{};
   const auto* unit = find_unit(c, all, error);
   if (unit == nullptr) return error;
-  const auto name = to_text(unit->id);
+  const auto name = shown_name(*unit);
   auto user = process::resolve_account(unit->run.user, unit->run.groups);
   if (!user) return {exit_code::failed, user.error().message};
   if (unit->run.user.empty() && acting->empty())

@@ -251,7 +251,7 @@ base::result<std::vector<asked>> probes_of(const context& c, const config::unit_
     if (status)
       for (const auto& s : status->units)
         if (s.unit == u.id.unit && s.instance == u.id.index) whom.main_pid = s.pid.value_or(0);
-    const auto name = u.instances > 1 ? model::to_text(u.id) : u.id.unit;
+    const auto name = shown_name(u);
     if (u.startup) all.push_back({name + " startup", *u.startup, whom});
     if (u.readiness) all.push_back({name + " readiness", *u.readiness, whom});
     if (u.liveness) all.push_back({name + " liveness", *u.liveness, whom});

@@ -49,7 +49,7 @@ std::string outcome_text(const past_recovery& r) {
 
 }  // namespace
 
-std::vector<past_recovery> past_recoveries(const std::vector<control::event>& events) {
+std::vector<past_recovery> past_recoveries(const std::vector<control::event>& events, bool several) {
   std::vector<past_recovery> all;
   std::map<std::pair<std::string, unsigned>, std::size_t> open;
   for (const auto& e : events) {
@@ -60,7 +60,7 @@ std::vector<past_recovery> past_recoveries(const std::vector<control::event>& ev
     } else if (e.kind == "recovering" || e.kind == "recovery_began") {
       past_recovery r;
       r.began = e.at;
-      r.unit = key.second > 0 ? e.unit + "@" + std::to_string(key.second) : e.unit;
+      r.unit = several || key.second > 0 ? e.unit + "@" + std::to_string(key.second) : e.unit;
       r.why = cause(e.reason);
       r.outcome = e.reason;
       open[key] = all.size();
@@ -73,9 +73,10 @@ std::vector<past_recovery> past_recoveries(const std::vector<control::event>& ev
 std::string render_history(const std::vector<past_recovery>& all, const terminal& t) {
   std::string text;
   for (const auto& r : all) {
+    const bool numbered = r.unit.find('@') != std::string::npos;
     const auto how = !r.ended ? style::blue : r.state == "running" ? style::green : style::red;
     text += paint(base::format_time(r.began), style::dim, t.colour) + "  " +
-            paint(printable(outcome_text(r)), how, t.colour) +
+            (numbered ? printable(r.unit) + "  " : "") + paint(printable(outcome_text(r)), how, t.colour) +
             (r.refused > 0 ? fmt::format(", {} refused", r.refused) : "") + "; why: " + printable(r.why) + "\n";
   }
   return text;

@@ -22,7 +22,8 @@ struct past_recovery {
 };
 
 // In the order in which they began. Events from the middle of a recovery whose beginning is not there are left out.
-std::vector<past_recovery> past_recoveries(const std::vector<control::event>& events);
+// `several`: the unit has several instances, so that the first of them has its number too.
+std::vector<past_recovery> past_recoveries(const std::vector<control::event>& events, bool several = false);
 
 // "2026-11-21T07:32:01Z  recovered in 1.7s from snapshot-0000000800.bin, 1 refused; exited with code 2: dirty
 // database"

@@ -152,8 +152,7 @@ std::variant<snapshot_target, target_error> unit_target(const context& c, const 
                         fmt::format("unit {} has no {}: set it, or name a source: hasup snapshot {} https://…", word,
                                     entry.recipe ? "recovery.source" : "recovery.recipe", c.call.word)};
   snapshot_target out;
-  out.name = to_text(unit.id);
-  if (entry.instances.size() == 1) out.name = unit.id.unit;
+  out.name = shown_name(unit);
   out.is_unit = true;
   out.job = recovery::job_of(recovery::freeze(unit, *entry.recipe, "", {}), ports::worker_mode::select);
   out.job.data_dir.clear();

@@ -21,7 +21,7 @@ std::string list_of(const std::vector<ports::writer_info>& writers) {
 
 base::result<outsider> choose_outsider(const std::vector<ports::writer_info>& writers, const model::unit& unit,
                                        const process::account& as) {
-  const auto& name = unit.id.unit;
+  const auto name = shown_name(unit);
   const auto& dir = unit.data.dir;
   if (writers.empty())
     return base::error{

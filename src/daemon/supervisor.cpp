@@ -153,8 +153,8 @@ void supervisor::inform_dependents(const std::string& unit) {
 }
 
 void supervisor::publish(control::event e) {
-  const auto name = e.unit.empty() ? std::string("hasupd")
-                                   : e.unit + (e.instance.value_or(0) > 0 ? "@" + std::to_string(*e.instance) : "");
+  const auto of = e.instance ? find({e.unit, *e.instance}) : nullptr;
+  const auto name = e.unit.empty() ? "hasupd" : of ? shown_name(of->spec()) : e.unit;
   const bool alert = e.kind == "failed" || e.kind == "killed" || e.kind == "shim_lost" ||
                      e.kind == "became_unhealthy" || e.kind == "upgrade_refused" || e.kind == "upgrade_failed";
   spdlog::log(alert ? spdlog::level::warn : spdlog::level::info, "{} {}: {}", name, e.kind, e.reason);

@@ -185,8 +185,8 @@ control::command_reply supervisor::start_once(const runners& targets, const std:
   for (const auto& r : targets)
     if (!r->at_rest() || r->recovery_active())
       return {exit_code::failed,
-              to_text(r->spec().id) + " is not at rest; arguments for one run need a start: `hasup stop " +
-                  r->spec().id.unit + "` first",
+              shown_name(r->spec()) + " is not at rest; arguments for one run need a start: `hasup stop " +
+                  shown_name(r->spec()) + "` first",
               {},
               {}};
   for (const auto& r : targets) r->add_once(arguments);
@@ -271,7 +271,7 @@ void supervisor::note_pending_stop(control::instance_status& s) const {
     if (!r || id.unit == s.unit) continue;
     const auto& needs = r->spec().requires_units;
     if (std::none_of(needs.begin(), needs.end(), [&](const auto& need) { return need.unit == s.unit; })) continue;
-    s.waiting_for.push_back((r->spec().instances > 1 ? to_text(id) : id.unit) + " (stopped)");
+    s.waiting_for.push_back(shown_name(r->spec()) + " (stopped)");
   }
   std::string names;
   for (const auto& one : s.waiting_for) names += (names.empty() ? "" : ", ") + one.substr(0, one.rfind(' '));
@@ -299,30 +299,33 @@ control::command_reply supervisor::reset(const runners& targets) {
 control::command_reply supervisor::recover(const runners& targets, const control::command& c) {
   control::command_reply reply;
   for (const auto& r : targets) {
-    const auto id = to_text(r->spec().id);
+    const auto name = shown_name(r->spec());
     if (!r->recovery_recipe()) {
-      return {
-          exit_code::failed, id + " has no [recovery] with a recipe, so there is nothing to restore it from", {}, {}};
+      return {exit_code::failed,
+              name + " has no [recovery] with a recipe, so there is nothing to restore it from",
+              {},
+              {}};
     }
     if (option(c, "history")) {
       for (const auto& e : events_.of(r->spec().id.unit, r->spec().id.index, 2000)) {
         if (e.state != "recovering" && e.kind != "recovering" && e.kind != "recovered") continue;
         reply.message += fmt::format("{}  {:<16} {}\n", base::format_time(e.at), e.kind, e.reason);
       }
-      if (reply.message.empty()) reply.message = id + " has not been recovered since the events begin\n";
+      if (reply.message.empty()) reply.message = name + " has not been recovered since the events begin\n";
       continue;
     }
     if (option(c, "cancel")) {
-      if (!r->recovery_active()) return {exit_code::failed, id + " is not being recovered", {}, {}};
+      if (!r->recovery_active()) return {exit_code::failed, name + " is not being recovered", {}, {}};
       r->cancel_recovery();
     } else if (r->recovery_active()) {
       if (r->state() != model::unit_state::asking)
         return {exit_code::failed,
-                id + " is being recovered already; `hasup status --watch` shows how far it is",
+                name + " is being recovered already; `hasup status --watch` shows how far it is",
                 {},
                 {}};
       if (!option(c, "yes"))
-        return {exit_code::failed, id + " is prepared and waits for a yes: hasup recover " + id + " --yes", {}, {}};
+        return {
+            exit_code::failed, name + " is prepared and waits for a yes: hasup recover " + name + " --yes", {}, {}};
       r->dispatch(hasup::unit::approved{});
     } else {
       auto options = options_of(c);
@@ -330,7 +333,7 @@ control::command_reply supervisor::recover(const runners& targets, const control
       r->taken_down_by.clear();
       r->recover("recovery asked for by hand", std::move(options));
     }
-    reply.affected.push_back(id);
+    reply.affected.push_back(to_text(r->spec().id));
   }
   return reply;
 }
@@ -343,7 +346,8 @@ void supervisor::dry_run(const control::command& c, std::function<void(control::
   if (targets->size() != 1) return done({exit_code::usage, "--dry-run takes one unit", {}, {}});
   const auto& r = targets->front();
   const auto id = to_text(r->spec().id);
-  if (!r->recovery_recipe()) return done({exit_code::failed, id + " has no [recovery] with a recipe", {}, {}});
+  const auto name = shown_name(r->spec());
+  if (!r->recovery_recipe()) return done({exit_code::failed, name + " has no [recovery] with a recipe", {}, {}});
   const bool asked = r->dry_run(options_of(c), [done, id](const base::result<std::string>& text) {
     if (text)
       done({exit_code::done, *text, {id}, {}});
@@ -351,7 +355,7 @@ void supervisor::dry_run(const control::command& c, std::function<void(control::
       done({exit_code::failed, text.error().message, {}, {}});
   });
   if (!asked)
-    done({exit_code::failed, id + " is being recovered or checked right now; `hasup status --watch`", {}, {}});
+    done({exit_code::failed, name + " is being recovered or checked right now; `hasup status --watch`", {}, {}});
 }
 
 // A node that runs is not stopped for a recovery that has nothing to restore. False: there is nothing to ask first.
@@ -363,10 +367,10 @@ bool supervisor::preflight(const control::command& c, const control::peer& who,
   if (!targets || targets->size() != 1) return false;
   const auto& r = targets->front();
   if (!r->recovery_recipe() || r->state() != model::unit_state::running) return false;
-  const auto id = to_text(r->spec().id);
-  return r->dry_run(options_of(c), [this, c, who, done, id](const base::result<std::string>& text) {
+  const auto name = shown_name(r->spec());
+  return r->dry_run(options_of(c), [this, c, who, done, name](const base::result<std::string>& text) {
     if (text) return carry_out(c, who, done);
-    done({exit_code::failed, text.error().message + "\n" + id + " was not touched and runs on", {}, {}});
+    done({exit_code::failed, text.error().message + "\n" + name + " was not touched and runs on", {}, {}});
   });
 }
 

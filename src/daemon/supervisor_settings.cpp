@@ -62,7 +62,7 @@ control::command_reply supervisor::restart(const runners& targets, const std::st
   for (const auto& r : targets) {
     if (r->recovery_active())
       return refusal(exit_code::failed,
-                     to_text(r->spec().id) + " is being recovered; `hasup status --watch` shows how far it is");
+                     shown_name(r->spec()) + " is being recovered; `hasup status --watch` shows how far it is");
   }
   for (const auto& r : targets) {
     const auto& id = r->spec().id;
@@ -160,7 +160,7 @@ void supervisor::start_adopt(const control::command& c, std::function<void(contr
   if (!targets) return done(error);
   if (targets->size() != 1) return done(refusal(exit_code::usage, "--adopt takes one unit, or UNIT@N"));
   const auto r = targets->front();
-  const auto id = to_text(r->spec().id);
+  const auto id = shown_name(r->spec());
   if (!r->spec().has_data() || !r->spec().data.shared_with.empty())
     return done(
         refusal(exit_code::failed,
@@ -178,7 +178,7 @@ void supervisor::start_adopt(const control::command& c, std::function<void(contr
     r->taken_down_by.clear();
     r->adopt_outsider(*found);
     control::command_reply reply;
-    reply.affected.push_back(id);
+    reply.affected.push_back(to_text(r->spec().id));
     // Behind the events of it, so that their outcome is in what is written.
     boost::asio::post(services_.loop, [this, reply, done] { save_and_reply(reply, done); });
   });
@@ -202,7 +202,7 @@ void supervisor::reload(const control::command& c, std::function<void(control::c
   if (all->reply.code != exit_code::done || to_reload.empty()) return save_and_reply(all->reply, std::move(done));
   all->open = to_reload.size();
   for (const auto& r : to_reload) {
-    const auto name = r->spec().instances > 1 ? to_text(r->spec().id) : r->spec().id.unit;
+    const auto name = shown_name(r->spec());
     r->reload([this, all, name, done](const std::string& why) {
       all->reply.message +=
           (all->reply.message.empty() ? "" : "\n") + name + (why.empty() ? " reloaded" : ": " + why);
@@ -223,7 +223,7 @@ control::command_reply supervisor::signal(const runners& targets, const std::str
       continue;
     }
     reply.code = exit_code::failed;
-    reply.message += (reply.message.empty() ? "" : "\n") + id + " is not running";
+    reply.message += (reply.message.empty() ? "" : "\n") + shown_name(r->spec()) + " is not running";
   }
   return reply;
 }

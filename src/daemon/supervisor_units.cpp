@@ -24,10 +24,6 @@ config::loaded load_trusted(const config::directories& dirs, const std::map<std:
                       [&dirs](const std::string& path) { return start::why_file_distrusted(dirs, path); });
 }
 
-std::string describe(const model::unit& u) {
-  return u.instances > 1 ? to_text(u.id) : u.id.unit;
-}
-
 }  // namespace
 
 graph::dependency_graph supervisor::requirement_graph() const {
@@ -256,7 +252,7 @@ control::command_reply supervisor::apply(files read, bool dry_run) {
     for (const auto& unit : entry.instances) {
       const auto r = find(unit.id);
       if (!r) {
-        say(describe(unit) + ": new" + (is_enabled(unit) ? ", will be started" : ""));
+        say(shown_name(unit) + ": new" + (is_enabled(unit) ? ", will be started" : ""));
         changes.push_back([this, entry, unit, journal = read.journals[to_text(unit.id)], &left = read.left] {
           const auto made = make_runner(entry, unit);
           instance_intent i;
@@ -279,7 +275,7 @@ control::command_reply supervisor::apply(files read, bool dry_run) {
       }
       if (removed_.contains(unit.id)) {  // and not gone yet
         const bool up = is_enabled(unit);
-        say(describe(unit) + ": configured again" + (up ? ", will be started" : ""));
+        say(shown_name(unit) + ": configured again" + (up ? ", will be started" : ""));
         changes.push_back([this, r, entry, unit, up] {
           removed_.erase(unit.id);
           r->replace_spec(unit, entry.recipe, entry.effective_toml);
@@ -293,11 +289,11 @@ control::command_reply supervisor::apply(files read, bool dry_run) {
       const bool restart = runs_other && !r->at_rest() && !r->recovery_active();
       if (restart) to_restart.push_back(r);
       if (r->recovery_active())
-        say(describe(unit) + ": changed; applies after its recovery, which is not altered");
+        say(shown_name(unit) + ": changed; applies after its recovery, which is not altered");
       else if (restart && model::log_file_name(r->spec()) != model::log_file_name(unit))
-        say(describe(unit) + ": its log is called " + model::log_file_name(unit) + " now, will be restarted");
+        say(shown_name(unit) + ": its log is called " + model::log_file_name(unit) + " now, will be restarted");
       else
-        say(describe(unit) + (restart ? ": changed, will be restarted" : ": changed, applies without a restart"));
+        say(shown_name(unit) + (restart ? ": changed, will be restarted" : ": changed, applies without a restart"));
       changes.push_back([r, entry, unit] { r->replace_spec(unit, entry.recipe, entry.effective_toml); });
       reply.affected.push_back(to_text(unit.id));
     }
@@ -309,7 +305,7 @@ control::command_reply supervisor::apply(files read, bool dry_run) {
         (!entry->second.valid || std::any_of(entry->second.instances.begin(), entry->second.instances.end(),
                                              [&, unit = id](const model::unit& u) { return u.id == unit; }));
     if (kept) continue;
-    say(describe(r->spec()) + ": no longer configured, will be stopped");
+    say(shown_name(r->spec()) + ": no longer configured, will be stopped");
     changes.push_back([this, unit = id, runner = r] {
       removed_.insert(unit);
       stop({runner}, false, false, "stopped: it is no longer configured");

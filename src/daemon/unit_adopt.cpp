@@ -15,7 +15,7 @@ bool unit_runner::find_outsider(std::function<void(base::result<outsider>)> then
                        const auto self = weak.lock();
                        if (!self || !*found) return then(self ? found->error() : base::error{"the unit is gone"});
                        if (self->worker_.busy())
-                         return then(base::error{to_text(self->unit_.id) + " is being checked; try again"});
+                         return then(base::error{shown_name(self->unit_) + " is being checked; try again"});
                        self->launch_ = std::move(**found);
                        auto job = self->inspect_job();
                        job.all_writers = true;

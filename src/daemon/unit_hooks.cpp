@@ -68,7 +68,7 @@ void unit_runner::spawn_with(std::vector<std::string> append) {
                             if (why.empty()) return self->open_for_run(append);
                             // Nothing of the node ran: the state is not to blame.
                             self->start_refused({"pre_start failed", unit::exit_action::restart, why,
-                                                 "`hasup logs " + self->unit_.id.unit + "` has what it printed"},
+                                                 "`hasup logs " + shown_name(self->unit_) + "` has what it printed"},
                                                 why);
                           });
 }

@@ -158,7 +158,7 @@ unit::prepared unit_runner::judge(const ports::worker_result& r) const {
         fmt::format(
             "{} is already open by pid {} ({}, {}); stop that process, then `hasup start {}`, or take it over as it "
             "runs: `hasup start {} --adopt`",
-            unit_.data.dir, r.writer->pid, r.writer->command, r.writer->path, unit_.id.unit, unit_.id.unit)};
+            unit_.data.dir, r.writer->pid, r.writer->command, r.writer->path, shown_name(unit_), shown_name(unit_))};
   }
   if (r.half_swapped)
     return {verdict::needs_recovery,
@@ -177,7 +177,7 @@ unit::prepared unit_runner::judge(const ports::worker_result& r) const {
     return {verdict::refused,
             fmt::format("{} has no {}; the recipe does not start from nothing: put a state there or "
                         "`hasup recover {}`",
-                        unit_.data.dir, missing, unit_.id.unit)};
+                        unit_.data.dir, missing, shown_name(unit_))};
   }
   return {verdict::needs_recovery, fmt::format("{} has no {}: never started from nothing", unit_.data.dir, missing)};
 }

@@ -108,7 +108,7 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
     if (e.kind == "started" || e.kind == "running") continue;
     out.tried.push_back(fmt::format("{} {}: {}", base::format_time(e.at).substr(11, 8), e.kind, e.reason));
   }
-  const auto& name = unit_.id.unit;
+  const auto name = shown_name(unit_);
   if (undecided_) {
     out.next = "what was asked for is done once its shim has answered";
     return out;
@@ -138,7 +138,7 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
       out.next = "nothing: it has given up and waits for a person";
       if (const auto* f = std::get_if<unit::failed>(&memory_.now); f != nullptr && f->held) {
         out.next = "nothing while it is in maintenance; then its recovery begins by itself";
-        out.actions = {"hasup maintenance off " + name, "hasup recover " + name + " --dry-run",
+        out.actions = {"hasup maintenance off " + unit_.id.unit, "hasup recover " + name + " --dry-run",
                        "hasup start " + name + "    (tries on the state as it is)", "hasup logs " + name};
         break;
       }
@@ -150,7 +150,7 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
     default:
       if (const auto held = held_by_maintenance(); !held.then.empty()) {
         out.next = fmt::format("nothing while it is in maintenance; then {}: {}", held.then, held.why);
-        out.actions = {"hasup maintenance off " + name, "hasup restart " + name + "    (restarts at once)"};
+        out.actions = {"hasup maintenance off " + unit_.id.unit, "hasup restart " + name + "    (restarts at once)"};
       }
       break;
   }

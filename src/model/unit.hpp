@@ -183,6 +183,8 @@ struct unit {
   friend bool operator==(const unit&, const unit&) = default;
 };
 
+// For people: "leap", or "miner@1" when the unit has several instances.
+std::string shown_name(const unit& u);
 // "leap.log", or "miner@1.log" when the unit has several instances.
 std::string log_file_name(const unit& u);
 

@@ -14,7 +14,7 @@ bool says_its_head(const std::optional<model::probe>& p) {
 
 frozen freeze(const model::unit& unit, const model::recipe& recipe, std::string why, options asked) {
   frozen f;
-  f.unit = unit.instances > 1 ? model::to_text(unit.id) : unit.id.unit;
+  f.unit = shown_name(unit);
   f.why = std::move(why);
   f.asked = std::move(asked);
   f.data_dir = unit.data.dir;

@@ -342,8 +342,8 @@ class step : transitions {
       case outcome::stopped:
         if (!wanted) return rest(stopped{}, "stopped", e.why);
         // Cancelled, but not stopped: what is broken is not tried again behind the person's back.
-        return fail(
-            fmt::format("{}; `hasup recover {}` or `hasup start {}` goes on", e.why, unit_.id.unit, unit_.id.unit));
+        return fail(fmt::format("{}; `hasup recover {}` or `hasup start {}` goes on", e.why, shown_name(unit_),
+                                shown_name(unit_)));
       case outcome::asking:
         return enter(asking{}, "asking", e.why);
     }

@@ -30,7 +30,7 @@ void transitions::hold_recovery(const std::string& why) {
        fmt::format(
            "{}; maintenance holds the recovery back: `hasup maintenance off {}` lets it begin, `hasup start {}` "
            "tries without one",
-           why, unit_.id.unit, unit_.id.unit));
+           why, unit_.id.unit, shown_name(unit_)));
 }
 
 void transitions::fail_for_now(const std::string& why) {
@@ -69,7 +69,7 @@ void transitions::prepare_start() {
   if (start_limit_hit(unit_.restart, m_.starts, f_.now))
     return fail(fmt::format("start limit: {} starts within {}; last: {}; `hasup start {}` tries again",
                             unit_.restart.start_limit_count, base::format_duration(unit_.restart.start_limit_within),
-                            m_.reason, unit_.id.unit));
+                            m_.reason, shown_name(unit_)));
   m_.now = starting{};
   m_.startup_passed = false;
   m_.health = health::unknown;
@@ -182,7 +182,7 @@ void transitions::on_stop_timeout() {
   if (s->no_kill) {
     act(emit{"still_stopping", fmt::format("does not end within stop_timeout; not killed, as asked; `hasup signal {} "
                                            "KILL` does",
-                                           unit_.instances > 1 ? to_text(unit_.id) : unit_.id.unit)});
+                                           shown_name(unit_))});
     return act(start_timer{timer::stop_timeout, unit_.run.stop_timeout});
   }
   m_.killed = s->killed = true;

@@ -171,10 +171,11 @@ control::command_reply supervisor::start(const runners& wanted, bool all) {
     }
   }
   std::set<std::string> left_out;
-  for (const auto& r : wanted)
-    if (all && !is_enabled(r->spec()) && r->memory().desired == model::desired::down &&
-        !closure.contains(r->spec().id.unit))
+  for (const auto& r : wanted) {
+    const bool down = r->state() == model::unit_state::stopped || r->state() == model::unit_state::failed;
+    if (all && down && !is_enabled(r->spec()) && !closure.contains(r->spec().id.unit))
       left_out.insert(r->spec().id.unit);
+  }
   if (!left_out.empty())
     reply.message = fmt::format("not enabled, so left out: {}; by name it is started: hasup start {}\n",
                                 fmt::join(left_out, ", "), *left_out.begin());

@@ -96,7 +96,8 @@ class supervisor : public control::service, private unit_host {
     std::string distrusted;  // why they were not even read; "" = they were
   };
   static files read_files(const daemon_services& services, const std::map<std::string, unsigned>& counts);
-  control::command_reply apply(files fresh, bool dry_run);
+  // `only`: of this unit, "" = all.
+  control::command_reply apply(files fresh, bool dry_run, const std::string& only = {});
   control::command_reply apply_all(files fresh, bool dry_run);
   std::vector<std::string> start_order() const;  // unit names, what is required first
   runners instances_of(const std::string& unit) const;

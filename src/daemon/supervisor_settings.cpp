@@ -301,7 +301,7 @@ void supervisor::scale(const control::command& c, std::function<void(control::co
                        auto now = config_;
                        now.units[name] = entry->second;
                        fresh->config = std::move(now);
-                       auto reply = apply(std::move(*fresh), false);
+                       auto reply = apply(std::move(*fresh), false, name);
                        if (back)
                          reply.message =
                              fmt::format("{}: instances = {}, as its file says\n", name, in_file) + reply.message;

@@ -228,7 +228,7 @@ control::command_reply supervisor::apply_all(files read, bool dry_run) {
   return reply;
 }
 
-control::command_reply supervisor::apply(files read, bool dry_run) {
+control::command_reply supervisor::apply(files read, bool dry_run, const std::string& only) {
   if (!read.distrusted.empty()) return {exit_code::permission_denied, read.distrusted, {}, {}};
   auto& fresh = read.config;
   control::command_reply reply;
@@ -237,6 +237,7 @@ control::command_reply supervisor::apply(files read, bool dry_run) {
   runners to_restart;
 
   for (const auto& [name, entry] : fresh.units) {
+    if (!only.empty() && name != only) continue;
     if (!entry.valid) {
       const auto known = instances_of(name);
       const bool runs = std::any_of(known.begin(), known.end(), [](const runner_ptr& r) { return !r->at_rest(); });
@@ -314,7 +315,7 @@ control::command_reply supervisor::apply(files read, bool dry_run) {
     reply.affected.push_back(to_text(id));
   }
   if (changes.empty()) say("nothing changed");
-  if (base::has_errors(fresh.problems)) reply.code = exit_code::invalid_configuration;
+  if (only.empty() && base::has_errors(fresh.problems)) reply.code = exit_code::invalid_configuration;
   if (dry_run) return reply;
   config_ = std::move(fresh);
   for (const auto& change : changes) change();

@@ -56,6 +56,14 @@ class Settings(HasupTest):
         self.assertEqual(self.home.hasup("scale", "miner", "0").returncode, 2)
         self.assertEqual(self.home.hasup("scale", "nosuch", "2").returncode, 4)
 
+    def test_a_broken_file_is_no_matter_of_another_unit(self):
+        self.home.unit("miner", SLEEPER.format(instances=1, more=""))
+        self.home.unit("broken", "[run]\ncommand = 5\n")
+        self.home.start()
+        self.home.wait_healthy("miner")
+        self.assertNotIn("broken", self.home.ok("scale", "miner", "2"))
+        self.home.wait_healthy("miner", instance=1)
+
     def test_scale_hides_no_error_of_the_file(self):
         self.home.unit("miner", SLEEPER.format(instances=1, more=""))
         self.home.start()

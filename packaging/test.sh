@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need, builds, and runs all tests with ctest; the last lines are ctest's summary.
-#   packaging/test.sh           the end-to-end tests on the release build, then every test under asan
+#   packaging/test.sh           the main end-to-end tests on the release build, then every test under asan
 #   packaging/test.sh PRESET…   every test under these presets (dev, asan, tsan, release)
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -38,5 +38,5 @@ fi
 
 cmake --preset release -DHASUP_TESTS=ON
 cmake --build --preset release --target e2e_programs
-ctest --preset release -L e2e -j "$jobs"
+ctest --preset release -L release -j "$jobs"
 run_preset asan

@@ -249,8 +249,8 @@ bool recovery_runner::active() const {
 
 recovery_view recovery_runner::view() const {
   auto v = impl_->view_;
-  // The worker knows better whether it fetches or verifies.
-  if (v.phase == "fetch" && v.progress.phase == "verify") v.phase = "verify";
+  // The worker knows better whether it fetches, verifies, or unpacks the rest of what it has fetched.
+  if (v.phase == "fetch" && (v.progress.phase == "verify" || v.progress.phase == "stage")) v.phase = v.progress.phase;
   return v;
 }
 

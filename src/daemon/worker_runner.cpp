@@ -4,7 +4,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -18,11 +17,6 @@
 
 namespace hasup::daemon {
 namespace {
-
-// What hasupd's own environment says about proxies, agents and S3 keys is for the modes with a network alone.
-constexpr std::array ways_out{"http_proxy",       "https_proxy",   "HTTPS_PROXY",       "all_proxy",
-                              "no_proxy",         "SSH_AUTH_SOCK", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
-                              "AWS_SESSION_TOKEN"};
 
 constexpr std::chrono::milliseconds progress_every{500};
 constexpr std::chrono::seconds kill_after{10};
@@ -142,7 +136,7 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
     r.argv = {services.worker_program, job_path()};
     r.env = {{"PATH", "/usr/bin:/bin"}, {"LANG", "C.UTF-8"}, {"HOME", as.home}};
     if (mode == ports::worker_mode::select || mode == ports::worker_mode::fetch)
-      for (const char* name : ways_out)
+      for (const char* name : ports::ways_out)
         if (const char* value = std::getenv(name)) r.env[name] = value;
     if (!as.own) {
       r.uid = as.uid;

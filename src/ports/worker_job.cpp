@@ -192,6 +192,7 @@ void members(M& m, worker_job& j) {
   m("keep", j.keep);
   m("min_free", j.min_free);
   m("max_window", j.max_window);
+  m("unpack_ahead", j.unpack_ahead);
 }
 
 template <class M>

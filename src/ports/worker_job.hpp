@@ -13,11 +13,13 @@
 //   cache/NAME           fetched and verified archives;  cache/NAME.part  not yet whole
 //   staging/new/…        what will replace the entries of the data directory, same relative layout
 //   staging/archives/AS/NAME   archives of a plan with `as`
+//   staging/ahead/{new,archives}   the same, unpacked while it was fetched: of use only beside staging/ahead.json
 //   aside/…              the old entries, from the swap until clean_up or roll_back
 //   swap.json            present from before the first rename until clean_up or roll_back is complete:
 //                        the intent record and at once the marker that forbids an ordinary start
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -47,6 +49,11 @@ enum class worker_mode {
   roll_back,         // remove what stands in the place of the old entries, put those back as they were
   clean_up,          // delete aside, staging, swap.json and all cached archives but the newest kept
 };
+// What hasupd's own environment says about proxies, agents and S3 keys is for the modes with a network alone.
+inline constexpr std::array ways_out{
+    "http_proxy",    "https_proxy",       "HTTPS_PROXY",           "all_proxy",        "no_proxy",
+    "SSH_AUTH_SOCK", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"};
+
 inline constexpr base::enum_names<worker_mode, 11> worker_mode_names{
     {{{worker_mode::inspect, "inspect"},
       {worker_mode::make_directories, "make_directories"},
@@ -125,6 +132,8 @@ struct worker_job {
   model::checksum_policy checksum = model::checksum_policy::if_present;
   std::uint64_t max_rate = 0;  // bytes a second; 0 = as fast as it goes
   std::string public_key;      // minisign's; "" = signatures are not looked at
+  // fetch: what comes is unpacked meanwhile, beside the download (needs all that unpack needs); unpack then finds it
+  bool unpack_ahead = false;
   // fetch, verify (one snapshot), unpack
   std::optional<candidate> chosen;
   // unpack, swap, rewipe, roll_back, clean_up

@@ -106,6 +106,7 @@ void stepper::say(std::string kind, std::string why) {
 void stepper::run(ports::worker_mode mode) {
   const auto& p = s.done;
   auto job = job_of(p.plan, mode);
+  job.unpack_ahead = mode == ports::worker_mode::fetch;
   if (const auto* c = p.chosen()) job.chosen = *c;
   if (const auto* plan = p.chosen_plan())
     job.plan = *plan;

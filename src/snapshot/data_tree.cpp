@@ -34,7 +34,7 @@ std::string data_tree::own_path(std::string_view relative) const {
   return path_ + "/.hasup/" + std::string(relative);
 }
 
-outcome<data_tree> data_tree::open_for_work(const std::string& data_dir, const disk& d, const job_control& control) {
+outcome<data_tree> data_tree::open_unlocked(const std::string& data_dir, const disk& d) {
   data_tree tree;
   tree.path_ = data_dir;
   while (tree.path_.size() > 1 && tree.path_.back() == '/') tree.path_.pop_back();
@@ -51,7 +51,19 @@ outcome<data_tree> data_tree::open_for_work(const std::string& data_dir, const d
   if (!own) return own.error();
   tree.own_ = std::move(*own);
   if (::fchmod(tree.own(), 0700) != 0) return system_failure("chmod " + tree.own_path(""), errno);
+  return tree;
+}
 
+outcome<data_tree> data_tree::open_beside(const std::string& data_dir, const disk& d, base::unique_fd lock) {
+  auto tree = open_unlocked(data_dir, d);
+  if (tree) tree->lock_ = std::move(lock);
+  return tree;
+}
+
+outcome<data_tree> data_tree::open_for_work(const std::string& data_dir, const disk& d, const job_control& control) {
+  auto opened = open_unlocked(data_dir, d);
+  if (!opened) return opened;
+  auto& tree = *opened;
   tree.lock_.reset(::openat(tree.own(), "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!tree.lock_) return system_failure("open " + tree.own_path("lock"), errno);
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
@@ -62,7 +74,7 @@ outcome<data_tree> data_tree::open_for_work(const std::string& data_dir, const d
       return refusal("another worker holds " + tree.own_path("lock") + "; wait for it, or stop it");
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
-  return tree;
+  return opened;
 }
 
 }  // namespace hasup::snapshot

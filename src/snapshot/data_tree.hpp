@@ -15,12 +15,18 @@ class data_tree {
   // links, and takes .hasup/lock: waits up to 10 s for another worker that is just ending, then refuses.
   static outcome<data_tree> open_for_work(const std::string& data_dir, const disk& d, const job_control& control);
 
+  // The same for who works beside the one that has the lock, which it shares.
+  static outcome<data_tree> open_beside(const std::string& data_dir, const disk& d, base::unique_fd lock);
+
+  [[nodiscard]] int lock() const { return lock_.get(); }
   [[nodiscard]] int root() const { return root_.get(); }  // DATA_DIR
   [[nodiscard]] int own() const { return own_.get(); }    // DATA_DIR/.hasup
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] std::string own_path(std::string_view relative) const;
 
  private:
+  static outcome<data_tree> open_unlocked(const std::string& data_dir, const disk& d);
+
   std::string path_;
   base::unique_fd root_;
   base::unique_fd own_;

@@ -44,7 +44,7 @@ void job_control::begin(std::string phase, std::string snapshot, std::string sou
 
 void job_control::advance(std::uint64_t done) {
   now_.bytes_done = done;
-  if (progress_path_.empty()) return;
+  if (progress_path_.empty() && !told_) return;
   const auto now = clock::now();
   if (now - written_ < std::chrono::milliseconds(500)) return;
   const auto span = std::chrono::duration<double>(now - measured_).count();
@@ -59,6 +59,7 @@ void job_control::advance(std::uint64_t done) {
 
 void job_control::write() {
   written_ = clock::now();
+  if (told_) told_(now_);
   // Progress is only for show: a full disk must not fail the job because of it.
   if (!progress_path_.empty()) (void)replace_file(progress_path_, ports::encode(now_), false);
 }

@@ -18,6 +18,9 @@ class job_control {
   job_control() = default;  // never cancelled, tells nobody
   job_control(std::string progress_path, std::function<bool()> cancelled)
       : progress_path_(std::move(progress_path)), cancelled_(std::move(cancelled)) {}
+  // Tells somebody else than a file.
+  job_control(std::function<void(const ports::worker_progress&)> told, std::function<bool()> cancelled)
+      : told_(std::move(told)), cancelled_(std::move(cancelled)) {}
 
   [[nodiscard]] bool cancelled() const { return cancelled_ && cancelled_(); }
 
@@ -31,6 +34,7 @@ class job_control {
   void write();
 
   std::string progress_path_;
+  std::function<void(const ports::worker_progress&)> told_;
   std::function<bool()> cancelled_;
   ports::worker_progress now_;
   clock::time_point written_{};

@@ -14,6 +14,7 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <optional>
 
 #include "hasup/version.hpp"
 
@@ -51,7 +52,37 @@ ports::worker_result guarded(const job_handler& handler, const ports::worker_job
   }
 }
 
+std::optional<ports::worker_job> read_job(const char* path) {
+  std::ifstream in(path, std::ios::binary);
+  const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  if (!in) {
+    std::fprintf(stderr, "%s: cannot be read\n", path);
+    return std::nullopt;
+  }
+  auto job = ports::decode_job(text);
+  if (job) return std::move(*job);
+  std::fprintf(stderr, "%s: %s\n", path, job.error().message.c_str());
+  return std::nullopt;
+}
+
 }  // namespace
+
+int run_beside(const char* job_file, const std::function<void(const ports::worker_job&)>& work) {
+  mind_signals();
+  ::signal(SIGTERM, SIG_DFL);
+  ::signal(SIGINT, SIG_DFL);
+  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  ::umask(022);
+  const auto job = read_job(job_file);
+  if (!job) return 2;
+  try {
+    work(*job);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "%s\n", e.what());
+    return 1;
+  }
+  return 0;
+}
 
 int run_looks(const std::function<ports::worker_result(const ports::worker_job&)>& look) {
   mind_signals();
@@ -88,17 +119,8 @@ int run_job(int argc, char** argv, const job_handler& handler) {
   mind_signals();
   ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   ::umask(022);
-  std::ifstream in(argv[1], std::ios::binary);
-  const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
-  if (!in) {
-    std::fprintf(stderr, "%s: cannot be read\n", argv[1]);
-    return 2;
-  }
-  const auto job = ports::decode_job(text);
-  if (!job) {
-    std::fprintf(stderr, "%s: %s\n", argv[1], job.error().message.c_str());
-    return 2;
-  }
+  const auto job = read_job(argv[1]);
+  if (!job) return 2;
   job_control control(job->progress_path, [] { return terminated != 0; });
   const auto result = guarded(handler, *job, control);
   if (!result.ok()) std::fprintf(stderr, "%s\n", result.error.c_str());

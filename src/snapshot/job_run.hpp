@@ -14,6 +14,9 @@ using job_handler = std::function<ports::worker_result(const ports::worker_job&,
 // Exit code: 0 done, 1 failed (the result says why), 2 no job could be read or no result be written.
 int run_job(int argc, char** argv, const job_handler& handler);
 
+// A program that works beside another one, which gives the answer: no result is written, SIGTERM ends it at once.
+int run_beside(const char* job_file, const std::function<void(const ports::worker_job&)>& work);
+
 // hasup-worker --look: answers jobs with mode inspect until the standard input, a socket, is closed.
 int run_looks(const std::function<ports::worker_result(const ports::worker_job&)>& look);
 

@@ -167,6 +167,13 @@ bounds unpack_bounds(const ports::worker_job& job) {
   return b;
 }
 
+bounds ahead_bounds(const ports::worker_job& job) {
+  auto unanswered = job;
+  unanswered.result_path.clear();
+  unanswered.progress_path.clear();
+  return unpack_bounds(unanswered);
+}
+
 bounds examine_bounds(const ports::worker_job& job) {
   bounds b;
   b.write = answer_directories(job);

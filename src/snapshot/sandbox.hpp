@@ -28,6 +28,8 @@ struct bounds {
 
 // Unpacking reads and writes .hasup of the data directory and the directories of the answer, and has no network.
 bounds unpack_bounds(const ports::worker_job& job);
+// The same without an answer.
+bounds ahead_bounds(const ports::worker_job& job);
 // Examining reads the one file, and writes the answer.
 bounds examine_bounds(const ports::worker_job& job);
 // What moves and deletes state must see who has it open: it is kept from network and other programs only.

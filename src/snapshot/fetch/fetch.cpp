@@ -12,6 +12,7 @@
 
 #include "snapshot/cache_seal.hpp"
 #include "snapshot/data_tree.hpp"
+#include "snapshot/fetch/ahead_feed.hpp"
 #include "snapshot/fetch/copy.hpp"
 #include "snapshot/fetch/download.hpp"
 #include "snapshot/fetch/expected_digest.hpp"
@@ -34,8 +35,8 @@ struct fetched {
 class fetcher {
  public:
   fetcher(const ports::worker_job& job, job_control& control, const data_tree& tree, patience p,
-          const download_options& options)
-      : job_(job), control_(control), tree_(tree), patience_(p), options_(options) {}
+          const download_options& options, ahead_feed& ahead)
+      : job_(job), control_(control), tree_(tree), patience_(p), options_(options), ahead_(ahead) {}
 
   outcome<fetched> one(const model::snapshot& s);
 
@@ -58,6 +59,7 @@ class fetcher {
   patience patience_;
   std::vector<place> places_;  // the snapshot's own first, then the mirrors
   const download_options& options_;
+  ahead_feed& ahead_;
   disk disk_;
 };
 
@@ -77,9 +79,13 @@ outcome<fetched> fetcher::one(const model::snapshot& s) {
   if (!wanted) return wanted.error();
   auto cached = from_cache(s, *wanted);
   if (!cached) return cached.error();
-  if (*cached) return std::move(**cached);
+  if (*cached) {
+    ahead_.in_cache();
+    return std::move(**cached);
+  }
+  if (auto room = ahead_.make_room(control_); !room) return room.error();
 
-  part_file part(tree_, disk_, s.name, job_.min_free, wanted->kinds());
+  part_file part(tree_, disk_, s.name, job_.min_free, wanted->kinds(), &ahead_);
   const auto path = file_source_path(s.url);
   const auto where = download_places(*wanted);
   digests actual;
@@ -93,6 +99,7 @@ outcome<fetched> fetcher::one(const model::snapshot& s) {
     auto loaded = path ? copy_archive(*path, control_, s, options, part, report)
                        : download_archive(where, control_, s, options, part, report);
     if (!loaded) return loaded.error();
+    ahead_.ended(part.bytes());
     control_.begin("verify", s.name, without_password(s.source), part.bytes(), part.bytes());
     auto hashed = part.digest(control_);
     if (!hashed) return hashed.error();
@@ -108,6 +115,7 @@ outcome<fetched> fetcher::one(const model::snapshot& s) {
   if (auto finished = part.finish(); !finished) return finished.error();
   const auto& sha256 = actual.at(digest_kind::sha256);
   if (auto sealed = seal(s, *wanted, sha256, validator); !sealed) return sealed.error();
+  ahead_.whole();
   return fetched{sha256, wanted->text(), size};
 }
 
@@ -223,7 +231,7 @@ outcome<void> fetcher::seal(const model::snapshot& s, const proof& wanted, const
 }  // namespace
 
 ports::worker_result fetch(const ports::worker_job& job, job_control& control, patience p,
-                           const download_options& options) {
+                           const download_options& options, ahead_link ahead) {
   ports::worker_result out;
   const auto fail = [&](const failure& f) {
     out.failure = f.kind;
@@ -236,10 +244,20 @@ ports::worker_result fetch(const ports::worker_job& job, job_control& control, p
   auto tree = data_tree::open_for_work(job.data_dir, d, control);
   if (!tree) return fail(tree.error());
   if (auto made = d.make_dir(tree->own(), "cache", 0700); !made) return fail(made.error());
+  ahead_feed feed(std::move(ahead), *tree, d);
   out.verified = true;
-  for (const auto& s : job.chosen->snapshots) {
-    fetcher one_of(job, control, *tree, p, options);
-    auto one = one_of.one(s);
+  for (std::size_t i = 0; i < job.chosen->snapshots.size(); ++i) {
+    const auto& s = job.chosen->snapshots[i];
+    feed.turn_to(i);
+    auto one = fetcher(job, control, *tree, p, options, feed).one(s);
+    if (!one && feed.may_have_written()) {
+      if (auto dropped = feed.drop(control); !dropped) {
+        out.verified = false;
+        return fail(dropped.error());
+      }
+      if (one.error().kind == ports::worker_failure::no_space)
+        one = fetcher(job, control, *tree, p, options, feed).one(s);
+    }
     if (!one) {
       out.verified = false;
       out.snapshot = one.error().kind == ports::worker_failure::internal ? "" : s.name;
@@ -250,6 +268,10 @@ ports::worker_result fetch(const ports::worker_job& job, job_control& control, p
     if (out.verified_by.find(one->verified_by) == std::string::npos)
       out.verified_by += (out.verified_by.empty() ? "" : ", ") + one->verified_by;
     out.bytes += one->size;
+  }
+  if (auto unpacked = feed.wait_for_the_rest(*job.chosen, control); !unpacked) {
+    out.verified = false;
+    return fail(unpacked.error());
   }
   return out;
 }

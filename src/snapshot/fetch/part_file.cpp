@@ -22,8 +22,13 @@ constexpr std::chrono::seconds checkpoint_pause{5};
 }  // namespace
 
 part_file::part_file(const data_tree& tree, const disk& d, std::string name, std::uint64_t min_free,
-                     std::set<digest_kind> kinds)
-    : tree_(tree), disk_(d), name_(std::move(name)), min_free_(min_free), kinds_(std::move(kinds)) {}
+                     std::set<digest_kind> kinds, part_listener* listener)
+    : tree_(tree),
+      disk_(d),
+      name_(std::move(name)),
+      min_free_(min_free),
+      kinds_(std::move(kinds)),
+      listener_(listener) {}
 
 part_file::~part_file() {
   if (syncing_.joinable()) syncing_.join();
@@ -51,15 +56,24 @@ outcome<void> part_file::open(const note_check& usable) {
   if (auto used = use(std::move(fd)); !used) return used;
   const auto note = read_resume_note(tree_.own(), name_);
   noted_ = true;  // something may be there, even if it cannot be read
-  if (!note || !usable || !usable(*note) || note->here.end() > static_cast<std::uint64_t>(st.st_size))
-    return start_over();
-  have_ = note->here;
-  bytes_ = noted_bytes_ = have_.bytes();
-  hash_->reach(prefix());
+  if (!note || !usable || !usable(*note) || note->here.end() > static_cast<std::uint64_t>(st.st_size)) {
+    if (auto fresh = start_over(); !fresh) return fresh;
+  } else {
+    have_ = note->here;
+    bytes_ = noted_bytes_ = have_.bytes();
+  }
+  if (listener_ != nullptr) listener_->begins("cache/" + name_ + ".part");
+  reached();
   return {};
 }
 
+void part_file::reached() {
+  hash_->reach(prefix());
+  if (listener_ != nullptr) listener_->reached(prefix());
+}
+
 outcome<void> part_file::start_over() {
+  if (listener_ != nullptr) listener_->given_up();
   (void)end_checkpoint();  // it was about bytes that are given up
   if (noted_) {
     if (auto gone = disk_.remove_file(tree_.own(), "cache/" + name_ + ".resume"); !gone) return gone;
@@ -113,7 +127,7 @@ outcome<void> part_file::write(std::uint64_t at, const char* data, std::size_t s
   }
   have_.add({first, at});
   bytes_ = have_.bytes();
-  hash_->reach(prefix());
+  reached();
   if (first / flush_step != at / flush_step)
     (void)::sync_file_range(fd_.get(), static_cast<off_t>(first / flush_step * flush_step), flush_step,
                             SYNC_FILE_RANGE_WRITE);
@@ -187,6 +201,7 @@ outcome<void> part_file::finish() {
 }
 
 outcome<void> part_file::remove() {
+  if (listener_ != nullptr) listener_->given_up();
   (void)end_checkpoint();
   hash_.reset();
   fd_.reset();

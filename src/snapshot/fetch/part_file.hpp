@@ -25,10 +25,23 @@
 
 namespace hasup::snapshot {
 
+// Told of what can be read of a part file while it grows.
+class part_listener {
+ public:
+  part_listener() = default;
+  part_listener(const part_listener&) = delete;
+  part_listener& operator=(const part_listener&) = delete;
+  virtual ~part_listener() = default;
+
+  virtual void begins(const std::string& path) = 0;  // of the part, relative to .hasup
+  virtual void reached(std::uint64_t end) = 0;       // all below it is there and stays as it is
+  virtual void given_up() = 0;                       // before a byte of it changes
+};
+
 class part_file {
  public:
   part_file(const data_tree& tree, const disk& d, std::string name, std::uint64_t min_free,
-            std::set<digest_kind> kinds = {digest_kind::sha256});
+            std::set<digest_kind> kinds = {digest_kind::sha256}, part_listener* listener = nullptr);
   part_file(const part_file&) = delete;
   part_file& operator=(const part_file&) = delete;
   ~part_file();
@@ -57,6 +70,7 @@ class part_file {
 
  private:
   outcome<void> use(base::unique_fd fd);
+  void reached();
   outcome<void> check_space(std::uint64_t more) const;
   void begin_checkpoint(const resume_note& note);
   outcome<void> end_checkpoint();
@@ -66,6 +80,7 @@ class part_file {
   std::string name_;
   std::uint64_t min_free_;
   std::set<digest_kind> kinds_;
+  part_listener* listener_;
   base::unique_fd fd_;
   std::unique_ptr<prefix_hash> hash_;
   byte_spans have_;

@@ -19,26 +19,28 @@ struct archive_closer {
 };
 using archive_handle = std::unique_ptr<archive, archive_closer>;
 
-// Where the decompressed bytes of `fd` come from; null where libarchive reads the file itself.
-outcome<std::unique_ptr<byte_source>> source_of(int fd, const archive_reader::options& o, bool& compressed) {
+// Where the decompressed bytes of `file` come from; null where libarchive reads the file itself.
+outcome<std::unique_ptr<byte_source>> source_of(const archive_file& file, const archive_reader::options& o,
+                                                bool& compressed) {
   std::array<char, 512> begin{};
-  const auto n = read_at(fd, begin.data(), begin.size(), 0);
+  const auto n = read_at(file, begin.data(), begin.size(), 0);
   if (!n) return n.error();
   compressed = true;
   if (*n >= 4 && is_zstd(begin.data())) {
     zstd_limits limits;
     limits.window = o.max_window;
-    auto zstd = zstd_source::start(fd, limits);
+    limits.memory = o.memory;
+    auto zstd = zstd_source::start(file, limits);
     if (!zstd) return zstd.error();
     return std::unique_ptr<byte_source>(std::move(*zstd));
   }
-  auto filtered = filter_source::start(fd);
+  auto filtered = filter_source::start(file);
   if (!filtered) return filtered.error();
   if (*filtered) return std::unique_ptr<byte_source>(std::move(*filtered));
   compressed = false;
   // Zip and 7z have to seek; tar is read in order.
   if (std::memcmp(begin.data() + 257, "ustar", 5) != 0) return std::unique_ptr<byte_source>();
-  auto plain = read_ahead::start(fd);
+  auto plain = read_ahead::start(file);
   if (!plain) return plain.error();
   return std::unique_ptr<byte_source>(std::move(*plain));
 }
@@ -93,12 +95,13 @@ failure archive_reader::damaged(const std::string& why) const {
   return f;
 }
 
-outcome<archive_reader> archive_reader::open(int fd, const std::string& name, content c, const options& o) {
+outcome<archive_reader> archive_reader::open(const archive_file& file, const std::string& name, content c,
+                                             const options& o) {
   auto p = std::make_unique<parts>();
   p->name = name;
   p->given = o;
   archive* a = p->handle.get();
-  auto source = source_of(fd, o, p->compressed);
+  auto source = source_of(file, o, p->compressed);
   if (source)
     p->source = std::move(*source);
   else
@@ -111,9 +114,12 @@ outcome<archive_reader> archive_reader::open(int fd, const std::string& name, co
   else
     archive_read_support_format_raw(a);
   archive_read_support_filter_none(a);
-  if (!parts.source && ::lseek(fd, 0, SEEK_SET) != 0) return system_failure("read " + name, errno);
+  if (!parts.source) {
+    if (auto all = wait_for_all(file); !all) return all.error();
+    if (::lseek(file.fd, 0, SEEK_SET) != 0) return system_failure("read " + name, errno);
+  }
   const int opened = parts.source ? archive_read_open(a, &parts, nullptr, &parts::read, nullptr)
-                                  : archive_read_open_fd(a, fd, 1U << 20U);
+                                  : archive_read_open_fd(a, file.fd, 1U << 20U);
   if (opened < ARCHIVE_WARN) return reader.damaged(parts.words());
   return reader;
 }

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "snapshot/outcome.hpp"
+#include "snapshot/unpack/archive_file.hpp"
 
 struct archive_entry;
 
@@ -26,11 +27,12 @@ class archive_reader {
 
   struct options {
     std::uint64_t max_window = std::uint64_t{1} << 31U;  // of zstd
+    std::size_t memory = 50U << 20;                      // of zstd, without the window
     std::function<bool()> stop{};                        // asked for every block: a cancellation
   };
 
-  // `fd` is borrowed and read from its start.
-  static outcome<archive_reader> open(int fd, const std::string& name, content c, const options& o);
+  // Read from its start.
+  static outcome<archive_reader> open(const archive_file& file, const std::string& name, content c, const options& o);
   ~archive_reader();
   archive_reader(archive_reader&&) noexcept;
   archive_reader& operator=(archive_reader&&) noexcept;

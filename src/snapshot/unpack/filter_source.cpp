@@ -13,9 +13,9 @@ void filter_source::archive_closer::operator()(archive* a) const {
   archive_read_free(a);
 }
 
-outcome<std::unique_ptr<filter_source>> filter_source::start(int fd) {
+outcome<std::unique_ptr<filter_source>> filter_source::start(const archive_file& archive) {
   std::unique_ptr<filter_source> out(new filter_source);
-  auto file = read_ahead::start(fd);
+  auto file = read_ahead::start(archive);
   if (!file) return file.error();
   out->file_ = std::move(*file);
   auto compressed = out->open();
@@ -28,6 +28,7 @@ outcome<std::unique_ptr<filter_source>> filter_source::start(int fd) {
 }
 
 filter_source::~filter_source() {
+  if (file_) file_->stop();
   queue_.close();
 }
 

@@ -10,7 +10,7 @@ namespace hasup::snapshot {
 class filter_source : public byte_source {
  public:
   // Null: the file is not compressed.
-  static outcome<std::unique_ptr<filter_source>> start(int fd);
+  static outcome<std::unique_ptr<filter_source>> start(const archive_file& file);
   ~filter_source() override;
 
   outcome<std::string_view> next() override;

@@ -1,25 +1,9 @@
 #include "snapshot/unpack/read_ahead.hpp"
 
-#include <unistd.h>
-
-#include <cerrno>
-
 namespace hasup::snapshot {
 
-outcome<std::size_t> read_at(int fd, char* data, std::size_t size, std::uint64_t offset) {
-  std::size_t done = 0;
-  while (done < size) {
-    const auto n = ::pread(fd, data + done, size - done, static_cast<off_t>(offset + done));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return system_failure("read from the cache", errno);
-    if (n == 0) break;
-    done += static_cast<std::size_t>(n);
-  }
-  return done;
-}
-
-outcome<std::unique_ptr<read_ahead>> read_ahead::start(int fd) {
-  std::unique_ptr<read_ahead> out(new read_ahead(fd));
+outcome<std::unique_ptr<read_ahead>> read_ahead::start(const archive_file& file) {
+  std::unique_ptr<read_ahead> out(new read_ahead(file));
   auto thread = helper_thread::start("read", [self = out.get()] { self->run(); });
   if (!thread) return failure{ports::worker_failure::internal, thread.error().message};
   out->thread_ = std::move(*thread);
@@ -27,13 +11,14 @@ outcome<std::unique_ptr<read_ahead>> read_ahead::start(int fd) {
 }
 
 read_ahead::~read_ahead() {
+  unwanted_.request_stop();
   queue_.close();
 }
 
 void read_ahead::run() try {
   std::uint64_t offset = 0;
   while (auto block = queue_.to_fill()) {
-    auto n = read_at(fd_, block->data.get(), block->capacity, offset);
+    auto n = read_at(file_, block->data.get(), block->capacity, offset, unwanted_.get_token());
     if (!n) return queue_.fail(n.error());
     if (*n == 0) return queue_.finish();
     block->filled = *n;

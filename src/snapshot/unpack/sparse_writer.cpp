@@ -22,10 +22,11 @@ bool all_zero(const char* data, std::size_t size) {
 outcome<void> space_guard::check() const {
   auto free = free_space(fd_);
   if (!free) return free.error();
-  if (*free > min_free_ || (min_free_ == 0 && *free > 0)) return {};
+  const auto kept = min_free_ + (spoken_for_ ? spoken_for_() : 0);
+  if (*free > kept) return {};
   return failure{ports::worker_failure::no_space, place_ + " has " + base::format_byte_size(*free) +
                                                       " free after unpacking " + base::format_byte_size(logical_) +
-                                                      ", but " + base::format_byte_size(min_free_) +
+                                                      ", but " + base::format_byte_size(kept) +
                                                       " must stay free; make room, or lower data.min_free"};
 }
 

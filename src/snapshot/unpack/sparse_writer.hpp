@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <string>
 #include <vector>
 
 #include "base/unique_fd.hpp"
@@ -14,8 +16,9 @@ namespace hasup::snapshot {
 // How much a job has written, and whether it may go on.
 class space_guard {
  public:
-  space_guard(int fd, std::uint64_t min_free, std::string place)
-      : fd_(fd), min_free_(min_free), place_(std::move(place)) {}
+  // `spoken_for`: bytes that somebody else still needs, as of now; may be empty.
+  space_guard(int fd, std::uint64_t min_free, std::string place, std::function<std::uint64_t()> spoken_for = {})
+      : fd_(fd), min_free_(min_free), place_(std::move(place)), spoken_for_(std::move(spoken_for)) {}
 
   // Looks at the free space now.
   outcome<void> check() const;
@@ -28,6 +31,7 @@ class space_guard {
   int fd_;
   std::uint64_t min_free_;
   std::string place_;
+  std::function<std::uint64_t()> spoken_for_;
   std::uint64_t since_check_ = 0;
   std::uint64_t logical_ = 0;
 };

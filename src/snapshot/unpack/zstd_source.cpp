@@ -6,8 +6,6 @@
 #include <cstring>
 #include <utility>
 
-#include "snapshot/unpack/read_ahead.hpp"
-
 namespace hasup::snapshot {
 namespace {
 
@@ -47,10 +45,11 @@ struct zstd_source::piece {
   std::optional<stream> streamed;
 };
 
-zstd_source::zstd_source(int fd, const zstd_limits& limits) : fd_(fd), limits_(limits), wanted_(read_step) {}
+zstd_source::zstd_source(const archive_file& file, const zstd_limits& limits)
+    : file_(file), limits_(limits), wanted_(read_step) {}
 
-outcome<std::unique_ptr<zstd_source>> zstd_source::start(int fd, const zstd_limits& limits) {
-  std::unique_ptr<zstd_source> out(new zstd_source(fd, limits));
+outcome<std::unique_ptr<zstd_source>> zstd_source::start(const archive_file& file, const zstd_limits& limits) {
+  std::unique_ptr<zstd_source> out(new zstd_source(file, limits));
   auto* self = out.get();
   auto reader = helper_thread::start("read", [self] { self->read_all(); });
   if (!reader) return failure{ports::worker_failure::internal, reader.error().message};
@@ -65,6 +64,7 @@ outcome<std::unique_ptr<zstd_source>> zstd_source::start(int fd, const zstd_limi
 }
 
 zstd_source::~zstd_source() {
+  unwanted_.request_stop();
   {
     const std::lock_guard lock(mutex_);
     closing_ = true;
@@ -140,7 +140,8 @@ outcome<bool> zstd_source::read_up_to(std::size_t filled) {
     release(std::exchange(carry_, std::move(larger)));
   }
   while (!at_end_ && carry_.filled < filled) {
-    auto n = read_at(fd_, carry_.data.get() + carry_.filled, filled - carry_.filled, offset_ + carry_.filled);
+    auto n = read_at(file_, carry_.data.get() + carry_.filled, filled - carry_.filled, offset_ + carry_.filled,
+                     unwanted_.get_token());
     if (!n) return n.error();
     at_end_ = *n == 0;
     carry_.filled += *n;
@@ -237,7 +238,7 @@ void zstd_source::feed(piece& p) {
   auto& input = p.streamed->input;
   auto offset = offset_;
   while (auto block = input.to_fill()) {
-    auto n = read_at(fd_, block->data.get(), block->capacity, offset);
+    auto n = read_at(file_, block->data.get(), block->capacity, offset, unwanted_.get_token());
     if (!n) {
       input.fail(n.error());
       return;

@@ -16,6 +16,7 @@
 #include <mutex>
 #include <vector>
 
+#include "snapshot/unpack/archive_file.hpp"
 #include "snapshot/unpack/byte_source.hpp"
 #include "snapshot/unpack/helper_thread.hpp"
 #include "snapshot/unpack/zstd_frames.hpp"
@@ -32,8 +33,8 @@ struct zstd_limits {
 
 class zstd_source : public byte_source {
  public:
-  // `fd` is borrowed and read from its start.
-  static outcome<std::unique_ptr<zstd_source>> start(int fd, const zstd_limits& limits);
+  // Read from its start.
+  static outcome<std::unique_ptr<zstd_source>> start(const archive_file& file, const zstd_limits& limits);
   ~zstd_source() override;
 
   outcome<std::string_view> next() override;
@@ -43,7 +44,7 @@ class zstd_source : public byte_source {
   struct piece;
   using piece_ptr = std::shared_ptr<piece>;
 
-  zstd_source(int fd, const zstd_limits& limits);
+  zstd_source(const archive_file& file, const zstd_limits& limits);
 
   // The thread that reads. False: next() is not wanted any more.
   void read_all();
@@ -63,7 +64,8 @@ class zstd_source : public byte_source {
   buffer buffer_of(std::size_t size);
   void release(buffer b);
 
-  int fd_;
+  archive_file file_;
+  std::stop_source unwanted_;
   zstd_limits limits_;
   // Of the reading thread: what was read and not handed on yet.
   buffer carry_;

@@ -30,6 +30,8 @@ int main(int argc, char** argv) {
       return ports::internal_failure("this program only selects, fetches and verifies");
     if (const auto entered = enter_sandbox(job, control); !entered) return snapshot::failed_result(entered.error());
     if (job.mode == mode::verify) return snapshot::verify(job, control);
-    return job.mode == mode::select ? snapshot::select(job, control) : snapshot::fetch(job, control);
+    if (job.mode == mode::select) return snapshot::select(job, control);
+    return snapshot::fetch(job, control, {}, {},
+                           job.unpack_ahead ? snapshot::ahead_link::inherited() : snapshot::ahead_link());
   });
 }

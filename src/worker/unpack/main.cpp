@@ -1,18 +1,37 @@
-// hasup-worker-unpack: the worker's mode that reads archives; without network.
+// hasup-worker-unpack: the worker's mode that reads archives; without network. With --ahead it unpacks what
+// hasup-worker-fetch is fetching (snapshot/ahead_link.hpp); hasup-worker starts it so.
 #include <malloc.h>
 #include <unistd.h>
 
 #include <clocale>
+#include <string_view>
 
 #include "snapshot/job_run.hpp"
 #include "snapshot/sandbox.hpp"
 #include "snapshot/unpack/examine.hpp"
 #include "snapshot/unpack/unpack.hpp"
+#include "snapshot/unpack/unpack_ahead.hpp"
+
+namespace {
+
+using namespace hasup;
+
+// The first message comes when there is something to do; .hasup is there by then.
+void unpack_ahead(const ports::worker_job& job) {
+  const auto link = snapshot::ahead_link::inherited();
+  auto first = link.receive();
+  if (!first || first->message.what != snapshot::ahead_message::kind::lock) return;
+  const auto tree = snapshot::data_tree::open_beside(job.data_dir, snapshot::disk{}, std::move(first->carried));
+  if (!tree || !snapshot::enter_sandbox(snapshot::ahead_bounds(job))) return;
+  snapshot::unpack_ahead(job, link, *tree);
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
-  using namespace hasup;
   std::setlocale(LC_CTYPE, "C.UTF-8");     // libarchive's names are then the archive's own bytes
   ::mallopt(M_MMAP_THRESHOLD, 256 << 10);  // large buffers go back to the system, whatever was freed before
+  if (argc == 3 && std::string_view(argv[1]) == "--ahead") return snapshot::run_beside(argv[2], &unpack_ahead);
   return snapshot::run_job(argc, argv, [](const ports::worker_job& job, snapshot::job_control& control) {
     if (job.mode == ports::worker_mode::examine) {
       if (auto entered = snapshot::enter_sandbox(snapshot::examine_bounds(job)); !entered)

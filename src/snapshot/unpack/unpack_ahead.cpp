@@ -1,0 +1,84 @@
+#include "snapshot/unpack/unpack_ahead.hpp"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+
+#include "snapshot/ahead_mark.hpp"
+#include "snapshot/unpack/arrivals.hpp"
+#include "snapshot/unpack/unpacking.hpp"
+
+namespace hasup::snapshot {
+namespace {
+
+constexpr std::size_t memory = 24U << 20;     // with what fetching takes no more than unpacking alone
+constexpr std::size_t most_looked_up = 1000;  // in the data directory; more are no node's
+
+// The archives as they are sealed now; no answer when one is not the file that was unpacked.
+std::optional<std::vector<ahead_mark::archive>> sealed_archives(const ports::worker_job& job, const data_tree& tree,
+                                                                const from_arrivals& read) {
+  std::vector<ahead_mark::archive> out;
+  for (std::size_t i = 0; i < job.chosen->snapshots.size(); ++i) {
+    const auto& s = job.chosen->snapshots[i];
+    const auto seal = sealed_archive(tree, s);
+    if (!seal) return std::nullopt;
+    struct stat st {};
+    if (const int fd = read.fd_of(i); fd >= 0 && (::fstat(fd, &st) != 0 || st.st_ino != seal->inode))
+      return std::nullopt;
+    out.push_back({s.name, seal->sha256, seal->size, seal->inode});
+  }
+  return out;
+}
+
+outcome<void> attempt(const ports::worker_job& job, const ahead_link& link, const data_tree& tree, arrivals& all,
+                      arrivals::generation g) {
+  auto rules = wipe_rules::from(job.plan.wipe, job.keep, job.plan.shared);
+  if (!rules) return rules.error();
+  const disk d;
+  std::uint32_t archive = 0;
+  job_control control(
+      [&](const ports::worker_progress& p) {
+        for (archive = 0; archive + 1 < job.chosen->snapshots.size(); ++archive)
+          if (job.chosen->snapshots[archive].name == p.snapshot) break;
+        link.tell({ahead_message::kind::progress, archive, p.bytes_done});
+      },
+      [&] { return all.is_over(g); });
+  unpacking::options o;
+  o.place = "staging/ahead";
+  o.memory = memory;
+  o.spoken_for = [&all] { return all.still_to_come(); };
+  unpacking one(job, control, tree, std::move(*rules), std::move(o));
+  if (auto possible = one.check(); !possible) return possible;
+  if (auto made = one.make_places(); !made) return made;
+  if (auto enough = one.check_space(); !enough) return enough;
+  from_arrivals supply(all, g, tree);
+  if (auto done = one.run(supply); !done) return done;
+  for (std::size_t i = 0; i < job.chosen->snapshots.size(); ++i)
+    if (auto whole = all.wait_until_whole(i, g); !whole) return whole;
+  const auto archives = sealed_archives(job, tree, supply);
+  if (!archives || one.in_data().size() > most_looked_up) return refusal("nothing that may be marked");
+  return write_ahead_mark(tree.own(), d,
+                          {key_of(job), *archives, one.in_data(), one.archive_paths(), one.notes(), one.bytes()});
+}
+
+}  // namespace
+
+void unpack_ahead(const ports::worker_job& job, const ahead_link& link, const data_tree& tree) {
+  if (!job.chosen || job.chosen->snapshots.empty()) return;
+  auto all = arrivals::start(link, *job.chosen);
+  if (!all) return;
+  const disk d;
+  while (true) {
+    const auto g = (*all)->now();
+    if (!remove_ahead(tree.own(), d)) return;
+    const auto done = attempt(job, link, tree, **all, g);
+    if (done) return;
+    const bool goes_on = !(*all)->is_over(g) || (*all)->now() != g;
+    // Who fetches is gone, and so will be the lock: nothing here is touched any more.
+    if (!goes_on || !remove_ahead(tree.own(), d)) return;
+    if (done.error().kind == ports::worker_failure::no_space) return;
+    if (!(*all)->wait_for_another(g)) return;
+  }
+}
+
+}  // namespace hasup::snapshot

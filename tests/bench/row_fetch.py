@@ -1,0 +1,167 @@
+"""A snapshot from nginx on loopback into a directory, verified and unpacked: hasup's worker, which does it all at once,
+and what people do by hand. Every one ends with its data on the disk."""
+
+import hashlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import context
+from context import Table, say
+from measure import median
+from row_unpack import KINDS, fill
+
+WORKER = context.BIN / "hasup-worker"
+BY_HAND = {
+    "curl | bsdtar -x": ("bsdtar", 'curl -sf "$URL" | bsdtar -xf - -C "$OUT"'),
+    "curl, sha256sum, tar": ("tar", 'cd "$OUT/.." && curl -sfO "$URL" && curl -sfO "$URL.sha256" && '
+                                    'sha256sum --quiet -c a.tar.zst.sha256 && tar --zstd -xf a.tar.zst -C "$OUT"'),
+}
+
+
+class Host:
+    """nginx, which serves a directory."""
+
+    def __init__(self, directory, run):
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            self.port = s.getsockname()[1]
+        user = "user root;" if os.geteuid() == 0 else ""
+        (run / "nginx.conf").write_text(f"""
+            {user} daemon off; pid {run}/nginx.pid; error_log {run}/error.log; worker_processes 2; events {{}}
+            http {{
+              access_log off; sendfile on; client_body_temp_path {run}/body; proxy_temp_path {run}/proxy;
+              fastcgi_temp_path {run}/fastcgi; uwsgi_temp_path {run}/uwsgi; scgi_temp_path {run}/scgi;
+              server {{ listen 127.0.0.1:{self.port}; location / {{ root {directory}; }} }}
+            }}""")
+        nginx = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
+        self.process = subprocess.Popen([nginx, "-e", run / "error.log", "-c", run / "nginx.conf"], stdin=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while not self.answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError("nginx does not start: " + (run / "error.log").read_text())
+            time.sleep(0.02)
+
+    def answers(self):
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def close(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def jobs(node, run, url):
+    """Fetch and unpack, as a recovery gives them."""
+    base = {"result_path": str(run / "result.json"), "progress_path": "", "data_dir": str(node), "sources": [{"url": url}],
+            "checksum": "required", "keep": [],
+            "chosen": {"plan": 0, "snapshots": [{"name": "a.tar.zst", "url": url + "a.tar.zst", "source": url}]},
+            "plan": {"name": "p", "wipe": ["state", "blocks"],
+                     "archives": [{"match": "*", "order": "time", "unpack": "archive", "into": ".", "strip": True}]}}
+    out = []
+    for mode in ("fetch", "unpack"):
+        out.append(run / f"{mode}.json")
+        out[-1].write_text(json.dumps({**base, "mode": mode, "unpack_ahead": mode == "fetch"}))
+    return out
+
+
+def most_memory(pid):
+    """What the process and its child have had at most until now, in MiB."""
+    total = 0
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for one in (pid, *children):
+            for line in Path(f"/proc/{one}/status").read_text().splitlines():
+                if line.startswith("VmHWM:"):
+                    total += int(line.split()[1]) / 1024
+    except OSError:
+        pass  # one of them has just ended
+    return total
+
+
+def run_hasup(place, files):
+    memory = 0
+    for job in files:
+        worker = subprocess.Popen([WORKER, job], stdin=subprocess.DEVNULL)
+        while worker.poll() is None:
+            memory = max(memory, most_memory(worker.pid))
+            time.sleep(0.02)
+        if worker.returncode != 0:
+            raise RuntimeError("hasup: " + (place / "run" / "result.json").read_text())
+    return memory
+
+
+def one_round(place, name, host, kind):
+    """Seconds, and what hasup's two processes had of memory at most."""
+    node, out, run = place / "node", place / "hand" / "out", place / "run"
+    for directory in (node, place / "hand"):
+        shutil.rmtree(directory, ignore_errors=True)
+    node.mkdir()
+    out.mkdir(parents=True)
+    subprocess.run(["sync", "-f", place], check=True)
+    url = f"http://127.0.0.1:{host.port}/{kind.replace(' ', '-')}/"
+    files, memory = jobs(node, run, url), 0
+    begun = time.monotonic()
+    if name == "hasup":
+        memory = run_hasup(place, files)
+    else:
+        subprocess.run(["bash", "-c", "set -o pipefail; " + BY_HAND[name][1] + ' && sync -f "$OUT"'], check=True,
+                       env={**os.environ, "URL": url + "a.tar.zst", "OUT": str(out)})
+    return time.monotonic() - begun, memory
+
+
+def measure(sizes):
+    if not shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin") or not shutil.which("curl"):
+        say("left out: fetching, without nginx and curl")
+        return None
+    names = ["hasup", *(n for n, (program, _) in BY_HAND.items() if shutil.which(program))]
+    kinds = {k: c for k, c in KINDS.items() if shutil.which(c.split()[0])}
+    seen, host = {}, None
+    with tempfile.TemporaryDirectory(prefix="hasup-bench-", dir=os.environ.get("HASUP_BENCH_DIR", "/var/tmp")) as temp:
+        temp = Path(temp)
+        os.chmod(temp, 0o755)
+        say(f"fetch: making archives of {sizes.unpack_mib} MiB")
+        fill(temp / "data", sizes.unpack_mib << 20)
+        subprocess.run(["tar", "-S", "-C", temp / "data", "-cf", temp / "a.tar", "state", "blocks"], check=True)
+        shutil.rmtree(temp / "data")
+        unpacked = (temp / "a.tar").stat().st_size
+        for kind, command in kinds.items():
+            archive = temp / "files" / kind.replace(" ", "-") / "a.tar.zst"
+            archive.parent.mkdir(parents=True)
+            subprocess.run(command.format(tar=temp / "a.tar", out=archive).split(), check=True)
+            with open(archive, "rb") as f:
+                digest = hashlib.file_digest(f, "sha256").hexdigest()
+            Path(f"{archive}.sha256").write_text(f"{digest}  a.tar.zst\n")
+        (temp / "a.tar").unlink()
+        place = temp / "place"
+        (place / "run").mkdir(parents=True)
+        host = Host(temp / "files", place / "run")
+        try:
+            for round_ in range(sizes.unpack_rounds):
+                for kind in kinds:
+                    for name in names:
+                        say(f"fetch: {kind}, {name}, round {round_ + 1}")
+                        seen.setdefault((kind, name), []).append(one_round(place, name, host, kind))
+        finally:
+            host.close()
+    return table(seen, unpacked, sizes)
+
+
+def table(seen, unpacked, sizes):
+    rows = []
+    for (kind, name), took in seen.items():
+        seconds, mine = (median([t[0] for t in rounds]) for rounds in (took, seen[kind, "hasup"]))
+        memory = max(t[1] for t in took)
+        rows.append([name, kind, f"{seconds:.2f} s", f"{seconds / mine:.2f}x", f"{unpacked / seconds / 1e6:,.0f} MB/s",
+                     f"{memory:.0f} MiB" if memory else ""])
+    return Table("Fetching and unpacking a snapshot",
+                 f"A tar.zst of {unpacked / (1 << 20):,.0f} MiB of the same kind from nginx on loopback until its content is "
+                 f"on the disk (synced), medians of {sizes.unpack_rounds}. hasup verifies the sha256 before anything counts, "
+                 "notes what is durable so that a break is gone on with, keeps the archive, and unpacks what comes while it "
+                 "comes; `curl | bsdtar -x` verifies nothing and keeps nothing. Memory is that of hasup's two processes.",
+                 ["", "archive", "time", "of hasup", "unpacked", "memory"], rows)

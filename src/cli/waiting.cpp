@@ -214,8 +214,11 @@ exit_code wait_until(const context& c, control::event_stream events, const waiti
     one o;
     o.id = id;
     o.seen.before.unit = o.seen.now.unit = id.unit;
+    o.seen.before.instance = o.seen.now.instance = id.index;
+    o.seen.before.instances = id.index + 1;
     for (const auto& b : w.before)
       if (b.unit == id.unit && b.instance == id.index) o.seen.before = b;
+    o.seen.now.instances = o.seen.before.instances;  // it may be gone when it is looked at first
     name_width = std::max(name_width, display_width(control::display_name(o.seen.before)));
     all.push_back(std::move(o));
   }

@@ -51,6 +51,8 @@ class Settings(HasupTest):
         self.assertIn("all 3 are healthy, 1 stopped", said)
         said = self.home.ok("scale", "miner", "1")
         self.assertIn("its log is called miner.log now, will be restarted", said)
+        for gone in ("miner@1", "miner@2"):
+            self.assertRegex(said, rf"(?m)^{gone} +stopp.*it is no longer configured$")
         self.assertIn("miner is healthy, 2 stopped", said)
         wait_until(lambda: sorted(self.pids("miner")) == [0], "one instance is left")
         self.assertEqual(self.home.hasup("scale", "miner", "0").returncode, 2)

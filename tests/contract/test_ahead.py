@@ -229,6 +229,17 @@ class Ahead(Sources):
         self.succeed(self.fetch_ahead())
         self.expect_ahead(expected)
 
+    def test_from_a_directory_of_this_machine(self):
+        data = self.put_node()
+        expected = self.ordinary()
+        files = self.home.directory("files")
+        (files / "a.tar.zst").write_bytes(data)
+        snapshot = {**self.plan_job("fetch")["chosen"]["snapshots"][0], "url": f"file://{files}/a.tar.zst",
+                    "source": f"file://{files}/"}
+        self.more = {"sources": [{"url": f"file://{files}/"}], "chosen": {"plan": 0, "snapshots": [snapshot]}}
+        self.succeed(self.fetch_ahead())
+        self.expect_ahead(expected)
+
     def test_progress_tells_of_the_rest_that_is_unpacked(self):
         self.put_node()
         self.more = {"progress_path": str(self.home.path / "progress.json")}

@@ -75,6 +75,7 @@ TEST_CASE("a job comes back as it was written", "[ports]") {
   job.public_key = "RWx";
   job.max_rate = 200ULL << 20;
   job.max_window = 128U << 20;
+  job.unpack_ahead = true;
   check_round_trip(job, decode_job);
   const auto back = decode_job(encode(job));
   CHECK(back->mode == worker_mode::unpack);
@@ -85,6 +86,7 @@ TEST_CASE("a job comes back as it was written", "[ports]") {
   CHECK(back->min_free == UINT64_MAX);
   CHECK(back->max_rate == 200ULL << 20);
   CHECK(back->max_window == 128U << 20);
+  CHECK(back->unpack_ahead);
 }
 
 TEST_CASE("a result, progress and a recipe come back as they were written", "[ports]") {

@@ -209,6 +209,10 @@ class world {
   ports::worker_result work(const ports::worker_job& job) {
     if (job.mode != ports::worker_mode::select && job.mode != ports::worker_mode::clean_up && node_running)
       complain("a worker beside the running node");
+    if (job.unpack_ahead != (job.mode == ports::worker_mode::fetch))
+      complain("unpacked ahead in another mode than fetch");
+    if (job.unpack_ahead && (!job.chosen || job.chosen->snapshots.size() != job.plan.archives.size()))
+      complain("nothing says how to unpack what is fetched");
     ports::worker_result r;
     switch (job.mode) {
       case ports::worker_mode::inspect:

@@ -2,8 +2,8 @@
 include(GNUInstallDirs)
 
 add_custom_target(programs)
-foreach(program hasup hasup-probe hasupd hasup-shim hasup-worker hasup-worker-fetch hasup-worker-unpack hasup-worker-logs
-        hasup-demo-node)
+foreach(program hasup hasup-probe hasupd hasup-shim hasup-worker hasup-worker-fetch hasup-worker-unpack hasup-worker-pack
+        hasup-worker-logs hasup-demo-node)
   if(TARGET ${program})
     add_dependencies(programs ${program})
     install(TARGETS ${program} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

@@ -9,5 +9,6 @@ namespace hasup::base {
 
 // The bytes; nothing when the text is not canonical base64 with its padding.
 std::optional<std::string> base64_decode(std::string_view text);
+std::string base64_encode(std::string_view bytes);
 
 }  // namespace hasup::base

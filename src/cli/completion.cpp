@@ -35,7 +35,7 @@ std::string all_verbs(const std::vector<verb_shape>& verbs) {
 
 std::string own_words(const verb_shape& v) {
   if (v.name == "completion") return " bash zsh fish";
-  if (v.name == "snapshot") return " list get verify";
+  if (v.name == "snapshot") return " list get verify create";
   return {};
 }
 
@@ -65,7 +65,7 @@ _hasup() {
                         own_words(v), v.takes_units ? 1 : 0, takes_files(v) ? 1 : 0);
   text += R"(    esac
     case $before in
-      --from|--log|--output|-o|--*-file|--known-hosts|--client-*|--public-key) words= units=0 files=1 ;;
+      --from|--log|--output|-o|--*-file|--known-hosts|--client-*|--public-key|--sign|--to) words= units=0 files=1 ;;
       --unit) words= units=1 ;;
       --for) words="healthy running stopped completed" units=0 ;;
     esac

@@ -1,7 +1,9 @@
 // The options of `hasup snapshot`, as they were typed.
 #pragma once
 
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 
 namespace hasup::cli {
@@ -16,7 +18,17 @@ struct snapshot_call {
   std::string checksum;    // required, if_present
   std::string public_key;  // also for verify: the key, or minisign's file
   std::string max_rate;
-  std::string name;  // get: glob
+  std::string name;  // get: glob; create: of the archive
+
+  // create
+  std::string to;
+  int level = 3;
+  std::string sign;           // minisign's secret key
+  std::string password_file;  // of the key
+  bool allow_changes = false;
+  std::optional<std::uint64_t> block;
+  std::string chain_id;
+  std::string node_version;
 };
 
 }  // namespace hasup::cli

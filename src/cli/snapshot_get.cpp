@@ -161,21 +161,6 @@ json::object json_of(const got& g) {
           {"was_there", g.was_there}};
 }
 
-std::variant<std::string, target_error> prepare_directory(const context& c, const std::string& wanted) {
-  const auto path =
-      config::normal_path(wanted.starts_with('/') ? wanted : fs::current_path().string() + "/" + wanted);
-  if (const auto problem = data_directory_problem(c, path); !problem.empty())
-    return target_error{exit_code::failed, problem};
-  std::error_code failed;
-  fs::create_directories(path, failed);
-  if (failed || !fs::is_directory(path))
-    return target_error{failed.value() == EACCES ? exit_code::permission_denied : exit_code::failed,
-                        fmt::format("make {}: {}", path, failed ? failed.message() : "it is no directory")};
-  if (::access(path.c_str(), W_OK | X_OK) != 0)
-    return target_error{exit_code::permission_denied, base::errno_error("write to " + path).message};
-  return path;
-}
-
 exit_code refuse(const context& c, const target_error& e) {
   complain(c, printable(e.message));
   return e.code;
@@ -199,6 +184,22 @@ exit_code get_all(const context& c, const snapshot_target& target, const std::st
 
 }  // namespace
 
+std::variant<std::string, target_error> prepare_directory(const context& c, const std::string& wanted,
+                                                          const std::string& option) {
+  const auto path =
+      config::normal_path(wanted.starts_with('/') ? wanted : fs::current_path().string() + "/" + wanted);
+  if (const auto problem = data_directory_problem(c, path, option); !problem.empty())
+    return target_error{exit_code::failed, problem};
+  std::error_code failed;
+  fs::create_directories(path, failed);
+  if (failed || !fs::is_directory(path))
+    return target_error{failed.value() == EACCES ? exit_code::permission_denied : exit_code::failed,
+                        fmt::format("make {}: {}", path, failed ? failed.message() : "it is no directory")};
+  if (::access(path.c_str(), W_OK | X_OK) != 0)
+    return target_error{exit_code::permission_denied, base::errno_error("write to " + path).message};
+  return path;
+}
+
 exit_code get_snapshot(const context& c) {
   auto words = read_get_words(c.call, [](const std::string& path) {
     std::error_code ignored;
@@ -206,7 +207,7 @@ exit_code get_snapshot(const context& c) {
   });
   if (!words) return refuse(c, {exit_code::usage, words.error().message});
   // Before root becomes the owner of the unit's files: a relative directory is the caller's.
-  auto directory = prepare_directory(c, words->directory);
+  auto directory = prepare_directory(c, words->directory, "-o DIR");
   if (const auto* wrong = std::get_if<target_error>(&directory)) return refuse(c, *wrong);
   auto target = find_snapshot_target(c, c.call.targets[0]);
   if (const auto* wrong = std::get_if<target_error>(&target)) return refuse(c, *wrong);

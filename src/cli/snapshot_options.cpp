@@ -7,15 +7,17 @@ namespace hasup::cli {
 
 void add_snapshot_options(CLI::App& sub, invocation& into) {
   auto& o = into.snapshots;
-  sub.add_option("ACTION", into.word, "list, get or verify")
+  sub.add_option("ACTION", into.word, "list, get, verify or create")
       ->required()
-      ->check(CLI::IsMember({"list", "get", "verify"}));
+      ->check(CLI::IsMember({"list", "get", "verify", "create"}));
   sub.add_option("WHAT", into.targets,
-                 "list: a unit or a source. get: the same, then a snapshot's name and a directory. verify: files");
+                 "list: a unit or a source. get: the same, then a snapshot's name and a directory. verify: files. "
+                 "create: units, directories, files");
   sub.add_flag("-a,--all", into.all, "list: also files whose name is no snapshot's");
   sub.add_option("-o,--output", into.output, "get: put it here; default: the current directory")->type_name("DIR");
-  sub.add_option("--name", o.name, "get: the newest of these, not the newest of all")->type_name("GLOB");
-  sub.add_flag("--force", into.force, "get: in place of another file of the same name");
+  sub.add_option("--name", o.name, "get: the newest of these, not the newest of all. create: call it so")
+      ->type_name("GLOB");
+  sub.add_flag("--force", into.force, "get, create: in place of another file of the same name");
   sub.add_option("--plan", into.plan, "Only for this plan of the unit's recipe")->type_name("NAME");
   sub.add_option("--public-key", o.public_key, "Must be signed with this key of minisign (RW…, or its file)")
       ->type_name("KEY");
@@ -23,6 +25,19 @@ void add_snapshot_options(CLI::App& sub, invocation& into) {
       ->check(CLI::IsMember({"required", "if_present"}))
       ->type_name("POLICY");
   sub.add_option("--max-rate", o.max_rate, "get: at most so many bytes a second, such as 20MiB")->type_name("SIZE");
+
+  const auto made = [&](const char* option, auto& value, const char* help, const char* type) {
+    return sub.add_option(option, value, help)->type_name(type)->group("options of create");
+  };
+  made("--to", o.to, "Put it here: a directory, sftp://USER@HOST/DIR/ or s3://BUCKET/PREFIX/", "URL|DIR");
+  made("--level", o.level, "How hard zstd tries; default: 3", "N")->check(CLI::Range(1, 19));
+  made("--sign", o.sign, "Sign it with this secret key of minisign", "KEYFILE");
+  made("--password-file", o.password_file, "The key's password is in it; default: asked for on the terminal", "FILE");
+  made("--block", o.block, "Its block, for manifest.json; default: as its name says", "N");
+  made("--chain-id", o.chain_id, "For manifest.json", "ID");
+  made("--node-version", o.node_version, "For manifest.json", "VERSION");
+  sub.add_flag("--allow-changes", o.allow_changes, "Files that change while they are read are only named")
+      ->group("options of create");
 
   const auto named = [&](const char* option, std::string& text, const char* help, const char* type) {
     return sub.add_option(option, text, help)->type_name(type)->group("options of a source that is named");
@@ -50,8 +65,38 @@ void add_snapshot_options(CLI::App& sub, invocation& into) {
   for (const auto& [option, key, help, type] : source) named(option, o.source_options[key], help, type);
 }
 
+namespace {
+
+bool has_listing_options(const invocation& i) {
+  const auto& o = i.snapshots;
+  return !o.match.empty() || !o.pattern.empty() || !o.order.empty() || !o.max_age.empty();
+}
+
+bool has_create_options(const snapshot_call& o) {
+  return !o.to.empty() || o.level != snapshot_call{}.level || !o.sign.empty() || !o.password_file.empty() ||
+         o.allow_changes || o.block || !o.chain_id.empty() || !o.node_version.empty();
+}
+
+std::string create_problem(const invocation& i) {
+  const auto& o = i.snapshots;
+  if (i.targets.empty())
+    return "create of what? A unit, a directory or a file: hasup snapshot create leap --to /backup";
+  if (o.to.empty()) return "where to? hasup snapshot create " + i.targets[0] + " --to DIR|sftp://…|s3://…";
+  if (i.targets.size() > 1 && !o.name.empty()) return "--name is for one archive; each of several has its own";
+  if (!o.password_file.empty() && o.sign.empty()) return "--password-file is for the key of --sign";
+  if (has_listing_options(i) || !i.output.empty() || !o.checksum.empty() || !o.public_key.empty() ||
+      !o.max_rate.empty())
+    return "create takes --to, --name, --level, --sign, --plan and the ways into a host; it lists and fetches "
+           "nothing";
+  return {};
+}
+
+}  // namespace
+
 std::string snapshot_usage_problem(const invocation& i) {
   const auto& o = i.snapshots;
+  if (i.word == "create") return create_problem(i);
+  if (has_create_options(o)) return "--to, --level, --sign and what else create takes is for create alone";
   if (i.word == "list" && i.targets.size() != 1)
     return "list what? A unit or a source: hasup snapshot list leap, hasup snapshot list https://HOST/DIR/";
   if (i.word == "get" && (i.targets.empty() || i.targets.size() > 3))

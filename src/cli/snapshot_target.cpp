@@ -57,27 +57,6 @@ std::optional<target_error> apply_policy(const snapshot_call& o, ports::worker_j
   return std::nullopt;
 }
 
-std::optional<target_error> read_source_words(const std::string& word, const snapshot_call& o,
-                                              ports::worker_job& job) {
-  config::value table;
-  const bool is_url = word.find("://") != std::string::npos;
-  table.set("url", config::make_text(is_url ? word : absolute(word), {}));
-  for (const auto& [key, text] : o.source_options) {
-    const bool is_path = key.ends_with("_file") || key == "known_hosts" || key.starts_with("client_");
-    if (!text.empty()) table.set(key, config::make_text(is_path ? absolute(text) : text, {}));
-  }
-  const auto from = is_url ? word.find("://") + 3 : word.size();
-  const auto user = word.substr(from, word.find('/', from) - from);
-  if (const auto at = user.rfind('@'); at != std::string::npos && user.find(':') < at)
-    return usage(
-        "no password in the URL, where everybody sees it; --header-file takes a file with \"Authorization: Basic "
-        "…\"");
-  config::report findings;
-  config::read_sources(table, findings, job.sources);
-  if (findings.failed()) return usage(findings.all().front().message);
-  return std::nullopt;
-}
-
 std::optional<target_error> read_name_options(const snapshot_call& o, ports::worker_job& job) {
   model::archive_spec spec;
   spec.unpack = model::unpack_mode::none;
@@ -110,7 +89,9 @@ std::variant<snapshot_target, target_error> source_target(const context& c, cons
   snapshot_target out;
   const auto& o = c.call.snapshots;
   if (!c.call.plan.empty()) return usage("--plan is of a unit's recipe; with a source, say --match or --pattern");
-  if (auto wrong = read_source_words(word, o, out.job)) return *wrong;
+  auto source = read_source(word, o);
+  if (auto* wrong = std::get_if<target_error>(&source)) return *wrong;
+  out.job.sources = {std::get<model::source>(source)};
   if (auto wrong = read_name_options(o, out.job)) return *wrong;
   if (auto wrong = apply_policy(o, out.job)) return *wrong;
   out.name = out.job.sources.front().url;
@@ -187,6 +168,27 @@ std::variant<snapshot_target, target_error> find_snapshot_target(const context& 
   return names_a_source(word) ? source_target(c, word) : unit_target(c, word);
 }
 
+std::variant<model::source, target_error> read_source(const std::string& word, const snapshot_call& o) {
+  config::value table;
+  const bool is_url = word.find("://") != std::string::npos;
+  table.set("url", config::make_text(is_url ? word : absolute(word), {}));
+  for (const auto& [key, text] : o.source_options) {
+    const bool is_path = key.ends_with("_file") || key == "known_hosts" || key.starts_with("client_");
+    if (!text.empty()) table.set(key, config::make_text(is_path ? absolute(text) : text, {}));
+  }
+  const auto from = is_url ? word.find("://") + 3 : word.size();
+  const auto user = word.substr(from, word.find('/', from) - from);
+  if (const auto at = user.rfind('@'); at != std::string::npos && user.find(':') < at)
+    return usage(
+        "no password in the URL, where everybody sees it; --header-file takes a file with \"Authorization: Basic "
+        "…\"");
+  config::report findings;
+  std::vector<model::source> found;
+  config::read_sources(table, findings, found);
+  if (findings.failed()) return usage(findings.all().front().message);
+  return found.front();
+}
+
 base::result<std::string> read_public_key(const std::string& word) {
   if (model::parse_minisign_key(word)) return base::success(word);
   const auto text = base::read_small_file(word, 4096);
@@ -219,14 +221,14 @@ base::result<std::set<std::string>> remembered_as_bad(std::string_view intent, c
   return out;
 }
 
-std::string data_directory_problem(const context& c, const std::string& directory) {
+std::string data_directory_problem(const context& c, const std::string& directory, const std::string& option) {
   namespace fs = std::filesystem;
   std::error_code ignored;
   const auto place = fs::weakly_canonical(directory, ignored);
   for (auto up = place; !up.empty(); up = up.parent_path()) {
     if (fs::exists(up / ".hasup", ignored))
-      return fmt::format("{} is a node's data directory ({} is there); say another with -o DIR", up.string(),
-                         (up / ".hasup").string());
+      return fmt::format("{} is a node's data directory ({} is there); say another with {}", up.string(),
+                         (up / ".hasup").string(), option);
     if (up == up.parent_path()) break;
   }
   for (const auto& [name, entry] : config::load(c.dirs).units) {
@@ -236,7 +238,7 @@ std::string data_directory_problem(const context& c, const std::string& director
       for (const auto& one : data) {
         const auto root = fs::weakly_canonical(one, ignored).string();
         if (place.string() == root || place.string().starts_with(root + "/"))
-          return fmt::format("{} is the data of unit {}; say another directory with -o DIR", root, name);
+          return fmt::format("{} is the data of unit {}; say another directory with {}", root, name, option);
       }
     }
   }

@@ -4,6 +4,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "cli/context.hpp"
 #include "ports/worker_job.hpp"
@@ -30,13 +31,17 @@ bool names_a_source(std::string_view word);
 // Nothing of it is asked for over the network. Root reads the files of another user with no more than his rights.
 std::variant<snapshot_target, target_error> find_snapshot_target(const context& c, const std::string& word);
 
+// A URL or a directory with the options that say how to get in.
+std::variant<model::source, target_error> read_source(const std::string& word, const snapshot_call& o);
+
 // The key itself, or that of minisign's file FILE.pub.
 base::result<std::string> read_public_key(const std::string& word);
 
 // `bad_snapshots` of an instance in the text of STATE/intent.json.
 base::result<std::set<std::string>> remembered_as_bad(std::string_view intent, const std::string& instance);
 
-// Why `directory` is no place for downloads: the data directory of a unit, or of any hasup, or below one; "" = it is.
-std::string data_directory_problem(const context& c, const std::string& directory);
+// Why `directory` is no place for archives: the data directory of a unit, or of any hasup, or below one; "" = it is.
+// `option` says another one.
+std::string data_directory_problem(const context& c, const std::string& directory, const std::string& option);
 
 }  // namespace hasup::cli

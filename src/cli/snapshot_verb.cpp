@@ -61,6 +61,7 @@ exit_code list_snapshots(const context& c) {
 exit_code run_snapshot(const context& c) {
   if (c.call.word == "list") return list_snapshots(c);
   if (c.call.word == "verify") return verify_snapshots(c);
+  if (c.call.word == "create") return create_snapshots(c);
   return get_snapshot(c);
 }
 

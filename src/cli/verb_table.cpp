@@ -145,7 +145,7 @@ const std::vector<verb>& verbs() {
        "  hasup recover leap --cancel\n"},
       {"snapshot",
        {},
-       "List, fetch and verify snapshots by hand, without the daemon",
+       "List, fetch, verify and create snapshots by hand, without the daemon",
        targets::none,
        "WHAT is a unit: then its sources, recipe and policy count, and `>` marks what a recovery would take. Or it "
        "is "
@@ -157,10 +157,14 @@ const std::vector<verb>& verbs() {
        "checks "
        "it\n"
        "against the checksums beside it (FILE.sha256, SHA256SUMS, …) and, with --public-key, FILE.minisig.\n"
+       "create packs the data of units that do not run (what their recipe replaces), directories, or files: tar and\n"
+       "zstd on all cores, with NAME.sha256 and a row in manifest.json; what it puts --to a place has its name only\n"
+       "when it is whole.\n"
        "Exits with 1 when list finds nothing to take, or a file is not right.\n"
        "\nExamples:\n  hasup snapshot list leap\n  hasup snapshot list https://backup.example/leap/ --match "
        "'snapshot-*.bin.zst'\n  hasup snapshot get leap -o /mnt/spare\n  hasup snapshot get "
-       "sftp://backup@host/srv/leap/ --name 'snapshot-*' ./\n  hasup snapshot verify snapshot-2026-11-21.bin.zst\n"},
+       "sftp://backup@host/srv/leap/ --name 'snapshot-*' ./\n  hasup snapshot verify snapshot-2026-11-21.bin.zst\n"
+       "  hasup snapshot create eos-evm-node --to s3://backups/evm/ --sign backup.key\n"},
       {"reset",
        {},
        "Clear start limit, failed starts and recovery budget of a unit",

@@ -63,12 +63,12 @@ std::string worker_program() {
 // In the child. A group of its own: Ctrl-C is this program's to pass on. It ends in order when this program is
 // killed.
 [[noreturn]] void become_worker(const std::string& program, const std::string& job, const std::string& complaints,
-                                const std::string& home, pid_t parent) {
+                                const std::string& home, int input, pid_t parent) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (::getppid() != parent) ::_exit(1);
   if (!home.empty()) ::setenv("HOME", home.c_str(), 1);
-  const int null = ::open("/dev/null", O_RDONLY);
+  const int null = input >= 0 ? input : ::open("/dev/null", O_RDONLY);
   const int said = ::open(complaints.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
   ::dup2(null, STDIN_FILENO);
   ::dup2(said, STDOUT_FILENO);
@@ -150,11 +150,13 @@ std::string phase_line(const ports::worker_progress& p) {
   if (p.phase == "fetch")
     return fmt::format("fetching {}{} from {}", printable(p.snapshot), size, printable(p.source));
   if (p.phase == "verify") return fmt::format("verifying {}{}", printable(p.snapshot), size);
+  if (p.phase == "create") return fmt::format("packing {}{} to {}", printable(p.snapshot), size, printable(p.source));
   if (p.phase == "examine") return fmt::format("reading {}{}", printable(p.snapshot), size);
   return {};
 }
 
-worker_answer call_worker(const context& c, ports::worker_job job, const std::string& home) {
+worker_answer call_worker(const context& c, ports::worker_job job, const std::string& home,
+                          const std::string& secret) {
   worker_answer out;
   const scratch place;
   if (const auto problem = place.problem(); !problem.empty()) {
@@ -173,6 +175,17 @@ worker_answer call_worker(const context& c, ports::worker_job job, const std::st
       return out;
     }
   }
+  // The pipe holds it all: nobody has to wait for the other.
+  std::array<int, 2> ends{-1, -1};
+  if (!secret.empty() && ::pipe2(ends.data(), O_CLOEXEC) != 0) {
+    out.result = ports::internal_failure(base::errno_error("pipe").message);
+    return out;
+  }
+  const base::unique_fd input(ends[0]);
+  {
+    const base::unique_fd write_end(ends[1]);
+    if (write_end) write_all(write_end.get(), secret);
+  }
   catch_interrupts();
   const auto program = worker_program();
   const auto self = ::getpid();
@@ -181,7 +194,7 @@ worker_answer call_worker(const context& c, ports::worker_job job, const std::st
     out.result = ports::internal_failure(base::errno_error("fork").message);
     return out;
   }
-  if (child == 0) become_worker(program, job_file, complaints, home, self);
+  if (child == 0) become_worker(program, job_file, complaints, home, input.get(), self);
   int status = 0;
   {
     progress_view view(c);

@@ -16,9 +16,11 @@ struct worker_answer {
   std::optional<ports::worker_progress> last;  // how far it was
 };
 
-// result_path and progress_path are filled in here. `home`: HOME of the worker, "" = as it is. The first Ctrl-C asks
+// result_path and progress_path are filled in here. `home`: HOME of the worker, "" = as it is. `secret` (at most 4096
+// bytes) comes to its standard input. The first Ctrl-C asks
 // the worker to end in order, a second one kills it.
-worker_answer call_worker(const context& c, ports::worker_job job, const std::string& home);
+worker_answer call_worker(const context& c, ports::worker_job job, const std::string& home,
+                          const std::string& secret = {});
 
 // "fetch  [####----]  48%  4.1GiB of 8.5GiB, 210MiB/s, 21s left  snapshot-….bin.zst"
 std::string progress_line(const ports::worker_progress& p, const terminal& t);

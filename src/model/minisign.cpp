@@ -5,7 +5,7 @@
 namespace hasup::model {
 namespace {
 
-constexpr std::size_t id_bytes = 8;
+constexpr std::size_t id_bytes = minisign_id_bytes;
 constexpr std::size_t key_bytes = 32;
 constexpr std::size_t signature_bytes = 64;
 
@@ -41,6 +41,27 @@ base::result<minisign_signature> parse_minisign_signature(std::string_view text)
   if (kind != "ED" && kind != "Ed") return base::error{"it is a signature of a kind that is not known here"};
   return minisign_signature{kind == "ED", first->substr(2, id_bytes), first->substr(2 + id_bytes),
                             std::string(comment), std::move(*global)};
+}
+
+base::result<minisign_secret> parse_minisign_secret(std::string_view text) {
+  constexpr std::size_t salt_bytes = 32;
+  constexpr std::size_t number_bytes = 8;
+  constexpr std::size_t sealed_bytes = 104;
+  const bool commented = next_line(text).starts_with("untrusted comment: ");
+  const auto bytes = commented ? base::base64_decode(next_line(text)) : std::nullopt;
+  if (!bytes || bytes->size() != 6 + salt_bytes + 2 * number_bytes + sealed_bytes || !bytes->starts_with("Ed"))
+    return base::error{"it is no secret key of minisign; `minisign -G` makes one"};
+  const auto derivation = bytes->substr(2, 2);
+  if ((derivation != "Sc" && derivation != std::string(2, '\0')) || bytes->substr(4, 2) != "B2")
+    return base::error{"it is a secret key of a kind that is not known here"};
+  const auto number = [&](std::size_t from) {
+    std::uint64_t n = 0;
+    for (std::size_t i = number_bytes; i-- > 0;) n = (n << 8U) | static_cast<unsigned char>((*bytes)[from + i]);
+    return n;
+  };
+  const auto numbers = 6 + salt_bytes;
+  return minisign_secret{derivation == "Sc", bytes->substr(6, salt_bytes), number(numbers),
+                         number(numbers + number_bytes), bytes->substr(numbers + 2 * number_bytes)};
 }
 
 // The id is a little-endian number.

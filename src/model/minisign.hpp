@@ -1,6 +1,7 @@
-// minisign's public keys and signatures as texts: https://jedisct1.github.io/minisign/#signature-format
+// minisign's keys and signatures as texts: https://jedisct1.github.io/minisign/#signature-format
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -21,10 +22,23 @@ struct minisign_signature {
   std::string global;           // 64 bytes: of signature and trusted comment
 };
 
+inline constexpr std::size_t minisign_id_bytes = 8;
+
+// What `minisign -G` wrote as minisign.key.
+struct minisign_secret {
+  bool encrypted = false;        // with a password, by scrypt
+  std::string salt;              // 32 bytes
+  std::uint64_t operations = 0;  // what scrypt may cost
+  std::uint64_t memory = 0;
+  std::string sealed;  // 104 bytes: key id, seed, public key, checksum; encrypted or not
+};
+
 // "RWQ…", the second line of minisign.pub.
 base::result<minisign_key> parse_minisign_key(std::string_view text);
 // NAME.minisig.
 base::result<minisign_signature> parse_minisign_signature(std::string_view text);
+// minisign.key.
+base::result<minisign_secret> parse_minisign_secret(std::string_view text);
 // As minisign shows it: 16 hex digits.
 std::string minisign_key_name(std::string_view id);
 

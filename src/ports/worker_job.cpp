@@ -161,6 +161,20 @@ void members(M& m, model::wanted_directory& d) {
 }
 
 template <class M>
+void members(M& m, create_order& c) {
+  m("name", c.name);
+  m("target", c.target);
+  m("level", c.level);
+  m("replace", c.replace);
+  m("allow_changes", c.allow_changes);
+  m("sign_key", c.sign_key);
+  m("sign_password", c.sign_password);
+  m("block", c.block);
+  m("chain_id", c.chain_id);
+  m("node_version", c.node_version);
+}
+
+template <class M>
 void members(M& m, worker_job& j) {
   m("mode", j.mode);
   m("result_path", j.result_path);
@@ -184,6 +198,7 @@ void members(M& m, worker_job& j) {
   m("max_age_ms", j.max_age);
   m("explain", j.explain);
   m("file", j.file);
+  m("create", j.create);
   m("checksum", j.checksum);
   m("max_rate", j.max_rate);
   m("public_key", j.public_key);
@@ -231,6 +246,10 @@ void members(M& m, worker_result& r) {
   m("bytes", r.bytes);
   m("is_archive", r.is_archive);
   m("entries", r.entries);
+  m("name", r.name);
+  m("url", r.url);
+  m("content", r.content);
+  m("signature", r.signature);
 }
 
 template <class M>

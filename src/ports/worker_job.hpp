@@ -44,6 +44,7 @@ enum class worker_mode {
   examine,           // read an archive of this machine as unpacking would; writes nothing
   fetch,             // download a candidate's archives into the cache and verify them
   unpack,            // unpack them into the staging directory, syncfs
+  create,            // pack data into an archive, with its checksum beside it; changes nothing of the data
   swap,              // old entries aside, new entries in
   rewipe,            // before a further first start: remove what the last attempt created under `wipe`
   roll_back,         // remove what stands in the place of the old entries, put those back as they were
@@ -54,7 +55,7 @@ inline constexpr std::array ways_out{
     "http_proxy",    "https_proxy",       "HTTPS_PROXY",           "all_proxy",        "no_proxy",
     "SSH_AUTH_SOCK", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"};
 
-inline constexpr base::enum_names<worker_mode, 11> worker_mode_names{
+inline constexpr base::enum_names<worker_mode, 12> worker_mode_names{
     {{{worker_mode::inspect, "inspect"},
       {worker_mode::make_directories, "make_directories"},
       {worker_mode::select, "select"},
@@ -62,6 +63,7 @@ inline constexpr base::enum_names<worker_mode, 11> worker_mode_names{
       {worker_mode::examine, "examine"},
       {worker_mode::fetch, "fetch"},
       {worker_mode::unpack, "unpack"},
+      {worker_mode::create, "create"},
       {worker_mode::swap, "swap"},
       {worker_mode::rewipe, "rewipe"},
       {worker_mode::roll_back, "roll_back"},
@@ -91,6 +93,23 @@ struct snapshot_proof {
   bool unknown = false;  // the host did not say
 
   friend bool operator==(const snapshot_proof&, const snapshot_proof&) = default;
+};
+
+// What is made of job.file, or of job.data_dir: of all that is below it, or of what job.plan wipes and job.keep does
+// not keep.
+struct create_order {
+  std::string name;      // of the archive
+  model::source target;  // the directory it comes to: file://, sftp:// or s3://
+  int level = 3;         // zstd's
+  bool replace = false;  // one of that name that is there
+  // A file that changes while it is read is only noted.
+  bool allow_changes = false;
+  std::string sign_key;       // minisign's secret key; "" = not signed
+  std::string sign_password;  // the file with its password, "-" = standard input; "" = it has none
+  // For manifest.json, where they are known.
+  std::optional<std::uint64_t> block;
+  std::string chain_id;
+  std::string node_version;
 };
 
 struct worker_job {
@@ -125,8 +144,10 @@ struct worker_job {
   base::duration max_age{0};  // 0 = any; a snapshot of unknown time passes
   bool explain = false;       // also say what is passed over, and what proves the newest
 
-  // verify, examine
+  // verify, examine, create
   std::string file;  // absolute
+
+  create_order create;
 
   // fetch, verify
   model::checksum_policy checksum = model::checksum_policy::if_present;
@@ -208,6 +229,11 @@ struct worker_result {
   // examine
   bool is_archive = false;    // else one file, compressed or not
   std::uint64_t entries = 0;  // of an archive
+  // create: `bytes`, `sha256` and `entries` are those of the archive
+  std::string name;
+  std::string url;            // or path, of the archive
+  std::uint64_t content = 0;  // bytes of the files that were read, holes left out
+  std::string signature;      // the text of NAME.minisig; ""
 
   [[nodiscard]] bool ok() const { return failure == worker_failure::none; }
 };

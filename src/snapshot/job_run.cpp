@@ -52,16 +52,19 @@ ports::worker_result guarded(const job_handler& handler, const ports::worker_job
   }
 }
 
-std::optional<ports::worker_job> read_job(const char* path) {
-  std::ifstream in(path, std::ios::binary);
+// Nothing when there is no job to read; that was said.
+std::optional<ports::worker_job> begin(const char* file) {
+  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  ::umask(022);
+  std::ifstream in(file, std::ios::binary);
   const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
   if (!in) {
-    std::fprintf(stderr, "%s: cannot be read\n", path);
+    std::fprintf(stderr, "%s: cannot be read\n", file);
     return std::nullopt;
   }
   auto job = ports::decode_job(text);
   if (job) return std::move(*job);
-  std::fprintf(stderr, "%s: %s\n", path, job.error().message.c_str());
+  std::fprintf(stderr, "%s: %s\n", file, job.error().message.c_str());
   return std::nullopt;
 }
 
@@ -71,9 +74,7 @@ int run_beside(const char* job_file, const std::function<void(const ports::worke
   mind_signals();
   ::signal(SIGTERM, SIG_DFL);
   ::signal(SIGINT, SIG_DFL);
-  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  ::umask(022);
-  const auto job = read_job(job_file);
+  const auto job = begin(job_file);
   if (!job) return 2;
   try {
     work(*job);
@@ -117,9 +118,7 @@ int run_job(int argc, char** argv, const job_handler& handler) {
     return 2;
   }
   mind_signals();
-  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  ::umask(022);
-  const auto job = read_job(argv[1]);
+  const auto job = begin(argv[1]);
   if (!job) return 2;
   job_control control(job->progress_path, [] { return terminated != 0; });
   const auto result = guarded(handler, *job, control);
@@ -129,6 +128,19 @@ int run_job(int argc, char** argv, const job_handler& handler) {
     return 2;
   }
   return result.ok() ? 0 : 1;
+}
+
+int run_part(const char* file, const part_handler& handler) {
+  mind_signals();
+  const auto job = begin(file);
+  if (!job) return 2;
+  job_control control(job->progress_path, [] { return terminated != 0; });
+  try {
+    return handler(*job, control);
+  } catch (const std::exception& e) {
+    std::fprintf(stderr, "%s\n", e.what());
+    return 2;
+  }
 }
 
 }  // namespace hasup::snapshot

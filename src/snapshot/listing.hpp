@@ -62,7 +62,9 @@ std::optional<std::string> find_digest(std::string_view text, std::string_view n
 std::optional<std::string> parse_digest(std::string_view text, digest_kind kind = digest_kind::sha256);
 
 std::string percent_decode(std::string_view text);
-std::string percent_encode(std::string_view name);                      // all but letters, digits and -._~
+std::string percent_encode(std::string_view name);  // all but letters, digits and -._~
+// "file:///dir/x" or "/dir/x" -> the decoded path; nothing for other URLs.
+std::optional<std::string> file_source_path(std::string_view source);
 std::string without_password(std::string_view url);                     // for messages
 std::optional<base::wall_time> parse_http_time(std::string_view text);  // "Sat, 21 Nov 2026 01:02:03 GMT"
 

@@ -187,6 +187,18 @@ std::string percent_encode(std::string_view name) {
   return out;
 }
 
+std::optional<std::string> file_source_path(std::string_view source) {
+  if (source.starts_with("file://localhost/"))
+    source.remove_prefix(16);
+  else if (source.starts_with("file:///"))
+    source.remove_prefix(7);
+  else if (source.starts_with('/'))
+    return std::string(source);
+  else
+    return std::nullopt;
+  return percent_decode(source);
+}
+
 std::string without_password(std::string_view url) {
   const auto scheme = url.find("://");
   if (scheme == std::string_view::npos) return std::string(url);

@@ -36,6 +36,8 @@ class Gate:
     def __init__(self, store_port, secret):
         gate = self
         self.refused = 0
+        self.requests = []  # (method, path with query), of those that were signed
+        self.fault = lambda handler, body: False  # true: it has answered in the store's place
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -43,8 +45,10 @@ class Gate:
             def log_message(self, *_):
                 pass
 
-            def is_signed(self):
+            def is_signed(self, body):
                 headers = {k.lower(): v for k, v in self.headers.items()}
+                if headers.get("x-amz-content-sha256") not in ("UNSIGNED-PAYLOAD", hashlib.sha256(body).hexdigest()):
+                    return False
                 found = re.fullmatch(r"AWS4-HMAC-SHA256 Credential=[^/]+/([^,]+), ?SignedHeaders=([^,]+), ?Signature=(\w+)",
                                      headers.get("authorization", ""))
                 if not found:
@@ -54,28 +58,34 @@ class Gate:
                                              found[1].split("/"))
 
             def do_GET(self):
-                if not self.is_signed():
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                if not self.is_signed(body):
                     gate.refused += 1
                     body = (b"<?xml version=\"1.0\"?><Error><Code>SignatureDoesNotMatch</Code><Message>The request "
                             b"signature we calculated does not match</Message></Error>")
                     self.answer(403, {"Content-Type": "application/xml"}, body)
                     return
+                gate.requests.append((self.command, self.path))
+                if gate.fault(self, body):
+                    return
                 store = http.client.HTTPConnection("127.0.0.1", store_port, timeout=60)
-                names = ("range", "if-range", "authorization", "x-amz-date", "x-amz-content-sha256")
-                store.request(self.command, self.path, headers={k: v for k, v in self.headers.items() if k.lower() in names})
+                names = ("range", "if-range", "authorization", "x-amz-date", "x-amz-content-sha256", "content-type")
+                store.request(self.command, self.path, body=body or None,
+                              headers={k: v for k, v in self.headers.items() if k.lower() in names})
                 found = store.getresponse()
                 data = found.read()
                 kept = {k: v for k, v in found.getheaders() if k.lower() not in ("connection", "keep-alive", "date")}
                 self.answer(found.status, kept, data)
                 store.close()
 
-            do_HEAD = do_GET
+            do_HEAD = do_PUT = do_POST = do_DELETE = do_GET
 
             def answer(self, status, headers, body):
                 self.send_response(status)
                 if self.command != "HEAD":
                     headers = {k: v for k, v in headers.items() if k.lower() not in ("content-length", "transfer-encoding")}
-                    headers["Content-Length"] = str(len(body))
+                    if status != 204:
+                        headers["Content-Length"] = str(len(body))
                 for name, value in headers.items():
                     self.send_header(name, value)
                 self.end_headers()

@@ -15,6 +15,8 @@ namespace hasup::snapshot {
 namespace {
 
 constexpr std::size_t header_file_limit = 64U << 10;
+constexpr std::size_t most_answer = 1U << 20;
+constexpr long slow_answer_s = 120;  // a store puts the pieces together before it says that it has
 
 bool is_sftp(std::string_view url) {
   return url.starts_with("sftp://");
@@ -111,7 +113,8 @@ outcome<std::unique_ptr<curl_transfer>> remote_client::prepared(std::shared_ptr<
   return t;
 }
 
-outcome<void> remote_client::prepare_http(curl_transfer& t, const std::optional<range>& part, const char* accept) {
+outcome<void> remote_client::prepare_http(curl_transfer& t, const std::optional<range>& part, const char* accept,
+                                          const upload* what) {
   CURL* curl = t.curl();
   t.add_header(accept);
   if (part) {
@@ -139,13 +142,36 @@ outcome<void> remote_client::prepare_http(curl_transfer& t, const std::optional<
       curl_easy_setopt(curl, CURLOPT_AWS_SIGV4, ("aws:amz:" + region_of(access_) + ":s3").c_str());
       curl_easy_setopt(curl, CURLOPT_USERNAME, handle_->s3->access_key.c_str());
       curl_easy_setopt(curl, CURLOPT_PASSWORD, handle_->s3->secret_key.c_str());
-      t.add_header("x-amz-content-sha256: UNSIGNED-PAYLOAD");
+      if (what == nullptr) t.add_header("x-amz-content-sha256: UNSIGNED-PAYLOAD");
       if (!handle_->s3->session_token.empty()) t.add_header("x-amz-security-token: " + handle_->s3->session_token);
       curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);  // a signature holds for one host
     }
   }
+  if (what != nullptr)
+    for (const auto& line : what->headers) t.add_header(line);
   t.send_headers();
   return {};
+}
+
+outcome<remote_client::download_end> remote_client::send(const std::string& url, const upload& what,
+                                                         std::string& answer) {
+  download to;
+  to.data = [&](const char* data, std::size_t size) {
+    answer.append(data, size);
+    return answer.size() <= most_answer;
+  };
+  curl_transfer t(handle_->curl, control_, std::move(to));
+  t.prepare(url, patience_);
+  t.add_header("Expect:");  // the answer to it would cost a round trip, and is seldom another one
+  if (auto ready = prepare_http(t, std::nullopt, "Accept: */*", &what); !ready) return ready.error();
+  CURL* curl = t.curl();
+  // A POST with a body of its own kind, whatever the method is called.
+  curl_easy_setopt(curl, CURLOPT_POST, 1L);
+  curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, what.method.c_str());
+  curl_easy_setopt(curl, CURLOPT_POSTFIELDS, what.bytes.empty() ? "" : what.bytes.data());
+  curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(what.bytes.size()));
+  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, std::max(patience_.stall_s, slow_answer_s));
+  return t.run();
 }
 
 outcome<remote_answer> remote_client::with_retries(const std::string& url, reading how, std::string& body,

@@ -86,6 +86,14 @@ class remote_client {
   // One attempt, to be given to a transfer_set. Of SFTP's ranges `end` is not told to the host.
   outcome<std::unique_ptr<curl_transfer>> open(const std::string& url, const std::optional<range>& part, download to);
 
+  // A request with a body, over HTTP; one attempt. `headers` are lines; of a store its x-amz-content-sha256 is one.
+  struct upload {
+    std::string method;  // PUT, POST, DELETE
+    std::string_view bytes;
+    std::vector<std::string> headers;
+  };
+  outcome<download_end> send(const std::string& url, const upload& what, std::string& answer);
+
   // Sleeps before attempt n (from 1); false when cancelled meanwhile.
   [[nodiscard]] bool wait_before(unsigned attempt) const;
   [[nodiscard]] std::chrono::milliseconds pause_before(unsigned attempt) const;
@@ -99,7 +107,8 @@ class remote_client {
   outcome<remote_answer> with_retries(const std::string& url, reading how, std::string& body, std::size_t limit);
   outcome<std::unique_ptr<curl_transfer>> prepared(std::shared_ptr<void> curl, const std::string& url,
                                                    const std::optional<range>& part, download to, const char* accept);
-  outcome<void> prepare_http(curl_transfer& t, const std::optional<range>& part, const char* accept);
+  outcome<void> prepare_http(curl_transfer& t, const std::optional<range>& part, const char* accept,
+                             const upload* what = nullptr);
 
   const job_control& control_;
   patience patience_;

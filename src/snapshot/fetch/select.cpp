@@ -103,18 +103,6 @@ void explain_proofs(const std::vector<listed_source>& sources,
 
 }  // namespace
 
-std::optional<std::string> file_source_path(std::string_view source) {
-  if (source.starts_with("file://localhost/"))
-    source.remove_prefix(16);
-  else if (source.starts_with("file:///"))
-    source.remove_prefix(7);
-  else if (source.starts_with('/'))
-    return std::string(source);
-  else
-    return std::nullopt;
-  return percent_decode(source);
-}
-
 ports::worker_result select(const ports::worker_job& job, job_control& control, patience p) {
   ports::worker_result out;
   p.attempts = std::min(p.attempts, 3U);  // there are further sources to ask, and a recovery begins anew later

@@ -4,14 +4,12 @@
 #include "ports/worker_job.hpp"
 #include "snapshot/fetch/remote_client.hpp"
 #include "snapshot/job_control.hpp"
+#include "snapshot/listing.hpp"
 
 namespace hasup::snapshot {
 
 // A source that is down is a note; when all are, the job fails as `unreachable` with every reason. Nothing that
 // matches is no failure: no candidates, and notes that say so.
 ports::worker_result select(const ports::worker_job& job, job_control& control, patience p = patience{});
-
-// "file:///dir/x" or "/dir/x" -> the decoded path; nothing for other URLs.
-std::optional<std::string> file_source_path(std::string_view source);
 
 }  // namespace hasup::snapshot

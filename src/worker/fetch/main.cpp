@@ -1,4 +1,7 @@
-// hasup-worker-fetch: the worker's modes that need the network, select and fetch.
+// hasup-worker-fetch: the worker's modes that need the network: select, verify and fetch, and of create the sending.
+// hasup-worker-pack then writes to the standard input.
+#include <unistd.h>
+
 #include <cstdlib>
 
 #include "snapshot/data_tree.hpp"
@@ -7,6 +10,7 @@
 #include "snapshot/fetch/select.hpp"
 #include "snapshot/fetch/verify.hpp"
 #include "snapshot/job_run.hpp"
+#include "snapshot/send/send.hpp"
 
 namespace {
 
@@ -17,8 +21,10 @@ snapshot::outcome<void> enter_sandbox(const ports::worker_job& job, const snapsh
     const auto tree = snapshot::data_tree::open_for_work(job.data_dir, snapshot::disk{}, control);
     if (!tree) return tree.error();
   }
-  const char* home = std::getenv("HOME");
-  return snapshot::enter_sandbox(snapshot::fetch_bounds(job, home != nullptr ? home : ""));
+  const char* named = std::getenv("HOME");
+  const std::string home = named != nullptr ? named : "";
+  return snapshot::enter_sandbox(job.mode == ports::worker_mode::create ? snapshot::send_bounds(job, home)
+                                                                        : snapshot::fetch_bounds(job, home));
 }
 
 }  // namespace
@@ -26,9 +32,10 @@ snapshot::outcome<void> enter_sandbox(const ports::worker_job& job, const snapsh
 int main(int argc, char** argv) {
   return snapshot::run_job(argc, argv, [](const ports::worker_job& job, snapshot::job_control& control) {
     using mode = ports::worker_mode;
-    if (job.mode != mode::select && job.mode != mode::fetch && job.mode != mode::verify)
-      return ports::internal_failure("this program only selects, fetches and verifies");
+    if (job.mode != mode::select && job.mode != mode::fetch && job.mode != mode::verify && job.mode != mode::create)
+      return ports::internal_failure("this program only selects, fetches, verifies and sends");
     if (const auto entered = enter_sandbox(job, control); !entered) return snapshot::failed_result(entered.error());
+    if (job.mode == mode::create) return snapshot::send(job, control, STDIN_FILENO);
     if (job.mode == mode::verify) return snapshot::verify(job, control);
     if (job.mode == mode::select) return snapshot::select(job, control);
     return snapshot::fetch(job, control, {}, {},

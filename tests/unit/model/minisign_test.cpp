@@ -3,6 +3,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "base/base64.hpp"
+
 using namespace hasup;
 using namespace hasup::model;
 
@@ -47,4 +49,27 @@ TEST_CASE("what is no key or signature is refused", "[minisign]") {
   for (std::size_t n = 0; n + 2 < prehashed.size(); ++n)
     CHECK_FALSE(parse_minisign_signature(prehashed.substr(0, n)).has_value());
   CHECK_FALSE(parse_minisign_signature("<html>").has_value());
+}
+
+TEST_CASE("a secret key is read, encrypted or not, and nothing else is one", "[minisign]") {
+  const auto text = [](const std::string& derivation) {
+    const auto salt = std::string(32, 's');
+    const auto numbers = std::string("\0\0\0\2\0\0\0\0\0\0\0\x40\0\0\0\0", 16);
+    return "untrusted comment: minisign encrypted secret key\n" +
+           base::base64_encode("Ed" + derivation + "B2" + salt + numbers + std::string(104, 'k')) + "\n";
+  };
+  const auto locked = parse_minisign_secret(text("Sc"));
+  REQUIRE(locked.has_value());
+  CHECK(locked->encrypted);
+  CHECK(locked->operations == 33554432);
+  CHECK(locked->memory == 1073741824);
+  CHECK(locked->salt == std::string(32, 's'));
+  CHECK(locked->sealed == std::string(104, 'k'));
+  const auto open = parse_minisign_secret(text(std::string(2, '\0')));
+  REQUIRE(open.has_value());
+  CHECK_FALSE(open->encrypted);
+  CHECK_FALSE(parse_minisign_secret(text("Xx")).has_value());
+  CHECK_FALSE(parse_minisign_secret(key_text).has_value());
+  const auto whole = text("Sc");
+  for (std::size_t n = 0; n + 1 < whole.size(); ++n) CHECK_FALSE(parse_minisign_secret(whole.substr(0, n)).has_value());
 }

@@ -1,0 +1,46 @@
+// Where an archive is sent to, piece by piece: what SFTP hosts and S3 stores have in common.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "ports/worker_job.hpp"
+#include "snapshot/fetch/remote_client.hpp"
+#include "snapshot/outcome.hpp"
+
+namespace hasup::snapshot {
+
+// Each call that sends is tried again as the patience says. Nothing has the archive's name before publish().
+class remote_place {
+ public:
+  remote_place() = default;
+  remote_place(const remote_place&) = delete;
+  remote_place& operator=(const remote_place&) = delete;
+  virtual ~remote_place() = default;
+
+  // Whether a file of that name is there.
+  virtual outcome<bool> has(const std::string& name) = 0;
+  // The text of a file; nothing when it is not there.
+  virtual outcome<std::optional<std::string>> text_of(const std::string& name) = 0;
+  // A small file, there as a whole or as before.
+  virtual outcome<void> put(const std::string& name, std::string_view text) = 0;
+  virtual outcome<void> remove(const std::string& name) = 0;  // not there: fine
+
+  virtual outcome<void> begin() = 0;
+  // Piece `number`, from 1, whose first byte is at `offset`.
+  virtual outcome<void> piece(unsigned number, std::uint64_t offset, std::string_view bytes) = 0;
+  virtual outcome<void> publish(std::uint64_t size) = 0;
+  // What was sent is to leave nothing; best effort, said nowhere.
+  virtual void abandon() = 0;
+
+  [[nodiscard]] virtual std::string url() const = 0;  // of the archive, for a person
+};
+
+outcome<std::unique_ptr<remote_place>> open_sftp_place(const ports::create_order& order, const job_control& control,
+                                                       patience p);
+outcome<std::unique_ptr<remote_place>> open_s3_place(const ports::create_order& order, const job_control& control,
+                                                     patience p);
+
+}  // namespace hasup::snapshot

@@ -1,0 +1,175 @@
+// S3: a multipart upload, which is no object before it is completed, and leaves nothing when it is aborted.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
+#include "snapshot/fetch/digester.hpp"
+#include "snapshot/fetch/s3_access.hpp"
+#include "snapshot/listing.hpp"
+#include "snapshot/s3_listing.hpp"
+#include "snapshot/send/remote_place.hpp"
+#include "snapshot/send/s3_texts.hpp"
+
+namespace hasup::snapshot {
+namespace {
+
+constexpr std::size_t text_limit = 64U << 20;
+
+class s3_place_for_archives : public remote_place {
+ public:
+  s3_place_for_archives(const ports::create_order& order, const job_control& control, patience p)
+      : order_(order),
+        control_(control),
+        patience_(p),
+        client_(std::make_unique<remote_client>(control, p, order.target)) {
+    auto place = place_of(order.target);
+    if (!place.prefix.empty() && !place.prefix.ends_with('/')) place.prefix += '/';
+    base_ = place.base + encoded_path(place.prefix);
+  }
+
+  outcome<bool> has(const std::string& name) override {
+    auto answer = client_->head(base_ + percent_encode(name));
+    if (!answer) return answer.error();
+    if (answer->status == 404) return false;
+    if (answer->status == 200) return true;
+    return refused(name, "HTTP status " + std::to_string(answer->status) +
+                             "; do the keys allow to list and read as well as to write?");
+  }
+
+  outcome<std::optional<std::string>> text_of(const std::string& name) override {
+    std::string body;
+    auto answer = client_->get(base_ + percent_encode(name), body, text_limit);
+    if (!answer) return answer.error();
+    if (answer->status == 404) return std::optional<std::string>{};
+    if (answer->status != 200) return refused(name, why(answer->status, body));
+    return std::optional<std::string>(std::move(body));
+  }
+
+  outcome<void> put(const std::string& name, std::string_view text) override {
+    const auto* type = name.ends_with(".json") ? "application/json" : "text/plain";
+    return done(name, request("PUT", name, "", text, type));
+  }
+
+  outcome<void> remove(const std::string& name) override {
+    auto answer = request("DELETE", name, "", {}, "");
+    if (answer && answer->status == 404) return {};
+    return done(name, std::move(answer));
+  }
+
+  outcome<void> begin() override {
+    auto answer = request("POST", order_.name, "uploads=", {}, "application/zstd");
+    if (!answer) return answer.error();
+    upload_ = answer->status == 200 ? s3_upload_id(answer->body) : "";
+    if (upload_.empty()) return refused(order_.name, why(answer->status, answer->body));
+    return {};
+  }
+
+  outcome<void> piece(unsigned number, std::uint64_t, std::string_view bytes) override {
+    const auto query = "partNumber=" + std::to_string(number) + "&uploadId=" + percent_encode(upload_);
+    auto answer = request("PUT", order_.name, query, bytes, "");
+    if (answer && answer->status == 200 && answer->etag.empty())
+      return refused(order_.name, "the store gives no ETag for a piece");
+    if (answer && answer->status == 200) tags_.push_back(answer->etag);
+    return done(order_.name, std::move(answer));
+  }
+
+  outcome<void> publish(std::uint64_t size) override {
+    auto answer =
+        request("POST", order_.name, "uploadId=" + percent_encode(upload_), s3_completion(tags_), "application/xml");
+    // Once it is completed another attempt finds no such upload: whether it is there says the object itself. And an
+    // error may come with the status 200.
+    const bool good = answer && answer->status == 200 && s3_error_text(answer->body).empty();
+    auto there = client_->head(base_ + percent_encode(order_.name));
+    if (there && there->status == 200 && there->length == size && (good || !order_.replace)) {
+      upload_.clear();
+      return {};
+    }
+    if (good)
+      return refused(order_.name, there ? "the store has taken it, but shows another size" : there.error().message);
+    return done(order_.name, std::move(answer));
+  }
+
+  void abandon() override {
+    if (upload_.empty()) return;
+    const job_control goes_on;  // the job's own may be cancelled
+    client_ = std::make_unique<remote_client>(goes_on, patience_, order_.target);
+    (void)request("DELETE", order_.name, "uploadId=" + percent_encode(upload_), {}, "");
+    client_ = std::make_unique<remote_client>(control_, patience_, order_.target);
+  }
+
+  [[nodiscard]] std::string url() const override {
+    return order_.target.url + (order_.target.url.ends_with('/') ? "" : "/") + order_.name;
+  }
+
+ private:
+  struct reply {
+    long status = 0;
+    std::string etag;
+    std::string body;
+  };
+
+  static std::string encoded_path(std::string_view path) {
+    std::string out;
+    for (; !path.empty();) {
+      const auto slash = path.find('/');
+      out += percent_encode(path.substr(0, slash));
+      if (slash == std::string_view::npos) break;
+      out += '/';
+      path.remove_prefix(slash + 1);
+    }
+    return out;
+  }
+
+  static std::string why(long status, const std::string& body) {
+    const auto said = s3_error_text(body);
+    return said.empty() ? "HTTP status " + std::to_string(status) : said;
+  }
+
+  [[nodiscard]] failure refused(const std::string& name, const std::string& how) const {
+    return {ports::worker_failure::unreachable, order_.target.url + ": " + name + ": " + how};
+  }
+
+  outcome<void> done(const std::string& name, outcome<reply> answer) const {
+    if (!answer) return answer.error();
+    if (answer->status >= 200 && answer->status < 300) return {};
+    return refused(name, why(answer->status, answer->body));
+  }
+
+  // Tried again after what may pass. The store compares the bytes with their sha256, which is signed.
+  outcome<reply> request(const char* method, const std::string& name, const std::string& query, std::string_view body,
+                         const std::string& type) {
+    digester sha256;
+    sha256.add(body.data(), body.size());
+    remote_client::upload what{method, body, {"x-amz-content-sha256: " + sha256.take()}};
+    if (!type.empty()) what.headers.push_back("Content-Type: " + type);
+    const auto url = base_ + percent_encode(name) + (query.empty() ? "" : "?" + query);
+    std::string last;
+    for (unsigned n = 0; n == 0 || n < client_->limits().attempts; ++n) {
+      if (!client_->wait_before(n)) return cancelled();
+      reply out;
+      auto end = client_->send(url, what, out.body);
+      if (!end) return end.error();
+      if (client_->control().cancelled()) return cancelled();
+      out.status = end->answer.status;
+      out.etag = end->answer.etag;
+      if (end->error.empty() && !is_passing(out.status)) return out;
+      last = end->error.empty() ? why(out.status, out.body) : end->error;
+      if (end->permanent) break;
+    }
+    return refused(name, last);
+  }
+
+  const ports::create_order& order_;
+  const job_control& control_;
+  patience patience_;
+  std::unique_ptr<remote_client> client_;
+  std::string base_;
+  std::string upload_;  // its id; "" = there is none to abort
+  std::vector<std::string> tags_;
+};
+
+}  // namespace
+
+outcome<std::unique_ptr<remote_place>> open_s3_place(const ports::create_order& order, const job_control& control,
+                                                     patience p) {
+  return std::unique_ptr<remote_place>(std::make_unique<s3_place_for_archives>(order, control, p));
+}
+
+}  // namespace hasup::snapshot

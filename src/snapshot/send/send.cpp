@@ -1,0 +1,150 @@
+#include "snapshot/send/send.hpp"
+
+#include <chrono>
+
+#include "snapshot/listing.hpp"
+#include "snapshot/pack_stream.hpp"
+#include "snapshot/publication.hpp"
+#include "snapshot/send/part_plan.hpp"
+#include "snapshot/send/remote_place.hpp"
+
+namespace hasup::snapshot {
+namespace {
+
+constexpr const char* manifest_name = "manifest.json";
+
+class sending {
+ public:
+  sending(const ports::create_order& order, remote_place& to, const job_control& control)
+      : order_(order), to_(to), control_(control) {}
+
+  outcome<ports::worker_result> run(int packed) {
+    if (auto free = name_is_free(); !free) return free.error();
+    if (auto readable = changed_manifest({order_.name, 0, "", {}, {}, "", ""}); !readable) return readable.error();
+    if (auto begun = to_.begin(); !begun) return begun.error();
+    auto sent = all_of(packed);
+    if (!sent || !published_) to_.abandon();
+    return sent;
+  }
+
+ private:
+  outcome<ports::worker_result> all_of(int packed) {
+    auto made = read_packed(
+        packed, [this](std::string_view bytes) { return take(bytes); }, [this] { return control_.cancelled(); });
+    if (!made || !made->ok()) return made;
+    if (auto last = send_piece(); !last) return last.error();
+    made->url = to_.url();
+    if (auto published = publish(*made); !published) return published.error();
+    return made;
+  }
+
+  outcome<void> take(std::string_view bytes) {
+    while (!bytes.empty()) {
+      const auto n = std::min<std::uint64_t>(bytes.size(), piece_size(number_) - piece_.size());
+      piece_.append(bytes.data(), n);
+      bytes.remove_prefix(n);
+      if (piece_.size() == piece_size(number_))
+        if (auto sent = send_piece(); !sent) return sent;
+    }
+    return {};
+  }
+
+  outcome<void> send_piece() {
+    if (piece_.empty()) return {};
+    if (number_ > most_pieces) return refusal("the archive is too large for one object of the store");
+    if (auto sent = to_.piece(number_, sent_, piece_); !sent) return sent;
+    sent_ += piece_.size();
+    ++number_;
+    piece_.clear();
+    return {};
+  }
+
+  outcome<void> publish(const ports::worker_result& made) {
+    if (made.bytes != sent_)
+      return failure{ports::worker_failure::internal, "what was packed did not all arrive to be sent"};
+    if (auto free = name_is_free(); !free) return free;
+    for (const auto& stale : stale_side_files(made.name, !made.signature.empty()))
+      if (auto removed = to_.remove(stale); !removed) return removed;
+    if (auto forgotten = forget_row(); !forgotten) return forgotten;
+    // Nobody is to see an archive without its checksum, nor a row of an archive that is not there.
+    const auto beside = side_files_of(made);
+    for (const auto& side : beside)
+      if (auto put = to_.put(side.name, side.text); !put) return put;
+    if (auto done = to_.publish(made.bytes); !done) {
+      for (const auto& side : beside) (void)to_.remove(side.name);
+      return done;
+    }
+    published_ = true;
+    auto text = changed_manifest(row_of(order_, made, std::chrono::system_clock::now()));
+    if (!text) return text.error();
+    return to_.put(manifest_name, *text);
+  }
+
+  outcome<void> name_is_free() {
+    if (order_.replace) return {};
+    auto there = to_.has(order_.name);
+    if (!there) return there.error();
+    if (*there) return refusal(to_.url() + " is there already; --force replaces it, --name says another");
+    return {};
+  }
+
+  outcome<std::string> manifest() {
+    auto text = to_.text_of(manifest_name);
+    if (!text) return text.error();
+    return {boost::system::in_place_value, text->value_or("")};
+  }
+
+  outcome<std::string> changed_manifest(const manifest_row& row) {
+    auto text = manifest();
+    if (!text) return text;
+    auto changed = manifest_with(*text, row);
+    if (!changed) return refusal(without_password(order_.target.url) + ": " + changed.error().message);
+    return {boost::system::in_place_value, std::move(*changed)};
+  }
+
+  // Of an archive of the same name, whose checksum is not that of the new one.
+  outcome<void> forget_row() {
+    auto text = manifest();
+    if (!text) return text.error();
+    auto changed = manifest_without(*text, order_.name);
+    if (!changed) return refusal(without_password(order_.target.url) + ": " + changed.error().message);
+    return *changed ? to_.put(manifest_name, **changed) : outcome<void>{};
+  }
+
+  const ports::create_order& order_;
+  remote_place& to_;
+  const job_control& control_;
+  std::string piece_;
+  unsigned number_ = 1;
+  std::uint64_t sent_ = 0;
+  bool published_ = false;
+};
+
+}  // namespace
+
+ports::worker_result send(const ports::worker_job& job, job_control& control, int packed, patience p) {
+  const auto& order = job.create;
+  const auto borne = patience_for(order.target, p);
+  auto place = order.target.url.starts_with("s3://") ? open_s3_place(order, control, borne)
+                                                     : open_sftp_place(order, control, borne);
+  if (!place) return failed_result(place.error());
+  auto made = sending(order, **place, control).run(packed);
+  return made ? std::move(*made) : failed_result(made.error());
+}
+
+bounds send_bounds(const ports::worker_job& job, const std::string& home) {
+  bounds b;
+  b.network = true;
+  b.write = answer_directories(job);
+  auto& read = b.read.emplace();
+  const auto& t = job.create.target;
+  for (const auto* path : {&t.ca_file, &t.client_certificate, &t.client_key, &t.header_file, &t.identity_file,
+                           &t.known_hosts, &t.credentials_file})
+    if (!path->empty()) read.push_back(*path);
+  if (home.empty()) return b;
+  if (t.url.starts_with("sftp://")) read.push_back(home + "/.ssh");
+  if (t.url.starts_with("s3://")) read.push_back(home + "/.aws");
+  return b;
+}
+
+}  // namespace hasup::snapshot

@@ -1,0 +1,204 @@
+// SFTP: the archive grows as NAME.part, piece after piece, and is renamed when it is whole.
+#include <array>
+#include <cstring>
+
+#include "snapshot/fetch/curl_transfer.hpp"
+#include "snapshot/listing.hpp"
+#include "snapshot/send/remote_place.hpp"
+
+namespace hasup::snapshot {
+namespace {
+
+constexpr std::size_t text_limit = 64U << 20;
+
+// What libcurl reads from while it uploads.
+struct upload {
+  std::string_view left;
+};
+
+std::size_t on_read(char* into, std::size_t size, std::size_t count, void* user) {
+  auto& from = *static_cast<upload*>(user);
+  const auto n = std::min(size * count, from.left.size());
+  std::memcpy(into, from.left.data(), n);
+  from.left.remove_prefix(n);
+  return n;
+}
+
+// It begins with the bytes that are still to be sent: there is nothing to skip.
+int on_seek(void*, curl_off_t, int) {
+  return CURL_SEEKFUNC_OK;
+}
+
+class sftp_place : public remote_place {
+ public:
+  sftp_place(const ports::create_order& order, const job_control& control, patience p)
+      : order_(order),
+        control_(control),
+        client_(control, p, order.target),
+        curl_(curl_easy_init(), &curl_easy_cleanup) {
+    dir_ = order.target.url;
+    if (!dir_.ends_with('/')) dir_ += '/';
+  }
+
+  outcome<bool> has(const std::string& name) override {
+    auto size = size_of(name);
+    if (!size) return size.error();
+    return size->has_value();
+  }
+
+  outcome<std::optional<std::string>> text_of(const std::string& name) override {
+    std::string body;
+    auto answer = client_.get(dir_ + percent_encode(name), body, text_limit);
+    if (!answer) return answer.error();
+    if (answer->status == 404) return std::optional<std::string>{};
+    if (answer->status != 200) return refused(name, "may not be read");
+    return std::optional<std::string>(std::move(body));
+  }
+
+  outcome<void> put(const std::string& name, std::string_view text) override {
+    const auto part = name + ".part";
+    if (auto sent = send(part, 0, text); !sent) return sent;
+    return rename(part, name, true);
+  }
+
+  outcome<void> remove(const std::string& name) override { return commands({"*rm " + quoted(name)}); }
+
+  outcome<void> begin() override { return send(part(), 0, {}); }
+
+  outcome<void> piece(unsigned, std::uint64_t offset, std::string_view bytes) override {
+    return send(part(), offset, bytes);
+  }
+
+  outcome<void> publish(std::uint64_t size) override {
+    // Servers append, so what a lost connection brought twice makes it longer.
+    auto there = size_of(part());
+    if (!there) return there.error();
+    if (*there != size)
+      return failure{ports::worker_failure::unreachable,
+                     url() + ".part has " + (*there ? std::to_string(**there) : std::string("no")) +
+                         " bytes on the host, and " + std::to_string(size) +
+                         " were sent: the connection broke at a bad moment; run it again"};
+    return rename(part(), order_.name, order_.replace);
+  }
+
+  void abandon() override {
+    const job_control goes_on;  // the job's own may be cancelled
+    abandoning_ = &goes_on;
+    (void)commands({"*rm " + quoted(part())});
+    abandoning_ = nullptr;
+  }
+
+  [[nodiscard]] std::string url() const override { return without_password(dir_) + percent_encode(order_.name); }
+
+ private:
+  [[nodiscard]] std::string part() const { return order_.name + ".part"; }
+
+  // A path for a command: as the host sees it, what is below "/~/" from the home directory on.
+  [[nodiscard]] std::string quoted(const std::string& name) const {
+    const auto from = dir_.find('/', dir_.find("://") + 3);
+    auto path = percent_decode(dir_.substr(from)) + name;
+    if (path.starts_with("/~/")) path.erase(0, 3);
+    std::string out = "\"";
+    for (const char c : path) {
+      if (c == '"' || c == '\\') out += '\\';
+      out += c;
+    }
+    return out + "\"";
+  }
+
+  [[nodiscard]] failure refused(const std::string& name, const std::string& why) const {
+    return {ports::worker_failure::unreachable, without_password(dir_) + name + " " + why};
+  }
+
+  outcome<std::optional<std::uint64_t>> size_of(const std::string& name) {
+    auto answer = client_.head(dir_ + percent_encode(name));
+    if (!answer) return answer.error();
+    if (answer->status == 404) return std::optional<std::uint64_t>{};
+    if (answer->status != 200 || !answer->length) return refused(name, "may not be looked at on the host");
+    return answer->length;
+  }
+
+  const job_control& control() const { return abandoning_ != nullptr ? *abandoning_ : control_; }
+
+  std::unique_ptr<curl_transfer> transfer(const std::string& url, std::uint64_t first) {
+    remote_client::download to;
+    to.data = [](const char*, std::size_t) { return true; };
+    auto t = std::make_unique<curl_transfer>(curl_, control(), std::move(to));
+    t->prepare(url, client_.limits());
+    t->prepare_sftp(order_.target, first);
+    return t;
+  }
+
+  // One attempt.
+  remote_client::download_end send_once(const std::string& name, std::uint64_t first, std::string_view bytes) {
+    auto t = transfer(dir_ + percent_encode(name), first);
+    upload from{bytes};
+    curl_easy_setopt(t->curl(), CURLOPT_UPLOAD, 1L);
+    curl_easy_setopt(t->curl(), CURLOPT_FTP_CREATE_MISSING_DIRS, 1L);
+    curl_easy_setopt(t->curl(), CURLOPT_UPLOAD_BUFFERSIZE, 512L << 10);
+    curl_easy_setopt(t->curl(), CURLOPT_READFUNCTION, &on_read);
+    curl_easy_setopt(t->curl(), CURLOPT_READDATA, &from);
+    curl_easy_setopt(t->curl(), CURLOPT_SEEKFUNCTION, &on_seek);
+    return t->run();
+  }
+
+  // The bytes from `offset` on; what a broken attempt brought is not sent again.
+  outcome<void> send(const std::string& name, std::uint64_t offset, std::string_view bytes) {
+    std::string last;
+    std::uint64_t first = offset;
+    for (unsigned n = 0; n == 0 || n < client_.limits().attempts; ++n) {
+      if (!client_.wait_before(n)) return cancelled();
+      if (n > 0 && offset > 0) {
+        auto there = size_of(name);
+        if (!there) return there.error();
+        if (!*there || **there < offset || **there > offset + bytes.size())
+          return refused(name, "is not what was sent so far: somebody else writes it");
+        first = **there;
+      }
+      const auto end = send_once(name, first, bytes.substr(first - offset));
+      if (control().cancelled()) return cancelled();
+      if (end.error.empty() && end.whole && end.answer.status < 300) return {};
+      last = end.error.empty() ? "the host's user may not write there" : end.error;
+      if (end.permanent || end.error.empty()) break;
+    }
+    return failure{ports::worker_failure::unreachable, without_password(dir_) + name + ": " + last};
+  }
+
+  outcome<void> rename(const std::string& from, const std::string& to, bool replace) {
+    std::vector<std::string> all;
+    if (replace) all.push_back("*rm " + quoted(to));  // SFTP's rename never replaces
+    all.push_back("rename " + quoted(from) + " " + quoted(to));
+    return commands(all);
+  }
+
+  outcome<void> commands(const std::vector<std::string>& all) {
+    auto t = transfer(dir_, 0);
+    header_lines lines;
+    for (const auto& one : all) add_line(lines, one);
+    curl_easy_setopt(t->curl(), CURLOPT_QUOTE, lines.get());
+    curl_easy_setopt(t->curl(), CURLOPT_NOBODY, 1L);
+    const auto end = t->run();
+    curl_easy_setopt(t->curl(), CURLOPT_QUOTE, nullptr);
+    if (control().cancelled()) return cancelled();
+    if (end.error.empty() && end.answer.status < 300) return {};
+    return failure{ports::worker_failure::unreachable, without_password(dir_) + ": " +
+                                                           (end.error.empty() ? "the host refuses" : end.error) +
+                                                           " (" + all.back() + ")"};
+  }
+
+  const ports::create_order& order_;
+  const job_control& control_;
+  const job_control* abandoning_ = nullptr;
+  remote_client client_;
+  std::shared_ptr<CURL> curl_;
+  std::string dir_;
+};
+
+}  // namespace
+
+outcome<std::unique_ptr<remote_place>> open_sftp_place(const ports::create_order& order, const job_control& control,
+                                                       patience p) {
+  return std::unique_ptr<remote_place>(std::make_unique<sftp_place>(order, control, p));
+}
+
+}  // namespace hasup::snapshot

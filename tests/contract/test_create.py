@@ -1,0 +1,473 @@
+"""hasup snapshot create: what is made is what was there, wherever it goes, and nothing has its name before it is whole."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import tarfile
+import threading
+import unittest
+from pathlib import Path
+
+import source_servers
+from hasup_home import BIN, HasupTest, on_a_terminal, wait_until
+from test_snapshot_verb import SnapshotVerb, children_of
+from test_sources import snapshot_bytes
+
+MIB = 1 << 20
+
+
+def slow_text(size):
+    """What zstd has to think about at its highest levels, unlike random bytes."""
+    return snapshot_bytes(5, size // 2 + 1).hex().encode()[:size]
+
+
+def picture(root):
+    """path -> what a restore has to bring back."""
+    seen, out = {}, {}
+    for base, dirs, files in os.walk(root):
+        for name in dirs + files:
+            path = Path(base, name)
+            st, key = path.lstat(), os.path.relpath(path, root)
+            if path.is_symlink():
+                out[key] = ("link", os.readlink(path))
+            elif path.is_dir():
+                out[key] = ("dir", stat.S_IMODE(st.st_mode))
+            else:
+                same = seen.setdefault(st.st_ino, key)
+                digest = hashlib.sha256(path.read_bytes()).hexdigest() if st.st_size < 64 * MIB else st.st_blocks * 512 < 4 * MIB
+                out[key] = ("file", stat.S_IMODE(st.st_mode), st.st_size, st.st_mtime_ns, digest, min(same, key))
+    return out
+
+
+class Create(SnapshotVerb):
+    def setUp(self):
+        super().setUp()
+        self.tree = self.home.directory("tree")
+        self.to = self.home.path / "to"
+
+    def fill(self):
+        """A tree with all that a node's data may have."""
+        put = self.put
+        for i in range(40):
+            put(f"state/small/{i:03}", snapshot_bytes(i, 100 + 97 * i))
+        put("state/shared_memory.bin", snapshot_bytes(1, 300_000))
+        put("state-history/a", b"x")
+        put("blocks/blocks.log", snapshot_bytes(2, 20 * MIB))
+        put("blocks/empty", b"")
+        put("umlaut-ä/ö ü", b"1")
+        put("-n", b"2")
+        os.mkdir(self.tree / "nothing")
+        os.chmod(self.tree / "nothing", 0o750)
+        os.symlink("blocks/blocks.log", self.tree / "last")
+        os.link(self.tree / "state/small/007", self.tree / "a hard link")
+        with open(self.tree / "sparse", "wb") as f:
+            f.seek(5 * MIB)
+            f.write(snapshot_bytes(3, 70_000))
+            f.truncate(64 << 30)
+        with open(self.tree / "hole", "wb") as f:
+            f.truncate(MIB)
+        for base, dirs, files in os.walk(self.tree):
+            for name in files + dirs:
+                os.utime(Path(base, name), ns=(10**18, 1_700_000_000_123_456_789), follow_symlinks=False)
+
+    def put(self, name, data):
+        path = self.tree / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        os.chmod(path, 0o644)
+        return path
+
+    def create(self, *words, to=None, code=0):
+        return self.json("create", *words, "--to", to or self.to, code=code)["files"]
+
+    def refused(self, *words, to=None, code=1):
+        return self.failing(code, "create", *words, "--to", to or self.to)
+
+    def restored(self, archive, wipe):
+        """What a recovery would have in its staging directory, for a plan that replaces all of it."""
+        node = self.home.directory("restored")
+        shutil.rmtree(node)
+        (node / ".hasup" / "cache").mkdir(parents=True)
+        source = {"url": f"file://{archive.parent}/"}
+        snapshot = {"name": archive.name, "url": f"file://{archive}", "source": source["url"]}
+        plan = {"name": "all", "wipe": wipe, "archives": [{"match": "*", "order": "time", "unpack": "archive", "into": "."}]}
+        job = {"data_dir": str(node), "sources": [source], "chosen": {"plan": 0, "snapshots": [snapshot]}, "plan": plan,
+               "plans": [plan], "checksum": "required"}
+        for mode in ("fetch", "unpack"):
+            result = self.home.path / "result.json"
+            file = self.home.path / "job.json"
+            file.write_text(json.dumps({**job, "mode": mode, "result_path": str(result), "progress_path": ""}))
+            done = subprocess.run([BIN / "hasup-worker", file], env=self.home.env, capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stderr)
+        return node / ".hasup" / "staging" / "new"
+
+
+class Everywhere:
+    """On every kind of place that archives go to."""
+
+    def setUp(self):
+        super().setUp()
+        self.host = self.make(self, self.home.directory("files"))
+        self.access = self.options(self.host.source)[1:]
+        self.there = self.host.source["url"]
+
+    def made(self, *words, code=0):
+        return self.create(*words, *self.access, to=self.there, code=code)
+
+    def listed(self):
+        """Every file of the place."""
+        return {r["name"]: r for r in self.json("list", self.there, *self.access, "--all", code=None)["snapshots"]}
+
+    def json(self, *words, code=0):
+        done = self.snapshot(*words, "--json")
+        if code is not None:
+            self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return json.loads(done.stdout)
+
+    def test_what_was_packed_is_listed_fetched_verified_and_unpacked(self):
+        self.fill()
+        wanted = picture(self.tree)
+        made, = self.made(self.tree, "--name", "leap-100.tar.zst", "--block", "100", "--chain-id", "aca3")
+        self.assertEqual((made["name"], made["entries"]), ("leap-100.tar.zst", len(wanted)))
+        row = self.listed()["leap-100.tar.zst"]
+        self.assertEqual((row["size"], row["digest"]), (made["size"], "sha256:" + made["sha256"]))
+        self.assertLess(made["size"], 22 * MIB, "holes take no room")
+        got, = self.json("get", self.there, *self.access, "--name", "leap-*", "-o", self.out, "--checksum",
+                         "required")["files"]
+        archive = Path(got["path"])
+        self.assertEqual(hashlib.sha256(archive.read_bytes()).hexdigest(), made["sha256"])
+        archive.with_name(archive.name + ".sha256").write_text(f"{made['sha256']}  {archive.name}\n")
+        self.assertEqual(self.json("verify", archive)["files"][0]["verified_by"], "sha256")
+        self.assertEqual(picture(self.restored(archive, sorted(os.listdir(self.tree)))), wanted)
+
+    def test_a_name_that_is_there_is_left_alone_unless_it_is_to_be_replaced(self):
+        self.put("a", b"1")
+        first, = self.made(self.tree, "--name", "x.tar.zst")
+        self.put("a", b"22")
+        done = self.snapshot("create", self.tree, "--to", self.there, *self.access, "--name", "x.tar.zst")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("is there already; --force replaces it", done.stderr)
+        self.assertEqual(self.listed()["x.tar.zst"]["digest"], "sha256:" + first["sha256"])
+        second, = self.made(self.tree, "--name", "x.tar.zst", "--force")
+        self.assertNotEqual(first["sha256"], second["sha256"])
+        self.assertEqual(self.json("get", self.there, *self.access, "--name", "x*", "-o", self.out)["files"][0]["sha256"],
+                         second["sha256"])
+
+    def test_a_manifest_that_is_none_is_no_one_s_to_overwrite(self):
+        self.host.put("manifest.json", b"<html>")
+        self.put("a", b"1")
+        done = self.snapshot("create", self.tree, "--to", self.there, *self.access, "--name", "x.tar.zst")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("no list of snapshots", done.stderr)
+
+    def test_a_place_that_is_down(self):
+        self.put("a", b"1")
+        down = self.host.down()
+        if down["url"].startswith("file://"):
+            return  # a directory is made where there is none
+        done = self.snapshot("create", self.tree, "--to", *self.options(down), "--patience", "2s")
+        self.assertEqual(done.returncode, 1, done.stderr)
+
+    def test_a_file_that_changes_while_it_is_read_leaves_nothing(self):
+        big = self.put("big", snapshot_bytes(1, 48 * MIB))
+        over = threading.Event()
+
+        def write():
+            with open(big, "r+b") as f:
+                while not over.is_set():
+                    f.seek(100)
+                    f.write(os.urandom(8))
+                    f.flush()
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            done = self.snapshot("create", self.tree, "--to", self.there, *self.access, "--name", "x.tar.zst")
+            self.assertEqual(done.returncode, 1, done.stderr)
+            self.assertIn("big changed while it was read", done.stderr)
+            self.assertEqual(self.left(), [])
+            made, = self.made(self.tree, "--name", "x.tar.zst", "--allow-changes")
+            self.assertEqual(made["notes"], ["big changed while it was read"])
+        finally:
+            over.set()
+            writer.join()
+
+    def left(self):
+        """Files of the place as the server keeps them."""
+        return sorted(os.listdir(self.host.files))
+
+    def in_the_middle(self):
+        """A run that has sent or written some of the archive and is far from its end: (hasup, its worker)."""
+        self.put("text", slow_text(96 * MIB))
+        process = self.begin("create", self.tree, "--to", self.there, *self.access, "--name", "x.tar.zst", "--level", "19")
+        wait_until(lambda: process.poll() is not None or self.some_came(), "something came")
+        self.assertIsNone(process.poll())
+        worker = [p for p in children_of(process.pid)][0]
+        return process, worker
+
+    def some_came(self):
+        part = self.host.files / "x.tar.zst.part"
+        return part.exists() and part.stat().st_size > 0
+
+    def test_a_killed_worker_leaves_nothing_under_the_name_and_the_next_run_does_it(self):
+        process, worker = self.in_the_middle()
+        packers = children_of(worker)
+        os.kill(worker, signal.SIGKILL)
+        _, said = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("killed by signal 9", said)
+        wait_until(lambda: not any(os.path.exists(f"/proc/{p}") for p in packers), "the packer ended with it")
+        self.assertNotIn("x.tar.zst", self.listed())
+        self.assertEqual([n for n in self.left() if not n.endswith(".part")], [])
+        self.put("text", b"short")
+        self.made(self.tree, "--name", "x.tar.zst")
+        self.assertIsNone(self.listed()["x.tar.zst"]["refused"])
+        self.assertEqual([n for n in self.left() if n.endswith(".part")], [])
+
+    def test_ctrl_c_leaves_nothing(self):
+        process, _ = self.in_the_middle()
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 1, said)
+        self.assertIn("interrupted", said)
+        self.assertEqual(self.left(), [])
+
+
+class ToADirectory(Everywhere, Create):
+    make = source_servers.Directory
+
+    def test_two_runs_are_equal_byte_for_byte(self):
+        self.fill()
+        for level in ("1", "9"):
+            one, = self.create(self.tree, "--name", f"one-{level}", "--level", level)
+            two, = self.create(self.tree, "--name", f"two-{level}", "--level", level)
+            self.assertEqual(one["name"], f"one-{level}.tar.zst")
+            self.assertEqual(one["sha256"], two["sha256"])
+
+    def test_others_can_read_it_and_it_is_in_order(self):
+        self.fill()
+        made, = self.create(self.tree, "--name", "x.tar.zst")
+        names = subprocess.run(["sh", "-ec", "zstd -dcq x.tar.zst > x.tar && tar tf x.tar"], cwd=self.to, check=True,
+                               capture_output=True, text=True, env={**os.environ, "LC_ALL": "C.UTF-8"}).stdout
+        with tarfile.open(self.to / "x.tar") as tar:
+            members = tar.getmembers()
+            self.assertEqual([m.name.encode() for m in members], sorted(m.name.encode() for m in members))
+            self.assertEqual(len(members), len(names.splitlines()))
+            mine = tar.getmember("blocks/blocks.log")
+            st = (self.tree / "blocks/blocks.log").stat()
+            self.assertEqual((mine.uid, mine.gid, mine.mode, int(mine.mtime)), (st.st_uid, st.st_gid, 0o644, 1_700_000_000))
+        self.assertEqual(subprocess.run(["sha256sum", "-c", "x.tar.zst.sha256"], cwd=self.to, capture_output=True).returncode, 0)
+        out = self.home.directory("by-tar")
+        subprocess.run(["tar", "xpf", self.to / "x.tar", "-C", out], check=True)
+        self.assertEqual(picture(out), picture(self.tree))
+        frames = subprocess.run(["zstd", "-lv", self.to / "x.tar.zst"], capture_output=True, text=True).stdout
+        self.assertRegex(frames, r"(?m)^# Zstandard Frames: [3-9]")
+        self.assertIn("XXH64", frames)
+
+    def test_a_file_becomes_one_that_is_only_compressed(self):
+        name = f"snapshot-{100:08x}{'e' * 56}.bin"
+        file = self.put(name, snapshot_bytes(1, 300_000))
+        made, = self.create(file)
+        self.assertEqual(made["name"], name + ".zst")
+        self.assertEqual(subprocess.run(["zstd", "-dcq", self.to / made["name"]], capture_output=True).stdout,
+                         file.read_bytes())
+        rows = json.loads((self.to / "manifest.json").read_text())["snapshots"]
+        self.assertEqual((rows[0]["name"], rows[0]["block"], rows[0]["sha256"]), (made["name"], 100, made["sha256"]))
+        again, = self.create(self.to / made["name"], to=self.home.path / "second")
+        self.assertEqual((again["name"], again["sha256"]), (made["name"], made["sha256"]), "not compressed twice")
+        empty = self.put("empty.bin", b"")
+        self.assertIn("is empty", self.refused(empty))
+
+    def test_several_at_once(self):
+        one, two = self.put("one.bin", b"1" * 100), self.put("two.bin", b"2" * 100)
+        self.assertEqual([f["name"] for f in self.create(one, two)], ["one.bin.zst", "two.bin.zst"])
+        self.refused(one, two, "--name", "x", code=2)
+        rows = json.loads((self.to / "manifest.json").read_text())["snapshots"]
+        self.assertEqual([r["name"] for r in rows], ["one.bin.zst", "two.bin.zst"])
+
+    def test_sockets_and_pipes_stay_behind_and_are_named(self):
+        self.put("a", b"1")
+        os.mkfifo(self.tree / "pipe")
+        made, = self.create(self.tree, "--name", "x")
+        self.assertEqual((made["entries"], made["notes"]), (1, ["pipe is a pipe: left out"]))
+
+    def test_a_link_that_leads_out_is_refused(self):
+        self.put("a", b"1")
+        os.symlink("/mnt/blocks", self.tree / "blocks")
+        self.assertIn("blocks is a link to \"/mnt/blocks\", which leaves the directory", self.refused(self.tree))
+        self.assertEqual(os.listdir(self.to), [])
+
+    def test_the_target_is_not_in_what_is_packed(self):
+        self.put("a", b"1")
+        self.assertIn("lies in", self.refused(self.tree, to=self.tree / "below"))
+        self.assertEqual(os.listdir(self.tree), ["a"])
+
+    def test_a_name_that_no_listing_would_show(self):
+        self.put("a", b"1")
+        for name in ("a/b.tar.zst", "x.part", "manifest.json"):
+            done = self.snapshot("create", self.tree / "a" if name == "x.part" else self.tree, "--to", self.to, "--name", name)
+            if name != "a/b.tar.zst":
+                continue  # an ending is added
+            self.assertEqual(done.returncode, 2, done.stderr)
+
+    def test_a_full_disk_is_told_with_its_numbers_and_leaves_nothing(self):
+        self.to.mkdir()
+        if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "none", self.to]).returncode:
+            self.skipTest("only root can mount a small tmpfs")
+        self.addCleanup(subprocess.run, ["umount", self.to], check=True)
+        self.put("big", snapshot_bytes(1, 60 * MIB))
+        said = self.refused(self.tree, "--name", "x")
+        self.assertRegex(said, r"No space left on device: [0-9.]+MiB were written, .* are left in")
+        self.assertEqual(os.listdir(self.to), [])
+
+    def test_one_run_at_a_time_has_a_name(self):
+        process, worker = self.in_the_middle()
+        done = self.snapshot("create", self.tree, "--to", self.there, "--name", "x.tar.zst")
+        self.assertIn("is being written by another run", done.stderr)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=120)
+
+    def test_what_another_has_open_for_writing_is_refused(self):
+        file = self.put("db", b"1")
+        writer = self.start_program(["sh", "-c", f"exec 3<>'{file}'; touch '{self.home.path}/open'; exec sleep 1000"],
+                                    lambda: (self.home.path / "open").exists())
+        self.assertIn("has " + str(file) + " open for writing", self.refused(self.tree))
+        self.assertEqual(len(self.create(self.tree, "--allow-changes")), 1)
+
+    def test_the_bar_and_the_lines(self):
+        self.put("text", slow_text(24 * MIB))
+        code, said = on_a_terminal([BIN / "hasup", "snapshot", "create", self.tree, "--to", self.to, "--name", "x",
+                                    "--level", "19"], {**self.home.env, "TERM": "xterm"})
+        self.assertEqual(code, 0, said)
+        self.assertRegex(said, r"create  \[#*-*\] +\d+%  .* of 24MiB")
+        self.assertRegex(said, r"x\.tar\.zst: .* in 1 entry, sha256 [0-9a-f]{64}")
+        said = self.snapshot("create", self.tree, "--to", self.to, "--name", "y").stderr
+        self.assertIn(f"packing y.tar.zst (24MiB) to {self.to}\n", said)
+
+    def test_exit_codes(self):
+        self.put("a", b"1")
+        self.failing(2, "create", self.tree)
+        self.failing(2, "create", "--to", self.to)
+        self.refused(self.tree, to="https://host/dir/", code=2)
+        self.refused(self.tree, "--level", "99", code=2)
+        self.refused("laep", code=4)
+        self.refused(self.tree / "nosuch")
+        self.failing(2, "list", self.tree, "--to", self.to)
+
+    def test_signed(self):
+        self.put("a", b"1" * 1000)
+        keys = self.home.directory("keys")
+        subprocess.run(["minisign", "-G", "-f", "-W", "-p", "one.pub", "-s", "one.key"], cwd=keys, check=True,
+                       stdout=subprocess.DEVNULL)
+        subprocess.run(["minisign", "-G", "-f", "-p", "two.pub", "-s", "two.key"], cwd=keys, check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, input=b"geheim\ngeheim\n")
+        (keys / "password").write_text("geheim\n")
+        for name, words in (("one", []), ("two", ["--password-file", keys / "password"])):
+            made, = self.create(self.tree, "--name", f"{name}.tar.zst", "--sign", keys / f"{name}.key", *words)
+            self.assertTrue(made["signed"])
+            archive = self.to / f"{name}.tar.zst"
+            subprocess.run(["minisign", "-V", "-q", "-p", keys / f"{name}.pub", "-m", archive], check=True)
+            self.assertEqual(self.json("verify", archive, "--public-key", keys / f"{name}.pub")["files"][0]["verified_by"],
+                             "its signature and sha256")
+        self.assertIn("has a password", self.refused(self.tree, "--sign", keys / "two.key"))
+        (keys / "password").write_text("falsch\n")
+        self.assertIn("password is wrong", self.refused(self.tree, "--sign", keys / "two.key", "--password-file",
+                                                        keys / "password"))
+        self.create(self.tree, "--name", "one.tar.zst", "--force")
+        self.assertFalse((self.to / "one.tar.zst.minisig").exists(), "a signature of another archive")
+
+
+class ToSftp(Everywhere, Create):
+    make = source_servers.Sshd
+
+
+class ToS3(Everywhere, Create):
+    make = source_servers.S3
+
+    def pieces(self):
+        """Which pieces were sent, in their order."""
+        return [int(found[1]) for method, path in list(self.host.gate.requests)
+                if method == "PUT" and (found := re.search(r"partNumber=(\d+)", path))]
+
+    def test_a_piece_that_fails_is_sent_again(self):
+        self.put("big", snapshot_bytes(1, 40 * MIB))
+        failures = iter(("503", "cut"))
+
+        def fault(handler, body):
+            if handler.command != "PUT" or "partNumber=2" not in handler.path or (how := next(failures, None)) is None:
+                return False
+            if how == "cut":
+                handler.connection.close()
+            else:
+                handler.answer(503, {}, b"<Error><Code>SlowDown</Code><Message>slow down</Message></Error>")
+            handler.close_connection = True
+            return True
+        self.host.gate.fault = fault
+        made, = self.made(self.tree, "--name", "x.tar.zst")
+        self.assertEqual(self.pieces(), [1, 2, 2, 2, 3])
+        self.assertEqual(self.json("get", self.there, *self.access, "--name", "x*", "-o", self.out)["files"][0]["sha256"],
+                         made["sha256"])
+
+    def test_a_piece_that_never_goes_through_aborts_the_upload(self):
+        self.put("big", snapshot_bytes(1, 40 * MIB))
+
+        def fault(handler, body):
+            if handler.command != "PUT" or "partNumber=2" not in handler.path:
+                return False
+            handler.answer(403, {}, b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
+            return True
+        self.host.gate.fault = fault
+        done = self.snapshot("create", self.tree, "--to", self.there, *self.access, "--name", "x.tar.zst")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("AccessDenied: Access Denied", done.stderr)
+        self.assertEqual(self.left(), [])
+        self.assertEqual([m for m, path in self.host.gate.requests if "uploadId=" in path][-1], "DELETE")
+
+    def left(self):
+        return sorted(self.listed())
+
+    def some_came(self):
+        return any(r[0] == "PUT" and "partNumber" in r[1] for r in list(self.host.gate.requests))
+
+
+class OfAUnit(Create):
+    UNIT = """
+    [data]
+    dir = "{data}"
+    [run]
+    command = ["sh", "-c", "exec 3<>{data}/chaindata/mdbx.dat; exec sleep 1000"]
+    [recovery]
+    recipe = "eos-evm-node"
+    source = "file://{to}"
+    """
+
+    def setUp(self):
+        super().setUp()
+        self.home.unit("evm", self.UNIT.format(data=self.tree, to=self.to))
+        self.put("chaindata/mdbx.dat", snapshot_bytes(1, MIB))
+        self.put("etl-temp/x", b"1")
+        self.put("wallet", b"secret")
+        self.put(".hasup/lock", b"")
+
+    def test_what_its_recipe_replaces_and_nothing_else(self):
+        made, = self.create("evm")
+        with subprocess.Popen(["zstd", "-dcq", self.to / made["name"]], stdout=subprocess.PIPE) as zstd:
+            with tarfile.open(fileobj=zstd.stdout, mode="r|") as tar:
+                self.assertEqual(tar.getnames(), ["chaindata", "chaindata/mdbx.dat", "etl-temp", "etl-temp/x"])
+        self.assertEqual(self.json("list", "evm")["taken"], [made["name"]])
+
+    def test_not_while_it_runs(self):
+        self.home.start()
+        self.home.ok("start", "evm")
+        self.assertIn("stop it first: hasup stop evm", self.refused("evm"))
+        self.assertIn("open for writing", self.refused(self.tree))
+        self.home.ok("stop", "evm")
+        self.create("evm")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -203,7 +203,7 @@ class Everywhere:
     def in_the_middle(self):
         """A run that has sent or written some of the archive and is far from its end: (hasup, its worker)."""
         self.put("text", slow_text(96 * MIB))
-        process = self.begin("create", self.tree, "--to", self.there, *self.access, "--name", "x.tar.zst", "--level", "19")
+        process = self.begin("create", self.tree, "--to", self.there, *self.access, "--name", "x.tar.zst", "--level", "15")
         wait_until(lambda: process.poll() is not None or self.some_came(), "something came")
         self.assertIsNone(process.poll())
         worker = [p for p in children_of(process.pid)][0]
@@ -339,14 +339,14 @@ class ToADirectory(Everywhere, Create):
         self.assertEqual(len(self.create(self.tree, "--allow-changes")), 1)
 
     def test_the_bar_and_the_lines(self):
-        self.put("text", slow_text(24 * MIB))
+        self.put("text", slow_text(4 * MIB))
         code, said = on_a_terminal([BIN / "hasup", "snapshot", "create", self.tree, "--to", self.to, "--name", "x",
-                                    "--level", "19"], {**self.home.env, "TERM": "xterm"})
+                                    "--level", "15"], {**self.home.env, "TERM": "xterm"})
         self.assertEqual(code, 0, said)
-        self.assertRegex(said, r"create  \[#*-*\] +\d+%  .* of 24MiB")
+        self.assertRegex(said, r"create  \[#*-*\] +\d+%  .* of 4\.0MiB")
         self.assertRegex(said, r"x\.tar\.zst: .* in 1 entry, sha256 [0-9a-f]{64}")
-        said = self.snapshot("create", self.tree, "--to", self.to, "--name", "y").stderr
-        self.assertIn(f"packing y.tar.zst (24MiB) to {self.to}\n", said)
+        said = self.snapshot("create", self.tree, "--to", self.to, "--name", "y", "--level", "15").stderr
+        self.assertIn(f"packing y.tar.zst (4.0MiB) to {self.to}\n", said)
 
     def test_exit_codes(self):
         self.put("a", b"1")
@@ -383,6 +383,26 @@ class ToADirectory(Everywhere, Create):
 
 class ToSftp(Everywhere, Create):
     make = source_servers.Sshd
+
+    def test_a_connection_that_breaks_is_followed_by_one_that_goes_on(self):
+        process, _ = self.in_the_middle()
+        sessions = children_of(self.host.program.pid)
+        self.assertTrue(sessions)
+        for pid in sessions:
+            os.kill(pid, signal.SIGKILL)
+        _, said = process.communicate(timeout=300)
+        self.assertEqual(process.returncode, 0, said)
+        self.assertEqual(self.json("get", self.there, *self.access, "--name", "x*", "-o", self.out, "--checksum",
+                                   "required")["files"][0]["verified_by"], "sha256")
+        self.assertEqual([n for n in self.left() if n.endswith(".part")], [])
+
+    def test_a_host_that_is_not_known_gets_nothing(self):
+        self.put("a", b"1")
+        self.host.know("other")
+        done = self.snapshot("create", self.tree, "--to", self.there, *self.access, "--name", "x.tar.zst")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("shows another key", done.stderr)
+        self.assertEqual(self.left(), [])
 
 
 class ToS3(Everywhere, Create):

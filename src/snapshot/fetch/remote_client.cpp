@@ -162,7 +162,6 @@ outcome<remote_client::download_end> remote_client::send(const std::string& url,
   };
   curl_transfer t(handle_->curl, control_, std::move(to));
   t.prepare(url, patience_);
-  t.add_header("Expect:");  // the answer to it would cost a round trip, and is seldom another one
   if (auto ready = prepare_http(t, std::nullopt, "Accept: */*", &what); !ready) return ready.error();
   CURL* curl = t.curl();
   // A POST with a body of its own kind, whatever the method is called.
@@ -171,6 +170,8 @@ outcome<remote_client::download_end> remote_client::send(const std::string& url,
   curl_easy_setopt(curl, CURLOPT_POSTFIELDS, what.bytes.empty() ? "" : what.bytes.data());
   curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(what.bytes.size()));
   curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, std::max(patience_.stall_s, slow_answer_s));
+  // The answer to "Expect: 100-continue" is seldom another one. Left out it would be signed, but not sent.
+  curl_easy_setopt(curl, CURLOPT_EXPECT_100_TIMEOUT_MS, 1L);
   return t.run();
 }
 

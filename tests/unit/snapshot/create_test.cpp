@@ -263,8 +263,8 @@ TEST_CASE("minisign takes what its keys have signed here, and a wrong password i
   }
   temp_tree dir;
   const auto in = "cd " + dir.path() + " && ";
-  run(in + "minisign -G -f -W -p plain.pub -s plain.key > /dev/null");
-  run(in + "printf 'geheim\\ngeheim\\n' | minisign -G -f -p locked.pub -s locked.key > /dev/null");
+  run(in + "minisign -G -f -W -p plain.pub -s plain.key > /dev/null 2>&1");
+  run(in + "printf 'geheim\\ngeheim\\n' | minisign -G -f -p locked.pub -s locked.key > /dev/null 2>&1");
   put(dir / "file", some_text(10'000));
   put(dir / "password", "geheim\n");
   put(dir / "wrong", "geheimer\n");

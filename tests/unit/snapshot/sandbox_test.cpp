@@ -14,8 +14,10 @@
 #include <functional>
 #include <thread>
 
+#include "snapshot/create/create.hpp"
 #include "snapshot/fetch/fetch_bounds.hpp"
 #include "snapshot/sandbox.hpp"
+#include "snapshot/send/send.hpp"
 #include "temp_tree.hpp"
 
 using namespace hasup;
@@ -248,4 +250,43 @@ TEST_CASE("the bounds of a fetch come from the configuration, never from what a 
   CHECK(b.write == std::vector<std::string>{"/work/"});
   CHECK(b.list.empty());
   CHECK(b.read == std::vector<std::string>{"/home/u/.ssh", "/home/u/.aws"});
+}
+
+TEST_CASE("packing reads the data and the key, writes where the archive goes, and has no network") {
+  if (no_landlock()) return;
+  node n;
+  n.job.mode = ports::worker_mode::create;
+  n.job.create.sign_key = n / "keys/id";
+  n.job.create.target = model::source("file://" + (n / "backup"));
+  const auto b = snapshot::create_bounds(n.job);
+  CHECK(node::in(b, {
+                        [&] { return read_of(n / "node/state/db"); },
+                        [&] { return read_of(n / "keys/id"); },
+                        [&] { return write_of(n / "backup/new.part"); },
+                        [&] { return rename_of(n / "backup/new.part", n / "backup/new"); },
+                        [&] { return write_of(n / "answer/progress.json"); },
+                    }) == std::vector<int>(5, 0));
+  CHECK(node::in(b, {
+                        [&] { return write_of(n / "node/state/db"); },
+                        [&] { return error_of(::unlink((n / "node/state/db").c_str())); },
+                        [&] { return write_of(n / "keys/id"); },
+                        [&] { return read_of(n / "elsewhere/file"); },
+                    }) == std::vector<int>(4, EACCES));
+  CHECK(node::in(b, {open_a_socket, start_a_program}) == std::vector<int>{EPERM, EPERM});
+}
+
+TEST_CASE("sending reads its keys and nothing of the data") {
+  if (no_landlock()) return;
+  node n;
+  n.job.mode = ports::worker_mode::create;
+  n.job.create.target = model::source("sftp://host/dir/");
+  n.job.create.target.identity_file = n / "keys/id";
+  const auto b = snapshot::send_bounds(n.job, n / "home");
+  CHECK(node::in(b, {[&] { return read_of(n / "keys/id"); }, open_a_socket}) == std::vector<int>(2, 0));
+  CHECK(node::in(b, {
+                        [&] { return read_of(n / "node/state/db"); },
+                        [&] { return read_of(n / "node/keep/wallet"); },
+                        [&] { return write_of(n / "backup/new"); },
+                        [&] { return write_of(n / "node/state/db"); },
+                    }) == std::vector<int>(4, EACCES));
 }

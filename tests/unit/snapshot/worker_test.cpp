@@ -240,5 +240,6 @@ TEST_CASE("the worker that renames and deletes links neither libcurl nor libarch
   CHECK_FALSE(links("hasup-worker", "libcurl"));
   CHECK_FALSE(links("hasup-worker", "libarchive"));
   CHECK_FALSE(links("hasup-worker-unpack", "libcurl"));
+  CHECK_FALSE(links("hasup-worker-pack", "libcurl"));
   CHECK_FALSE(links("hasup-worker-fetch", "libarchive"));
 }

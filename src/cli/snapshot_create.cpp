@@ -44,10 +44,11 @@ std::string absolute(const std::string& path) {
 std::optional<std::string> ask_password(const std::string& key) {
   termios before{};
   if (::tcgetattr(STDIN_FILENO, &before) != 0) return std::nullopt;
-  write_all(STDERR_FILENO, "password of " + printable(key) + ": ");
+  catch_interrupts();  // whatever happens, the terminal shows again what is typed
   auto unseen = before;
   unseen.c_lflag &= ~tcflag_t{ECHO};
   ::tcsetattr(STDIN_FILENO, TCSAFLUSH, &unseen);
+  write_all(STDERR_FILENO, "password of " + printable(key) + ": ");
   std::string typed;
   char one = 0;
   while (typed.size() < most_password && ::read(STDIN_FILENO, &one, 1) == 1 && one != '\n') typed += one;
@@ -98,7 +99,8 @@ class creation {
     if (!job.create.block) job.create.block = block_of(source, job.create.name);
     auto answer = call_worker(c_, job, "", secret_);
     if (answer.interrupted && !answer.result.ok())
-      return refuse(c_, {exit_code::failed, "interrupted; nothing is left"});
+      return refuse(c_, {exit_code::failed,
+                         answer.result.error == "cancelled" ? "interrupted; nothing is left of it" : "interrupted"});
     if (!answer.result.ok()) return refuse(c_, failure_of(answer.result));
     for (const auto& note : answer.result.notes)
       if (!c_.call.json) complain(c_, printable(note));

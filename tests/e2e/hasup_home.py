@@ -66,8 +66,9 @@ def start_time(pid):
         return f.read().rsplit(")", 1)[1].split()[19]
 
 
-def on_a_terminal(words, env):
-    """(exit code, what it wrote) of a program on a terminal of its own."""
+def on_a_terminal(words, env, typed=None):
+    """(exit code, what it wrote) of a program on a terminal of its own. `typed`: what it asks -> what is typed then."""
+    typed = dict(typed or {})
     pid, terminal = pty.fork()
     if pid == 0:
         try:
@@ -78,6 +79,8 @@ def on_a_terminal(words, env):
     try:
         while chunk := os.read(terminal, 65536):
             said += chunk
+            for question in [q for q in typed if q.encode() in said]:
+                os.write(terminal, typed.pop(question).encode())
     except OSError:
         pass  # the other side is closed
     os.close(terminal)

@@ -26,9 +26,12 @@ namespace {
 
 constexpr std::size_t read_step = 1U << 20;
 
+bool is_same_time(const timespec& a, const timespec& b) {
+  return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
 bool is_same(const struct stat& a, const struct stat& b) {
-  return a.st_size == b.st_size && a.st_mtim.tv_sec == b.st_mtim.tv_sec && a.st_mtim.tv_nsec == b.st_mtim.tv_nsec &&
-         a.st_ctim.tv_sec == b.st_ctim.tv_sec && a.st_ctim.tv_nsec == b.st_ctim.tv_nsec;
+  return a.st_size == b.st_size && is_same_time(a.st_mtim, b.st_mtim) && is_same_time(a.st_ctim, b.st_ctim);
 }
 
 class creating {
@@ -113,8 +116,24 @@ class creating {
       if (auto done = entry(root->get(), **tar, e); !done) return done;
       ++out_.entries;
     }
+    if (auto same = nothing_came(root->get(), *tree, all ? nullptr : &*rules); !same) return same;
     if (auto ended = (*tar)->finish(); !ended) return ended;
     return compressor_->finish();
+  }
+
+  // What was made, removed or renamed while the tree was read shows in the times of its directory.
+  outcome<void> nothing_came(int root, const source_tree& tree, const wipe_rules* rules) {
+    for (const auto& e : tree.entries) {
+      if (e.is != source_entry::kind::directory) continue;
+      if (rules != nullptr && rules->decide(e.path) != fate::replaced) continue;  // it has other entries too
+      struct stat now {};
+      const auto dir = open_beneath(root, e.path, O_PATH | O_DIRECTORY, mounts::cross);
+      if (dir && ::fstat(dir->get(), &now) == 0 && is_same_time(now.st_mtim, e.modified)) continue;
+      if (auto told = changed(e.path, "got or lost entries while it was read"); !told) return told;
+    }
+    struct stat now {};
+    if (rules != nullptr || (::fstat(root, &now) == 0 && is_same_time(now.st_mtim, tree.modified))) return {};
+    return changed(job_.data_dir, "got or lost entries while it was read");
   }
 
   // As long as it is open no node of hasup's begins on it: its shim wants this lock for itself.
@@ -140,7 +159,10 @@ class creating {
       return tar.end();
     }
     auto fd = open_beneath(root, e.path, O_RDONLY | O_NONBLOCK, mounts::cross);
-    if (!fd) return fd.error();
+    if (!fd) {
+      const auto still = look(root, e.path);
+      return still && !*still ? changed(e.path, "went away while the tree was read") : fd.error();
+    }
     struct stat before {};
     if (::fstat(fd->get(), &before) != 0) return system_failure("stat " + e.path, errno);
     if (!S_ISREG(before.st_mode)) return changed(e.path, "is no file any more");

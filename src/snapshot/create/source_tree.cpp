@@ -22,6 +22,9 @@ class walk {
       : root_(root), rules_(rules), stop_(stop) {}
 
   outcome<source_tree> run() {
+    struct stat st {};
+    if (::fstat(root_, &st) != 0) return system_failure("stat the directory", errno);
+    out_.modified = st.st_mtim;
     std::vector<std::string> to_go{""};
     while (!to_go.empty()) {
       const auto at = std::move(to_go.back());

@@ -31,6 +31,7 @@ struct source_tree {
   std::vector<source_entry> entries;
   std::vector<std::string> notes;  // what was left out, and why
   std::uint64_t on_disk = 0;
+  timespec modified{};  // of the root, before it was read
 };
 
 // All below `root` but .hasup; with `rules` what they call replaced, and the directories that lead there. Sockets and

@@ -215,6 +215,7 @@ TEST_CASE("progress on a terminal, and in a log") {
   p.bytes_per_s = 0;
   CHECK(progress_line(p, wide()) == "fetch  1.0GiB  snap-1.bin");
   CHECK(phase_line({"verify", "snap-1.bin", "", 0, std::nullopt, 0}) == "verifying snap-1.bin");
+  CHECK(phase_line({"create", "x.tar.zst", "/b", 0, 1 << 20, 0}) == "packing x.tar.zst (1.0MiB) to /b");
   CHECK(phase_line({"select", "", "https://h/", 0, std::nullopt, 0}) == "");
 }
 
@@ -228,6 +229,13 @@ TEST_CASE("the command line of snapshot") {
   CHECK(parse({"snapshot", "get", "leap", "a.bin", "-o", "/x", "--max-rate", "1MiB"}) == std::string("ok"));
   CHECK(parse({"snapshot", "get", "s3://b/p/", "--endpoint", "http://h", "--match", "*.bin"}) == std::string("ok"));
   CHECK(parse({"snapshot", "verify", "a", "b", "--public-key", "k.pub"}) == std::string("ok"));
+  CHECK(parse({"snapshot", "create", "leap", "--to", "/b", "--sign", "k", "--level", "9"}) == std::string("ok"));
+  CHECK(parse({"snapshot", "create", "./d", "--to", "sftp://h/d/", "--identity-file", "k"}) == std::string("ok"));
+  CHECK(parse({"snapshot", "create", "leap"}) == std::string("usage"));
+  CHECK(parse({"snapshot", "create", "a/", "b/", "--to", "/b", "--name", "x"}) == std::string("usage"));
+  CHECK(parse({"snapshot", "create", "a/", "--to", "/b", "--level", "0"}) == std::string("usage"));
+  CHECK(parse({"snapshot", "create", "a/", "--to", "/b", "--match", "x"}) == std::string("usage"));
+  CHECK(parse({"snapshot", "get", "leap", "--to", "/b"}) == std::string("usage"));
   CHECK(parse({"snapshot"}) == std::string("usage"));
   CHECK(parse({"snapshot", "list"}) == std::string("usage"));
   CHECK(parse({"snapshot", "list", "a", "b"}) == std::string("usage"));

@@ -3,6 +3,7 @@
 // A record says what is about to be done or what has been learned; the work after it can be repeated. What is true
 // when everything dies right after a record became durable, and what goes on then:
 //
+// clang-format off
 //   last record    | data directory                 | node           | goes on with
 //   ---------------+--------------------------------+----------------+------------------------------------------------
 //   (none)         | old                            | as it was      | nothing: the unit fails its start once more
@@ -15,11 +16,12 @@
 //   approved       | old; staging is whole          | stopped        | the swap
 //   swapping       | old, new, or half of each      | stopped        | the swap again: swap.json says what is done
 //   swapped        | new; old is aside              | never started  | the first start
-//   first_start    | new, touched by the node       | may run        | with a living node: watch it; else rewipe,
-//   start loaded         | new, beyond the snapshot       | may run        | confirm, starting without the extra
-//   arguments confirmed      | new; aside is being deleted    | may run        | clean_up again; never a way back
-//   from here rolling_back   | new, old, or half of each      | being stopped  | roll_back again: swap.json says what
-//   is done rolled_back    | old, as it was                 | stopped        | the next candidate, or the end
+//   first_start    | new, touched by the node       | may run        | with a living node: watch it; else rewipe, start
+//   loaded         | new, beyond the snapshot       | may run        | confirm, starting without the extra arguments
+//   confirmed      | new; aside is being deleted    | may run        | clean_up again; never a way back from here
+//   rolling_back   | new, old, or half of each      | being stopped  | roll_back again: swap.json says what is done
+//   rolled_back    | old, as it was                 | stopped        | the next candidate, or the end
+// clang-format on
 //
 // A journal that is gone while swap.json exists is noticed by `inspect`; that marker also forbids any ordinary start.
 #pragma once

@@ -71,5 +71,6 @@ TEST_CASE("a secret key is read, encrypted or not, and nothing else is one", "[m
   CHECK_FALSE(parse_minisign_secret(text("Xx")).has_value());
   CHECK_FALSE(parse_minisign_secret(key_text).has_value());
   const auto whole = text("Sc");
-  for (std::size_t n = 0; n + 1 < whole.size(); ++n) CHECK_FALSE(parse_minisign_secret(whole.substr(0, n)).has_value());
+  for (std::size_t n = 0; n + 1 < whole.size(); ++n)
+    CHECK_FALSE(parse_minisign_secret(whole.substr(0, n)).has_value());
 }

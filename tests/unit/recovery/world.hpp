@@ -223,7 +223,8 @@ class world {
         break;
       case ports::worker_mode::verify:
       case ports::worker_mode::examine:
-        complain("a snapshot is looked at for a person in a recovery");
+      case ports::worker_mode::create:
+        complain("what only a person asks for is done in a recovery");
         break;
       case ports::worker_mode::select:
         r.candidates = listing();

@@ -20,15 +20,18 @@ done
 # A short storm is enough for each change; HASUP_STORM_SECONDS=600 packaging/test.sh release is a long one.
 export HASUP_STORM_SECONDS=${HASUP_STORM_SECONDS:-20}
 
-# Each test has processes, ports and directories of its own: HASUP_TEST_JOBS=2 runs two side by side, in two thirds of the
-# time.
+# Each test has processes, ports and directories of its own. The end-to-end tests run one after the other unless
+# HASUP_TEST_JOBS says otherwise, the others two at a time.
 jobs=${HASUP_TEST_JOBS:-1}
 
 run_preset() {
   local preset=$1
+  local failed=0
   cmake --preset "$preset" -DHASUP_TESTS=ON
   cmake --build --preset "$preset"
-  ctest --preset "$preset" -j "$jobs"
+  ctest --preset "$preset" -LE e2e -j 2 || failed=$?
+  ctest --preset "$preset" -L e2e -j "$jobs" || failed=$?
+  return "$failed"
 }
 
 if [ "$#" -gt 0 ]; then

@@ -54,8 +54,10 @@ std::optional<std::uint64_t> only_number(std::string_view name) {
 std::vector<model::snapshot> matching(const model::archive_spec& spec, const name_matcher& matcher,
                                       const std::string& source, const std::vector<listed_file>& files) {
   std::vector<model::snapshot> out;
+  const auto least = least_plausible_size(matcher, files);
   for (const auto& f : files) {
     if (!is_snapshot_name(f.name) || f.size == 0U || !matcher.matches(f.name)) continue;
+    if (f.size && *f.size < least) continue;
     out.push_back({f.name, f.url, source, f.size, f.time, matcher.block_of(f.name), f.sha256});
   }
   std::stable_sort(out.begin(), out.end(), [&](const auto& a, const auto& b) { return newer(a, b, spec.order); });
@@ -110,6 +112,18 @@ std::optional<std::uint64_t> name_matcher::block_of(std::string_view name) const
   }
   if (const auto block = nodeos_block(name)) return block;
   return parts_->order == model::archive_order::block ? only_number(name) : std::nullopt;
+}
+
+std::uint64_t least_plausible_size(const name_matcher& matcher, const std::vector<listed_file>& files) {
+  constexpr std::size_t enough = 4;
+  constexpr std::uint64_t share = 10;
+  std::vector<std::uint64_t> sizes;
+  for (const auto& f : files)
+    if (f.size.value_or(0) > 0 && is_snapshot_name(f.name) && matcher.matches(f.name)) sizes.push_back(*f.size);
+  if (sizes.size() < enough) return 0;
+  const auto middle = sizes.begin() + static_cast<std::ptrdiff_t>(sizes.size() / 2);
+  std::nth_element(sizes.begin(), middle, sizes.end());
+  return *middle / share;
 }
 
 int compare_names(std::string_view a, std::string_view b) {

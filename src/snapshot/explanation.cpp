@@ -4,6 +4,7 @@
 #include <array>
 #include <optional>
 
+#include "base/byte_size.hpp"
 #include "snapshot/candidate_order.hpp"
 
 namespace hasup::snapshot {
@@ -12,15 +13,20 @@ namespace {
 struct wanted_name {
   name_matcher matcher;
   std::string text;
+  std::uint64_t least = 0;  // bytes
 };
 
-std::vector<wanted_name> names_wanted(const std::vector<model::recovery_plan>& plans) {
+std::vector<wanted_name> names_wanted(const std::vector<model::recovery_plan>& plans,
+                                      const std::vector<listed_file>& files) {
   std::vector<wanted_name> out;
   for (const auto& plan : plans) {
     for (const auto& spec : plan.archives) {
       const auto& text = spec.match.empty() ? spec.pattern : spec.match;
       if (std::any_of(out.begin(), out.end(), [&](const auto& o) { return o.text == text; })) continue;
-      if (auto matcher = name_matcher::from(spec)) out.push_back({std::move(*matcher), text});
+      auto matcher = name_matcher::from(spec);
+      if (!matcher) continue;
+      const auto least = least_plausible_size(*matcher, files);
+      out.push_back({std::move(*matcher), text, least});
     }
   }
   return out;
@@ -39,11 +45,18 @@ unfinished_name read_unfinished(std::string_view name) {
   return {std::string(name.substr(dot)), std::string(name.substr(0, dot))};
 }
 
+constexpr std::string_view torn = "is implausibly small: ";
+
+std::string why_torn(const listed_file& f, std::uint64_t least) {
+  if (!f.size || *f.size >= least) return {};
+  return std::string(torn) + base::format_byte_size(*f.size) + ", less than a tenth of what the others have";
+}
+
 }  // namespace
 
 std::vector<ports::passed_over> passed_over_files(const std::vector<model::recovery_plan>& plans,
                                                   const std::string& source, const std::vector<listed_file>& files) {
-  const auto wanted = names_wanted(plans);
+  const auto wanted = names_wanted(plans, files);
   const auto fitting = [&](std::string_view name) {
     return std::find_if(wanted.begin(), wanted.end(), [&](const auto& w) { return w.matcher.matches(name); });
   };
@@ -63,11 +76,21 @@ std::vector<ports::passed_over> passed_over_files(const std::vector<model::recov
       why = "is empty";
     }
     const auto fits = fitting(name);
-    if (fits == wanted.end()) why = "does not match " + all;
+    if (fits == wanted.end())
+      why = "does not match " + all;
+    else if (why.empty())
+      why = why_torn(f, fits->least);
     if (why.empty()) continue;
     const auto block = fits == wanted.end() ? std::nullopt : fits->matcher.block_of(name);
     out.push_back({{f.name, f.url, source, f.size, f.time, block, f.sha256}, why});
   }
+  return out;
+}
+
+std::vector<ports::passed_over> torn_files(const std::vector<model::recovery_plan>& plans, const std::string& source,
+                                           const std::vector<listed_file>& files) {
+  auto out = passed_over_files(plans, source, files);
+  std::erase_if(out, [](const auto& p) { return !p.why.starts_with(torn); });
   return out;
 }
 

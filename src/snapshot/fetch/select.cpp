@@ -131,7 +131,11 @@ ports::worker_result select(const ports::worker_job& job, job_control& control, 
       by_plan[i].insert(by_plan[i].end(), std::make_move_iterator(found.begin()),
                         std::make_move_iterator(found.end()));
     }
-    if (!job.explain) continue;
+    if (!job.explain) {
+      for (const auto& one : torn_files(job.plans, source.url, *files))
+        out.notes.push_back(one.file.name + " of " + without_password(source.url) + " " + one.why);
+      continue;
+    }
     for (auto& one : passed_over_files(job.plans, source.url, *files)) out.passed.push_back(std::move(one));
     listed_ones.push_back({std::move(asked), std::move(*files), scope.whole});
   }

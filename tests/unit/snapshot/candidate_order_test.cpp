@@ -111,3 +111,25 @@ TEST_CASE("files of one name and size on several sources are each other's mirror
   CHECK(all[3].snapshots[0].mirrors.empty());
   CHECK(all[4].snapshots[0].mirrors.empty());
 }
+
+TEST_CASE("a file far smaller than its like is a torn upload and no candidate", "[order]") {
+  const auto sized = [](const std::string& name, std::optional<std::uint64_t> size) {
+    auto f = file(name);
+    f.size = size;
+    return f;
+  };
+  const auto p = plan({spec("s-*", archive_order::name)});
+  const std::vector<listed_file> four{sized("s-1", 1000), sized("s-2", 1100), sized("s-3", 1200), sized("s-4", 109)};
+  CHECK(order_of(p, four) == strings{"s-3", "s-2", "s-1"});
+  CHECK(order_of(p, {four.begin() + 1, four.end()}) == strings{"s-4", "s-3", "s-2"});  // too few to tell
+  auto grown = four;
+  grown.back().size = 110;  // a tenth
+  CHECK(order_of(p, grown).front() == "s-4");
+  auto unknown = four;
+  unknown.back().size.reset();
+  CHECK(order_of(p, unknown).front() == "s-4");
+  // Others' files say nothing about these.
+  auto beside = four;
+  for (const auto* name : {"big-1", "big-2", "big-3", "big-4"}) beside.push_back(sized(name, 1 << 20));
+  CHECK(order_of(p, beside) == strings{"s-3", "s-2", "s-1"});
+}

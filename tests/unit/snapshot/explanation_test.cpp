@@ -48,6 +48,17 @@ TEST_CASE("a file that any plan takes is no stranger, and one of no plan is told
         std::vector<std::string>{"c-1 does not match a-*, b-*"});
 }
 
+TEST_CASE("a torn upload is told with its size", "[snapshot]") {
+  const std::vector<listed_file> files{file("snap-1", 5 << 20), file("snap-2", 6 << 20), file("snap-3", 7 << 20),
+                                       file("snap-4", 4096), file("snap-5", 0)};
+  const std::string why = "is implausibly small: 4.0KiB, less than a tenth of what the others have";
+  CHECK(reasons({plan_of("snap-*")}, files) == std::vector<std::string>{"snap-4 " + why, "snap-5 is empty"});
+  const auto torn = torn_files({plan_of("snap-*")}, "http://h/", files);
+  REQUIRE(torn.size() == 1);
+  CHECK(torn[0].file.name == "snap-4");
+  CHECK(torn[0].why == why);
+}
+
 TEST_CASE("an unfinished file has the block of its name", "[snapshot]") {
   const auto found = passed_over_files({plan_of("snap-*.bin")}, "http://h/", {file("snap-77.bin.part")});
   REQUIRE(found.size() == 1);

@@ -1,6 +1,5 @@
 // SFTP: the archive grows as NAME.part, piece after piece, and is renamed when it is whole.
 #include <array>
-#include <cstring>
 
 #include "snapshot/fetch/curl_transfer.hpp"
 #include "snapshot/listing.hpp"
@@ -18,8 +17,7 @@ struct upload {
 
 std::size_t on_read(char* into, std::size_t size, std::size_t count, void* user) {
   auto& from = *static_cast<upload*>(user);
-  const auto n = std::min(size * count, from.left.size());
-  std::memcpy(into, from.left.data(), n);
+  const auto n = from.left.copy(into, size * count);
   from.left.remove_prefix(n);
   return n;
 }

@@ -7,10 +7,7 @@
 #include <filesystem>
 
 #include "base/time_text.hpp"
-#include "cli/acting_user.hpp"
-#include "cli/selection.hpp"
-#include "config/unit_dir.hpp"
-#include "model/unit_name.hpp"
+#include "config/paths.hpp"
 
 namespace fs = std::filesystem;
 
@@ -69,28 +66,14 @@ std::variant<create_source, target_error> instance_source(const context& c, cons
 
 std::variant<create_source, target_error> find_create_source(const context& c, const std::string& word) {
   if (names_a_source(word)) return path_source(c, word);
-  const auto acting = act_as_owner(c.dirs);
-  if (!acting)
-    return target_error{acting.error().code == EPERM ? exit_code::permission_denied : exit_code::failed,
-                        acting.error().message};
-  const auto all = config::load(c.dirs);
-  const auto ref = model::parse_unit_reference(word);
-  const auto found = all.units.find(ref ? ref->unit : word);
-  if (found == all.units.end()) {
+  const auto found = find_instance(c, word);
+  if (const auto* wrong = std::get_if<target_error>(&found)) return *wrong;
+  if (const auto* unknown = std::get_if<unknown_unit_name>(&found)) {
     std::error_code ignored;
     if (fs::exists(word, ignored)) return path_source(c, word);
-    std::vector<std::string> names;
-    for (const auto& [name, unit] : all.units) names.push_back(name);
-    return target_error{exit_code::no_such_unit, unknown_unit(word, names)};
+    return target_error{exit_code::no_such_unit, unknown->message};
   }
-  const auto& entry = found->second;
-  if (!entry.valid)
-    return target_error{
-        exit_code::invalid_configuration,
-        fmt::format("the file of unit \"{}\" is invalid; `hasup check` shows what is wrong", entry.name)};
-  const auto index = ref->index.value_or(0);
-  if (index >= entry.instances.size())
-    return target_error{exit_code::no_such_unit, no_instance(entry.name, index, entry.instances.size())};
+  const auto& [entry, index] = std::get<found_instance>(found);
   return instance_source(c, word, entry, index);
 }
 

@@ -29,11 +29,6 @@ struct made {
   bool is_signed = false;
 };
 
-exit_code refuse(const context& c, const target_error& e) {
-  complain(c, printable(e.message));
-  return e.code;
-}
-
 // A file that was named relatively is the caller's, whatever user he becomes.
 std::string absolute(const std::string& path) {
   if (path.empty() || path == "-") return path;

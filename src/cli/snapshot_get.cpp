@@ -161,11 +161,6 @@ json::object json_of(const got& g) {
           {"was_there", g.was_there}};
 }
 
-exit_code refuse(const context& c, const target_error& e) {
-  complain(c, printable(e.message));
-  return e.code;
-}
-
 exit_code get_all(const context& c, const snapshot_target& target, const std::string& directory,
                   const std::vector<model::snapshot>& files) {
   getting get(c, target, directory);

@@ -105,28 +105,14 @@ std::variant<snapshot_target, target_error> unit_target(const context& c, const 
     std::replace(spelled.begin(), spelled.end(), '_', '-');
     return usage(fmt::format("--{} is for a source that is named; of a unit its file says it", spelled));
   }
-  const auto acting = act_as_owner(c.dirs);
-  if (!acting)
-    return target_error{acting.error().code == EPERM ? exit_code::permission_denied : exit_code::failed,
-                        acting.error().message};
-  const auto all = config::load(c.dirs);
-  const auto ref = model::parse_unit_reference(word);
-  const auto found = all.units.find(ref ? ref->unit : word);
-  if (found == all.units.end()) {
-    std::vector<std::string> names;
-    for (const auto& [name, unit] : all.units) names.push_back(name);
-    auto message = unknown_unit(word, names);
+  const auto found = find_instance(c, word);
+  if (const auto* wrong = std::get_if<target_error>(&found)) return *wrong;
+  if (const auto* unknown = std::get_if<unknown_unit_name>(&found)) {
+    auto message = unknown->message;
     if (std::filesystem::exists(word)) message += fmt::format("; for the directory, say ./{}", word);
     return target_error{exit_code::no_such_unit, message};
   }
-  const auto& entry = found->second;
-  if (!entry.valid)
-    return target_error{
-        exit_code::invalid_configuration,
-        fmt::format("the file of unit \"{}\" is invalid; `hasup check` shows what is wrong", entry.name)};
-  const auto index = ref->index.value_or(0);
-  if (index >= entry.instances.size())
-    return target_error{exit_code::no_such_unit, no_instance(entry.name, index, entry.instances.size())};
+  const auto& [entry, index] = std::get<found_instance>(found);
   const auto& unit = entry.instances[index];
   if (!entry.recipe || unit.recovery.sources.empty())
     return target_error{exit_code::failed,
@@ -159,6 +145,36 @@ std::variant<snapshot_target, target_error> unit_target(const context& c, const 
 }
 
 }  // namespace
+
+exit_code refuse(const context& c, const target_error& e) {
+  complain(c, printable(e.message));
+  return e.code;
+}
+
+std::variant<found_instance, unknown_unit_name, target_error> find_instance(const context& c,
+                                                                            const std::string& word) {
+  const auto acting = act_as_owner(c.dirs);
+  if (!acting)
+    return target_error{acting.error().code == EPERM ? exit_code::permission_denied : exit_code::failed,
+                        acting.error().message};
+  const auto all = config::load(c.dirs);
+  const auto ref = model::parse_unit_reference(word);
+  const auto found = all.units.find(ref ? ref->unit : word);
+  if (found == all.units.end()) {
+    std::vector<std::string> names;
+    for (const auto& [name, unit] : all.units) names.push_back(name);
+    return unknown_unit_name{unknown_unit(word, names)};
+  }
+  const auto& entry = found->second;
+  if (!entry.valid)
+    return target_error{
+        exit_code::invalid_configuration,
+        fmt::format("the file of unit \"{}\" is invalid; `hasup check` shows what is wrong", entry.name)};
+  const auto index = ref->index.value_or(0);
+  if (index >= entry.instances.size())
+    return target_error{exit_code::no_such_unit, no_instance(entry.name, index, entry.instances.size())};
+  return found_instance{entry, index};
+}
 
 bool names_a_source(std::string_view word) {
   return word.find('/') != std::string_view::npos || word == "." || word == "..";

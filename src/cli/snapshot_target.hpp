@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "cli/context.hpp"
+#include "config/unit_file.hpp"
 #include "ports/worker_job.hpp"
 
 namespace hasup::cli {
@@ -24,6 +25,19 @@ struct target_error {
   exit_code code = exit_code::failed;
   std::string message;
 };
+
+exit_code refuse(const context& c, const target_error& e);
+
+// The instance that a word names, read with the rights of whose files these are.
+struct found_instance {
+  config::unit_entry entry;  // valid
+  unsigned index = 0;        // of its instances
+};
+struct unknown_unit_name {
+  std::string message;
+};
+std::variant<found_instance, unknown_unit_name, target_error> find_instance(const context& c,
+                                                                            const std::string& word);
 
 // A URL or a path, rather than the name of a unit.
 bool names_a_source(std::string_view word);

@@ -33,8 +33,8 @@ class name_matcher {
   std::unique_ptr<parts> parts_;
 };
 
-// Below it a file is a torn upload and no candidate: a tenth of the median of what matches, of four sizes at least, so
-// that a few snapshots of a chain that has just begun are not held against each other. 0: nothing is too small.
+// Below it a file is a torn upload and no candidate: a tenth of the median of what matches, of four sizes at least,
+// so that a few snapshots of a chain that has just begun are not held against each other. 0: nothing is too small.
 std::uint64_t least_plausible_size(const name_matcher& matcher, const std::vector<listed_file>& files);
 
 // Runs of digits compare as numbers: "a-9" < "a-10", "a-009" < "a-10".

@@ -214,31 +214,10 @@ unit = "base"
         self.home.ok("signal", "base", "KILL")
         self.home.wait_for("base", state="stopped")
 
-    def test_arguments_for_one_run_are_gone_with_the_start_that_they_were_for(self):
-        probe = '[readiness]\nkind = "exec"\ncommand = ["{}"]\ninterval = "100ms"\n'
-        self.home.unit("base", SLEEPS + probe.format("false"))
-        self.home.unit("top", """
-enabled = false
-[run]
-command = ["sh", "-c", "echo with: $*; exec sleep 100000", "sh"]
-[[requires]]
-unit = "base"
-condition = "healthy"
-""")
-        self.home.start()
-        self.home.wait_for("base", state="running")
-        self.home.ok("start", "top", "--no-wait", "--once", "--", "--hard-replay")
-        self.home.wait_for("top", state="waiting")
-        self.home.ok("stop", "top")
-        self.home.unit("base", SLEEPS + probe.format("true"))
-        self.home.ok("apply")
-        self.home.ok("start", "top")
-        wait_until(lambda: "with:" in self.home.log_text("top"), "it says its arguments")
-        self.assertNotIn("--hard-replay", self.home.log_text("top"))
+    READINESS = '[readiness]\nkind = "exec"\ncommand = ["{}"]\ninterval = "100ms"\n'
 
-    def test_arguments_for_one_run_survive_hasupd_and_are_for_that_run_alone(self):
-        probe = '[readiness]\nkind = "exec"\ncommand = ["{}"]\ninterval = "100ms"\n'
-        self.home.unit("base", SLEEPS + probe.format("false"))
+    def start_waits_with_arguments(self):
+        self.home.unit("base", SLEEPS + self.READINESS.format("false"))
         self.home.unit("top", """
 enabled = false
 [run]
@@ -253,10 +232,22 @@ condition = "healthy"
         self.home.wait_for("base", state="running")
         self.home.ok("start", "top", "--no-wait", "--once", "--", "--hard-replay")
         self.home.wait_for("top", state="waiting")
+
+    def test_arguments_for_one_run_are_gone_with_the_start_that_they_were_for(self):
+        self.start_waits_with_arguments()
+        self.home.ok("stop", "top")
+        self.home.unit("base", SLEEPS + self.READINESS.format("true"))
+        self.home.ok("apply")
+        self.home.ok("start", "top")
+        wait_until(lambda: "with:" in self.home.log_text("top"), "it says its arguments")
+        self.assertNotIn("--hard-replay", self.home.log_text("top"))
+
+    def test_arguments_for_one_run_survive_hasupd_and_are_for_that_run_alone(self):
+        self.start_waits_with_arguments()
         self.home.kill_daemon(signal.SIGKILL)
         self.home.start()
         self.home.wait_for("top", state="waiting")
-        self.home.unit("base", SLEEPS + probe.format("true"))
+        self.home.unit("base", SLEEPS + self.READINESS.format("true"))
         self.home.ok("apply")
         pid = self.home.wait_healthy("top")["pid"]
 

@@ -149,6 +149,8 @@ struct parser {
       sub.add_option("--plan", into.plan, "Use this plan of the recipe")->type_name("NAME");
       sub.add_flag("-y,--yes", into.yes, "Do not ask; also approves a recovery that is `asking`");
       sub.add_flag("--cancel", into.cancel, "Cancel the running recovery, as long as nothing was swapped");
+      sub.add_flag("--rollback", into.roll_back,
+                   "Put the old state back, while it is there: until the new one is confirmed");
       sub.add_flag("--history", into.history, "Show earlier recoveries");
     }
     if (name == "import") {
@@ -247,8 +249,11 @@ std::optional<answer> finish(parser& p) {
     return usage("classify needs --exit N or --signal SIG");
   if (i.verb == "import" && i.running && !i.list.empty()) return usage("FILE or --running, not both");
   if (i.verb == "recover" && !i.from.empty() && !i.snapshot.empty()) return usage("--snapshot or --from, not both");
-  if (i.verb == "recover" && i.cancel && (i.dry_run || !i.snapshot.empty() || !i.plan.empty() || !i.from.empty()))
-    return usage("--cancel stands alone");
+  if (i.verb == "recover" && (i.cancel || i.roll_back)) {
+    const bool more = i.dry_run || !i.snapshot.empty() || !i.plan.empty() || !i.from.empty();
+    if (more || (i.cancel && i.roll_back))
+      return usage(std::string(i.cancel ? "--cancel" : "--rollback") + " stands alone");
+  }
   if (i.verb == "snapshot")
     if (const auto wrong = snapshot_usage_problem(i); !wrong.empty()) return usage(wrong);
   return std::nullopt;

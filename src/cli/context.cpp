@@ -48,6 +48,9 @@ void catch_interrupts() {
   ::sigemptyset(&a.sa_mask);
   ::sigaction(SIGINT, &a, nullptr);
   ::sigaction(SIGTERM, &a, nullptr);
+  // The terminal is gone; under nohup nobody minds.
+  struct sigaction was {};
+  if (::sigaction(SIGHUP, nullptr, &was) == 0 && was.sa_handler != SIG_IGN) ::sigaction(SIGHUP, &a, nullptr);
 }
 
 bool interrupted() {

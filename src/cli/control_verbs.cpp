@@ -32,6 +32,7 @@ control::command command_of(const invocation& call) {
   set("for_shutdown", call.for_shutdown);
   set("yes", call.yes);
   set("cancel", call.cancel);
+  set("rollback", call.roll_back);
   set("dry_run", call.dry_run);
   set("history", call.history);
   if (call.verb == "signal") c.options["signal"] = call.word;
@@ -45,11 +46,12 @@ control::command command_of(const invocation& call) {
   return c;
 }
 
-goal goal_of(const std::string& verb) {
+goal goal_of(const invocation& call) {
+  const auto& verb = call.verb;
   if (verb == "stop") return goal::stopped;
   if (verb == "restart" || verb == "reload") return goal::restarted;
   if (verb == "scale") return goal::settled;
-  if (verb == "recover") return goal::recovered;
+  if (verb == "recover") return call.roll_back ? goal::rolled_back : goal::recovered;
   return goal::started;
 }
 
@@ -96,8 +98,8 @@ bool agreed(const context& c, const control::host_status& before) {
   std::vector<std::string> unknown;
   for (const auto& u : select(before.units, c.call.targets, unknown, groups_for(c.call.targets, c.dirs))) {
     if (!is_fine(u)) continue;
-    print(fmt::format("{} is healthy. Stop it and restore its state from a snapshot? [y/N] ",
-                      control::display_name(u)));
+    print(fmt::format("{} is healthy. Stop it and {}? [y/N] ", control::display_name(u),
+                      c.call.roll_back ? "put its old state back" : "restore its state from a snapshot"));
     std::string line;
     std::getline(std::cin, line);
     if (line != "y" && line != "Y" && line != "yes") return false;
@@ -138,7 +140,7 @@ exit_code run_command(const context& c) {
     return exit_code::failed;
   }
   // Before a node that runs is stopped, and in a dry run, the backup hosts are asked, which takes as long as they do.
-  const bool asks_hosts = c.call.verb == "recover";
+  const bool asks_hosts = c.call.verb == "recover" && !c.call.roll_back;
   const control::client patient(c.dirs.run, base::duration{asks_hosts ? 600'000 : 60'000});
   const auto reply = patient.execute(command_of(c.call));
   if (!reply) return fail(c, reply.error());
@@ -154,7 +156,7 @@ exit_code run_command(const context& c) {
   const bool obvious = ids.size() == 1 && c.call.targets.size() == 1;
   if (!obvious) print(fmt::format("{}: {}\n", c.call.verb, affected_text(reply->affected, before->units)));
   if (c.call.no_wait) return exit_code::done;
-  return wait_until(c, std::move(*stream), {goal_of(c.call.verb), ids, before->units, c.call.timeout});
+  return wait_until(c, std::move(*stream), {goal_of(c.call), ids, before->units, c.call.timeout});
 }
 
 exit_code run_apply(const context& c) {

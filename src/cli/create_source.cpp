@@ -1,6 +1,7 @@
 #include "cli/create_source.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <fnmatch.h>
 
 #include <algorithm>
@@ -48,7 +49,7 @@ std::variant<create_source, target_error> instance_source(const context& c, cons
     return target_error{exit_code::failed,
                         fmt::format("unit {} has no {}: set it, or name a directory: hasup snapshot create ./DIR",
                                     word, unit.data.dir.empty() ? "data.dir" : "recovery.recipe")};
-  auto plan = plan_to_create(*entry.recipe, c.call.plan);
+  auto plan = plan_to_create(*entry.recipe, c.call.plan, word);
   if (!plan) return target_error{c.call.plan.empty() ? exit_code::failed : exit_code::usage, plan.error().message};
   create_source out;
   out.unit = entry.instances.size() == 1 ? unit.id.unit : to_text(unit.id);
@@ -57,6 +58,11 @@ std::variant<create_source, target_error> instance_source(const context& c, cons
   out.job.plan = std::move(*plan);
   out.job.keep = entry.recipe->keep;
   out.job.locks = entry.recipe->locks;
+  if (!unpacks_data(out.job.plan))
+    out.note = fmt::format(
+        "it holds {} of {} (plan \"{}\"), for you to unpack by hand: a recovery with recipe {} uses files that the "
+        "node writes itself, not such an archive",
+        fmt::join(out.job.plan.wipe, ", "), out.job.data_dir, out.job.plan.name, entry.recipe->name);
   for (const auto& a : out.job.plan.archives)
     if (a.unpack == model::unpack_mode::archive && a.as.empty()) out.archive = a;
   return out;
@@ -77,21 +83,32 @@ std::variant<create_source, target_error> find_create_source(const context& c, c
   return instance_source(c, word, entry, index);
 }
 
-base::result<model::recovery_plan> plan_to_create(const model::recipe& recipe, const std::string& named) {
-  for (const auto& p : recipe.plans) {
-    if (!named.empty() && p.name == named) return p;
-    const bool from_data = std::any_of(p.archives.begin(), p.archives.end(), [](const auto& a) {
-      return a.unpack == model::unpack_mode::archive && a.as.empty() && a.into == ".";
+bool unpacks_data(const model::recovery_plan& plan) {
+  return !plan.wipe.empty() && std::any_of(plan.archives.begin(), plan.archives.end(), [](const auto& a) {
+    return a.unpack == model::unpack_mode::archive && a.as.empty() && a.into == ".";
+  });
+}
+
+base::result<model::recovery_plan> plan_to_create(const model::recipe& recipe, const std::string& named,
+                                                  const std::string& unit) {
+  for (const auto& p : recipe.plans)
+    if (named.empty() ? unpacks_data(p) : p.name == named) return p;
+  const auto replaces = [](const model::recovery_plan& p, const std::string& entry) {
+    return std::any_of(p.wipe.begin(), p.wipe.end(),
+                       [&](const auto& w) { return w == "*" || w == entry || entry.starts_with(w + "/"); });
+  };
+  const auto all = std::find_if(recipe.plans.begin(), recipe.plans.end(), [&](const auto& p) {
+    return std::all_of(recipe.plans.begin(), recipe.plans.end(), [&](const auto& other) {
+      return std::all_of(other.wipe.begin(), other.wipe.end(), [&](const auto& w) { return replaces(p, w); });
     });
-    if (named.empty() && from_data && !p.wipe.empty()) return p;
-  }
-  if (!named.empty()) return base::error{"recipe " + recipe.name + " has no plan \"" + named + "\""};
-  std::string plans;
-  for (const auto& p : recipe.plans) plans += (plans.empty() ? "\"" : ", \"") + p.name + "\"";
-  return base::error{"recipe " + recipe.name +
-                     " restores from files that the node writes itself, not from an archive of its data: name such a "
-                     "file, or say with --plan which plan's part of the data to pack (" +
-                     plans + ")"};
+  });
+  if (named.empty() && all != recipe.plans.end()) return *all;
+  std::string message = named.empty() ? "the plans of recipe " + recipe.name + " replace different parts of the data"
+                                      : "recipe " + recipe.name + " has no plan \"" + named + "\"";
+  for (const auto& p : recipe.plans)
+    message += (&p == &recipe.plans.front() ? "; say which to pack: " : ", or ") +
+               fmt::format("hasup snapshot create {} --plan \"{}\" ({})", unit, p.name, fmt::join(p.wipe, ", "));
+  return base::error{message};
 }
 
 std::string archive_name(const create_source& source, const std::string& wanted, base::wall_time now) {

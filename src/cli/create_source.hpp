@@ -15,13 +15,17 @@ struct create_source {
   std::string unit;               // "leap"; "" = it is no unit's
   ports::worker_job job;          // data_dir with plan and keep, or file; without a target
   model::archive_spec archive{};  // of a unit: which names its recipe takes
+  std::string note{};             // for a person; ""
 };
 
 std::variant<create_source, target_error> find_create_source(const context& c, const std::string& word);
 
-// Pure. The plan of a recipe that restores from an archive of data: the one that is named, else the first that
-// unpacks one. An error says what to do instead.
-base::result<model::recovery_plan> plan_to_create(const model::recipe& recipe, const std::string& named);
+// Pure. Whether the plan restores from an archive of data, rather than from files that the node writes itself.
+bool unpacks_data(const model::recovery_plan& plan);
+// Pure. What to pack: the plan that is named, else the first that unpacks such an archive, else the one that replaces
+// all that any of them does. An error says what to type.
+base::result<model::recovery_plan> plan_to_create(const model::recipe& recipe, const std::string& named,
+                                                  const std::string& unit);
 
 // Pure. Without --name: "state-*.tar.zst" of the unit's recipe -> "state-20261121T010203Z.tar.zst", a directory
 // "data" -> "data-20261121T010203Z.tar.zst", a file "a.bin" -> "a.bin.zst". With it, what is missing of ".tar.zst" or

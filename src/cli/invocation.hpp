@@ -52,6 +52,7 @@ struct invocation {
   bool dry_run = false;  // recover, apply, import
   bool yes = false;
   bool cancel = false;
+  bool roll_back = false;
   bool history = false;
   bool keep = false;     // demo
   bool running = false;  // import: ask the running one

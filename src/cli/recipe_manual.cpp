@@ -83,6 +83,38 @@ What was put aside is deleted once the recovery is confirmed, and put back when 
 .BR "wipe = [\(dq*\(dq]" ;
 .B shared
 entries stay in place for this plan.
+.SS Which snapshots
+The names come from
+.BR match " or " pattern .
+.B [require]
+says what a snapshot must be beyond that, for every plan;
+.B [plan.require]
+for the plan above it, whose words win.
+.TP
+.BR chain_id ", " node_version
+are held against what
+.I manifest.json
+beside the snapshots says of each, as
+.B hasup snapshot create
+writes it. A range of versions is conditions that hold together, as in \(dq>=5.0 <6\(dq, or alternatives, as in \(dq4.0 ||
+^5.1\(dq: ^1.2 is from 1.2 until before 2, ~1.2.3 from 1.2.3 until before 1.3, 1.2 any that begins so. A release candidate
+(\-rc1, \-beta2) comes before its release; any other suffix says nothing.
+.TP
+.B block_within
+is a
+.I blocks.log
+of nodeos that stays in place. Its last block, which the worker reads as the unit's user, must be at or behind the
+snapshot's, and its first one at most one beyond: nodeos refuses the rest. Where the plan wipes that file, nothing is
+asked. A log that is not there, or holds no block, fits any snapshot; so does, with a note, one whose end is torn: the
+node judges it itself then, and refuses in the words of
+.BR refused_by .
+.PP
+What says nothing of it passes, unless there is
+.BR "strict = true" .
+.B hasup snapshot list
+and the events of a recovery say which snapshots were passed over, and why.
+.BR "hasup recover \-\-from " and " hasup snapshot get " \fINAME\fR
+take what a person names.
 .SH EXAMPLE
 A small server keeps
 .IR store.db " and " journal/ ,

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace hasup::cli {
 
@@ -18,7 +19,9 @@ struct snapshot_call {
   std::string checksum;    // required, if_present
   std::string public_key;  // also for verify: the key, or minisign's file
   std::string max_rate;
-  std::string name;  // get: glob; create: of the archive
+  std::string max_window;          // verify
+  std::vector<std::string> seeds;  // get: files that may have parts of it
+  std::string name;                // get: glob; create: of the archive
 
   // create
   std::string to;
@@ -26,6 +29,7 @@ struct snapshot_call {
   std::string sign;           // minisign's secret key
   std::string password_file;  // of the key
   bool allow_changes = false;
+  bool no_chunks = false;
   std::optional<std::uint64_t> block;
   std::string chain_id;
   std::string node_version;

@@ -97,6 +97,7 @@ class creation {
       return refuse(c_, {exit_code::failed,
                          answer.result.error == "cancelled" ? "interrupted; nothing is left of it" : "interrupted"});
     if (!answer.result.ok()) return refuse(c_, failure_of(answer.result));
+    if (!source.note.empty()) answer.result.notes.push_back(source.note);
     for (const auto& note : answer.result.notes)
       if (!c_.call.json) complain(c_, printable(note));
     if (!source.unit.empty() && !c_.call.json) tell_unless_taken(source, job.create.name);
@@ -174,9 +175,15 @@ json::object json_of(const made& m) {
   const auto& r = m.result;
   json::array notes;
   for (const auto& n : r.notes) notes.emplace_back(valid_utf8(n));
-  return {{"name", valid_utf8(r.name)}, {"url", valid_utf8(r.url)}, {"size", r.bytes},
-          {"sha256", r.sha256.at(0)},   {"entries", r.entries},     {"unpacked_size", r.content},
-          {"signed", m.is_signed},      {"notes", std::move(notes)}};
+  return {{"name", valid_utf8(r.name)},
+          {"url", valid_utf8(r.url)},
+          {"size", r.bytes},
+          {"sha256", r.sha256.at(0)},
+          {"entries", r.entries},
+          {"unpacked_size", r.content},
+          {"signed", m.is_signed},
+          {"notes", std::move(notes)},
+          {"chunks", r.chunks.empty() ? json::value(nullptr) : json::value(valid_utf8(r.chunks))}};
 }
 
 // An archive that grew in the tree it is made of would have no end.
@@ -216,6 +223,7 @@ exit_code create_snapshots(const context& c) {
   const auto& o = c.call.snapshots;
   ports::create_order order;
   order.level = o.level;
+  order.chunks = !o.no_chunks;
   order.replace = c.call.force;
   order.allow_changes = o.allow_changes;
   order.block = o.block;

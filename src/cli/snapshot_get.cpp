@@ -54,10 +54,29 @@ base::result<void> move_into_place(const std::string& from, const std::string& t
   return sync_directory(to.substr(0, to.rfind('/') + 1));
 }
 
+constexpr std::size_t most_older = 2;  // archives that are read through for parts of a new one
+
+// The newest archives in the directory that may have parts of another one.
+std::vector<std::string> older_archives(const std::string& directory) {
+  std::vector<std::pair<fs::file_time_type, std::string>> found;
+  std::error_code failed;
+  for (fs::directory_iterator i(directory, failed), end; !failed && i != end; i.increment(failed)) {
+    std::error_code ignored;
+    const auto& path = i->path();
+    if (path.extension() != ".zst" || !fs::is_regular_file(i->symlink_status(ignored))) continue;
+    found.emplace_back(i->last_write_time(ignored), path.string());
+  }
+  std::sort(found.rbegin(), found.rend());
+  std::vector<std::string> out;
+  for (std::size_t i = 0; i < std::min(found.size(), most_older); ++i) out.push_back(found[i].second);
+  return out;
+}
+
 class getting {
  public:
-  getting(const context& c, const snapshot_target& target, std::string directory)
-      : c_(c), target_(target), directory_(std::move(directory)) {}
+  // `seeds`: absolute.
+  getting(const context& c, const snapshot_target& target, std::string directory, std::vector<std::string> seeds)
+      : c_(c), target_(target), directory_(std::move(directory)), seeds_(std::move(seeds)) {}
 
   // done, or the error was told.
   exit_code one(const model::snapshot& s, got& out) {
@@ -92,6 +111,8 @@ class getting {
     const auto part = out.path + ".part";
     job.mode = ports::worker_mode::fetch;
     job.data_dir = part;
+    job.seeds = seeds_;
+    for (auto& older : older_archives(directory_)) job.seeds.push_back(std::move(older));
     auto answer = call_worker(c_, job, target_.home);
     const auto& result = answer.result;
     if (!result.ok()) {
@@ -139,10 +160,12 @@ class getting {
   const context& c_;
   const snapshot_target& target_;
   std::string directory_;
+  std::vector<std::string> seeds_;
 };
 
 std::string line_of(const got& g, const terminal& t) {
-  const auto size = base::format_byte_size(g.result.bytes);
+  auto size = base::format_byte_size(g.result.bytes);
+  if (g.result.at_hand > 0) size += ", of which " + base::format_byte_size(g.result.at_hand) + " were at hand";
   if (g.was_there)
     return fmt::format("{} is there already: {}, {}\n", printable(g.path), size,
                        paint("verified by " + g.result.verified_by, style::green, t.colour));
@@ -155,6 +178,7 @@ json::object json_of(const got& g) {
   return {{"name", valid_utf8(g.name)},
           {"path", valid_utf8(g.path)},
           {"size", g.result.bytes},
+          {"at_hand", g.result.at_hand},
           {"sha256", g.result.sha256.empty() ? json::value(nullptr) : json::value(g.result.sha256.front())},
           {"verified", g.result.verified},
           {"verified_by", g.result.verified ? json::value(g.result.verified_by) : json::value(nullptr)},
@@ -162,12 +186,14 @@ json::object json_of(const got& g) {
 }
 
 exit_code get_all(const context& c, const snapshot_target& target, const std::string& directory,
-                  const std::vector<model::snapshot>& files) {
-  getting get(c, target, directory);
+                  const std::vector<std::string>& seeds, const std::vector<model::snapshot>& files) {
+  getting get(c, target, directory, seeds);
   json::array all;
   for (const auto& file : files) {
     got one;
     if (const auto code = get.one(file, one); code != exit_code::done) return code;
+    for (const auto& note : one.result.notes)
+      if (!c.call.json) complain(c, printable(note));
     if (c.call.json)
       all.emplace_back(json_of(one));
     else
@@ -204,10 +230,18 @@ exit_code get_snapshot(const context& c) {
   // Before root becomes the owner of the unit's files: a relative directory is the caller's.
   auto directory = prepare_directory(c, words->directory, "-o DIR");
   if (const auto* wrong = std::get_if<target_error>(&directory)) return refuse(c, *wrong);
+  std::vector<std::string> seeds;
+  for (const auto& seed : c.call.snapshots.seeds) seeds.push_back(fs::absolute(seed).lexically_normal().string());
   auto target = find_snapshot_target(c, c.call.targets[0]);
   if (const auto* wrong = std::get_if<target_error>(&target)) return refuse(c, *wrong);
   auto& where = std::get<snapshot_target>(target);
-  if (!words->name.empty()) where.job.max_age = base::duration{0};  // a person who names one means it
+  for (const auto& seed : seeds)
+    if (const base::unique_fd fd(::open(seed.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)); !fd)
+      return refuse(c, {exit_code::failed, base::errno_error("read --seed " + seed).message});
+  if (!words->name.empty()) {  // a person who names one means it
+    where.job.max_age = base::duration{0};
+    for (auto& plan : where.job.plans) plan.require = {};
+  }
   const auto found = look_for_snapshots(c, where);
   if (found.answer.interrupted) return refuse(c, {exit_code::failed, "interrupted"});
   if (!found.answer.result.ok()) return refuse(c, {exit_code::failed, found.answer.result.error});
@@ -215,7 +249,7 @@ exit_code get_snapshot(const context& c) {
     if (!c.call.json) complain(c, printable(note));
   const auto choice = choose_snapshot(found.rows, words->name);
   if (!choice) return refuse(c, {exit_code::failed, choice.error().message});
-  return get_all(c, where, std::get<std::string>(directory), *choice);
+  return get_all(c, where, std::get<std::string>(directory), seeds, *choice);
 }
 
 }  // namespace hasup::cli

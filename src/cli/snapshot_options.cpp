@@ -25,6 +25,14 @@ void add_snapshot_options(CLI::App& sub, invocation& into) {
       ->check(CLI::IsMember({"required", "if_present"}))
       ->type_name("POLICY");
   sub.add_option("--max-rate", o.max_rate, "get: at most so many bytes a second, such as 20MiB")->type_name("SIZE");
+  sub.add_option("--max-window", o.max_window,
+                 "verify: memory for an archive compressed with --long, as recovery.max_window; default: 2GiB")
+      ->type_name("SIZE");
+  sub.add_option("--seed", o.seeds,
+                 "get: do not fetch what this file has of it: an older archive, or a node's file such as blocks.log; "
+                 "repeatable. Archives in DIR are used in any case")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
 
   const auto made = [&](const char* option, auto& value, const char* help, const char* type) {
     return sub.add_option(option, value, help)->type_name(type)->group("options of create");
@@ -36,6 +44,9 @@ void add_snapshot_options(CLI::App& sub, invocation& into) {
   made("--block", o.block, "Its block, for manifest.json; default: as its name says", "N");
   made("--chain-id", o.chain_id, "For manifest.json", "ID");
   made("--node-version", o.node_version, "For manifest.json", "VERSION");
+  sub.add_flag("--no-chunks", o.no_chunks,
+               "Larger frames, and no index of them: a host that has an older archive loads all of this one")
+      ->group("options of create");
   sub.add_flag("--allow-changes", o.allow_changes, "Files that change while they are read are only named")
       ->group("options of create");
 
@@ -74,7 +85,7 @@ bool has_listing_options(const invocation& i) {
 
 bool has_create_options(const snapshot_call& o) {
   return !o.to.empty() || o.level != snapshot_call{}.level || !o.sign.empty() || !o.password_file.empty() ||
-         o.allow_changes || o.block || !o.chain_id.empty() || !o.node_version.empty();
+         o.allow_changes || o.no_chunks || o.block || !o.chain_id.empty() || !o.node_version.empty();
 }
 
 std::string create_problem(const invocation& i) {
@@ -85,7 +96,7 @@ std::string create_problem(const invocation& i) {
   if (i.targets.size() > 1 && !o.name.empty()) return "--name is for one archive; each of several has its own";
   if (!o.password_file.empty() && o.sign.empty()) return "--password-file is for the key of --sign";
   if (has_listing_options(i) || !i.output.empty() || !o.checksum.empty() || !o.public_key.empty() ||
-      !o.max_rate.empty())
+      !o.max_rate.empty() || !o.max_window.empty() || !o.seeds.empty())
     return "create takes --to, --name, --level, --sign, --plan and the ways into a host; it lists and fetches "
            "nothing";
   return {};
@@ -101,13 +112,14 @@ std::string snapshot_usage_problem(const invocation& i) {
     return "list what? A unit or a source: hasup snapshot list leap, hasup snapshot list https://HOST/DIR/";
   if (i.word == "get" && (i.targets.empty() || i.targets.size() > 3))
     return "get what? A unit or a source, then a name and a directory: hasup snapshot get leap -o /backup";
+  if (i.word != "get" && !o.seeds.empty()) return "--seed is for get, which fetches";
   if (i.word == "verify" && i.targets.empty()) return "verify which files? hasup snapshot verify FILE…";
-  if (i.word != "verify") return {};
+  if (i.word != "verify") return o.max_window.empty() ? std::string() : "--max-window is for verify alone";
   const bool of_source = std::any_of(o.source_options.begin(), o.source_options.end(),
                                      [](const auto& one) { return !one.second.empty(); });
   if (of_source || !o.match.empty() || !o.pattern.empty() || !o.order.empty() || !o.max_age.empty() ||
       !i.plan.empty() || !i.output.empty() || !o.name.empty())
-    return "verify takes files of this machine, --public-key and --checksum";
+    return "verify takes files of this machine, --public-key, --checksum and --max-window";
   return {};
 }
 

@@ -224,6 +224,7 @@ std::string snapshots_json(const std::vector<snapshot_row>& rows, const std::str
                      ? json::value(std::chrono::duration_cast<std::chrono::seconds>(now - *r.file.time).count())
                      : json::value(nullptr);
     o["digest"] = text_or_null(r.digest);
+    o["chunks"] = text_or_null(snapshot::without_password(r.file.chunks));
     o["signed"] = r.asked ? json::value(r.is_signed) : json::value(nullptr);
     o["taken"] = r.taken;
     o["refused"] = text_or_null(r.why_not);

@@ -122,6 +122,7 @@ std::variant<snapshot_target, target_error> unit_target(const context& c, const 
   out.name = shown_name(unit);
   out.is_unit = true;
   out.job = recovery::job_of(recovery::freeze(unit, *entry.recipe, "", {}), ports::worker_mode::select);
+  out.data_dir = std::move(out.job.data_dir);
   out.job.data_dir.clear();
   out.job.min_free = 0;
   if (!c.call.plan.empty()) {

@@ -16,6 +16,7 @@ struct snapshot_target {
   std::string name;           // "leap", or the source
   bool is_unit = false;       // else what is refused is refused by options
   ports::worker_job job;      // without a mode
+  std::string data_dir;       // of the unit, which its snapshots may have to fit; ""
   std::set<std::string> bad;  // how snapshots are remembered as bad, see recovery/candidates.hpp
   std::string bad_unknown;    // why that could not be read; ""
   std::string home;           // HOME of the unit's user, for his keys; "" = the caller's

@@ -14,6 +14,7 @@ found_snapshots look_for_snapshots(const context& c, const snapshot_target& targ
   found_snapshots out;
   auto job = target.job;
   job.mode = ports::worker_mode::select;
+  job.data_dir = target.data_dir;
   job.explain = true;
   out.answer = call_worker(c, job, target.home);
   snapshot_policy policy;

@@ -87,6 +87,15 @@ exit_code verify_snapshots(const context& c) {
     }
     job.public_key = std::move(*key);
   }
+  job.max_window = model::recovery_policy{}.max_window;
+  if (!o.max_window.empty()) {
+    const auto window = base::parse_byte_size(o.max_window);
+    if (!window) {
+      complain(c, "--max-window: " + window.error().message);
+      return exit_code::usage;
+    }
+    job.max_window = *window;
+  }
   bool all_good = true;
   json::array files;
   for (const auto& file : c.call.targets) {

@@ -123,8 +123,14 @@ standing judge(goal g, const sighting& s) {
         return standing::reached;
       break;
     case goal::recovered:
-      if (fine && (s.now.recoveries > s.before.recoveries || is_fresh(s)) && !s.now.recovery)
-        return standing::reached;
+      if (fine && s.now.recoveries > s.before.recoveries && !s.now.recovery) return standing::reached;
+      // It runs again, but on the state that it had.
+      if (fine && s.now.pid != s.before.pid && is_fresh(s) && !s.now.recovery) return standing::lost;
+      break;
+    case goal::rolled_back:
+      // A unit that was healthy before its recovery is started again at once; any other rests and says why.
+      if (!s.moved || s.now.recovery || state == unit_state::recovering || state == unit_state::stopping) break;
+      if (!is_at_rest(state) || s.now.reason.starts_with("rolled back by hand")) return standing::reached;
       break;
   }
   // Waiting only looks: what has failed before it began stays failed.
@@ -141,6 +147,8 @@ std::string goal_text(goal g) {
       return "healthy";
     case goal::recovered:
       return "recovered and healthy";
+    case goal::rolled_back:
+      return "rolled back: its old state is in place";
     case goal::running:
       return "running";
     case goal::completed:

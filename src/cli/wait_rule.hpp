@@ -10,11 +10,12 @@
 namespace hasup::cli {
 
 enum class goal {
-  started,    // start: healthy or completed
-  stopped,    // stop
-  restarted,  // restart: healthy, in another process than before
-  recovered,  // recover: healthy again, after something happened
-  healthy,    // wait --for …
+  started,      // start: healthy or completed
+  stopped,      // stop
+  restarted,    // restart: healthy, in another process than before
+  recovered,    // recover: healthy again, after something happened
+  rolled_back,  // recover --rollback: the recovery is over and its old state in place
+  healthy,      // wait --for …
   running,
   at_rest,
   completed,

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "base/time_text.hpp"
+#include "cli/data_holder.hpp"
 #include "cli/status_table.hpp"
 
 namespace hasup::cli {
@@ -169,6 +170,7 @@ exit_code conclude(const context& c, const std::vector<one>& all, const waiting_
       if (o.seen.now.state == model::unit_state::asking)
         text += fmt::format(", `hasup recover {} --yes` goes on", name);
       complain(c, text);
+      if (const auto holder = data_holder(c, o.seen.now); !holder.empty()) complain(c, printable(holder));
     } else if (timed_out) {
       complain(c, fmt::format("{} is not {} after {}: {}", name, goal_text(w.want), took, o.line));
     }

@@ -1,4 +1,5 @@
 // `hasup why`: what happened, the evidence, what was tried, what comes next, what a person can do.
+#include "cli/data_holder.hpp"
 #include "cli/event_text.hpp"
 #include "cli/selection.hpp"
 #include "cli/status_table.hpp"
@@ -62,6 +63,8 @@ exit_code run_why(const context& c) {
     return exit_code::failed;
   }
   print(render_story(*story, std::chrono::system_clock::now(), c.out));
+  for (const auto& one : story->instances)
+    if (const auto holder = data_holder(c, one.status); !holder.empty()) print("\n" + printable(holder) + "\n");
   return exit_code::done;
 }
 

@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,6 +15,7 @@
 #include <climits>
 #include <csignal>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 
 #include "base/byte_size.hpp"
@@ -26,14 +29,19 @@ namespace {
 constexpr int look_every_ms = 200;
 constexpr std::size_t answer_limit = 64U << 20;
 
-// Of job and answers; gone when the call is over.
+// Of job and answers; gone when the call is over, or when another one finds that who made it was killed.
 class scratch {
  public:
   scratch() {
     const char* where = std::getenv("TMPDIR");
-    path_ = std::string(where != nullptr && *where == '/' ? where : "/tmp") + "/hasup-snapshot-XXXXXX";
+    const std::string directory = where != nullptr && *where == '/' ? where : "/tmp";
+    remove_leftovers(directory);
+    path_ = directory + "/" + std::string(lead) + "XXXXXX";
     made_ = ::mkdtemp(path_.data()) != nullptr;
     error_ = errno;
+    if (!made_) return;
+    lock_.reset(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (lock_) ::flock(lock_.get(), LOCK_EX | LOCK_NB);
   }
   scratch(const scratch&) = delete;
   scratch& operator=(const scratch&) = delete;
@@ -47,7 +55,26 @@ class scratch {
   [[nodiscard]] std::string file(const char* name) const { return path_ + "/" + name; }
 
  private:
+  static constexpr std::string_view lead = "hasup-snapshot-";
+
+  // Of this user, not locked by anybody, and old enough that nobody is about to lock it.
+  static void remove_leftovers(const std::string& directory) {
+    namespace fs = std::filesystem;
+    constexpr auto about_to = 60;  // seconds
+    std::error_code failed;
+    for (fs::directory_iterator at(directory, failed), end; !failed && at != end; at.increment(failed)) {
+      if (!at->path().filename().string().starts_with(lead)) continue;
+      const base::unique_fd fd(::open(at->path().c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+      struct stat st {};
+      if (!fd || ::fstat(fd.get(), &st) != 0 || st.st_uid != ::geteuid() || ::time(nullptr) - st.st_mtime < about_to)
+        continue;
+      std::error_code ignored;
+      if (::flock(fd.get(), LOCK_EX | LOCK_NB) == 0) fs::remove_all(at->path(), ignored);
+    }
+  }
+
   std::string path_;
+  base::unique_fd lock_;
   bool made_ = false;
   int error_ = 0;
 };
@@ -149,6 +176,8 @@ std::string phase_line(const ports::worker_progress& p) {
   const auto size = p.bytes_total ? fmt::format(" ({})", base::format_byte_size(*p.bytes_total)) : std::string();
   if (p.phase == "fetch")
     return fmt::format("fetching {}{} from {}", printable(p.snapshot), size, printable(p.source));
+  if (p.phase == "seed")
+    return fmt::format("looking for parts of {} in what is at hand{}", printable(p.snapshot), size);
   if (p.phase == "verify") return fmt::format("verifying {}{}", printable(p.snapshot), size);
   if (p.phase == "create") return fmt::format("packing {}{} to {}", printable(p.snapshot), size, printable(p.source));
   if (p.phase == "examine") return fmt::format("reading {}{}", printable(p.snapshot), size);
@@ -158,6 +187,7 @@ std::string phase_line(const ports::worker_progress& p) {
 worker_answer call_worker(const context& c, ports::worker_job job, const std::string& home,
                           const std::string& secret) {
   worker_answer out;
+  catch_interrupts();  // first: nobody removes what was made before
   const scratch place;
   if (const auto problem = place.problem(); !problem.empty()) {
     out.result = ports::internal_failure(problem);
@@ -186,7 +216,6 @@ worker_answer call_worker(const context& c, ports::worker_job job, const std::st
     const base::unique_fd write_end(ends[1]);
     if (write_end) write_all(write_end.get(), secret);
   }
-  catch_interrupts();
   const auto program = worker_program();
   const auto self = ::getpid();
   const auto child = ::fork();

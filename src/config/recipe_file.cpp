@@ -6,6 +6,7 @@
 #include "config/schema_check.hpp"
 #include "config/section.hpp"
 #include "model/exit_status.hpp"
+#include "model/version_range.hpp"
 
 namespace hasup::config {
 namespace {
@@ -77,6 +78,7 @@ model::archive_spec read_archive(const section& s) {
     else if (!v->is(value_type::text) || v->text != "auto")
       s.error("strip", "\"strip\" is \"auto\", true or false");
   }
+  s.read_entries("at_hand", section::entries::globs, a.at_hand);
   return a;
 }
 
@@ -85,7 +87,7 @@ bool holds(const std::vector<std::string>& all, const std::string& one) {
 }
 
 void read_wipe(const section& s, model::recovery_plan& plan) {
-  s.read_entries("wipe", true, plan.wipe);
+  s.read_entries("wipe", section::entries::names_or_star, plan.wipe);
   if (plan.wipe.empty() && (!s.has("wipe") || s.raw("wipe") != nullptr))
     s.error("wipe", "a plan needs \"wipe\": the entries that it replaces");
 }
@@ -99,22 +101,54 @@ void check_archives(const section& s, const model::recovery_plan& plan) {
   }
 }
 
-model::recovery_plan read_plan(const section& s) {
+// What the recipe says for every plan stands in `of_all`; a plan's own words win.
+model::snapshot_rule read_require(const section& s, model::snapshot_rule of_all) {
+  auto& r = of_all;
+  s.read("chain_id", r.chain_id);
+  s.read("node_version", r.node_version);
+  if (s.raw("node_version") != nullptr && !r.node_version.empty())
+    if (const auto range = model::version_range::from(r.node_version); !range)
+      s.error("node_version", range.error().message);
+  s.read_entry("block_within", r.block_within);
+  s.read("strict", r.strict);
+  return of_all;
+}
+
+// What is replaced together with the state has nothing to fit.
+bool is_replaced(const model::recovery_plan& plan, const std::string& path) {
+  const auto below = [&](const std::string& top) { return path == top || path.starts_with(top + "/"); };
+  if (std::any_of(plan.shared.begin(), plan.shared.end(), below)) return false;
+  return holds(plan.wipe, "*") || std::any_of(plan.wipe.begin(), plan.wipe.end(), below);
+}
+
+model::snapshot_rule rule_of_plan(const section& plan_section, const model::recovery_plan& plan,
+                                  model::snapshot_rule of_all) {
+  if (is_replaced(plan, of_all.block_within)) of_all.block_within.clear();
+  const auto s = plan_section.sub("require");
+  auto out = read_require(s, std::move(of_all));
+  if (!out.block_within.empty() && is_replaced(plan, out.block_within))
+    s.error("block_within",
+            "plan \"" + plan.name + "\" wipes \"" + out.block_within + "\", so that no snapshot has to fit it");
+  return out;
+}
+
+model::recovery_plan read_plan(const section& s, const model::snapshot_rule& of_all) {
   model::recovery_plan p;
   s.read("name", p.name);
   if (p.name.empty()) s.error("name", "a plan needs \"name\"");
   read_wipe(s, p);
-  s.read_entries("shared", false, p.shared);
+  s.read_entries("shared", section::entries::names, p.shared);
   s.read("refused_by", p.refused_by);
   for (const auto& pattern : p.refused_by) s.check_pattern("refused_by", pattern);
   s.read("same_set", p.same_set);
   for (const auto& a : s.subs("archive")) p.archives.push_back(read_archive(a));
   check_archives(s, p);
+  p.require = rule_of_plan(s, p, of_all);
   return p;
 }
 
 // [data] wipe and [snapshot] instead of [[plan]].
-void read_single_plan(const section& root, model::recipe& r) {
+void read_single_plan(const section& root, const model::snapshot_rule& require, model::recipe& r) {
   const auto data = root.sub("data");
   if (root.has("plan")) {
     const auto* what = root.has("snapshot") ? "[snapshot]" : "[data] wipe";
@@ -129,6 +163,8 @@ void read_single_plan(const section& root, model::recipe& r) {
     if (const auto s = root.sub("snapshot"); s.present()) p.archives.push_back(read_archive(s));
   }
   check_archives(root, p);
+  p.require = require;
+  if (is_replaced(p, p.require.block_within)) p.require.block_within.clear();
   r.plans.push_back(std::move(p));
 }
 
@@ -138,6 +174,12 @@ void check_kept(const section& root, const model::recipe& r) {
     return inner == outer || inner.starts_with(outer + "/");
   };
   for (const auto& plan : r.plans) {
+    for (const auto& archive : plan.archives)
+      for (const auto& file : archive.at_hand)
+        for (const auto& kept : r.keep)
+          if (inside(file, kept))
+            root.error("plan", "plan \"" + plan.name + "\" has \"" + file +
+                                   "\" at hand, which [data] keep protects: nothing else may read it");
     for (const auto& wiped : plan.wipe) {
       for (const auto& kept : r.keep)
         if (inside(wiped, kept))
@@ -203,12 +245,13 @@ model::recipe apply_recipe(const std::string& name, recipe_file file, const std:
   trigger.read("stuck_restarts", 0, 1000, stuck);
   if (stuck != 0) trigger.error("stuck_restarts", "\"stuck_restarts\" above 0 is not available in this version yet");
   const auto data = root.sub("data");
-  data.read_entries("must_exist", false, r.must_exist);
+  data.read_entries("must_exist", section::entries::names, r.must_exist);
   data.read("bootstrap", model::bootstrap_mode_names, r.bootstrap);
-  data.read_entries("locks", false, r.locks);
-  data.read_entries("keep", false, r.keep);
-  for (const auto& p : root.subs("plan")) r.plans.push_back(read_plan(p));
-  if (root.has("snapshot") || data.has("wipe")) read_single_plan(root, r);
+  data.read_entries("locks", section::entries::names, r.locks);
+  data.read_entries("keep", section::entries::names, r.keep);
+  const auto require = read_require(root.sub("require"), {});
+  for (const auto& p : root.subs("plan")) r.plans.push_back(read_plan(p, require));
+  if (root.has("snapshot") || data.has("wipe")) read_single_plan(root, require, r);
   if (r.plans.empty() && !root.has("plan"))
     findings.error(root.where(), "a recipe needs at least one [[plan]], or [data] wipe with [snapshot]");
   check_kept(root, r);

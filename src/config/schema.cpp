@@ -93,7 +93,7 @@ void add_unit_and_data(std::vector<key>& out) {
   out.push_back({"data.dir", k::text, "", "the data directory, absolute"});
   out.push_back({"data.also", k::texts, "[]", "further directories of the same node"});
   out.push_back({"data.mount", k::text, "", "must be mounted before a start"});
-  out.push_back({"data.min_free", k::size, "\"0\"", "no start with less free space"});
+  out.push_back({"data.min_free", k::size, "\"0\"", "with less free space it is stopped in order, and not started"});
   out.push_back(
       {"data.shared_with", k::name, "", "the unit whose data this one opens; stopped while that is swapped"});
 }
@@ -227,7 +227,8 @@ void add_recovery_and_log(std::vector<key>& out) {
                  availability::now,
                  {"required", "if_present"}});
   out.push_back({"recovery.public_key", k::text, "",
-                 "minisign's, \"RWQ…\": only snapshots with a signature of it beside them, as NAME.minisig"});
+                 "minisign's, \"RWQ…\": only snapshots with a signature of it beside them, as NAME.minisig, made "
+                 "under that name"});
   out.push_back({"recovery.budget", k::table, "", "more swaps than this and the unit is failed"});
   out.push_back({"recovery.budget.count", k::integer, "3", "swaps"});
   out.push_back({"recovery.budget.within", k::duration, "\"24h\"", "in this time"});
@@ -290,6 +291,19 @@ void add_archive_keys(std::vector<key>& out, const std::string& at) {
   out.push_back(
       {at + "into", k::text, "", "\".\": each top entry replaces its namesake; NAME: becomes NAME as a whole"});
   out.push_back({at + "strip", k::anything, "\"auto\"", "drop a single leading directory: \"auto\", true or false"});
+  out.push_back({at + "at_hand", k::texts, "[]",
+                 "globs of the node's own files, relative to the data directory: what the archive has in common with "
+                 "them is not fetched, where the host has an index of it (NAME.chunks)"});
+}
+
+void add_require_keys(std::vector<key>& out, const std::string& at, bool of_plan) {
+  out.push_back({at, k::table, "", of_plan ? "the same for this plan alone" : "of each snapshot, for every plan"});
+  out.push_back({at + ".chain_id", k::text, "\"\"", "another one in manifest.json is passed over; \"\": not asked"});
+  out.push_back({at + ".node_version", k::text, "\"\"",
+                 "versions of the node that made it: \">=5.0 <6\", \"^1.2\", \"4.0 || 5.0\""});
+  out.push_back({at + ".block_within", k::text, "\"\"",
+                 "a nodeos's blocks.log in the data directory: the snapshot's block, or the next one, is in it"});
+  out.push_back({at + ".strict", k::boolean, "false", "pass over also what does not say it"});
 }
 
 std::vector<key> make_recipe_keys() {
@@ -346,6 +360,8 @@ std::vector<key> make_recipe_keys() {
   };
   add_archive_keys(out, "snapshot.");
   add_archive_keys(out, "plan[].archive[].");
+  add_require_keys(out, "require", false);
+  add_require_keys(out, "plan[].require", true);
   return out;
 }
 

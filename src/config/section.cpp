@@ -143,28 +143,42 @@ void section::read_absolute(std::string_view key, std::string& out) const {
   out = normal_path(v->text);
 }
 
-void section::read_entries(std::string_view key, bool star_allowed, std::vector<std::string>& out) const {
+// Why an entry of the data directory cannot be called so; "" = it can. `path` gets its normal form.
+static std::string entry_problem(const std::string& text, section::entries allowed, std::string& path) {
+  path = normal_path("/" + text).substr(1);  // ".." that leads out ends at the root, so compare below
+  if (text.starts_with('/')) return "must be relative to the data directory";
+  if (("/" + text + "/").find("/../") != std::string::npos) return "must not hold \"..\"";
+  if (path.empty()) return "must name an entry of the data directory, not the directory itself";
+  if (path == ".hasup" || path.starts_with(".hasup/")) return "is hasup's own directory";
+  if (allowed != section::entries::globs && path.find('*') != std::string::npos)
+    return "must be a name; patterns are not read here";
+  return {};
+}
+
+void section::read_entry(std::string_view key, std::string& out) const {
+  const auto* v = raw(key);
+  if (v == nullptr) return;
+  out.clear();
+  std::string path;
+  if (v->text.empty()) return;
+  if (const auto problem = entry_problem(v->text, entries::names, path); !problem.empty())
+    findings_.error(v->where, "\"" + v->text + "\" in \"" + std::string(key) + "\" " + problem);
+  else
+    out = path;
+}
+
+void section::read_entries(std::string_view key, entries allowed, std::vector<std::string>& out) const {
   const auto* v = raw(key);
   if (v == nullptr) return;
   out.clear();
   for (const auto& item : v->items) {
     const auto& text = item.text;
-    if (star_allowed && text == "*") {
+    if (allowed == entries::names_or_star && text == "*") {
       out.push_back(text);
       continue;
     }
-    std::string problem;
-    const auto path = normal_path("/" + text).substr(1);  // ".." that leads out ends at the root, so compare below
-    if (text.starts_with('/'))
-      problem = "must be relative to the data directory";
-    else if (("/" + text + "/").find("/../") != std::string::npos)
-      problem = "must not hold \"..\"";
-    else if (path.empty())
-      problem = "must name an entry of the data directory, not the directory itself";
-    else if (path == ".hasup" || path.starts_with(".hasup/"))
-      problem = "is hasup's own directory";
-    else if (path.find('*') != std::string::npos)
-      problem = "must be a name; patterns are not read here";
+    std::string path;
+    const auto problem = entry_problem(text, allowed, path);
     if (problem.empty())
       out.push_back(path);
     else

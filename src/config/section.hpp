@@ -56,7 +56,10 @@ class section {
   // Reads a path and makes it normal; a relative one is reported.
   void read_absolute(std::string_view key, std::string& out) const;
   // Entries of a data directory: relative, no "..", not hasup's own; reported otherwise.
-  void read_entries(std::string_view key, bool star_allowed, std::vector<std::string>& out) const;
+  enum class entries { names, names_or_star, globs };
+  void read_entries(std::string_view key, entries allowed, std::vector<std::string>& out) const;
+  // One of them; "" stays "".
+  void read_entry(std::string_view key, std::string& out) const;
   // Reports a regular expression that RE2 does not take.
   void check_pattern(std::string_view key, const std::string& pattern) const;
 

@@ -95,7 +95,13 @@ std::optional<std::string> source_problem(std::string_view url) {
   const auto starts = [&](std::string_view lead) { return url.starts_with(lead); };
   if (starts("/") || starts("file:///")) return std::nullopt;
   if (url.find_first_of(" \t\r\n") != std::string_view::npos) return "the URL holds a blank; write %20";
-  if (is_web_url(url)) return std::nullopt;
+  if (is_web_url(url)) {
+    const auto from = url.find("//") + 2;
+    if (url.substr(from, url.find('/', from) - from).find('@') == std::string_view::npos) return std::nullopt;
+    return "no password in the URL, where everybody sees it: put the line \"Authorization: Basic …\" into a file and "
+           "name "
+           "that in \"header_file\"";
+  }
   if (starts("sftp://")) {
     const auto host = url.substr(7, url.find('/', 7) - 7);
     if (host.empty() || host.ends_with('@') || url.find('/', 7) == std::string_view::npos)

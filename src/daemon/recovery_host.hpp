@@ -19,7 +19,7 @@ enum class recovery_outcome {
   rolled_back,  // nothing fitted: the old state is back as it was; the unit becomes failed
   refused,      // it could not begin or go on (no source, no space, budget, a writer): nothing was touched; failed
   unavailable,  // nothing usable could be had from the sources now; nothing was touched; later it may be
-  cancelled,    // stopped by a person before the swap, nothing was touched
+  cancelled,    // ended by a person: before the swap, nothing was touched; after it, the old state is back
   parked,       // stopped by a person after the swap; `start` goes on from the journal
   asking,       // mode ask: prepared, a person must say yes
   stuck,  // neither forth nor back (a roll back failed, the journal is damaged): failed; the journal stays, nothing

@@ -243,14 +243,24 @@ void recovery_runner::cancel() {
   impl_->take(recovery::cancel_wanted{});
 }
 
+void recovery_runner::roll_back() {
+  impl_->take(recovery::roll_back_wanted{});
+}
+
+bool recovery_runner::can_roll_back() const {
+  return impl_->state().done.can_roll_back();
+}
+
 bool recovery_runner::active() const {
   return impl_->active();
 }
 
 recovery_view recovery_runner::view() const {
   auto v = impl_->view_;
-  // The worker knows better whether it fetches, verifies, or unpacks the rest of what it has fetched.
-  if (v.phase == "fetch" && (v.progress.phase == "verify" || v.progress.phase == "stage")) v.phase = v.progress.phase;
+  // The worker knows better whether it looks at what is at hand, fetches, verifies, or unpacks the rest of what it
+  // has fetched.
+  const auto& now = v.progress.phase;
+  if (v.phase == "fetch" && (now == "seed" || now == "verify" || now == "stage")) v.phase = now;
   return v;
 }
 

@@ -67,7 +67,12 @@ class recovery_runner {
   void approve();
   // Before the swap as stop; after it ignored, with a report that says what can be done.
   void cancel();
+  // Between the swap and its confirmation: the old state comes back, ends in cancelled. Else ignored, with a
+  // report.
+  void roll_back();
 
+  // Stands the old state aside, and may it come back?
+  [[nodiscard]] bool can_roll_back() const;
   [[nodiscard]] bool active() const;  // begin or resume was called and it has not finished; asking counts as active
   [[nodiscard]] recovery_view view() const;
   [[nodiscard]] const recovery_memory& memory() const;

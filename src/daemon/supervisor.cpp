@@ -60,6 +60,21 @@ supervisor::supervisor(daemon_services& services, event_log& events, intent_file
                       }
                       return any;
                     }),
+      space_watch_(
+          services.loop,
+          [this] {
+            std::map<std::string, std::uint64_t> dirs;
+            for (const auto& [id, r] : runners_) {
+              if (!r->watches_space()) continue;
+              auto& most = dirs[r->spec().data.dir];
+              most = std::max(most, r->spec().data.min_free);
+            }
+            return dirs;
+          },
+          [this](const std::string& dir, std::optional<std::uint64_t> free) {
+            for (const auto& [id, r] : runners_)
+              if (r->spec().data.dir == dir) r->on_space(free);
+          }),
       schedule_(
           services, [this](const std::string& unit) { scheduled(unit); },
           [this](const std::string& unit, const std::string& why) {
@@ -91,6 +106,7 @@ bool supervisor::requirements_met(const unit_runner& who, std::vector<std::strin
 
 void supervisor::changed(unit_runner& who) {
   if (who.watches_memory()) memory_watch_.wake();
+  if (who.watches_space()) space_watch_.wake(who.spec().data.dir);
   save_intent();
   inform_dependents(who.spec().id.unit);
   hold_back(who);

@@ -18,6 +18,7 @@
 #include "daemon/log_keeper.hpp"
 #include "daemon/memory_watch.hpp"
 #include "daemon/schedule.hpp"
+#include "daemon/space_watch.hpp"
 #include "daemon/unit_host.hpp"
 #include "daemon/unit_runner.hpp"
 #include "daemon/upgrade.hpp"
@@ -167,6 +168,7 @@ class supervisor : public control::service, private unit_host {
   std::map<model::instance_id, std::function<void()>> reader_waits_;
   std::set<std::string> held_readers_of_;
   memory_watch memory_watch_;
+  space_watch space_watch_;
   schedule schedule_;
   upgrade upgrade_;
   bool save_posted_ = false;

@@ -32,6 +32,19 @@ recovery_options options_of(const control::command& c) {
   return o;
 }
 
+// A recovery that was stopped after the swap goes on with what it began with, whatever is asked for now.
+std::string parked_instead(const unit_runner& r, const control::command& c) {
+  const auto asked = options_of(c);
+  const bool particular =
+      option(c, "dry_run") || !asked.snapshot.empty() || !asked.plan.empty() || !asked.from.empty();
+  if (!particular || !r.half_restored()) return {};
+  const auto name = shown_name(r.spec());
+  return fmt::format(
+      "a recovery of {} was stopped half way: `hasup start {}` goes on with it, `hasup recover {} "
+      "--rollback` puts the old state back",
+      name, name, name);
+}
+
 }  // namespace
 
 std::optional<supervisor::runners> supervisor::resolve(const control::command& c,
@@ -318,6 +331,15 @@ control::command_reply supervisor::recover(const runners& targets, const control
     if (option(c, "cancel")) {
       if (!r->recovery_active()) return {exit_code::failed, name + " is not being recovered", {}, {}};
       r->cancel_recovery();
+    } else if (option(c, "rollback")) {
+      if (!r->roll_back())
+        return {exit_code::failed,
+                name +
+                    " has no old state put aside: a recovery keeps it from the moment it is replaced until the node "
+                    "is seen to advance on the new one (`hasup why " +
+                    name + "`)",
+                {},
+                {}};
     } else if (r->recovery_active()) {
       if (r->state() != model::unit_state::asking)
         return {exit_code::failed,
@@ -328,6 +350,8 @@ control::command_reply supervisor::recover(const runners& targets, const control
         return {
             exit_code::failed, name + " is prepared and waits for a yes: hasup recover " + name + " --yes", {}, {}};
       r->dispatch(hasup::unit::approved{});
+    } else if (const auto why = parked_instead(*r, c); !why.empty()) {
+      return {exit_code::failed, why, {}, {}};
     } else {
       auto options = options_of(c);
       stops_.erase(r->spec().id);
@@ -349,6 +373,7 @@ void supervisor::dry_run(const control::command& c, std::function<void(control::
   const auto id = to_text(r->spec().id);
   const auto name = shown_name(r->spec());
   if (!r->recovery_recipe()) return done({exit_code::failed, name + " has no [recovery] with a recipe", {}, {}});
+  if (const auto why = parked_instead(*r, c); !why.empty()) return done({exit_code::failed, why, {}, {}});
   const bool asked = r->dry_run(options_of(c), [done, id](const base::result<std::string>& text) {
     if (text)
       done({exit_code::done, *text, {id}, {}});

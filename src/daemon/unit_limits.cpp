@@ -1,6 +1,8 @@
 // Limits on memory, processor and processes: set, watched, and reported when they cannot be had.
 #include "daemon/unit_limits.hpp"
 
+#include <fmt/format.h>
+
 #include "daemon/disk_thread.hpp"
 #include "daemon/unit_runner.hpp"
 
@@ -110,6 +112,29 @@ void unit_runner::sample_memory() {
   if (!used) used = process::usage_of(process::unit_processes({s.shim_pid, pid_, s.start_time, s.attached})).memory;
   if (auto why = memory_guard_.observe(*used, *unit_.run.limit.memory_restart, now()))
     dispatch(unit::memory_exceeded{std::move(*why)});
+}
+
+// Also while a recovery runs the node, but then only to tell: its state is not the only copy.
+bool unit_runner::watches_space() const {
+  return unit_.data.min_free > 0 && pid_ != 0;
+}
+
+void unit_runner::on_space(std::optional<std::uint64_t> free) {
+  if (!watches_space()) return;
+  if (!free) return publish("disk_silent", "the file system of " + unit_.data.dir + " does not answer");
+  auto verdict = space_guard_.observe(*free, unit_.data.min_free, unit_.data.dir);
+  if (verdict.warn) publish("disk_low", *verdict.warn);
+  if (!verdict.stop) {
+    space_told_ = false;
+    return;
+  }
+  if (!maintenance_ && (state() == model::unit_state::running || state() == model::unit_state::starting)) {
+    stopped_for_space_ = true;
+    return dispatch(unit::space_low{std::move(*verdict.stop)});
+  }
+  if (std::exchange(space_told_, true)) return;
+  publish("disk_low", fmt::format("less than data.min_free under {}; not stopped now, it is {}", unit_.data.dir,
+                                  maintenance_ ? "in maintenance" : model::unit_state_names.text(state())));
 }
 
 }  // namespace hasup::daemon

@@ -50,6 +50,7 @@ void unit_runner::on(const unit::resume_recovery&) {
   parked_ = false;
   const bool node_running = pid_ != 0;
   recovery_->resume(journal_records_, node_running);
+  if (std::exchange(roll_back_next_, false)) recovery_->roll_back();
   if (node_running && recovery_active()) start_recovery_probes();
 }
 
@@ -83,6 +84,19 @@ void unit_runner::on(const unit::approve_recovery&) {
 
 void unit_runner::cancel_recovery() {
   if (recovery_) recovery_->cancel();
+}
+
+bool unit_runner::roll_back() {
+  if (recovery_active()) {
+    if (!recovery_->can_roll_back()) return false;
+    recovery_->roll_back();
+    return true;
+  }
+  const auto done = recovery::replay(journal_records_);
+  if (!parked_ || !done || !done->can_roll_back()) return false;
+  roll_back_next_ = true;
+  dispatch(unit::recover_wanted{"rolling back by hand", memory_.desired == model::desired::down});
+  return true;
 }
 
 // As the unit's user, or as the daemon's: only that one sees the open files of every process.

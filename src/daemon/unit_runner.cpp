@@ -182,7 +182,7 @@ void unit_runner::replace_spec(model::unit unit, std::optional<model::recipe> re
   recipe_ = std::move(recipe);
   renew_limits();
   adjust_run(was);
-  if (watches_memory()) host_.changed(*this);
+  if (watches_memory() || watches_space()) host_.changed(*this);
   probe_as_now_configured();
 }
 

@@ -32,6 +32,7 @@
 #include "process/spawner.hpp"
 #include "unit/machine.hpp"
 #include "unit/memory_guard.hpp"
+#include "unit/space_guard.hpp"
 
 namespace hasup::daemon {
 
@@ -61,6 +62,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   // A recovery asked for by a person, with its options.
   void recover(std::string why, recovery_options options);
   void cancel_recovery();
+  // After the swap of a recovery that runs or is parked. False: no old state is there to come back.
+  bool roll_back();
   // A new spec for the next start; probes, limits of time and policies apply at once. During a recovery: after it.
   void replace_spec(model::unit unit, std::optional<model::recipe> recipe, std::string effective_toml);
 
@@ -112,6 +115,9 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void return_after_boot() { back_after_boot_ = memory_.desired == model::desired::up || back_after_boot_; }
   bool watches_memory() const;  // memory_restart is set and it runs
   void sample_memory();
+  bool watches_space() const;  // data.min_free is set and it runs
+  // Nothing: the file system does not answer.
+  void on_space(std::optional<std::uint64_t> free);
   std::string taken_down_by;  // the unit whose stop took this one down; "" = none
 
   struct held_back {
@@ -336,6 +342,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::unique_ptr<journal::file_journal> journal_;
   std::vector<std::string> journal_records_;  // as found at the start of the daemon
   bool parked_ = false;
+  bool roll_back_next_ = false;  // when the parked recovery is taken up
   boost::asio::steady_timer recovery_timer_;
   boost::asio::steady_timer node_timer_;  // stop_timeout of a recovery's node, and what it leaves behind
   boost::asio::steady_timer journal_timer_;
@@ -353,6 +360,9 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::string limits_told_;
   unit::memory_guard memory_guard_;
   std::uint64_t memory_run_ = 0;
+  unit::space_guard space_guard_;
+  bool stopped_for_space_ = false;  // until it is started again
+  bool space_told_ = false;         // there is too little, and it is not stopped for that
 
   process::process_usage last_usage_;
   base::mono_time last_usage_at_{};

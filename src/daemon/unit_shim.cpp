@@ -39,6 +39,8 @@ void unit_runner::on_shim(const process::shim_event& e) {
 }
 
 void unit_runner::on(const unit::spawn&) {
+  stopped_for_space_ = false;
+  space_guard_.reset();
   spawn_with(once_);
 }
 

@@ -163,10 +163,11 @@ unit::prepared unit_runner::judge(const ports::worker_result& r) const {
   if (r.half_swapped)
     return {verdict::needs_recovery,
             "a recovery left " + unit_.data.dir + " half restored; it must be finished first"};
-  if (unit_.data.min_free > 0 && r.free_bytes < unit_.data.min_free) {
-    return {verdict::not_yet, fmt::format("only {} free under {}, min_free is {}; waiting for space",
-                                          base::format_byte_size(r.free_bytes), unit_.data.dir,
-                                          base::format_byte_size(unit_.data.min_free))};
+  const auto needed = unit::space_to_start(unit_.data.min_free, stopped_for_space_);
+  if (r.free_bytes < needed) {
+    return {verdict::not_yet,
+            fmt::format("only {} free under {}, min_free is {}; waiting for {}", base::format_byte_size(r.free_bytes),
+                        unit_.data.dir, base::format_byte_size(unit_.data.min_free), base::format_byte_size(needed))};
   }
   if (!recipe_ || r.missing.empty()) return {};
   std::string missing;

@@ -128,7 +128,9 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
       break;
     case model::unit_state::recovering:
       out.next = "becomes healthy from the snapshot, else the next older one is tried";
-      out.actions = {"hasup status --watch", "hasup recover " + name + " --cancel    (before the swap)"};
+      out.actions = {"hasup status --watch"};
+      out.actions.push_back("hasup recover " + name +
+                            (recovery_ && recovery_->can_roll_back() ? " --rollback" : " --cancel"));
       break;
     case model::unit_state::asking:
       out.next = "nothing until a person says yes";

@@ -20,6 +20,7 @@ namespace {
 
 constexpr std::chrono::milliseconds progress_every{500};
 constexpr std::chrono::seconds kill_after{10};
+constexpr std::chrono::seconds leave_after{5};
 constexpr std::size_t answer_limit = 16 << 20;
 
 // The worker's user may write here, so nothing but a plain file of bounded size is read.
@@ -34,9 +35,13 @@ std::string read_answer(const std::string& path) {
   return text;
 }
 
-bool write_file(const std::string& path, const std::string& text) {
-  const base::unique_fd fd{::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644)};
-  return fd && ::write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
+// For the worker's group alone, and not for it to write: a source's proxy may have a password.
+bool write_file(const std::string& path, const std::string& text, const process::account& as) {
+  const base::unique_fd fd{::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)};
+  if (!fd) return false;
+  if (!as.own && (::fchown(fd.get(), static_cast<uid_t>(-1), as.gid) != 0 || ::fchmod(fd.get(), 0640) != 0))
+    return false;
+  return ::write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size());
 }
 
 }  // namespace
@@ -48,7 +53,8 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
         job_dir(s.dirs.state + "/jobs/" + instance),
         answer_dir(s.dirs.state + "/work/" + instance),
         progress_timer(s.loop),
-        kill_timer(s.loop) {}
+        kill_timer(s.loop),
+        leave_timer(s.loop) {}
 
   daemon_services& services;
   std::string instance;
@@ -56,6 +62,7 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
   std::string answer_dir;  // the unit user's: what comes back
   boost::asio::steady_timer progress_timer;
   boost::asio::steady_timer kill_timer;
+  boost::asio::steady_timer leave_timer;
   std::unique_ptr<process::shim_client> shim;
   std::function<void(const ports::worker_progress&)> on_progress;
   std::function<void(ports::worker_result)> on_done;
@@ -66,6 +73,8 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
   bool replacing = false;       // an older, other job is being ended first
   bool running = false;
   bool cancelled = false;
+  bool left_behind = false;  // part of this job's tree, or of one before it
+  bool abandon = false;      // the shim that would wait for it
   struct order {
     ports::worker_job job;
     process::account as;
@@ -91,7 +100,7 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
     as = o.as;
     on_progress = std::move(o.progress);
     on_done = std::move(o.done);
-    cancelled = false;
+    cancelled = left_behind = abandon = false;
     exit = {};
     begin();
   }
@@ -107,7 +116,7 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
             *failure = base::errno_error("cannot give " + self->answer_dir + " to the unit's user").message;
           self->same_as_before = read_answer(self->job_path()) == self->job_text;
           if (!self->same_as_before) ::unlink(self->job_path().c_str());
-          if (!self->same_as_before && !write_file(self->job_path(), self->job_text))
+          if (!self->same_as_before && !write_file(self->job_path(), self->job_text, self->as))
             *failure = base::errno_error("cannot write " + self->job_path()).message;
         },
         [self = shared_from_this(), failure] {
@@ -162,12 +171,12 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
     if (clearing && !e.status.tree_alive) return finish({});
     if (clearing) {
       running = true;
-      return shim->signal(SIGKILL, true);
+      return kill_tree();
     }
     if (e.status.tree_alive) {
       running = true;
       replacing = !same_as_before;
-      if (replacing) return shim->signal(SIGKILL, true);
+      if (replacing || e.status.phase == process::shim_phase::exited) return kill_tree();
       return watch_progress();
     }
     spawn();
@@ -179,17 +188,54 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
   void on(const process::shim_main_exited& e) {
     exit = e.exit;
     // Whatever it left behind must not go on writing.
+    kill_tree();
+  }
+
+  void kill_tree() {
     shim->signal(SIGKILL, true);
+    leave_timer.expires_after(leave_after);
+    leave_timer.async_wait([weak = weak_from_this()](const boost::system::error_code& ec) {
+      const auto self = weak.lock();
+      if (!ec && self && self->shim && self->running) self->leave_the_rest();
+    });
+  }
+
+  // What no signal ends waits in the kernel for a mount that hangs (snapshot/fetch/local_reader.hpp). It has nothing
+  // of the job's, so nobody needs to wait for it but this shim, which is ended; the next one does not find it. Of any
+  // other process the next shim finds the mark, and then that one is waited for: whoever may write in .hasup is never
+  // left behind.
+  void leave_the_rest() {
+    if (!shim->connected() || std::exchange(left_behind, true)) return;
+    abandon = true;
+    running = false;
+    if (!clearing && !replacing) return read_result();
+    open_after_end = std::exchange(replacing, false);
+    end_shim();
+    if (clearing) finish({});
+  }
+
+  void end_shim() {
+    ending = true;
+    if (const auto pid = shim->status().shim_pid; std::exchange(abandon, false) && pid > 1)
+      ::kill(pid, SIGKILL);
+    else
+      shim->exit_shim();
   }
   void on(const process::shim_logs_dropped&) {}
   void on(const process::shim_not_adjusted&) {}
   void on(const process::shim_tree_empty&) {
+    leave_timer.cancel();
+    if (!running) return;  // its result is being read
     running = false;
     if (clearing) return finish({});
     if (replacing) {
       replacing = false;
       return spawn();
     }
+    read_result();
+  }
+
+  void read_result() {
     auto text = std::make_shared<std::string>();
     services.disk.run(
         [self = shared_from_this(), text] { *text = read_answer(self->result_path()); },
@@ -221,13 +267,11 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
   void finish(ports::worker_result result) {
     progress_timer.cancel();
     kill_timer.cancel();
+    leave_timer.cancel();
     running = false;
     const auto done = std::exchange(on_done, {});
     on_progress = {};
-    if (shim && shim->connected()) {
-      ending = true;
-      shim->exit_shim();
-    }
+    if (shim && shim->connected() && !ending) end_shim();
     services.disk.run([path = job_path()] { ::unlink(path.c_str()); });  // or it is taken for a running one later
     boost::asio::post(services.loop, [done, result = std::move(result)] {
       if (done) done(result);
@@ -287,6 +331,7 @@ worker_runner::~worker_runner() {
   impl_->on_progress = {};
   impl_->progress_timer.cancel();
   impl_->kill_timer.cancel();
+  impl_->leave_timer.cancel();
 }
 
 void worker_runner::run(ports::worker_job job, const process::account& as,

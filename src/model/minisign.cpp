@@ -64,6 +64,32 @@ base::result<minisign_secret> parse_minisign_secret(std::string_view text) {
                          number(numbers + number_bytes), bytes->substr(numbers + 2 * number_bytes)};
 }
 
+std::string minisign_file_name(std::string_view comment) {
+  constexpr std::string_view lead = "file:";
+  while (!comment.empty()) {
+    const auto end = comment.find('\t');
+    auto field = comment.substr(0, end);
+    comment.remove_prefix(end == std::string_view::npos ? comment.size() : end + 1);
+    if (!field.starts_with(lead)) continue;
+    field.remove_prefix(lead.size());
+    if (const auto slash = field.rfind('/'); slash != std::string_view::npos) field.remove_prefix(slash + 1);
+    return std::string(field);
+  }
+  return {};
+}
+
+std::string minisign_name_problem(std::string_view trusted_comment, std::string_view name) {
+  const auto named = minisign_file_name(trusted_comment);
+  if (named.empty() || named == name) return {};
+  auto stem = name;
+  for (const std::string_view end : {".bz2", ".lz4", ".7z"})
+    if (stem.ends_with(end)) stem.remove_suffix(end.size());
+  if (stem.find_first_of("0123456789") == std::string_view::npos) return {};
+  return "it was made for " + named +
+         ", so this may be an older archive under a newer name; if it was only renamed, " +
+         "sign it again: minisign -Sm " + std::string(name);
+}
+
 // The id is a little-endian number.
 std::string minisign_key_name(std::string_view id) {
   static constexpr std::string_view hex = "0123456789ABCDEF";

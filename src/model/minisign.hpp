@@ -39,6 +39,12 @@ base::result<minisign_key> parse_minisign_key(std::string_view text);
 base::result<minisign_signature> parse_minisign_signature(std::string_view text);
 // minisign.key.
 base::result<minisign_secret> parse_minisign_secret(std::string_view text);
+// NAME of "file:NAME" in a trusted comment, as minisign and hasup write it; "" where it says something else.
+std::string minisign_file_name(std::string_view trusted_comment);
+// Why an archive called `name` is not the one that the comment is about: an older one, well signed, must not pass
+// under a newer one's name. "" = it is, or nothing says so: a name without a number, such as latest.tar.zst, is one
+// that many have in turn.
+std::string minisign_name_problem(std::string_view trusted_comment, std::string_view name);
 // As minisign shows it: 16 hex digits.
 std::string minisign_key_name(std::string_view id);
 

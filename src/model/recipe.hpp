@@ -50,8 +50,19 @@ struct archive_spec {
   std::string as;
   std::string into;
   bool strip = true;  // drop a single leading directory if all entries share one that is not itself wiped
+  std::vector<std::string> at_hand{};  // globs, relative to the data directory: files that may hold parts of it
 
   friend bool operator==(const archive_spec&, const archive_spec&) = default;
+};
+
+// What a snapshot must be for a plan, as far as manifest.json or its name says it; "" = anything goes.
+struct snapshot_rule {
+  std::string chain_id;
+  std::string node_version;  // a version_range
+  std::string block_within;  // relative, a nodeos's blocks.log: the block, or the one after it, is in it
+  bool strict = false;       // what says nothing of it is no candidate either
+
+  friend bool operator==(const snapshot_rule&, const snapshot_rule&) = default;
 };
 
 struct recovery_plan {
@@ -61,6 +72,7 @@ struct recovery_plan {
   std::vector<std::string> refused_by;  // RE2: the node's words for "this snapshot does not fit this plan"
   bool same_set = false;
   std::vector<archive_spec> archives;
+  snapshot_rule require{};
 
   friend bool operator==(const recovery_plan&, const recovery_plan&) = default;
 };

@@ -25,9 +25,14 @@ struct snapshot {
   std::string source;                   // the source it was listed by
   std::optional<std::uint64_t> size;    // bytes
   std::optional<base::wall_time> time;  // of last modification or from the name
-  std::optional<std::uint64_t> block;  // from the pattern's (?P<block>…) or the first 8 hex digits of a nodeos name
-  std::string sha256;                  // lower-case hex where a manifest says it; ""
+  // A manifest's, else from the pattern's (?P<block>…) or the first 8 hex digits of a nodeos name.
+  std::optional<std::uint64_t> block;
+  std::string sha256;  // lower-case hex where a manifest says it; ""
   std::vector<snapshot_mirror> mirrors{};
+  std::string chunks{};    // URL of the index of its chunks (snapshot/delta/chunk_index.hpp); "" = none is known
+  std::string chain_id{};  // as a manifest says them; ""
+  std::string node_version{};
+  bool block_is_guess = false;  // the only number in its name, which may be a date: good enough to order by
 
   friend bool operator==(const snapshot&, const snapshot&) = default;
 };

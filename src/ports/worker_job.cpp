@@ -66,6 +66,9 @@ void members(M& m, model::snapshot& s) {
   m("block", s.block);
   m("sha256", s.sha256);
   m("mirrors", s.mirrors);
+  m("chunks", s.chunks);
+  m("chain_id", s.chain_id);
+  m("node_version", s.node_version);
 }
 
 template <class M>
@@ -77,6 +80,15 @@ void members(M& m, model::archive_spec& a) {
   m("as", a.as);
   m("into", a.into);
   m("strip", a.strip);
+  m("at_hand", a.at_hand);
+}
+
+template <class M>
+void members(M& m, model::snapshot_rule& r) {
+  m("chain_id", r.chain_id);
+  m("node_version", r.node_version);
+  m("block_within", r.block_within);
+  m("strict", r.strict);
 }
 
 template <class M>
@@ -87,6 +99,7 @@ void members(M& m, model::recovery_plan& p) {
   m("refused_by", p.refused_by);
   m("same_set", p.same_set);
   m("archives", p.archives);
+  m("require", p.require);
 }
 
 template <class M>
@@ -165,6 +178,7 @@ void members(M& m, create_order& c) {
   m("name", c.name);
   m("target", c.target);
   m("level", c.level);
+  m("chunks", c.chunks);
   m("replace", c.replace);
   m("allow_changes", c.allow_changes);
   m("sign_key", c.sign_key);
@@ -201,6 +215,7 @@ void members(M& m, worker_job& j) {
   m("create", j.create);
   m("checksum", j.checksum);
   m("max_rate", j.max_rate);
+  m("seeds", j.seeds);
   m("public_key", j.public_key);
   m("chosen", j.chosen);
   m("plan", j.plan);
@@ -244,12 +259,14 @@ void members(M& m, worker_result& r) {
   m("verified_by", r.verified_by);
   m("archive_paths", r.archive_paths);
   m("bytes", r.bytes);
+  m("at_hand", r.at_hand);
   m("is_archive", r.is_archive);
   m("entries", r.entries);
   m("name", r.name);
   m("url", r.url);
   m("content", r.content);
   m("signature", r.signature);
+  m("chunks", r.chunks);
 }
 
 template <class M>

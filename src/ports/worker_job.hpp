@@ -101,6 +101,7 @@ struct create_order {
   std::string name;      // of the archive
   model::source target;  // the directory it comes to: file://, sftp:// or s3://
   int level = 3;         // zstd's
+  bool chunks = true;    // frames that end where the content says so, and an index of them beside the archive
   bool replace = false;  // one of that name that is there
   // A file that changes while it is read is only noted.
   bool allow_changes = false;
@@ -153,11 +154,14 @@ struct worker_job {
   model::checksum_policy checksum = model::checksum_policy::if_present;
   std::uint64_t max_rate = 0;  // bytes a second; 0 = as fast as it goes
   std::string public_key;      // minisign's; "" = signatures are not looked at
+  // fetch: archives of this machine, absolute, that may have parts of what is fetched; `plan` and `keep` say which
+  // files of the node may
+  std::vector<std::string> seeds;
   // fetch: what comes is unpacked meanwhile, beside the download (needs all that unpack needs); unpack then finds it
   bool unpack_ahead = false;
   // fetch, verify (one snapshot), unpack
   std::optional<candidate> chosen;
-  // unpack, swap, rewipe, roll_back, clean_up
+  // fetch, unpack, swap, rewipe, roll_back, clean_up
   model::recovery_plan plan;
   std::vector<std::string> keep;  // relative; of the recipe
   std::uint64_t min_free = 0;     // bytes that must remain free (fetch, unpack); less is a refusal with numbers
@@ -226,6 +230,7 @@ struct worker_result {
   // unpack
   std::map<std::string, std::string> archive_paths;  // AS -> absolute path
   std::uint64_t bytes = 0;                           // fetched, or what is or would be unpacked
+  std::uint64_t at_hand = 0;                         // fetch: of them, those that no host had to send
   // examine
   bool is_archive = false;    // else one file, compressed or not
   std::uint64_t entries = 0;  // of an archive
@@ -234,6 +239,7 @@ struct worker_result {
   std::string url;            // or path, of the archive
   std::uint64_t content = 0;  // bytes of the files that were read, holes left out
   std::string signature;      // the text of NAME.minisig; ""
+  std::string chunks;         // the name of the index of its chunks; "" = it has none
 
   [[nodiscard]] bool ok() const { return failure == worker_failure::none; }
 };

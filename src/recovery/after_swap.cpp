@@ -29,13 +29,14 @@ void stepper::swap() {
 void stepper::on_swapped(const ports::worker_result& r) {
   if (!r.ok()) {
     if (r.failure == ports::worker_failure::internal && ++s.tries < tries_of_a_worker && !s.stop)
-      return pause_before(step::swap, s.tries, r.error);
+      return s.done.undo_wanted ? undo() : pause_before(step::swap, s.tries, r.error);
     return roll_back(after_roll_back::end_refused, r.error);
   }
   s.tries = 0;
   commit(swapped{});
   for (const auto& note : r.notes) say("note", note);
   say("swapped", chosen_name() + " is in place, the old state is put aside");
+  if (s.done.undo_wanted) return undo();
   if (s.stop) return end(outcome::parked, "stopped; `hasup start " + unit_name() + "` goes on with the recovery");
   prepare_first_start();
 }
@@ -51,6 +52,7 @@ void stepper::rewipe() {
 }
 
 void stepper::on_rewiped(const ports::worker_result& r) {
+  if (s.done.undo_wanted) return undo();
   if (s.stop) return end(outcome::parked, "stopped; `hasup start " + unit_name() + "` goes on with the recovery");
   if (!r.ok()) {
     if (++s.tries < tries_of_a_roll_back) return pause_before(step::rewipe, s.tries, r.error);
@@ -98,6 +100,7 @@ void stepper::on_node_started() {
   r.last_advance = now.mono;
   if (s.done.at == mark::loaded) r.since = now.mono;
   s.now = r;
+  if (s.done.undo_wanted) return undo();
   if (s.stop && !stop_must_wait()) return stop_running_node(true);
   if (s.stop) say_stop_waits();
   arm_running_timer();
@@ -215,6 +218,7 @@ void stepper::on_node_exited(const node_exited& e) {
   }
   if (!std::holds_alternative<running>(s.now) && !std::holds_alternative<starting>(s.now)) return;
   out.emplace_back(cancel_timer{});
+  if (s.done.undo_wanted) return undo();
   if (s.stop) return end(outcome::parked, "stopped; `hasup start " + unit_name() + "` goes on with the recovery");
   judge_exit(e);
 }
@@ -265,6 +269,20 @@ void stepper::roll_back(after_roll_back then, const std::string& why) {
   quiesce_first();
 }
 
+// Nothing is held against the snapshot: a person may have it again.
+void stepper::undo() {
+  const auto why = "rolled back by hand from " + chosen_name();
+  auto* stopping = std::get_if<stopping_node>(&s.now);
+  if (stopping == nullptr && !std::holds_alternative<quiescing>(s.now) && s.done.at != mark::rolling_back) {
+    out.emplace_back(cancel_timer{});
+    return roll_back(after_roll_back::end_by_hand, why);
+  }
+  // What is under way leads there as soon as the journal says so.
+  commit(rolling_back{after_roll_back::end_by_hand, why});
+  say("rolling_back", why + "; putting the old state back");
+  if (stopping != nullptr) stopping->park = false;
+}
+
 void stepper::run_roll_back() {
   s.now = rolling_back_now{};
   run(ports::worker_mode::roll_back);
@@ -291,6 +309,8 @@ void stepper::after_rolled_back() {
       return end(outcome::refused, p.last_why + "; the old state is untouched");
     case after_roll_back::end_rolled_back:
       return end(outcome::rolled_back, p.last_why + "; the old state is back as it was");
+    case after_roll_back::end_by_hand:
+      return end(outcome::cancelled, p.last_why + "; the old state is back as it was");
     case after_roll_back::again:
     case after_roll_back::next:
       break;

@@ -200,7 +200,9 @@ void stepper::on_fetched(const ports::worker_result& r) {
     if (!named && !digest.empty() && is_remembered_bad(bad_key_of_digest(digest)))
       return drop(fate::bad, "it is the same archive as one that is marked bad");
   commit(fetched{r.sha256, r.verified});
+  for (const auto& note : r.notes) say("note", note);
   std::string size = r.bytes > 0 ? base::format_byte_size(r.bytes) + ", " : "";
+  if (r.at_hand > 0) size += "of which " + base::format_byte_size(r.at_hand) + " were at hand, ";
   say("fetched", "fetched " + chosen_name() + " (" + size +
                      (r.verified ? (r.verified_by.empty() ? "sha256" : r.verified_by) + " verified)"
                                  : std::string("no checksum to verify with)")));

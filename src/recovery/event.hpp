@@ -57,9 +57,10 @@ struct stop_wanted {
 };
 struct approve_wanted {};
 struct cancel_wanted {};
+struct roll_back_wanted {};  // after the swap: a person wants the old state back
 
 using event =
     std::variant<begin_wanted, resume_wanted, quiesced, worker_done, node_started, node_exited, startup_passed,
-                 head_seen, health_seen, timer_fired, stop_wanted, approve_wanted, cancel_wanted>;
+                 head_seen, health_seen, timer_fired, stop_wanted, approve_wanted, cancel_wanted, roll_back_wanted>;
 
 }  // namespace hasup::recovery

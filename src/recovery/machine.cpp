@@ -189,6 +189,10 @@ void stepper::resume(const resume_wanted& e) {
 
   if (p.at == mark::none) return end(outcome::cancelled, "no recovery was under way");
   say("resumed", "going on with the recovery of " + unit_name() + ": " + p.plan.why);
+  if (p.undo_wanted) {
+    if (e.node_running) s.now = running{};
+    return undo();
+  }
   if (p.at == mark::selected && p.then != after_roll_back::next && p.then != after_roll_back::again)
     return after_rolled_back();
   if (p.at == mark::staged && must_ask()) return ask();
@@ -242,8 +246,19 @@ void stepper::approve() {
 void stepper::cancel() {
   if (takes_a_begin(s)) return;
   if (before_swap(s)) return stop(false);
-  say("not_cancelled",
-      "too late to cancel, " + chosen_name() + " is in place; `hasup stop " + unit_name() + "` parks it");
+  say("not_cancelled", "too late to cancel, " + chosen_name() + " is in place; `hasup stop " + unit_name() +
+                           "` parks it, `hasup recover " + unit_name() + " --rollback` puts the old state back");
+}
+
+// Never while something moves files or spawns the node: their answers come soon.
+void stepper::roll_back_by_hand() {
+  if (takes_a_begin(s)) return;
+  if (before_swap(s)) return say("not_rolled_back", "nothing was replaced yet, so there is nothing to put back");
+  if (s.done.at == mark::confirmed)
+    return say("not_rolled_back", "too late: " + chosen_name() + " is confirmed and the old state is being deleted");
+  const bool busy = is<swapping_now>(s) || is<rewiping>(s) || is<starting>(s);
+  if (!busy) return undo();
+  if (!s.done.undo_wanted) commit(undo_wanted{});
 }
 
 void stepper::on_quiesced() {
@@ -319,6 +334,7 @@ struct dispatcher {
   void operator()(const stop_wanted& e) const { to.stop(e.force); }
   void operator()(const approve_wanted&) const { to.approve(); }
   void operator()(const cancel_wanted&) const { to.cancel(); }
+  void operator()(const roll_back_wanted&) const { to.roll_back_by_hand(); }
 };
 
 }  // namespace

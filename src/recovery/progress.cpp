@@ -99,9 +99,10 @@ struct applier {
     return {};
   }
   base::result<void> operator()(const rolling_back& r) const {
-    if (!p.beyond_swap() || p.at == mark::confirmed) return out_of_order("rolling_back");
+    if (!p.can_roll_back()) return out_of_order("rolling_back");
     p.then = r.then;
     p.last_why = r.why;
+    p.undo_wanted = false;
     p.at = mark::rolling_back;
     return {};
   }
@@ -111,6 +112,11 @@ struct applier {
     if (p.then == after_roll_back::again) ++p.restagings;
     forget_attempt(p);
     p.at = mark::selected;
+    return {};
+  }
+  base::result<void> operator()(const undo_wanted&) const {
+    if (!p.can_roll_back()) return out_of_order("undo_wanted");
+    p.undo_wanted = true;
     return {};
   }
 };

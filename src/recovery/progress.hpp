@@ -42,7 +42,8 @@ struct progress {
   std::vector<base::wall_time> swaps;  // of this recovery
   bool was_rolled_back = false;        // at least once: "nothing was touched" is no longer true
   after_roll_back then = after_roll_back::next;
-  std::string last_why;  // the newest reason for dropping a candidate or rolling back
+  bool undo_wanted = false;  // a person wants the old state back; done when what is under way has ended
+  std::string last_why;      // the newest reason for dropping a candidate or rolling back
 
   [[nodiscard]] const ports::candidate* chosen() const {
     return current && *current < candidates.size() ? &candidates[*current] : nullptr;
@@ -53,6 +54,8 @@ struct progress {
   }
   // From `swapping` until `rolled_back`: the data directory is not simply the old one.
   [[nodiscard]] bool beyond_swap() const { return at >= mark::swapping; }
+  // The old state stands aside, and it is not decided yet that it goes.
+  [[nodiscard]] bool can_roll_back() const { return beyond_swap() && at != mark::confirmed; }
 };
 
 // An error for a record that cannot follow; the progress is unchanged then.

@@ -9,8 +9,8 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::array<std::string_view, std::variant_size_v<record>> record_names{
-    "begun",    "selected", "trying",      "fetched", "dropped",   "staged",       "approved",
-    "swapping", "swapped",  "first_start", "loaded",  "confirmed", "rolling_back", "rolled_back"};
+    "begun",   "selected",    "trying", "fetched",   "dropped",      "staged",      "approved",   "swapping",
+    "swapped", "first_start", "loaded", "confirmed", "rolling_back", "rolled_back", "undo_wanted"};
 
 std::int64_t to_ms(base::wall_time t) {
   return std::chrono::duration_cast<base::duration>(t.time_since_epoch()).count();
@@ -180,6 +180,7 @@ record read_record(std::string_view kind, const json::object& o) {
   if (kind == "confirmed") return confirmed{};
   if (kind == "rolling_back") return rolling_back{name_at(o, "then", after_roll_back_names), text_at(o, "why")};
   if (kind == "rolled_back") return rolled_back{};
+  if (kind == "undo_wanted") return undo_wanted{};
   throw std::invalid_argument("unknown record \"" + std::string(kind) + "\"; it was written by another hasup");
 }
 

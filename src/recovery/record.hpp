@@ -21,6 +21,7 @@
 //   confirmed      | new; aside is being deleted    | may run        | clean_up again; never a way back from here
 //   rolling_back   | new, old, or half of each      | being stopped  | roll_back again: swap.json says what is done
 //   rolled_back    | old, as it was                 | stopped        | the next candidate, or the end
+//   undo_wanted    | as the record before it says   | likewise       | rolling_back, unless it is rolled back already
 // clang-format on
 //
 // A journal that is gone while swap.json exists is noticed by `inspect`; that marker also forbids any ordinary start.
@@ -89,12 +90,13 @@ inline constexpr base::enum_names<fate, 5> fate_names{{{{fate::untried, "untried
                                                         {fate::environment, "environment"}}}};
 
 // What follows a roll back.
-enum class after_roll_back { next, again, end_refused, end_rolled_back };
-inline constexpr base::enum_names<after_roll_back, 4> after_roll_back_names{
+enum class after_roll_back { next, again, end_refused, end_rolled_back, end_by_hand };
+inline constexpr base::enum_names<after_roll_back, 5> after_roll_back_names{
     {{{after_roll_back::next, "next"},
       {after_roll_back::again, "again"},
       {after_roll_back::end_refused, "end_refused"},
-      {after_roll_back::end_rolled_back, "end_rolled_back"}}}};
+      {after_roll_back::end_rolled_back, "end_rolled_back"},
+      {after_roll_back::end_by_hand, "end_by_hand"}}}};
 
 struct begun {
   frozen plan;
@@ -132,9 +134,11 @@ struct rolling_back {
   std::string why;
 };
 struct rolled_back {};
+// A person wants the old state back, while something moves files or spawns the node.
+struct undo_wanted {};
 
 using record = std::variant<begun, selected, trying, fetched, dropped, staged, approved, swapping, swapped,
-                            first_start, loaded, confirmed, rolling_back, rolled_back>;
+                            first_start, loaded, confirmed, rolling_back, rolled_back, undo_wanted>;
 
 inline constexpr int record_version = 1;
 

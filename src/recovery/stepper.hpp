@@ -28,6 +28,7 @@ struct stepper {
   void stop(bool force);
   void approve();
   void cancel();
+  void roll_back_by_hand();
   void on_timer();
   void on_worker_done(const ports::worker_result& r);
   void on_quiesced();
@@ -80,6 +81,7 @@ struct stepper {
   void judge_exit(const node_exited& e);
   void retry_start(const node_exited& e, const std::string& what);
   void roll_back(after_roll_back then, const std::string& why);
+  void undo();
   void run_roll_back();
   void on_rolled_back(const ports::worker_result& r);
   void after_rolled_back();

@@ -3,18 +3,6 @@
 #include <algorithm>
 
 namespace hasup::snapshot {
-namespace {
-
-// The end of the span that `at` is in, or nothing; `next` gets the first start behind `at`.
-std::optional<std::uint64_t> covered_until(const byte_spans& spans, std::uint64_t at, std::uint64_t& next) {
-  const auto after = spans.all().upper_bound(at);
-  if (after != spans.all().end()) next = std::min(next, after->first);
-  if (after == spans.all().begin()) return std::nullopt;
-  const auto before = std::prev(after);
-  return before->second > at ? std::optional(before->second) : std::nullopt;
-}
-
-}  // namespace
 
 void byte_spans::add(byte_span s) {
   if (s.first >= s.end) return;
@@ -23,15 +11,16 @@ void byte_spans::add(byte_span s) {
   while (from != spans_.end() && from->first <= s.end) {
     s.first = std::min(s.first, from->first);
     s.end = std::max(s.end, from->second);
+    bytes_ -= from->second - from->first;
     from = spans_.erase(from);
   }
   spans_.emplace(s.first, s.end);
+  bytes_ += s.size();
 }
 
-std::uint64_t byte_spans::bytes() const {
-  std::uint64_t sum = 0;
-  for (const auto& [first, end] : spans_) sum += end - first;
-  return sum;
+void byte_spans::clear() {
+  spans_.clear();
+  bytes_ = 0;
 }
 
 std::uint64_t byte_spans::prefix() const {
@@ -42,15 +31,40 @@ std::uint64_t byte_spans::end() const {
   return spans_.empty() ? 0 : spans_.rbegin()->second;
 }
 
+std::optional<std::uint64_t> byte_spans::covered_until(std::uint64_t at) const {
+  const auto after = spans_.upper_bound(at);
+  if (after == spans_.begin()) return std::nullopt;
+  const auto before = std::prev(after);
+  return before->second > at ? std::optional(before->second) : std::nullopt;
+}
+
+bool byte_spans::covers(byte_span s) const {
+  return s.first >= s.end || covered_until(s.first).value_or(0) >= s.end;
+}
+
+std::optional<std::uint64_t> byte_spans::next_after(std::uint64_t at) const {
+  const auto after = spans_.upper_bound(at);
+  return after == spans_.end() ? std::nullopt : std::optional(after->first);
+}
+
 std::optional<byte_span> next_gap(const byte_spans& have, const byte_spans& asked, std::uint64_t total,
-                                  std::uint64_t piece) {
-  std::uint64_t at = 0;
+                                  std::uint64_t piece, std::uint64_t join) {
+  auto at = have.prefix();  // spans can be many, and are filled from the start on
   while (at < total) {
-    auto next = total;
-    const auto here = covered_until(have, at, next);
-    const auto there = covered_until(asked, at, next);
-    if (!here && !there) return byte_span{at, std::min(next, at - at % piece + piece)};
-    at = std::max(here.value_or(0), there.value_or(0));
+    const auto here = have.covered_until(at);
+    const auto there = asked.covered_until(at);
+    if (here || there) {
+      at = std::max(here.value_or(0), there.value_or(0));
+      continue;
+    }
+    const auto most = std::min({total, at - at % piece + piece, asked.next_after(at).value_or(total)});
+    auto end = std::min(most, have.next_after(at).value_or(total));
+    while (end < most) {
+      const auto behind = have.covered_until(end).value_or(end);
+      if (behind - end >= join || behind >= most) break;
+      end = std::min(most, have.next_after(behind).value_or(total));
+    }
+    return byte_span{at, end};
   }
   return std::nullopt;
 }

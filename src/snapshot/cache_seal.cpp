@@ -7,6 +7,9 @@ namespace {
 
 namespace json = boost::json;
 
+// What is put together of single chunks may have a hundred thousand spans.
+constexpr std::size_t most_resume_note = 8U << 20U;
+
 std::string seal_path(const std::string& name) {
   return "cache/" + name + ".seal";
 }
@@ -63,7 +66,7 @@ outcome<void> write_seal(int own, const disk& d, const std::string& name, const 
 }
 
 std::optional<resume_note> read_resume_note(int own, const std::string& name) {
-  auto text = read_text(own, resume_path(name), 1U << 20);
+  auto text = read_text(own, resume_path(name), most_resume_note);
   if (!text) return std::nullopt;
   try {
     const auto v = json::parse(*text);
@@ -75,6 +78,9 @@ std::optional<resume_note> read_resume_note(int own, const std::string& name) {
     if (!v.at("total").is_null()) note.total = v.at("total").to_number<std::uint64_t>();
     for (const auto& span : v.at("here").as_array())
       note.here.add({span.at(0).to_number<std::uint64_t>(), span.at(1).to_number<std::uint64_t>()});
+    if (const auto* seeds = v.as_object().if_contains("seeds"))
+      note.seeds = {seeds->at("bytes").to_number<std::uint64_t>(), std::string(seeds->at("archive").as_string()),
+                    seeds->at("done").as_bool()};
     return note;
   } catch (const std::exception&) {
     return std::nullopt;
@@ -86,12 +92,15 @@ outcome<void> write_resume_note(int own, const disk& d, const std::string& name,
   if (note.total) total = *note.total;
   json::array here;
   for (const auto& [first, end] : note.here.all()) here.push_back(json::array{first, end});
-  return d.write_durably(own, resume_path(name),
-                         json::serialize(json::object{{"url", note.url},
-                                                      {"validator", note.validator},
-                                                      {"total", std::move(total)},
-                                                      {"digest", note.digest},
-                                                      {"here", std::move(here)}}));
+  return d.write_durably(
+      own, resume_path(name),
+      json::serialize(json::object{
+          {"url", note.url},
+          {"validator", note.validator},
+          {"total", std::move(total)},
+          {"digest", note.digest},
+          {"here", std::move(here)},
+          {"seeds", {{"bytes", note.seeds.bytes}, {"archive", note.seeds.archive}, {"done", note.seeds.done}}}}));
 }
 
 }  // namespace hasup::snapshot

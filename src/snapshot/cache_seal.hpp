@@ -25,12 +25,22 @@ struct cache_seal {
   friend bool operator==(const cache_seal&, const cache_seal&) = default;
 };
 
+// What was put into an unfinished archive without a host.
+struct seed_mark {
+  std::uint64_t bytes = 0;
+  std::string archive{};  // sha256 of the whole, as the index said by which it was put there; "" = nothing was
+  bool done = false;      // all that was at hand has been looked at
+
+  friend bool operator==(const seed_mark&, const seed_mark&) = default;
+};
+
 struct resume_note {
   std::string url;
   std::string validator;
   std::optional<std::uint64_t> total;
   std::string digest{};  // announced for the whole file; ""
   byte_spans here{};     // durable
+  seed_mark seeds{};
 };
 
 // Nothing when there is no seal, it cannot be read, or the file is not the one it was made for.

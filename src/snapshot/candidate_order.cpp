@@ -58,13 +58,21 @@ std::vector<model::snapshot> matching(const model::archive_spec& spec, const nam
   for (const auto& f : files) {
     if (!is_snapshot_name(f.name) || f.size == 0U || !matcher.matches(f.name)) continue;
     if (f.size && *f.size < least) continue;
-    out.push_back({f.name, f.url, source, f.size, f.time, matcher.block_of(f.name), f.sha256});
+    out.push_back(snapshot_of(f, source, matcher.block_of(f.name)));
+    out.back().block_is_guess = !f.block && matcher.guesses_block_of(f.name);
   }
   std::stable_sort(out.begin(), out.end(), [&](const auto& a, const auto& b) { return newer(a, b, spec.order); });
   return out;
 }
 
 }  // namespace
+
+model::snapshot snapshot_of(const listed_file& f, const std::string& source, std::optional<std::uint64_t> named) {
+  model::snapshot out{f.name, f.url, source, f.size, f.time, f.block ? f.block : named, f.sha256, {}, f.chunks};
+  out.chain_id = f.chain_id;
+  out.node_version = f.node_version;
+  return out;
+}
 
 struct name_matcher::parts {
   std::string glob;
@@ -112,6 +120,15 @@ std::optional<std::uint64_t> name_matcher::block_of(std::string_view name) const
   }
   if (const auto block = nodeos_block(name)) return block;
   return parts_->order == model::archive_order::block ? only_number(name) : std::nullopt;
+}
+
+bool name_matcher::guesses_block_of(std::string_view name) const {
+  if (parts_->block_group >= 1 || nodeos_block(name)) return false;
+  const auto number = only_number(name).value_or(0);
+  const auto month = number / 100 % 100;
+  const auto day = number % 100;
+  const bool is_date = number >= 19700101 && number < 21010101 && month >= 1 && month <= 12 && day >= 1 && day <= 31;
+  return is_date || number >= 1'000'000'000;  // seconds since 1970, or a date with a time
 }
 
 std::uint64_t least_plausible_size(const name_matcher& matcher, const std::vector<listed_file>& files) {

@@ -26,12 +26,17 @@ class name_matcher {
   // From (?P<block>…), from a nodeos name snapshot-<64 hex>…, or, where the order is by block, from the only run of
   // digits in the name.
   [[nodiscard]] std::optional<std::uint64_t> block_of(std::string_view name) const;
+  // It is the only number in the name, and may as well be a date.
+  [[nodiscard]] bool guesses_block_of(std::string_view name) const;
 
  private:
   struct parts;
   explicit name_matcher(std::unique_ptr<parts> p);
   std::unique_ptr<parts> parts_;
 };
+
+// A manifest knows the block better than a name.
+model::snapshot snapshot_of(const listed_file& f, const std::string& source, std::optional<std::uint64_t> named);
 
 // Below it a file is a torn upload and no candidate: a tenth of the median of what matches, of four sizes at least,
 // so that a few snapshots of a chain that has just begun are not held against each other. 0: nothing is too small.

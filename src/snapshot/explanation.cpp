@@ -82,7 +82,7 @@ std::vector<ports::passed_over> passed_over_files(const std::vector<model::recov
       why = why_torn(f, fits->least);
     if (why.empty()) continue;
     const auto block = fits == wanted.end() ? std::nullopt : fits->matcher.block_of(name);
-    out.push_back({{f.name, f.url, source, f.size, f.time, block, f.sha256}, why});
+    out.push_back({snapshot_of(f, source, block), why});
   }
   return out;
 }

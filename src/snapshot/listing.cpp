@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <boost/json.hpp>
+#include <map>
 
 #include "base/time_text.hpp"
+#include "snapshot/delta/chunk_index.hpp"
 #include "snapshot/listing_text.hpp"
 
 namespace hasup::snapshot {
@@ -50,6 +52,23 @@ std::optional<base::wall_time> json_time(const json::value& v, bool& exact) {
   return parse_http_time(text);
 }
 
+bool is_chunk_index(std::string_view name) {
+  return name.ends_with(chunk_index_suffix) && kind_of_name(name) == name_kind::beside;
+}
+
+// A short text of one line, or a number as one; anything else says nothing.
+std::string json_word(const json::object& o, std::string_view key) {
+  constexpr std::size_t most = 128;
+  const auto* found = o.if_contains(key);
+  if (found == nullptr) return {};
+  if (found->is_int64() || found->is_uint64()) return json::serialize(*found);
+  if (!found->is_string()) return {};
+  const std::string_view text(found->get_string());
+  for (const char c : text)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return {};
+  return text.size() > most ? std::string() : std::string(text);
+}
+
 std::optional<listed_file> json_file(const json::object& o, std::string_view base, listed wanted) {
   const auto* name = o.if_contains("name");
   if (name == nullptr || !name->is_string()) return std::nullopt;
@@ -77,6 +96,16 @@ std::optional<listed_file> json_file(const json::object& o, std::string_view bas
   if (!file.time) file.time_exact = false;
   if (const auto* digest = o.if_contains("sha256"); digest != nullptr && digest->is_string())
     file.sha256 = parse_digest(std::string_view(digest->get_string())).value_or("");
+  if (const auto* chunks = o.if_contains("chunks"); chunks != nullptr && chunks->is_string())
+    if (const std::string_view index(chunks->get_string()); is_chunk_index(index))
+      file.chunks = std::string(base) + percent_encode(index);
+  if (const auto* block = o.if_contains("block"); block != nullptr && block->is_number()) {
+    boost::system::error_code failed;
+    const auto number = block->to_number<std::uint64_t>(failed);
+    if (!failed) file.block = number;
+  }
+  file.chain_id = json_word(o, "chain_id");
+  file.node_version = json_word(o, "node_version");
   return file;
 }
 
@@ -89,7 +118,7 @@ name_kind kind_of_name(std::string_view name) {
   for (const auto* end : {".part", ".tmp", ".partial"})
     if (name.ends_with(end)) return name_kind::unfinished;
   for (const auto* end : {".sha256", ".sha256sum", ".sha512", ".sha512sum", ".b2", ".b2sum", ".md5", ".md5sum",
-                          ".minisig", ".asc", ".sig", ".seal", ".resume"})
+                          ".minisig", ".asc", ".sig", ".seal", ".resume", ".chunks"})
     if (name.ends_with(end)) return name_kind::beside;
   for (const auto* other : {"SHA256SUMS", "SHA256SUMS.txt", "SHA512SUMS", "B2SUMS", "MD5SUMS", "manifest.json",
                             "index.html", "index.json"})
@@ -103,7 +132,17 @@ bool is_snapshot_name(std::string_view name) {
 
 bool is_wanted(std::string_view name, listed wanted) {
   if (wanted == listed::everything) return kind_of_name(name) != name_kind::unusable;
-  return is_snapshot_name(name) || name == "manifest.json";
+  return is_snapshot_name(name) || name == "manifest.json" || is_chunk_index(name);
+}
+
+void join_chunk_indexes(std::vector<listed_file>& files, listed wanted) {
+  std::map<std::string, std::string> indexes;  // of the archive of that name
+  for (const auto& f : files)
+    if (is_chunk_index(f.name) && f.size != 0U)
+      indexes.emplace(f.name.substr(0, f.name.size() - chunk_index_suffix.size()), f.url);
+  for (auto& f : files)
+    if (const auto found = indexes.find(f.name); found != indexes.end() && f.chunks.empty()) f.chunks = found->second;
+  if (wanted == listed::snapshots) std::erase_if(files, [](const listed_file& f) { return is_chunk_index(f.name); });
 }
 
 std::vector<listed_file> parse_html_listing(std::string_view html, std::string_view base, listed wanted) {

@@ -21,6 +21,12 @@ struct listed_file {
   std::optional<base::wall_time> time;  // of last modification
   bool time_exact = false;              // to the second and in UTC
   std::string sha256;                   // lower-case hex, from an index
+  std::string chunks{};                 // URL of the index of its chunks; ""
+
+  // From an index too: what hasup snapshot create writes.
+  std::optional<std::uint64_t> block{};
+  std::string chain_id{};
+  std::string node_version{};
 
   friend bool operator==(const listed_file&, const listed_file&) = default;
 };
@@ -30,18 +36,24 @@ enum class listed { snapshots, everything };
 
 // `base` is the absolute URL of the directory, ending in "/". Only files directly in it are returned; directories are
 // left out, and unless everything is wanted also unfinished uploads (.part, .tmp, .pending-*, .incomplete-*), side
-// files (.sha256 …) and empty files. HTML without a single link to a file is an empty list, not an error.
+// files (.sha256 …; but not indexes of chunks, which join_chunk_indexes() wants) and empty files. HTML without a
+// single link to a file is an empty list, not an error.
 std::vector<listed_file> parse_html_listing(std::string_view html, std::string_view base,
                                             listed wanted = listed::snapshots);
 
-// An array of files, or an object with "snapshots" or "files": each has "name" and may have "size", "sha256", "url"
-// and "time", "mtime" or "mod_time" (RFC 3339, RFC 1123 or seconds since 1970).
+// An array of files, or an object with "snapshots" or "files": each has "name" and may have "size", "sha256", "url",
+// "chunks" (the name of the index of its chunks), "block", "chain_id", "node_version" and "time", "mtime" or
+// "mod_time" (RFC 3339, RFC 1123 or seconds since 1970).
 base::result<std::vector<listed_file>> parse_json_listing(std::string_view json, std::string_view base,
                                                           listed wanted = listed::snapshots);
 
 // HTML or JSON by its first character.
 base::result<std::vector<listed_file>> parse_listing(std::string_view body, std::string_view base,
                                                      listed wanted = listed::snapshots);
+
+// Each file gets the index that stands beside it; the indexes go, unless everything is wanted. For the whole list: a
+// listing comes in pages.
+void join_chunk_indexes(std::vector<listed_file>& files, listed wanted = listed::snapshots);
 
 enum class name_kind { snapshot, unfinished, beside, unusable };  // beside: side files, indexes, notes of hasup's own
 name_kind kind_of_name(std::string_view name);

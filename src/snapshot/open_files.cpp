@@ -62,11 +62,16 @@ std::optional<std::string> held_by_descriptor(const std::string& process, const 
     if (n <= 0 || target[0] != '/') continue;
     const std::string path(target.data(), static_cast<std::size_t>(n));
     if (path.starts_with("/dev/") || path.starts_with("/proc/")) continue;
-    struct stat st {};
-    if (::fstatat(::dirfd(dir.get()), e->d_name, &st, 0) != 0 || !S_ISREG(st.st_mode)) continue;
+    // As the kernel knows it: a file on a mount that hangs, open in whatever process, must not make this one hang
+    // too.
+    struct statx st {};
+    constexpr unsigned wanted = STATX_TYPE | STATX_INO;
+    if (::statx(::dirfd(dir.get()), e->d_name, AT_STATX_DONT_SYNC, wanted, &st) != 0 || !S_ISREG(st.stx_mode))
+      continue;
+    const auto device = makedev(st.stx_dev_major, st.stx_dev_minor);
     // The path counts as well, beyond the bound of the walk and for files that are deleted but open. The device must
     // fit, since another mount namespace may have the same path for something else.
-    const bool ours = files.has_file(st.st_dev, st.st_ino) || (files.has_path(path) && files.has_device(st.st_dev));
+    const bool ours = files.has_file(device, st.stx_ino) || (files.has_path(path) && files.has_device(device));
     if (ours && opened_for_writing(process, e->d_name)) return path;
   }
   return std::nullopt;

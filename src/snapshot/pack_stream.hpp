@@ -2,6 +2,7 @@
 // why nothing was. A stream without such an end is one whose packer died: nothing of it is published.
 //
 //   'd' LENGTH BYTES    bytes of the archive
+//   'i' LENGTH BYTES    bytes of the index of its chunks; after the last 'd'
 //   'r' LENGTH JSON     a worker_result; the end
 //
 // LENGTH: 4 bytes, little-endian.
@@ -9,6 +10,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <string_view>
 
 #include "ports/worker_job.hpp"
@@ -17,11 +19,16 @@
 namespace hasup::snapshot {
 
 outcome<void> write_packed(int fd, std::string_view bytes);
+outcome<void> write_packed_index(int fd, std::string_view bytes);
 outcome<void> write_pack_end(int fd, const ports::worker_result& result);
 
+struct packed_end {
+  ports::worker_result made;
+  std::string index;
+};
 // Reads up to the end, and gives what it says. `take` gets the bytes; its failure ends it. `stop` is asked after each
 // interruption.
-outcome<ports::worker_result> read_packed(int fd, const std::function<outcome<void>(std::string_view)>& take,
-                                          const std::function<bool()>& stop);
+outcome<packed_end> read_packed(int fd, const std::function<outcome<void>(std::string_view)>& take,
+                                const std::function<bool()>& stop);
 
 }  // namespace hasup::snapshot

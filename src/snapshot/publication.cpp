@@ -5,6 +5,7 @@
 #include <boost/json.hpp>
 
 #include "base/time_text.hpp"
+#include "snapshot/delta/chunk_index.hpp"
 #include "snapshot/listing.hpp"
 
 namespace hasup::snapshot {
@@ -46,6 +47,7 @@ json::object object_of(const manifest_row& row) {
   if (row.block) out["block"] = *row.block;
   if (!row.chain_id.empty()) out["chain_id"] = row.chain_id;
   if (!row.node_version.empty()) out["node_version"] = row.node_version;
+  if (!row.chunks.empty()) out["chunks"] = row.chunks;
   return out;
 }
 
@@ -68,22 +70,34 @@ std::string text_of(const json::value& manifest) {
 
 }  // namespace
 
-std::vector<side_file> side_files_of(const ports::worker_result& made) {
-  std::vector<side_file> out{{made.name + ".sha256", made.sha256.at(0) + "  " + made.name + "\n"}};
+std::vector<side_file> side_files_of(const ports::worker_result& made, std::string index) {
+  std::vector<side_file> out;
+  if (!made.chunks.empty()) out.push_back({made.chunks, std::move(index)});
   if (!made.signature.empty()) out.push_back({made.name + ".minisig", made.signature});
+  out.push_back({made.name + ".sha256", made.sha256.at(0) + "  " + made.name + "\n"});
   return out;
 }
 
-std::vector<std::string> stale_side_files(std::string_view name, bool is_signed) {
+std::vector<std::string> stale_side_files(const ports::worker_result& made) {
   std::vector<std::string> out;
   for (const auto* end : {".sha256sum", ".sha512", ".sha512sum", ".b2", ".b2sum", ".md5", ".md5sum"})
-    out.push_back(std::string(name) + end);
-  if (!is_signed) out.push_back(std::string(name) + ".minisig");
+    out.push_back(made.name + end);
+  if (made.signature.empty()) out.push_back(made.name + ".minisig");
+  if (made.chunks.empty()) out.push_back(made.name + std::string(chunk_index_suffix));
+  return out;
+}
+
+std::vector<std::string> texts_to_keep(const std::vector<side_file>& beside, const std::vector<std::string>& stale) {
+  std::vector<std::string> out{std::string(manifest_name)};
+  for (const auto& side : beside) out.push_back(side.name);
+  out.insert(out.end(), stale.begin(), stale.end());
+  std::erase_if(out, [](const std::string& name) { return name.ends_with(chunk_index_suffix); });
   return out;
 }
 
 manifest_row row_of(const ports::create_order& order, const ports::worker_result& made, base::wall_time time) {
-  return {made.name, made.bytes, made.sha256.at(0), time, order.block, order.chain_id, order.node_version};
+  return {made.name,   made.bytes,     made.sha256.at(0),  time,
+          order.block, order.chain_id, order.node_version, made.chunks};
 }
 
 base::result<std::string> manifest_with(std::string_view text, const manifest_row& row) {

@@ -13,6 +13,9 @@
 
 namespace hasup::snapshot {
 
+// Beside the archives, one row for each.
+inline constexpr const char* manifest_name = "manifest.json";
+
 struct side_file {
   std::string name;
   std::string text;
@@ -20,12 +23,17 @@ struct side_file {
   friend bool operator==(const side_file&, const side_file&) = default;
 };
 
-// NAME.sha256 as sha256sum writes it and, of a signed archive, NAME.minisig.
-std::vector<side_file> side_files_of(const ports::worker_result& made);
-// Of an earlier archive of that name: they would say that the new one is damaged. `is_signed`: NAME.minisig is new.
-std::vector<std::string> stale_side_files(std::string_view name, bool is_signed);
+// In the order in which they are put there: made.chunks with the text `index`, of a signed archive NAME.minisig, and
+// NAME.sha256 as sha256sum writes it. (Where they replace those of another archive, that one does not have its
+// checksum any more for the shortest time; of which archive an index is says the index.)
+std::vector<side_file> side_files_of(const ports::worker_result& made, std::string index = {});
+// Of an earlier archive of that name: they would say that the new one is damaged, or another. Not those that are new.
+std::vector<std::string> stale_side_files(const ports::worker_result& made);
+// What an archive that is to be replaced has beside it, as far as that is overwritten or removed: to be read before,
+// and put back when the replacing fails. Not its index, which may be large: without one nothing is lost.
+std::vector<std::string> texts_to_keep(const std::vector<side_file>& beside, const std::vector<std::string>& stale);
 
-// One row of manifest.json, as listing.hpp reads it; block, chain_id and node_version where they are known.
+// One row of manifest.json, as listing.hpp reads it; block, chain_id, node_version and chunks where they are known.
 struct manifest_row {
   std::string name;
   std::uint64_t size = 0;
@@ -34,6 +42,7 @@ struct manifest_row {
   std::optional<std::uint64_t> block;
   std::string chain_id;
   std::string node_version;
+  std::string chunks{};  // the name of the index of its chunks; ""
 };
 manifest_row row_of(const ports::create_order& order, const ports::worker_result& made, base::wall_time time);
 

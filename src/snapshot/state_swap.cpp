@@ -52,6 +52,8 @@ outcome<void> state_swap::swap() {
     if ((*record)->plan != job_.plan.name)
       return refusal("this data directory is already swapped by plan \"" + (*record)->plan +
                      "\"; roll it back first");
+    // Written once more: the job that wrote it may have died, or have been refused, before it was durable.
+    if (auto written = write_swap_record(tree_.own(), disk_, **record); !written) return written;
     if ((*record)->phase == swap_phase::swapped) return {};
   } else {
     auto planned = plan_swap();

@@ -30,6 +30,7 @@ struct restart_wanted {
 };
 struct recover_wanted {
   std::string why;
+  bool stays_down = false;  // rolling back a parked one: a unit that was stopped is stopped afterwards
 };
 struct approved {};
 struct reset_wanted {};
@@ -85,6 +86,9 @@ struct maintenance_ended {};
 struct memory_exceeded {  // of run.limits.memory_restart
   std::string why;
 };
+struct space_low {  // less than data.min_free
+  std::string why;
+};
 // The shim that started it died, and another one took it over: nobody will know how it ends.
 struct parent_lost {
   std::string why;
@@ -106,6 +110,6 @@ using event =
     std::variant<start_wanted, stop_wanted, adopt_wanted, restart_wanted, recover_wanted, approved, reset_wanted,
                  requirements_changed, requirement_lost, prepared, spawned, spawn_failed, adopted, main_exited,
                  tree_emptied, stop_command_failed, startup_passed, health_changed, liveness_failed, memory_exceeded,
-                 parent_lost, maintenance_ended, timer_fired, recovery_ended>;
+                 space_low, parent_lost, maintenance_ended, timer_fired, recovery_ended>;
 
 }  // namespace hasup::unit

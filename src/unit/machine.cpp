@@ -92,7 +92,7 @@ class step : transitions {
   }
 
   void on(const recover_wanted& e) {
-    m_.desired = desired::up;
+    if (!e.stays_down) m_.desired = desired::up;
     if (has_process()) {
       const bool worked = m_.startup_passed;
       stop(after_stop::recover, e.why, false);
@@ -273,6 +273,14 @@ class step : transitions {
   void on(const memory_exceeded& e) {
     if (!is<running>() || f_.maintenance) return;
     back_off_or_fail(e.why, true);
+  }
+
+  // A stop in order; the start that follows waits for space. What is never started a second time has failed.
+  void on(const space_low& e) {
+    if (!has_process() || f_.maintenance) return;
+    act(emit{"disk_low", e.why});
+    const bool once = unit_.restart.policy == model::restart_when::never;
+    stop(once ? after_stop::fail : after_stop::start, e.why, false);
   }
 
   // A restart in order. Not of what is never started a second time: it may come to its end, which will be unknown.

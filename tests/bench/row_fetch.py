@@ -7,14 +7,13 @@ import os
 import shutil
 import socket
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
+import archives
 import context
 from context import Table, say
 from measure import median
-from row_unpack import KINDS, fill
 
 WORKER = context.BIN / "hasup-worker"
 BY_HAND = {
@@ -27,7 +26,7 @@ BY_HAND = {
 class Host:
     """nginx, which serves a directory."""
 
-    def __init__(self, directory, run):
+    def __init__(self, directory, run, log="off"):
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             self.port = s.getsockname()[1]
@@ -35,7 +34,7 @@ class Host:
         (run / "nginx.conf").write_text(f"""
             {user} daemon off; pid {run}/nginx.pid; error_log {run}/error.log; worker_processes 2; events {{}}
             http {{
-              access_log off; sendfile on; client_body_temp_path {run}/body; proxy_temp_path {run}/proxy;
+              log_format sent '$uri $bytes_sent'; access_log {log}{"" if log == "off" else " sent"}; sendfile on; client_body_temp_path {run}/body; proxy_temp_path {run}/proxy;
               fastcgi_temp_path {run}/fastcgi; uwsgi_temp_path {run}/uwsgi; scgi_temp_path {run}/scgi;
               server {{ listen 127.0.0.1:{self.port}; location / {{ root {directory}; }} }}
             }}""")
@@ -120,48 +119,49 @@ def measure(sizes):
         say("left out: fetching, without nginx and curl")
         return None
     names = ["hasup", *(n for n, (program, _) in BY_HAND.items() if shutil.which(program))]
-    kinds = {k: c for k, c in KINDS.items() if shutil.which(c.split()[0])}
-    seen, host = {}, None
-    with tempfile.TemporaryDirectory(prefix="hasup-bench-", dir=os.environ.get("HASUP_BENCH_DIR", "/var/tmp")) as temp:
-        temp = Path(temp)
-        os.chmod(temp, 0o755)
-        say(f"fetch: making archives of {sizes.unpack_mib} MiB")
-        fill(temp / "data", sizes.unpack_mib << 20)
-        subprocess.run(["tar", "-S", "-C", temp / "data", "-cf", temp / "a.tar", "state", "blocks"], check=True)
-        shutil.rmtree(temp / "data")
-        unpacked = (temp / "a.tar").stat().st_size
-        for kind, command in kinds.items():
-            archive = temp / "files" / kind.replace(" ", "-") / "a.tar.zst"
-            archive.parent.mkdir(parents=True)
-            subprocess.run(command.format(tar=temp / "a.tar", out=archive).split(), check=True)
-            with open(archive, "rb") as f:
-                digest = hashlib.file_digest(f, "sha256").hexdigest()
-            Path(f"{archive}.sha256").write_text(f"{digest}  a.tar.zst\n")
-        (temp / "a.tar").unlink()
-        place = temp / "place"
-        (place / "run").mkdir(parents=True)
-        host = Host(temp / "files", place / "run")
-        try:
-            for round_ in range(sizes.unpack_rounds):
-                for kind in kinds:
-                    for name in names:
-                        say(f"fetch: {kind}, {name}, round {round_ + 1}")
-                        seen.setdefault((kind, name), []).append(one_round(place, name, host, kind))
-        finally:
-            host.close()
+    seen, unpacked = {}, 0
+    with archives.grounds(sizes.unpack_mib) as grounds:
+        for ground, directory in grounds.items():
+            unpacked = measure_on(ground, directory, names, sizes, seen)
     return table(seen, unpacked, sizes)
+
+
+def measure_on(ground, directory, names, sizes, seen):
+    say(f"fetch: making archives of {sizes.unpack_mib} MiB ({ground})")
+    files, place = directory / "files", directory / "place"
+    files.mkdir()
+    (place / "run").mkdir(parents=True)
+    kinds, unpacked = archives.make(files, sizes.unpack_mib)
+    for kind in kinds:
+        archive = files / kind.replace(" ", "-") / "a.tar.zst"
+        with open(archive, "rb") as f:
+            Path(f"{archive}.sha256").write_text(f"{hashlib.file_digest(f, 'sha256').hexdigest()}  a.tar.zst\n")
+    host = Host(files, place / "run")
+    try:
+        for round_ in range(sizes.unpack_rounds):
+            for kind in kinds:
+                for name in archives.turns(names, round_):
+                    say(f"fetch: {ground}, {kind}, {name}, round {round_ + 1}")
+                    seen.setdefault((ground, kind, name), []).append(one_round(place, name, host, kind))
+    finally:
+        host.close()
+    for used in (files, place):
+        shutil.rmtree(used)
+    return unpacked
 
 
 def table(seen, unpacked, sizes):
     rows = []
-    for (kind, name), took in seen.items():
-        seconds, mine = (median([t[0] for t in rounds]) for rounds in (took, seen[kind, "hasup"]))
+    for ground, kind, name in sorted(seen, key=lambda k: list(seen).index((*k[:2], "hasup"))):
+        took = seen[ground, kind, name]
+        seconds, mine = (median([t[0] for t in rounds]) for rounds in (took, seen[ground, kind, "hasup"]))
         memory = max(t[1] for t in took)
-        rows.append([name, kind, f"{seconds:.2f} s", f"{seconds / mine:.2f}x", f"{unpacked / seconds / 1e6:,.0f} MB/s",
+        rows.append([name, ground, kind, f"{seconds:.2f} s", f"{seconds / mine:.2f}x", f"{unpacked / seconds / 1e6:,.0f} MB/s",
                      f"{memory:.0f} MiB" if memory else ""])
     return Table("Fetching and unpacking a snapshot",
                  f"A tar.zst of {unpacked / (1 << 20):,.0f} MiB of the same kind from nginx on loopback until its content is "
-                 f"on the disk (synced), medians of {sizes.unpack_rounds}. hasup verifies the sha256 before anything counts, "
-                 "notes what is durable so that a break is gone on with, keeps the archive, and unpacks what comes while it "
-                 "comes; `curl | bsdtar -x` verifies nothing and keeps nothing. Memory is that of hasup's two processes.",
-                 ["", "archive", "time", "of hasup", "unpacked", "memory"], rows)
+                 f"on a disk (synced) or in memory (tmpfs), medians of {sizes.unpack_rounds}. hasup verifies the sha256 before "
+                 "anything counts, notes what is durable so that a break is gone on with, keeps the archive, and unpacks what "
+                 "comes while it comes; `curl | bsdtar -x` verifies nothing and keeps nothing. Memory is that of hasup's two "
+                 "processes.",
+                 ["", "to", "archive", "time", "of hasup", "unpacked", "memory"], rows)

@@ -3,52 +3,29 @@ cores were busy. Every one ends with its data on the disk."""
 
 import json
 import os
-import random
 import shutil
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
+import archives
 import context
 from context import Table, say
 from measure import median
 
 WORKER = context.BIN / "hasup-worker-unpack"
-SMALL_FILES = 20_000  # at the largest size; fewer below it
 # What it needs, how it unpacks $A into the directory $OUT; none of them makes a check.
 BY_HAND = {
     "bsdtar -x": ("bsdtar", 'bsdtar -xf "$A" -C "$OUT"'),
     "zstd -d | tar x": ("zstd", 'zstd -dcq --long=31 "$A" | tar -x -C "$OUT"'),
 }
-# Archives: one zstd frame, as `zstd` and `tar --zstd` write it, and many, as `pzstd` does.
-KINDS = {"one frame": "zstd -q -3 -T0 {tar} -o {out}", "many frames": "pzstd -q -3 {tar} -o {out}"}
-
-
-def fill(directory, size):
-    """Half of it a database with holes that compresses as one does, half of it a blocks log that does not, and files."""
-    rows = random.Random(1)
-    words = [rows.randbytes(48) for _ in range(4096)]
-    (directory / "state").mkdir(parents=True)
-    (directory / "blocks").mkdir()
-    with open(directory / "state" / "shared_memory.bin", "wb") as db:
-        db.truncate(size)
-        for at in range(0, size, 2 << 20):  # every second MiB is a hole
-            db.seek(at)
-            db.write(b"".join(rows.choice(words) + rows.randbytes(16) for _ in range((1 << 20) // 64)))
-    with open(directory / "blocks" / "blocks.log", "wb") as log:
-        for _ in range(size // 2 >> 20):
-            log.write(os.urandom(1 << 20))
-    for i in range(min(SMALL_FILES, size >> 14)):
-        place = directory / "state" / f"sst{i % 100:02d}"
-        place.mkdir(exist_ok=True)
-        (place / f"{i:06d}.sst").write_bytes(rows.choice(words) * rows.randrange(1, 200))
-
 
 class Place:
     """A data directory whose cache holds the archive, sealed as fetch does it, and a job for the worker."""
 
-    def __init__(self, directory, archive):
+    def __init__(self, directory):
+        archive = directory / "a.tar.zst"
+        self.directory = directory
         self.own = directory / "node" / ".hasup"
         (self.own / "cache").mkdir(parents=True)
         os.chmod(self.own, 0o700)
@@ -98,44 +75,37 @@ def one_round(place, name):
 
 def measure(sizes):
     peers = ["hasup", *(n for n, (program, _) in BY_HAND.items() if shutil.which(program))]
-    size = sizes.unpack_mib << 20
-    seen = {}
-    with tempfile.TemporaryDirectory(prefix="hasup-bench-", dir=os.environ.get("HASUP_BENCH_DIR", "/var/tmp")) as temp:
-        temp = Path(temp)
-        say(f"unpack: making archives of {sizes.unpack_mib} MiB")
-        fill(temp / "data", size)
-        tar = temp / "a.tar"
-        subprocess.run(["tar", "-S", "-C", temp / "data", "-cf", tar, "state", "blocks"], check=True)
-        shutil.rmtree(temp / "data")
-        unpacked = tar.stat().st_size
-        places = {}
-        for kind, command in KINDS.items():
-            if not shutil.which(command.split()[0]):
-                continue
-            place = temp / kind.replace(" ", "-")
-            place.mkdir()
-            archive = place / "a.tar.zst"
-            subprocess.run(command.format(tar=tar, out=archive).split(), check=True)
-            places[kind] = Place(place, archive)
-        tar.unlink()
-        for round_ in range(sizes.unpack_rounds):
-            for kind, place in places.items():
-                for name in peers:
-                    say(f"unpack: {kind}, {name}, round {round_ + 1}")
-                    seen.setdefault((kind, name), []).append(one_round(place, name))
-                    place.clear()
-    return table(seen, unpacked, sizes)
+    seen, alone, unpacked = {}, [], 0
+    with archives.grounds(sizes.unpack_mib) as grounds:
+        for ground, directory in grounds.items():
+            say(f"unpack: making archives of {sizes.unpack_mib} MiB ({ground})")
+            kinds, unpacked = archives.make(directory, sizes.unpack_mib)
+            places = {k: Place(directory / k.replace(" ", "-")) for k in kinds}
+            for round_ in range(sizes.unpack_rounds):
+                if ground == "disk":
+                    alone.append(archives.disk_alone(places[kinds[0]].archive, directory))
+                for kind, place in places.items():
+                    for name in archives.turns(peers, round_):
+                        say(f"unpack: {ground}, {kind}, {name}, round {round_ + 1}")
+                        seen.setdefault((ground, kind, name), []).append(one_round(place, name))
+                        place.clear()
+            for place in places.values():
+                shutil.rmtree(place.directory)
+    return table(seen, unpacked, alone, sizes)
 
 
-def table(seen, unpacked, sizes):
+def table(seen, unpacked, alone, sizes):
     rows = []
-    for (kind, name), took in seen.items():
-        seconds, mine = (median([t["took"] for t in rounds]) for rounds in (took, seen[kind, "hasup"]))
-        rows.append([name, kind, f"{seconds:.2f} s", f"{seconds / mine:.2f}x", f"{unpacked / seconds / 1e6:,.0f} MB/s",
+    for ground, kind, name in sorted(seen, key=lambda k: list(seen).index((*k[:2], "hasup"))):
+        took = seen[ground, kind, name]
+        seconds, mine = (median([t["took"] for t in rounds]) for rounds in (took, seen[ground, kind, "hasup"]))
+        rows.append([name, ground, kind, f"{seconds:.2f} s", f"{seconds / mine:.2f}x", f"{unpacked / seconds / 1e6:,.0f} MB/s",
                      f"{median([t['cpu'] for t in took]):.2f} s", f"{max(t['memory'] for t in took):.0f} MiB"])
+    seconds = unpacked / median(alone)
+    rows.append(["dd oflag=direct", "disk", "the same bytes", f"{seconds:.2f} s", "", f"{median(alone) / 1e6:,.0f} MB/s", "", ""])
     return Table("Unpacking a snapshot",
                  f"A tar.zst of {unpacked / (1 << 20):,.0f} MiB with a sparse database, a blocks log that does not compress, "
-                 f"and small files, from the page cache to the disk (synced), medians of {sizes.unpack_rounds}. hasup "
-                 "refuses hostile entries, watches the free space and finds the holes; the others do none of it. Memory "
-                 "is that of the largest process.",
-                 ["", "archive", "time", "of hasup", "written", "CPU time", "memory"], rows)
+                 "and small files, from the page cache to a disk (synced) and to memory (tmpfs), medians of "
+                 f"{sizes.unpack_rounds}. hasup refuses hostile entries, watches the free space and finds the holes; the others "
+                 "do none of it. The last row is what the disk takes at most. Memory is that of the largest process.",
+                 ["", "to", "archive", "time", "of hasup", "written", "CPU time", "memory"], rows)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures hasup beside pm2, supervisord, runit, s6 and a bare loop, and prints the tables of docs/benchmarks.md.
 
-    run.py [--quick | --smallest] [--rows restart,fleet,many,logs,unpack,fetch] [--archive-mib N] [--peers hasup,s6,…] [--write FILE]
+    run.py [--quick | --smallest] [--rows restart,fleet,many,logs,unpack,fetch,delta] [--archive-mib N] [--peers hasup,s6,…] [--write FILE]
 
 packaging/bench.sh installs and builds what it needs, and writes docs/benchmarks.md with it.
 """
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import context
 import report
+import row_delta
 import row_fetch
 import row_fleet
 import row_logs
@@ -26,7 +27,7 @@ import row_unpack
 from context import say
 from peers import all_peers
 
-ROWS = ("restart", "fleet", "many", "logs", "unpack", "fetch")
+ROWS = ("restart", "fleet", "many", "logs", "unpack", "fetch", "delta")
 
 
 def arguments():
@@ -37,7 +38,7 @@ def arguments():
                    help="says nothing about speed, only that it works")
     p.add_argument("--rows", default=",".join(ROWS), help="only these, with commas: " + ", ".join(ROWS))
     p.add_argument("--peers", help="only these, with commas")
-    p.add_argument("--archive-mib", type=int, help="how much the archives of the rows unpack and fetch hold")
+    p.add_argument("--archive-mib", type=int, help="how much the archives of the rows unpack, fetch and delta hold")
     p.add_argument("--write", type=Path, help="the file to write the tables to, beside printing them")
     return p.parse_args()
 
@@ -88,6 +89,8 @@ def main():
         tables.append(row_unpack.measure(sizes))
     if "fetch" in rows and (fetched := row_fetch.measure(sizes)):
         tables.append(fetched)
+    if "delta" in rows and (changes := row_delta.measure(sizes)):
+        tables.append(changes)
 
     for table in tables:
         print(report.text_of(table))

@@ -10,7 +10,9 @@ import stat
 import subprocess
 import tarfile
 import threading
+import time
 import unittest
+import urllib.parse
 from pathlib import Path
 
 import source_servers
@@ -24,6 +26,16 @@ MIB = 1 << 20
 def slow_text(size):
     """What zstd has to think about at its highest levels, unlike random bytes."""
     return snapshot_bytes(5, size // 2 + 1).hex().encode()[:size]
+
+
+def chunks_of(said):
+    """(digest of the content, its size) of each chunk, as zck_read_header shows them."""
+    out = []
+    for line in said.splitlines():
+        words = line.split()
+        if len(words) >= 6 and words[0].isdigit():
+            out.append((words[2], int(words[5])))
+    return out
 
 
 def picture(root):
@@ -158,6 +170,53 @@ class Everywhere:
         self.assertEqual(self.json("get", self.there, *self.access, "--name", "x*", "-o", self.out)["files"][0]["sha256"],
                          second["sha256"])
 
+    def test_index_and_archive_together_are_a_zchunk_file(self):
+        self.fill()
+        for name, words in (("x.tar.zst", []), ("y.tar.zst", ["--level", "9"])):
+            made, = self.made(self.tree, "--name", name, *words)
+            self.assertEqual(made["chunks"], name + ".chunks")
+            row = self.listed()[name]
+            self.assertTrue(row["chunks"].endswith(f"/{name}.chunks"), row)
+            self.assertEqual(self.manifest()[name]["chunks"], name + ".chunks")
+            archive, index = self.kept(name), self.kept(name + ".chunks")
+            self.assertEqual(index[:5], b"\0ZHR1")
+            self.assertIn(hashlib.sha256(archive).digest(), index)
+            both = self.home.path / "both.zck"
+            both.write_bytes(b"\0ZCK1" + index[5:] + archive)
+            alone = subprocess.run(["zstd", "-dcq"], input=archive, capture_output=True, check=True).stdout
+            self.assertEqual(subprocess.run(["unzck", "-c", both], capture_output=True, check=True).stdout, alone)
+            said = subprocess.run(["zck_read_header", "-c", both], capture_output=True, text=True, check=True).stdout
+            self.assertIn("Has uncompressed checksums", said)
+            chunks = chunks_of(said)
+            log = (self.tree / "blocks/blocks.log").read_bytes()
+            at = 0
+            while at < len(log):  # the file has chunks of its own, which are those of the file by itself
+                size = next(n for digest, n in chunks if hashlib.sha256(log[at:at + n]).hexdigest() == digest)
+                at += size
+            self.assertEqual(at, len(log))
+
+    def test_an_index_goes_with_its_archive(self):
+        self.put("a", b"1")
+        self.made(self.tree, "--name", "x.tar.zst")
+        first = self.kept("x.tar.zst.chunks")
+        self.put("a", b"22")
+        second, = self.made(self.tree, "--name", "x.tar.zst", "--force")
+        self.assertNotEqual(self.kept("x.tar.zst.chunks"), first)
+        self.assertIn(bytes.fromhex(second["sha256"]), self.kept("x.tar.zst.chunks"))
+        third, = self.made(self.tree, "--name", "x.tar.zst", "--force", "--no-chunks")
+        self.assertIsNone(third["chunks"])
+        with self.assertRaises(OSError):
+            self.kept("x.tar.zst.chunks")
+        self.assertNotIn("chunks", self.manifest()["x.tar.zst"])
+        self.assertIsNone(self.listed()["x.tar.zst"]["chunks"])
+
+    def kept(self, name):
+        """The bytes of a file as the server keeps it."""
+        return (self.host.files / name).read_bytes()
+
+    def manifest(self):
+        return {r["name"]: r for r in json.loads(self.kept("manifest.json"))["snapshots"]}
+
     def test_a_manifest_that_is_none_is_no_one_s_to_overwrite(self):
         self.host.put("manifest.json", b"<html>")
         self.put("a", b"1")
@@ -245,6 +304,31 @@ class Everywhere:
 class ToADirectory(Everywhere, Create):
     make = source_servers.Directory
 
+    def test_what_cannot_stand_beside_it_leaves_nothing(self):
+        self.put("a", b"1")
+        for name in ("x.tar.zst.chunks", "x.tar.zst.sha256"):
+            os.makedirs(self.host.files / name)
+            done = self.snapshot("create", self.tree, "--to", self.there, "--name", "x.tar.zst")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(name, done.stderr)
+            self.assertEqual(self.left(), [name])
+            os.rmdir(self.host.files / name)
+        self.made(self.tree, "--name", "x.tar.zst")
+        self.assertEqual(self.left(), ["manifest.json", "x.tar.zst", "x.tar.zst.chunks", "x.tar.zst.sha256"])
+
+    def test_the_same_data_is_the_same_chunks_whatever_stands_before_it(self):
+        self.fill()
+        one, = self.create(self.tree, "--name", "one")
+        self.put("a new one", b"x" * 1_000_000)
+        with open(self.tree / "blocks/blocks.log", "ab") as log:
+            log.write(snapshot_bytes(9, 10_000))
+        two, = self.create(self.tree, "--name", "two")
+        known, all_of_it = (chunks_of(subprocess.run(["zck_read_header", "-c", self.to / f["chunks"]], capture_output=True,
+                                                     text=True, check=True).stdout) for f in (one, two))
+        new = sum(n for digest, n in all_of_it if digest not in dict(known))
+        self.assertLess(new, 5 * MIB)
+        self.assertGreater(sum(n for _, n in all_of_it), 20 * MIB)
+
     def test_a_file_that_comes_meanwhile_is_not_missed(self):
         process, worker = self.in_the_middle()
         (self.tree / "new").write_bytes(b"1")
@@ -278,7 +362,7 @@ class ToADirectory(Everywhere, Create):
         subprocess.run(["tar", "xpf", self.to / "x.tar", "-C", out], check=True)
         self.assertEqual(picture(out), picture(self.tree))
         frames = subprocess.run(["zstd", "-lv", self.to / "x.tar.zst"], capture_output=True, text=True).stdout
-        self.assertRegex(frames, r"(?m)^# Zstandard Frames: [3-9]")
+        self.assertRegex(frames, r"(?m)^# Zstandard Frames: [6-9]\d$")
         self.assertIn("XXH64", frames)
 
     def test_a_file_becomes_one_that_is_only_compressed(self):
@@ -400,6 +484,16 @@ class ToADirectory(Everywhere, Create):
 class ToSftp(Everywhere, Create):
     make = source_servers.Sshd
 
+    def test_what_is_replaced_steps_aside_and_is_gone_afterwards(self):
+        self.put("a", b"1")
+        self.made(self.tree, "--name", "x.tar.zst")
+        self.host.put("x.tar.zst.replaced.part", b"a killed run left this")
+        self.put("a", b"22")
+        made, = self.made(self.tree, "--name", "x.tar.zst", "--force")
+        self.assertEqual(self.left(), ["manifest.json", "x.tar.zst", "x.tar.zst.chunks", "x.tar.zst.sha256"])
+        self.assertEqual(hashlib.sha256((self.host.files / "x.tar.zst").read_bytes()).hexdigest(), made["sha256"])
+        self.assertIn(made["sha256"], (self.host.files / "x.tar.zst.sha256").read_text())
+
     def test_a_connection_that_breaks_is_followed_by_one_that_goes_on(self):
         process, _ = self.in_the_middle()
         sessions = children_of(self.host.program.pid)
@@ -463,8 +557,86 @@ class ToS3(Everywhere, Create):
         self.assertEqual(self.left(), [])
         self.assertEqual([m for m, path in self.host.gate.requests if "uploadId=" in path][-1], "DELETE")
 
+    def test_an_upload_that_a_killed_run_left_long_ago_is_aborted_and_no_other(self):
+        """s3rver keeps no list of uploads, so the gate answers in its place with what Amazon's documents show."""
+        self.put("a", b"1")
+        key, day = f"{self.prefix()}x.tar.zst", 86_400
+        when = {"dead": 2 * day, "young": 60, "alive": 2 * day, "other": 2 * day}
+        text = lambda age: time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(time.time() - age))
+        asked, aborted = [], []
+
+        def fault(handler, body):
+            query = urllib.parse.parse_qs(handler.path.partition("?")[2], keep_blank_values=True)
+            upload = query.get("uploadId", [""])[0]
+            if handler.command == "GET" and "uploads" in query:
+                asked.append(query["prefix"][0])
+                rows = "".join(f"<Upload><Key>{key}{'.old' if n == 'other' else ''}</Key><UploadId>{n}</UploadId>"
+                               f"<Initiated>{text(age)}</Initiated></Upload>" for n, age in when.items())
+                xml = f"<ListMultipartUploadsResult>{rows}</ListMultipartUploadsResult>"
+            elif handler.command == "GET" and upload in when:
+                came = text(3600 if upload == "alive" else 2 * day)
+                xml = f"<ListPartsResult><Part><LastModified>{came}</LastModified></Part></ListPartsResult>"
+            elif handler.command == "DELETE" and upload in when:
+                aborted.append(upload)
+                handler.answer(204, {}, b"")
+                return True
+            else:
+                return False
+            handler.answer(200, {"Content-Type": "application/xml"}, xml.encode())
+            return True
+        self.host.gate.fault = fault
+        self.made(self.tree, "--name", "x.tar.zst")
+        self.assertEqual((asked, aborted), ([key], ["dead"]))
+        self.assertIn("x.tar.zst", self.listed())
+
+    def prefix(self):
+        """Of the keys, within the bucket."""
+        rest = self.there.split("://", 1)[1].partition("/")[2]
+        return rest if not rest or rest.endswith("/") else rest + "/"
+
     def left(self):
         return sorted(self.listed())
+
+    def kept(self, name):
+        return self.host.request("GET", "/snaps/leap/" + name)
+
+    def test_killed_before_each_of_its_requests_the_next_run_does_it(self):
+        self.put("a", b"1" * 100_000)
+        steps = ["x.tar.zst?uploads", "partNumber", "x.tar.zst.chunks", "x.tar.zst.sha256", "uploadId=", "manifest.json"]
+        for n, step in enumerate(steps):
+            with self.subTest(step):
+                reached = threading.Event()
+
+                def fault(handler, body):
+                    if handler.command not in ("PUT", "POST") or step not in handler.path or reached.is_set():
+                        return False
+                    if step == "uploadId=" and "partNumber" in handler.path:
+                        return False
+                    reached.set()
+                    over.wait(120)
+                    handler.close_connection = True
+                    handler.connection.close()
+                    return True
+                over = threading.Event()
+                self.host.gate.fault = fault
+                process = subprocess.Popen([BIN / "hasup", "snapshot", "create", self.tree, "--to", self.there, *self.access,
+                                            "--name", "x.tar.zst"], env=self.home.env, stdin=subprocess.DEVNULL,
+                                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                self.assertTrue(reached.wait(120), step)
+                self.host.gate.fault = lambda handler, body: False
+                for pid in children_of(process.pid):
+                    os.kill(pid, signal.SIGKILL)
+                over.set()
+                process.communicate(timeout=120)
+                self.assertEqual(process.returncode, 1)
+                self.assertEqual("x.tar.zst" in self.listed(), step == "manifest.json")
+                made, = self.made(self.tree, "--name", "x.tar.zst", *(["--force"] if step == "manifest.json" else []))
+                self.assertIn(bytes.fromhex(made["sha256"]), self.kept("x.tar.zst.chunks"))
+                got, = self.json("get", self.there, *self.access, "--name", "x*", "-o", self.home.directory(f"out-{n}"),
+                                 "--checksum", "required")["files"]
+                self.assertEqual(got["sha256"], made["sha256"])
+                for name in ("x.tar.zst", "x.tar.zst.chunks", "x.tar.zst.sha256", "manifest.json"):
+                    self.host.request("DELETE", "/snaps/leap/" + name)
 
     def some_came(self):
         return any(r[0] == "PUT" and "partNumber" in r[1] for r in list(self.host.gate.requests))
@@ -503,6 +675,48 @@ class OfAUnit(Create):
         self.assertIn("open for writing", self.refused(self.tree))
         self.home.ok("stop", "evm")
         self.create("evm")
+
+    def test_who_holds_the_data_of_a_unit_that_is_to_start_is_named(self):
+        self.put("chaindata/more", slow_text(64 * MIB))
+        process = self.begin("create", "evm", "--to", self.to, "--name", "x.tar.zst", "--level", "12")
+        wait_until(lambda: process.poll() is not None or
+                   ((part := self.to / "x.tar.zst.part").exists() and part.stat().st_size > 0), "it is being packed")
+        self.assertIsNone(process.poll())
+        self.home.start()
+        said = self.home.hasup("start", "evm", "--timeout", "60s").stderr
+        held = f"(pid {process.pid}): wait for it, or end it with `kill {process.pid}`; then `hasup start evm`"
+        self.assertIn(held, said)
+        self.assertIn(f"{self.tree} is held by `{BIN / 'hasup'} snapshot create evm ", said)
+        self.assertIn(held, self.home.ok("why", "evm"))
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=120)
+        self.assertNotIn("is held by", self.home.ok("why", "evm"))
+        self.home.ok("start", "evm")
+
+
+class OfNodeos(Create):
+    UNIT = """
+    [data]
+    dir = "{data}"
+    [run]
+    command = ["sleep", "1000"]
+    [recovery]
+    recipe = "nodeos"
+    source = "file://{to}"
+    """
+
+    def test_without_a_plan_that_restores_from_one_an_archive_has_all_that_any_replaces(self):
+        self.home.unit("leap", self.UNIT.format(data=self.tree, to=self.to))
+        for name in ("state/shared_memory.bin", "blocks/blocks.log", "state-history/x", "protocol_features/y", "other"):
+            self.put(name, b"1")
+        made, = self.create("leap")
+        self.assertIn("for you to unpack by hand", made["notes"][0])
+        with subprocess.Popen(["zstd", "-dcq", self.to / made["name"]], stdout=subprocess.PIPE) as zstd:
+            with tarfile.open(fileobj=zstd.stdout, mode="r|") as tar:
+                self.assertEqual([n for n in tar.getnames() if "/" in n],
+                                 ["blocks/blocks.log", "state-history/x", "state/shared_memory.bin"])
+        self.assertIn("hasup snapshot create leap --plan \"state only\" (state)",
+                      self.refused("leap", "--plan", "nosuch", code=2))
 
 
 if __name__ == "__main__":

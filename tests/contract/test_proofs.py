@@ -23,8 +23,8 @@ class Proofs(Sources):
     def shell(self, line):
         subprocess.run(["sh", "-ec", line], cwd=self.files, check=True, stdout=subprocess.DEVNULL)
 
-    def load(self, **more):
-        return self.job({**self.fetch_job(self.host.source, self.newest(self.host.source, match="a.bin"),
+    def load(self, name="a.bin", **more):
+        return self.job({**self.fetch_job(self.host.source, self.newest(self.host.source, match=name),
                                           checksum="required"), **more})
 
     def forget(self):
@@ -90,6 +90,22 @@ class Proofs(Sources):
                 self.assertIn("minisig", out["error"])
                 self.assertFalse(self.cached("a.bin").exists())
                 self.host.put("a.bin", self.data_bytes)
+
+    def test_an_older_archive_is_not_taken_under_a_newer_name_however_well_it_is_signed(self):
+        key = self.key("one")
+        for option in ("", "-l"):
+            with self.subTest(option=option):
+                self.shell(f"rm -f snap-*; cp a.bin snap-100.bin; minisign -S {option} -s ../one.key -m snap-100.bin")
+                self.shell("mv snap-100.bin snap-200.bin; mv snap-100.bin.minisig snap-200.bin.minisig")
+                out = self.load("snap-200.bin", public_key=key)
+                self.assertEqual(out["failure"], "refused", out["error"])
+                self.assertIn("snap-200.bin.minisig: it was made for snap-100.bin", out["error"])
+                self.assertFalse(self.cached("snap-200.bin").exists())
+                self.shell("cp snap-200.bin snap-latest.bin; cp snap-200.bin.minisig snap-latest.bin.minisig")
+                self.assertEqual(self.load("snap-latest.bin", public_key=key)["verified_by"], "its signature")
+                self.shell(f"minisign -S {option} -s ../one.key -m snap-200.bin")
+                self.assertEqual(self.load("snap-200.bin", public_key=key)["verified_by"], "its signature")
+                self.forget()
 
     def test_with_a_key_nothing_unsigned_is_loaded(self):
         key = self.key("one")

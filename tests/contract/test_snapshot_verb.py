@@ -413,6 +413,46 @@ class Verify(SnapshotVerb):
         self.assertIn("damaged or was replaced", self.error(good))
         self.assertEqual(sorted(os.listdir(self.files)), ["SHA256SUMS", "good.tar.gz"], "nothing was written")
 
+    def slow_reading(self):
+        """An archive that takes a while to read; `hasup` and its worker reading it."""
+        big = self.files / "big.bin.xz"
+        subprocess.run(f"head -c 400000000 /dev/zero | xz -0 > {big}", shell=True, check=True)
+        process = self.begin("verify", big)
+        wait_until(lambda: process.poll() is not None or any((self.home.path / "tmp").glob("*/job.json")), "its job")
+        return process
+
+    def test_a_call_that_is_ended_leaves_nothing_in_tmpdir(self):
+        for sent in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            with self.subTest(sent=sent):
+                process = self.slow_reading()
+                process.send_signal(sent)
+                process.communicate(timeout=120)
+                self.assertEqual(process.returncode, 1)
+                self.assertEqual(list((self.home.path / "tmp").iterdir()), [])
+
+    def test_what_a_killed_call_left_in_tmpdir_goes_with_the_next_one(self):
+        process = self.slow_reading()
+        workers = children_of(process.pid)
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate(timeout=60)
+        wait_until(lambda: not any(os.path.exists(f"/proc/{p}") for p in workers), "its worker ended")
+        left, = (self.home.path / "tmp").iterdir()
+        (self.home.path / "tmp" / "hasup-other").mkdir()
+        os.utime(left, (1, 1))
+        self.failing(1, "verify", self.files / "nosuch")
+        self.assertEqual([p.name for p in (self.home.path / "tmp").iterdir()], ["hasup-other"])
+        (self.home.path / "tmp" / "hasup-other").rmdir()
+
+    def test_the_memory_of_a_recovery_or_what_is_granted(self):
+        data = self.files / "data"
+        data.write_bytes(snapshot_bytes(7, 3 << 20) * 3)
+        subprocess.run(["zstd", "-q", "--long=27", data, "-o", self.files / "w.bin.zst"], check=True)
+        self.assertTrue(self.json("verify", self.files / "w.bin.zst")["ok"])
+        out = self.json("verify", self.files / "w.bin.zst", "--max-window", "1MiB", code=1)
+        self.assertIn("max_window", out["files"][0]["error"])
+        self.failing(2, "verify", self.files / "w.bin.zst", "--max-window", "much")
+        self.failing(2, "list", self.files, "--max-window", "1MiB")
+
     def test_a_signature(self):
         good = self.tar("good.tar.gz", [{"name": "a"}])
         keys = self.home.directory("keys")

@@ -43,6 +43,7 @@ mode = "{mode}"
 
 [recovery.params]
 advancing_for = "500ms"
+{params}
 """
 
 FOLLOWER = """
@@ -80,10 +81,10 @@ class LeapTest(HasupTest):
         subprocess.run(list(map(str, command)), check=True, timeout=60)
         self.snapshots = sorted(p for p in self.backup.iterdir() if p.suffix == ".bin")
 
-    def leap_unit(self, source, mode="auto", checksum="if_present", more=()):
+    def leap_unit(self, source, mode="auto", checksum="if_present", more=(), params=""):
         words = "".join(f', "{w}"' for w in more)
         self.home.unit("leap", UNIT.format(data=self.data, node=DEMO_NODE, port=self.port, source=source, mode=mode,
-                                           checksum=checksum, more=words))
+                                           checksum=checksum, more=words, params=params))
 
     def follower_unit(self):
         port = free_port()

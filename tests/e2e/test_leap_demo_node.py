@@ -1,16 +1,26 @@
 """leap's database breaks and comes back from the newest good snapshot; what must not wipe it does not."""
 
+import json
 import os
+import shutil
 import signal
 import socket
+import struct
 import subprocess
 import unittest
 
-from hasup_home import DEMO_NODE, alive, get_info, rpc, tree_digest, wait_until
+from hasup_home import DEMO_NODE, alive, get_info, rpc, tree_digest, wait_until, write_sha256
 from leap import BLOCKS, LeapTest
 
 
 class LeapRecovers(LeapTest):
+    def cut_blocks(self, last, torn=0):
+        """blocks.log ends after that block, or so many bytes into the next one."""
+        path = self.data / "blocks" / "blocks.log"
+        at = struct.unpack("<Q", path.read_bytes()[-8:])[0]  # where the last of BLOCKS equal blocks begins
+        size = path.stat().st_size - at
+        os.truncate(path, path.stat().st_size - (BLOCKS - last) * size + torn)
+
     def test_a_dirty_database_is_restored_from_the_newest_good_snapshot_and_dependents_follow(self):
         self.alter(self.snapshots[-1])
         source = f"http://127.0.0.1:{self.start_backup_host(self.backup)}/"
@@ -52,12 +62,68 @@ class LeapRecovers(LeapTest):
     def test_blocks_that_do_not_reach_the_snapshot_make_the_full_set_be_replaced(self):
         source = f"file://{self.backup}/"
         self.leap_unit(source)
-        subprocess.run(["truncate", "-s", "200", str(self.data / "blocks" / "blocks.log")], check=True)
+        self.cut_blocks(20)
+        self.make_dirty()
+        listed = self.home.ok("snapshot", "list", "leap")
+        self.assertIn("block 300 is newer than blocks/blocks.log (head 20); so it is not for plan \"state only\"", listed)
+        self.home.start()
+        _, info = self.wait_recovered()
+        self.assertGreater(info["head_block_num"], BLOCKS)
+        self.assertNotIn("does not contain the head block from the snapshot", self.home.log_text("leap"))
+        self.assertIn(f"{self.snapshots[-1].name}: block 300 is newer than blocks/blocks.log (head 20)",
+                      self.home.ok("why", "leap"))
+
+    def test_the_newest_snapshot_that_the_blocks_reach_keeps_them(self):
+        self.leap_unit(f"file://{self.backup}/")
+        self.cut_blocks(250)
+        self.make_dirty()
+        before = (self.data / "blocks" / "blocks.log").read_bytes()
+        self.home.start()
+        _, info = self.wait_recovered()
+        self.assertGreater(info["head_block_num"], 250)
+        tried = [e["reason"] for e in self.home.events("leap") if "trying" in e["reason"]]
+        self.assertEqual([t.split()[1] for t in tried], [self.snapshots[1].name], tried)
+        self.assertIn("(plan \"state only\")", tried[0])
+        self.assertEqual((self.data / "blocks" / "blocks.log").read_bytes()[:len(before)], before)
+
+    def test_blocks_of_which_the_head_is_not_known_are_for_the_node_to_judge(self):
+        self.leap_unit(f"file://{self.backup}/")
+        self.cut_blocks(20, torn=100)
         self.make_dirty()
         self.home.start()
         _, info = self.wait_recovered()
         self.assertGreater(info["head_block_num"], BLOCKS)
         self.assertIn("does not contain the head block from the snapshot", self.home.log_text("leap"))
+        notes = [e["reason"] for e in self.home.events("leap") if e["kind"] == "recovery_note"]
+        self.assertTrue(any("blocks.log does not end with a whole block" in n for n in notes), notes)
+
+    def test_a_snapshot_of_another_chain_is_passed_over(self):
+        self.leap_unit(f"file://{self.backup}/", params='chain_id = "ours"')
+        rows = [{"name": p.name, "chain_id": chain} for p, chain in zip(self.snapshots, ("ours", "ours", "other"))]
+        (self.backup / "manifest.json").write_text(json.dumps({"snapshots": rows}))
+        self.make_dirty()
+        self.home.start()
+        self.wait_recovered()
+        self.assertIn(f"{self.snapshots[2].name}: is of chain other, not of ours", self.home.ok("why", "leap"))
+        tried = [e["reason"] for e in self.home.events("leap") if "trying" in e["reason"]]
+        self.assertEqual([t.split()[1] for t in tried], [self.snapshots[1].name], tried)
+
+    def test_an_archive_that_a_person_names_may_lie_anywhere(self):
+        elsewhere = self.home.directory("elsewhere") / self.snapshots[0].name
+        shutil.copy(self.snapshots[0], elsewhere)
+        write_sha256(elsewhere)
+        self.leap_unit(f"file://{self.backup}/")
+        self.home.start()
+        pid = self.home.wait_healthy("leap")["pid"]
+        self.home.ok("recover", "leap", "--yes", "--from", str(elsewhere))
+        status, info = self.wait_recovered()
+        self.assertNotEqual(status["pid"], pid)
+        self.assertIn(elsewhere.name, " ".join(e["reason"] for e in self.home.events("leap")))
+        # One that is damaged leads back to where it was, and that is no success.
+        self.truncate(elsewhere, with_checksum=True)
+        done = self.home.hasup("recover", "leap", "--yes", "--from", str(elsewhere))
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertEqual(self.home.wait_healthy("leap")["recoveries"], 1)
 
     def test_mode_ask_prepares_everything_and_waits_for_a_person(self):
         self.leap_unit(f"file://{self.backup}/", mode="ask")

@@ -1,10 +1,14 @@
-// A header with the chain and the first block, then one fixed-size record a block.
+// As nodeos writes its blocks.log (see snapshot/block_log.hpp for the format), but for a first block of 1, where
+// nodeos has the genesis state, and with blocks of one size: behind the header of each one nothing but its time to
+// the millisecond.
 #include "demo/node/range_log.hpp"
 
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <array>
 #include <cerrno>
+#include <cstring>
 
 namespace hasup::demo {
 
@@ -12,14 +16,32 @@ struct range_log::header {
   std::uint32_t version = 3;
   std::uint32_t first = 0;
   digest chain{};
+  std::uint64_t separator = ~std::uint64_t{0};
 };
 
 namespace {
-constexpr std::size_t header_size = 40;
-constexpr std::size_t record_size = sizeof(std::int64_t);
+constexpr std::size_t header_size = 48;
+constexpr std::size_t block_size = 184;  // with one signature and no transaction
+constexpr std::size_t previous_at = 14;
+constexpr std::size_t time_at = block_size - sizeof(std::int64_t);
+constexpr std::size_t record_size = block_size + sizeof(std::uint64_t);
 
 off_t offset_of(std::uint32_t index) {
   return static_cast<off_t>(header_size + record_size * index);
+}
+
+std::array<std::uint8_t, record_size> record_of(const digest& chain, block b, off_t position) {
+  constexpr std::int64_t epoch_ms = 946'684'800'000;  // 2000-01-01
+  constexpr std::int64_t slot_ms = 500;
+  std::array<std::uint8_t, record_size> out{};
+  const auto slot = static_cast<std::uint32_t>((b.time_ms - epoch_ms) / slot_ms);
+  const auto previous = block_id(chain, b.number - 1);
+  const auto at = static_cast<std::uint64_t>(position);
+  std::memcpy(out.data(), &slot, sizeof slot);
+  std::memcpy(out.data() + previous_at, previous.data(), previous.size());
+  std::memcpy(out.data() + time_at, &b.time_ms, sizeof b.time_ms);
+  std::memcpy(out.data() + block_size, &at, sizeof at);
+  return out;
 }
 }  // namespace
 
@@ -47,7 +69,8 @@ base::result<void> range_log::open(std::string path) {
 base::result<block> range_log::read(std::uint32_t number) const {
   block b{number, 0};
   if (empty() || number < first_ || number > last()) return base::error{"no such block in " + path_};
-  if (::pread(fd_.get(), &b.time_ms, record_size, offset_of(number - first_)) != static_cast<ssize_t>(record_size))
+  if (::pread(fd_.get(), &b.time_ms, sizeof b.time_ms, offset_of(number - first_) + static_cast<off_t>(time_at)) !=
+      static_cast<ssize_t>(sizeof b.time_ms))
     return base::errno_error("read " + path_);
   return b;
 }
@@ -63,7 +86,8 @@ base::result<void> range_log::append(const digest& chain, block b) {
     first_ = b.number;
     chain_ = chain;
   }
-  if (::pwrite(fd_.get(), &b.time_ms, record_size, offset_of(count_)) != static_cast<ssize_t>(record_size))
+  const auto record = record_of(chain, b, offset_of(count_));
+  if (::pwrite(fd_.get(), record.data(), record_size, offset_of(count_)) != static_cast<ssize_t>(record_size))
     return base::errno_error("write " + path_);
   ++count_;
   return {};

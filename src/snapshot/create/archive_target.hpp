@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "ports/worker_job.hpp"
@@ -19,8 +20,9 @@ class archive_target {
 
   // The archive's bytes, in order; from any one thread.
   virtual outcome<void> write(std::string_view bytes) = 0;
-  // The archive is whole: what stands beside it, then its final name. `made` has all but the URL, which is filled in.
-  virtual outcome<void> publish(ports::worker_result& made) = 0;
+  // The archive is whole: what stands beside it, then its final name. `made` has all but the URL, which is filled in;
+  // `index` is the text of the file made.chunks.
+  virtual outcome<void> publish(ports::worker_result& made, std::string index) = 0;
 };
 
 // In the directory of order.target, as NAME.part until it is whole. What is not published is removed with the

@@ -14,6 +14,7 @@
 #include "snapshot/create/frame_compressor.hpp"
 #include "snapshot/create/secret_key.hpp"
 #include "snapshot/create/tar_writer.hpp"
+#include "snapshot/delta/chunk_index.hpp"
 #include "snapshot/disk.hpp"
 #include "snapshot/fetch/digester.hpp"
 #include "snapshot/listing.hpp"
@@ -34,6 +35,21 @@ bool is_same(const struct stat& a, const struct stat& b) {
   return a.st_size == b.st_size && is_same_time(a.st_mtim, b.st_mtim) && is_same_time(a.st_ctim, b.st_ctim);
 }
 
+// Of its hex digits, lower case.
+chunk_digest digest_of(std::string_view hex) {
+  chunk_digest out{};
+  const auto value = [](char c) { return static_cast<unsigned>(c <= '9' ? c - '0' : c - 'a' + 10); };
+  for (std::size_t i = 0; i < out.size(); ++i)
+    out.at(i) = static_cast<unsigned char>(value(hex.at(2 * i)) * 16 + value(hex.at(2 * i + 1)));
+  return out;
+}
+
+std::uint64_t bytes_of(const std::vector<data_span>& spans) {
+  std::uint64_t sum = 0;
+  for (const auto& s : spans) sum += s.size;
+  return sum;
+}
+
 class creating {
  public:
   creating(const ports::worker_job& job, job_control& control, archive_target& to, ports::worker_result& out)
@@ -49,8 +65,9 @@ class creating {
     out_.name = order_.name;
     out_.sha256 = {sha256_.take()};
     sign();
+    auto index = index_text();
     control_.begin("publish", order_.name, without_password(order_.target.url), out_.bytes, out_.bytes);
-    return to_.publish(out_);
+    return to_.publish(out_, std::move(index));
   }
 
  private:
@@ -77,15 +94,41 @@ class creating {
     frame_options options;
     options.level = order_.level;
     options.compress = compress;
-    auto started = frame_compressor::start(options, [this](std::string_view bytes) -> outcome<void> {
-      sha256_.add(bytes.data(), bytes.size());
-      if (blake2b_) blake2b_->add(bytes.data(), bytes.size());
-      out_.bytes += bytes.size();
-      return to_.write(bytes);
-    });
+    options.chunks = compress && order_.chunks;
+    chunked_ = options.chunks;
+    auto started = frame_compressor::start(
+        options, [this](std::string_view bytes, const std::vector<chunk>& chunks) -> outcome<void> {
+          take_chunks(chunks);
+          sha256_.add(bytes.data(), bytes.size());
+          if (blake2b_) blake2b_->add(bytes.data(), bytes.size());
+          out_.bytes += bytes.size();
+          return to_.write(bytes);
+        });
     if (!started) return started.error();
     compressor_ = std::move(*started);
     return {};
+  }
+
+  // An archive with more of them than an index may have goes without one.
+  void take_chunks(const std::vector<chunk>& chunks) {
+    if (chunks.empty() || !chunked_) return;
+    if (index_.chunks.size() + chunks.size() <= most_chunks) {
+      index_.chunks.insert(index_.chunks.end(), chunks.begin(), chunks.end());
+      return;
+    }
+    chunked_ = false;
+    index_ = {};
+    too_many_ = true;
+  }
+
+  std::string index_text() {
+    if (!chunked_) {
+      if (too_many_) out_.notes.push_back("it has too many chunks for an index of them: it is fetched as a whole");
+      return {};
+    }
+    out_.chunks = order_.name + std::string(chunk_index_suffix);
+    index_.archive = digest_of(out_.sha256.at(0));
+    return write_chunk_index(index_);
   }
 
   void begin(std::uint64_t total) {
@@ -172,11 +215,17 @@ class creating {
     auto spans = find_data(fd->get(), now.size);
     if (!spans) return failure{spans.error().kind, e.path + ": " + spans.error().message};
     if (auto begun = tar.begin(now, *spans); !begun) return begun;
+    // The data of a large file has its own chunks: whoever has the file has them, wherever it stands in an archive.
+    const bool alone = bytes_of(*spans) >= content_chunker::usual;
+    if (alone)
+      if (auto cut = compressor_->cut(); !cut) return cut;
     for (const auto& s : *spans) {
       auto read = read_span(fd->get(), e.path, s,
                             [&](std::uint64_t at, std::size_t n) { return tar.data(at, buffer_.data(), n); });
       if (!read) return read;
     }
+    if (alone)
+      if (auto cut = compressor_->cut(); !cut) return cut;
     if (auto same = unchanged(fd->get(), e.path, before); !same) return same;
     return tar.end();
   }
@@ -251,6 +300,9 @@ class creating {
   std::optional<digester> blake2b_;
   std::optional<signing_key> key_;
   base::unique_fd lock_;
+  bool chunked_ = false;
+  bool too_many_ = false;
+  chunk_index index_;
   std::unique_ptr<frame_compressor> compressor_;
 };
 
@@ -267,7 +319,7 @@ class piped_target : public archive_target {
  public:
   explicit piped_target(int fd) : fd_(fd) {}
   outcome<void> write(std::string_view bytes) override { return write_packed(fd_, bytes); }
-  outcome<void> publish(ports::worker_result&) override { return {}; }
+  outcome<void> publish(ports::worker_result&, std::string index) override { return write_packed_index(fd_, index); }
 
  private:
   int fd_;

@@ -1,24 +1,27 @@
 #include "snapshot/create/frame_compressor.hpp"
 
-#include <zstd.h>
-
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <utility>
+
+#include "snapshot/delta/frame.hpp"
 
 namespace hasup::snapshot {
 namespace {
 
 constexpr unsigned most_cores = 16;  // 17 MiB each
-
-struct context_closer {
-  void operator()(ZSTD_CCtx* c) const { ZSTD_freeCCtx(c); }
-};
+// Of chunks: a batch is sent once it has so many bytes, or so many frames.
+constexpr std::size_t full = std::size_t{4} << 20U;
+constexpr std::size_t most_frames = 64;
 
 }  // namespace
 
 frame_compressor::frame_compressor(const frame_options& options, sink to)
-    : options_(options), sink_(std::move(to)), most_(0) {
+    : options_(options),
+      sink_(std::move(to)),
+      room_in_(options.chunks ? full + content_chunker::most : options.frame),
+      most_(0) {
   options_.cores = std::clamp(options.cores, 1U, most_cores);
   most_ = options_.cores + 2;  // one that is filled, one that is written
 }
@@ -48,34 +51,58 @@ frame_compressor::~frame_compressor() {
   for (auto& t : threads_) t.join();
 }
 
+outcome<void> frame_compressor::begin_batch() {
+  std::unique_lock lock(mutex_);
+  room_.wait(lock, [&] { return failure_ || in_flight_ < most_; });
+  if (failure_) return *failure_;
+  ++in_flight_;
+  if (free_.empty()) {
+    lock.unlock();
+    filling_ = std::make_shared<batch>();
+    filling_->in = buffer(room_in_);
+  } else {
+    filling_ = std::move(free_.back());
+    free_.pop_back();
+  }
+  filling_->done = false;
+  filling_->in.filled = 0;
+  filling_->ends.clear();
+  filling_->chunks.clear();
+  return {};
+}
+
 outcome<void> frame_compressor::add(const char* data, std::size_t size) {
   while (size > 0) {
-    if (!filling_) {
-      std::unique_lock lock(mutex_);
-      room_.wait(lock, [&] { return failure_ || in_flight_ < most_; });
-      if (failure_) return *failure_;
-      ++in_flight_;
-      if (free_.empty()) {
-        lock.unlock();
-        filling_ = std::make_shared<frame>();
-        filling_->in = buffer(options_.frame);
-      } else {
-        filling_ = std::move(free_.back());
-        free_.pop_back();
-        filling_->done = false;
-      }
-      filling_->in.filled = 0;
-    }
+    if (!filling_)
+      if (auto begun = begin_batch(); !begun) return begun;
     auto& in = filling_->in;
-    const auto n = std::min(size, in.capacity - in.filled);
-    std::memcpy(in.data.get() + in.filled, data, n);
-    in.filled += n;
-    data += n;
-    size -= n;
-    if (in.filled == in.capacity)
-      if (auto sent = send(); !sent) return sent;
+    content_chunker::taken next;
+    if (options_.chunks) {
+      next = chunker_.take(data, size);  // there is room for a whole chunk
+    } else {
+      next.bytes = std::min(size, in.capacity - in.filled);
+      next.ends = in.filled + next.bytes == in.capacity;
+    }
+    std::memcpy(in.data.get() + in.filled, data, next.bytes);
+    in.filled += next.bytes;
+    data += next.bytes;
+    size -= next.bytes;
+    if (next.ends)
+      if (auto ended = end_frame(); !ended) return ended;
   }
   return {};
+}
+
+outcome<void> frame_compressor::cut() {
+  if (!options_.chunks || chunker_.size() == 0) return {};
+  chunker_.cut();
+  return end_frame();
+}
+
+outcome<void> frame_compressor::end_frame() {
+  filling_->ends.push_back(filling_->in.filled);
+  if (options_.chunks && filling_->in.filled < full && filling_->ends.size() < most_frames) return {};
+  return send();
 }
 
 outcome<void> frame_compressor::send() {
@@ -90,13 +117,13 @@ outcome<void> frame_compressor::send() {
 }
 
 outcome<void> frame_compressor::finish() {
-  if (!filling_ && !any_ && options_.compress) {
-    filling_ = std::make_shared<frame>();
-    const std::lock_guard lock(mutex_);
-    ++in_flight_;
-  }
-  if (filling_)
+  if (!filling_ && !any_ && options_.compress)
+    if (auto begun = begin_batch(); !begun) return begun;
+  if (filling_) {
+    auto& ends = filling_->ends;
+    if (ends.empty() || ends.back() < filling_->in.filled) ends.push_back(filling_->in.filled);
     if (auto sent = send(); !sent) return sent;
+  }
   std::unique_lock lock(mutex_);
   finished_ = true;
   todo_there_.notify_all();
@@ -115,41 +142,48 @@ void frame_compressor::fail(failure why) {
 // ---- the threads that compress
 
 void frame_compressor::compress() {
-  const std::unique_ptr<ZSTD_CCtx, context_closer> context(ZSTD_createCCtx());
-  if (context) {
-    ZSTD_CCtx_setParameter(context.get(), ZSTD_c_compressionLevel, options_.level);
-    ZSTD_CCtx_setParameter(context.get(), ZSTD_c_checksumFlag, 1);
-  }
+  std::optional<frame_maker> maker;
+  const auto frames_of = [&](batch& b) -> outcome<void> {
+    if (!maker) maker.emplace(options_.level);
+    if (b.out.capacity == 0) b.out = buffer(frame_bound(room_in_) + most_frames * frame_bound(0));
+    b.out.filled = 0;
+    std::size_t from = 0;
+    for (const auto end : b.ends) {
+      const std::string_view content(b.in.data.get() + from, end - from);
+      auto* into = b.out.data.get() + b.out.filled;
+      const auto n = maker->make(content, into, b.out.capacity - b.out.filled);
+      if (!n) return n.error();
+      if (options_.chunks) b.chunks.push_back(chunk_of(content, {into, *n}));
+      b.out.filled += *n;
+      from = end;
+    }
+    return {};
+  };
   while (true) {
-    frame_ptr f;
+    batch_ptr b;
     {
       std::unique_lock lock(mutex_);
       todo_there_.wait(lock, [&] { return closing_ || finished_ || !todo_.empty(); });
       if (closing_ || todo_.empty()) return;
-      f = std::move(todo_.front());
+      b = std::move(todo_.front());
       todo_.pop_front();
     }
     try {
-      if (!options_.compress) {
-        std::swap(f->in, f->out);
-        if (f->in.capacity == 0) f->in = buffer(options_.frame);
-      } else {
-        if (f->out.capacity == 0) f->out = buffer(ZSTD_compressBound(options_.frame));
-        const auto n = context ? ZSTD_compress2(context.get(), f->out.data.get(), f->out.capacity, f->in.data.get(),
-                                                f->in.filled)
-                               : static_cast<std::size_t>(-64);  // memory_allocation
-        if (ZSTD_isError(n) != 0U) {
-          fail({ports::worker_failure::internal, std::string("compress: ") + ZSTD_getErrorName(n)});
+      if (options_.compress) {
+        if (auto made = frames_of(*b); !made) {
+          fail(made.error());
           return;
         }
-        f->out.filled = n;
+      } else {
+        std::swap(b->in, b->out);
+        if (b->in.capacity == 0) b->in = buffer(room_in_);
       }
     } catch (const std::exception& e) {
       fail({ports::worker_failure::internal, e.what()});
       return;
     }
     const std::lock_guard lock(mutex_);
-    f->done = true;
+    b->done = true;
     ready_.notify_one();
   }
 }
@@ -158,17 +192,17 @@ void frame_compressor::compress() {
 
 void frame_compressor::drain() {
   while (true) {
-    frame_ptr f;
+    batch_ptr b;
     {
       std::unique_lock lock(mutex_);
       ready_.wait(lock, [&] { return closing_ || (order_.empty() ? finished_ : order_.front()->done); });
       if (closing_ || order_.empty()) return;
-      f = std::move(order_.front());
+      b = std::move(order_.front());
       order_.pop_front();
     }
     outcome<void> taken;
     try {
-      taken = sink_({f->out.data.get(), f->out.filled});
+      taken = sink_({b->out.data.get(), b->out.filled}, b->chunks);
     } catch (const std::exception& e) {
       taken = failure{ports::worker_failure::internal, e.what()};
     }
@@ -178,7 +212,7 @@ void frame_compressor::drain() {
     }
     const std::lock_guard lock(mutex_);
     --in_flight_;
-    free_.push_back(std::move(f));
+    free_.push_back(std::move(b));
     room_.notify_all();
   }
 }

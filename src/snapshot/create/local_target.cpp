@@ -5,7 +5,10 @@
 
 #include <cerrno>
 #include <chrono>
+#include <map>
+#include <optional>
 #include <thread>
+#include <vector>
 
 #include "base/unique_fd.hpp"
 #include "snapshot/create/archive_target.hpp"
@@ -16,7 +19,6 @@
 namespace hasup::snapshot {
 namespace {
 
-constexpr const char* manifest_name = "manifest.json";
 constexpr std::size_t manifest_limit = 64U << 20;
 
 class local_target : public archive_target {
@@ -47,21 +49,21 @@ class local_target : public archive_target {
     return {};
   }
 
-  outcome<void> publish(ports::worker_result& made) override {
+  outcome<void> publish(ports::worker_result& made, std::string index) override {
     made.url = shown();
     if (::fsync(part_.get()) != 0) return cannot_write(errno);
     if (auto alone = lock_directory(); !alone) return alone;
     if (auto free = name_is_free(); !free) return free;
-    for (const auto& stale : stale_side_files(made.name, !made.signature.empty()))
-      if (::unlinkat(dir_.get(), stale.c_str(), 0) != 0 && errno != ENOENT)
-        return system_failure("delete " + path_ + "/" + stale, errno);
-    if (auto forgotten = forget_row(); !forgotten) return forgotten;
-    // Nobody is to see an archive without its checksum, nor a row of an archive that is not there.
-    const auto beside = side_files_of(made);
-    for (const auto& side : beside)
-      if (auto put = put_file(side.name, side.text); !put) return put;
-    if (auto named = name_it(); !named) {
-      for (const auto& side : beside) ::unlinkat(dir_.get(), side.name.c_str(), 0);
+    // Nobody is to see an archive without its checksum, nor a row of an archive that is not there. What is replaced
+    // has its own checksum until the new one's is there: from then on its readers refuse it, and load nothing
+    // unverified. The other way about they would refuse the new one, and remember that.
+    const auto beside = side_files_of(made, std::move(index));
+    const auto stale = stale_side_files(made);
+    const auto before = texts_before(beside, stale);
+    if (auto named = name_with(beside, stale); !named) {
+      for (const auto& side : beside)
+        if (!before.contains(side.name)) ::unlinkat(dir_.get(), side.name.c_str(), 0);
+      for (const auto& [name, text] : before) (void)put_file(name, text);
       return named;
     }
     published_ = true;
@@ -160,6 +162,27 @@ class local_target : public archive_target {
     if (::fsync(fd.get()) != 0 || ::renameat(dir_.get(), part.c_str(), dir_.get(), name.c_str()) != 0)
       return fail(errno);
     return {};
+  }
+
+  // Of the archive that is to be replaced, so that it has them again when that fails.
+  std::map<std::string, std::string> texts_before(const std::vector<side_file>& beside,
+                                                  const std::vector<std::string>& stale) {
+    std::map<std::string, std::string> out;
+    if (!order_.replace) return out;
+    for (const auto& name : texts_to_keep(beside, stale)) {
+      if (auto text = read_text(dir_.get(), name, manifest_limit)) out[name] = std::move(*text);
+    }
+    return out;
+  }
+
+  outcome<void> name_with(const std::vector<side_file>& beside, const std::vector<std::string>& stale) {
+    for (const auto& side : beside)
+      if (auto put = put_file(side.name, side.text); !put) return put;
+    if (auto forgotten = forget_row(); !forgotten) return forgotten;
+    for (const auto& name : stale)
+      if (::unlinkat(dir_.get(), name.c_str(), 0) != 0 && errno != ENOENT)
+        return system_failure("delete " + path_ + "/" + name, errno);
+    return name_it();
   }
 
   outcome<void> name_it() {

@@ -9,6 +9,7 @@
 #include <new>
 #include <utility>
 
+#include "snapshot/fetch/local_server.hpp"
 #include "snapshot/listing.hpp"
 #include "snapshot/listing_text.hpp"
 
@@ -57,6 +58,37 @@ std::string home_path(const char* rest) {
   return home == nullptr ? std::string() : std::string(home) + rest;
 }
 
+bool refused_by_proxy(CURL* curl) {
+  long status = 0;
+  return curl_easy_getinfo(curl, CURLINFO_HTTP_CONNECTCODE, &status) == CURLE_OK && (status == 407 || status == 401);
+}
+
+// libcurl quotes a proxy that it cannot use, with its password.
+std::string words_of_proxy(CURL* curl, const std::string& proxy, CURLcode code, std::string why) {
+  const auto scheme = proxy.find("://");
+  const auto at_sign = proxy.rfind('@');
+  const auto shown = at_sign != std::string::npos  ? proxy.substr(at_sign + 1)
+                     : scheme != std::string::npos ? proxy.substr(scheme + 3)
+                                                   : proxy;
+  for (auto at = why.find(proxy); at != std::string::npos; at = why.find(proxy, at + shown.size()))
+    why.replace(at, proxy.size(), shown);
+  if (refused_by_proxy(curl))
+    return "the proxy " + shown + " wants to know who asks (" + why +
+           "); write its user and password: proxy = \"http://USER:PASSWORD@HOST:PORT\"";
+  const bool reached = code != CURLE_COULDNT_CONNECT && code != CURLE_COULDNT_RESOLVE_PROXY;
+  return reached ? why : why + " (by way of the proxy " + shown + ")";
+}
+
+// "SECONDS NANOSECONDS"
+std::optional<base::wall_time> local_time(const std::string& text) {
+  const auto blank = text.find(' ');
+  const auto seconds = whole_number(text.substr(0, blank));
+  const auto rest = whole_number(text.substr(blank == std::string::npos ? text.size() : blank + 1));
+  if (!seconds || !rest) return std::nullopt;
+  const auto since = std::chrono::seconds(*seconds) + std::chrono::nanoseconds(*rest);
+  return base::wall_time(std::chrono::duration_cast<base::wall_time::duration>(since));
+}
+
 // Errors that the next attempt meets again.
 bool is_permanent(CURLcode code) {
   constexpr std::array codes{CURLE_LOGIN_DENIED,       CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CERTPROBLEM,
@@ -95,9 +127,10 @@ void curl_transfer::prepare(const std::string& url, const patience& p) {
   curl_easy_setopt(curl(), CURLOPT_XFERINFODATA, this);
 }
 
-void curl_transfer::prepare_sftp(const model::source& access, std::uint64_t first) {
+void curl_transfer::prepare_sftp(const model::source& access, std::optional<std::uint64_t> first) {
   sftp_ = true;
-  first_ = first;
+  ranged_ = first.has_value();
+  first_ = first.value_or(0);
   who_ = authority_of(access.url);
   identity_ = access.identity_file;
   known_hosts_ = access.known_hosts.empty() ? home_path("/.ssh/known_hosts") : access.known_hosts;
@@ -115,7 +148,31 @@ void curl_transfer::prepare_sftp(const model::source& access, std::uint64_t firs
     if (key.empty())
       if (const auto path = home_path(name); ::access(path.c_str(), R_OK) == 0) key = path;
   if (!key.empty()) curl_easy_setopt(curl(), CURLOPT_SSH_PRIVATE_KEYFILE, key.c_str());
-  if (first > 0) curl_easy_setopt(curl(), CURLOPT_RESUME_FROM_LARGE, static_cast<curl_off_t>(first));
+  if (first_ > 0) curl_easy_setopt(curl(), CURLOPT_RESUME_FROM_LARGE, static_cast<curl_off_t>(first_));
+}
+
+void curl_transfer::prepare_local(const std::string& path, const std::string& reader, const patience& p) {
+  local_ = path;
+  std::string target;
+  for (std::string_view rest = path; !rest.empty();) {
+    const auto slash = rest.find('/', 1);
+    target += "/" + percent_encode(rest.substr(1, slash == std::string_view::npos ? slash : slash - 1));
+    rest = slash == std::string_view::npos ? std::string_view() : rest.substr(slash);
+  }
+  // The name of the host is of no meaning; no proxy is on the way to it.
+  curl_easy_setopt(curl(), CURLOPT_URL, ("http://this-machine" + target).c_str());
+  curl_easy_setopt(curl(), CURLOPT_PATH_AS_IS, 1L);
+  curl_easy_setopt(curl(), CURLOPT_PROTOCOLS_STR, "http");
+  curl_easy_setopt(curl(), CURLOPT_PROXY, "");
+  curl_easy_setopt(curl(), CURLOPT_ABSTRACT_UNIX_SOCKET, reader.c_str());
+  // The kernel itself goes on with what a mount owes when it is back, so a second attempt would gain nothing.
+  curl_easy_setopt(curl(), CURLOPT_LOW_SPEED_TIME,
+                   std::max<long>(1, std::chrono::ceil<std::chrono::seconds>(p.longest).count()));
+}
+
+void curl_transfer::prepare_proxy(const std::string& proxy) {
+  proxy_ = proxy;
+  if (!proxy.empty()) curl_easy_setopt(curl(), CURLOPT_PROXY, proxy.c_str());
 }
 
 int curl_transfer::host_key(curl_khmatch match) {
@@ -137,6 +194,9 @@ void curl_transfer::header(std::string_view line) {
   if (name == "accept-ranges") answer_.accepts_ranges = lower(value) == "bytes";
   if (name == "content-length") answer_.length = whole_number(value);
   if (name == "retry-after") answer_.retry_after_s = whole_number(value);
+  if (local_.empty()) return;
+  if (name == local_reason_header) answer_.reason = percent_decode(value);
+  if (name == local_time_header) answer_.time = local_time(value);
 }
 
 void curl_transfer::fill() {
@@ -144,13 +204,14 @@ void curl_transfer::fill() {
   curl_easy_getinfo(curl(), CURLINFO_RESPONSE_CODE, &answer_.status);
   char* url = nullptr;
   if (curl_easy_getinfo(curl(), CURLINFO_EFFECTIVE_URL, &url) == CURLE_OK && url != nullptr) answer_.url = url;
+  if (!local_.empty()) answer_.url = "file://" + local_;
 }
 
 void curl_transfer::fill_sftp() {
   answer_ = {};
   char* url = nullptr;
   if (curl_easy_getinfo(curl(), CURLINFO_EFFECTIVE_URL, &url) == CURLE_OK && url != nullptr) answer_.url = url;
-  answer_.status = first_ > 0 ? 206 : 200;
+  answer_.status = ranged_ ? 206 : 200;
   curl_off_t left = -1;
   curl_off_t time = -1;
   curl_easy_getinfo(curl(), CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &left);
@@ -162,7 +223,7 @@ void curl_transfer::fill_sftp() {
     answer_.time = base::wall_time(std::chrono::seconds(time));
     answer_.etag = "\"" + std::to_string(total) + "-" + std::to_string(time) + "\"";
   }
-  if (first_ == 0) return;
+  if (!ranged_) return;
   const auto whole = std::to_string(total);
   answer_.content_range = total == first_
                               ? "bytes */" + whole
@@ -197,9 +258,12 @@ bool curl_transfer::data(const char* bytes, std::size_t size) {
 std::string curl_transfer::reason() const {
   std::string why = text_.c_str();
   if (why.empty()) why = curl_easy_strerror(code_);
+  if (!proxy_.empty()) why = words_of_proxy(curl(), proxy_, code_, std::move(why));
   if (code_ == CURLE_TOO_MANY_REDIRECTS)
     return "the host redirects in a circle, or more than " + std::to_string(most_redirects) + " times (" + why +
            "); write the address to which it leads in the end";
+  if (code_ == CURLE_OPERATION_TIMEDOUT && !local_.empty())
+    return "reading " + local_ + " brings nothing: the mount seems to hang; see to its host, or unmount it";
   if (code_ == CURLE_OPERATION_TIMEDOUT && began_) return "the host stalls: " + why;
   if (!sftp_) return why;
   if (code_ == CURLE_PEER_FAILED_VERIFICATION) {
@@ -239,7 +303,8 @@ remote_client::download_end curl_transfer::ended(CURLcode code) {
     end.whole = true;
   } else if (code_ != CURLE_OK && !refused_) {
     end.error = reason();
-    end.permanent = is_permanent(code_);
+    end.permanent = is_permanent(code_) || (!proxy_.empty() && refused_by_proxy(curl())) ||
+                    (code_ == CURLE_OPERATION_TIMEDOUT && !local_.empty());
   }
   end.answer = std::move(answer_);
   return end;

@@ -27,7 +27,11 @@ class curl_transfer {
   // Sets what every transfer has: limits, callbacks, nothing that depends on the kind of host.
   void prepare(const std::string& url, const patience& p);
   // SFTP: asks before the first byte for size and time, and whether the host is known.
-  void prepare_sftp(const model::source& access, std::uint64_t first);
+  void prepare_sftp(const model::source& access, std::optional<std::uint64_t> first);  // first byte of a range
+  // A file of this machine: `reader` is the address of who reads it.
+  void prepare_local(const std::string& path, const std::string& reader, const patience& p);
+  // HTTP: `proxy` as the source or the environment names it, "" = none; its password is in no error.
+  void prepare_proxy(const std::string& proxy);
   // HTTP: lines for the request's head, which are sent after send_headers().
   void add_header(const std::string& line) { add_line(lines_, line); }
   void send_headers() { curl_easy_setopt(curl(), CURLOPT_HTTPHEADER, lines_.get()); }
@@ -62,7 +66,10 @@ class curl_transfer {
   bool held_ = false;
   bool refused_ = false;  // begin or data said no
   bool sftp_ = false;
+  std::string local_;  // path of a file of this machine
+  bool ranged_ = false;
   std::uint64_t first_ = 0;
+  std::string proxy_;
   std::string who_;  // "user@host": for errors of SFTP
   std::string identity_;
   std::string known_hosts_;

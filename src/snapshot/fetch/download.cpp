@@ -4,6 +4,7 @@
 
 #include "snapshot/fetch/curl_transfer.hpp"
 #include "snapshot/fetch/download_run.hpp"
+#include "snapshot/fetch/seeding.hpp"
 #include "snapshot/listing.hpp"
 
 namespace hasup::snapshot {
@@ -13,6 +14,10 @@ using clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds longest_wait{100};  // so that a cancellation is seen
 
 }  // namespace
+
+bool comes_in_one_stream(const std::string& url) {
+  return url.starts_with("sftp://") || file_source_path(url);
+}
 
 download_run::download_run(const std::vector<download_place>& places, job_control& control, const model::snapshot& s,
                            const download_options& options, part_file& part, download_report& report)
@@ -24,7 +29,8 @@ download_run::download_run(const std::vector<download_place>& places, job_contro
       report_(report),
       pace_(options.max_rate) {
   for (const auto& p : places_)
-    origins_.emplace_back(p.host->limits(), p.url.starts_with("sftp://") ? 1 : options_.connections);
+    origins_.emplace_back(p.host->limits(), comes_in_one_stream(p.url) ? 1 : options_.connections,
+                          file_source_path(p.url) ? "nothing came; its mount seems to hang" : "nothing came");
 }
 
 outcome<void> download_run::prepare() {
@@ -47,10 +53,40 @@ outcome<void> download_run::prepare() {
       if (places_[i].url == found->url) origins_[i].validator = found->validator;
     if (found->url == place().url) several_ = false;
   }
+  if (auto seeded = seed(); !seeded) return seeded;
   control_.begin("fetch", snapshot_.name, without_password(snapshot_.source), total_ ? total_ : snapshot_.size,
                  part_.bytes());
   const auto total = total_ ? total_ : snapshot_.size;
   return part_.reserve(total.value_or(0));
+}
+
+// Into the part goes what needs not be loaded; what goes on looks like what an earlier job has left.
+outcome<void> download_run::seed() {
+  if (options_.seeds == nullptr || !options_.in_pieces || part_.seeds().done) return {};
+  const auto version = options_.seeds->prepare(*place().host, place().url, options_.digest);
+  if (!version) return version.error();
+  if (!*version) return {};
+  auto& validator = here().validator;
+  const bool other = (total_ && *total_ != (*version)->total) ||
+                     (!validator.empty() && !(*version)->validator.empty() && validator != (*version)->validator);
+  if (part_.bytes() > 0 && other) return {};  // the host's answer decides what becomes of that
+  if (auto room = part_.reserve((*version)->total); !room) {
+    if (snapshot_.size) return room;
+    return {};  // only the index says how large it is, and may lie: what the host answers decides
+  }
+  total_ = (*version)->total;
+  if (validator.empty()) validator = (*version)->validator;
+  auto filled = options_.seeds->fill(part_, note());
+  here().begin(clock::now());
+  if (part_.bytes() > 0) {
+    report_.seeded = part_.seeds().bytes > 0;
+    report_.resumed = report_.resumed || report_.seeded;
+    if (auto kept = part_.checkpoint_now(note()); filled && !kept) return kept;
+  } else {
+    total_.reset();
+    validator.clear();
+  }
+  return filled;
 }
 
 outcome<void> download_run::run() {
@@ -64,6 +100,10 @@ outcome<void> download_run::run() {
       if (auto kept = part_.checkpoint_now(note()); !kept && done.error().kind != ports::worker_failure::no_space)
         return kept;
     return done;
+  }
+  if (control_.cancelled()) {  // before it is verified
+    if (auto kept = part_.checkpoint_now(note()); !kept) return kept;
+    return cancelled();
   }
   if (snapshot_.size && *snapshot_.size != part_.bytes()) return other_size(snapshot_, part_.bytes());
   if (part_.bytes() == 0) return bad_snapshot(snapshot_.name, snapshot_.name + " is empty");
@@ -155,8 +195,13 @@ std::uint64_t download_run::piece() const {
   return here().allowed() > 1 ? options_.piece : UINT64_MAX / 2;
 }
 
+// A request costs a round trip, of SFTP a whole new connection.
+std::uint64_t download_run::join() const {
+  return place().url.starts_with("sftp://") ? 4U << 20U : 64U << 10U;
+}
+
 resume_note download_run::note() const {
-  return {place().url, here().validator, total_, options_.digest, {}};
+  return {place().url, here().validator, total_, options_.digest, {}, {}};
 }
 
 outcome<void> download_run::start_lanes() {
@@ -165,7 +210,7 @@ outcome<void> download_run::start_lanes() {
   byte_spans asked;
   for (const auto& [id, l] : lanes_) asked.add({l.at, l.span.end});
   while (lanes_.size() < here().allowed()) {
-    const auto gap = next_gap(part_.have(), asked, *total_, piece());
+    const auto gap = next_gap(part_.have(), asked, *total_, piece(), join());
     if (!gap) return {};
     asked.add(*gap);
     if (auto started = start(*gap, true); !started) return started;
@@ -177,14 +222,14 @@ outcome<void> download_run::start_lanes() {
 outcome<void> download_run::start_first() {
   const bool tries_ranges = here().bears_ranges != origin::ranges::no;
   if (part_.bytes() > 0 && may_join() && tries_ranges) {
-    const auto gap = total_ ? next_gap(part_.have(), {}, *total_, piece()) : std::nullopt;
+    const auto gap = total_ ? next_gap(part_.have(), {}, *total_, piece(), join()) : std::nullopt;
     return start(gap ? *gap : byte_span{part_.prefix(), UINT64_MAX}, true);
   }
   if (part_.bytes() > 0)
     if (auto fresh = part_.start_over(); !fresh) return fresh;
   total_.reset();
   several_ = false;
-  const bool big = snapshot_.size && *snapshot_.size > options_.piece && !is_sftp();
+  const bool big = snapshot_.size && *snapshot_.size > options_.piece && !comes_in_one_stream(place().url);
   if (big && tries_ranges && here().allowed() > 1) return start({0, options_.piece}, true);
   return start({0, UINT64_MAX}, false);
 }
@@ -223,11 +268,6 @@ failure other_size(const model::snapshot& s, std::uint64_t actual) {
   // A manifest is a promise about the content; a listing only shows a moment, and an upload may go on.
   if (!s.sha256.empty()) return bad_snapshot(s.name, text + "; the archive is damaged or was replaced");
   return {ports::worker_failure::unreachable, text + "; it changed since it was listed", s.name};
-}
-
-std::string file_validator(const struct stat& st) {
-  return std::to_string(st.st_size) + "-" + std::to_string(st.st_mtim.tv_sec) + "." +
-         std::to_string(st.st_mtim.tv_nsec) + "-" + std::to_string(st.st_ino);
 }
 
 }  // namespace hasup::snapshot

@@ -2,8 +2,6 @@
 // over several connections where the host allows it, in one stream where it does not.
 #pragma once
 
-#include <sys/stat.h>
-
 #include <functional>
 #include <string>
 #include <vector>
@@ -14,11 +12,14 @@
 
 namespace hasup::snapshot {
 
+class seeding;
+
 struct download_options {
-  unsigned connections = 4;           // to one host; SFTP: 1
+  unsigned connections = 4;           // to one host; SFTP and a directory of this machine: 1
   std::uint64_t piece = 16ULL << 20;  // bytes asked for at once; smaller files come in one
   bool in_pieces = true;
   std::uint64_t max_rate = 0;  // bytes a second, of all connections; 0 = any
+  seeding* seeds = nullptr;    // what may be at hand
   std::string digest;          // announced for the whole, "sha256:…"; "" = none: only one version of one host fits
 };
 
@@ -31,7 +32,8 @@ struct download_place {
 };
 
 struct download_report {
-  bool resumed = false;   // some bytes are from an earlier job, or of another host
+  bool resumed = false;   // some bytes are from an earlier job, of another host, or were at hand
+  bool seeded = false;    // something of it was at hand, even if it was given up later
   std::string validator;  // of the version that was loaded; "" = there is none, or it came from several hosts
 };
 
@@ -40,9 +42,6 @@ struct download_report {
 outcome<void> download_archive(const std::vector<download_place>& places, job_control& control,
                                const model::snapshot& s, const download_options& options, part_file& part,
                                download_report& report);
-
-// Size, time and inode: what ETag and Last-Modified are for a file.
-std::string file_validator(const struct stat& st);
 
 // The archive has another size than its listing or manifest says.
 failure other_size(const model::snapshot& s, std::uint64_t actual);

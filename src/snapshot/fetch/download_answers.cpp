@@ -95,7 +95,7 @@ bool download_run::begin_whole(lane& l, const remote_answer& answer) {
   l.span.end = *total_;
   // The host offers ranges: this connection brings the first piece, further ones the rest.
   const bool offers = answer.accepts_ranges && here().bears_ranges != origin::ranges::no && here().allowed() > 1;
-  if (!offers || is_sftp() || !may_join() || *total_ <= options_.piece) return true;
+  if (!offers || comes_in_one_stream(place().url) || !may_join() || *total_ <= options_.piece) return true;
   here().bears_ranges = origin::ranges::yes;
   l.span.end = options_.piece;
   l.cut = true;
@@ -117,7 +117,16 @@ bool download_run::data(lane& l, const char* bytes, std::size_t size) {
   if (l.dropped || broken_) return false;
   if (!total_ && snapshot_.size && l.at + size > *snapshot_.size) return breaks(other_size(snapshot_, l.at + size));
   const auto used = static_cast<std::size_t>(std::min<std::uint64_t>(size, l.span.end - l.at));
-  if (auto written = part_.write(l.at, bytes, used); !written) return breaks(written.error());
+  // What is here between two gaps was only asked for with them. It may be hashed already, so it stays as it is.
+  for (auto at = l.at; at < l.at + used;) {
+    if (const auto there = part_.have().covered_until(at)) {
+      at = *there;
+      continue;
+    }
+    const auto end = std::min(l.at + used, part_.have().next_after(at).value_or(UINT64_MAX));
+    if (auto written = part_.write(at, bytes + (at - l.at), end - at); !written) return breaks(written.error());
+    at = end;
+  }
   l.at += used;
   l.brought += used;
   const auto now = clock::now();
@@ -135,7 +144,7 @@ outcome<void> download_run::settle(lane l, const remote_client::download_end& en
   if (l.at == l.span.end) return {};
   const auto status = end.answer.status;
   std::string why = end.error;
-  if (why.empty() && status != 200 && status != 206) why = status_text(status);
+  if (why.empty() && status != 200 && status != 206) why = status_text(end.answer);
   if (why.empty() && !total_ && end.whole) {
     // Without a length the end of the connection looks like the end of the file: the listing knows better.
     if (!snapshot_.size || part_.prefix() >= *snapshot_.size) {

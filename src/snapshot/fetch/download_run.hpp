@@ -10,6 +10,11 @@
 
 namespace hasup::snapshot {
 
+// A directory gains nothing by several connections, SFTP nothing where the host is near. Measured: four connections
+// bring 70 to 80 MB/s on loopback, one brings 85 to 95; with 50 ms between, 11 to 17 against 5 to 6, which is open: a
+// range's end is not told to an SFTP host yet (remote_client.hpp), and MaxStartups of sshd bounds logins at once.
+bool comes_in_one_stream(const std::string& url);
+
 class download_run {
  public:
   download_run(const std::vector<download_place>& places, job_control& control, const model::snapshot& s,
@@ -30,6 +35,7 @@ class download_run {
   };
 
   outcome<void> prepare();
+  outcome<void> seed();
   outcome<void> loop();
   outcome<void> start_lanes();
   outcome<void> start_first();
@@ -48,8 +54,8 @@ class download_run {
   bool breaks(failure f);
   [[nodiscard]] bool may_join() const;  // bytes of the current host fit what is here
   [[nodiscard]] bool is_whole() const { return total_ && part_.prefix() == *total_; }
-  [[nodiscard]] bool is_sftp() const { return place().url.starts_with("sftp://"); }
   [[nodiscard]] std::uint64_t piece() const;
+  [[nodiscard]] std::uint64_t join() const;
   [[nodiscard]] resume_note note() const;
   [[nodiscard]] const download_place& place() const { return places_[at_]; }
   origin& here() { return origins_[at_]; }

@@ -1,10 +1,8 @@
 #include "snapshot/fetch/expected_digest.hpp"
 
 #include <array>
-#include <cerrno>
 
-#include "base/small_file.hpp"
-#include "snapshot/fetch/select.hpp"
+#include "snapshot/fetch/version_answer.hpp"
 #include "snapshot/listing.hpp"
 
 namespace hasup::snapshot {
@@ -16,34 +14,22 @@ failure unreachable(std::string message) {
   return {ports::worker_failure::unreachable, std::move(message)};
 }
 
-outcome<std::optional<std::string>> text_of_file(const std::string& path) {
-  auto text = base::read_small_file(path, limit);
-  if (!text && text.error().code == ENOENT) return std::optional<std::string>{};
-  if (!text) return unreachable(text.error().message);
-  return std::optional<std::string>(std::move(*text));
-}
-
-outcome<std::optional<std::string>> text_of_url(remote_client& host, const std::string& url) {
+outcome<std::optional<std::string>> text_at(remote_client& host, const std::string& url) {
   std::string body;
   auto answer = host.get(url, body, limit);
   if (!answer) return answer.error();
   if (answer->status == 404 || answer->status == 410) return std::optional<std::string>{};
   if (answer->status != 200)
-    return unreachable(without_password(url) + ": HTTP status " + std::to_string(answer->status) +
+    return unreachable(without_password(url) + ": " + status_text(*answer) +
                        "; whether there is a checksum cannot be told");
   // Some hosts answer everything with a page of theirs.
   if (answer->content_type.starts_with("text/html") || body.starts_with("<")) return std::optional<std::string>{};
   return std::optional<std::string>(std::move(body));
 }
 
-outcome<std::optional<std::string>> text_at(remote_client& host, const std::string& place) {
-  return place.starts_with('/') ? text_of_file(place) : text_of_url(host, place);
-}
-
-// The path or URL of the archive, to which endings are put.
+// The URL of the archive, to which endings are put.
 std::string place_of(const model::snapshot& s) {
-  const auto path = file_source_path(s.url);
-  return path ? *path : s.url.substr(0, s.url.find_first_of("?#"));
+  return s.url.substr(0, s.url.find_first_of("?#"));
 }
 
 struct side_files {

@@ -13,11 +13,11 @@
 #include "snapshot/cache_seal.hpp"
 #include "snapshot/data_tree.hpp"
 #include "snapshot/fetch/ahead_feed.hpp"
-#include "snapshot/fetch/copy.hpp"
 #include "snapshot/fetch/download.hpp"
 #include "snapshot/fetch/expected_digest.hpp"
 #include "snapshot/fetch/part_file.hpp"
 #include "snapshot/fetch/proof.hpp"
+#include "snapshot/fetch/seeding.hpp"
 #include "snapshot/fetch/select.hpp"
 #include "snapshot/fetch/version_answer.hpp"
 #include "snapshot/listing.hpp"
@@ -30,6 +30,8 @@ struct fetched {
   std::string sha256;
   std::string verified_by;  // "" = nothing
   std::uint64_t size = 0;
+  std::uint64_t at_hand = 0;  // of it
+  std::vector<std::string> notes{};
 };
 
 class fetcher {
@@ -38,7 +40,8 @@ class fetcher {
           const download_options& options, ahead_feed& ahead)
       : job_(job), control_(control), tree_(tree), patience_(p), options_(options), ahead_(ahead) {}
 
-  outcome<fetched> one(const model::snapshot& s);
+  // `archive`: its place in the plan.
+  outcome<fetched> one(const model::snapshot& s, std::size_t archive);
 
  private:
   struct place {
@@ -49,7 +52,7 @@ class fetcher {
   outcome<proof> announced();
   std::vector<download_place> download_places(const proof& wanted);
   outcome<std::optional<fetched>> from_cache(const model::snapshot& s, const proof& wanted);
-  outcome<bool> unchanged_on_host(const model::snapshot& s, const cache_seal& seal);
+  outcome<bool> unchanged_on_host(const cache_seal& seal);
   outcome<void> seal(const model::snapshot& s, const proof& wanted, const std::string& digest,
                      const std::string& validator);
 
@@ -70,7 +73,7 @@ model::source source_of(const ports::worker_job& job, const std::string& url) {
   return model::source(url);
 }
 
-outcome<fetched> fetcher::one(const model::snapshot& s) {
+outcome<fetched> fetcher::one(const model::snapshot& s, std::size_t archive) {
   if (!is_snapshot_name(s.name) || !is_plain_relative(s.name))
     return refusal("\"" + s.name + "\" is not a file name that can be cached");
   control_.begin("fetch", s.name, without_password(s.source), s.size);
@@ -86,18 +89,19 @@ outcome<fetched> fetcher::one(const model::snapshot& s) {
   if (auto room = ahead_.make_room(control_); !room) return room.error();
 
   part_file part(tree_, disk_, s.name, job_.min_free, wanted->kinds(), &ahead_);
-  const auto path = file_source_path(s.url);
   const auto where = download_places(*wanted);
   digests actual;
   std::string validator;
+  seeding seeds(job_, control_, tree_, s, archive);
+  fetched out;
   for (bool again = false;; again = true) {
     download_report report;
     auto options = options_;
     options.in_pieces = !again;
     options.max_rate = job_.max_rate;
+    options.seeds = &seeds;
     if (wanted->digest) options.digest = wanted->digest->text();
-    auto loaded = path ? copy_archive(*path, control_, s, options, part, report)
-                       : download_archive(where, control_, s, options, part, report);
+    auto loaded = download_archive(where, control_, s, options, part, report);
     if (!loaded) return loaded.error();
     ahead_.ended(part.bytes());
     control_.begin("verify", s.name, without_password(s.source), part.bytes(), part.bytes());
@@ -105,18 +109,31 @@ outcome<fetched> fetcher::one(const model::snapshot& s) {
     if (!hashed) return hashed.error();
     actual = std::move(*hashed);
     validator = report.validator;
+    if (report.seeded && part.seeds().bytes == 0)
+      out.notes.push_back("what was at hand of " + s.name + " was of no use: the host sent all of it");
     const auto fits = check(*wanted, s, actual, part.fd(), part.bytes());
-    if (fits) break;
+    // Without any proof the host's own index is what tells a wrong join.
+    const auto& indexed = part.seeds().archive;
+    const bool joined = !wanted->empty() || part.seeds().bytes == 0 || actual.at(digest_kind::sha256) == indexed;
+    if (fits && joined) break;
+    if (fits) {
+      if (auto removed = part.remove(); !removed) return removed.error();
+      continue;
+    }
     if (fits.error().kind != ports::worker_failure::bad_snapshot) return fits.error();
     if (auto removed = part.remove(); !removed) return removed.error();
     if (!report.resumed || again) return fits.error();
   }
-  const auto size = part.bytes();
+  out.size = part.bytes();
+  out.at_hand = part.seeds().bytes;
+  if (!seeds.why().empty()) out.notes.push_back(seeds.why());
   if (auto finished = part.finish(); !finished) return finished.error();
   const auto& sha256 = actual.at(digest_kind::sha256);
   if (auto sealed = seal(s, *wanted, sha256, validator); !sealed) return sealed.error();
   ahead_.whole();
-  return fetched{sha256, wanted->text(), size};
+  out.sha256 = sha256;
+  out.verified_by = wanted->text();
+  return out;
 }
 
 void fetcher::gather_places(const model::snapshot& s) {
@@ -126,9 +143,7 @@ void fetcher::gather_places(const model::snapshot& s) {
     places_.push_back({file, std::make_unique<remote_client>(control_, p, std::move(access))});
   };
   add(s);
-  if (file_source_path(s.url)) return;
   for (const auto& m : s.mirrors) {
-    if (file_source_path(m.url)) continue;
     auto file = s;
     file.url = m.url;
     file.source = m.source;
@@ -177,7 +192,7 @@ outcome<std::optional<fetched>> fetcher::from_cache(const model::snapshot& s, co
   if (!sealed) return sealed.error();
   if (wanted.empty()) {
     if (!*sealed || (*sealed)->url != s.url) return none;
-    auto same = unchanged_on_host(s, **sealed);
+    auto same = unchanged_on_host(**sealed);
     if (!same) return same.error();
     return *same ? std::optional<fetched>(fetched{(*sealed)->sha256, "", (*there)->size}) : none;
   }
@@ -200,12 +215,7 @@ outcome<std::optional<fetched>> fetcher::from_cache(const model::snapshot& s, co
   return std::optional<fetched>(fetched{sha256, wanted.text(), (*there)->size});
 }
 
-outcome<bool> fetcher::unchanged_on_host(const model::snapshot& s, const cache_seal& sealed) {
-  if (const auto path = file_source_path(s.url)) {
-    struct stat st {};
-    if (::stat(path->c_str(), &st) != 0) return false;
-    return sealed.validator == file_validator(st);
-  }
+outcome<bool> fetcher::unchanged_on_host(const cache_seal& sealed) {
   auto answer = places_.front().host->head(places_.front().file.url);
   if (!answer) return answer.error();
   return answer->status == 200 && answer->length == sealed.size && !sealed.validator.empty() &&
@@ -217,15 +227,9 @@ outcome<void> fetcher::seal(const model::snapshot& s, const proof& wanted, const
   auto info = look(tree_.own(), "cache/" + s.name);
   if (!info) return info.error();
   if (!*info) return failure{ports::worker_failure::internal, "cache/" + s.name + " vanished"};
-  std::string from_file;
-  if (const auto path = file_source_path(s.url)) {
-    struct stat st {};
-    if (::stat(path->c_str(), &st) == 0) from_file = file_validator(st);
-  }
   return write_seal(tree_.own(), disk_, s.name,
-                    {digest, (*info)->size, (*info)->modified_ns, (*info)->id.inode, s.url,
-                     validator.empty() ? from_file : validator, wanted.digest ? wanted.digest->text() : "",
-                     wanted.signature ? wanted.public_key : ""});
+                    {digest, (*info)->size, (*info)->modified_ns, (*info)->id.inode, s.url, validator,
+                     wanted.digest ? wanted.digest->text() : "", wanted.signature ? wanted.public_key : ""});
 }
 
 }  // namespace
@@ -249,14 +253,14 @@ ports::worker_result fetch(const ports::worker_job& job, job_control& control, p
   for (std::size_t i = 0; i < job.chosen->snapshots.size(); ++i) {
     const auto& s = job.chosen->snapshots[i];
     feed.turn_to(i);
-    auto one = fetcher(job, control, *tree, p, options, feed).one(s);
+    auto one = fetcher(job, control, *tree, p, options, feed).one(s, i);
     if (!one && feed.may_have_written()) {
       if (auto dropped = feed.drop(control); !dropped) {
         out.verified = false;
         return fail(dropped.error());
       }
       if (one.error().kind == ports::worker_failure::no_space)
-        one = fetcher(job, control, *tree, p, options, feed).one(s);
+        one = fetcher(job, control, *tree, p, options, feed).one(s, i);
     }
     if (!one) {
       out.verified = false;
@@ -268,6 +272,8 @@ ports::worker_result fetch(const ports::worker_job& job, job_control& control, p
     if (out.verified_by.find(one->verified_by) == std::string::npos)
       out.verified_by += (out.verified_by.empty() ? "" : ", ") + one->verified_by;
     out.bytes += one->size;
+    out.at_hand += one->at_hand;
+    out.notes.insert(out.notes.end(), one->notes.begin(), one->notes.end());
   }
   if (auto unpacked = feed.wait_for_the_rest(*job.chosen, control); !unpacked) {
     out.verified = false;

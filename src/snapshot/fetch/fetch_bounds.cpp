@@ -1,9 +1,25 @@
 #include "snapshot/fetch/fetch_bounds.hpp"
 
-#include "snapshot/fetch/expected_digest.hpp"
-#include "snapshot/fetch/select.hpp"
+#include <fcntl.h>
+
+#include "base/unique_fd.hpp"
+#include "snapshot/at_hand.hpp"
 
 namespace hasup::snapshot {
+
+namespace {
+
+// What may have parts of the archives.
+void add_seeds(const ports::worker_job& job, std::vector<std::string>& read) {
+  read.insert(read.end(), job.seeds.begin(), job.seeds.end());
+  const base::unique_fd root(::open(job.data_dir.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!root) return;
+  for (const auto& archive : job.plan.archives)
+    for (const auto& path : files_at_hand(root.get(), archive.at_hand, job.keep))
+      read.push_back(job.data_dir + "/" + path);
+}
+
+}  // namespace
 
 bounds fetch_bounds(const ports::worker_job& job, const std::string& home) {
   bounds b;
@@ -13,19 +29,16 @@ bounds fetch_bounds(const ports::worker_job& job, const std::string& home) {
   if (job.mode == ports::worker_mode::fetch) {
     b.write.push_back(job.data_dir + "/.hasup");
     b.list = {job.data_dir};
+    add_seeds(job, read);
   }
   const auto add = [&read](const std::string& path) {
     if (!path.empty()) read.push_back(path);
   };
-  // A source that is one file has its checksums beside it, where no source names their directory.
-  const auto add_place = [&](const std::string& url) {
-    const auto path = file_source_path(url).value_or("");
-    add(path);
-    if (!path.empty() && !path.ends_with('/'))
-      for (const auto& beside : side_file_places(path)) add(beside);
-  };
+  // Of the node's own data only what a plan's snapshots must fit.
+  for (const auto& plan : job.plans)
+    if (!plan.require.block_within.empty() && !job.data_dir.empty())
+      add(job.data_dir + "/" + plan.require.block_within);
   for (const auto& s : job.sources) {
-    add_place(s.url);
     for (const auto* path : {&s.ca_file, &s.client_certificate, &s.client_key, &s.header_file, &s.identity_file,
                              &s.known_hosts, &s.credentials_file})
       add(*path);
@@ -34,13 +47,6 @@ bounds fetch_bounds(const ports::worker_job& job, const std::string& home) {
     if (s.url.starts_with("s3://")) add(home + "/.aws");
   }
   add(job.file);
-  if (!job.chosen) return b;
-  // A file of a local source may be a link to another place. Where the listing is another host's, a path of this
-  // machine in it is nothing to believe.
-  for (const auto& s : job.chosen->snapshots) {
-    if (file_source_path(s.source)) add(file_source_path(s.url).value_or(""));
-    if (job.mode == ports::worker_mode::verify) add_place(s.source);
-  }
   return b;
 }
 

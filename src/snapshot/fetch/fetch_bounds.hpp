@@ -6,8 +6,10 @@
 namespace hasup::snapshot {
 
 // Writes .hasup of the data directory (which must be there, unless the job only selects) and the directories of the
-// answer, reads those, the directories of local sources, and the keys and certificates that the sources name or that
-// are at their default places below `home`. Nothing else of the node, whatever a host answers.
+// answer, reads those, and the keys and certificates that the sources name or that are at their default places below
+// `home`, and the seeds: those of the job, and the files of the node that its plan has at hand, never one of `keep`.
+// Nothing else of the node, whatever a host answers. Directories of this machine that are sources are read by others
+// (local_reader.hpp): a mount that hangs is not even opened here.
 bounds fetch_bounds(const ports::worker_job& job, const std::string& home);
 
 }  // namespace hasup::snapshot

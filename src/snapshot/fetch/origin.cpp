@@ -55,7 +55,7 @@ void origin::give_up(std::string why) {
 
 void origin::check(time now) {
   if (now - last_byte_ < patience_.longest) return;
-  if (last_error_.empty()) last_error_ = "nothing came";
+  if (last_error_.empty()) last_error_ = silent_;
   given_up_ = true;
 }
 

@@ -19,7 +19,9 @@ class origin {
   enum class ranges { unknown, yes, no };
 
   // `connections`: at most so many at once.
-  origin(patience p, unsigned connections) : patience_(p), connections_(connections), allowed_(connections) {}
+  // `silent`: what to say of one that brings nothing at all.
+  origin(patience p, unsigned connections, std::string silent = "nothing came")
+      : patience_(p), connections_(connections), allowed_(connections), silent_(std::move(silent)) {}
 
   void begin(time now) { last_byte_ = now; }
   void brought(time now, std::size_t bytes);
@@ -47,6 +49,7 @@ class origin {
   patience patience_;
   unsigned connections_;
   unsigned allowed_;
+  std::string silent_;
   std::uint64_t since_fewer_ = 0;  // bytes
   unsigned fruitless_ = 0;         // failures in a row without a byte in between
   unsigned whole_starts_ = 0;

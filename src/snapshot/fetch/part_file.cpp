@@ -38,6 +38,8 @@ outcome<void> part_file::use(base::unique_fd fd) {
   hash_.reset();
   fd_ = std::move(fd);
   have_.clear();
+  sync_result_ = outcome<void>();
+  seeds_ = {};
   bytes_ = unchecked_ = noted_bytes_ = 0;
   reserved_ = false;
   noted_at_ = std::chrono::steady_clock::now();
@@ -60,6 +62,7 @@ outcome<void> part_file::open(const note_check& usable) {
     if (auto fresh = start_over(); !fresh) return fresh;
   } else {
     have_ = note->here;
+    seeds_ = note->seeds;
     bytes_ = noted_bytes_ = have_.bytes();
   }
   if (listener_ != nullptr) listener_->begins("cache/" + name_ + ".part");
@@ -134,6 +137,13 @@ outcome<void> part_file::write(std::uint64_t at, const char* data, std::size_t s
   return {};
 }
 
+outcome<void> part_file::seed(std::uint64_t at, const char* data, std::size_t size) {
+  const auto before = bytes_;
+  if (auto written = write(at, data, size); !written) return written;
+  seeds_.bytes += bytes_ - before;
+  return {};
+}
+
 outcome<void> part_file::check_space(std::uint64_t more) const {
   auto free = free_space(tree_.own());
   if (!free) return free.error();
@@ -148,6 +158,7 @@ outcome<void> part_file::check_space(std::uint64_t more) const {
 void part_file::begin_checkpoint(const resume_note& note) {
   auto whole = note;
   whole.here = have_;
+  whole.seeds = seeds_;
   noted_ = true;
   noted_bytes_ = bytes_;
   noted_at_ = std::chrono::steady_clock::now();
@@ -163,8 +174,7 @@ void part_file::begin_checkpoint(const resume_note& note) {
 }
 
 outcome<void> part_file::end_checkpoint() {
-  if (!syncing_.joinable()) return {};
-  syncing_.join();
+  if (syncing_.joinable()) syncing_.join();
   return sync_result_;
 }
 

@@ -53,6 +53,11 @@ class part_file {
   // Refuses what there is no room for, with the numbers, and takes the room for the rest of `total` bytes at once.
   outcome<void> reserve(std::uint64_t total);
   outcome<void> write(std::uint64_t at, const char* data, std::size_t size);
+  // The same for bytes that were at hand.
+  outcome<void> seed(std::uint64_t at, const char* data, std::size_t size);
+  void seeds_are_of(std::string archive) { seeds_.archive = std::move(archive); }
+  void seeds_are_done() { seeds_.done = true; }
+  [[nodiscard]] const seed_mark& seeds() const { return seeds_; }
   // Makes durable what is here, when enough came since the last time; does not wait for the disk.
   outcome<void> checkpoint(const resume_note& note);
   // The same at once, and waits.
@@ -84,6 +89,7 @@ class part_file {
   base::unique_fd fd_;
   std::unique_ptr<prefix_hash> hash_;
   byte_spans have_;
+  seed_mark seeds_;
   std::uint64_t bytes_ = 0;
   std::uint64_t unchecked_ = 0;  // bytes since the free space was looked at
   bool reserved_ = false;
@@ -93,6 +99,7 @@ class part_file {
   std::chrono::steady_clock::time_point noted_at_{};
   std::thread syncing_;
   std::atomic<bool> synced_{false};
+  // Once it is an error it stays one: a disk that lost bytes says so to one fsync, and that all is well to the next.
   outcome<void> sync_result_;
 };
 

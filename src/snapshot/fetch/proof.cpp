@@ -55,6 +55,8 @@ outcome<proof> find_proof(remote_client& host, const model::snapshot& s, const p
   auto signature = model::parse_minisign_signature(**text);
   if (!signature) return refused(s, s.name + ".minisig: " + signature.error().message);
   if (const auto problem = problem_of(*signature, *out.key)) return refused(s, s.name + ".minisig: " + *problem);
+  if (const auto problem = model::minisign_name_problem(signature->trusted_comment, s.name); !problem.empty())
+    return refused(s, s.name + ".minisig: " + problem);
   out.signature = std::move(*signature);
   return out;
 }

@@ -1,12 +1,14 @@
 #include "snapshot/fetch/remote_client.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <limits>
 #include <random>
 #include <thread>
 
 #include "base/small_file.hpp"
 #include "snapshot/fetch/curl_transfer.hpp"
+#include "snapshot/fetch/local_reader.hpp"
 #include "snapshot/fetch/s3_access.hpp"
 #include "snapshot/fetch/version_answer.hpp"
 #include "snapshot/listing.hpp"
@@ -39,6 +41,23 @@ outcome<void> add_headers_of(const std::string& path, curl_transfer& t) {
     t.add_header(line);
   }
   return {};
+}
+
+// Where libcurl would look too; it is named in errors. Whom no_proxy excepts is libcurl's to say.
+std::string proxy_of_environment(const std::string& url) {
+  const bool secure = url.starts_with("https://");
+  for (const char* name :
+       {secure ? "https_proxy" : "http_proxy", secure ? "HTTPS_PROXY" : "", "all_proxy", "ALL_PROXY"})
+    if (const char* value = *name != '\0' ? std::getenv(name) : nullptr; value != nullptr && *value != '\0')
+      return value;
+  return {};
+}
+
+void add_range(curl_transfer& t, const std::optional<remote_client::range>& part) {
+  if (!part) return;
+  const auto last = part->end ? std::to_string(*part->end - 1) : std::string();
+  t.add_header("Range: bytes=" + std::to_string(part->first) + "-" + last);
+  if (!part->validator.empty()) t.add_header("If-Range: " + part->validator);
 }
 
 void set(CURL* curl, CURLoption option, const std::string& value) {
@@ -105,30 +124,31 @@ outcome<std::unique_ptr<curl_transfer>> remote_client::prepared(std::shared_ptr<
   if (!curl) return failure{ports::worker_failure::internal, "libcurl cannot be initialised"};
   auto t = std::make_unique<curl_transfer>(std::move(curl), control_, std::move(to));
   t->prepare(url, patience_);
-  if (is_sftp(url))
-    t->prepare_sftp(access_, part ? part->first : 0);
-  else if (auto ready = prepare_http(*t, part, accept); !ready)
+  if (const auto path = file_source_path(url)) {
+    if (!file_source_path(access_.url))
+      return failure{ports::worker_failure::unreachable,
+                     url + " is a file of this machine, which no other host may name"};
+    if (auto ready = prepare_local(*t, *path, part, accept); !ready) return ready.error();
+  } else if (is_sftp(url))
+    t->prepare_sftp(access_, part ? std::optional(part->first) : std::nullopt);
+  else if (auto ready = prepare_http(*t, url, part, accept); !ready)
     return ready.error();
   if (!t->wants_data()) curl_easy_setopt(t->curl(), CURLOPT_NOBODY, 1L);
   return t;
 }
 
-outcome<void> remote_client::prepare_http(curl_transfer& t, const std::optional<range>& part, const char* accept,
-                                          const upload* what) {
+outcome<void> remote_client::prepare_http(curl_transfer& t, const std::string& url, const std::optional<range>& part,
+                                          const char* accept, const upload* what) {
   CURL* curl = t.curl();
   t.add_header(accept);
-  if (part) {
-    const auto last = part->end ? std::to_string(*part->end - 1) : std::string();
-    t.add_header("Range: bytes=" + std::to_string(part->first) + "-" + last);
-    if (!part->validator.empty()) t.add_header("If-Range: " + part->validator);
-  }
+  add_range(t, part);
   if (auto added = add_headers_of(access_.header_file, t); !added) return added.error();
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
   curl_easy_setopt(curl, CURLOPT_MAXREDIRS, most_redirects);
   curl_easy_setopt(curl, CURLOPT_USERAGENT, "hasup");
-  set(curl, CURLOPT_PROXY, access_.proxy);
+  t.prepare_proxy(access_.proxy.empty() ? proxy_of_environment(url) : access_.proxy);
   set(curl, CURLOPT_CAINFO, access_.ca_file);
   set(curl, CURLOPT_SSLCERT, access_.client_certificate);
   set(curl, CURLOPT_SSLKEY, access_.client_key);
@@ -153,6 +173,17 @@ outcome<void> remote_client::prepare_http(curl_transfer& t, const std::optional<
   return {};
 }
 
+outcome<void> remote_client::prepare_local(curl_transfer& t, const std::string& path,
+                                           const std::optional<range>& part, const char* accept) {
+  t.add_header(accept);
+  add_range(t, part);
+  const auto reader = local_reader::address();
+  if (!reader) return reader.error();
+  t.prepare_local(path, *reader, patience_);
+  t.send_headers();
+  return {};
+}
+
 outcome<remote_client::download_end> remote_client::send(const std::string& url, const upload& what,
                                                          std::string& answer) {
   download to;
@@ -162,7 +193,7 @@ outcome<remote_client::download_end> remote_client::send(const std::string& url,
   };
   curl_transfer t(handle_->curl, control_, std::move(to));
   t.prepare(url, patience_);
-  if (auto ready = prepare_http(t, std::nullopt, "Accept: */*", &what); !ready) return ready.error();
+  if (auto ready = prepare_http(t, url, std::nullopt, "Accept: */*", &what); !ready) return ready.error();
   CURL* curl = t.curl();
   // A POST with a body of its own kind, whatever the method is called.
   curl_easy_setopt(curl, CURLOPT_POST, 1L);
@@ -198,7 +229,7 @@ outcome<remote_answer> remote_client::with_retries(const std::string& url, readi
       return failure{ports::worker_failure::unreachable,
                      without_password(url) + " is longer than " + base::format_byte_size(limit) + ": not a listing"};
     if (end.error.empty() && !is_passing(end.answer.status)) return end.answer;
-    last = end.error.empty() ? status_text(end.answer.status) : end.error;
+    last = end.error.empty() ? status_text(end.answer) : end.error;
     if (end.permanent) break;
   }
   return failure{ports::worker_failure::unreachable, without_password(url) + ": " + last};

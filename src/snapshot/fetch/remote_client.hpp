@@ -1,6 +1,6 @@
-// Bytes of a backup host, by HTTP, HTTPS, S3 (HTTPS with signed requests) or SFTP: small texts, what a file is now,
-// and downloads that can begin in the middle. One connection is kept where the host allows; HTTP redirects are
-// followed.
+// Bytes of a backup host, by HTTP, HTTPS, S3 (HTTPS with signed requests) or SFTP, or of a directory of this machine
+// (local_reader.hpp): small texts, what a file is now, and downloads that can begin in the middle. One connection is
+// kept where the host allows; HTTP redirects are followed.
 #pragma once
 
 #include <chrono>
@@ -40,7 +40,8 @@ struct remote_answer {
   std::optional<std::uint64_t> length;  // Content-Length
   bool accepts_ranges = false;
   std::optional<std::uint64_t> retry_after_s;
-  std::optional<base::wall_time> time;  // SFTP's, where HTTP has last_modified
+  std::optional<base::wall_time> time;  // SFTP's and a local file's, where HTTP has last_modified
+  std::string reason;                   // of a status that is an error, where the host says more than its number
 };
 
 class curl_transfer;
@@ -107,8 +108,10 @@ class remote_client {
   outcome<remote_answer> with_retries(const std::string& url, reading how, std::string& body, std::size_t limit);
   outcome<std::unique_ptr<curl_transfer>> prepared(std::shared_ptr<void> curl, const std::string& url,
                                                    const std::optional<range>& part, download to, const char* accept);
-  outcome<void> prepare_http(curl_transfer& t, const std::optional<range>& part, const char* accept,
-                             const upload* what = nullptr);
+  outcome<void> prepare_local(curl_transfer& t, const std::string& path, const std::optional<range>& part,
+                              const char* accept);
+  outcome<void> prepare_http(curl_transfer& t, const std::string& url, const std::optional<range>& part,
+                             const char* accept, const upload* what = nullptr);
 
   const job_control& control_;
   patience patience_;

@@ -5,10 +5,12 @@
 #include <set>
 
 #include "base/time_text.hpp"
+#include "snapshot/block_log.hpp"
 #include "snapshot/candidate_order.hpp"
 #include "snapshot/explanation.hpp"
 #include "snapshot/fetch/expected_digest.hpp"
 #include "snapshot/fetch/source_listing.hpp"
+#include "snapshot/requirement.hpp"
 
 namespace hasup::snapshot {
 namespace {
@@ -53,6 +55,45 @@ void drop_old(std::vector<ports::candidate>& candidates, base::duration max_age,
     }
     return false;
   });
+}
+
+// What the plan's rule is held against. A log that cannot be read is no reason to lose the plan that keeps the node's
+// own blocks: the node looks at it itself, and refuses at no greater loss than one more swap.
+std::optional<block_span> log_of(const ports::worker_job& job, const model::recovery_plan& plan,
+                                 std::vector<std::string>& notes) {
+  const auto& within = plan.require.block_within;
+  if (within.empty() || job.data_dir.empty()) return std::nullopt;
+  auto log = read_block_log(job.data_dir + "/" + within);
+  if (log) return *log;
+  notes.push_back("which blocks " + within + " holds is not known: " + log.error().message +
+                  "; snapshots of any block may be tried");
+  return std::nullopt;
+}
+
+// Where nothing more is explained, the newest few say it for all.
+constexpr std::size_t most_notes = 3;
+
+void drop_unfit(const ports::worker_job& job, const model::recovery_plan& plan,
+                std::vector<ports::candidate>& candidates, std::vector<std::string>& notes,
+                std::vector<ports::passed_over>* passed) {
+  const auto log = log_of(job, plan, notes);
+  std::size_t dropped = 0;
+  std::erase_if(candidates, [&](const ports::candidate& c) {
+    for (const auto& s : c.snapshots) {
+      auto why = objection(plan.require, s, log);
+      if (why.empty()) continue;
+      if (job.plans.size() > 1) why += "; so it is not for plan \"" + plan.name + "\"";
+      if (passed != nullptr)
+        passed->push_back({s, why});
+      else if (dropped < most_notes)
+        notes.push_back(s.name + ": " + why);
+      ++dropped;
+      return true;
+    }
+    return false;
+  });
+  if (passed == nullptr && dropped > most_notes)
+    notes.push_back("plan \"" + plan.name + "\" passes over " + std::to_string(dropped - most_notes) + " more");
 }
 
 // A source that was listed, kept to be asked what proves its files.
@@ -143,6 +184,7 @@ ports::worker_result select(const ports::worker_job& job, job_control& control, 
     merge_newest_first(by_plan[i], job.plans[i]);
     find_mirrors(by_plan[i]);
     drop_old(by_plan[i], job.max_age, out.notes, job.explain ? &out.passed : nullptr);
+    drop_unfit(job, job.plans[i], by_plan[i], out.notes, job.explain ? &out.passed : nullptr);
     out.candidates.insert(out.candidates.end(), by_plan[i].begin(), by_plan[i].end());
   }
   if (job.explain) explain_proofs(listed_ones, by_plan, control, out.proofs);

@@ -1,12 +1,10 @@
 #include "snapshot/fetch/source_listing.hpp"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-
 #include <algorithm>
-#include <cerrno>
+#include <array>
+#include <charconv>
 
-#include "snapshot/disk.hpp"
+#include "snapshot/fetch/local_server.hpp"
 #include "snapshot/fetch/s3_access.hpp"
 #include "snapshot/fetch/select.hpp"
 #include "snapshot/fetch/version_answer.hpp"
@@ -36,7 +34,7 @@ std::string file_url(const std::string& path) {
   return out;
 }
 
-// Digests, and sizes and times where a listing has none, come from the manifest beside the files.
+// Digests and what is inside, and sizes and times where a listing has none, come from the manifest beside the files.
 void merge_manifest(std::vector<listed_file>& files, const std::vector<listed_file>& manifest, bool listed) {
   for (const auto& m : manifest) {
     const auto found = std::find_if(files.begin(), files.end(), [&](const auto& f) { return f.name == m.name; });
@@ -45,54 +43,16 @@ void merge_manifest(std::vector<listed_file>& files, const std::vector<listed_fi
       continue;
     }
     found->sha256 = m.sha256;
+    if (!m.chunks.empty()) found->chunks = m.chunks;
+    found->block = m.block;
+    found->chain_id = m.chain_id;
+    found->node_version = m.node_version;
     if (m.size) found->size = m.size;
     if (m.time && m.time_exact) {
       found->time = m.time;
       found->time_exact = true;
     }
   }
-}
-
-listed_file local_file(const std::string& dir, const std::string& name, const struct stat& st) {
-  const auto time = std::chrono::seconds(st.st_mtim.tv_sec) + std::chrono::nanoseconds(st.st_mtim.tv_nsec);
-  return {name,
-          file_url(dir + "/" + name),
-          static_cast<std::uint64_t>(st.st_size),
-          base::wall_time(std::chrono::duration_cast<base::wall_time::duration>(time)),
-          true,
-          ""};
-}
-
-outcome<std::vector<listed_file>> list_directory(std::string path, listing_scope& scope) {
-  while (path.size() > 1 && path.back() == '/') path.pop_back();
-  struct stat st {};
-  if (::stat(path.c_str(), &st) != 0) return unreachable(base::errno_error("open " + path, errno).message);
-  std::vector<listed_file> out;
-  if (S_ISREG(st.st_mode)) {
-    const auto slash = path.rfind('/');
-    out.push_back(local_file(path.substr(0, slash), path.substr(slash + 1), st));
-    return out;
-  }
-  const base::unique_fd dir(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!dir) return unreachable(base::errno_error("open " + path, errno).message);
-  scope.whole = true;
-  auto names = list_names(dir.get(), "");
-  if (!names) return unreachable(path + ": " + names.error().message);
-  for (const auto& name : *names) {
-    if (!is_wanted(name, scope.wanted) || name == "manifest.json") continue;
-    // Links such as last_snapshot are followed: whoever runs the backup directory means them.
-    if (::fstatat(dir.get(), name.c_str(), &st, 0) != 0 || !S_ISREG(st.st_mode)) continue;
-    if (st.st_size == 0 && scope.wanted == listed::snapshots) continue;
-    out.push_back(local_file(path, name, st));
-  }
-  if (std::find(names->begin(), names->end(), "manifest.json") != names->end()) {
-    auto text = read_text(dir.get(), "manifest.json");
-    if (!text) return unreachable(path + "/manifest.json: " + text.error().message);
-    auto manifest = parse_json_listing(*text, file_url(path) + "/");
-    if (!manifest) return unreachable(path + "/manifest.json: " + manifest.error().message);
-    merge_manifest(out, *manifest, true);
-  }
-  return out;
 }
 
 // Takes manifest.json out of the files; whether it was there.
@@ -111,6 +71,58 @@ outcome<bool> merge_manifest_at(remote_client& host, const std::string& dir, std
   if (!manifest) return unreachable(without_password(dir) + "manifest.json: " + manifest.error().message);
   merge_manifest(files, *manifest, listed);
   return true;
+}
+
+// "SIZE SECONDS NANOSECONDS NAME" of local_server.hpp.
+std::optional<listed_file> parse_local_line(std::string_view line, const std::string& dir) {
+  listed_file file;
+  std::array<std::uint64_t, 3> numbers{};
+  for (auto& n : numbers) {
+    const auto [end, ec] = std::from_chars(line.data(), line.data() + line.size(), n);
+    if (ec != std::errc{} || end == line.data() + line.size()) return std::nullopt;
+    line.remove_prefix(static_cast<std::size_t>(end - line.data()) + 1);
+  }
+  const auto time = std::chrono::seconds(numbers[1]) + std::chrono::nanoseconds(numbers[2]);
+  file.name = percent_decode(line);
+  file.url = dir + std::string(line);
+  file.size = numbers[0];
+  file.time = base::wall_time(std::chrono::duration_cast<base::wall_time::duration>(time));
+  file.time_exact = true;
+  return file;
+}
+
+// A directory of this machine, or one file in it.
+outcome<std::vector<listed_file>> list_local(remote_client& host, std::string path, listing_scope& scope) {
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  auto answer = host.head(file_url(path));
+  if (!answer) return answer.error();
+  if (answer->status != 200) return unreachable(status_text(*answer));
+  std::vector<listed_file> out;
+  if (answer->content_type != local_directory_type) {
+    out.push_back({path.substr(path.rfind('/') + 1), file_url(path), answer->length, answer->time,
+                   answer->time.has_value(), ""});
+    return out;
+  }
+  std::string body;
+  answer = host.get(file_url(path), body);
+  if (!answer) return answer.error();
+  if (answer->status != 200) return unreachable(status_text(*answer));
+  scope.whole = true;
+  const auto dir = file_url(path) + "/";
+  bool has_manifest = false;
+  for (std::string_view left = body; !left.empty();) {
+    const auto line = left.substr(0, left.find('\n'));
+    left.remove_prefix(std::min(left.size(), line.size() + 1));
+    auto file = parse_local_line(line, dir);
+    if (!file) continue;
+    has_manifest = has_manifest || file->name == "manifest.json";
+    if (!is_wanted(file->name, scope.wanted) || file->name == "manifest.json") continue;
+    if (file->size == 0U && scope.wanted == listed::snapshots) continue;
+    out.push_back(std::move(*file));
+  }
+  if (has_manifest)
+    if (auto merged = merge_manifest_at(host, dir, out, true); !merged) return merged.error();
+  return out;
 }
 
 outcome<std::vector<listed_file>> list_http_directory(remote_client& host, const std::string& url,
@@ -253,12 +265,9 @@ outcome<std::vector<listed_file>> list_index(remote_client& host, const std::str
   return std::move(*files);
 }
 
-}  // namespace
-
-outcome<std::vector<listed_file>> list_source(remote_client& host, listing_scope& scope) {
-  scope.whole = false;
+outcome<std::vector<listed_file>> list_any(remote_client& host, listing_scope& scope) {
   const auto& url = host.access().url;
-  if (const auto path = file_source_path(url)) return list_directory(*path, scope);
+  if (const auto path = file_source_path(url)) return list_local(host, *path, scope);
   if (url.starts_with("sftp://")) return list_sftp(host, url, scope);
   if (url.starts_with("s3://")) return list_s3(host, host.access(), scope);
   if (!url.starts_with("http://") && !url.starts_with("https://"))
@@ -267,6 +276,15 @@ outcome<std::vector<listed_file>> list_source(remote_client& host, listing_scope
   if (url.ends_with('/')) return list_http_directory(host, url, scope);
   if (url.ends_with(".json")) return list_index(host, url);
   return list_http_file(host, url, true, scope);
+}
+
+}  // namespace
+
+outcome<std::vector<listed_file>> list_source(remote_client& host, listing_scope& scope) {
+  scope.whole = false;
+  auto files = list_any(host, scope);
+  if (files) join_chunk_indexes(*files, scope.wanted);
+  return files;
 }
 
 void refine(remote_client& host, listed_file& file) {

@@ -44,6 +44,10 @@ std::optional<byte_range> parse_content_range(std::string_view text) {
   return range;
 }
 
+std::string status_text(const remote_answer& answer) {
+  return answer.reason.empty() ? status_text(answer.status) : answer.reason;
+}
+
 std::string status_text(long status) {
   const auto text = "HTTP status " + std::to_string(status);
   switch (status) {
@@ -54,8 +58,13 @@ std::string status_text(long status) {
     case 308:
       return text + ": the host redirects to another place, where these keys may not be sent; name that place";
     case 401:
+      return text +
+             ": the host, or the proxy on the way, wants to know who asks; set header_file, client_certificate or "
+             "the password in proxy of the source";
     case 407:
-      return text + ": the host wants to know who asks; set header_file, client_certificate or proxy of the source";
+      return text +
+             ": the proxy wants to know who asks; write its user and password: proxy = "
+             "\"http://USER:PASSWORD@HOST:PORT\"";
     case 403:
       return text + ": the host refuses; check that its web server may read the file, and the source's keys";
     case 404:

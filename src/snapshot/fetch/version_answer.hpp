@@ -46,5 +46,7 @@ std::optional<byte_range> parse_content_range(std::string_view text);
 
 // What a person can do about a status that is no success: "HTTP status 403: …".
 std::string status_text(long status);
+// The host's own words, where it has some.
+std::string status_text(const remote_answer& answer);
 
 }  // namespace hasup::snapshot

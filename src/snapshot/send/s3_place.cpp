@@ -1,5 +1,8 @@
 // S3: a multipart upload, which is no object before it is completed, and leaves nothing when it is aborted.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
+#include <chrono>
+
+#include "snapshot/delta/chunk_index.hpp"
 #include "snapshot/fetch/digester.hpp"
 #include "snapshot/fetch/s3_access.hpp"
 #include "snapshot/listing.hpp"
@@ -11,6 +14,8 @@ namespace hasup::snapshot {
 namespace {
 
 constexpr std::size_t text_limit = 64U << 20;
+constexpr auto abandoned_after = std::chrono::hours(24);
+constexpr unsigned most_pages = 10;  // of 1,000 pieces
 
 class s3_place_for_archives : public remote_place {
  public:
@@ -21,7 +26,9 @@ class s3_place_for_archives : public remote_place {
         client_(std::make_unique<remote_client>(control, p, order.target)) {
     auto place = place_of(order.target);
     if (!place.prefix.empty() && !place.prefix.ends_with('/')) place.prefix += '/';
-    base_ = place.base + encoded_path(place.prefix);
+    bucket_ = place.base;
+    prefix_ = place.prefix;
+    base_ = bucket_ + encoded_path(prefix_);
   }
 
   outcome<bool> has(const std::string& name) override {
@@ -43,7 +50,9 @@ class s3_place_for_archives : public remote_place {
   }
 
   outcome<void> put(const std::string& name, std::string_view text) override {
-    const auto* type = name.ends_with(".json") ? "application/json" : "text/plain";
+    const auto* type = name.ends_with(".json")              ? "application/json"
+                       : name.ends_with(chunk_index_suffix) ? "application/octet-stream"
+                                                            : "text/plain";
     return done(name, request("PUT", name, "", text, type));
   }
 
@@ -54,6 +63,7 @@ class s3_place_for_archives : public remote_place {
   }
 
   outcome<void> begin() override {
+    abort_abandoned();
     auto answer = request("POST", order_.name, "uploads=", {}, "application/zstd");
     if (!answer) return answer.error();
     upload_ = answer->status == 200 ? s3_upload_id(answer->body) : "";
@@ -117,6 +127,39 @@ class s3_place_for_archives : public remote_place {
     return out;
   }
 
+  // What a run to the same key left when it was killed, and the store keeps (and bills). One that has brought no
+  // piece for a day is nobody's any more. A store that has no such lists, or keys that may not read them, are no
+  // obstacle.
+  void abort_abandoned() {
+    const auto key = prefix_ + order_.name;
+    std::string body;
+    auto once = patience_;  // what has no such lists may answer as if it were in trouble
+    once.attempts = 1;
+    remote_client asks(control_, once, order_.target);
+    auto answer = asks.get(bucket_ + "?prefix=" + percent_encode(key) + "&uploads=", body);
+    if (!answer || answer->status != 200) return;
+    const auto latest = std::chrono::system_clock::now() - abandoned_after;
+    for (const auto& one : s3_uploads_of(body, key))
+      if (one.begun < latest && no_piece_since(one.id, latest))
+        (void)request("DELETE", order_.name, "uploadId=" + percent_encode(one.id), {}, "");
+  }
+
+  bool no_piece_since(const std::string& upload, base::wall_time latest) {
+    std::string more;
+    for (unsigned page = 0; page < most_pages; ++page) {
+      std::string body;
+      const auto after = more.empty() ? std::string() : "part-number-marker=" + percent_encode(more) + "&";
+      auto answer = client_->get(
+          base_ + percent_encode(order_.name) + "?" + after + "uploadId=" + percent_encode(upload), body);
+      if (!answer || answer->status != 200) return false;
+      const auto pieces = s3_newest_piece(body);
+      if (!pieces.is_list || (pieces.time && *pieces.time >= latest)) return false;
+      more = pieces.more;
+      if (more.empty()) return true;
+    }
+    return false;
+  }
+
   static std::string why(long status, const std::string& body) {
     const auto said = s3_error_text(body);
     return said.empty() ? "HTTP status " + std::to_string(status) : said;
@@ -160,6 +203,8 @@ class s3_place_for_archives : public remote_place {
   const job_control& control_;
   patience patience_;
   std::unique_ptr<remote_client> client_;
+  std::string bucket_;  // its address
+  std::string prefix_;
   std::string base_;
   std::string upload_;  // its id; "" = there is none to abort
   std::vector<std::string> tags_;

@@ -4,6 +4,8 @@
 #include <boost/property_tree/xml_parser.hpp>
 #include <sstream>
 
+#include "base/time_text.hpp"
+
 namespace hasup::snapshot {
 namespace {
 
@@ -14,10 +16,10 @@ std::string escaped(std::string_view text) {
   return out;
 }
 
-}  // namespace
+namespace pt = boost::property_tree;
 
-std::string s3_upload_id(std::string_view xml) {
-  namespace pt = boost::property_tree;
+// Empty when it is no XML.
+pt::ptree parse(std::string_view xml) {
   pt::ptree tree;
   std::istringstream in{std::string(xml)};
   try {
@@ -25,7 +27,13 @@ std::string s3_upload_id(std::string_view xml) {
   } catch (const pt::xml_parser_error&) {
     return {};
   }
-  return tree.get<std::string>("InitiateMultipartUploadResult.UploadId", "");
+  return tree;
+}
+
+}  // namespace
+
+std::string s3_upload_id(std::string_view xml) {
+  return parse(xml).get<std::string>("InitiateMultipartUploadResult.UploadId", "");
 }
 
 std::string s3_completion(const std::vector<std::string>& tags) {
@@ -33,6 +41,36 @@ std::string s3_completion(const std::vector<std::string>& tags) {
   for (std::size_t i = 0; i < tags.size(); ++i)
     out += "<Part><PartNumber>" + std::to_string(i + 1) + "</PartNumber><ETag>" + escaped(tags[i]) + "</ETag></Part>";
   return out + "</CompleteMultipartUpload>";
+}
+
+std::vector<s3_upload> s3_uploads_of(std::string_view xml, std::string_view key) {
+  std::vector<s3_upload> out;
+  const auto tree = parse(xml);
+  const auto list = tree.get_child_optional("ListMultipartUploadsResult");
+  if (!list) return out;
+  for (const auto& [tag, entry] : *list) {
+    if (tag != "Upload" || entry.get<std::string>("Key", "") != key) continue;
+    auto id = entry.get<std::string>("UploadId", "");
+    const auto begun = base::parse_time(entry.get<std::string>("Initiated", ""));
+    if (!id.empty() && begun) out.push_back({std::move(id), *begun});
+  }
+  return out;
+}
+
+s3_last_piece s3_newest_piece(std::string_view xml) {
+  s3_last_piece out;
+  const auto tree = parse(xml);
+  const auto list = tree.get_child_optional("ListPartsResult");
+  if (!list) return out;
+  out.is_list = true;
+  for (const auto& [tag, entry] : *list) {
+    if (tag != "Part") continue;
+    const auto time = base::parse_time(entry.get<std::string>("LastModified", ""));
+    if (time && (!out.time || *time > *out.time)) out.time = *time;
+  }
+  if (list->get<std::string>("IsTruncated", "") == "true")
+    out.more = list->get<std::string>("NextPartNumberMarker", "");
+  return out;
 }
 
 }  // namespace hasup::snapshot

@@ -1,6 +1,7 @@
 #include "snapshot/send/send.hpp"
 
 #include <chrono>
+#include <map>
 
 #include "snapshot/listing.hpp"
 #include "snapshot/pack_stream.hpp"
@@ -10,8 +11,6 @@
 
 namespace hasup::snapshot {
 namespace {
-
-constexpr const char* manifest_name = "manifest.json";
 
 class sending {
  public:
@@ -29,13 +28,15 @@ class sending {
 
  private:
   outcome<ports::worker_result> all_of(int packed) {
-    auto made = read_packed(
+    auto end = read_packed(
         packed, [this](std::string_view bytes) { return take(bytes); }, [this] { return control_.cancelled(); });
-    if (!made || !made->ok()) return made;
+    if (!end) return end.error();
+    auto& made = end->made;
+    if (!made.ok()) return std::move(made);
     if (auto last = send_piece(); !last) return last.error();
-    made->url = to_.url();
-    if (auto published = publish(*made); !published) return published.error();
-    return made;
+    made.url = to_.url();
+    if (auto published = publish(made, std::move(end->index)); !published) return published.error();
+    return std::move(made);
   }
 
   outcome<void> take(std::string_view bytes) {
@@ -59,25 +60,50 @@ class sending {
     return {};
   }
 
-  outcome<void> publish(const ports::worker_result& made) {
+  outcome<void> publish(const ports::worker_result& made, std::string index) {
     if (made.bytes != sent_)
       return failure{ports::worker_failure::internal, "what was packed did not all arrive to be sent"};
     if (auto free = name_is_free(); !free) return free;
-    for (const auto& stale : stale_side_files(made.name, !made.signature.empty()))
-      if (auto removed = to_.remove(stale); !removed) return removed;
-    if (auto forgotten = forget_row(); !forgotten) return forgotten;
-    // Nobody is to see an archive without its checksum, nor a row of an archive that is not there.
-    const auto beside = side_files_of(made);
-    for (const auto& side : beside)
-      if (auto put = to_.put(side.name, side.text); !put) return put;
-    if (auto done = to_.publish(made.bytes); !done) {
-      for (const auto& side : beside) (void)to_.remove(side.name);
+    // Nobody is to see an archive without its checksum, nor a row of an archive that is not there. What is replaced
+    // has its own checksum until the new one's is there: from then on its readers refuse it, and load nothing
+    // unverified. The other way about they would refuse the new one, and remember that.
+    const auto beside = side_files_of(made, std::move(index));
+    const auto stale = stale_side_files(made);
+    auto before = texts_before(beside, stale);
+    if (!before) return before.error();
+    if (auto done = publish_with(beside, stale, made.bytes); !done) {
+      for (const auto& side : beside)
+        if (!before->contains(side.name)) (void)to_.remove(side.name);
+      for (const auto& [name, text] : *before) (void)to_.put(name, text);
       return done;
     }
     published_ = true;
     auto text = changed_manifest(row_of(order_, made, std::chrono::system_clock::now()));
     if (!text) return text.error();
     return to_.put(manifest_name, *text);
+  }
+
+  // Of the archive that is to be replaced, so that it has them again when that fails.
+  outcome<std::map<std::string, std::string>> texts_before(const std::vector<side_file>& beside,
+                                                           const std::vector<std::string>& stale) {
+    std::map<std::string, std::string> out;
+    if (!order_.replace) return out;
+    for (const auto& name : texts_to_keep(beside, stale)) {
+      auto text = to_.text_of(name);
+      if (!text) return text.error();
+      if (*text) out[name] = std::move(**text);
+    }
+    return out;
+  }
+
+  outcome<void> publish_with(const std::vector<side_file>& beside, const std::vector<std::string>& stale,
+                             std::uint64_t size) {
+    for (const auto& side : beside)
+      if (auto put = to_.put(side.name, side.text); !put) return put;
+    if (auto forgotten = forget_row(); !forgotten) return forgotten;
+    for (const auto& name : stale)
+      if (auto removed = to_.remove(name); !removed) return removed;
+    return to_.publish(size);
   }
 
   outcome<void> name_is_free() {

@@ -9,6 +9,7 @@ namespace hasup::snapshot {
 namespace {
 
 constexpr std::size_t text_limit = 64U << 20;
+constexpr const char* aside_suffix = ".replaced.part";
 
 // What libcurl reads from while it uploads.
 struct upload {
@@ -48,7 +49,13 @@ class sftp_place : public remote_place {
     std::string body;
     auto answer = client_.get(dir_ + percent_encode(name), body, text_limit);
     if (!answer) return answer.error();
-    if (answer->status == 404) return std::optional<std::string>{};
+    if (answer->status == 404) {
+      // What was killed between its two renames has left the old one aside.
+      body.clear();
+      answer = client_.get(dir_ + percent_encode(name + aside_suffix), body, text_limit);
+      if (!answer) return answer.error();
+      if (answer->status == 404) return std::optional<std::string>{};
+    }
     if (answer->status != 200) return refused(name, "may not be read");
     return std::optional<std::string>(std::move(body));
   }
@@ -162,11 +169,23 @@ class sftp_place : public remote_place {
     return failure{ports::worker_failure::unreachable, without_password(dir_) + name + ": " + last};
   }
 
+  // libcurl has no posix-rename@openssh.com, and SFTP's rename never replaces: the old file steps aside for the
+  // moment between two renames, which deleting a large one would make long, and comes back when the new one cannot
+  // have its name.
   outcome<void> rename(const std::string& from, const std::string& to, bool replace) {
-    std::vector<std::string> all;
-    if (replace) all.push_back("*rm " + quoted(to));  // SFTP's rename never replaces
-    all.push_back("rename " + quoted(from) + " " + quoted(to));
-    return commands(all);
+    const auto move = "rename " + quoted(from) + " " + quoted(to);
+    if (!replace) return commands({move});
+    const auto aside = quoted(to + aside_suffix);
+    // What a killed run left aside is in the way only while the name itself is there too.
+    auto there = size_of(to);
+    if (there && *there) (void)commands({"*rm " + aside});
+    auto moved = commands({"*rename " + quoted(to) + " " + aside, move});
+    if (!moved) {
+      (void)commands({"*rename " + aside + " " + quoted(to)});
+      return moved;
+    }
+    (void)commands({"*rm " + aside});
+    return {};
   }
 
   outcome<void> commands(const std::vector<std::string>& all) {

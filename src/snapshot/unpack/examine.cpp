@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/unique_fd.hpp"
@@ -24,8 +25,8 @@ bool is_archive_name(std::string_view name) {
 
 class examining {
  public:
-  examining(int fd, std::string name, job_control& control, ports::worker_result& out)
-      : fd_(fd), name_(std::move(name)), control_(control), out_(out) {}
+  examining(int fd, std::string name, std::uint64_t max_window, job_control& control, ports::worker_result& out)
+      : fd_(fd), name_(std::move(name)), max_window_(max_window), control_(control), out_(out) {}
 
   outcome<void> run() {
     {
@@ -45,6 +46,7 @@ class examining {
   [[nodiscard]] archive_reader::options reading() const {
     archive_reader::options o;
     o.stop = [this] { return control_.cancelled(); };
+    if (max_window_ != 0) o.max_window = std::min(o.max_window, max_window_);
     return o;
   }
 
@@ -96,6 +98,7 @@ class examining {
 
   int fd_;
   std::string name_;
+  std::uint64_t max_window_;
   job_control& control_;
   ports::worker_result& out_;
 };
@@ -117,7 +120,7 @@ ports::worker_result examine(const ports::worker_job& job, job_control& control)
   if (!S_ISREG(st.st_mode)) return fail(refusal(job.file + " is no file"));
   if (st.st_size == 0) return fail(bad_snapshot(name, name + " is empty"));
   control.begin("examine", name, "", static_cast<std::uint64_t>(st.st_size));
-  examining one(fd.get(), name, control, out);
+  examining one(fd.get(), name, job.max_window, control, out);
   if (auto done = one.run(); !done) return fail(done.error());
   return out;
 }

@@ -26,6 +26,14 @@ failure damaged(const char* why) {
   return {ports::worker_failure::bad_snapshot, why};
 }
 
+// Not within piece: clang 14 finds no default constructor there.
+struct frame_stream {
+  block_queue input{stream_block, stream_depth};
+  block_queue output{stream_block, stream_depth};
+  bool ended = false;
+  std::optional<std::uint64_t> end;  // where the next frame begins; nothing: damaged
+};
+
 }  // namespace
 
 // Either whole frames, to be decompressed at once, or one frame that is streamed.
@@ -36,13 +44,7 @@ struct zstd_source::piece {
   bool done = false;
   std::optional<failure> error;
   // Streamed.
-  struct stream {
-    block_queue input{stream_block, stream_depth};
-    block_queue output{stream_block, stream_depth};
-    bool ended = false;
-    std::optional<std::uint64_t> end;  // where the next frame begins; nothing: damaged
-  };
-  std::optional<stream> streamed;
+  std::optional<frame_stream> streamed;
 };
 
 zstd_source::zstd_source(const archive_file& file, const zstd_limits& limits)

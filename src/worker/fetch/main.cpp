@@ -7,6 +7,7 @@
 #include "snapshot/data_tree.hpp"
 #include "snapshot/fetch/fetch.hpp"
 #include "snapshot/fetch/fetch_bounds.hpp"
+#include "snapshot/fetch/local_reader.hpp"
 #include "snapshot/fetch/select.hpp"
 #include "snapshot/fetch/verify.hpp"
 #include "snapshot/job_run.hpp"
@@ -34,6 +35,7 @@ int main(int argc, char** argv) {
     using mode = ports::worker_mode;
     if (job.mode != mode::select && job.mode != mode::fetch && job.mode != mode::verify && job.mode != mode::create)
       return ports::internal_failure("this program only selects, fetches, verifies and sends");
+    snapshot::local_reader::begin(snapshot::local_places(job));
     if (const auto entered = enter_sandbox(job, control); !entered) return snapshot::failed_result(entered.error());
     if (job.mode == mode::create) return snapshot::send(job, control, STDIN_FILENO);
     if (job.mode == mode::verify) return snapshot::verify(job, control);

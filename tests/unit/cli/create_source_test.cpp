@@ -36,11 +36,28 @@ TEST_CASE("the plan that restores from an archive of data is the one to create f
   r.name = "nodeos";
   r.plans = {plan("state only", model::unpack_mode::decompress, "snapshot"),
              plan("full set", model::unpack_mode::archive), plan("other", model::unpack_mode::archive)};
-  CHECK(plan_to_create(r, "")->name == "full set");
-  CHECK(plan_to_create(r, "state only")->name == "state only");
-  CHECK(plan_to_create(r, "nosuch").error().message == "recipe nodeos has no plan \"nosuch\"");
-  r.plans.resize(1);
-  CHECK(plan_to_create(r, "").error().message.find("--plan") != std::string::npos);
+  CHECK(plan_to_create(r, "", "leap")->name == "full set");
+  CHECK(plan_to_create(r, "state only", "leap")->name == "state only");
+  CHECK(plan_to_create(r, "nosuch", "leap").error().message.starts_with("recipe nodeos has no plan \"nosuch\"; say"));
+}
+
+TEST_CASE("where no plan restores from an archive of the data, the one that replaces all of it is packed",
+          "[create]") {
+  model::recipe r;
+  r.name = "nodeos";
+  r.plans = {plan("state only", model::unpack_mode::decompress, "snapshot"),
+             plan("full set", model::unpack_mode::decompress, "snapshot")};
+  r.plans[0].wipe = {"state"};
+  r.plans[1].wipe = {"blocks", "state"};
+  CHECK(plan_to_create(r, "", "leap")->name == "full set");
+  CHECK_FALSE(unpacks_data(r.plans[1]));
+  r.plans[1].wipe = {"*"};
+  CHECK(plan_to_create(r, "", "leap")->name == "full set");
+  r.plans[1].wipe = {"blocks"};
+  CHECK(
+      plan_to_create(r, "", "leap").error().message ==
+      "the plans of recipe nodeos replace different parts of the data; say which to pack: hasup snapshot create leap "
+      "--plan \"state only\" (state), or hasup snapshot create leap --plan \"full set\" (blocks)");
 }
 
 TEST_CASE("an archive of a unit is called as its recovery looks for it", "[create]") {

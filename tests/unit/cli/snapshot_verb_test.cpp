@@ -227,6 +227,9 @@ TEST_CASE("the command line of snapshot") {
   };
   CHECK(parse({"snapshot", "list", "leap"}) == std::string("ok"));
   CHECK(parse({"snapshot", "get", "leap", "a.bin", "-o", "/x", "--max-rate", "1MiB"}) == std::string("ok"));
+  CHECK(parse({"snapshot", "get", "leap", "--seed", "a.zst", "--seed", "b.log", "a.bin"}) == std::string("ok"));
+  CHECK(parse({"snapshot", "list", "leap", "--seed", "a.zst"}) == std::string("usage"));
+  CHECK(parse({"snapshot", "create", "a/", "--to", "/b", "--seed", "a.zst"}) == std::string("usage"));
   CHECK(parse({"snapshot", "get", "s3://b/p/", "--endpoint", "http://h", "--match", "*.bin"}) == std::string("ok"));
   CHECK(parse({"snapshot", "verify", "a", "b", "--public-key", "k.pub"}) == std::string("ok"));
   CHECK(parse({"snapshot", "create", "leap", "--to", "/b", "--sign", "k", "--level", "9"}) == std::string("ok"));

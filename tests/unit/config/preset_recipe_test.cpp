@@ -124,6 +124,7 @@ as = "snap"
 match = "*.tar"
 into = "state"
 strip = false
+at_hand = ["blocks/blocks.log", "history/*.log"]
 [first_start]
 append = ["--snapshot=${archive.snap.path}", "${n + 1}"]
 [confirm]
@@ -149,6 +150,8 @@ advancing_for = "1s"
   CHECK(r.plans[0].refused_by == std::vector<std::string>{"no \\d+"});
   CHECK(r.plans[0].archives[0].order == model::archive_order::block);
   CHECK_FALSE(r.plans[0].archives[1].strip);
+  CHECK(r.plans[0].archives[0].at_hand.empty());
+  CHECK(r.plans[0].archives[1].at_hand == std::vector<std::string>{"blocks/blocks.log", "history/*.log"});
   CHECK(r.first_start_append == std::vector<std::string>{"--snapshot=${archive.snap.path}", "2"});
   CHECK(r.confirm == model::confirm_when::advancing);
   CHECK(r.confirm_advancing_for == base::duration{1000});
@@ -162,6 +165,19 @@ TEST_CASE("parameters stand inline or in a table of their own") {
   CHECK(entry_with(recipe).recipe->plans[0].wipe[0] == "a");
   CHECK(entry_with(recipe, "x = \"b\"\n").recipe->plans[0].wipe[0] == "b");
   CHECK(entry_with(recipe, "[recovery.params]\nx = \"c\"\n").recipe->plans[0].wipe[0] == "c");
+}
+
+TEST_CASE("what is at hand for an archive is in the data directory and not kept") {
+  const auto problems = [](const std::string& at_hand) {
+    return of_recipe(
+        "[data]\nwipe = [\"state\"]\nkeep = [\"keys\"]\n[snapshot]\nmatch = \"*\"\ninto = \".\"\nat_hand = [\"" +
+        at_hand + "\"]\n");
+  };
+  for (const char* good : {"a", "a/*.log", "*", "key*"}) CHECK(problems(good).empty());
+  for (const char* bad : {"/etc/passwd", "../x", "a/../*", ".", "", ".hasup/cache/*", "keys", "keys/*"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(problems(bad).empty());
+  }
 }
 
 TEST_CASE("nothing outside of the data directory can be named in a recipe") {
@@ -198,6 +214,10 @@ TEST_CASE("faults of recipes that need a sentence") {
       {plan + cls + "log = \"x\"\naction = \"next_endpoint\"\n", "not available in this version yet"},
       {plan + cls + "exit_code = 1000\naction = \"hold\"\n", "must be 0 to 999"},
       {plan + "[import]\ncommand = [\"x\"]\n", "\"import\" is not available in this version yet"},
+      {plan + "[plan.require]\nnode_version = \"five\"\n", "\"five\" is no condition on a version"},
+      {plan + "[require]\nblock_within = \"/blocks.log\"\n", "must be relative to the data directory"},
+      {plan + "[plan.require]\nblock_within = \"state/blocks.log\"\n", "so that no snapshot has to fit it"},
+      {plan + "[require]\nchain = \"x\"\n", "unknown key \"chain\""},
       {plan + "[trigger]\nstuck_restarts = 2\n", "not available in this version yet"},
       {plan + "[data]\nkeep = [\"state\"]\n", "which [data] keep protects"},
       {plan + "[first_start]\nappend = [\"${archive.other.path}\"]\n", "needs an archive with as = \"other\""},
@@ -247,4 +267,43 @@ TEST_CASE("presets and recipes are resolved by name, the config directory's firs
   CHECK(config::resolve_preset("../p", {}, dirs).has_error());
   CHECK(config::resolve_recipe("r", {}, dirs)->plans[0].name == "a");
   CHECK(config::resolve_recipe("../r", {}, dirs).has_error());
+}
+
+TEST_CASE("what a recipe requires of snapshots holds for each plan, unless the plan says otherwise") {
+  const auto r = *entry_with(R"(
+[params]
+chain = ""
+[require]
+chain_id = "${chain}"
+node_version = ">=5.0 <6"
+block_within = "blocks/blocks.log"
+[[plan]]
+name = "a"
+wipe = ["state"]
+[[plan.archive]]
+match = "*"
+as = "snapshot"
+[plan.require]
+node_version = "^5.1"
+strict = true
+[[plan]]
+name = "b"
+wipe = ["*"]
+shared = ["blocks"]
+[[plan.archive]]
+match = "*"
+as = "snapshot"
+[[plan]]
+name = "c"
+wipe = ["*"]
+[[plan.archive]]
+match = "*"
+as = "snapshot"
+)",
+                             "chain = \"17777\"\n")
+                      .recipe;
+  REQUIRE(r.plans.size() == 3);
+  CHECK(r.plans[0].require == model::snapshot_rule{"17777", "^5.1", "blocks/blocks.log", true});
+  CHECK(r.plans[1].require == model::snapshot_rule{"17777", ">=5.0 <6", "blocks/blocks.log", false});
+  CHECK(r.plans[2].require == model::snapshot_rule{"17777", ">=5.0 <6", "", false});  // it wipes what would be fitted
 }

@@ -74,3 +74,15 @@ TEST_CASE("a secret key is read, encrypted or not, and nothing else is one", "[m
   for (std::size_t n = 0; n + 1 < whole.size(); ++n)
     CHECK_FALSE(parse_minisign_secret(whole.substr(0, n)).has_value());
 }
+
+TEST_CASE("an archive goes by the name that it was signed under", "[minisign]") {
+  const std::string comment = "timestamp:1795271734\tfile:leap-100.tar.zst\thashed";
+  CHECK(minisign_file_name(comment) == "leap-100.tar.zst");
+  CHECK(minisign_file_name("file:/srv/out/leap-100.tar.zst") == "leap-100.tar.zst");
+  CHECK(minisign_file_name("of the backup host; file:x").empty());
+  CHECK(minisign_name_problem(comment, "leap-100.tar.zst").empty());
+  CHECK(minisign_name_problem(comment, "leap-200.tar.zst").starts_with("it was made for leap-100.tar.zst, so this"));
+  CHECK(minisign_name_problem("of the backup host", "leap-200.tar.zst").empty());
+  CHECK(minisign_name_problem(comment, "leap-latest.tar.lz4").empty());  // what it is called says nothing of its age
+  CHECK(minisign_name_problem("file:", "leap-200.tar.zst").empty());
+}

@@ -40,6 +40,10 @@ std::vector<story> stories() {
     all.push_back(told("stopped at step " + std::to_string(at), {false}, {node_kind::good}));
     all.back().stop_after = at;
   }
+  for (std::size_t at = 1; at <= 40; at += 2) {
+    all.push_back(told("rolled back at step " + std::to_string(at), {false}, {node_kind::good}));
+    all.back().back_after = at;
+  }
   return all;
 }
 

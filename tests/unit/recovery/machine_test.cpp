@@ -171,7 +171,68 @@ TEST_CASE("cancel after the swap is told what can be done instead") {
   trace t;
   t.until_running(leap(), two).take();
   CHECK(has(t.feed(recovery::cancel_wanted{}).take(),
-            "too late to cancel, s3 is in place; `hasup stop leap` parks it"));
+            "too late to cancel, s3 is in place; `hasup stop leap` parks it, `hasup recover leap --rollback`"));
+}
+
+TEST_CASE("a person rolls back while the node runs on what was restored") {
+  trace t;
+  t.until_running(leap(), two).startup_passed().take();
+  CHECK(t.feed(recovery::roll_back_wanted{}).take() ==
+        "no timer\nwrite rolling_back\n"
+        "recovery_rolling_back: rolled back by hand from s3; putting the old state back\nno timer\nstop node\n");
+  CHECK(t.exited(0, exit_kind::unexplained, "").take() == "quiesce\n");
+  CHECK(has(t.quiesced().take(), "worker roll_back"));
+  const auto text = t.done().take();
+  CHECK(has(text, "finished cancelled: rolled back by hand from s3; the old state is back as it was"));
+  CHECK(t.state.remembered.bad.empty());
+}
+
+TEST_CASE("a roll back by hand waits for what is under way and needs something that was replaced") {
+  trace early;
+  early.begin(leap()).quiesced().done().listed(two).take();
+  CHECK(has(early.feed(recovery::roll_back_wanted{}).take(), "nothing was replaced yet"));
+
+  trace swapping;
+  swapping.begin(leap()).quiesced().done().listed(two).fetched().unpacked().take();
+  CHECK(swapping.feed(recovery::roll_back_wanted{}).take() == "write undo_wanted\n");
+  trace after_a_crash;
+  CHECK(has(after_a_crash.feed(recovery::resume_wanted{swapping.state.done, false}).take(), "write rolling_back"));
+  CHECK(has(after_a_crash.quiesced().done().take(), "finished cancelled"));
+  CHECK(has(swapping.done().take(), "write rolling_back"));
+
+  trace starting;
+  starting.until_first_start(leap(), two).take();
+  CHECK(starting.feed(recovery::roll_back_wanted{}).take() == "write undo_wanted\n");
+  trace still_alive;
+  CHECK(has(still_alive.feed(recovery::resume_wanted{starting.state.done, true}).take(), "stop node"));
+  CHECK(has(starting.started().take(), "stop node"));
+
+  trace pausing;
+  pausing.until_running(leap(), two).killed().take();
+  CHECK(has(pausing.feed(recovery::roll_back_wanted{}).take(), "write rolling_back"));
+  CHECK(has(pausing.timer().quiesced().done().take(), "finished cancelled"));
+
+  trace stopping;
+  stopping.until_running(leap(), two).stop(true).take();
+  CHECK(has(stopping.feed(recovery::roll_back_wanted{}).take(), "write rolling_back"));
+  CHECK(has(stopping.exited(0, exit_kind::unexplained, "").quiesced().done().take(), "finished cancelled"));
+}
+
+TEST_CASE("a roll back by hand ends a recovery that would go on with the next snapshot") {
+  trace t;
+  t.until_running(leap(), two).exited(1, exit_kind::unexplained, "").take();
+  CHECK(has(t.feed(recovery::roll_back_wanted{}).take(), "write rolling_back"));
+  CHECK(has(t.quiesced().done().take(), "finished cancelled: rolled back by hand"));
+}
+
+TEST_CASE("a parked recovery is rolled back from its journal") {
+  trace t;
+  t.until_running(leap(), two).stop(true).exited(0, exit_kind::unexplained, "");
+  const auto done = t.state.done;
+  trace again;
+  again.feed(recovery::resume_wanted{done, false}).feed(recovery::roll_back_wanted{}).take();
+  const auto text = again.quiesced().done().take();
+  CHECK(has(text, "finished cancelled"));
 }
 
 TEST_CASE("cancel ends an asking recovery, a resumed one asks again") {

@@ -38,7 +38,8 @@ std::vector<recovery::record> one_of_each() {
           recovery::loaded{},
           recovery::confirmed{},
           recovery::rolling_back{recovery::after_roll_back::again, "why"},
-          recovery::rolled_back{}};
+          recovery::rolled_back{},
+          recovery::undo_wanted{}};
 }
 
 }  // namespace

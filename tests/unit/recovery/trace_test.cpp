@@ -53,6 +53,22 @@ finished recovered: recovered from s3 (plan "state only")
 )");
 }
 
+TEST_CASE("what was at hand of a snapshot is told, and why it was of no use") {
+  trace t;
+  t.begin(leap()).quiesced().done().listed({one_candidate(0, "s3")}).take();
+  ports::worker_result r;
+  r.sha256 = {"aa"};
+  r.verified = true;
+  r.bytes = 2048;
+  r.at_hand = 1024;
+  r.notes = {"one of the two is not used"};
+  CHECK(t.done(r).take() == R"(write fetched
+recovery_note: one of the two is not used
+recovery_fetched: fetched s3 (2.0KiB, of which 1.0KiB were at hand, sha256 verified)
+worker unpack s3 / state only
+)");
+}
+
 TEST_CASE("a damaged archive is left for the older one before anything is touched") {
   trace t;
   t.begin(leap()).quiesced().done().listed({one_candidate(0, "s3"), one_candidate(0, "s2")}).take();

@@ -27,6 +27,7 @@ struct story {
   std::vector<node_kind> node;           // one a candidate
   bool into = false;                     // the archive replaces the state itself instead of being loaded by argument
   std::size_t stop_after = 0;            // a person says stop after this many steps; 0 = never
+  std::size_t back_after = 0;            // a person wants the old state back after this many steps; 0 = never
   unsigned swap_refuses = 0;             // so many swaps are refused before anything is renamed
 };
 
@@ -141,6 +142,10 @@ class world {
     if (story_.stop_after != 0 && steps >= story_.stop_after && !stop_said_) {
       stop_said_ = true;
       pending_.push_front(recovery::stop_wanted{});
+    }
+    if (story_.back_after != 0 && steps >= story_.back_after && !back_said_) {
+      back_said_ = true;
+      pending_.push_front(recovery::roll_back_wanted{});
     }
     if (pending_.empty()) {
       if (!timer_) return false;
@@ -385,6 +390,7 @@ class world {
   base::duration due_{0};
   bool timer_ = false;
   bool stop_said_ = false;
+  bool back_said_ = false;
   bool ever_recovered_ = false;
   std::size_t events_ = 0;
 };

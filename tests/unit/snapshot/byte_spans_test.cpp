@@ -46,6 +46,42 @@ TEST_CASE("gaps are asked for from the start on, in pieces that stand at fixed p
   CHECK_FALSE(next_gap(have, asked, 0, 100));
 }
 
+TEST_CASE("what lies between two gaps is asked for once more where it is small", "[spans]") {
+  byte_spans have;
+  have.add({0, 10});
+  have.add({20, 25});
+  have.add({30, 50});
+  CHECK(next_gap(have, {}, 100, 1000) == byte_span{10, 20});
+  CHECK(next_gap(have, {}, 100, 1000, 5) == byte_span{10, 20});
+  CHECK(next_gap(have, {}, 100, 1000, 6) == byte_span{10, 30});
+  CHECK(next_gap(have, {}, 100, 1000, 21) == byte_span{10, 100});
+  CHECK(next_gap(have, {}, 100, 40, 21) == byte_span{10, 30});   // 30 to 40 is here: nothing follows in this piece
+  CHECK(next_gap(have, {}, 50, 1000, 21) == byte_span{10, 30});  // nor what ends the file
+  byte_spans asked;
+  asked.add({22, 24});
+  CHECK(next_gap(have, asked, 100, 1000, 21) == byte_span{10, 20});
+  asked.add({10, 30});
+  CHECK(next_gap(have, asked, 100, 1000, 21) == byte_span{50, 100});
+}
+
+TEST_CASE("a span says what it covers", "[spans]") {
+  byte_spans s;
+  s.add({10, 20});
+  s.add({30, 40});
+  CHECK(s.covers({10, 20}));
+  CHECK(s.covers({12, 13}));
+  CHECK(s.covers({25, 25}));
+  CHECK_FALSE(s.covers({9, 11}));
+  CHECK_FALSE(s.covers({15, 35}));
+  CHECK_FALSE(s.covers({20, 21}));
+  CHECK(s.next_after(10) == 30);
+  CHECK(s.next_after(0) == 10);
+  CHECK_FALSE(s.next_after(30));
+  CHECK(s.bytes() == 20);
+  s.clear();
+  CHECK(s.bytes() == 0);
+}
+
 TEST_CASE("spans and gaps agree with a list of single bytes", "[spans]") {
   std::minstd_rand random(7);
   for (int round = 0; round < 200; ++round) {

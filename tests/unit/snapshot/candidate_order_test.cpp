@@ -43,6 +43,17 @@ std::string nodeos(const std::string& block) {
 
 }  // namespace
 
+TEST_CASE("a number that may be a date is no more than a guess at the block", "[order]") {
+  const auto matcher = name_matcher::from(spec("*", archive_order::block));
+  for (const auto* name : {"snapshot-20261121.bin.zst", "20261121235959.tar", "state-1763700000.tar"})
+    CHECK(matcher->guesses_block_of(name));
+  for (const auto& name : {std::string("snapshot-0361000000.bin.zst"), std::string("s-20261321.bin"),
+                           std::string("s-20991232.bin"), std::string("s-300.bin"), nodeos("171c3e78")})
+    CHECK_FALSE(matcher->guesses_block_of(name));
+  const auto named = name_matcher::from(spec("", archive_order::block, "s-(?P<block>[0-9]+)"));
+  CHECK_FALSE(named->guesses_block_of("s-20261121"));
+}
+
 TEST_CASE("nodeos names carry the block in their first eight hex digits", "[order]") {
   const auto matcher = name_matcher::from(spec("snapshot-*.bin*", archive_order::block));
   CHECK(matcher->block_of(nodeos("171c3e78")) == 0x171c3e78U);

@@ -17,6 +17,7 @@
 #include "snapshot/create/secret_key.hpp"
 #include "snapshot/create/source_tree.hpp"
 #include "snapshot/create/tar_writer.hpp"
+#include "snapshot/delta/frame.hpp"
 #include "snapshot/pack_stream.hpp"
 #include "snapshot/unpack/zstd_frames.hpp"
 #include "temp_tree.hpp"
@@ -41,12 +42,14 @@ std::vector<std::string> paths_of(const source_tree& tree) {
   return out;
 }
 
-std::string compressed(const std::string& text, const frame_options& options) {
+std::string compressed(const std::string& text, const frame_options& options, std::vector<chunk>* chunks = nullptr) {
   std::string out;
-  auto frames = frame_compressor::start(options, [&](std::string_view bytes) -> outcome<void> {
-    out += bytes;
-    return {};
-  });
+  auto frames =
+      frame_compressor::start(options, [&](std::string_view bytes, const std::vector<chunk>& of) -> outcome<void> {
+        out += bytes;
+        if (chunks != nullptr) chunks->insert(chunks->end(), of.begin(), of.end());
+        return {};
+      });
   REQUIRE(frames.has_value());
   for (std::size_t at = 0; at < text.size(); at += 1000)
     REQUIRE((*frames)->add(text.data() + at, std::min<std::size_t>(1000, text.size() - at)).has_value());
@@ -156,6 +159,64 @@ TEST_CASE("the same input gives the same frames, on one core and on many") {
   CHECK(header.frameContentSize == 1U << 20U);
 }
 
+TEST_CASE("frames end where the content says so, and the index says what they are") {
+  const auto text = some_text(9'000'000);
+  frame_options one;
+  one.cores = 1;
+  one.chunks = true;
+  std::vector<chunk> chunks;
+  const auto packed = compressed(text, one, &chunks);
+  auto many = one;
+  many.cores = 7;
+  CHECK(compressed(text, many) == packed);
+  content_chunker chunker;
+  std::size_t at = 0;
+  std::size_t packed_at = 0;
+  for (const auto& c : chunks) {
+    const auto taken = chunker.take(text.data() + at, text.size() - at);
+    const auto content = std::string_view(text).substr(at, taken.bytes);
+    const auto frame = compress_frame(one.level, content);
+    REQUIRE(frame);
+    CHECK(*frame == packed.substr(packed_at, c.packed));
+    CHECK(c == chunk_of(content, *frame));
+    at += taken.bytes;
+    packed_at += c.packed;
+  }
+  CHECK(chunks.size() > 8);
+  CHECK(at == text.size());
+  CHECK(packed_at == packed.size());
+}
+
+TEST_CASE("what is added after a cut begins a frame, and the same content is the same frames wherever it stands") {
+  const auto text = some_text(3'000'000);
+  frame_options options;
+  options.chunks = true;
+  std::vector<chunk> alone;
+  compressed(text, options, &alone);
+  std::vector<chunk> within;
+  auto frames =
+      frame_compressor::start(options, [&](std::string_view, const std::vector<chunk>& of) -> outcome<void> {
+        within.insert(within.end(), of.begin(), of.end());
+        return {};
+      });
+  REQUIRE(frames.has_value());
+  REQUIRE((*frames)->cut().has_value());  // of nothing: no empty frame
+  REQUIRE((*frames)->add("header", 6).has_value());
+  REQUIRE((*frames)->cut().has_value());
+  REQUIRE((*frames)->cut().has_value());
+  REQUIRE((*frames)->add(text.data(), text.size()).has_value());
+  REQUIRE((*frames)->cut().has_value());
+  for (int i = 0; i < 1000; ++i) {
+    REQUIRE((*frames)->add("small", 5).has_value());
+    REQUIRE((*frames)->cut().has_value());
+  }
+  REQUIRE((*frames)->finish().has_value());
+  REQUIRE(within.size() == alone.size() + 1001);
+  CHECK(within[0].digest == sha256_of("header"));
+  CHECK(std::equal(alone.begin(), alone.end(), within.begin() + 1));
+  CHECK(within.back().digest == sha256_of("small"));
+}
+
 TEST_CASE("an empty input is one empty frame, and uncompressed bytes pass as they are") {
   const auto empty = compressed("", {});
   CHECK(ZSTD_getFrameContentSize(empty.data(), empty.size()) == 0);
@@ -169,8 +230,8 @@ TEST_CASE("an empty input is one empty frame, and uncompressed bytes pass as the
 TEST_CASE("a sink that fails ends the work with its words") {
   frame_options options;
   options.frame = 4096;
-  auto frames =
-      frame_compressor::start(options, [](std::string_view) -> outcome<void> { return refusal("no more"); });
+  auto frames = frame_compressor::start(
+      options, [](std::string_view, const std::vector<chunk>&) -> outcome<void> { return refusal("no more"); });
   REQUIRE(frames.has_value());
   const auto text = some_text(4096);
   outcome<void> last;
@@ -232,11 +293,13 @@ TEST_CASE("what is packed for a sender comes out as it went in, and a cut stream
   ports::worker_result made;
   made.name = "a.tar.zst";
   made.bytes = text.size();
+  const auto index = some_text(20'000'000);  // more than goes in one
   for (const bool whole : {true, false}) {
     int ends[2];
     REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
     std::thread packer([&] {
       CHECK(write_packed(ends[1], text).has_value());
+      CHECK(write_packed_index(ends[1], index).has_value());
       if (whole) CHECK(write_pack_end(ends[1], made).has_value());
       ::close(ends[1]);
     });
@@ -252,7 +315,9 @@ TEST_CASE("what is packed for a sender comes out as it went in, and a cut stream
     ::close(ends[0]);
     CHECK(got == text);
     REQUIRE(end.has_value() == whole);
-    if (whole) CHECK(end->name == "a.tar.zst");
+    if (!whole) continue;
+    CHECK(end->made.name == "a.tar.zst");
+    CHECK(end->index == index);
   }
 }
 

@@ -271,7 +271,8 @@ TEST_CASE("archives from a directory are copied and verified the same way", "[fe
   put(f / "backup/a b.zst", whole);
   put(f / "backup/a b.zst.sha256sum", digest(whole) + "  a b.zst\n");
   const auto from = [&](const std::string& name) {
-    f.job.chosen = ports::candidate{0, {{name, "file://" + (f / "backup/a%20b.zst"), "", {}, {}, {}, ""}}};
+    f.job.chosen = ports::candidate{
+        0, {{name, "file://" + (f / "backup/a%20b.zst"), "file://" + (f / "backup/"), {}, {}, {}, ""}}};
     return snapshot::fetch(f.job, f.control, f.soon);
   };
   auto out = from("a b.zst");
@@ -299,7 +300,9 @@ TEST_CASE("a copy from a directory goes on where an earlier job ended, of the sa
     f.control = snapshot::job_control("", [&, until] {
       return until > 0 && there(f.cache("a.zst.part")) && fs::file_size(f.cache("a.zst.part")) >= until;
     });
-    f.job.chosen = ports::candidate{0, {{"a.zst", "file://" + original, "", {}, {}, {}, ""}}};
+    f.job.max_rate = until > 0 ? 10'000'000 : 0;  // or all is here before anybody asks whether it was cancelled
+    f.job.chosen =
+        ports::candidate{0, {{"a.zst", "file://" + original, "file://" + (f / "backup/"), {}, {}, {}, ""}}};
     return snapshot::fetch(f.job, f.control, f.soon);
   };
   REQUIRE(copy(3'000'000).error == "cancelled");

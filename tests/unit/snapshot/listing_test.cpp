@@ -207,3 +207,28 @@ TEST_CASE("side files of every kind, as their tools write them", "[listing]") {
        {"x.bin.md5", "x.bin.b2sum", "x.bin.sha512sum", "MD5SUMS", "B2SUMS", "SHA512SUMS", "x.minisig"})
     CHECK_FALSE(is_snapshot_name(name));
 }
+
+TEST_CASE("an index of chunks is no snapshot; the archive beside it knows of it") {
+  CHECK(kind_of_name("a.tar.zst.chunks") == name_kind::beside);
+  auto html = parse_html_listing(R"(<a href="a%20b.tar.zst.chunks">x</a><a href="a%20b.tar.zst">x</a>
+                                    <a href="c.tar.zst">x</a><a href="d.tar.zst.chunks">x</a>)",
+                                 base_url);
+  join_chunk_indexes(html);
+  REQUIRE(html.size() == 2);
+  CHECK(html[0].name == "a b.tar.zst");
+  CHECK(html[0].chunks == base_url + "a%20b.tar.zst.chunks");
+  CHECK(html[1].chunks.empty());
+  auto index = parse_json_listing(R"([{"name":"a","chunks":"a.chunks"},{"name":"b","chunks":"../b.chunks"},
+                                      {"name":"c","chunks":"c.sha256"},{"name":"d","chunks":7},{"name":"e"},
+                                      {"name":"e.chunks","size":0}])",
+                                  base_url);
+  REQUIRE(index.has_value());
+  join_chunk_indexes(*index);
+  REQUIRE(index->size() == 5);
+  CHECK(index->at(0).chunks == base_url + "a.chunks");
+  for (std::size_t i = 1; i < 5; ++i) CHECK(index->at(i).chunks.empty());
+  auto all = parse_html_listing(R"(<a href="a.chunks">x</a><a href="a">x</a>)", base_url, listed::everything);
+  join_chunk_indexes(all, listed::everything);
+  REQUIRE(all.size() == 2);
+  CHECK(all[1].chunks == base_url + "a.chunks");
+}

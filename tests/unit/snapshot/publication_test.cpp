@@ -1,6 +1,7 @@
 // What stands beside an archive: the texts that our own listings and sha256sum read.
 #include "snapshot/publication.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "base/time_text.hpp"
@@ -29,9 +30,26 @@ TEST_CASE("a checksum is found again by the listing, and a signature stands besi
   made.signature = "untrusted comment: x\n";
   files = side_files_of(made);
   REQUIRE(files.size() == 2);
-  CHECK(files[1] == side_file{"leap 1.tar.zst.minisig", "untrusted comment: x\n"});
-  CHECK(stale_side_files("a", false).back() == "a.minisig");
-  CHECK(stale_side_files("a", true).back() != "a.minisig");
+  CHECK(files[0] == side_file{"leap 1.tar.zst.minisig", "untrusted comment: x\n"});
+  made.chunks = "leap 1.tar.zst.chunks";
+  files = side_files_of(made, "index");
+  REQUIRE(files.size() == 3);
+  CHECK(files[0] == side_file{"leap 1.tar.zst.chunks", "index"});
+  CHECK(files[2].name == "leap 1.tar.zst.sha256");
+}
+
+TEST_CASE("what stood beside an earlier archive of the name goes, unless it is new") {
+  ports::worker_result made;
+  made.name = "a";
+  const auto stale = [&](const std::string& name) {
+    const auto all = stale_side_files(made);
+    return std::find(all.begin(), all.end(), name) != all.end();
+  };
+  CHECK((stale("a.md5") && stale("a.minisig") && stale("a.chunks") && !stale("a.sha256")));
+  made.signature = "x";
+  CHECK((!stale("a.minisig") && stale("a.chunks")));
+  made.chunks = "a.chunks";
+  CHECK(!stale("a.chunks"));
 }
 
 TEST_CASE("a manifest begins, grows, and has one row for a name") {
@@ -41,6 +59,7 @@ TEST_CASE("a manifest begins, grows, and has one row for a name") {
   with_block.block = 387721720;
   with_block.chain_id = "aca376";
   with_block.node_version = "v5.0.3";
+  with_block.chunks = "b.tar.zst.chunks";
   text = manifest_with(*text, with_block);
   REQUIRE(text.has_value());
   text = manifest_with(*text, row("a.tar.zst", 'c'));
@@ -52,6 +71,8 @@ TEST_CASE("a manifest begins, grows, and has one row for a name") {
   CHECK((*listed)[0].sha256 == std::string(64, 'c'));
   CHECK((*listed)[0].size == 4096U);
   CHECK((*listed)[0].time == *base::parse_time("2026-11-21T01:02:03Z"));
+  CHECK((*listed)[0].chunks.empty());
+  CHECK((*listed)[1].chunks == "https://h/b.tar.zst.chunks");
   CHECK(text->find("\"block\":387721720,\"chain_id\":\"aca376\",\"node_version\":\"v5.0.3\"") != std::string::npos);
 
   const auto without = manifest_without(*text, "a.tar.zst");

@@ -16,6 +16,7 @@
 
 #include "snapshot/create/create.hpp"
 #include "snapshot/fetch/fetch_bounds.hpp"
+#include "snapshot/fetch/local_reader.hpp"
 #include "snapshot/sandbox.hpp"
 #include "snapshot/send/send.hpp"
 #include "temp_tree.hpp"
@@ -163,17 +164,17 @@ TEST_CASE("fetching reads what its sources name and writes in .hasup alone; the 
   n.job.mode = ports::worker_mode::fetch;
   model::source remote("sftp://host/dir/");
   remote.identity_file = n / "keys/id";
-  n.job.sources = {remote, "file://" + (n / "backup")};
+  n.job.sources = {remote, "file://" + (n / "backup")};  // which others read: snapshot/fetch/local_reader.hpp
   const auto b = snapshot::fetch_bounds(n.job, n / "home");
   CHECK(node::in(b, {
                         [&] { return read_of(n / "keys/id"); },
-                        [&] { return read_of(n / "backup/snap-1"); },
                         [&] { return read_of("/etc/passwd"); },
                         [&] { return write_of(n / "node/.hasup/cache/b"); },
                         [&] { return rename_of(n / "node/.hasup/cache/b", n / "node/.hasup/cache/c"); },
                         [&] { return write_of(n / "answer/progress.json"); },
-                    }) == std::vector<int>(6, 0));
+                    }) == std::vector<int>(5, 0));
   CHECK(node::in(b, {
+                        [&] { return read_of(n / "backup/snap-1"); },
                         [&] { return read_of(n / "node/keep/wallet"); },
                         [&] { return read_of(n / "node/state/db"); },
                         [&] { return read_of(n / "elsewhere/file"); },
@@ -181,7 +182,31 @@ TEST_CASE("fetching reads what its sources name and writes in .hasup alone; the 
                         [&] { return write_of(n / "keys/id"); },
                         [&] { return write_of(n / "node/state/db"); },
                         [&] { return error_of(::unlink((n / "node/keep/wallet").c_str())); },
-                    }) == std::vector<int>(7, EACCES));
+                    }) == std::vector<int>(8, EACCES));
+}
+
+TEST_CASE("of the node fetching reads what the recipe has at hand and the seeds, never what is kept") {
+  if (no_landlock()) return;
+  node n;
+  n.job.mode = ports::worker_mode::fetch;
+  put(n / "node/blocks/blocks.log", "blocks");
+  put(n / "node/blocks/blocks.index", "index");
+  fs::create_symlink(n / "node/keep/wallet", n / "node/blocks/wallet.log");
+  fs::create_symlink(n / "node/keep", n / "node/other");
+  n.job.keep = {"keep"};
+  n.job.plan.archives.emplace_back().at_hand = {"blocks/*.log", "*/wallet", "keep/wallet", "keep"};
+  n.job.seeds = {n / "elsewhere/file"};
+  const auto b = snapshot::fetch_bounds(n.job, "");
+  CHECK(node::in(b, {
+                        [&] { return read_of(n / "node/blocks/blocks.log"); },
+                        [&] { return read_of(n / "elsewhere/file"); },
+                        [&] { return write_of(n / "node/blocks/blocks.log"); },
+                        [&] { return write_of(n / "elsewhere/file"); },
+                        [&] { return read_of(n / "node/keep/wallet"); },
+                        [&] { return read_of(n / "node/blocks/wallet.log"); },
+                        [&] { return read_of(n / "node/blocks/blocks.index"); },
+                        [&] { return read_of(n / "node/state/db"); },
+                    }) == std::vector<int>{0, 0, EACCES, EACCES, EACCES, EACCES, EACCES, EACCES});
 }
 
 TEST_CASE("a thread that begins in a sandbox is as confined as the process") {
@@ -237,11 +262,14 @@ TEST_CASE("the bounds of a fetch come from the configuration, never from what a 
   CHECK(b.list == std::vector<std::string>{"/d"});
   CHECK(b.network);
 
-  // A directory's file may be a link that leads out of it.
+  // Who reads directories of this machine is told of them alone. A directory's file may be a link that leads out of
+  // it.
+  CHECK(snapshot::local_places(job).empty());
   job.sources = {"file:///backup%20of/"};
   job.chosen->snapshots[0].url = "file:///backup%20of/snap-1";
   job.chosen->snapshots[0].source = "file:///backup%20of/";
-  CHECK(snapshot::fetch_bounds(job, "/home/u").read == std::vector<std::string>{"/backup of/", "/backup of/snap-1"});
+  CHECK(snapshot::local_places(job) == std::vector<std::string>{"/backup of/", "/backup of/snap-1"});
+  CHECK(snapshot::fetch_bounds(job, "/home/u").read->empty());
 
   job.mode = ports::worker_mode::select;
   job.sources = {"sftp://host/dir/", "s3://bucket/"};

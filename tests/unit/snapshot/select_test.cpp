@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "base/time_text.hpp"
+#include "block_logs.hpp"
 #include "raw_server.hpp"
 #include "temp_tree.hpp"
 
@@ -265,4 +266,75 @@ TEST_CASE("several sources are merged newest first, and snapshots that are too o
   s.job.max_age = std::chrono::hours(60);
   CHECK(s.names({one.path(), two.path()}) == strings{"snap-3.tar", "snap-2.tar"});
   CHECK(s.out.notes.size() == 1);
+}
+
+TEST_CASE("what a recipe requires is held against manifest and blocks log, and said of each that is passed over",
+          "[select]") {
+  temp_tree files;
+  temp_tree data;
+  const std::string ours(64, 'a');
+  for (const auto* name : {"snap-900.tar", "snap-1000.tar", "snap-1200.tar", "snap-1300.tar", "snap-1400.tar"})
+    put(files / name, "x");
+  put(files / "manifest.json", R"({"snapshots":[{"name":"snap-1400.tar","block":1400,"chain_id":")" +
+                                   std::string(64, 'b') +
+                                   R"("},{"name":"snap-1300.tar","node_version":"v6.0.1","chain_id":")" + ours +
+                                   R"("},{"name":"snap-1000.tar","block":1000,"node_version":"v5.0.2"}]})");
+  put(data / "blocks/blocks.log", block_log_bytes(100, 1100));
+  selecting s;
+  auto& plan = s.job.plans[0];
+  plan.archives = {any_snapshot(model::archive_order::block)};
+  plan.require.chain_id = ours;
+  plan.require.node_version = ">=5.0 <6";
+  plan.require.block_within = "blocks/blocks.log";
+  auto other = plan;
+  other.name = "full set";
+  other.require.block_within.clear();
+  s.job.data_dir = data.path();
+
+  CHECK(s.names({files.path()}) == strings{"snap-1000.tar", "snap-900.tar"});
+  CHECK(s.out.candidates[0].snapshots[0].block == 1000U);
+  CHECK(s.out.candidates[0].snapshots[0].node_version == "v5.0.2");
+  CHECK(s.out.notes == strings{"snap-1400.tar: is of chain bbbbbbbbbbbb…, not of aaaaaaaaaaaa…",
+                               "snap-1300.tar: was made by node version v6.0.1, which is not \">=5.0 <6\"",
+                               "snap-1200.tar: block 1200 is newer than blocks/blocks.log (head 1100)"});
+
+  s.job.plans.push_back(other);
+  s.job.explain = true;
+  CHECK(s.names({files.path()}) ==
+        strings{"snap-1000.tar", "snap-900.tar", "snap-1200.tar", "snap-1000.tar", "snap-900.tar"});
+  strings why;
+  for (const auto& p : s.out.passed)
+    if (p.file.name == "snap-1200.tar") why.push_back(p.why);
+  CHECK(why == strings{"block 1200 is newer than blocks/blocks.log (head 1100); so it is not for plan \"p\""});
+  s.job.plans.pop_back();
+  s.job.explain = false;
+
+  s.job.plans[0].require.strict = true;
+  CHECK(s.names({files.path()}).empty());
+  s.job.plans[0].require.strict = false;
+
+  // A torn log says nothing, so that its plan is tried; one that is not there is begun anew.
+  put(data / "blocks/blocks.log", block_log_bytes(100, 1100) + "torn");
+  CHECK(s.names({files.path()}) == strings{"snap-1200.tar", "snap-1000.tar", "snap-900.tar"});
+  REQUIRE(s.out.notes.size() == 3);
+  CHECK(s.out.notes[0] == "which blocks blocks/blocks.log holds is not known: " + (data / "blocks/blocks.log") +
+                              " does not end with a whole block; snapshots of any block may be tried");
+  fs::remove(data / "blocks/blocks.log");
+  CHECK(s.names({files.path()}) == strings{"snap-1200.tar", "snap-1000.tar", "snap-900.tar"});
+}
+
+TEST_CASE("many that are passed over are not all told", "[select]") {
+  temp_tree files;
+  std::string rows;
+  for (int n = 10; n < 30; ++n) {
+    const auto name = "snap-" + std::to_string(n) + ".tar";
+    put(files / name, "x");
+    rows += (rows.empty() ? "" : ",") + std::string(R"({"name":")") + name + R"(","chain_id":"other"})";
+  }
+  put(files / "manifest.json", "{\"snapshots\":[" + rows + "]}");
+  selecting s;
+  s.job.plans[0].require.chain_id = "ours";
+  CHECK(s.names({files.path()}).empty());
+  REQUIRE(s.out.notes.size() == 4);
+  CHECK(s.out.notes.back() == "plan \"p\" passes over 17 more");
 }

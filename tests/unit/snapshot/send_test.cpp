@@ -1,6 +1,7 @@
 // How an archive is cut for a store, and what is said to S3 about the pieces.
 #include <catch2/catch.hpp>
 
+#include "base/time_text.hpp"
 #include "snapshot/send/part_plan.hpp"
 #include "snapshot/send/s3_texts.hpp"
 
@@ -29,4 +30,27 @@ TEST_CASE("the id of an upload is read, and the end names each piece") {
         "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
         "<Part><PartNumber>1</PartNumber><ETag>&quot;a&quot;</ETag></Part>"
         "<Part><PartNumber>2</PartNumber><ETag>b</ETag></Part></CompleteMultipartUpload>");
+}
+
+TEST_CASE("uploads that were begun to a key are told from others, and when a piece came last") {
+  const std::string list =
+      "<ListMultipartUploadsResult xmlns=\"x\"><Bucket>b</Bucket>"
+      "<Upload><Key>evm/x.tar.zst</Key><UploadId>one</UploadId><Initiated>2026-11-20T01:02:03.000Z</Initiated></"
+      "Upload>"
+      "<Upload><Key>evm/x.tar.zst.old</Key><UploadId>two</UploadId><Initiated>2026-11-20T01:02:03.000Z</Initiated>"
+      "</Upload><Upload><Key>evm/x.tar.zst</Key><UploadId>three</UploadId></Upload></ListMultipartUploadsResult>";
+  const auto begun = hasup::base::parse_time("2026-11-20T01:02:03Z");
+  CHECK(s3_uploads_of(list, "evm/x.tar.zst") == std::vector<s3_upload>{{"one", *begun}});
+  CHECK(s3_uploads_of("<Error/>", "evm/x.tar.zst").empty());
+  CHECK(s3_uploads_of("nonsense", "evm/x.tar.zst").empty());
+  const auto pieces = s3_newest_piece(
+      "<ListPartsResult><Part><PartNumber>1</PartNumber><LastModified>2026-11-21T01:02:03.000Z</LastModified></Part>"
+      "<Part><PartNumber>2</PartNumber><LastModified>2026-11-20T01:02:03.000Z</LastModified></Part>"
+      "<IsTruncated>true</IsTruncated><NextPartNumberMarker>2</NextPartNumberMarker></ListPartsResult>");
+  CHECK(pieces.is_list);
+  CHECK(pieces.time == *hasup::base::parse_time("2026-11-21T01:02:03Z"));
+  CHECK(pieces.more == "2");
+  CHECK(s3_newest_piece("<ListPartsResult/>").is_list);
+  CHECK_FALSE(s3_newest_piece("<ListPartsResult/>").time);
+  CHECK_FALSE(s3_newest_piece("<Error><Code>NoSuchUpload</Code></Error>").is_list);
 }

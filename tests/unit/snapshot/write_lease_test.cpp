@@ -5,6 +5,7 @@
 #include <linux/sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -241,6 +242,7 @@ TEST_CASE("among five thousand processes the one that writes is found, and its e
   } const end{crowd};
   for (int i = 0; i < 5000; ++i) {
     const pid_t pid = ::fork();
+    if (pid == 0) ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that is killed leaves no thousands behind
     while (pid == 0) ::pause();
     if (pid < 0) break;  // no more are allowed here
     crowd.push_back(pid);

@@ -230,6 +230,7 @@ void add_process(std::vector<named_event>& out) {
     out.push_back({"health: " + std::string(model::health_names.text(h)), health_changed{h, "the probe says"}});
   out.push_back({"liveness failed", liveness_failed{"head stands"}});
   out.push_back({"memory exceeded", memory_exceeded{"too much memory"}});
+  out.push_back({"space low", space_low{"too little space"}});
   out.push_back({"parent lost", parent_lost{"its shim died"}});
   out.push_back({"maintenance ended", maintenance_ended{}});
   out.push_back({"timer backoff", timer_fired{timer::backoff}});

@@ -1,0 +1,42 @@
+#include "unit/space_guard.hpp"
+
+#include <algorithm>
+
+#include "base/byte_size.hpp"
+
+namespace hasup::unit {
+namespace {
+
+constexpr std::uint64_t fastest = std::uint64_t{2} << 30U;  // bytes a second that a node may write
+constexpr base::duration soonest{1'000};
+constexpr base::duration latest{30'000};
+
+std::string numbers(std::uint64_t free, std::uint64_t min_free, const std::string& dir) {
+  return base::format_byte_size(free) + " free under " + dir + ", data.min_free is " +
+         base::format_byte_size(min_free);
+}
+
+}  // namespace
+
+space_verdict space_guard::observe(std::uint64_t free, std::uint64_t min_free, const std::string& dir) {
+  if (min_free == 0) return {};
+  if (free < min_free)
+    return {{}, "only " + numbers(free, min_free, dir) + ": stopped before a full disk corrupts its data"};
+  const auto above = free - min_free;
+  if (above >= min_free / 2) warned_ = false;
+  if (warned_ || above >= min_free / 4) return {};
+  warned_ = true;
+  return {numbers(free, min_free, dir) + ": below that it is stopped", {}};
+}
+
+std::uint64_t space_to_start(std::uint64_t min_free, bool was_stopped_for_space) {
+  return was_stopped_for_space ? min_free + min_free / 10 : min_free;
+}
+
+base::duration next_look(std::uint64_t free, std::uint64_t min_free) {
+  const auto above = free > min_free ? free - min_free : 0;
+  const base::duration reached{static_cast<std::int64_t>(std::min<std::uint64_t>(above / fastest, 3600) * 1000)};
+  return std::clamp(reached, soonest, latest);
+}
+
+}  // namespace hasup::unit

@@ -1,0 +1,197 @@
+"""A disk that fails, or is full, at any step of a restore: the whole verified snapshot or nothing, and never a changed
+data directory. The data directory is on a file system that fails when it is told to."""
+
+import hashlib
+import os
+import subprocess
+import unittest
+
+from archive_jobs import ArchiveJobs, node_files, tree
+from fault_mount import FaultMount, missing
+from test_sources import snapshot_bytes
+
+
+def contents(top):
+    """What a node would find: all but what is hasup's own."""
+    return {path: what for path, what in tree(top).items() if path.split("/")[0] != ".hasup"}
+
+
+@unittest.skipIf(missing(), missing())
+class Disks(ArchiveJobs):
+    def setUp(self):
+        super().setUp()
+        self.below = self.home.directory("below")
+        self.mount = FaultMount(self, self.below, self.home.path / "disk")
+        self.data = self.mount.path / "node"
+        self.data.mkdir()
+        self.put_node(big=9_000_000)
+
+    def old_state(self):
+        for name, text in (("state/db", "old"), ("state/more/x", "old too"), ("blocks/log", "old log"), ("keys/secret", "mine")):
+            path = self.data / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        self.before = contents(self.data)
+
+    def fresh(self):
+        self.mount.fail()
+        subprocess.run(["rm", "-rf", *self.data.iterdir()], check=True)
+        self.old_state()
+
+    def stage(self, mode):
+        return self.job(self.plan_job(mode, unpack_ahead=False))
+
+    def do_all(self):
+        for mode in ("fetch", "unpack", "swap"):
+            self.succeed(self.stage(mode))
+
+    def expect_restored(self):
+        self.assertEqual((self.data / "state" / "first").read_bytes(), b"first")
+        self.assertEqual(hashlib.sha256((self.data / "state" / "big").read_bytes()).hexdigest(),
+                         hashlib.sha256(node_files(big=9_000_000)["state/big"]).hexdigest())
+        self.assertEqual((self.data / "keys" / "secret").read_text(), "mine")
+        self.assertFalse((self.data / "state" / "db").exists())
+
+    def fails_in(self, mode, fault, failure, word):
+        """One step of a restore meets the fault; the state is as before, and the next attempt does it all."""
+        self.fresh()
+        for earlier in ("fetch", "unpack", "swap"):
+            if earlier == mode:
+                break
+            self.succeed(self.stage(earlier))
+        met = len(self.mount.met())
+        self.mount.fail(fault)
+        out = self.stage(mode)
+        self.assertGreater(len(self.mount.met()), met, f"{fault} was not met in {mode}")
+        self.assertEqual(out["failure"], failure, f"{fault} in {mode}: {out['error']}")
+        self.assertIn(word, out["error"])
+        if mode == "fetch":
+            self.assertFalse(self.own("cache", "a.tar.zst").exists())
+        if mode == "unpack":
+            self.assertFalse(self.own("staging", "staged.json").exists())
+        self.mount.fail()
+        if mode != "swap":
+            self.assertEqual(contents(self.data), self.before, fault)
+        return out
+
+    ERRORS = (("EIO", "internal", "Input/output error"), ("ENOSPC", "no_space", "No space left"))
+
+    def each(self, mode, *operations):
+        for operation in operations:
+            op, _, name = operation.partition(" ")
+            for error, failure, word in self.ERRORS:
+                with self.subTest(mode=mode, operation=operation, error=error):
+                    self.fails_in(mode, f"{op} {error} {name}", failure, word)
+                    self.do_all()
+                    self.expect_restored()
+
+    def test_while_it_is_fetched(self):
+        self.each("fetch", "create a.tar.zst.part", "write a.tar.zst.part", "write-on a.tar.zst.part", "fsync a.tar.zst.part",
+                  "rename cache/a.tar.zst", "fsyncdir cache", "mkdir cache")
+
+    def test_while_it_is_unpacked(self):
+        self.each("unpack", "create state/first", "write state/first", "write-on state/big", "mkdir staging",
+                  "mkdir staging/unpack", "create staged.json.tmp", "write staged.json.tmp", "fsync staged.json.tmp",
+                  "rename staged.json")
+
+    def test_the_archive_cannot_be_read_back(self):
+        self.fails_in("unpack", "read EIO cache/a.tar.zst", "internal", "Input/output error")
+        self.do_all()
+        self.expect_restored()
+        self.fails_in("fetch", "read EIO a.tar.zst.part", "internal", "Input/output error")
+        self.do_all()
+        self.expect_restored()
+
+    def test_before_anything_is_swapped(self):
+        for operation in ("create swap.json.tmp", "write swap.json.tmp", "fsync swap.json.tmp", "rename swap.json"):
+            op, _, name = operation.partition(" ")
+            for error, failure, word in self.ERRORS:
+                with self.subTest(operation=operation, error=error):
+                    self.fails_in("swap", f"{op} {error} {name}", failure, word)
+                    self.assertEqual(contents(self.data), self.before)
+                    self.do_all()
+                    self.expect_restored()
+
+    def test_in_the_middle_of_the_swap_it_goes_on_or_back(self):
+        for fault in ("rename EIO staging/new/state", "rename EIO staging/new/blocks", "fsyncdir EIO*1 .hasup", "fsyncdir EIO*2 .hasup",
+                      "fsyncdir EIO node", "mkdir ENOSPC aside", "fsync EIO*2 swap.json.tmp", "write ENOSPC*1 swap.json.tmp"):
+            for back in (False, True):
+                with self.subTest(fault=fault, back=back):
+                    self.fresh()
+                    self.succeed(self.stage("fetch"))
+                    self.succeed(self.stage("unpack"))
+                    self.mount.fail(fault)
+                    out = self.stage("swap")
+                    self.mount.fail()
+                    self.assertIn(out["failure"], ("internal", "no_space"), out["error"])
+                    if not self.own("swap.json").exists():
+                        self.assertEqual(contents(self.data), self.before)
+                    elif back:
+                        self.succeed(self.stage("roll_back"))
+                        self.assertEqual(contents(self.data), self.before)
+                    else:
+                        self.succeed(self.stage("swap"))
+                        self.expect_restored()
+                        self.succeed(self.stage("clean_up"))
+                        self.assertFalse(self.own("swap.json").exists())
+
+    def test_what_an_fsync_failed_for_is_never_noted_as_durable(self):
+        self.fresh()
+        self.names = ["big.bin"]
+        self.archives = [{"match": "*", "order": "name", "unpack": "none", "as": "snapshot"}]
+        data = snapshot_bytes(4, 16_000_000)
+        self.host.files["big.bin"] = data  # without a checksum: nobody else would notice
+        self.mount.fail("fsync EIO*1 big.bin.part")
+        out = self.job(self.plan_job("fetch", unpack_ahead=False, max_rate=1_000_000))
+        self.assertEqual(out["failure"], "internal", out["error"])
+        self.assertIn("Input/output error", out["error"])
+        self.assertEqual(len(self.mount.met()), 1)
+        self.assertFalse(self.own("cache", "big.bin.resume").exists())
+        self.succeed(self.job(self.plan_job("fetch", unpack_ahead=False)))
+        self.assertTrue(self.own("cache", "big.bin").read_bytes() == data)
+
+    def test_what_is_unpacked_ahead_meets_it_and_the_fetch_does_not_care(self):
+        for fault in ("create EIO state/first", "write-on ENOSPC state/big", "rename EIO ahead.json", "fsync EIO ahead.json.tmp"):
+            with self.subTest(fault=fault):
+                self.fresh()
+                self.mount.fail(fault)
+                self.succeed(self.fetch_ahead())
+                self.mount.fail()
+                self.assertFalse(self.mark.exists())
+                self.succeed(self.stage("unpack"))
+                self.succeed(self.stage("swap"))
+                self.expect_restored()
+
+
+@unittest.skipIf(os.geteuid() != 0, "only root may mount a small disk")
+class Full(ArchiveJobs):
+    """The same with a disk that is really full, at each size of it."""
+
+    def test_a_disk_of_any_size_ends_in_all_or_nothing(self):
+        archive = self.put_node(big=2_000_000)
+        whole = len(archive)
+        outcomes = set()
+        for size in range(whole // 2, 4 * whole, whole // 4):
+            self.data = self.home.directory(f"disk{size}")
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", self.data], check=True)
+            try:
+                (self.data / "state").mkdir()
+                (self.data / "state" / "db").write_bytes(b"old")
+                self.data.chmod(0o755)
+                failed = next((out for out in (self.job(self.plan_job(mode, unpack_ahead=False))
+                                               for mode in ("fetch", "unpack", "swap")) if out["failure"] != "none"), None)
+                if failed:
+                    self.assertEqual(failed["failure"], "no_space", failed["error"])
+                    self.assertEqual(list(contents(self.data)), ["state", "state/db"])
+                    self.assertEqual((self.data / "state" / "db").read_bytes(), b"old")
+                else:
+                    self.assertEqual((self.data / "state" / "first").read_bytes(), b"first")
+                outcomes.add(failed["error"].split(" ")[0] if failed else "restored")
+            finally:
+                subprocess.run(["umount", self.data], check=True)
+        self.assertIn("restored", outcomes)
+        self.assertGreater(len(outcomes), 2, "it was full in more than one step")
+
+
+if __name__ == "__main__":
+    unittest.main()

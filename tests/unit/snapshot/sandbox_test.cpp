@@ -12,9 +12,13 @@
 
 #include <cstring>
 #include <functional>
+#include <set>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "snapshot/create/create.hpp"
+#include "snapshot/fetch/expected_digest.hpp"
 #include "snapshot/fetch/fetch_bounds.hpp"
 #include "snapshot/fetch/local_reader.hpp"
 #include "snapshot/sandbox.hpp"
@@ -268,7 +272,12 @@ TEST_CASE("the bounds of a fetch come from the configuration, never from what a 
   job.sources = {"file:///backup%20of/"};
   job.chosen->snapshots[0].url = "file:///backup%20of/snap-1";
   job.chosen->snapshots[0].source = "file:///backup%20of/";
-  CHECK(snapshot::local_places(job) == std::vector<std::string>{"/backup of/", "/backup of/snap-1"});
+  const auto places = snapshot::local_places(job);
+  const auto proofs = snapshot::side_file_places("/backup of/snap-1");
+  CHECK(std::set<std::string>(proofs.begin(), proofs.end()).contains("/backup of/snap-1.sha256"));
+  std::vector<std::string> all{"/backup of/", "/backup of/snap-1"};
+  all.insert(all.end(), proofs.begin(), proofs.end());
+  CHECK(places == all);
   CHECK(snapshot::fetch_bounds(job, "/home/u").read->empty());
 
   job.mode = ports::worker_mode::select;

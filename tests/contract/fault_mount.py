@@ -1,7 +1,7 @@
 """A mount that hangs or fails on demand: fault_fs over a directory of the test."""
 
 import os
-import shutil
+import re
 import subprocess
 import unittest
 
@@ -53,8 +53,8 @@ class FaultMount:
         wait_until(lambda: self.program.poll() is not None, "the file system ends")
 
 
-def in_the_kernel(word):
-    """Processes whose name begins so and that no signal reaches."""
+def readers_in_the_kernel():
+    """Processes that read sources of this machine (snapshot/fetch/local_reader.hpp) and that no signal reaches."""
     found = []
     for entry in os.listdir("/proc"):
         if entry.isdigit():
@@ -63,6 +63,7 @@ def in_the_kernel(word):
                     stat = f.read()
             except OSError:
                 continue
-            if f"({word}" in stat and stat.rsplit(")", 1)[1].split()[0] == "D":
+            name, fields = stat[stat.index("(") + 1:].rsplit(")", 1)
+            if re.fullmatch("hasup-[0-9a-f]{8}", name) and fields.split()[0] == "D":
                 found.append(int(entry))
     return found

@@ -90,12 +90,15 @@ class creating {
     return [this] { return control_.cancelled(); };
   }
 
-  outcome<void> start_compressor(bool compress) {
+  // `content` bytes, about, are read.
+  outcome<void> start_compressor(bool compress, std::uint64_t content) {
     frame_options options;
     options.level = order_.level;
     options.compress = compress;
     options.chunks = compress && order_.chunks;
+    options.doublings = content_chunker::doublings_for(content);
     chunked_ = options.chunks;
+    index_.doublings = options.doublings;
     auto started = frame_compressor::start(
         options, [this](std::string_view bytes, const std::vector<chunk>& chunks) -> outcome<void> {
           take_chunks(chunks);
@@ -150,7 +153,7 @@ class creating {
                      (all ? "" : " that plan \"" + job_.plan.name + "\" would replace") + " to make an archive of");
     out_.notes = std::move(tree->notes);
     begin(tree->on_disk);
-    if (auto started = start_compressor(true); !started) return started;
+    if (auto started = start_compressor(true, tree->on_disk); !started) return started;
     auto tar =
         tar_writer::open([this](std::string_view bytes) { return compressor_->add(bytes.data(), bytes.size()); });
     if (!tar) return tar.error();
@@ -216,7 +219,7 @@ class creating {
     if (!spans) return failure{spans.error().kind, e.path + ": " + spans.error().message};
     if (auto begun = tar.begin(now, *spans); !begun) return begun;
     // The data of a large file has its own chunks: whoever has the file has them, wherever it stands in an archive.
-    const bool alone = bytes_of(*spans) >= content_chunker::usual;
+    const bool alone = bytes_of(*spans) >= content_chunker::usual << index_.doublings;
     if (alone)
       if (auto cut = compressor_->cut(); !cut) return cut;
     for (const auto& s : *spans) {
@@ -241,7 +244,8 @@ class creating {
     const auto size = static_cast<std::uint64_t>(before.st_size);
     begin(size);
     // What is compressed already goes on as it is.
-    if (auto started = start_compressor(without_compression_suffix(job_.file) == job_.file); !started) return started;
+    const bool plain = without_compression_suffix(job_.file) == job_.file;
+    if (auto started = start_compressor(plain, size); !started) return started;
     auto read = read_span(fd.get(), job_.file, {0, size},
                           [&](std::uint64_t, std::size_t n) { return compressor_->add(buffer_.data(), n); });
     if (!read) return read;

@@ -10,7 +10,7 @@
 namespace hasup::snapshot {
 namespace {
 
-constexpr unsigned most_cores = 16;  // 17 MiB each
+constexpr unsigned most_cores = 16;  // 17 MiB each, 25 with the largest chunks
 // Of chunks: a batch is sent once it has so many bytes, or so many frames.
 constexpr std::size_t full = std::size_t{4} << 20U;
 constexpr std::size_t most_frames = 64;
@@ -20,8 +20,9 @@ constexpr std::size_t most_frames = 64;
 frame_compressor::frame_compressor(const frame_options& options, sink to)
     : options_(options),
       sink_(std::move(to)),
-      room_in_(options.chunks ? full + content_chunker::most : options.frame),
-      most_(0) {
+      room_in_(options.chunks ? full + (content_chunker::most << options.doublings) : options.frame),
+      most_(0),
+      chunker_(options.doublings) {
   options_.cores = std::clamp(options.cores, 1U, most_cores);
   most_ = options_.cores + 2;  // one that is filled, one that is written
 }

@@ -30,6 +30,7 @@ struct frame_options {
   int level = 3;
   std::size_t frame = 8U << 20;  // zstd_source decompresses such a frame as a whole
   bool chunks = false;           // instead of frames of that size
+  unsigned doublings = 0;        // of the chunks' sizes (content_chunker.hpp)
   unsigned cores = usable_cores();
   bool compress = true;  // else the pieces go on as they are
 };

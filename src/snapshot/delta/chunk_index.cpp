@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "snapshot/delta/content_chunker.hpp"
 #include "snapshot/delta/frame.hpp"
 
 namespace hasup::snapshot {
@@ -21,6 +22,7 @@ constexpr std::uint64_t is_sha256 = 1;
 constexpr std::uint64_t is_zstd = 2;
 constexpr std::uint64_t has_optional_elements = 2;
 constexpr std::uint64_t has_content_digests = 4;
+constexpr std::uint64_t doublings_element = 0x6861;  // ours: one byte
 constexpr std::size_t digest_size = chunk_digest{}.size();
 constexpr std::size_t least_entry = 2 * digest_size + 2;
 
@@ -102,13 +104,18 @@ class reader {
   bool bad_ = false;
 };
 
-// What stands before the index and is not for us: elements that may be passed over.
-void pass_optional_elements(reader& in) {
+// What stands before the index. Elements of others may be passed over.
+outcome<void> read_optional_elements(reader& in, chunk_index& out) {
   const auto count = in.number();
   for (std::uint64_t i = 0; i < count && !in.bad(); ++i) {
-    in.number();
-    in.bytes(in.number());
+    const auto id = in.number();
+    const auto element = in.bytes(in.number());
+    if (id != doublings_element || in.bad()) continue;
+    out.doublings = element.size() == 1 ? static_cast<unsigned char>(element[0]) : 256U;
+    if (out.doublings > content_chunker::most_doublings)
+      return wrong("is of an archive that is cut in an unknown way");
   }
+  return {};
 }
 
 outcome<void> read_chunks(std::string_view text, std::vector<chunk>& out) {
@@ -147,7 +154,13 @@ std::string write_chunk_index(const chunk_index& index) {
   std::string header;
   header.reserve(chunks.size() + 64);
   put_digest(header, index.archive);
-  header += number(has_content_digests) + number(is_zstd) + number(chunks.size());
+  if (index.doublings == 0) {
+    header += number(has_content_digests) + number(is_zstd);
+  } else {
+    header += number(has_content_digests | has_optional_elements) + number(is_zstd);
+    header += number(1) + number(doublings_element) + number(1) + static_cast<char>(index.doublings);
+  }
+  header += number(chunks.size());
   header += chunks;
   header += number(0);  // signatures
   std::string out(detached_magic);
@@ -171,7 +184,8 @@ outcome<chunk_index> read_chunk_index(std::string_view text) {
   if ((flags & ~has_optional_elements) != has_content_digests)
     return wrong("is of a kind that is not known here, or without checksums of the content");
   if (in.number() != is_zstd) return wrong("is about chunks that are not compressed with zstd");
-  if ((flags & has_optional_elements) != 0) pass_optional_elements(in);
+  if ((flags & has_optional_elements) != 0)
+    if (auto read = read_optional_elements(in, out); !read) return read.error();
   const auto chunks = in.bytes(in.number());
   if (in.bad()) return wrong("ends before its chunks");
   if (auto read = read_chunks(chunks, out.chunks); !read) return read.error();

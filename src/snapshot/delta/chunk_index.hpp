@@ -32,13 +32,14 @@ struct chunk {
 struct chunk_index {
   std::vector<chunk> chunks;  // in the order of the archive
   chunk_digest archive{};     // of the whole file
+  unsigned doublings = 0;     // of content_chunker: how its content was cut, so that a file at hand is cut likewise
 
   friend bool operator==(const chunk_index&, const chunk_index&) = default;
 };
 
 // The name of the index beside an archive.
 inline constexpr std::string_view chunk_index_suffix = ".chunks";
-// More is neither written nor read: an archive of about 40 GiB. Its index has 12 MiB, and with what is made of it a
+// More is neither written nor read: an archive of about 380 GiB. Its index has 12 MiB, and with what is made of it a
 // fetch stays in the memory that it may have.
 inline constexpr std::size_t most_chunks = 170'000;
 inline constexpr std::size_t most_in_chunk = std::size_t{16} << 20U;

@@ -55,14 +55,24 @@ place find_end(const char* from, const char* to, std::uint64_t hash, std::uint64
 
 }  // namespace
 
+unsigned content_chunker::doublings_for(std::uint64_t bytes) {
+  constexpr std::uint64_t without = std::uint64_t{32} << 30U;
+  unsigned out = 0;
+  while (out < most_doublings && (bytes >> out) > without) ++out;
+  return out;
+}
+
 content_chunker::taken content_chunker::take(const char* data, std::size_t size) {
+  const auto shortest = least << doublings_;
+  const auto wanted = usual << doublings_;
+  const auto longest = most << doublings_;
   std::size_t done = 0;
   // The zone of the present chunk up to where it has `end` bytes.
   const auto upto = [&](std::size_t end) { return std::min(size - done, at_ < end ? end - at_ : 0); };
-  const auto skip = upto(least - window);
+  const auto skip = upto(shortest - window);
   done += skip;
   at_ += skip;
-  for (auto n = upto(least - 1); n > 0; --n, ++done, ++at_) hash_ = rolled(hash_, data + done);
+  for (auto n = upto(shortest - 1); n > 0; --n, ++done, ++at_) hash_ = rolled(hash_, data + done);
   const auto search = [&](std::size_t end, std::uint64_t below) {
     const auto n = upto(end);
     if (n == 0) return false;
@@ -73,11 +83,11 @@ content_chunker::taken content_chunker::take(const char* data, std::size_t size)
     at_ += passed;
     return hash_ < below;
   };
-  if (search(usual - 1, strict) || search(most - 1, lenient)) {
+  if (search(wanted - 1, strict >> doublings_) || search(longest - 1, lenient >> doublings_)) {
     cut();
     return {done, true};
   }
-  if (at_ == most - 1 && done < size) {
+  if (at_ == longest - 1 && done < size) {
     cut();
     return {done + 1, true};
   }

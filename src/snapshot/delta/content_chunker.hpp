@@ -15,6 +15,10 @@
 // Of random data a chunk has 294 KiB in the mean, and four of five have between 173 KiB and 393 KiB. (One threshold
 // alone would make far longer and shorter ones of the same mean: a changed byte costs a whole chunk, and it falls
 // into a long one rather than a short one.) Of data that repeats itself, such as zeros, each has `most`.
+//
+// An index of a very large archive would have too many of them: there all sizes are doubled, up to three times, and
+// the thresholds are halved as often. An archive and its index say how often; what is cut so has no chunks in common
+// with what is cut otherwise.
 #pragma once
 
 #include <cstddef>
@@ -27,6 +31,13 @@ class content_chunker {
   static constexpr std::size_t least = std::size_t{64} << 10U;
   static constexpr std::size_t usual = std::size_t{256} << 10U;
   static constexpr std::size_t most = std::size_t{1} << 20U;
+  static constexpr unsigned most_doublings = 3;
+
+  // So that an archive of so many bytes has fewer chunks than an index may have (chunk_index.hpp); up to 256 GiB.
+  static unsigned doublings_for(std::uint64_t bytes);
+
+  // `doublings` is at most most_doublings.
+  explicit content_chunker(unsigned doublings = 0) : doublings_(doublings) {}
 
   struct taken {
     std::size_t bytes = 0;  // so many of those given belong to the present chunk
@@ -43,6 +54,7 @@ class content_chunker {
   [[nodiscard]] std::size_t size() const { return at_; }
 
  private:
+  unsigned doublings_;
   std::size_t at_ = 0;
   std::uint64_t hash_ = 0;
 };

@@ -23,7 +23,7 @@ namespace {
 
 constexpr std::size_t most_index = 12U << 20U;  // of most_chunks
 
-constexpr std::uint64_t most_frame = 4U << 20U;  // of chunks as hasup cuts them, far more than one can have
+constexpr std::uint64_t most_frame = 9U << 20U;  // more than the largest chunk can have
 
 // What a node or an operator does with the disk meanwhile comes first.
 class gentle_reading {
@@ -80,9 +80,9 @@ class filling {
     return {};
   }
 
-  outcome<void> from_raw(int fd, std::uint64_t done) {
-    std::vector<char> window(content_chunker::most + read_step);
-    content_chunker chunker;
+  outcome<void> from_raw(int fd, std::uint64_t done, unsigned doublings) {
+    std::vector<char> window((content_chunker::most << doublings) + read_step);
+    content_chunker chunker(doublings);
     std::uint64_t read = 0;
     std::size_t filled = 0;
     unlike_ = 0;
@@ -265,6 +265,7 @@ outcome<std::optional<seeding::version>> seeding::prepare(remote_client& host, c
 outcome<void> seeding::fill(part_file& part, const resume_note& note) {
   const gentle_reading gently;
   part.seeds_are_of(hex(index_.archive));
+  const auto doublings = index_.doublings;
   missing_chunks missing(std::move(index_), part.have());
   filling fill(missing, part, control_, note);
   std::uint64_t total = 0;
@@ -276,7 +277,7 @@ outcome<void> seeding::fill(part_file& part, const resume_note& note) {
     const auto fd = s.open();
     if (!fd) continue;
     ::posix_fadvise(fd->get(), 0, 0, POSIX_FADV_SEQUENTIAL);
-    auto filled = s.raw ? fill.from_raw(fd->get(), done) : fill.from_archive(fd->get(), done);
+    auto filled = s.raw ? fill.from_raw(fd->get(), done, doublings) : fill.from_archive(fd->get(), done);
     if (!filled) return filled;
     done += s.size;
   }

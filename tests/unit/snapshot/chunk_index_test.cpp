@@ -48,6 +48,11 @@ TEST_CASE("an index is read as it was written") {
     REQUIRE(read);
     CHECK(*read == index);
   }
+  auto large = some_index(3);
+  large.doublings = 3;
+  const auto read = read_chunk_index(write_chunk_index(large));
+  REQUIRE(read);
+  CHECK(*read == large);
 }
 
 TEST_CASE("an index is written as it was always written") {
@@ -95,6 +100,9 @@ TEST_CASE("an index that its maker has made to do harm is refused") {
   CHECK(changed(77, '\x81') == "the chunk index has no chunks");
   CHECK(changed(77 + 65, '\x85') == "the chunk index has a dictionary, which nothing here can use");
   CHECK(changed(text.size() - 1, '\x81') == "the chunk index goes on after its chunks");
+  index.doublings = 4;
+  CHECK(why(write_chunk_index(index)) == "the chunk index is of an archive that is cut in an unknown way");
+  index.doublings = 0;
   index.chunks[0].size = ~std::uint64_t{0};
   CHECK(why(write_chunk_index(index))
             .starts_with("the chunk index has a chunk of 1 bytes that become 18446744073709551615"));

@@ -21,8 +21,8 @@ std::string random_bytes(std::size_t size, unsigned seed) {
   return out;
 }
 
-std::vector<std::size_t> sizes_of(const std::string& data, std::size_t step) {
-  content_chunker chunker;
+std::vector<std::size_t> sizes_of(const std::string& data, std::size_t step, unsigned doublings = 0) {
+  content_chunker chunker(doublings);
   std::vector<std::size_t> out{0};
   for (std::size_t at = 0; at < data.size();) {
     const auto taken = chunker.take(data.data() + at, std::min(step, data.size() - at));
@@ -35,7 +35,7 @@ std::vector<std::size_t> sizes_of(const std::string& data, std::size_t step) {
 }
 
 // Where it ends, as the header says it, byte for byte.
-std::vector<std::size_t> sizes_by_the_header(const std::string& data) {
+std::vector<std::size_t> sizes_by_the_header(const std::string& data, unsigned doublings = 0) {
   std::vector<std::uint64_t> table(256);
   std::uint64_t state = 0;
   for (auto& number : table) {
@@ -50,9 +50,10 @@ std::vector<std::size_t> sizes_by_the_header(const std::string& data) {
   std::uint64_t hash = 0;
   for (const char c : data) {
     ++n;
-    if (n > 65'536 - 64) hash = 2 * hash + table[static_cast<unsigned char>(c)];
-    const bool ends = (n >= 65'536 && n < 262'144 && hash < (std::uint64_t{1} << 44U)) ||
-                      (n >= 262'144 && hash < (std::uint64_t{1} << 48U)) || n == 1'048'576;
+    const std::size_t unit = std::size_t{65'536} << doublings;
+    if (n > unit - 64) hash = 2 * hash + table[static_cast<unsigned char>(c)];
+    const bool ends = (n >= unit && n < 4 * unit && hash < (std::uint64_t{1} << (44U - doublings))) ||
+                      (n >= 4 * unit && hash < (std::uint64_t{1} << (48U - doublings))) || n == 16 * unit;
     if (!ends) continue;
     out.push_back(n);
     n = 0;
@@ -81,6 +82,25 @@ TEST_CASE("content is cut at the places where it was always cut") {
   CHECK(sizes == std::vector<std::size_t>{245084, 310349, 358921, 285384, 341897, 315704, 281923, 230552, 106696,
                                           294136, 297555, 77527});
   CHECK(sizes == sizes_by_the_header(data));
+}
+
+TEST_CASE("of large archives the chunks are larger, by the same rule") {
+  const auto data = random_bytes(40U << 20U, 5);
+  std::size_t before = 1'000'000;
+  for (unsigned d = 0; d <= content_chunker::most_doublings; ++d) {
+    const auto sizes = sizes_of(data, 1U << 20U, d);
+    CHECK(sizes == sizes_by_the_header(data, d));
+    CHECK(sizes.size() < before);
+    before = sizes.size();
+    CHECK(sizes_of(std::string(17U << 20U, '\0'), 4096, d).front() == content_chunker::most << d);
+  }
+  constexpr std::uint64_t gib = 1U << 30U;
+  CHECK(content_chunker::doublings_for(0) == 0);
+  CHECK(content_chunker::doublings_for(32 * gib) == 0);
+  CHECK(content_chunker::doublings_for(32 * gib + 1) == 1);
+  CHECK(content_chunker::doublings_for(128 * gib) == 2);
+  CHECK(content_chunker::doublings_for(200 * gib) == 3);
+  CHECK(content_chunker::doublings_for(5000 * gib) == 3);
 }
 
 TEST_CASE("how the content is handed over does not matter") {

@@ -5,6 +5,8 @@
 #include <sys/mount.h>
 
 #include "fetching.hpp"
+#include "snapshot/create/frame_compressor.hpp"
+#include "snapshot/delta/frame.hpp"
 
 using namespace hasup;
 using namespace hasup::test;
@@ -286,6 +288,44 @@ TEST_CASE("archives from a directory are copied and verified the same way", "[fe
   fs::remove(f / "backup/a b.zst.sha256sum");
   CHECK(from("a b.zst").failure == worker_failure::unreachable);
   CHECK(from("../a").failure == worker_failure::refused);
+}
+
+TEST_CASE("an archive of larger chunks is put together from a file at hand, which is cut likewise", "[fetch]") {
+  fetching f;
+  std::string content;
+  while (content.size() < 12'000'000) content += archive_bytes(static_cast<unsigned>(content.size() + 1));
+  const auto doublings = GENERATE(1U, snapshot::content_chunker::most_doublings);
+  std::string whole;
+  snapshot::chunk_index index;
+  snapshot::frame_options options;
+  options.chunks = true;
+  options.doublings = index.doublings = doublings;
+  auto frames = snapshot::frame_compressor::start(
+      options, [&](std::string_view bytes, const std::vector<snapshot::chunk>& of) -> snapshot::outcome<void> {
+        whole += bytes;
+        index.chunks.insert(index.chunks.end(), of.begin(), of.end());
+        return {};
+      });
+  REQUIRE(frames.has_value());
+  REQUIRE((*frames)->add(content.data(), content.size()).has_value());
+  REQUIRE((*frames)->finish().has_value());
+  index.archive = snapshot::sha256_of(whole);
+  const auto text = write_chunk_index(index);
+  raw_server host([&](const raw_request& r) {
+    const auto* is = r.path == "/a.zst" ? &whole : r.path == "/a.zst.chunks" ? &text : nullptr;
+    if (is == nullptr) return answer_status(404);
+    return answer_200(*is, "ETag: \"v1\"\r\nAccept-Ranges: bytes\r\n", r.method != "HEAD");
+  });
+  put(f / "log", content);
+  model::snapshot wanted{"a.zst", host.url() + "a.zst", host.url(), whole.size(), {}, {}, digest(whole)};
+  wanted.chunks = wanted.url + ".chunks";
+  f.job.chosen = ports::candidate{0, {wanted}};
+  f.job.seeds = {f / "log"};
+  const auto out = snapshot::fetch(f.job, f.control, f.soon);
+  INFO(out.error);
+  REQUIRE(out.ok());
+  CHECK(out.at_hand == whole.size());
+  CHECK(get(f.cache()) == whole);
 }
 
 TEST_CASE("a copy from a directory goes on where an earlier job ended, of the same file only", "[fetch]") {

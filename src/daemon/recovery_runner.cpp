@@ -257,10 +257,10 @@ bool recovery_runner::active() const {
 
 recovery_view recovery_runner::view() const {
   auto v = impl_->view_;
-  // The worker knows better whether it looks at what is at hand, fetches, verifies, or unpacks the rest of what it
-  // has fetched.
+  // The worker knows better whether it fetches (or looks at what is at hand of it), verifies, or unpacks the rest of
+  // what it has fetched.
   const auto& now = v.progress.phase;
-  if (v.phase == "fetch" && (now == "seed" || now == "verify" || now == "stage")) v.phase = now;
+  if (v.phase == "fetch" && (now == "verify" || now == "stage")) v.phase = now;
   return v;
 }
 

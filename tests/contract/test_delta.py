@@ -13,6 +13,7 @@ import urllib.request
 import source_servers
 from fault_host import FaultHost
 from hasup_home import accepts, free_port, wait_until
+from leap import LeapTest
 from test_sources import Sources, snapshot_bytes
 
 PAGE = 4096
@@ -464,6 +465,34 @@ class Elsewhere(DeltaBase):
 
     def test_a_file_of_this_machine_is_copied(self):
         self.assertEqual(self.on(source_servers.Directory)["at_hand"], 0)
+
+
+class Recovery(LeapTest):
+    state_size = 6_000_000
+
+    def test_it_loads_only_what_the_last_one_has_not_left_in_the_cache(self):
+        files, made = self.home.directory("files"), self.home.directory("made")
+        host = CountingNginx(self, files)
+        older, newer = (snapshot.name + ".zst" for snapshot in self.snapshots[-2:])
+        for name in (older, newer):  # a chain where nothing happens: the states of its blocks are the same
+            self.home.ok("snapshot", "create", self.snapshots[-2], "--to", made, "--name", name)
+
+        def publish(name):
+            for path in sorted(made.iterdir(), reverse=True):
+                if path.name.startswith(name):
+                    shutil.copy(path, files)
+
+        publish(older)
+        self.leap_unit(host.source["url"])
+        self.make_dirty()
+        self.home.start()
+        self.wait_recovered()
+        publish(newer)
+        self.break_leap()
+        status = self.home.wait_for("leap", state="running", health="healthy", recoveries=2)
+        self.assertIsNone(status["recovery"])
+        self.assertIn("were at hand", self.home.ok("events", "--unit", "leap"))
+        self.assertLess(host.sent(newer), (made / newer).stat().st_size // 2)
 
 
 if __name__ == "__main__":

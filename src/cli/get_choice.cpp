@@ -18,6 +18,18 @@ std::vector<model::snapshot> group_of(const std::vector<snapshot_row>& rows, uns
   return out;
 }
 
+// Nothing has a snapshot's name: what there is, and how to say which of it is meant.
+std::string others_text(const std::vector<snapshot_row>& rows, bool is_unit) {
+  constexpr std::size_t most = 10;
+  if (rows.empty()) return "nothing here that a recovery would take";
+  std::string names;
+  for (std::size_t i = 0; i < std::min(rows.size(), most); ++i) names += (i == 0 ? "" : ", ") + rows[i].file.name;
+  if (rows.size() > most) names += " and " + std::to_string(rows.size() - most) + " more";
+  const auto out = "nothing here is a snapshot by its name; there is " + names;
+  if (is_unit) return out + "; " + rows.front().file.name + " " + rows.front().why_not;
+  return out + "; say which it is: hasup snapshot get SOURCE " + rows.front().file.name + " DIR/, or --match GLOB";
+}
+
 }  // namespace
 
 base::result<get_words> read_get_words(const invocation& call,
@@ -38,14 +50,14 @@ base::result<get_words> read_get_words(const invocation& call,
 }
 
 base::result<std::vector<model::snapshot>> choose_snapshot(const std::vector<snapshot_row>& rows,
-                                                           const std::string& name) {
+                                                           const std::string& name, bool is_unit) {
   if (name.empty()) {
     const auto taken = std::find_if(rows.begin(), rows.end(), [](const auto& r) { return r.taken; });
     if (taken != rows.end()) return group_of(rows, taken->group);
     for (const auto& r : rows)
       if (r.matches && !r.why_not.empty())
         return base::error{"nothing here that a recovery would take: " + r.file.name + " " + r.why_not};
-    return base::error{"nothing here that a recovery would take"};
+    return base::error{others_text(rows, is_unit)};
   }
   const auto wanted = [&](bool candidate) {
     return std::find_if(rows.begin(), rows.end(),

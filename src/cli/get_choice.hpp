@@ -20,9 +20,9 @@ struct get_words {
 base::result<get_words> read_get_words(const invocation& call,
                                        const std::function<bool(const std::string&)>& is_directory);
 
-// The archives of the candidate. Who names one gets it even if it is remembered as bad; what is empty or still being
-// written is no candidate.
+// The archives of the candidate. `is_unit`: what is looked at is a unit's, whose recipe says the names. Who names one
+// gets it even if it is remembered as bad; what is empty or still being written is no candidate.
 base::result<std::vector<model::snapshot>> choose_snapshot(const std::vector<snapshot_row>& rows,
-                                                           const std::string& name);
+                                                           const std::string& name, bool is_unit);
 
 }  // namespace hasup::cli

@@ -15,6 +15,7 @@
 #include "cli/get_choice.hpp"
 #include "cli/snapshot_verb.hpp"
 #include "snapshot/cache_seal.hpp"
+#include "snapshot/digest_kind.hpp"
 
 namespace json = boost::json;
 namespace fs = std::filesystem;
@@ -26,6 +27,7 @@ struct got {
   std::string name;
   std::string path;
   bool was_there = false;
+  std::vector<std::string> proofs{};  // paths of what proves it
   ports::worker_result result;
 };
 
@@ -52,6 +54,36 @@ base::result<void> move_into_place(const std::string& from, const std::string& t
     if (::rename(from.c_str(), to.c_str()) != 0) return base::errno_error("put in place " + to);
   }
   return sync_directory(to.substr(0, to.rfind('/') + 1));
+}
+
+base::result<void> write_in_place(const std::string& path, const std::string& text) {
+  const auto unfinished = path + ".tmp";
+  {
+    const base::unique_fd fd(::open(unfinished.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666));
+    if (!fd || !write_all(fd.get(), text) || ::fsync(fd.get()) != 0) return base::errno_error("write " + unfinished);
+  }
+  if (::rename(unfinished.c_str(), path.c_str()) != 0) return base::errno_error("put in place " + path);
+  return sync_directory(path.substr(0, path.rfind('/') + 1));
+}
+
+// What proves an archive beside it, for `hasup snapshot verify`: as path and text.
+std::vector<std::pair<std::string, std::string>> proofs_of(const got& g) {
+  std::vector<std::pair<std::string, std::string>> out;
+  const auto& said = g.result.announced;
+  const auto colon = std::min(said.find(':'), said.size());
+  if (const auto kind = snapshot::digest_kind_names.parse(std::string_view(said).substr(0, colon)))
+    out.emplace_back(g.path + std::string(snapshot::ending_of(*kind)), said.substr(colon + 1) + "  " + g.name + "\n");
+  if (!g.result.signature.empty()) out.emplace_back(g.path + ".minisig", g.result.signature);
+  return out;
+}
+
+// Of an archive that another one takes the place of.
+void remove_proofs_of(const std::string& path) {
+  for (const auto* end :
+       {".sha256", ".sha256sum", ".sha512", ".sha512sum", ".b2", ".b2sum", ".md5", ".md5sum", ".minisig"}) {
+    std::error_code ignored;
+    fs::remove(path + end, ignored);
+  }
 }
 
 constexpr std::size_t most_older = 2;  // archives that are read through for parts of a new one
@@ -83,6 +115,7 @@ class getting {
     out.name = s.name;
     out.path = directory_ + "/" + s.name;
     auto job = target_.job;
+    job.keep_proof = true;
     job.chosen = ports::candidate{0, {s}};
     if (fs::exists(fs::symlink_status(out.path)) && !c_.call.force) return compare(job, out);
     return fetch(job, s, out);
@@ -104,7 +137,7 @@ class getting {
           out.path));
     out.was_there = true;
     out.result = std::move(answer.result);
-    return exit_code::done;
+    return keep_proofs(out, false);
   }
 
   exit_code fetch(ports::worker_job job, const model::snapshot& s, got& out) {
@@ -120,14 +153,29 @@ class getting {
       const auto kept = kept_text(s, part);
       return tell((answer.interrupted ? "interrupted" : result.error) + (kept.empty() ? "" : "; " + kept));
     }
+    std::error_code ignored;
+    if (fs::exists(fs::symlink_status(out.path, ignored))) remove_proofs_of(out.path);
     const auto moved = move_into_place(part + "/.hasup/cache/" + s.name, out.path, c_.call.force);
     if (!moved) {
       complain(c_, printable(moved.error().message));
       return code_of(moved.error());
     }
-    std::error_code ignored;
     fs::remove_all(part, ignored);
     out.result = answer.result;
+    return keep_proofs(out, true);
+  }
+
+  // What is there of an archive that was there is its owner's.
+  exit_code keep_proofs(got& out, bool replace) {
+    for (const auto& [path, text] : proofs_of(out)) {
+      if (replace || !fs::exists(fs::symlink_status(path))) {
+        if (const auto written = write_in_place(path, text); !written) {
+          complain(c_, printable(written.error().message));
+          return code_of(written.error());
+        }
+      }
+      out.proofs.push_back(path);
+    }
     return exit_code::done;
   }
 
@@ -175,6 +223,8 @@ std::string line_of(const got& g, const terminal& t) {
 }
 
 json::object json_of(const got& g) {
+  json::array proofs;
+  for (const auto& path : g.proofs) proofs.emplace_back(valid_utf8(path));
   return {{"name", valid_utf8(g.name)},
           {"path", valid_utf8(g.path)},
           {"size", g.result.bytes},
@@ -182,24 +232,31 @@ json::object json_of(const got& g) {
           {"sha256", g.result.sha256.empty() ? json::value(nullptr) : json::value(g.result.sha256.front())},
           {"verified", g.result.verified},
           {"verified_by", g.result.verified ? json::value(g.result.verified_by) : json::value(nullptr)},
-          {"was_there", g.was_there}};
+          {"was_there", g.was_there},
+          {"proofs", std::move(proofs)}};
 }
 
 exit_code get_all(const context& c, const snapshot_target& target, const std::string& directory,
-                  const std::vector<std::string>& seeds, const std::vector<model::snapshot>& files) {
+                  const std::vector<std::string>& seeds, const std::vector<model::snapshot>& files,
+                  std::vector<std::string> notes) {
   getting get(c, target, directory, seeds);
   json::array all;
   for (const auto& file : files) {
     got one;
     if (const auto code = get.one(file, one); code != exit_code::done) return code;
-    for (const auto& note : one.result.notes)
+    for (const auto& note : one.result.notes) {
       if (!c.call.json) complain(c, printable(note));
+      notes.push_back(note);
+    }
     if (c.call.json)
       all.emplace_back(json_of(one));
     else
       print(line_of(one, c.out));
   }
-  if (c.call.json) print(json::serialize(json::object{{"files", std::move(all)}}) + "\n");
+  if (!c.call.json) return exit_code::done;
+  json::array said;
+  for (const auto& note : notes) said.emplace_back(valid_utf8(note));
+  print(json::serialize(json::object{{"files", std::move(all)}, {"notes", std::move(said)}}) + "\n");
   return exit_code::done;
 }
 
@@ -241,15 +298,16 @@ exit_code get_snapshot(const context& c) {
   if (!words->name.empty()) {  // a person who names one means it
     where.job.max_age = base::duration{0};
     for (auto& plan : where.job.plans) plan.require = {};
+    where.job.only_archives = false;
   }
   const auto found = look_for_snapshots(c, where);
   if (found.answer.interrupted) return refuse(c, {exit_code::failed, "interrupted"});
   if (!found.answer.result.ok()) return refuse(c, {exit_code::failed, found.answer.result.error});
   for (const auto& note : found.answer.result.notes)
     if (!c.call.json) complain(c, printable(note));
-  const auto choice = choose_snapshot(found.rows, words->name);
+  const auto choice = choose_snapshot(found.rows, words->name, where.is_unit);
   if (!choice) return refuse(c, {exit_code::failed, choice.error().message});
-  return get_all(c, where, std::get<std::string>(directory), seeds, *choice);
+  return get_all(c, where, std::get<std::string>(directory), seeds, *choice, found.answer.result.notes);
 }
 
 }  // namespace hasup::cli

@@ -34,6 +34,7 @@ std::string reason_against(const snapshot_row& r, const snapshot_policy& policy)
     return "is remembered as bad" + (policy.reset.empty() ? "" : "; `" + policy.reset + "` forgets that");
   if (!r.asked) return {};
   if (policy.needs_signature && !r.is_signed) return "is not signed, and a public key is set";
+  if (!policy.needs_signature && !r.disagree.empty()) return "is announced in two ways: " + r.disagree;
   if (!policy.needs_signature && policy.checksum == model::checksum_policy::required && r.digest.empty())
     return "has no checksum, and one is required";
   return {};
@@ -47,6 +48,10 @@ snapshot_row row_of(const model::snapshot& s, const ports::worker_result& found,
     if (!p->digest.empty()) r.digest = p->digest;
     r.is_signed = p->is_signed;
     r.asked = !p->unknown;
+    if (!p->disagree.empty()) {
+      r.digest.clear();
+      r.disagree = p->disagree;
+    }
   }
   r.why_not = reason_against(r, policy);
   return r;
@@ -165,6 +170,21 @@ std::vector<snapshot_row> snapshot_rows(const ports::worker_result& found, const
     row.matches = !p.why.starts_with(no_match);
     out.push_back(std::move(row));
   }
+  return out;
+}
+
+std::vector<std::string> newer_passed_over(const std::vector<snapshot_row>& rows) {
+  std::vector<std::string> out;
+  const auto taken = std::find_if(rows.begin(), rows.end(), [](const auto& r) { return r.taken; });
+  if (taken == rows.end()) return out;
+  const auto is_newer = [&](const snapshot_row& r) {
+    if (!r.plan.empty()) return r.group < taken->group;  // in the order in which they would be tried
+    if (r.file.block && taken->file.block) return *r.file.block > *taken->file.block;
+    return r.file.time && taken->file.time && *r.file.time > *taken->file.time;
+  };
+  for (const auto& r : rows)
+    if (r.matches && !r.why_not.empty() && is_newer(r))
+      out.push_back(r.file.name + " is newer, and is passed over: " + r.why_not);
   return out;
 }
 

@@ -14,9 +14,10 @@ namespace hasup::cli {
 
 struct snapshot_row {
   model::snapshot file;
-  std::string plan;    // "" = of none
-  unsigned group = 0;  // archives of one candidate have one number
-  std::string digest;  // "sha256:…"; ""
+  std::string plan;        // "" = of none
+  unsigned group = 0;      // archives of one candidate have one number
+  std::string digest;      // "sha256:…"; ""
+  std::string disagree{};  // two say different ones, and which; ""
   bool is_signed = false;
   bool asked = false;   // digest and is_signed are known
   bool taken = false;   // a recovery would take it
@@ -34,6 +35,9 @@ struct snapshot_policy {
 
 // The candidates in the order in which they would be tried, then what is passed over.
 std::vector<snapshot_row> snapshot_rows(const ports::worker_result& found, const snapshot_policy& policy);
+
+// A line for each file that is newer than what would be taken, and is not: which, and why.
+std::vector<std::string> newer_passed_over(const std::vector<snapshot_row>& rows);
 
 // "sha256, signed", "none", "?" when the host was not asked.
 std::string proof_text(const snapshot_row& r);

@@ -72,6 +72,7 @@ std::optional<target_error> read_name_options(const snapshot_call& o, ports::wor
     if (pattern.NamedCapturingGroups().contains("block")) spec.order = model::archive_order::block;
   } else if (o.match.empty()) {
     spec.match = "*";
+    job.only_archives = true;
   }
   if (!o.order.empty()) spec.order = *model::archive_order_names.parse(o.order);
   model::recovery_plan plan;
@@ -199,6 +200,11 @@ std::variant<model::source, target_error> read_source(const std::string& word, c
     return usage(
         "no password in the URL, where everybody sees it; --header-file takes a file with \"Authorization: Basic "
         "…\"");
+  if (const auto proxy = o.source_options.find("proxy");
+      proxy != o.source_options.end() && proxy->second.find('@') != std::string::npos)
+    return usage(
+        "no password in --proxy, where everybody sees it: put the proxy into the environment (http_proxy, "
+        "https_proxy)");
   config::report findings;
   std::vector<model::source> found;
   config::read_sources(table, findings, found);

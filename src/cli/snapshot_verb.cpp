@@ -24,6 +24,7 @@ found_snapshots look_for_snapshots(const context& c, const snapshot_target& targ
   policy.bad = target.bad;
   if (target.is_unit) policy.reset = "hasup reset " + target.name;
   out.rows = snapshot_rows(out.answer.result, policy);
+  for (auto& line : newer_passed_over(out.rows)) out.answer.result.notes.push_back(std::move(line));
   if (!target.bad_unknown.empty())
     out.answer.result.notes.push_back("which snapshots are remembered as bad is not known: " + target.bad_unknown);
   return out;

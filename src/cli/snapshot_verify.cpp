@@ -106,6 +106,8 @@ exit_code verify_snapshots(const context& c) {
       return exit_code::failed;
     }
     all_good = all_good && v.good;
+    for (const auto& note : v.proven.notes)
+      if (!c.call.json) complain(c, printable(note));
     if (c.call.json)
       files.emplace_back(json_of(v));
     else

@@ -220,7 +220,10 @@ void add_recovery_and_log(std::vector<key>& out) {
   option("client_certificate", "https: shown to the host");
   option("client_key", "https: its key, where client_certificate does not hold it");
   option("header_file", "http, https: lines such as \"Authorization: Bearer …\" for each request");
-  option("proxy", "http, https, s3: http://HOST:PORT or socks5h://HOST:PORT");
+  option(
+      "proxy",
+      "http, https, s3: http://HOST:PORT or socks5h://HOST:PORT, also http://USER:PASSWORD@HOST:PORT where its owner "
+      "alone can read the file; without it http_proxy, https_proxy of the environment");
   out.push_back({"recovery.checksum",
                  k::word,
                  "\"if_present\"",

@@ -10,11 +10,12 @@
 
 namespace hasup::model {
 
-// Another source that lists a file of the same name and size.
+// Another source that lists a file of the same name and size, or another way to the same file.
 struct snapshot_mirror {
   std::string url;
   std::string source;
   std::string sha256;  // as below
+  unsigned source_nth = 0;
 
   friend bool operator==(const snapshot_mirror&, const snapshot_mirror&) = default;
 };
@@ -27,12 +28,15 @@ struct snapshot {
   std::optional<base::wall_time> time;  // of last modification or from the name
   // A manifest's, else from the pattern's (?P<block>…) or the first 8 hex digits of a nodeos name.
   std::optional<std::uint64_t> block;
-  std::string sha256;  // lower-case hex where a manifest says it; ""
+  std::string sha256;  // lower-case hex where a manifest or a listing says it; ""
   std::vector<snapshot_mirror> mirrors{};
   std::string chunks{};    // URL of the index of its chunks (snapshot/delta/chunk_index.hpp); "" = none is known
   std::string chain_id{};  // as a manifest says them; ""
   std::string node_version{};
   bool block_is_guess = false;  // the only number in its name, which may be a date: good enough to order by
+  std::string sha256_by{};      // who says it: "manifest.json"; "" = not known
+  std::string sha256_else{};    // who says another one, and which: "the listing says …"; "" = nobody
+  unsigned source_nth = 0;      // of the sources with that URL, which may differ in how to get in (model/source.hpp)
 
   friend bool operator==(const snapshot&, const snapshot&) = default;
 };

@@ -1,8 +1,13 @@
-// One place that has snapshots, and how to get in. No secret stands in it: only where secrets are.
+// One place that has snapshots, and how to get in. Keys, passwords and tokens are named by their files. The one
+// secret that may stand in it is the password in the URL of a proxy: so a source is written down only where its
+// unit's user and the daemon's can read, and `proxy` is never shown.
 #pragma once
 
+#include <cstddef>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/duration.hpp"
 
@@ -22,12 +27,14 @@ struct source {
   // and at most two minutes.
   base::duration patience{0};
 
-  // https
+  // http, https, s3
+  std::string proxy;  // http_proxy, https_proxy, all_proxy of the environment; may have USER:PASSWORD@
+
+  // https; ca_file also s3, header_file also http
   std::string ca_file;             // the system's
   std::string client_certificate;  // none
   std::string client_key;          // in client_certificate
   std::string header_file;         // lines "Name: value", sent with each request; none
-  std::string proxy;               // http, https: the environment's http_proxy, https_proxy
 
   // sftp
   std::string identity_file;  // the agent's keys, then ~/.ssh/id_*
@@ -41,5 +48,23 @@ struct source {
 
   friend bool operator==(const source&, const source&) = default;
 };
+
+// Several sources may have one URL and differ in how to get in: which of them all[index] is, from 0.
+inline unsigned nth_of_its_url(const std::vector<source>& all, std::size_t index) {
+  unsigned nth = 0;
+  for (std::size_t i = 0; i < index; ++i) nth += all[i].url == all[index].url ? 1 : 0;
+  return nth;
+}
+
+// The nth source of that URL; the last one where there are fewer, and the bare URL where there is none (any more).
+inline source source_of(const std::vector<source>& all, std::string_view url, unsigned nth) {
+  const source* found = nullptr;
+  for (const auto& one : all) {
+    if (one.url != url) continue;
+    found = &one;
+    if (nth-- == 0) break;
+  }
+  return found != nullptr ? *found : source(std::string(url));
+}
 
 }  // namespace hasup::model

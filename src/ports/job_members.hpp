@@ -41,6 +41,7 @@ void members(M& m, model::snapshot_mirror& s) {
   m("url", s.url);
   m("source", s.source);
   m("sha256", s.sha256);
+  m("source_nth", s.source_nth);
 }
 
 template <class M>
@@ -56,6 +57,9 @@ void members(M& m, model::snapshot& s) {
   m("chunks", s.chunks);
   m("chain_id", s.chain_id);
   m("node_version", s.node_version);
+  m("sha256_by", s.sha256_by);
+  m("sha256_else", s.sha256_else);
+  m("source_nth", s.source_nth);
 }
 
 template <class M>
@@ -135,6 +139,7 @@ void members(M& m, snapshot_proof& p) {
   m("digest", p.digest);
   m("is_signed", p.is_signed);
   m("unknown", p.unknown);
+  m("disagree", p.disagree);
 }
 
 template <class M>
@@ -197,6 +202,7 @@ void members(M& m, worker_job& j) {
   m("sources", j.sources);
   m("plans", j.plans);
   m("max_age_ms", j.max_age);
+  m("only_archives", j.only_archives);
   m("explain", j.explain);
   m("file", j.file);
   m("create", j.create);
@@ -204,6 +210,7 @@ void members(M& m, worker_job& j) {
   m("max_rate", j.max_rate);
   m("seeds", j.seeds);
   m("public_key", j.public_key);
+  m("keep_proof", j.keep_proof);
   m("chosen", j.chosen);
   m("plan", j.plan);
   m("keep", j.keep);
@@ -244,6 +251,7 @@ void members(M& m, worker_result& r) {
   m("sha256", r.sha256);
   m("verified", r.verified);
   m("verified_by", r.verified_by);
+  m("announced", r.announced);
   m("archive_paths", r.archive_paths);
   m("bytes", r.bytes);
   m("at_hand", r.at_hand);

@@ -5,9 +5,11 @@
 //   hasup-worker --look          stays: the standard input is a socket that brings jobs to inspect, one a line, and
 //   takes the answers, one a line; ends when it is closed
 //
-// The job file holds no secret. The answer is written to result_path as a whole (temporary file, fsync, rename), so
-// it is there complete or not at all. While it works, the worker replaces progress_path at most twice a second (no
-// fsync). Every job can be repeated after a crash at any point and then comes to the same end.
+// The job file may hold one secret, the password in a source's `proxy` (model/source.hpp): who writes it lets nobody
+// read it but the worker's user and group. Other secrets are named by their files. Answer and progress hold none. The
+// answer is written to result_path as a whole (temporary file, fsync, rename), so it is there complete or not at all.
+// While it works, the worker replaces progress_path at most twice a second (no fsync). Every job can be repeated
+// after a crash at any point and then comes to the same end.
 //
 // Layout in DATA_DIR/.hasup/ (created by the worker, as the unit's user, mode 0700):
 //   cache/NAME           fetched and verified archives;  cache/NAME.part  not yet whole
@@ -50,10 +52,12 @@ enum class worker_mode {
   roll_back,         // remove what stands in the place of the old entries, put those back as they were
   clean_up,          // delete aside, staging, swap.json and all cached archives but the newest kept
 };
-// What hasupd's own environment says about proxies, agents and S3 keys is for the modes with a network alone.
+// What hasupd's own environment says about proxies, agents and S3 keys is for the modes with a network alone:
+// select, fetch and verify, and create where the archive comes to another host.
 inline constexpr std::array ways_out{
-    "http_proxy",    "https_proxy",       "HTTPS_PROXY",           "all_proxy",        "no_proxy",
-    "SSH_AUTH_SOCK", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"};
+    "http_proxy",       "https_proxy", "HTTPS_PROXY",   "all_proxy",         "ALL_PROXY",
+    "no_proxy",         "NO_PROXY",    "SSH_AUTH_SOCK", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN"};
 
 inline constexpr base::enum_names<worker_mode, 12> worker_mode_names{
     {{{worker_mode::inspect, "inspect"},
@@ -91,6 +95,7 @@ struct snapshot_proof {
   std::string digest;  // "sha256:…"; ""
   bool is_signed = false;
   bool unknown = false;  // the host did not say
+  std::string disagree;  // two say different digests, and which; ""
 
   friend bool operator==(const snapshot_proof&, const snapshot_proof&) = default;
 };
@@ -118,7 +123,7 @@ struct worker_job {
   std::string result_path;    // absolute; "-" for --look
   std::string progress_path;  // absolute; "" = none
 
-  std::string data_dir;           // absolute; every mode but select
+  std::string data_dir;           // absolute; every mode but verify and examine, which have `file`; select: may be ""
   std::vector<std::string> also;  // further directories of the same node (inspect)
   std::string mount;              // inspect, make_directories: must be a mount point; "" = not asked
 
@@ -139,11 +144,13 @@ struct worker_job {
   std::string user;            // the name, for messages
   bool may_make_data = false;  // the unit never ran: its data directory may be made, empty
 
-  // select
+  // select, fetch, verify
   std::vector<model::source> sources;
+  // select
   std::vector<model::recovery_plan> plans;
-  base::duration max_age{0};  // 0 = any; a snapshot of unknown time passes
-  bool explain = false;       // also say what is passed over, and what proves the newest
+  base::duration max_age{0};   // 0 = any; a snapshot of unknown time passes
+  bool only_archives = false;  // of a directory's files, what has the ending of an archive or of compression
+  bool explain = false;        // also say what is passed over, and what proves the newest
 
   // verify, examine, create
   std::string file;  // absolute
@@ -154,6 +161,7 @@ struct worker_job {
   model::checksum_policy checksum = model::checksum_policy::if_present;
   std::uint64_t max_rate = 0;  // bytes a second; 0 = as fast as it goes
   std::string public_key;      // minisign's; "" = signatures are not looked at
+  bool keep_proof = false;     // one archive: what its host has to prove it comes with the answer
   // fetch: archives of this machine, absolute, that may have parts of what is fetched; `plan` and `keep` say which
   // files of the node may
   std::vector<std::string> seeds;
@@ -227,6 +235,7 @@ struct worker_result {
   std::vector<std::string> sha256;  // of each archive, lower-case hex
   bool verified = false;            // against a checksum or key from outside
   std::string verified_by;          // "sha256", "md5", "its signature and sha256" …; ""
+  std::string announced;            // with keep_proof: the digest that the host says, "sha256:…"; ""
   // unpack
   std::map<std::string, std::string> archive_paths;  // AS -> absolute path
   std::uint64_t bytes = 0;                           // fetched, or what is or would be unpacked
@@ -238,7 +247,7 @@ struct worker_result {
   std::string name;
   std::string url;            // or path, of the archive
   std::uint64_t content = 0;  // bytes of the files that were read, holes left out
-  std::string signature;      // the text of NAME.minisig; ""
+  std::string signature;      // the text of NAME.minisig; ""; with keep_proof also of what was fetched or verified
   std::string chunks;         // the name of the index of its chunks; "" = it has none
 
   [[nodiscard]] bool ok() const { return failure == worker_failure::none; }

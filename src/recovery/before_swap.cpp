@@ -145,6 +145,12 @@ void stepper::take_candidates(const std::vector<ports::candidate>& all, const st
     return end(not_now(), why + "; the old state is untouched");
   }
   for (const auto& note : notes) say("note", note);
+  std::vector<std::string> newer_bad;
+  if (const auto first = std::find(all.begin(), all.end(), candidates.front()); !bad_names.empty())
+    (void)allowed({all.begin(), first}, s.done.plan, bad, &newer_bad);
+  for (const auto& name : newer_bad)
+    say("note", name + " is newer, and is passed over: it is remembered as bad (`hasup reset " + unit_name() +
+                    "` forgets that)");
   commit(selected{std::move(candidates)});
   try_next();
 }

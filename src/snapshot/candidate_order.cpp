@@ -71,6 +71,8 @@ model::snapshot snapshot_of(const listed_file& f, const std::string& source, std
   model::snapshot out{f.name, f.url, source, f.size, f.time, f.block ? f.block : named, f.sha256, {}, f.chunks};
   out.chain_id = f.chain_id;
   out.node_version = f.node_version;
+  out.sha256_by = f.sha256_by;
+  out.sha256_else = f.sha256_else;
   return out;
 }
 
@@ -216,6 +218,31 @@ std::vector<ports::candidate> plan_candidates(const model::recovery_plan& plan, 
   return out;
 }
 
+void join_ways(std::vector<ports::candidate>& candidates) {
+  std::vector<ports::candidate> out;
+  for (auto& c : candidates) {
+    const auto same = std::find_if(out.begin(), out.end(), [&](const ports::candidate& o) {
+      return o.plan == c.plan &&
+             std::equal(o.snapshots.begin(), o.snapshots.end(), c.snapshots.begin(), c.snapshots.end(),
+                        [](const auto& a, const auto& b) { return a.url == b.url && a.source == b.source; });
+    });
+    if (same == out.end()) {
+      out.push_back(std::move(c));
+      continue;
+    }
+    for (std::size_t i = 0; i < c.snapshots.size(); ++i) {
+      auto& kept = same->snapshots[i];
+      auto& other = c.snapshots[i];
+      // A listing that says less sorts its files elsewhere: the order of the sources counts all the same.
+      if (other.source_nth < kept.source_nth) std::swap(other.source_nth, kept.source_nth);
+      const auto after = std::find_if(kept.mirrors.begin(), kept.mirrors.end(),
+                                      [&](const auto& m) { return m.source_nth > other.source_nth; });
+      kept.mirrors.insert(after, {other.url, other.source, other.sha256, other.source_nth});
+    }
+  }
+  candidates = std::move(out);
+}
+
 void find_mirrors(std::vector<ports::candidate>& candidates) {
   std::map<std::pair<std::string, std::uint64_t>, std::vector<model::snapshot>> places;
   for (const auto& c : candidates)
@@ -226,8 +253,9 @@ void find_mirrors(std::vector<ports::candidate>& candidates) {
       if (!s.size) continue;
       for (const auto& other : places[{s.name, *s.size}]) {
         const bool contradicts = !s.sha256.empty() && !other.sha256.empty() && s.sha256 != other.sha256;
-        if (other.source != s.source && other.url != s.url && !contradicts)
-          s.mirrors.push_back({other.url, other.source, other.sha256});
+        if (other.source == s.source || other.url == s.url || contradicts) continue;
+        s.mirrors.push_back({other.url, other.source, other.sha256, other.source_nth});
+        s.mirrors.insert(s.mirrors.end(), other.mirrors.begin(), other.mirrors.end());  // further ways to it
       }
     }
   }

@@ -54,8 +54,12 @@ std::vector<ports::candidate> plan_candidates(const model::recovery_plan& plan, 
                                               const std::string& source, const std::vector<listed_file>& files,
                                               std::vector<std::string>& notes);
 
+// One candidate of each whose archives have the same URLs: the first stays, and goes the ways of all in the order of
+// the sources, the further ones as mirrors.
+void join_ways(std::vector<ports::candidate>& candidates);
+
 // Tells each snapshot where else a file of its name and size is, in the order of the candidates. Whether it is the
-// same file is for the checksums to say.
+// same file is for the checksums to say. After join_ways().
 void find_mirrors(std::vector<ports::candidate>& candidates);
 
 // Joins what several sources gave for one plan, newest first; the earlier source wins a tie.

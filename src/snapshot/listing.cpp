@@ -130,6 +130,14 @@ bool is_snapshot_name(std::string_view name) {
   return kind_of_name(name) == name_kind::snapshot;
 }
 
+bool has_archive_ending(std::string_view name) {
+  const auto name_in_small = lower(name);
+  for (const auto* end : {".tar", ".tgz", ".tbz", ".tbz2", ".txz", ".tzst", ".tlz4", ".zip", ".7z", ".cpio", ".gz",
+                          ".bz2", ".xz", ".zst", ".zstd", ".lz4", ".lzma", ".bin"})
+    if (name_in_small.ends_with(end)) return true;
+  return false;
+}
+
 bool is_wanted(std::string_view name, listed wanted) {
   if (wanted == listed::everything) return kind_of_name(name) != name_kind::unusable;
   return is_snapshot_name(name) || name == "manifest.json" || is_chunk_index(name);

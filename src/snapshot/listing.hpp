@@ -28,6 +28,9 @@ struct listed_file {
   std::string chain_id{};
   std::string node_version{};
 
+  std::string sha256_by{};  // see model::snapshot
+  std::string sha256_else{};
+
   friend bool operator==(const listed_file&, const listed_file&) = default;
 };
 
@@ -63,6 +66,9 @@ bool is_wanted(std::string_view name, listed wanted);
 
 // Whether a name is one that could be a snapshot: no directory, unfinished upload or side file.
 bool is_snapshot_name(std::string_view name);
+
+// A name with the ending of an archive, of compression, or of a nodeos snapshot (.bin), in capitals or not.
+bool has_archive_ending(std::string_view name);
 
 // The digest for `name` in a side file: a bare digest, or lines "DIGEST  NAME" as sha256sum writes them, or BSD's
 // "SHA256 (NAME) = DIGEST". Lines with digests of another length are passed over. `single` = the side file is

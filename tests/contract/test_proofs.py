@@ -7,6 +7,7 @@ import subprocess
 import unittest
 
 import source_servers
+from fault_host import FaultHost
 from test_sources import Sources, snapshot_bytes
 
 SIZE = 20_000_000
@@ -116,6 +117,95 @@ class Proofs(Sources):
             out = self.load(public_key=key)
             self.assertEqual(out["failure"], "refused", out["error"])
             self.assertFalse(self.cached("a.bin.part").exists())
+
+    def sums(self, wrong=b"other"):
+        return hashlib.sha256(self.data_bytes).hexdigest(), hashlib.sha256(wrong).hexdigest()
+
+    def manifest(self, digest):
+        self.host.put("manifest.json", json.dumps({"snapshots": [{"name": "a.bin", "size": SIZE, "sha256": digest}]}).encode())
+
+    def verify_here(self, **more):
+        """What `hasup snapshot verify` asks, of the same files on this machine."""
+        path = str(self.files / "a.bin")
+        snapshot = {"name": "a.bin", "url": path, "source": path}
+        return self.job({"mode": "verify", "file": path, "chosen": {"plan": 0, "snapshots": [snapshot]}, **more})
+
+    def test_two_who_announce_different_sums_are_refused_with_what_each_says(self):
+        right, wrong = self.sums()
+        for sides, said in (
+                ({"manifest.json": wrong, "a.bin.sha256": right},
+                 f"manifest.json says sha256 {wrong}, but a.bin.sha256 says {right}"),
+                ({"manifest.json": right, "SHA256SUMS": wrong},
+                 f"manifest.json says sha256 {right}, but SHA256SUMS says {wrong}"),
+                ({"a.bin.sha256": right, "a.bin.sha256sum": right, "SHA256SUMS": wrong},
+                 f"a.bin.sha256 and a.bin.sha256sum say sha256 {right}, but SHA256SUMS says {wrong}")):
+            with self.subTest(sides=sides):
+                self.clear()
+                self.forget()
+                for name, digest in sides.items():
+                    if name == "manifest.json":
+                        self.manifest(digest)
+                    else:
+                        self.host.put(name, f"{digest}  a.bin\n".encode())
+                for out in (self.load(), self.load(checksum="if_present"), self.verify_here()):
+                    self.assertEqual((out["failure"], out["snapshot"]), ("refused", "a.bin"), out)
+                    self.assertIn("a.bin is announced in two ways: " + said, out["error"])
+                self.assertFalse(self.cached("a.bin.part").exists(), "before the first byte")
+                proof, = self.select({**self.host.source}, match="a.bin", explain=True)["proofs"]
+                self.assertEqual((proof["disagree"], proof["digest"]), (said, ""))
+
+    def test_sums_that_disagree_do_not_count_where_the_pinned_key_has_signed(self):
+        key = self.key("one")
+        right, wrong = self.sums()
+        self.manifest(wrong)
+        self.host.put("a.bin.sha256", f"{right}  a.bin\n".encode())
+        self.shell("minisign -S -s ../one.key -m a.bin")
+        for out in (self.load(public_key=key), self.load(public_key=key), self.verify_here(public_key=key)):
+            self.assertEqual((out["failure"], out["verified_by"]), ("none", "its signature"), out["error"])
+            self.assertIn("its signature decides what a.bin is: manifest.json says", out["notes"][-1])
+        self.host.put("a.bin", self.data_bytes[:-1] + b"x")
+        self.forget()
+        for out in (self.load(public_key=key), self.verify_here(public_key=key)):
+            self.assertEqual(out["failure"], "bad_snapshot", out["error"])
+
+    def test_a_wrong_sum_is_told_with_who_says_it(self):
+        right, wrong = self.sums()
+        for sides, who in (({"a.bin.sha256": wrong}, "a.bin.sha256"), ({"SHA256SUMS": wrong}, "SHA256SUMS"),
+                           ({"manifest.json": wrong}, "manifest.json"),
+                           ({"manifest.json": wrong, "a.bin.sha256": wrong}, "manifest.json and a.bin.sha256")):
+            with self.subTest(sides=sides):
+                self.clear()
+                self.forget()
+                for name, digest in sides.items():
+                    if name == "manifest.json":
+                        self.manifest(digest)
+                    else:
+                        self.host.put(name, f"{digest}  a.bin\n".encode())
+                for out in (self.load(), self.verify_here()):
+                    self.assertEqual(out["failure"], "bad_snapshot", out["error"])
+                    self.assertIn(f"a.bin has sha256 {right}, but {who} announced {wrong};", out["error"])
+
+    def test_sums_that_a_host_keeps_to_itself_say_nothing_beside_one_that_is_known(self):
+        host = FaultHost()
+        self.addCleanup(host.close)
+        right, _ = self.sums()
+        host.files = {"a.bin": self.data_bytes, "": b'<a href="a.bin">a.bin</a> <a href="manifest.json">manifest.json</a>',
+                      "manifest.json": json.dumps([{"name": "a.bin", "sha256": right}]).encode()}
+
+        def fault(handler, name):
+            if name not in ("a.bin.sha256", "a.bin.sha256sum", "SHA256SUMS"):
+                return False
+            handler.status(403)
+            return True
+        host.fault = fault
+        source = {"url": host.url}
+        out = self.job(self.fetch_job(source, self.newest(source, match="a.bin"), checksum="required"))
+        self.assertEqual((out["failure"], out["verified_by"]), ("none", "sha256"), out["error"])
+        self.forget()
+        host.files["manifest.json"] = b"[]"
+        out = self.job(self.fetch_job(source, self.newest(source, match="a.bin"), checksum="required"))
+        self.assertEqual(out["failure"], "unreachable")
+        self.assertIn("whether there is a checksum cannot be told", out["error"])
 
     def test_a_file_that_was_cached_unsigned_is_verified_when_a_key_is_set(self):
         key = self.key("one")

@@ -4,37 +4,41 @@ import hashlib
 import os
 import shutil
 import signal
+import subprocess
+import threading
 import unittest
 from pathlib import Path
 
 import source_servers
 from fault_host import FaultHost
-from hasup_home import accepts, free_port, wait_until
+from hasup_home import BIN, accepts, free_port, wait_until
+from leap import LeapTest
 from test_sources import Sources, snapshot_bytes
 
 TINYPROXY = shutil.which("tinyproxy", path=source_servers.SBIN)
 PASSWORD = "s3cr3t-of-the-proxy"
 
 
-@unittest.skipIf(TINYPROXY is None, "tinyproxy is not installed; packaging/packages.sh names it")
-class Proxies(Sources):
+class Proxy:
+    """Mixed into a test with a home: a host, and a proxy that wants a password."""
+
     def setUp(self):
         super().setUp()
         self.host = FaultHost()
         self.addCleanup(self.host.close)
-        self.bytes = snapshot_bytes(1, 3_000_000)
-        self.host.files["snap-1.bin"] = self.bytes
-        self.host.files["snap-1.bin.sha256"] = hashlib.sha256(self.bytes).hexdigest().encode()
-        self.host.files[""] = b'<a href="snap-1.bin">snap-1.bin</a>'
 
-    def start_proxy(self, name="proxy", auth=True):
+    def start_proxy(self, name="proxy", auth=True, port=None):
         """tinyproxy on a port of its own; the port."""
-        port = free_port()
+        port = port or free_port()
         place = self.home.directory(name)
         (place / "conf").write_text(f'Port {port}\nListen 127.0.0.1\nTimeout 600\nMaxClients 50\nLogFile "{place}/log"\n'
                                     + (f"BasicAuth me {PASSWORD}\n" if auth else ""))
-        self.start_program([TINYPROXY, "-d", "-c", place / "conf"], lambda: accepts(port))
+        self.proxy = self.start_program([TINYPROXY, "-d", "-c", place / "conf"], lambda: accepts(port))
         return port
+
+    def end_proxy(self):
+        self.proxy.kill()
+        self.proxy.wait(60)
 
     def asked(self, name="proxy"):
         """How many requests the proxy has passed on."""
@@ -42,6 +46,16 @@ class Proxies(Sources):
 
     def with_password(self, port):
         return f"http://me:{PASSWORD}@127.0.0.1:{port}"
+
+
+@unittest.skipIf(TINYPROXY is None, "tinyproxy is not installed; packaging/packages.sh names it")
+class Proxies(Proxy, Sources):
+    def setUp(self):
+        super().setUp()
+        self.bytes = snapshot_bytes(1, 3_000_000)
+        self.host.files["snap-1.bin"] = self.bytes
+        self.host.files["snap-1.bin.sha256"] = hashlib.sha256(self.bytes).hexdigest().encode()
+        self.host.files[""] = b'<a href="snap-1.bin">snap-1.bin</a>'
 
     def restore(self, source, **environment):
         found = self.newest(source, **environment)
@@ -98,6 +112,51 @@ class Proxies(Sources):
         self.assertEqual(found["failure"], "none", found["error"])
         self.assertEqual([c["snapshots"][0]["source"] for c in found["candidates"]], [other.url])
 
+    def both_ways(self, first):
+        """A job's answer with two sources of one URL: in the way that `first` says, then directly."""
+        ways = [{"url": self.host.url, **first}, {"url": self.host.url}]
+        found = self.select(*ways)
+        self.assertEqual((found["failure"], len(found["candidates"])), ("none", 1), found)
+        return ways, found
+
+    def end_proxy_in_the_middle(self):
+        """When something of the snapshot has come; the host waits for that."""
+        if self.host.sent < 1_000_000 or self.proxy.poll() is not None:
+            return
+        part = self.cached("snap-1.bin.part")
+        wait_until(lambda: part.exists() and part.read_bytes()[:100_000] == self.bytes[:100_000], "some of it has come")
+        self.end_proxy()
+
+    def test_a_source_is_tried_again_in_the_way_that_another_one_of_its_url_says(self):
+        ways, found = self.both_ways({"proxy": self.with_password(free_port()), "patience_ms": 1000})
+        self.assertIn("by way of the proxy", found["notes"][0])
+        job = {**self.fetch_job(ways[0], found["candidates"][0], checksum="required"), "sources": ways}
+        out = self.job(job)
+        self.assertEqual((out["failure"], out["verified_by"]), ("none", "sha256"), out["error"])
+
+    def test_when_a_way_closes_in_the_middle_the_next_one_goes_on_from_there(self):
+        for announced in (True, False):
+            with self.subTest(announced=announced):
+                if not announced:
+                    del self.host.files["snap-1.bin.sha256"]
+                port = self.start_proxy(f"proxy-{announced}")
+                ways, found = self.both_ways({"proxy": self.with_password(port), "patience_ms": 2000})
+                only, = found["candidates"]
+                self.assertEqual([(m["url"], m["source_nth"]) for m in only["snapshots"][0]["mirrors"]],
+                                 [(self.host.url + "snap-1.bin", 1)])
+                passed_on = self.asked(f"proxy-{announced}")
+                self.host.sent = 0
+                self.host.on_sent = self.end_proxy_in_the_middle
+                out = self.job({**self.fetch_job(ways[0], only), "sources": ways})
+                self.assertEqual((out["failure"], out["sha256"]), ("none", [hashlib.sha256(self.bytes).hexdigest()]),
+                                 out["error"])
+                self.assertIsNotNone(self.proxy.poll())
+                self.assertGreater(self.asked(f"proxy-{announced}"), passed_on)
+                ranges = [r for method, name, r in self.host.requests if (method, name) == ("GET", "snap-1.bin")]
+                self.assertRegex(ranges[-1] or "", r"bytes=[1-9][0-9]*-", "what had come is not loaded again")
+                self.host.on_sent = lambda: None
+                shutil.rmtree(self.data / ".hasup")
+
     def test_one_that_cannot_be_used_is_not_quoted_with_its_password(self):
         for scheme in ("nosuch", "ftp"):
             self.refusal({"url": self.host.url, "proxy": f"{scheme}://me:{PASSWORD}@127.0.0.1:1", "patience_ms": 1000})
@@ -130,6 +189,145 @@ class Proxies(Sources):
             worker.send_signal(signal.SIGTERM)
             worker.wait(60)
         self.assertNotIn(PASSWORD, self.result.read_text())
+
+
+@unittest.skipIf(TINYPROXY is None, "tinyproxy is not installed; packaging/packages.sh names it")
+class PasswordOfAProxy(Proxy, LeapTest):
+    """Over a whole recovery, in its middle and at its end, and of `hasup snapshot get`."""
+
+    OTHER = "s3cr3t-of-tomorrow"
+
+    def setUp(self):
+        super().setUp()
+        for file in self.backup.iterdir():
+            self.host.files[file.name] = file.read_bytes()
+        self.host.files[""] = "".join(f'<a href="{f.name}">{f.name}</a>\n' for f in self.backup.iterdir()).encode()
+        self.go_on = threading.Event()
+        self.addCleanup(self.go_on.set)
+        self.home.env["TMPDIR"] = str(self.home.directory("tmp"))
+
+    def hold(self):
+        """The host waits in the middle of a snapshot."""
+        self.go_on.clear()
+        self.host.sent = 0
+        self.host.on_sent = lambda: self.host.sent < 200_000 or self.go_on.wait(60)
+
+    def in_the_middle(self):
+        wait_until(lambda: self.host.sent >= 200_000, "the host is in the middle of a snapshot")
+
+    def readable_by_all(self):
+        """Files of this home that another user can read."""
+        for directory in ("state", "run", "log", "tmp", "leap"):
+            for root, inner, files in os.walk(self.home.path / directory):
+                inner[:] = [d for d in inner if (Path(root) / d).stat().st_mode & 0o001]
+                for name in files:
+                    path = Path(root) / name
+                    try:
+                        if path.is_file() and path.stat().st_mode & 0o004:
+                            yield path, path.read_bytes()
+                    except FileNotFoundError:
+                        pass  # a temporary one
+
+    def assert_nowhere(self, unit="leap"):
+        words = (PASSWORD, self.OTHER)
+        seen = 0
+        for path, content in self.readable_by_all():
+            seen += 1
+            for word in words:
+                self.assertNotIn(word.encode(), content, path)
+        self.assertGreater(seen, 0)
+        for log in (self.home.daemon_log, *(self.home.path / "log").glob("*")):
+            for word in words:
+                self.assertNotIn(word, log.read_text(errors="replace"), log)
+        for path in (self.home.path / "state" / "events").rglob("*"):
+            for word in words:
+                self.assertTrue(path.is_dir() or word.encode() not in path.read_bytes(), path)
+        for answer in (["status"], ["status", "--json"], ["events", "-n", "all"], ["events", "--json", "-n", "all"],
+                       ["why", unit], ["why", unit, "--json"], ["check"], ["recover", unit, "--history"],
+                       ["snapshot", "list", unit, "--json"], ["recover", unit, "--dry-run"]):
+            done = self.home.hasup(*answer)
+            for word in words:
+                self.assertNotIn(word, done.stdout + done.stderr, answer)
+        for entry in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                line = Path(f"/proc/{entry}/cmdline").read_bytes()
+            except OSError:
+                continue
+            for word in words:
+                self.assertNotIn(word.encode(), line)
+
+    def write_unit(self, password=PASSWORD, port=None):
+        self.leap_unit(self.host.url, params="")
+        path = self.home.path / "etc" / "units" / "leap.toml"
+        if port:
+            path.write_text(path.read_text().replace(
+                f'source = "{self.host.url}"',
+                f'source = {{ url = "{self.host.url}", proxy = "http://me:{password}@127.0.0.1:{port}", patience = "2s" }}'))
+        path.chmod(0o600)
+
+    def recover(self):
+        self.home.start()
+        self.hold()
+        self.break_leap()
+        self.in_the_middle()
+        self.assert_nowhere()
+        self.go_on.set()
+        self.wait_recovered()
+        self.assertGreater(self.asked(), 0)
+        self.assert_nowhere()
+        # Nobody answers any more.
+        self.end_proxy()
+        self.break_leap()
+        self.home.wait_event("leap", lambda e: "by way of the proxy 127.0.0.1:" in str(e), "the proxy is named")
+        self.assert_nowhere()
+
+    def test_of_a_source(self):
+        port = self.start_proxy()
+        self.write_unit(port=port)
+        self.recover()
+        self.write_unit(self.OTHER, port)
+        applied = self.home.hasup("apply")
+        self.assertNotIn(self.OTHER, applied.stdout + applied.stderr)
+        self.assert_nowhere()
+        # tinyproxy refuses this one.
+        self.start_proxy(port=port)
+        said = self.home.hasup("snapshot", "list", "leap")
+        self.assertEqual(said.returncode, 1)
+        self.assertIn("or the proxy on the way", said.stderr)
+        self.assert_nowhere()
+
+    def test_of_the_environment(self):
+        port = self.start_proxy()
+        self.home.env["http_proxy"] = self.with_password(port)
+        self.write_unit()
+        self.recover()
+
+    def test_of_a_snapshot_that_a_person_fetches(self):
+        port = self.start_proxy()
+        self.home.env["http_proxy"] = self.with_password(port)
+        self.hold()
+        words = [BIN / "hasup", "snapshot", "get", self.host.url, "snapshot-*.bin", f"{self.home.path}/out/", "--json"]
+        process = subprocess.Popen(words, env=self.home.env, text=True, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.addCleanup(lambda: process.poll() is None and process.kill())
+        self.in_the_middle()
+        for path, content in self.readable_by_all():
+            self.assertNotIn(PASSWORD.encode(), content, path)
+        for entry in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                self.assertNotIn(PASSWORD.encode(), Path(f"/proc/{entry}/cmdline").read_bytes())
+            except OSError:
+                pass  # it has just ended
+        self.go_on.set()
+        said, _ = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 0, said)
+        self.assertNotIn(PASSWORD, said)
+        # Where everybody sees it, it is not taken.
+        del self.home.env["http_proxy"]
+        done = self.home.hasup("snapshot", "list", self.host.url, "--proxy", self.with_password(port))
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("no password in --proxy", done.stderr)
+        self.assertNotIn(PASSWORD, done.stdout + done.stderr)
 
 
 if __name__ == "__main__":

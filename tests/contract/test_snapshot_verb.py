@@ -109,8 +109,12 @@ class Everywhere:
         got = self.json("get", *self.where, "-o", self.out)["files"]
         self.assertEqual((got[0]["path"], got[0]["verified_by"]), (str(self.out / "snap-2.bin"), "sha256"))
         self.assertEqual((self.out / "snap-2.bin").read_bytes(), data)
-        self.assertEqual(os.listdir(self.out), ["snap-2.bin"])
-        self.assertTrue(self.json("get", *self.where, "-o", self.out)["files"][0]["was_there"])
+        self.assertEqual(sorted(os.listdir(self.out)), ["snap-2.bin", "snap-2.bin.sha256"])
+        self.assertEqual(self.json("verify", self.out / "snap-2.bin")["files"][0]["verified_by"], "sha256")
+        (self.out / "snap-2.bin.sha256").unlink()
+        again = self.json("get", *self.where, "-o", self.out)["files"][0]
+        self.assertEqual((again["was_there"], again["proofs"]), (True, [str(self.out / "snap-2.bin.sha256")]))
+        self.assertEqual(self.json("verify", self.out / "snap-2.bin")["files"][0]["verified_by"], "sha256")
         self.assertEqual(self.snapshot("get", *self.where, "snap-1*", str(self.out) + "/").returncode, 0)
         self.assertEqual((self.out / "snap-1.bin").read_bytes(), snapshot_bytes(1))
 
@@ -120,6 +124,35 @@ class Everywhere:
         said = self.failing(1, "get", *self.where, "-o", self.out)
         self.assertIn("damaged or was replaced", said)
         self.assertEqual(os.listdir(self.out), [])
+
+    def test_without_a_pattern_only_what_may_be_a_snapshot_is_taken(self):
+        for name in ("README", "notes.txt", "sha256.txt"):
+            self.host.put(name, b"x" * 100)
+        self.host.put("snap-1.bin.sha256", b"0" * 64)
+        source = self.options(self.host.source)
+        said = self.failing(1, "get", *source, "-o", self.out)
+        self.assertIn("nothing here is a snapshot by its name; there is ", said)
+        for part in ("README", "notes.txt", "sha256.txt", "hasup snapshot get SOURCE ", "--match GLOB"):
+            self.assertIn(part, said)
+        self.assertNotIn("snap-1.bin", said)
+        self.assertEqual(os.listdir(self.out), [])
+        self.assertEqual(self.json("list", *source, code=1)["taken"], [])
+        self.assertEqual(self.json("get", *source, "notes.txt", f"{self.out}/")["files"][0]["name"], "notes.txt")
+        self.assertEqual(self.json("get", *source, "--match", "READ*", "-o", self.out)["files"][0]["name"], "README")
+        self.host.put("a.TAR.ZST", b"x" * 100)
+        self.assertEqual(self.json("get", *source, "-o", self.out)["files"][0]["name"], "a.TAR.ZST")
+
+    def test_a_newer_one_that_is_passed_over_is_named(self):
+        self.host.put("snap-1.bin", snapshot_bytes(1))
+        self.host.put("snap-1.bin.sha256", hashlib.sha256(snapshot_bytes(1)).hexdigest().encode())
+        self.host.put("snap-2.bin", snapshot_bytes(2))
+        for verb in ("list", "get"):
+            more = ["-o", self.out] if verb == "get" else []
+            wanted = "snap-2.bin is newer, and is passed over: has no checksum, and one is required"
+            done = self.snapshot(verb, *self.where, "--checksum", "required", *more)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn(wanted, done.stderr)
+            self.assertIn(wanted, self.json(verb, *self.where, "--checksum", "required", *more)["notes"])
 
     def test_an_empty_place_and_one_that_is_down(self):
         self.assertIn("nothing here", self.failing(1, "list", *self.where))
@@ -138,6 +171,27 @@ class FromADirectory(Everywhere, SnapshotVerb):
         self.assertEqual(self.json("list", file)["snapshots"][0]["digest"], "sha256:" + hashlib.sha256(data).hexdigest())
         self.assertEqual(self.json("get", file, "--checksum", "required", "-o", self.out)["files"][0]["verified_by"],
                          "sha256")
+
+    def test_what_proves_a_file_comes_with_it_and_goes_with_it(self):
+        def shell(line):
+            subprocess.run(["sh", "-ec", line], cwd=self.files, check=True, stdout=subprocess.DEVNULL)
+        self.host.put("snap-1.bin", snapshot_bytes(1))
+        shell("minisign -G -f -W -p ../one.pub -s ../one.key; minisign -S -s ../one.key -m snap-1.bin; "
+              "md5sum snap-1.bin > MD5SUMS")
+        got = self.json("get", *self.where, "-o", self.out)["files"][0]
+        self.assertEqual(got["proofs"], [f"{self.out}/snap-1.bin.md5", f"{self.out}/snap-1.bin.minisig"])
+        file = self.out / "snap-1.bin"
+        self.assertEqual(self.json("verify", file)["files"][0]["verified_by"], "md5")
+        key = ["--public-key", self.home.path / "one.pub"]
+        self.assertEqual(self.json("verify", file, *key)["files"][0]["verified_by"], "its signature and md5")
+        # Another file of that name, with other proof.
+        self.host.put("snap-1.bin", snapshot_bytes(2))
+        shell("rm MD5SUMS snap-1.bin.minisig; sha512sum snap-1.bin > snap-1.bin.sha512")
+        self.assertIn("left alone", self.failing(1, "get", *self.where, "-o", self.out))
+        self.assertEqual(self.json("verify", file, *key)["files"][0]["verified_by"], "its signature and md5")
+        self.json("get", *self.where, "-o", self.out, "--force")
+        self.assertEqual(sorted(os.listdir(self.out)), ["snap-1.bin", "snap-1.bin.sha512"])
+        self.assertEqual(self.json("verify", file)["files"][0]["verified_by"], "sha512")
 
     def test_a_copy_that_is_broken_off_goes_on(self):
         self.host.put("snap-1.bin", snapshot_bytes(1, BIG))
@@ -227,7 +281,7 @@ class Interrupted(SnapshotVerb):
         before = len(self.host.loads("snap-3.bin"))
         self.assertEqual(self.json("get", self.url, "-o", self.out)["files"][0]["verified_by"], "sha256")
         self.assertEqual((self.out / "snap-3.bin").read_bytes(), self.data)
-        self.assertEqual(os.listdir(self.out), ["snap-3.bin"])
+        self.assertEqual(sorted(os.listdir(self.out)), ["snap-3.bin", "snap-3.bin.sha256"])
         return [r for r in self.host.loads("snap-3.bin")[before:]]
 
     def test_ctrl_c_keeps_what_came_and_says_so(self):

@@ -37,9 +37,10 @@ class Sources(HasupTest):
         self.start_job(job, **environment).wait(300)
         return json.loads(self.result.read_text())
 
-    def select(self, *sources, match="snap-*.bin", **environment):
+    def select(self, *sources, match="snap-*.bin", explain=False, **environment):
         plan = {"name": "all", "wipe": ["state"], "archives": [{"match": match, "order": "block", "unpack": "none"}]}
-        return self.job({"mode": "select", "sources": list(sources), "plans": [plan]}, **environment)
+        return self.job({"mode": "select", "sources": list(sources), "plans": [plan], "explain": explain},
+                        **environment)
 
     def newest(self, source, **options):
         found = self.select(source, **options)

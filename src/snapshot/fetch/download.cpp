@@ -107,7 +107,7 @@ outcome<void> download_run::run() {
   }
   if (snapshot_.size && *snapshot_.size != part_.bytes()) return other_size(snapshot_, part_.bytes());
   if (part_.bytes() == 0) return bad_snapshot(snapshot_.name, snapshot_.name + " is empty");
-  if (!several_ && at_ == 0) report_.validator = here().validator;
+  if (!several_ && place().url == places_.front().url) report_.validator = here().validator;
   return {};
 }
 
@@ -162,6 +162,8 @@ outcome<void> download_run::next_place() {
   if (may_join())
     if (auto kept = part_.checkpoint_now(note()); !kept) return kept;
   while (at_ + 1 < places_.size()) {
+    const bool same_file = places_[at_ + 1].url == place().url;
+    if (same_file) origins_[at_ + 1].validator = here().validator;
     ++at_;
     here().begin(clock::now());
     const auto other = place().other_file ? place().other_file() : outcome<std::string>(std::string());
@@ -171,7 +173,7 @@ outcome<void> download_run::next_place() {
       here().give_up(other ? *other : other.error().message);
       continue;
     }
-    several_ = report_.resumed = part_.bytes() > 0;
+    if (!same_file) several_ = report_.resumed = part_.bytes() > 0;
     control_.begin("fetch", snapshot_.name, without_password(place().url), total_ ? total_ : snapshot_.size,
                    part_.bytes());
     return {};

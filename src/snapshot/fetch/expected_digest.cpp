@@ -14,17 +14,27 @@ failure unreachable(std::string message) {
   return {ports::worker_failure::unreachable, std::move(message)};
 }
 
-outcome<std::optional<std::string>> text_at(remote_client& host, const std::string& url) {
+// A text that may be beside an archive.
+struct side_text {
+  std::optional<std::string> text;
+  std::string unclear;  // why it is not known whether it is there; ""
+};
+
+outcome<side_text> look_for(remote_client& host, const std::string& url) {
+  side_text out;
   std::string body;
   auto answer = host.get(url, body, limit);
   if (!answer) return answer.error();
-  if (answer->status == 404 || answer->status == 410) return std::optional<std::string>{};
-  if (answer->status != 200)
-    return unreachable(without_password(url) + ": " + status_text(*answer) +
-                       "; whether there is a checksum cannot be told");
+  if (answer->status == 404 || answer->status == 410) return out;
+  if (answer->status != 200) {
+    out.unclear =
+        without_password(url) + ": " + status_text(*answer) + "; whether there is a checksum cannot be told";
+    return out;
+  }
   // Some hosts answer everything with a page of theirs.
-  if (answer->content_type.starts_with("text/html") || body.starts_with("<")) return std::optional<std::string>{};
-  return std::optional<std::string>(std::move(body));
+  if (answer->content_type.starts_with("text/html") || body.starts_with("<")) return out;
+  out.text = std::move(body);
+  return out;
 }
 
 // The URL of the archive, to which endings are put.
@@ -42,32 +52,101 @@ constexpr std::array<side_files, 4> all_side_files{{{digest_kind::sha256, {".sha
                                                     {digest_kind::blake2b, {".b2", ".b2sum"}, "B2SUMS"},
                                                     {digest_kind::md5, {".md5", ".md5sum"}, "MD5SUMS"}}};
 
+constexpr std::string_view manifest_name = "manifest.json";
+
+// Asks all who may announce a digest of one kind, and holds what they say against each other.
+class asking {
+ public:
+  asking(remote_client& host, const model::snapshot& s, digest_kind kind) : host_(host), s_(s), kind_(kind) {}
+
+  void heard(const std::string& hex, const std::string& by) {
+    if (!first_.empty() && hex != first_) {
+      if (disagree_.empty()) disagree_ = says(by_, first_) + ", but " + by + " says " + hex;
+      return;
+    }
+    first_ = hex;
+    by_ += (by_.empty() ? "" : " and ") + by;
+  }
+  void heard_otherwise(const std::string& what) { disagree_ = says(by_, first_) + ", but " + what; }
+
+  // `read`: the digest in the text. `must`: a text that is there has to hold one.
+  template <class Read>
+  outcome<void> ask(const std::string& place, bool must, Read read) {
+    auto found = look_for(host_, place);
+    if (!found) return found.error();
+    if (!found->unclear.empty() && first_.empty()) return unreachable(found->unclear);
+    if (!found->text) return {};
+    const std::optional<std::string> digest = read(*found->text);
+    if (digest)
+      heard(*digest, percent_decode(place.substr(place.rfind('/') + 1)));
+    else if (must && first_.empty())
+      return unreachable(without_password(place) + " holds no " + std::string(digest_kind_names.text(kind_)) +
+                         " digest of " + s_.name + "; correct it or remove it");
+    return {};
+  }
+
+  [[nodiscard]] announcement take() const {
+    if (!disagree_.empty()) return {std::nullopt, disagree_};
+    if (first_.empty()) return {};
+    return {announced_digest{kind_, first_, by_}, ""};
+  }
+
+ private:
+  [[nodiscard]] std::string says(const std::string& by, const std::string& hex) const {
+    return by + (by.find(" and ") == std::string::npos ? " says " : " say ") +
+           std::string(digest_kind_names.text(kind_)) + " " + hex;
+  }
+
+  remote_client& host_;
+  const model::snapshot& s_;
+  digest_kind kind_;
+  std::string first_;  // hex
+  std::string by_;
+  std::string disagree_;
+};
+
+// Nothing where it is of another kind: many things are called so.
+std::optional<std::string> digest_in_manifest(const std::string& text, const std::string& name) {
+  const auto files = parse_json_listing(text, "");
+  if (!files) return std::nullopt;
+  for (const auto& file : *files)
+    if (file.name == name && !file.sha256.empty()) return file.sha256;
+  return std::nullopt;
+}
+
 }  // namespace
 
-outcome<std::optional<announced_digest>> expected_digest(remote_client& host, const model::snapshot& s) {
-  using found = std::optional<announced_digest>;
-  if (!s.sha256.empty()) {
-    auto digest = parse_digest(s.sha256);
-    if (!digest) return unreachable("the manifest's sha256 of " + s.name + " is not 64 hex digits");
-    return found({digest_kind::sha256, *digest});
-  }
+outcome<announcement> expected_digest(remote_client& host, const model::snapshot& s) {
   const auto base = place_of(s);
+  const auto directory = base.substr(0, base.rfind('/') + 1);
   for (const auto& side : all_side_files) {
-    for (const auto ending : side.endings) {
-      const auto place = base + std::string(ending);
-      auto text = text_at(host, place);
-      if (!text) return text.error();
-      if (!*text) continue;
-      if (auto digest = find_digest(**text, s.name, true, side.kind)) return found({side.kind, *digest});
-      return unreachable(without_password(place) + " holds no " + std::string(digest_kind_names.text(side.kind)) +
-                         " digest of " + s.name + "; correct it or remove it");
+    asking all(host, s, side.kind);
+    if (side.kind == digest_kind::sha256) {
+      if (!s.sha256.empty()) {
+        auto digest = parse_digest(s.sha256);
+        if (!digest) return unreachable("the manifest's sha256 of " + s.name + " is not 64 hex digits");
+        all.heard(*digest, s.sha256_by.empty() ? "the listing" : s.sha256_by);
+        if (!s.sha256_else.empty()) all.heard_otherwise(s.sha256_else);
+      }
+      if (s.sha256_by != manifest_name)
+        if (auto asked = all.ask(directory + std::string(manifest_name), false,
+                                 [&](const std::string& text) { return digest_in_manifest(text, s.name); });
+            !asked)
+          return asked.error();
     }
-    auto text = text_at(host, base.substr(0, base.rfind('/') + 1) + std::string(side.sums));
-    if (!text) return text.error();
-    if (!*text) continue;
-    if (auto digest = find_digest(**text, s.name, false, side.kind)) return found({side.kind, *digest});
+    for (const auto ending : side.endings)
+      if (auto asked = all.ask(base + std::string(ending), true,
+                               [&](const std::string& text) { return find_digest(text, s.name, true, side.kind); });
+          !asked)
+        return asked.error();
+    if (auto asked = all.ask(directory + std::string(side.sums), false,
+                             [&](const std::string& text) { return find_digest(text, s.name, false, side.kind); });
+        !asked)
+      return asked.error();
+    auto out = all.take();
+    if (out.digest || !out.disagree.empty()) return out;
   }
-  return found{};
+  return announcement{};
 }
 
 std::vector<std::string> side_file_places(const std::string& place) {
@@ -77,11 +156,15 @@ std::vector<std::string> side_file_places(const std::string& place) {
     out.push_back(place.substr(0, place.rfind('/') + 1) + std::string(side.sums));
   }
   out.push_back(place + ".minisig");
+  out.push_back(place.substr(0, place.rfind('/') + 1) + std::string(manifest_name));
   return out;
 }
 
 outcome<std::optional<std::string>> signature_text(remote_client& host, const model::snapshot& s) {
-  return text_at(host, place_of(s) + ".minisig");
+  auto found = look_for(host, place_of(s) + ".minisig");
+  if (!found) return found.error();
+  if (!found->unclear.empty()) return unreachable(found->unclear);
+  return std::move(found->text);
 }
 
 }  // namespace hasup::snapshot

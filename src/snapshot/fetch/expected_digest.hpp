@@ -11,10 +11,17 @@
 
 namespace hasup::snapshot {
 
-// In this order: snapshot.sha256, NAME.sha256, NAME.sha256sum, SHA256SUMS, and the same for sha512, b2 and md5.
-// Nothing when none is there. A host that does not answer properly (anything but 200, 404 and 410) is `unreachable`:
-// no answer is not the answer "no checksum".
-outcome<std::optional<announced_digest>> expected_digest(remote_client& host, const model::snapshot& s);
+struct announcement {
+  std::optional<announced_digest> digest;  // nothing: none is there, or two disagree
+  std::string disagree;  // "manifest.json says sha256 …, but a.bin.sha256 says …"; "" = nobody disagrees
+};
+
+// All who announce a sha256: snapshot.sha256, manifest.json beside the archive, NAME.sha256, NAME.sha256sum,
+// SHA256SUMS; where none does, the same for sha512, b2 and md5 (which no manifest has). A host that does not answer
+// properly (anything but 200, 404 and 410) is `unreachable`: no answer is not the answer "no checksum". Where a
+// checksum is known already, one that shows no more (403) says nothing; one with errors of its own (5xx) is in any
+// case.
+outcome<announcement> expected_digest(remote_client& host, const model::snapshot& s);
 
 // NAME.minisig beside it; nothing when there is none. A host that does not answer properly is `unreachable`.
 outcome<std::optional<std::string>> signature_text(remote_client& host, const model::snapshot& s);

@@ -32,6 +32,7 @@ struct fetched {
   std::uint64_t size = 0;
   std::uint64_t at_hand = 0;  // of it
   std::vector<std::string> notes{};
+  proof by{};
 };
 
 class fetcher {
@@ -66,13 +67,6 @@ class fetcher {
   disk disk_;
 };
 
-// How to get at the host that listed it; one that is not configured (any more) needs nothing.
-model::source source_of(const ports::worker_job& job, const std::string& url) {
-  for (const auto& source : job.sources)
-    if (source.url == url) return source;
-  return model::source(url);
-}
-
 outcome<fetched> fetcher::one(const model::snapshot& s, std::size_t archive) {
   if (!is_snapshot_name(s.name) || !is_plain_relative(s.name))
     return refusal("\"" + s.name + "\" is not a file name that can be cached");
@@ -84,6 +78,8 @@ outcome<fetched> fetcher::one(const model::snapshot& s, std::size_t archive) {
   if (!cached) return cached.error();
   if (*cached) {
     ahead_.in_cache();
+    if (!wanted->note.empty()) (*cached)->notes.push_back(wanted->note);
+    (*cached)->by = std::move(*wanted);
     return std::move(**cached);
   }
   if (auto room = ahead_.make_room(control_); !room) return room.error();
@@ -133,12 +129,14 @@ outcome<fetched> fetcher::one(const model::snapshot& s, std::size_t archive) {
   ahead_.whole();
   out.sha256 = sha256;
   out.verified_by = wanted->text();
+  if (!wanted->note.empty()) out.notes.push_back(wanted->note);
+  out.by = std::move(*wanted);
   return out;
 }
 
 void fetcher::gather_places(const model::snapshot& s) {
   const auto add = [&](const model::snapshot& file) {
-    auto access = source_of(job_, file.source);
+    auto access = source_of(job_.sources, file.source, file.source_nth);
     const auto p = patience_for(access, patience_);
     places_.push_back({file, std::make_unique<remote_client>(control_, p, std::move(access))});
   };
@@ -148,6 +146,7 @@ void fetcher::gather_places(const model::snapshot& s) {
     file.url = m.url;
     file.source = m.source;
     file.sha256 = m.sha256;
+    file.source_nth = m.source_nth;
     add(file);
   }
 }
@@ -165,18 +164,20 @@ outcome<proof> fetcher::announced() {
   return said;
 }
 
-// Without a checksum nothing tells whether a file of another host is the same.
+// Without a checksum nothing tells whether a file of another host is the same; another way to the same host is none.
 std::vector<download_place> fetcher::download_places(const proof& wanted) {
   std::vector<download_place> out;
   for (auto& p : places_) {
+    if (!wanted.digest && p.file.url != places_.front().file.url) continue;
     download_place where{p.host.get(), p.file.url, {}};
     where.other_file = [&p, expected = wanted.digest]() -> outcome<std::string> {
       const auto theirs = expected_digest(*p.host, p.file);
       if (!theirs) return theirs.error();
-      return std::string(*theirs == expected ? "" : "the file there has another checksum, or none");
+      return std::string(theirs->digest == expected && theirs->disagree.empty()
+                             ? ""
+                             : "the file there has another checksum, or none");
     };
     out.push_back(std::move(where));
-    if (!wanted.digest) break;
   }
   return out;
 }
@@ -273,6 +274,7 @@ ports::worker_result fetch(const ports::worker_job& job, job_control& control, p
       out.verified_by += (out.verified_by.empty() ? "" : ", ") + one->verified_by;
     out.bytes += one->size;
     out.at_hand += one->at_hand;
+    if (job.keep_proof) one->by.keep_in(out);
     out.notes.insert(out.notes.end(), one->notes.begin(), one->notes.end());
   }
   if (auto unpacked = feed.wait_for_the_rest(*job.chosen, control); !unpacked) {

@@ -19,12 +19,15 @@ struct proof {
   std::optional<announced_digest> digest;
   std::optional<model::minisign_signature> signature;  // whose key and comment are right
   std::optional<model::minisign_key> key;
-  std::string public_key;  // as the unit file has it; "" = signatures are not looked at
+  std::string public_key;   // as the unit file has it; "" = signatures are not looked at
+  std::string signed_text;  // NAME.minisig, where it was asked for; ""
+  std::string note;         // checksums that disagree do not count beside a signature; ""
 
   [[nodiscard]] bool empty() const { return !digest && !signature; }
   [[nodiscard]] std::set<digest_kind> kinds() const;  // sha256 always
   // "its signature and sha256"; "" when there is nothing
   [[nodiscard]] std::string text() const;
+  void keep_in(ports::worker_result& out) const;
   // A sealed file was checked against all of this before.
   [[nodiscard]] bool holds_for(const cache_seal& seal) const;
 };

@@ -39,22 +39,27 @@ void refine_newest(remote_client& host, const std::vector<model::recovery_plan>&
   }
 }
 
+// Where nothing more is explained, the newest few say it for all.
+constexpr std::size_t most_notes = 3;
+
 void drop_old(std::vector<ports::candidate>& candidates, base::duration max_age, std::vector<std::string>& notes,
               std::vector<ports::passed_over>* passed) {
   if (max_age.count() <= 0) return;
+  std::size_t dropped = 0;
   const auto oldest = std::chrono::system_clock::now() - max_age;
   std::erase_if(candidates, [&](const ports::candidate& c) {
     for (const auto& s : c.snapshots) {
       if (!s.time || *s.time >= oldest) continue;
       if (passed != nullptr)
         passed->push_back({s, "is older than " + base::format_duration(max_age)});
-      else
+      else if (dropped++ < most_notes)
         notes.push_back(s.name + " of " + base::format_time(*s.time) +
                         " is older than max_snapshot_age = " + base::format_duration(max_age));
       return true;
     }
     return false;
   });
+  if (dropped > most_notes) notes.push_back(std::to_string(dropped - most_notes) + " more are older still");
 }
 
 // What the plan's rule is held against. A log that cannot be read is no reason to lose the plan that keeps the node's
@@ -69,9 +74,6 @@ std::optional<block_span> log_of(const ports::worker_job& job, const model::reco
                   "; snapshots of any block may be tried");
   return std::nullopt;
 }
-
-// Where nothing more is explained, the newest few say it for all.
-constexpr std::size_t most_notes = 3;
 
 void drop_unfit(const ports::worker_job& job, const model::recovery_plan& plan,
                 std::vector<ports::candidate>& candidates, std::vector<std::string>& notes,
@@ -96,9 +98,21 @@ void drop_unfit(const ports::worker_job& job, const model::recovery_plan& plan,
     notes.push_back("plan \"" + plan.name + "\" passes over " + std::to_string(dropped - most_notes) + " more");
 }
 
+// Files of a directory that nobody has described: what has no ending of an archive is somebody's README.
+void drop_others(const std::string& source, std::vector<listed_file>& files,
+                 std::vector<ports::passed_over>& passed) {
+  std::erase_if(files, [&](const listed_file& f) {
+    if (kind_of_name(f.name) != name_kind::snapshot || has_archive_ending(f.name)) return false;
+    passed.push_back({snapshot_of(f, source, std::nullopt),
+                      "does not match: its ending is not one of an archive or of compression"});
+    return true;
+  });
+}
+
 // A source that was listed, kept to be asked what proves its files.
 struct listed_source {
   std::unique_ptr<remote_client> host;
+  unsigned nth = 0;  // of its URL
   std::vector<listed_file> files;
   bool whole = false;
 };
@@ -108,9 +122,10 @@ ports::snapshot_proof proof_of(const listed_source& at, const model::snapshot& s
   out.url = s.url;
   const auto shown = side_files_of(s.name, at.files);
   if (!s.sha256.empty() || !at.whole || shown.digest) {
-    const auto digest = expected_digest(*at.host, s);
-    if (digest && *digest) out.digest = (*digest)->text();
-    out.unknown = !digest;
+    const auto said = expected_digest(*at.host, s);
+    if (said && said->digest) out.digest = said->digest->text();
+    if (said) out.disagree = said->disagree;
+    out.unknown = !said;
   }
   out.is_signed = shown.signature;
   if (!at.whole) {
@@ -133,8 +148,9 @@ void explain_proofs(const std::vector<listed_source>& sources,
     for (const auto& c : candidates) {
       if (nth++ == refined_per_archive) break;
       for (const auto& s : c.snapshots) {
-        const auto at = std::find_if(sources.begin(), sources.end(),
-                                     [&](const auto& l) { return l.host->access().url == s.source; });
+        const auto at = std::find_if(sources.begin(), sources.end(), [&](const auto& l) {
+          return l.host->access().url == s.source && l.nth == s.source_nth;
+        });
         if (at == sources.end() || control.cancelled() || !done.insert(s.url).second) continue;
         if (at->whole || nth <= proven_unlisted) out.push_back(proof_of(*at, s));
       }
@@ -150,7 +166,9 @@ ports::worker_result select(const ports::worker_job& job, job_control& control, 
   std::vector<std::vector<ports::candidate>> by_plan(job.plans.size());
   std::vector<std::string> down;
   std::vector<listed_source> listed_ones;
-  for (const auto& source : job.sources) {
+  for (std::size_t at = 0; at < job.sources.size(); ++at) {
+    const auto& source = job.sources[at];
+    const auto nth = nth_of_its_url(job.sources, at);
     control.begin("select", "", without_password(source.url), std::nullopt);
     auto asked = std::make_unique<remote_client>(control, patience_for(source, p), source);
     auto& host = *asked;
@@ -166,9 +184,12 @@ ports::worker_result select(const ports::worker_job& job, job_control& control, 
       out.notes.push_back(down.back());
       continue;
     }
+    if (job.only_archives && scope.whole) drop_others(source.url, *files, out.passed);
     refine_newest(host, job.plans, *files);
     for (unsigned i = 0; i < job.plans.size(); ++i) {
       auto found = plan_candidates(job.plans[i], i, source.url, *files, out.notes);
+      for (auto& c : found)
+        for (auto& s : c.snapshots) s.source_nth = nth;
       by_plan[i].insert(by_plan[i].end(), std::make_move_iterator(found.begin()),
                         std::make_move_iterator(found.end()));
     }
@@ -178,10 +199,11 @@ ports::worker_result select(const ports::worker_job& job, job_control& control, 
       continue;
     }
     for (auto& one : passed_over_files(job.plans, source.url, *files)) out.passed.push_back(std::move(one));
-    listed_ones.push_back({std::move(asked), std::move(*files), scope.whole});
+    listed_ones.push_back({std::move(asked), nth, std::move(*files), scope.whole});
   }
   for (std::size_t i = 0; i < by_plan.size(); ++i) {
     merge_newest_first(by_plan[i], job.plans[i]);
+    join_ways(by_plan[i]);
     find_mirrors(by_plan[i]);
     drop_old(by_plan[i], job.max_age, out.notes, job.explain ? &out.passed : nullptr);
     drop_unfit(job, job.plans[i], by_plan[i], out.notes, job.explain ? &out.passed : nullptr);

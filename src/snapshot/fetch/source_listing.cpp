@@ -34,6 +34,11 @@ std::string file_url(const std::string& path) {
   return out;
 }
 
+void announced_by(std::vector<listed_file>& files, std::string_view who) {
+  for (auto& f : files)
+    if (!f.sha256.empty()) f.sha256_by = who;
+}
+
 // Digests and what is inside, and sizes and times where a listing has none, come from the manifest beside the files.
 void merge_manifest(std::vector<listed_file>& files, const std::vector<listed_file>& manifest, bool listed) {
   for (const auto& m : manifest) {
@@ -42,7 +47,12 @@ void merge_manifest(std::vector<listed_file>& files, const std::vector<listed_fi
       if (!listed) files.push_back(m);  // what the listing does not show is not there (any more)
       continue;
     }
-    found->sha256 = m.sha256;
+    if (!m.sha256.empty()) {
+      if (!found->sha256.empty() && found->sha256 != m.sha256)
+        found->sha256_else = found->sha256_by + " says " + found->sha256;
+      found->sha256 = m.sha256;
+      found->sha256_by = m.sha256_by;
+    }
     if (!m.chunks.empty()) found->chunks = m.chunks;
     found->block = m.block;
     found->chain_id = m.chain_id;
@@ -69,6 +79,7 @@ outcome<bool> merge_manifest_at(remote_client& host, const std::string& dir, std
   if (answer->status != 200) return false;
   auto manifest = parse_json_listing(body, dir);
   if (!manifest) return unreachable(without_password(dir) + "manifest.json: " + manifest.error().message);
+  announced_by(*manifest, "manifest.json");
   merge_manifest(files, *manifest, listed);
   return true;
 }
@@ -140,6 +151,7 @@ outcome<std::vector<listed_file>> list_http_directory(remote_client& host, const
     auto files = parse_listing(body, base, scope.wanted);
     if (!files) return unreachable(without_password(url) + ": " + files.error().message);
     out = std::move(*files);
+    announced_by(out, "the listing");
     scope.whole = true;
     has_manifest = take_manifest(out);
   }
@@ -262,6 +274,7 @@ outcome<std::vector<listed_file>> list_index(remote_client& host, const std::str
   const auto path = answer->url.substr(0, answer->url.find_first_of("?#"));
   auto files = parse_json_listing(body, path.substr(0, path.rfind('/') + 1));
   if (!files) return unreachable(without_password(url) + ": " + files.error().message);
+  announced_by(*files, percent_decode(path.substr(path.rfind('/') + 1)));
   return std::move(*files);
 }
 

@@ -20,9 +20,7 @@ outcome<void> verify_one(const ports::worker_job& job, const model::snapshot& s,
   if (!S_ISREG(st.st_mode)) return refusal(job.file + " is no file");
   const auto size = static_cast<std::uint64_t>(st.st_size);
   control.begin("verify", s.name, without_password(s.source), size);
-  model::source access(s.source);
-  for (const auto& source : job.sources)
-    if (source.url == s.source) access = source;
+  const auto access = source_of(job.sources, s.source, s.source_nth);
   remote_client host(control, patience_for(access, p), access);
   auto wanted = find_proof(host, s, job);
   if (!wanted) return wanted.error();
@@ -33,6 +31,8 @@ outcome<void> verify_one(const ports::worker_job& job, const model::snapshot& s,
   if (auto fits = check(*wanted, s, *actual, fd.get(), size); !fits) return fits;
   out.verified = !wanted->empty();
   out.verified_by = wanted->text();
+  if (job.keep_proof) wanted->keep_in(out);
+  if (!wanted->note.empty()) out.notes.push_back(wanted->note);
   return {};
 }
 

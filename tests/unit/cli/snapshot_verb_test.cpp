@@ -29,9 +29,9 @@ ports::worker_result deployment() {
                   {0, {snap("snap-200.bin", 200, 26)}},
                   {0, {snap("snap-100.bin", 100, 50)}}};
   const auto digest = "sha256:" + std::string(64, 'a');
-  r.proofs = {{"https://h/snap-300.bin", "", false, false},
-              {"https://h/snap-200.bin", digest, true, false},
-              {"https://h/snap-100.bin", "md5:" + std::string(32, 'b'), false, false}};
+  r.proofs = {{"https://h/snap-300.bin", "", false, false, ""},
+              {"https://h/snap-200.bin", digest, true, false, ""},
+              {"https://h/snap-100.bin", "md5:" + std::string(32, 'b'), false, false, ""}};
   r.passed = {{snap("snap-400.bin.part", 400, 0), "is still being written (.part)"},
               {snap("snap-50.bin", 50, 1000), "is older than 14d"},
               {snap("readme.txt", 0, 0), "does not match snap-*.bin"}};
@@ -133,7 +133,7 @@ TEST_CASE("the archives of one candidate are taken together or not at all") {
   CHECK(taken(snapshot_rows(found, p)) == "a-2b-2");
   p.bad = {recovery::bad_key(snap("b-2", 2, 1))};
   CHECK(taken(snapshot_rows(found, p)) == "a-1b-1");
-  const auto chosen = choose_snapshot(snapshot_rows(found, p), "");
+  const auto chosen = choose_snapshot(snapshot_rows(found, p), "", true);
   REQUIRE(chosen);
   REQUIRE(chosen->size() == 2);
   CHECK((*chosen)[1].name == "b-1");
@@ -153,7 +153,7 @@ TEST_CASE("sources and plans are shown where there are several") {
 TEST_CASE("which snapshot get means") {
   const auto rows = snapshot_rows(deployment(), policy());
   const auto name_of = [&](const std::string& wanted) {
-    const auto chosen = choose_snapshot(rows, wanted);
+    const auto chosen = choose_snapshot(rows, wanted, true);
     return chosen ? chosen->front().name : chosen.error().message;
   };
   CHECK(name_of("") == "snap-300.bin");
@@ -163,12 +163,41 @@ TEST_CASE("which snapshot get means") {
   CHECK(name_of("nosuch") == "there is no snapshot \"nosuch\" here; `hasup snapshot list` shows what there is");
   auto p = policy();
   p.bad = {recovery::bad_key(snap("snap-300.bin", 300, 2))};
-  CHECK(
-      choose_snapshot(snapshot_rows(deployment(), p), "snap-300.bin").has_value());  // a person who names it means it
+  CHECK(choose_snapshot(snapshot_rows(deployment(), p), "snap-300.bin", true)
+            .has_value());  // a person who names it means it
   ports::worker_result none;
   none.passed = {{snap("snap-50.bin", 50, 1000), "is older than 14d"}};
-  CHECK(choose_snapshot(snapshot_rows(none, policy()), "").error().message ==
+  CHECK(choose_snapshot(snapshot_rows(none, policy()), "", true).error().message ==
         "nothing here that a recovery would take: snap-50.bin is older than 14d");
+}
+
+TEST_CASE("what is newer and passed over is named") {
+  using lines = std::vector<std::string>;
+  CHECK(newer_passed_over(snapshot_rows(deployment(), policy())) ==
+        lines{"snap-400.bin.part is newer, and is passed over: is still being written (.part)"});
+  auto p = policy();
+  p.bad = {recovery::bad_key(snap("snap-300.bin", 300, 2))};
+  CHECK(newer_passed_over(snapshot_rows(deployment(), p)) ==
+        lines{"snap-300.bin is newer, and is passed over: is remembered as bad; `hasup reset leap` forgets that",
+              "snap-400.bin.part is newer, and is passed over: is still being written (.part)"});
+  auto found = deployment();
+  found.proofs[0].disagree = "manifest.json says sha256 1, but a.sha256 says 2";
+  const auto rows = snapshot_rows(found, policy());
+  CHECK(taken(rows) == "snap-200.bin");
+  CHECK(newer_passed_over(rows).front() ==
+        "snap-300.bin is newer, and is passed over: is announced in two ways: manifest.json says sha256 1, but "
+        "a.sha256 says 2");
+}
+
+TEST_CASE("where nothing has the name of a snapshot, what there is is named") {
+  ports::worker_result found;
+  for (const auto* name : {"README", "notes.txt"}) found.passed.push_back({snap(name, 1, 1), "does not match x"});
+  const auto rows = snapshot_rows(found, policy());
+  CHECK(choose_snapshot(rows, "", false).error().message ==
+        "nothing here is a snapshot by its name; there is README, notes.txt; say which it is: hasup snapshot get "
+        "SOURCE README DIR/, or --match GLOB");
+  CHECK(choose_snapshot(rows, "", true).error().message ==
+        "nothing here is a snapshot by its name; there is README, notes.txt; README does not match x");
 }
 
 TEST_CASE("names and directories behind the unit") {

@@ -78,6 +78,12 @@ TEST_CASE("a job comes back as it was written", "[ports]") {
   job.max_rate = 200ULL << 20;
   job.max_window = 128U << 20;
   job.unpack_ahead = true;
+  job.only_archives = true;
+  job.keep_proof = true;
+  job.chosen->snapshots[0].source_nth = 2;
+  job.chosen->snapshots[0].sha256_by = "manifest.json";
+  job.chosen->snapshots[0].sha256_else = "the listing says 1";
+  job.chosen->snapshots[0].mirrors.push_back({"http://m/a", "http://m/", "", 3});
   check_round_trip(job, decode_job);
   const auto back = decode_job(encode(job));
   CHECK(back->mode == worker_mode::unpack);
@@ -89,6 +95,8 @@ TEST_CASE("a job comes back as it was written", "[ports]") {
   CHECK(back->max_rate == 200ULL << 20);
   CHECK(back->max_window == 128U << 20);
   CHECK(back->unpack_ahead);
+  CHECK(back->only_archives);
+  CHECK(back->keep_proof);
 }
 
 TEST_CASE("a result, progress and a recipe come back as they were written", "[ports]") {
@@ -98,7 +106,8 @@ TEST_CASE("a result, progress and a recipe come back as they were written", "[po
   result.snapshot = "s";
   result.writer = writer_info{7, "nodeos --data-dir \xff\xfe", "/x"};  // a command line is bytes, not always UTF-8
   result.passed = {{some_snapshot(), "is empty"}};
-  result.proofs = {{"https://h/a", "sha256:00", true, true}};
+  result.proofs = {{"https://h/a", "sha256:00", true, true, "two say"}};
+  result.announced = "md5:00";
   result.is_archive = true;
   result.entries = 7;
   result.writers = {*result.writer, *result.writer};
@@ -119,6 +128,8 @@ TEST_CASE("a result, progress and a recipe come back as they were written", "[po
   result.archive_paths = {{"snapshot", "/p"}};
   result.bytes = 9;
   check_round_trip(result, decode_result);
+  CHECK(decode_result(encode(result))->proofs == result.proofs);
+  CHECK(decode_result(encode(result))->announced == "md5:00");
   CHECK(decode_result(encode(result))->writer->command == result.writer->command);
   CHECK(decode_result(encode(result))->writers[1].start_time == UINT64_MAX);
   CHECK(decode_result(encode(result))->writers[1].ancestors == std::vector<std::int32_t>{6, 1});

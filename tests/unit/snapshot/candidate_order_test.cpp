@@ -123,6 +123,43 @@ TEST_CASE("files of one name and size on several sources are each other's mirror
   CHECK(all[4].snapshots[0].mirrors.empty());
 }
 
+TEST_CASE("what several sources of one URL list is one candidate, with a way for each in their order", "[order]") {
+  const auto file = [](const std::string& source, const std::string& name, unsigned nth) {
+    model::snapshot s{name, source + name, source, 5, {}, {}, ""};
+    s.source_nth = nth;
+    return ports::candidate{0, {s}};
+  };
+  std::vector<ports::candidate> all{file("http://x/", "a", 2), file("http://x/", "a", 0), file("http://y/", "a", 0),
+                                    file("http://x/", "a", 1), file("http://y/", "a", 1), file("http://x/", "b", 1)};
+  join_ways(all);
+  REQUIRE(all.size() == 3);
+  CHECK(all[0].snapshots[0].source_nth == 0);
+  using mirrors = std::vector<model::snapshot_mirror>;
+  CHECK(all[0].snapshots[0].mirrors ==
+        mirrors{{"http://x/a", "http://x/", "", 1}, {"http://x/a", "http://x/", "", 2}});
+  CHECK(all[2].snapshots[0].name == "b");
+  CHECK(all[2].snapshots[0].mirrors.empty());
+  find_mirrors(all);
+  CHECK(all[0].snapshots[0].mirrors == mirrors{{"http://x/a", "http://x/", "", 1},
+                                               {"http://x/a", "http://x/", "", 2},
+                                               {"http://y/a", "http://y/", "", 0},
+                                               {"http://y/a", "http://y/", "", 1}});
+}
+
+TEST_CASE("which of the sources of one URL", "[order]") {
+  model::source first("http://x/");
+  model::source second("http://x/");
+  second.proxy = "http://p:1";
+  const std::vector<model::source> all{first, model::source("http://y/"), second};
+  CHECK(nth_of_its_url(all, 0) == 0);
+  CHECK(nth_of_its_url(all, 1) == 0);
+  CHECK(nth_of_its_url(all, 2) == 1);
+  CHECK(source_of(all, "http://x/", 0) == first);
+  CHECK(source_of(all, "http://x/", 1) == second);
+  CHECK(source_of(all, "http://x/", 7) == second);
+  CHECK(source_of(all, "http://z/", 0) == model::source("http://z/"));
+}
+
 TEST_CASE("a file far smaller than its like is a torn upload and no candidate", "[order]") {
   const auto sized = [](const std::string& name, std::optional<std::uint64_t> size) {
     auto f = file(name);

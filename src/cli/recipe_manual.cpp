@@ -115,6 +115,13 @@ What says nothing of it passes, unless there is
 and the events of a recovery say which snapshots were passed over, and why.
 .BR "hasup recover \-\-from " and " hasup snapshot get " \fINAME\fR
 take what a person names.
+.PP
+From
+.B unpacked_size
+in
+.I manifest.json
+a recovery takes what a snapshot needs on the disk when it is unpacked (files without their holes). Where nothing says it,
+a compressed one is reckoned to need three times its size.
 .SH EXAMPLE
 A small server keeps
 .IR store.db " and " journal/ ,

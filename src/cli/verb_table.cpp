@@ -134,8 +134,9 @@ const std::vector<verb>& verbs() {
        {},
        "Restore a unit's state from a snapshot",
        targets::one_unit,
-       "Looks for a snapshot first: a unit that runs is stopped only once one was found. Then fetches, verifies and\n"
-       "unpacks; the old state is kept until the node runs from the new one, and comes back when nothing fits.\n"
+       "Looks for a snapshot first: a unit that runs is stopped only once one was found and has room. Then fetches,\n"
+       "verifies and unpacks; the old state is kept until the node runs from the new one, and comes back when "
+       "nothing fits.\n"
        "On a terminal it asks before a healthy unit is stopped; a script is taken at its word, and so is --yes, "
        "which\n"
        "also approves a recovery that waits for a person (state `asking`). --history shows one line for each "

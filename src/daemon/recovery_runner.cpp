@@ -1,7 +1,6 @@
 #include "daemon/recovery_runner.hpp"
 
 #include <deque>
-#include <optional>
 #include <type_traits>
 
 #include "recovery/freeze.hpp"
@@ -262,6 +261,10 @@ recovery_view recovery_runner::view() const {
   const auto& now = v.progress.phase;
   if (v.phase == "fetch" && (now == "verify" || now == "stage")) v.phase = now;
   return v;
+}
+
+std::optional<recovery::room_promised> recovery_runner::promised_room() const {
+  return recovery::promised_room(impl_->state(), impl_->view_.progress);
 }
 
 const recovery_memory& recovery_runner::memory() const {

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "model/probe.hpp"
 #include "model/state.hpp"
 #include "recovery/event.hpp"
+#include "recovery/state.hpp"
 #include "unit/classify.hpp"
 
 namespace hasup::daemon {
@@ -75,6 +77,7 @@ class recovery_runner {
   [[nodiscard]] bool can_roll_back() const;
   [[nodiscard]] bool active() const;  // begin or resume was called and it has not finished; asking counts as active
   [[nodiscard]] recovery_view view() const;
+  [[nodiscard]] std::optional<recovery::room_promised> promised_room() const;
   [[nodiscard]] const recovery_memory& memory() const;
 
  private:

@@ -214,6 +214,17 @@ void supervisor::release_readers(const model::instance_id& of) {
     if (r->spec().data.shared_with == of.unit) r->dispatch(hasup::unit::requirements_changed{});
 }
 
+void supervisor::add_promised(const model::instance_id& to, ports::room_found& room) {
+  room.promised = 0;
+  room.promised_to.clear();
+  for (const auto& [id, r] : runners_) {
+    const auto other = id == to ? std::nullopt : r->promised_room();
+    if (!other || other->device != room.device || other->bytes == 0) continue;
+    room.promised += other->bytes;
+    room.promised_to.push_back(shown_name(r->spec()));
+  }
+}
+
 std::vector<std::int32_t> supervisor::reader_pids(const model::instance_id& of) {
   std::vector<std::int32_t> out;
   for (const auto& [id, r] : runners_) {

@@ -74,6 +74,7 @@ class supervisor : public control::service, private unit_host {
   }
   void stop_readers(const model::instance_id& of, std::function<void()> then) override;
   void release_readers(const model::instance_id& of) override;
+  void add_promised(const model::instance_id& to, ports::room_found& room) override;
   std::vector<std::int32_t> reader_pids(const model::instance_id& of) override;
 
   // supervisor_units.cpp: the set of units

@@ -10,6 +10,7 @@
 #include "config/paths.hpp"
 #include "control/event.hpp"
 #include "model/unit_name.hpp"
+#include "ports/worker_job.hpp"
 #include "probe/prober.hpp"
 #include "process/cgroup.hpp"
 #include "process/shim_client.hpp"
@@ -65,6 +66,8 @@ class unit_host {
   // Units with shared_with on this one: stops those that run, keeps them from starting, calls back when all are down.
   virtual void stop_readers(const model::instance_id& of, std::function<void()> then) = 0;
   virtual void release_readers(const model::instance_id& of) = 0;
+  // What the recoveries of others will still take of the file system that was measured.
+  virtual void add_promised(const model::instance_id& to, ports::room_found& room) = 0;
   // Their processes: they may have the data open at an ordinary start.
   virtual std::vector<std::int32_t> reader_pids(const model::instance_id& of) = 0;
 };

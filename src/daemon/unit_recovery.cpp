@@ -30,6 +30,10 @@ bool unit_runner::recovery_active() const {
   return recovery_ && recovery_->active();
 }
 
+std::optional<recovery::room_promised> unit_runner::promised_room() const {
+  return recovery_ ? recovery_->promised_room() : std::nullopt;
+}
+
 void unit_runner::on(const unit::begin_recovery& a) {
   recovery_no_kill_ = recovery_stops_ = false;
   make_recovery();
@@ -136,7 +140,10 @@ void unit_runner::run_worker(ports::worker_job job) {
     if (const auto self = is_current()) self->recovery_->on_worker_progress(p);
   };
   const auto done = [is_current](ports::worker_result r) {
-    if (const auto self = is_current()) self->recovery_->on_worker_done(std::move(r));
+    const auto self = is_current();
+    if (!self) return;
+    if (r.room) self->host_.add_promised(self->unit_.id, *r.room);
+    self->recovery_->on_worker_done(std::move(r));
   };
   const bool moves = job.mode == worker_mode::swap || job.mode == worker_mode::rewipe ||
                      job.mode == worker_mode::roll_back || job.mode == worker_mode::clean_up;
@@ -325,10 +332,27 @@ bool unit_runner::dry_run(recovery_options options, std::function<void(base::res
                  const auto self = weak.lock();
                  if (!self) return then(base::error{plan.unit + " is gone"});
                  if (!r.ok()) return then(base::error{r.error});
-                 then(recovery::describe_plan(plan, self->recovery_memory_, r.candidates, r.notes,
-                                              {self->now(), self->wall_now()}));
+                 auto text = recovery::describe_plan(plan, self->recovery_memory_, r.candidates, r.notes,
+                                                     {self->now(), self->wall_now()});
+                 if (!text || !plan.asked.from.empty() || self->recovery_active() || self->worker_.busy())
+                   return then(std::move(text));
+                 self->add_room(plan, r.candidates, std::move(*text), then);
                });
   return true;
+}
+
+// What cannot be measured is left out.
+void unit_runner::add_room(const recovery::frozen& plan, std::vector<ports::candidate> candidates, std::string text,
+                           std::function<void(base::result<std::string>)> then) {
+  start_worker(recovery::job_of(plan, ports::worker_mode::measure), false, {},
+               [weak = weak_from_this(), plan, candidates = std::move(candidates), text = std::move(text),
+                then = std::move(then)](ports::worker_result r) {
+                 const auto self = weak.lock();
+                 if (!self || !r.room) return then(base::success(text));
+                 self->host_.add_promised(self->unit_.id, *r.room);
+                 const auto room = recovery::describe_room(plan, self->recovery_memory_, candidates, *r.room);
+                 then(room ? base::success(text + *room) : base::error{text + room.error().message});
+               });
 }
 
 base::mono_time unit_runner::now() const {

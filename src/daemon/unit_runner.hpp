@@ -98,6 +98,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   // The host hears of a change then.
   void tell_when_worker_ends();
   bool recovery_active() const;
+  // What its recovery will still write, and where.
+  std::optional<recovery::room_promised> promised_room() const;
   // A recovery that is not going on was left beyond its swap: nobody may open the data.
   bool half_restored() const;
   // What a recovery would do, after asking the sources; false when a recovery or a check is under way.
@@ -251,6 +253,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
 
   void make_recovery();
   void await_node_end(base::duration patience, bool asked);
+  void add_room(const recovery::frozen& plan, std::vector<ports::candidate> candidates, std::string text,
+                std::function<void(base::result<std::string>)> then);
   void start_worker(ports::worker_job job, bool as_daemon,
                     std::function<void(const ports::worker_progress&)> progress,
                     std::function<void(ports::worker_result)> done);

@@ -57,6 +57,7 @@ void members(M& m, model::snapshot& s) {
   m("chunks", s.chunks);
   m("chain_id", s.chain_id);
   m("node_version", s.node_version);
+  m("unpacked", s.unpacked);
   m("sha256_by", s.sha256_by);
   m("sha256_else", s.sha256_else);
   m("source_nth", s.source_nth);
@@ -231,6 +232,22 @@ void members(M& m, writer_info& w) {
 }
 
 template <class M>
+void members(M& m, cached_file& f) {
+  m("name", f.name);
+  m("whole", f.whole);
+  m("bytes", f.bytes);
+}
+
+template <class M>
+void members(M& m, room_found& r) {
+  m("device", r.device);
+  m("free_bytes", r.free_bytes);
+  m("staging", r.staging);
+  m("cached", r.cached);
+  m("state", r.state);
+}
+
+template <class M>
 void members(M& m, worker_result& r) {
   m("failure", r.failure);
   m("error", r.error);
@@ -243,6 +260,7 @@ void members(M& m, worker_result& r) {
   m("data_dir_empty", r.data_dir_empty);
   m("half_swapped", r.half_swapped);
   m("free_bytes", r.free_bytes);
+  m("room", r.room);
   m("made", r.made);
   m("candidates", r.candidates);
   m("notes", r.notes);

@@ -44,6 +44,7 @@ enum class worker_mode {
   select,            // list the sources, order the candidates
   verify,            // check a file of this machine against what its source says of it; writes nothing
   examine,           // read an archive of this machine as unpacking would; writes nothing
+  measure,           // what is free and what of it is taken already; looks only
   fetch,             // download a candidate's archives into the cache and verify them
   unpack,            // unpack them into the staging directory, syncfs
   create,            // pack data into an archive, with its checksum beside it; changes nothing of the data
@@ -59,12 +60,13 @@ inline constexpr std::array ways_out{
     "no_proxy",         "NO_PROXY",    "SSH_AUTH_SOCK", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN"};
 
-inline constexpr base::enum_names<worker_mode, 12> worker_mode_names{
+inline constexpr base::enum_names<worker_mode, 13> worker_mode_names{
     {{{worker_mode::inspect, "inspect"},
       {worker_mode::make_directories, "make_directories"},
       {worker_mode::select, "select"},
       {worker_mode::verify, "verify"},
       {worker_mode::examine, "examine"},
+      {worker_mode::measure, "measure"},
       {worker_mode::fetch, "fetch"},
       {worker_mode::unpack, "unpack"},
       {worker_mode::create, "create"},
@@ -146,8 +148,9 @@ struct worker_job {
 
   // select, fetch, verify
   std::vector<model::source> sources;
-  // select
+  // select, measure
   std::vector<model::recovery_plan> plans;
+  // select
   base::duration max_age{0};   // 0 = any; a snapshot of unknown time passes
   bool only_archives = false;  // of a directory's files, what has the ending of an archive or of compression
   bool explain = false;        // also say what is passed over, and what proves the newest
@@ -207,6 +210,29 @@ struct writer_info {
   std::string tree{};                     // HASUP_TREE of its environment: a shim is above it
 };
 
+// An archive, or the part of one, in the cache.
+struct cached_file {
+  std::string name;         // of the archive
+  bool whole = false;       // else a part
+  std::uint64_t bytes = 0;  // on the disk
+
+  friend bool operator==(const cached_file&, const cached_file&) = default;
+};
+
+// What the file system of the data directory has, in bytes on the disk: holes take none.
+struct room_found {
+  std::uint64_t device = 0;      // st_dev: which file system
+  std::uint64_t free_bytes = 0;  // for the user of the job
+  std::uint64_t staging = 0;     // unpacked by an earlier try; goes before anything is unpacked anew
+  std::vector<cached_file> cached;
+  std::vector<std::uint64_t> state;  // one a plan: what stands now where that plan replaces
+  // Of the free bytes, what other recoveries on the file system will still take, and whose; hasupd fills it in.
+  std::uint64_t promised = 0;
+  std::vector<std::string> promised_to;
+
+  friend bool operator==(const room_found&, const room_found&) = default;
+};
+
 struct worker_result {
   worker_failure failure = worker_failure::none;
   std::string error;     // for a person; "" when it succeeded
@@ -221,6 +247,9 @@ struct worker_result {
   bool data_dir_empty = true;  // no entry but .hasup
   bool half_swapped = false;   // swap.json is there
   std::uint64_t free_bytes = 0;
+
+  // measure
+  std::optional<room_found> room;
 
   // make_directories: what was not there
   std::vector<std::string> made;

@@ -93,7 +93,7 @@ void stepper::go_on_before_swap() {
       if (s.done.then == after_roll_back::again && s.done.current) return try_candidate(*s.done.current);
       return try_next();
     case mark::trying:
-      return fetch();
+      return make_sure_of_room();
     default:
       return stage_is_ready();
   }
@@ -175,10 +175,43 @@ void stepper::try_candidate(std::size_t index) {
   const auto& c = *s.done.chosen();
   say("selected",
       "trying " + name_of(c) + " from " + source_of(c) + " (plan \"" + s.done.chosen_plan()->name + "\")");
+  make_sure_of_room();
+}
+
+// One look serves all candidates until something is fetched.
+void stepper::make_sure_of_room() {
+  s.need.reset();
+  s.sum.clear();
+  if (s.room) return weigh_room();
+  s.now = measuring{};
+  run(ports::worker_mode::measure);
+}
+
+void stepper::on_measured(const ports::worker_result& r) {
+  s.room = r.room;
+  if (r.ok() && r.room) return weigh_room();
+  // Fetching and unpacking look for room themselves, only later.
+  say("note", "how much room there is could not be measured: " + (r.error.empty() ? "no answer" : r.error));
+  fetch();
+}
+
+// A smaller or older snapshot, or another plan, may still fit.
+void stepper::weigh_room() {
+  const auto need = space_need_of(*s.done.chosen(), *s.done.chosen_plan(), *s.room);
+  const auto plan = plan_space(chosen_name(), s.done.plan.data_dir, need, *s.room, s.done.plan.min_free);
+  s.sum = plan.text;
+  if (!plan.fits && ++s.without_room == most_without_room)
+    return end(not_now(), std::to_string(most_without_room) + " snapshots in a row have no room; last: " + plan.text +
+                              "; the old state is untouched");
+  if (!plan.fits) return drop(fate::unreachable, plan.text);
+  s.without_room = 0;
+  s.need = need;
+  s.device = s.room->device;
   fetch();
 }
 
 void stepper::fetch() {
+  s.room.reset();
   s.now = fetching{};
   run(ports::worker_mode::fetch);
 }
@@ -196,6 +229,7 @@ void stepper::on_fetched(const ports::worker_result& r) {
     case ports::worker_failure::internal:
       return retry_worker(step::fetch, r);
     case ports::worker_failure::no_space:
+      return end_without_room(r.error);
     case ports::worker_failure::writer:
       return end(outcome::refused, r.error);
   }
@@ -229,8 +263,9 @@ void stepper::on_unpacked(const ports::worker_result& r) {
     case ports::worker_failure::internal:
     case ports::worker_failure::unreachable:
       return retry_worker(step::unpack, r);
-    case ports::worker_failure::refused:
     case ports::worker_failure::no_space:
+      return end_without_room(r.error);
+    case ports::worker_failure::refused:
     case ports::worker_failure::writer:
       return end(outcome::refused, r.error);
   }
@@ -249,6 +284,12 @@ void stepper::drop(fate of, const std::string& why) {
   if (of == fate::bad) remember_bad();
   say("dropped", name + " is not used: " + why);
   try_next();
+}
+
+// Others wrote there meanwhile, or more came out of the archive than was to be expected.
+void stepper::end_without_room(const std::string& error) {
+  end(outcome::refused,
+      error + (s.sum.empty() ? "" : "; before it began: " + s.sum) + "; the old state is untouched");
 }
 
 void stepper::retry_source(step then, const ports::worker_result& r) {

@@ -6,6 +6,7 @@
 #include "base/time_text.hpp"
 #include "recovery/candidates.hpp"
 #include "recovery/machine.hpp"
+#include "recovery/space_plan.hpp"
 
 namespace hasup::recovery {
 namespace {
@@ -75,6 +76,29 @@ base::result<std::string> describe_plan(const frozen& plan, const memory& rememb
     return base::error{out + "There is no snapshot to recover from" +
                        (plan.asked.snapshot.empty() ? "." : " that is named " + plan.asked.snapshot + ".")};
   if (!plan.asked.from.empty()) out += "It would use the archive " + plan.asked.from + ".\n";
+  return base::success(std::move(out));
+}
+
+base::result<std::string> describe_room(const frozen& plan, const memory& remembered,
+                                        const std::vector<ports::candidate>& candidates,
+                                        const ports::room_found& room) {
+  std::string out;
+  bool any = false;
+  bool any_fits = false;
+  std::set<unsigned> told;
+  const std::set<std::string> bad(remembered.bad.begin(), remembered.bad.end());
+  for (const auto& c : allowed(candidates, plan, bad, nullptr)) {
+    const auto& p = plan.recipe.plans[c.plan];
+    const auto found = plan_space(name_of(c), plan.data_dir, space_need_of(c, p, room), room, plan.min_free);
+    any = true;
+    any_fits = any_fits || found.fits;
+    if (!told.insert(c.plan).second) continue;
+    out += "room for plan \"" + p.name + "\": " + found.text + (found.fits ? "" : "; it would be refused") + "\n";
+    if (c.plan < room.state.size() && room.state[c.plan] > 0)
+      out +=
+          "  the old state, " + base::format_byte_size(room.state[c.plan]) + ", stays until the node is confirmed\n";
+  }
+  if (any && !any_fits) return base::error{out + "There is no room for any of the snapshots."};
   return base::success(std::move(out));
 }
 

@@ -51,7 +51,7 @@ ports::worker_job job_of(const frozen& plan, ports::worker_mode mode) {
   job.max_rate = plan.max_rate;
   job.max_window = plan.max_window;
   job.min_free = plan.min_free;
-  if (mode == ports::worker_mode::select) job.plans = plan.recipe.plans;
+  if (mode == ports::worker_mode::select || mode == ports::worker_mode::measure) job.plans = plan.recipe.plans;
   return job;
 }
 

@@ -83,10 +83,18 @@ std::string_view phase_of(const state& s) {
   if (takes_a_begin(s)) return "";
   if (is<inspecting>(s) || is<undoing_leftover>(s)) return "quiesce";
   if (is<quiescing>(s) && !s.done.beyond_swap()) return "quiesce";
+  if (is<measuring>(s)) return "select";
   if (is<fetching>(s)) return "fetch";
   if (is<unpacking>(s)) return "stage";
   if (const auto* p = std::get_if<pausing>(&s.now)) return phase_of_step(p->then, s.done.at);
   return phase_of_mark(s.done.at);
+}
+
+std::optional<room_promised> promised_room(const state& s, const ports::worker_progress& progress) {
+  if (!s.need || takes_a_begin(s)) return std::nullopt;
+  if (s.done.at == mark::trying) return room_promised{s.device, still_to_write(*s.need, progress)};
+  if (s.done.at >= mark::staged && s.done.at <= mark::first_start) return room_promised{s.device, s.need->rebuilt};
+  return std::nullopt;
 }
 
 bool before_swap(const state& s) {
@@ -218,7 +226,7 @@ void stepper::stop(bool force) {
   const bool first = !s.stop;
   s.stop = true;
   s.stop_by_force = s.stop_by_force || force;
-  if (is<selecting>(s) || is<fetching>(s) || is<unpacking>(s) || is<inspecting>(s)) {
+  if (is<selecting>(s) || is<measuring>(s) || is<fetching>(s) || is<unpacking>(s) || is<inspecting>(s)) {
     s.now = cancelling{};
     out.emplace_back(cancel_worker{});
   } else if (const auto* p = std::get_if<pausing>(&s.now); p != nullptr && p->then != step::roll_back) {
@@ -308,6 +316,7 @@ void stepper::on_worker_done(const ports::worker_result& r) {
   if (is<inspecting>(s)) return on_inspected(r);
   if (is<undoing_leftover>(s)) return on_leftover_undone(r);
   if (is<selecting>(s)) return on_selected(r);
+  if (is<measuring>(s)) return on_measured(r);
   if (is<fetching>(s)) return on_fetched(r);
   if (is<unpacking>(s)) return on_unpacked(r);
   if (is<swapping_now>(s)) return on_swapped(r);

@@ -20,6 +20,7 @@ inline constexpr unsigned tries_of_a_worker = 3;  // that died or failed for no 
 inline constexpr unsigned tries_of_a_roll_back = 5;
 inline constexpr unsigned tries_of_a_start = 5;  // and at least confirm.within, when the node is not to blame
 inline constexpr unsigned tries_of_a_held_start = 3;
+inline constexpr unsigned most_without_room = 200;  // snapshots in a row; a listing may be of any length
 inline constexpr base::duration longest_pause{60'000};
 inline constexpr base::duration first_start_limit{
     86'400'000};  // until startup passes: large snapshots load for hours
@@ -32,5 +33,11 @@ void next(state& s, const event& e, instant now, actions& out);
 base::result<std::string> describe_plan(const frozen& plan, const memory& remembered,
                                         const std::vector<ports::candidate>& candidates,
                                         const std::vector<std::string>& notes, instant now);
+
+// How much room the first candidate of each plan needs and what there is, to be put behind the text above. An error
+// when there is room for none.
+base::result<std::string> describe_room(const frozen& plan, const memory& remembered,
+                                        const std::vector<ports::candidate>& candidates,
+                                        const ports::room_found& room);
 
 }  // namespace hasup::recovery

@@ -9,7 +9,7 @@
 //   (none)         | old                            | as it was      | nothing: the unit fails its start once more
 //   begun          | old                            | being stopped  | quiesce, inspect, select
 //   selected       | old                            | stopped        | quiesce, inspect, the next candidate
-//   trying         | old; cache, staging may grow   | stopped        | the same candidate: fetch resumes
+//   trying         | old; cache, staging may grow   | stopped        | the same candidate: looks for room, fetch resumes
 //   fetched        | old; cache holds the archive   | stopped        | fetch again (finds the cache), unpack
 //   dropped        | old                            | stopped        | the next candidate, or the end
 //   staged         | old; staging is whole          | stopped        | the swap, or asking in mode ask

@@ -1,6 +1,7 @@
 // The state of a recovery: what the journal holds, and what is being waited for right now.
 //
-//   quiescing → inspecting → selecting → fetching → unpacking → (asking →) swapping → (rewiping →) starting
+//   quiescing → inspecting → selecting → measuring → fetching → unpacking → (asking →) swapping → (rewiping →)
+//   starting
 //      → first_run → confirming → cleaning → ended(recovered)
 //   pausing{then}: between two tries of a step      cancelling: a worker was told to stop, before the swap
 //   stopping_node{then} → quiescing/rolling_back → the next candidate | ended
@@ -15,6 +16,7 @@
 #include "recovery/action.hpp"
 #include "recovery/event.hpp"
 #include "recovery/progress.hpp"
+#include "recovery/space_plan.hpp"
 
 namespace hasup::recovery {
 
@@ -26,6 +28,7 @@ struct quiescing {};
 struct inspecting {};
 struct undoing_leftover {};
 struct selecting {};
+struct measuring {};
 struct fetching {};
 struct unpacking {};
 struct swapping_now {};
@@ -59,9 +62,9 @@ struct ended {
   outcome how = outcome::recovered;
 };
 
-using activity = std::variant<idle, quiescing, inspecting, undoing_leftover, selecting, fetching, unpacking,
-                              swapping_now, rewiping, starting, asking, running, cleaning, rolling_back_now, pausing,
-                              stopping_node, cancelling, ended>;
+using activity = std::variant<idle, quiescing, inspecting, undoing_leftover, selecting, measuring, fetching,
+                              unpacking, swapping_now, rewiping, starting, asking, running, cleaning,
+                              rolling_back_now, pausing, stopping_node, cancelling, ended>;
 
 struct state {
   progress done;
@@ -72,12 +75,25 @@ struct state {
   unsigned environment_exits = 0;            // of the current candidate's node, in a row
   std::optional<base::mono_time> first_try;  // of the current candidate's node
   bool tainted = false;                      // the node was cut off on state that is not wiped before its next start
+  std::optional<ports::room_found> room;     // as measured, as long as nothing was fetched since
+  std::optional<space_need> need;            // of the current candidate, since there was room for it
+  std::uint64_t device = 0;                  // where that need is
+  unsigned without_room = 0;                 // so many candidates in a row did not fit
+  std::string sum;                           // of the current candidate, for a person; "" = not measured
   bool stop = false;                         // a person wants the unit down
   bool stop_by_force = false;                // and does not wait for the first new block
 };
 
 // Phase for status (section 7 of the design); "" when no recovery is under way.
 std::string_view phase_of(const state& s);
+
+// What it, or its node, will still write on the file system `device`: not free for others. Not known any more after a
+// restart of the daemon beyond `staged`.
+struct room_promised {
+  std::uint64_t device = 0;
+  std::uint64_t bytes = 0;
+};
+std::optional<room_promised> promised_room(const state& s, const ports::worker_progress& progress);
 
 // May the recovery be thrown away, because nothing of it has touched the data?
 bool before_swap(const state& s);

@@ -44,11 +44,15 @@ struct stepper {
   void take_candidates(const std::vector<ports::candidate>& all, const std::vector<std::string>& notes);
   void try_next();
   void try_candidate(std::size_t index);
+  void make_sure_of_room();
+  void on_measured(const ports::worker_result& r);
+  void weigh_room();
   void fetch();
   void on_fetched(const ports::worker_result& r);
   void unpack();
   void on_unpacked(const ports::worker_result& r);
   void drop(fate of, const std::string& why);
+  void end_without_room(const std::string& error);
   void retry_source(step then, const ports::worker_result& r);
   void retry_worker(step then, const ports::worker_result& r);
   void stage_is_ready();

@@ -70,6 +70,7 @@ std::vector<model::snapshot> matching(const model::archive_spec& spec, const nam
 model::snapshot snapshot_of(const listed_file& f, const std::string& source, std::optional<std::uint64_t> named) {
   model::snapshot out{f.name, f.url, source, f.size, f.time, f.block ? f.block : named, f.sha256, {}, f.chunks};
   out.chain_id = f.chain_id;
+  out.unpacked = f.unpacked;
   out.node_version = f.node_version;
   out.sha256_by = f.sha256_by;
   out.sha256_else = f.sha256_else;

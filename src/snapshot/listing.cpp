@@ -104,6 +104,11 @@ std::optional<listed_file> json_file(const json::object& o, std::string_view bas
     const auto number = block->to_number<std::uint64_t>(failed);
     if (!failed) file.block = number;
   }
+  if (const auto* unpacked = o.if_contains("unpacked_size"); unpacked != nullptr && unpacked->is_number()) {
+    boost::system::error_code failed;
+    const auto bytes = unpacked->to_number<std::uint64_t>(failed);
+    if (!failed && bytes > 0) file.unpacked = bytes;
+  }
   file.chain_id = json_word(o, "chain_id");
   file.node_version = json_word(o, "node_version");
   return file;

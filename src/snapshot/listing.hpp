@@ -27,6 +27,7 @@ struct listed_file {
   std::optional<std::uint64_t> block{};
   std::string chain_id{};
   std::string node_version{};
+  std::optional<std::uint64_t> unpacked{};  // bytes that it takes unpacked
 
   std::string sha256_by{};  // see model::snapshot
   std::string sha256_else{};

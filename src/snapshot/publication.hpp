@@ -33,7 +33,7 @@ std::vector<std::string> stale_side_files(const ports::worker_result& made);
 // and put back when the replacing fails. Not its index, which may be large: without one nothing is lost.
 std::vector<std::string> texts_to_keep(const std::vector<side_file>& beside, const std::vector<std::string>& stale);
 
-// One row of manifest.json, as listing.hpp reads it; block, chain_id, node_version and chunks where they are known.
+// One row of manifest.json, as listing.hpp reads it; what else is there where it is known.
 struct manifest_row {
   std::string name;
   std::uint64_t size = 0;
@@ -42,7 +42,8 @@ struct manifest_row {
   std::optional<std::uint64_t> block;
   std::string chain_id;
   std::string node_version;
-  std::string chunks{};  // the name of the index of its chunks; ""
+  std::string chunks{};        // the name of the index of its chunks; ""
+  std::uint64_t unpacked = 0;  // bytes; 0 = not known
 };
 manifest_row row_of(const ports::create_order& order, const ports::worker_result& made, base::wall_time time);
 

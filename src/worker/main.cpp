@@ -20,6 +20,7 @@
 #include "snapshot/inspect.hpp"
 #include "snapshot/job_run.hpp"
 #include "snapshot/make_directories.hpp"
+#include "snapshot/room.hpp"
 #include "snapshot/sandbox.hpp"
 #include "snapshot/state_swap.hpp"
 
@@ -128,6 +129,8 @@ int main(int argc, char** argv) {
         return snapshot::inspect(job);
       case ports::worker_mode::make_directories:
         return snapshot::make_directories(job);
+      case ports::worker_mode::measure:
+        return snapshot::measure(job, control);
       case ports::worker_mode::fetch:
         if (job.unpack_ahead) start_unpacking_ahead(argv[1]);
         [[fallthrough]];

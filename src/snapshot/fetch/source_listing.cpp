@@ -56,6 +56,7 @@ void merge_manifest(std::vector<listed_file>& files, const std::vector<listed_fi
     if (!m.chunks.empty()) found->chunks = m.chunks;
     found->block = m.block;
     found->chain_id = m.chain_id;
+    found->unpacked = m.unpacked;
     found->node_version = m.node_version;
     if (m.size) found->size = m.size;
     if (m.time && m.time_exact) {

@@ -65,6 +65,7 @@ class fake_host : public daemon::recovery_host {
     calls.push_back("worker " + std::string(ports::worker_mode_names.text(job.mode)));
     ports::worker_result r;
     if (job.mode == ports::worker_mode::select) r.candidates = {candidate("s2", 200), candidate("s1", 100)};
+    if (job.mode == ports::worker_mode::measure) r.room.emplace().free_bytes = std::uint64_t{1} << 40U;
     if (job.mode == ports::worker_mode::fetch) {
       block_ = *job.chosen->snapshots[0].block;
       if (fail_fetch_of && job.chosen->snapshots[0].name == "s2") r.failure = *fail_fetch_of;

@@ -127,9 +127,16 @@ TEST_CASE("a result, progress and a recipe come back as they were written", "[po
   result.verified = true;
   result.archive_paths = {{"snapshot", "/p"}};
   result.bytes = 9;
+  result.room.emplace();
+  result.room->device = 7;
+  result.room->free_bytes = UINT64_MAX;
+  result.room->staging = 8;
+  result.room->cached = {{"a.tar", true, 9}, {"b.tar", false, 10}};
+  result.room->state = {11, 12};
   check_round_trip(result, decode_result);
   CHECK(decode_result(encode(result))->proofs == result.proofs);
   CHECK(decode_result(encode(result))->announced == "md5:00");
+  CHECK(decode_result(encode(result))->room == result.room);
   CHECK(decode_result(encode(result))->writer->command == result.writer->command);
   CHECK(decode_result(encode(result))->writers[1].start_time == UINT64_MAX);
   CHECK(decode_result(encode(result))->writers[1].ancestors == std::vector<std::int32_t>{6, 1});
@@ -155,7 +162,8 @@ TEST_CASE("a result, progress and a recipe come back as they were written", "[po
   recipe.confirm_advancing_for = std::chrono::milliseconds(2);
   check_round_trip(recipe, decode_recipe);
   CHECK(decode_recipe(encode(recipe))->classes[0].match == model::match_mode::any);
-  const candidate chosen{3, {some_snapshot()}};
+  candidate chosen{3, {some_snapshot()}};
+  chosen.snapshots[0].unpacked = 77;
   CHECK(*decode_candidate(encode(chosen)) == chosen);
 }
 

@@ -36,6 +36,10 @@ std::vector<story> stories() {
   all.back().into = true;
   all.push_back(told("the swap is refused", {false}, {node_kind::good}));
   all.back().swap_refuses = 1;
+  all.push_back(told("the newest is too large", {false, false}, {node_kind::good, node_kind::good}));
+  all.back().too_large = {true, false};
+  all.push_back(told("all are too large", {false, false}, {node_kind::good, node_kind::good}));
+  all.back().too_large = {true, true};
   for (std::size_t at = 1; at <= 40; at += 3) {
     all.push_back(told("stopped at step " + std::to_string(at), {false}, {node_kind::good}));
     all.back().stop_after = at;
@@ -66,9 +70,11 @@ TEST_CASE("each story ends as it should when nothing is cut") {
     w.check_end();
     CHECK(w.complaints == "");
     if (s.name == "the newest is good" || s.name == "the newest is damaged" || s.name == "the newest is refused" ||
-        s.name == "killed in its first start" || s.name == "killed on replaced state")
+        s.name == "the newest is too large" || s.name == "killed in its first start" ||
+        s.name == "killed on replaced state")
       CHECK(w.outcomes.back() == outcome::recovered);
     if (s.name == "the node breaks on all") CHECK(w.outcomes.back() == outcome::rolled_back);
+    if (s.name == "all are too large") CHECK(w.outcomes.back() == outcome::unavailable);
     if (s.name == "all are damaged") CHECK(w.outcomes.back() == outcome::unavailable);
     if (s.name == "the swap is refused") CHECK(w.outcomes.back() == outcome::refused);
   }
@@ -98,7 +104,7 @@ TEST_CASE("a recovery that is cut off anywhere goes on to a whole end") {
 TEST_CASE("a second cut while it goes on changes nothing") {
   std::size_t cuts = 0;
   const auto all = stories();
-  for (std::size_t i = 0; i < 9; ++i)
+  for (std::size_t i = 0; i < 11; ++i)
     for (const auto first : {cut::daemon, cut::machine})
       for (std::size_t at = 1;; at += 2) {
         bool first_was_cut = true;

@@ -1,6 +1,7 @@
 // Drives the recovery machine by hand and writes down what it wants, one line an action, for golden traces.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <variant>
@@ -62,12 +63,27 @@ class trace {
  public:
   recovery::state state;
   std::string text;
+  // What the look for room finds; it is answered by itself, and not traced. Nothing: the look is traced and waits.
+  std::optional<ports::room_found> room = plenty();
+
+  static ports::room_found plenty() {
+    ports::room_found r;
+    r.free_bytes = std::uint64_t{1} << 40U;
+    return r;
+  }
 
   trace& feed(const recovery::event& e) {
     recovery::actions out;
     recovery::next(state, e, {now_, base::wall_time(now_.time_since_epoch())}, out);
-    for (const auto& a : out) text += std::visit([](const auto& one) { return line(one); }, a) + "\n";
-    return *this;
+    bool measures = false;
+    for (const auto& a : out) {
+      const auto* job = std::get_if<recovery::run_worker>(&a);
+      if (room && job != nullptr && job->job.mode == ports::worker_mode::measure)
+        measures = true;
+      else
+        text += std::visit([](const auto& one) { return line(one); }, a) + "\n";
+    }
+    return measures ? measured(*room) : *this;
   }
   trace& after(base::duration d) {
     now_ += d;
@@ -89,6 +105,11 @@ class trace {
   trace& listed(std::vector<ports::candidate> candidates) {
     ports::worker_result r;
     r.candidates = std::move(candidates);
+    return done(std::move(r));
+  }
+  trace& measured(ports::room_found found) {
+    ports::worker_result r;
+    r.room = std::move(found);
     return done(std::move(r));
   }
   trace& fetched(std::string digest = "aa") {

@@ -28,6 +28,7 @@ struct story {
   bool into = false;                     // the archive replaces the state itself instead of being loaded by argument
   std::size_t stop_after = 0;            // a person says stop after this many steps; 0 = never
   std::size_t back_after = 0;            // a person wants the old state back after this many steps; 0 = never
+  std::vector<bool> too_large;           // one a candidate: there is no room for it; empty = room for all
   unsigned swap_refuses = 0;             // so many swaps are refused before anything is renamed
 };
 
@@ -234,7 +235,13 @@ class world {
       case ports::worker_mode::select:
         r.candidates = listing();
         break;
+      case ports::worker_mode::measure:
+        r.room.emplace();
+        r.room->free_bytes = 100;
+        break;
       case ports::worker_mode::fetch:
+        if (!story_.too_large.empty() && story_.too_large[index_of(job)])
+          complain("fetched what there is no room for");
         if (story_.archive_is_damaged[index_of(job)]) r.failure = ports::worker_failure::bad_snapshot;
         break;
       case ports::worker_mode::unpack:
@@ -268,6 +275,7 @@ class world {
       c.snapshots[0].name = std::to_string(i);
       c.snapshots[0].url = "file:///" + std::to_string(i);
       c.snapshots[0].block = 100 - i;
+      c.snapshots[0].size = !story_.too_large.empty() && story_.too_large[i] ? 101 : 10;
       all.push_back(std::move(c));
     }
     return all;

@@ -1,0 +1,54 @@
+// Is there room for a candidate beside the old state? Pure: from what the worker measured and what the listing says.
+//
+// At its height a recovery has on the file system of DATA_DIR the old state, the archives, what comes out of them,
+// and where the node itself loads an archive, the state that it makes of it; the old state goes only once the node is
+// confirmed. So all that is written anew must fit in what is free.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "model/recipe.hpp"
+#include "ports/worker_job.hpp"
+
+namespace hasup::recovery {
+
+// A compressed archive of which no manifest says what comes out of it is reckoned to have so many times its size.
+inline constexpr std::uint64_t guessed_ratio = 3;
+
+// Bytes on the disk.
+struct space_need {
+  struct archive {
+    std::string name;
+    std::uint64_t to_fetch = 0;  // beyond what is in the cache
+
+    friend bool operator==(const archive&, const archive&) = default;
+  };
+  std::vector<archive> archives;  // in the order in which they are fetched
+  std::uint64_t unpacked = 0;
+  std::uint64_t rebuilt = 0;  // by the node, from an archive that it loads: as much as the old state has
+  bool guessed = false;       // part of `unpacked` is by guessed_ratio
+  bool unknown = false;       // an archive's size is not known: the sums are without it
+
+  [[nodiscard]] std::uint64_t to_fetch() const;
+  [[nodiscard]] std::uint64_t total() const;
+  friend bool operator==(const space_need&, const space_need&) = default;
+};
+
+space_need space_need_of(const ports::candidate& c, const model::recovery_plan& plan, const ports::room_found& room);
+
+struct space_plan {
+  bool fits = true;  // also when a size is not known: fetching and unpacking look for themselves
+  std::string text;  // the sum, for a person: "s3 needs 210GiB (60GiB to fetch, 150GiB unpacked); /data has …"
+};
+
+// `name` of the candidate; `min_free` stays free. A refusal says by how much it fails and what can be done.
+space_plan plan_space(const std::string& name, const std::string& data_dir, const space_need& need,
+                      const ports::room_found& room, std::uint64_t min_free);
+
+// What a recovery with that need will still take, seen from another one: phase, archive and bytes as its worker tells
+// them. Rather too much than too little: what was unpacked while it came is not known here.
+std::uint64_t still_to_write(const space_need& need, const ports::worker_progress& progress);
+
+}  // namespace hasup::recovery

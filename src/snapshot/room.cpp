@@ -1,0 +1,136 @@
+#include "snapshot/room.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <set>
+
+#include "base/unique_fd.hpp"
+#include "snapshot/disk.hpp"
+#include "snapshot/wipe_rules.hpp"
+
+namespace hasup::snapshot {
+namespace {
+
+constexpr int open_dir = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+
+std::uint64_t on_disk(const struct stat& st) {
+  return static_cast<std::uint64_t>(st.st_blocks) * 512;
+}
+
+// What a tree takes on the disk, on one file system, each file once however many names it has.
+class tree_size {
+ public:
+  tree_size(int root, dev_t device, const job_control& control) : root_(root), device_(device), control_(control) {}
+  // What has another name elsewhere is not counted: removing it here frees nothing.
+  void leave_out_linked() { linked_ = false; }
+
+  // `path` below the root; not there: nothing.
+  outcome<void> add(const std::string& path) {
+    struct stat st {};
+    if (::fstatat(root_, path.c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0) return {};
+    return add(path, st);
+  }
+  [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+
+ private:
+  outcome<void> add(const std::string& path, const struct stat& st) {
+    if (control_.cancelled()) return cancelled();
+    if (st.st_dev != device_) return {};
+    const bool has_more_names = st.st_nlink > 1 && !S_ISDIR(st.st_mode);
+    if (has_more_names && (!linked_ || !seen_.insert(st.st_ino).second)) return {};
+    bytes_ += on_disk(st);
+    if (!S_ISDIR(st.st_mode)) return {};
+    auto names = list_names(root_, path);
+    if (!names) return {};  // removed meanwhile, or not ours to look into: what is known is said
+    for (const auto& name : *names) {
+      struct stat below {};
+      const auto inside = joined(path, name);
+      if (::fstatat(root_, inside.c_str(), &below, AT_SYMLINK_NOFOLLOW) != 0) continue;
+      if (auto done = add(inside, below); !done) return done;
+    }
+    return {};
+  }
+
+  int root_;
+  dev_t device_;
+  const job_control& control_;
+  bool linked_ = true;
+  std::set<ino_t> seen_;
+  std::uint64_t bytes_ = 0;
+};
+
+// Of the data directory, or of the nearest directory above it that exists.
+base::unique_fd nearest(std::string path) {
+  while (!path.empty()) {
+    base::unique_fd fd(::open(path.c_str(), open_dir));
+    const auto slash = path.rfind('/');
+    if (fd || path == "/" || slash == std::string::npos) return fd;
+    path.resize(slash == 0 ? 1 : slash);
+  }
+  return {};
+}
+
+void look_into_cache(int root, ports::room_found& out) {
+  auto names = list_names(root, ".hasup/cache");
+  if (!names) return;  // there is none
+  for (const auto& name : *names) {
+    if (name.ends_with(".seal") || name.ends_with(".resume")) continue;
+    struct stat st {};
+    if (::fstatat(root, (".hasup/cache/" + name).c_str(), &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
+      continue;
+    const bool part = name.ends_with(".part");
+    out.cached.push_back({part ? name.substr(0, name.size() - 5) : name, !part, on_disk(st)});
+  }
+}
+
+outcome<void> look_around(const ports::worker_job& job, const job_control& control, ports::room_found& out) {
+  const auto place = nearest(job.data_dir);
+  struct stat st {};
+  if (!place || ::fstat(place.get(), &st) != 0) return system_failure("look at " + job.data_dir, errno);
+  out.device = st.st_dev;
+  auto free = free_space(place.get());
+  if (!free) return free.error();
+  out.free_bytes = *free;
+  out.state.assign(job.plans.size(), 0);
+  const base::unique_fd root(::open(job.data_dir.c_str(), open_dir));
+  if (!root) return {};
+  look_into_cache(root.get(), out);
+  tree_size staging(root.get(), st.st_dev, control);
+  staging.leave_out_linked();
+  if (auto added = staging.add(".hasup/staging"); !added) return added;
+  out.staging = staging.bytes();
+  for (std::size_t i = 0; i < job.plans.size(); ++i) {
+    auto rules = wipe_rules::from(job.plans[i].wipe, job.keep, job.plans[i].shared);
+    if (!rules) continue;  // the swap says what is wrong with them
+    auto entries = replaced_entries(root.get(), "", *rules);
+    if (!entries) continue;
+    tree_size state(root.get(), st.st_dev, control);
+    for (const auto& entry : *entries)
+      if (auto added = state.add(entry); !added) return added;
+    out.state[i] = state.bytes();
+  }
+  return {};
+}
+
+}  // namespace
+
+ports::worker_result measure(const ports::worker_job& job, const job_control& control) {
+  ports::worker_result out;
+  if (job.data_dir.empty() || job.data_dir[0] != '/') {
+    out.failure = ports::worker_failure::refused;
+    out.error = "the data directory \"" + job.data_dir + "\" is not an absolute path";
+    return out;
+  }
+  ports::room_found room;
+  if (auto looked = look_around(job, control, room); !looked) {
+    out.failure = looked.error().kind;
+    out.error = looked.error().message;
+    return out;
+  }
+  out.room = std::move(room);
+  return out;
+}
+
+}  // namespace hasup::snapshot

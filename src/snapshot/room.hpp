@@ -1,0 +1,13 @@
+// How much room there is beside a data directory, and what of it hasup has taken already: asked before a recovery
+// fetches anything. Changes nothing, and takes no lock: another job may be at work there.
+#pragma once
+
+#include "ports/worker_job.hpp"
+#include "snapshot/job_control.hpp"
+
+namespace hasup::snapshot {
+
+// job.data_dir, which need not exist, with job.plans and job.keep.
+ports::worker_result measure(const ports::worker_job& job, const job_control& control);
+
+}  // namespace hasup::snapshot

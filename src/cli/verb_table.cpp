@@ -134,9 +134,9 @@ const std::vector<verb>& verbs() {
        {},
        "Restore a unit's state from a snapshot",
        targets::one_unit,
-       "Looks for a snapshot first: a unit that runs is stopped only once one was found and has room. Then fetches,\n"
-       "verifies and unpacks; the old state is kept until the node runs from the new one, and comes back when "
-       "nothing fits.\n"
+       "Finds a snapshot that has room, fetches, verifies and unpacks it; a unit that runs is stopped only then, and "
+       "runs on\nwhen none fits.\n"
+       "The old state is kept until the node runs from the new one, and comes back when that does not work out.\n"
        "On a terminal it asks before a healthy unit is stopped; a script is taken at its word, and so is --yes, "
        "which\n"
        "also approves a recovery that waits for a person (state `asking`). --history shows one line for each "

@@ -124,8 +124,10 @@ standing judge(goal g, const sighting& s) {
       break;
     case goal::recovered:
       if (fine && s.now.recoveries > s.before.recoveries && !s.now.recovery) return standing::reached;
-      // It runs again, but on the state that it had.
-      if (fine && s.now.pid != s.before.pid && is_fresh(s) && !s.now.recovery) return standing::lost;
+      // It runs on or again, but on the state that it had.
+      if (state == unit_state::running && !s.now.recovery && (fine || s.now.pid == s.before.pid) && is_fresh(s))
+        return standing::lost;
+      if (state == unit_state::running && s.now.recovery && s.now.recovery->asks) return standing::lost;
       break;
     case goal::rolled_back:
       // A unit that was healthy before its recovery is started again at once; any other rests and says why.

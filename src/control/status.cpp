@@ -35,7 +35,8 @@ json::value to_json(const std::optional<recovery_status>& r) {
                       {"bytes_done", r->bytes_done},
                       {"bytes_total", value_or_null(r->bytes_total)},
                       {"bytes_per_s", r->bytes_per_s},
-                      {"eta_s", value_or_null(r->eta_s)}};
+                      {"eta_s", value_or_null(r->eta_s)},
+                      {"asks", r->asks}};
 }
 
 json::object to_json(const base::diagnostic& d) {
@@ -82,6 +83,7 @@ recovery_status recovery_from_json(const json::value& v) {
   r.bytes_total = f.number<std::uint64_t>("bytes_total");
   r.bytes_per_s = f.number_or<std::uint64_t>("bytes_per_s", 0);
   r.eta_s = f.number<std::uint64_t>("eta_s");
+  r.asks = f.flag("asks");
   return r;
 }
 

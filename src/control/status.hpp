@@ -36,6 +36,7 @@ struct recovery_status {
   std::optional<std::uint64_t> bytes_total;
   std::uint64_t bytes_per_s = 0;
   std::optional<std::uint64_t> eta_s;
+  bool asks = false;  // all is staged, and a person must say yes; the unit is `asking`, or still `running`
 
   friend bool operator==(const recovery_status&, const recovery_status&) = default;
 };

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/duration.hpp"
+#include "base/enum_names.hpp"
 #include "model/recipe.hpp"
 #include "model/unit.hpp"
 #include "ports/worker_job.hpp"
@@ -25,6 +26,16 @@ enum class recovery_outcome {
   stuck,  // neither forth nor back (a roll back failed, the journal is damaged): failed; the journal stays, nothing
           // may be started but by `start`, which tries again from the journal
 };
+
+inline constexpr base::enum_names<recovery_outcome, 8> recovery_outcome_names{
+    {{{recovery_outcome::recovered, "recovered"},
+      {recovery_outcome::rolled_back, "rolled_back"},
+      {recovery_outcome::refused, "refused"},
+      {recovery_outcome::unavailable, "unavailable"},
+      {recovery_outcome::cancelled, "cancelled"},
+      {recovery_outcome::parked, "parked"},
+      {recovery_outcome::asking, "asking"},
+      {recovery_outcome::stuck, "stuck"}}}};
 
 class recovery_host {
  public:

@@ -175,7 +175,7 @@ void recovery_runner::begin(std::string why, recovery_options options) {
       recovery::freeze(impl_->host().unit(), impl_->host().recipe(), std::move(why), std::move(options))});
 }
 
-void recovery_runner::resume(const std::vector<std::string>& journal_records, bool node_running) {
+void recovery_runner::resume(const std::vector<std::string>& journal_records, bool node_running, bool beside) {
   auto done = recovery::replay(journal_records);
   if (!done)
     return impl_->stuck("the journal of the recovery cannot be understood: " + done.error().message +
@@ -185,7 +185,7 @@ void recovery_runner::resume(const std::vector<std::string>& journal_records, bo
     return impl_->stuck("its recovery was under way in " + done->plan.data_dir + ", but its unit file now says " +
                         impl_->host().unit().data.dir + "; put data.dir back, then `hasup apply` and `hasup start " +
                         done->plan.unit + "`");
-  impl_->take(recovery::resume_wanted{std::move(*done), node_running});
+  impl_->take(recovery::resume_wanted{std::move(*done), node_running, beside});
 }
 
 void recovery_runner::on_worker_done(const ports::worker_result& result) {
@@ -248,6 +248,10 @@ void recovery_runner::roll_back() {
 
 bool recovery_runner::can_roll_back() const {
   return impl_->state().done.can_roll_back();
+}
+
+bool recovery_runner::beyond_swap() const {
+  return impl_->state().done.beyond_swap();
 }
 
 bool recovery_runner::active() const {

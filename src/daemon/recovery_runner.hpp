@@ -50,7 +50,8 @@ class recovery_runner {
   // Goes on from the journal, after a restart of the daemon or of a parked recovery. node_running: the unit's node
   // lives (it was adopted). A journal that cannot be understood ends in finished(stuck, …) and leaves everything
   // alone.
-  void resume(const std::vector<std::string>& journal_records, bool node_running = false);
+  // `beside`: that node is the unit's until the swap is due, see recovery::options.
+  void resume(const std::vector<std::string>& journal_records, bool node_running = false, bool beside = false);
 
   void on_worker_done(const ports::worker_result& result);
   void on_worker_progress(const ports::worker_progress& progress);
@@ -75,6 +76,8 @@ class recovery_runner {
 
   // Stands the old state aside, and may it come back?
   [[nodiscard]] bool can_roll_back() const;
+  // The data directory is not simply the old one any more.
+  [[nodiscard]] bool beyond_swap() const;
   [[nodiscard]] bool active() const;  // begin or resume was called and it has not finished; asking counts as active
   [[nodiscard]] recovery_view view() const;
   [[nodiscard]] std::optional<recovery::room_promised> promised_room() const;

@@ -329,6 +329,7 @@ control::command_reply supervisor::recover(const runners& targets, const control
       continue;
     }
     if (option(c, "cancel")) {
+      if (const auto why = r->too_late_to_cancel(); !why.empty()) return {exit_code::failed, why, {}, {}};
       if (!r->recovery_active()) return {exit_code::failed, name + " is not being recovered", {}, {}};
       r->cancel_recovery();
     } else if (option(c, "rollback")) {
@@ -341,7 +342,7 @@ control::command_reply supervisor::recover(const runners& targets, const control
                 {},
                 {}};
     } else if (r->recovery_active()) {
-      if (r->state() != model::unit_state::asking)
+      if (!r->asks())
         return {exit_code::failed,
                 name + " is being recovered already; `hasup status --watch` shows how far it is",
                 {},
@@ -349,9 +350,17 @@ control::command_reply supervisor::recover(const runners& targets, const control
       if (!option(c, "yes"))
         return {
             exit_code::failed, name + " is prepared and waits for a yes: hasup recover " + name + " --yes", {}, {}};
-      r->dispatch(hasup::unit::approved{});
+      r->approve_recovery();
     } else if (const auto why = parked_instead(*r, c); !why.empty()) {
       return {exit_code::failed, why, {}, {}};
+    } else if (r->state() == model::unit_state::waiting) {
+      const auto reason = r->memory().reason;
+      return {exit_code::failed,
+              fmt::format("{} waits and cannot be recovered now: {}; it goes on waiting; once that is there, `hasup "
+                          "recover {}`",
+                          name, reason, name),
+              {},
+              {}};
     } else {
       auto options = options_of(c);
       stops_.erase(r->spec().id);
@@ -374,11 +383,11 @@ void supervisor::dry_run(const control::command& c, std::function<void(control::
   const auto name = shown_name(r->spec());
   if (!r->recovery_recipe()) return done({exit_code::failed, name + " has no [recovery] with a recipe", {}, {}});
   if (const auto why = parked_instead(*r, c); !why.empty()) return done({exit_code::failed, why, {}, {}});
-  const bool asked = r->dry_run(options_of(c), [done, id](const base::result<std::string>& text) {
-    if (text)
-      done({exit_code::done, *text, {id}, {}});
+  const bool asked = r->dry_run(options_of(c), [done, id](const base::result<recovery::plan_description>& plan) {
+    if (plan)
+      done({exit_code::done, plan->text, {id}, plan->json});
     else
-      done({exit_code::failed, text.error().message, {}, {}});
+      done({exit_code::failed, plan.error().message, {}, {}});
   });
   if (!asked)
     done({exit_code::failed, name + " is being recovered or checked right now; `hasup status --watch`", {}, {}});
@@ -394,9 +403,9 @@ bool supervisor::preflight(const control::command& c, const control::peer& who,
   const auto& r = targets->front();
   if (!r->recovery_recipe() || r->state() != model::unit_state::running) return false;
   const auto name = shown_name(r->spec());
-  return r->dry_run(options_of(c), [this, c, who, done, name](const base::result<std::string>& text) {
-    if (text) return carry_out(c, who, done);
-    done({exit_code::failed, text.error().message + "\n" + name + " was not touched and runs on", {}, {}});
+  return r->dry_run(options_of(c), [this, c, who, done, name](const base::result<recovery::plan_description>& plan) {
+    if (plan) return carry_out(c, who, done);
+    done({exit_code::failed, plan.error().message + "\n" + name + " was not touched and runs on", {}, {}});
   });
 }
 

@@ -12,7 +12,7 @@ void unit_runner::mark_node_logs(std::function<void()> then) {
 
 void unit_runner::on(const process::shim_main_exited& e) {
   // After a stop that was asked for there is nothing to explain.
-  const bool asked = state() == model::unit_state::stopping && !recovery_active();
+  const bool asked = state() == model::unit_state::stopping && !recovery_has_node();
   if (asked || !node_logs_ || !node_logs_->marked()) return main_exited(e, {});
   reading_node_logs_ = true;
   node_logs_->read([weak = weak_from_this(), e](const std::string& text) {

@@ -105,7 +105,7 @@ void unit_runner::end_pre_start(hook_run& hook, std::function<void()> then) {
         if (!self) return true;
         const auto limit = base::format_duration(grace);
         const auto* s = std::get_if<unit::stopping>(&self->memory_.now);
-        if ((s != nullptr && s->no_kill) || (self->recovery_active() && self->recovery_no_kill_)) {
+        if ((s != nullptr && s->no_kill) || (self->recovery_has_node() && self->recovery_no_kill_)) {
           self->stop_ends_at_ = self->wall_now() + grace;
           self->publish("still_stopping", "pre_start does not end within " + limit + "; not killed, as asked");
           return false;
@@ -141,7 +141,7 @@ void unit_runner::send_stop_signal() {
 }
 
 void unit_runner::stop_command_failed(const std::string& why) {
-  if (!recovery_active()) return dispatch(unit::stop_command_failed{why});
+  if (!recovery_has_node()) return dispatch(unit::stop_command_failed{why});
   if (pid_ == 0 || !asked_by_command_) return;
   publish("stop_command_failed", why + "; sending " + model::signal_name(unit_.run.stop_signal));
   send_stop_signal();

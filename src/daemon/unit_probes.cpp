@@ -56,7 +56,7 @@ void unit_runner::on_probe(model::probe_role role, const probe_loop::answer& a) 
   if (a.head) head_ = a.head;
   const bool good = a.verdict.value == unit::verdict::good;
   const bool bad = a.verdict.value == unit::verdict::bad;
-  if (recovery_active()) {
+  if (recovery_has_node()) {
     if (a.head) recovery_->on_head(*a.head);
     if (a.changed && role == model::probe_role::startup && good) {
       probes_[slot(role)].reset();

@@ -1,11 +1,17 @@
 // The unit runner as the host of its recovery: workers, the node's first start, the journal, timers.
 #include <fmt/format.h>
 
+#include <sys/stat.h>
+
+#include <cerrno>
 #include <csignal>
+#include <cstring>
 
 #include "daemon/disk_thread.hpp"
 #include "daemon/hook_run.hpp"
 #include "daemon/unit_runner.hpp"
+#include "probe/lane.hpp"
+#include "recovery/candidates.hpp"
 #include "recovery/freeze.hpp"
 #include "recovery/machine.hpp"
 #include "recovery/progress.hpp"
@@ -34,7 +40,62 @@ std::optional<recovery::room_promised> unit_runner::promised_room() const {
   return recovery_ ? recovery_->promised_room() : std::nullopt;
 }
 
+// Until its replacement is staged the node is left alone.
+void unit_runner::begin_beside(std::string why, recovery_options options) {
+  options.beside = beside_ = true;
+  make_recovery();
+  recovery_->begin(std::move(why), std::move(options));
+}
+
+// As an earlier hasupd did, whose node ran on.
+bool unit_runner::go_on_beside(std::int32_t pid) {
+  const auto done = recovery::replay(journal_records_);
+  if (!done || !done->plan.asked.beside || done->beyond_swap() || done->was_rolled_back) return false;
+  if (done->plan.data_dir != unit_.data.dir) return false;
+  dispatch(adoption(pid));
+  parked_ = false;
+  beside_ = true;
+  make_recovery();
+  recovery_->resume(journal_records_, true, true);
+  return true;
+}
+
+// Nothing came of it, or a person must say yes: the unit is as it was.
+void unit_runner::ended_beside(recovery_outcome outcome, const std::string& reason) {
+  const bool runs = state() == model::unit_state::running;
+  if (outcome == recovery_outcome::asking) {
+    question_ = reason;
+    return report("recovery_asks", reason);
+  }
+  beside_ = take_down_ = false;
+  question_.clear();
+  auto text = outcome == recovery_outcome::cancelled ? "recovery cancelled before anything was touched"
+                                                     : "no recovery: " + reason;
+  if (runs) text += "; the node was not stopped and runs on";
+  if (runs) memory_.reason = text;
+  tell_outcome(outcome, text);
+  apply_pending_spec();
+  host_.changed(*this);
+}
+
+bool unit_runner::asks() const {
+  return state() == model::unit_state::asking || (beside_ && !question_.empty());
+}
+
+void unit_runner::approve_recovery() {
+  if (!beside_) return dispatch(unit::approved{});
+  question_.clear();
+  recovery_->approve();
+}
+
 void unit_runner::on(const unit::begin_recovery& a) {
+  if (std::exchange(beside_, false)) {  // the node has ended, for this or by itself
+    const auto question = std::exchange(question_, {});
+    if (std::exchange(take_down_, false)) return quiesce();
+    if (question.empty()) return;
+    unit::recovery_ended asking{unit::recovery_ended::outcome::asking, question};
+    return dispatch(std::move(asking));
+  }
   recovery_no_kill_ = recovery_stops_ = false;
   make_recovery();
   recovery_->begin(a.why, std::exchange(recovery_options_, std::nullopt).value_or(recovery_options{}));
@@ -59,6 +120,11 @@ void unit_runner::on(const unit::resume_recovery&) {
 }
 
 void unit_runner::on(const unit::stop_recovery& a) {
+  if (beside_) {  // what becomes of the node is not its business
+    recovery_->stop(a.force);
+    if (beside_ && std::exchange(take_down_, false)) recovery_->on_quiesced();
+    return;
+  }
   recovery_no_kill_ = a.no_kill || (recovery_stops_ && recovery_no_kill_);  // asked for once, it holds
   if (!recovery_) return;
   recovery_->stop(a.force);
@@ -88,6 +154,26 @@ void unit_runner::on(const unit::approve_recovery&) {
 
 void unit_runner::cancel_recovery() {
   if (recovery_) recovery_->cancel();
+}
+
+std::string unit_runner::too_late_to_cancel() const {
+  const auto name = shown_name(unit_);
+  if (!recovery_active()) {
+    if (!half_restored()) return {};
+    return fmt::format(
+        "too late to cancel: the recovery of {} was stopped after it had replaced the state; `hasup "
+        "recover {} --rollback` puts the old state back, `hasup start {}` goes on with it",
+        name, name, name);
+  }
+  if (!recovery_->beyond_swap()) return {};
+  const auto snapshot = recovery_->view().snapshot;
+  if (!recovery_->can_roll_back())
+    return fmt::format("too late to cancel: {} is confirmed on {}, and the old state is being deleted", name,
+                       snapshot);
+  return fmt::format(
+      "too late to cancel: {} has replaced the state of {}; `hasup recover {} --rollback` puts the old "
+      "state back, `hasup stop {}` stops the recovery where it is",
+      snapshot, name, name, name);
 }
 
 bool unit_runner::roll_back() {
@@ -174,6 +260,10 @@ void unit_runner::cancel_worker() {
 }
 
 void unit_runner::quiesce() {
+  if (beside_) {
+    take_down_ = true;
+    return dispatch(unit::recover_wanted{recovery_->view().snapshot + " is ready to replace its state", false, true});
+  }
   // After a crash of hasupd an old node may still run here.
   if (shim_ && shim_->connected() && shim_->status().tree_alive) {
     quiescing_ = true;
@@ -281,8 +371,17 @@ void unit_runner::report(std::string kind, std::string reason) {
 void unit_runner::show_progress(const ports::worker_progress&, const std::string&) {
 }  // status asks recovery_->view()
 
+void unit_runner::tell_outcome(recovery_outcome outcome, const std::string& reason) {
+  publish("recovery_ended", reason, {{"outcome", std::string(recovery_outcome_names.text(outcome))}});
+}
+
 void unit_runner::finished(recovery_outcome outcome, std::string reason) {
   using unit::recovery_ended;
+  if (beside_) {
+    recovery_memory_ = recovery_->memory();
+    recovery_timer_.cancel();
+    return ended_beside(outcome, reason);
+  }
   const auto is = [&] {
     switch (outcome) {
       case recovery_outcome::recovered:
@@ -304,6 +403,7 @@ void unit_runner::finished(recovery_outcome outcome, std::string reason) {
   }();
   recovery_memory_ = recovery_->memory();
   recovery_timer_.cancel();
+  if (outcome != recovery_outcome::asking) tell_outcome(outcome, reason);
   // Queued at once: an exit of the node that comes next is for the unit machine, after this.
   recovery_ended ended{is, std::move(reason)};
   ended.node_alive = pid_ != 0 || running_fingerprint_ != 0;
@@ -323,36 +423,65 @@ void unit_runner::finished(recovery_outcome outcome, std::string reason) {
   });
 }
 
-bool unit_runner::dry_run(recovery_options options, std::function<void(base::result<std::string>)> then) {
+bool unit_runner::dry_run(recovery_options options, dry_run_answer then) {
   if (recovery_active() || worker_.busy()) return false;
   auto plan = recovery::freeze(unit_, *recipe_, "dry run", std::move(options));
+  if (!plan.asked.from.empty()) {
+    dry_run_from(std::move(plan), std::move(then));
+    return true;
+  }
   auto job = recovery::job_of(plan, ports::worker_mode::select);
+  dry_running_ = true;
   start_worker(std::move(job), false, {},
                [weak = weak_from_this(), plan = std::move(plan), then = std::move(then)](const auto& r) {
                  const auto self = weak.lock();
                  if (!self) return then(base::error{plan.unit + " is gone"});
+                 self->dry_running_ = false;
                  if (!r.ok()) return then(base::error{r.error});
-                 auto text = recovery::describe_plan(plan, self->recovery_memory_, r.candidates, r.notes,
-                                                     {self->now(), self->wall_now()});
-                 if (!text || !plan.asked.from.empty() || self->recovery_active() || self->worker_.busy())
-                   return then(std::move(text));
-                 self->add_room(plan, r.candidates, std::move(*text), then);
+                 auto described = recovery::describe_plan(plan, self->recovery_memory_, r.candidates, r.notes,
+                                                          {self->now(), self->wall_now()});
+                 if (!described || self->recovery_active() || self->worker_.busy()) return then(std::move(described));
+                 self->dry_running_ = true;
+                 self->add_room(plan, r.candidates, std::move(*described), then);
                });
   return true;
 }
 
 // What cannot be measured is left out.
-void unit_runner::add_room(const recovery::frozen& plan, std::vector<ports::candidate> candidates, std::string text,
-                           std::function<void(base::result<std::string>)> then) {
+void unit_runner::add_room(const recovery::frozen& plan, std::vector<ports::candidate> candidates,
+                           recovery::plan_description described, dry_run_answer then) {
   start_worker(recovery::job_of(plan, ports::worker_mode::measure), false, {},
-               [weak = weak_from_this(), plan, candidates = std::move(candidates), text = std::move(text),
+               [weak = weak_from_this(), plan, candidates = std::move(candidates), described = std::move(described),
                 then = std::move(then)](ports::worker_result r) {
                  const auto self = weak.lock();
-                 if (!self || !r.room) return then(base::success(text));
+                 if (!self) return then(base::error{plan.unit + " is gone"});
+                 self->dry_running_ = false;
+                 if (!r.room) return then(described);
                  self->host_.add_promised(self->unit_.id, *r.room);
-                 const auto room = recovery::describe_room(plan, self->recovery_memory_, candidates, *r.room);
-                 then(room ? base::success(text + *room) : base::error{text + room.error().message});
+                 then(recovery::with_room(described, plan, self->recovery_memory_, candidates, *r.room));
                });
+}
+
+// The file may be on a mount that hangs.
+void unit_runner::dry_run_from(recovery::frozen plan, dry_run_answer then) {
+  auto only = recovery::candidate_from_file(plan);
+  if (!only) return then(only.error());
+  if (!file_lane_) file_lane_ = std::make_unique<probe::lane>(services_.loop);
+  const auto path = plan.asked.from;
+  file_lane_->run([path, weak = weak_from_this(), plan = std::move(plan), only = std::move(*only),
+                   then = std::move(then)]() -> probe::lane::answer {
+    struct stat st {};
+    const int error = ::stat(path.c_str(), &st) == 0 ? (S_ISREG(st.st_mode) ? 0 : EINVAL) : errno;
+    return [error, size = static_cast<std::uint64_t>(st.st_size), weak, plan, only, then]() mutable {
+      const auto self = weak.lock();
+      if (!self) return then(base::error{plan.unit + " is gone"});
+      if (error != 0)
+        return then(
+            base::error{plan.asked.from + ": " + (error == EINVAL ? "no regular file" : std::strerror(error))});
+      only.snapshots.front().size = size;
+      then(recovery::describe_plan(plan, self->recovery_memory_, {only}, {}, {self->now(), self->wall_now()}));
+    };
+  });
 }
 
 base::mono_time unit_runner::now() const {

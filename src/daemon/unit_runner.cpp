@@ -6,6 +6,7 @@
 
 #include "daemon/disk_thread.hpp"
 #include "daemon/hook_run.hpp"
+#include "probe/lane.hpp"
 #include "recovery/progress.hpp"
 
 namespace hasup::daemon {
@@ -88,7 +89,7 @@ instance_intent unit_runner::intent() const {
   out.back_after_boot = back_after_boot_ && memory_.desired == model::desired::down;
   if (const auto* s = std::get_if<unit::stopping>(&memory_.now)) {
     out.stop = *s;
-  } else if (recovery_active() && recovery_no_kill_) {
+  } else if (recovery_has_node() && recovery_no_kill_) {
     out.stop.emplace();
     out.stop->no_kill = true;
     out.stop->why = "stopped by hand";
@@ -233,6 +234,8 @@ void unit_runner::reset() {
 }
 
 void unit_runner::recover(std::string why, recovery_options options) {
+  const bool runs = state() == model::unit_state::running && pid_ != 0 && memory_.desired == model::desired::up;
+  if (runs && queue_.empty() && !undecided_ && !parked_) return begin_beside(std::move(why), std::move(options));
   recovery_options_ = std::move(options);
   dispatch(unit::recover_wanted{std::move(why)});
 }
@@ -271,6 +274,7 @@ void unit_runner::drain() {
     f.requirements_met = host_.requirements_met(*this, waiting_for_);
     for (const auto& w : waiting_for_) f.waiting_for += (f.waiting_for.empty() ? "waiting for " : ", ") + w;
     f.recovery_parked = parked_;
+    f.recovery_beside = beside_;
     f.maintenance = maintenance_;
     f.now = wall_now();
     f.chance = std::uniform_real_distribution<double>(0, 1)(random_);

@@ -30,9 +30,14 @@
 #include "journal/file_journal.hpp"
 #include "process/process_tree.hpp"
 #include "process/spawner.hpp"
+#include "recovery/machine.hpp"
 #include "unit/machine.hpp"
 #include "unit/memory_guard.hpp"
 #include "unit/space_guard.hpp"
+
+namespace hasup::probe {
+class lane;
+}
 
 namespace hasup::daemon {
 
@@ -62,6 +67,11 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   // A recovery asked for by a person, with its options.
   void recover(std::string why, recovery_options options);
   void cancel_recovery();
+  // What to do instead, of one that has replaced the state already; "" = it is not too late, or there is none.
+  std::string too_late_to_cancel() const;
+  void approve_recovery();  // of one that asks
+  // It is prepared, and a person must say yes; the node may still run.
+  bool asks() const;
   // After the swap of a recovery that runs or is parked. False: no old state is there to come back.
   bool roll_back();
   // A new spec for the next start; probes, limits of time and policies apply at once. During a recovery: after it.
@@ -103,7 +113,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   // A recovery that is not going on was left beyond its swap: nobody may open the data.
   bool half_restored() const;
   // What a recovery would do, after asking the sources; false when a recovery or a check is under way.
-  bool dry_run(recovery_options options, std::function<void(base::result<std::string>)> then);
+  using dry_run_answer = std::function<void(base::result<recovery::plan_description>)>;
+  bool dry_run(recovery_options options, dry_run_answer then);
   bool wants_restart_for_spec() const {
     return pending_spec_ || (running_fingerprint_ != 0 && running_fingerprint_ != unit_.fingerprint);
   }
@@ -252,12 +263,19 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void start_recovery_probes();
 
   void make_recovery();
+  // The node is started, watched and stopped by the recovery, not by the unit machine.
+  bool recovery_has_node() const { return recovery_active() && !beside_; }
+  void begin_beside(std::string why, recovery_options options);
+  bool go_on_beside(std::int32_t pid);
+  void tell_outcome(recovery_outcome outcome, const std::string& reason);
+  void ended_beside(recovery_outcome outcome, const std::string& reason);
   void await_node_end(base::duration patience, bool asked);
-  void add_room(const recovery::frozen& plan, std::vector<ports::candidate> candidates, std::string text,
-                std::function<void(base::result<std::string>)> then);
+  void add_room(const recovery::frozen& plan, std::vector<ports::candidate> candidates,
+                recovery::plan_description described, dry_run_answer then);
   void start_worker(ports::worker_job job, bool as_daemon,
                     std::function<void(const ports::worker_progress&)> progress,
                     std::function<void(ports::worker_result)> done);
+  void dry_run_from(recovery::frozen plan, dry_run_answer then);
   void retry_journal(const base::error& e, std::function<void()> again);
 
   void publish(const std::string& kind, const std::string& why, std::map<std::string, std::string> detail = {});
@@ -339,6 +357,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::optional<model::head> head_;
 
   worker_runner worker_;
+  bool dry_running_ = false;                // worker_ asks the sources for it
+  std::unique_ptr<probe::lane> file_lane_;  // looks at files that people name
   std::vector<std::string> seen_free_;  // the data directories; forgotten when the unit comes to rest or is recovered
   std::unique_ptr<recovery_runner> recovery_;
   recovery_memory recovery_memory_;
@@ -346,6 +366,9 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::unique_ptr<journal::file_journal> journal_;
   std::vector<std::string> journal_records_;  // as found at the start of the daemon
   bool parked_ = false;
+  bool beside_ = false;          // the recovery is prepared while the unit machine still has the node
+  bool take_down_ = false;       // and waits for its end, which was asked for
+  std::string question_;         // and waits for a yes
   bool roll_back_next_ = false;  // when the parked recovery is taken up
   boost::asio::steady_timer recovery_timer_;
   boost::asio::steady_timer node_timer_;  // stop_timeout of a recovery's node, and what it leaves behind

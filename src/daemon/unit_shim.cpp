@@ -63,7 +63,7 @@ void unit_runner::request_run() {
     });
   }
   // With the next run its shim forgets how the one before ended.
-  host_.when_told(recovery_active() ? host_.newest_event() : tells_of_end_, [weak = weak_from_this()] {
+  host_.when_told(recovery_has_node() ? host_.newest_event() : tells_of_end_, [weak = weak_from_this()] {
     const auto self = weak.lock();
     if (self && self->pending_run_ && self->shim_->connected()) self->send_run();
   });
@@ -101,7 +101,7 @@ void unit_runner::replace_shim(std::vector<std::string> append) {
 // An exec that cannot work: a class of its own, so that it is never taken for broken data.
 void unit_runner::spawn_refused(int error, const std::string& why) {
   auto found = unit::classify_exec_error(error, unit_.run.command.empty() ? "" : unit_.run.command.front());
-  if (error == 0 && recovery_active()) found.evidence = why;  // a recovery tells nothing else of it
+  if (error == 0 && recovery_has_node()) found.evidence = why;  // a recovery tells nothing else of it
   start_refused(std::move(found), why);
 }
 
@@ -110,7 +110,7 @@ void unit_runner::start_refused(unit::classification classified, const std::stri
     return end_first(stop_hook_, [this, classified = std::move(classified), why] { start_refused(classified, why); });
   running_fingerprint_ = 0;
   pid_ = 0;
-  if (recovery_active()) {
+  if (recovery_has_node()) {
     node_exit_.reset();
     return recovery_->on_node_exited({}, classified);
   }
@@ -151,14 +151,17 @@ void unit_runner::on(const process::shim_started& e) {
   run_ = std::max(run_, shim_->status().run);
   started_at_ = shim_->status().started_at.value_or(wall_now());  // after an attachment: long ago
   if (launch_) report_limits(shim_->status().in_cgroup);
-  if (recovery_active()) {
+  if (recovery_has_node()) {
     recovery_->on_node_started();
     start_recovery_probes();
     return;
   }
   if (outsider_) return dispatch(adoption(e.pid));
   if (std::exchange(adopting_, false)) {  // by a new shim: the old one died while there was no hasupd
-    if (parked_ && memory_.desired == model::desired::up) return dispatch(unit::start_wanted{false});
+    if (parked_ && memory_.desired == model::desired::up) {
+      if (go_on_beside(e.pid)) return restart_if_parent_lost();
+      return dispatch(unit::start_wanted{false});
+    }
     dispatch(adoption(e.pid));
   } else {
     dispatch(unit::spawned{e.pid});
@@ -198,7 +201,7 @@ void unit_runner::main_exited(const process::shim_main_exited& e, const std::str
   exit_told_of_ = e.run;
   pid_ = 0;
   started_at_.reset();
-  if (recovery_active()) {
+  if (recovery_has_node()) {
     for (auto& p : probes_) p.reset();
     publish("exited", "exited with " + to_text(e.exit) +
                           (found.action == unit::exit_action::unexplained ? "" : ": " + found.name));
@@ -223,7 +226,7 @@ void unit_runner::on(const process::shim_tree_empty&) {
       quiescing_ = false;
       return quiesce();
     }
-    if (recovery_active()) {
+    if (recovery_has_node()) {
       const auto ended = std::exchange(node_exit_, std::nullopt);
       if (ended) recovery_->on_node_exited(ended->status, ended->class_of, ended->evidence);
       return;

@@ -6,6 +6,7 @@
 #include "daemon/disk_thread.hpp"
 #include "daemon/hook_run.hpp"
 #include "daemon/unit_runner.hpp"
+#include "unit/first_state.hpp"
 
 namespace hasup::daemon {
 
@@ -97,6 +98,13 @@ void unit_runner::check_data(std::uint64_t ticket) {
     });
     return;
   }
+  // The sources are being asked for a person, by the worker: a unit that waits looks again beside that.
+  if (dry_running_) {
+    services_.look.ask(job, [weak = weak_from_this(), ticket](const ports::worker_result& r) {
+      if (const auto self = weak.lock()) self->inspected(ticket, r);
+    });
+    return;
+  }
   process::account root;
   root.own = true;  // only the daemon's user sees every process's files
   worker_.run(std::move(job), root, {}, [weak = weak_from_this(), ticket](const ports::worker_result& r) {
@@ -174,13 +182,11 @@ unit::prepared unit_runner::judge(const ports::worker_result& r) const {
   for (const auto& m : r.missing) missing += (missing.empty() ? "" : ", ") + m;
   const bool never_ran = !ever_started_ && (!r.data_dir_exists || r.data_dir_empty);
   if (never_ran && recipe_->bootstrap == model::bootstrap_mode::empty) return {};
-  if (never_ran && recipe_->bootstrap == model::bootstrap_mode::hold) {
-    return {verdict::refused,
-            fmt::format("{} has no {}; the recipe does not start from nothing: put a state there or "
-                        "`hasup recover {}`",
-                        unit_.data.dir, missing, shown_name(unit_))};
-  }
-  return {verdict::needs_recovery, fmt::format("{} has no {}: never started from nothing", unit_.data.dir, missing)};
+  const auto none = fmt::format("{} has no {}: {}", unit_.data.dir, missing, unit::never_from_nothing);
+  if (!never_ran) return {verdict::needs_recovery, none};
+  const auto advice = unit::first_state_advice(unit_, *recipe_, missing);
+  const bool hold = recipe_->bootstrap == model::bootstrap_mode::hold;
+  return {hold ? verdict::refused : verdict::needs_recovery, none + "; " + advice};
 }
 
 }  // namespace hasup::daemon

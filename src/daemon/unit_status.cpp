@@ -78,6 +78,7 @@ control::instance_status unit_runner::status() {
     r.bytes_per_s = v.progress.bytes_per_s;
     if (r.bytes_total && r.bytes_per_s > 0 && *r.bytes_total >= r.bytes_done)
       r.eta_s = (*r.bytes_total - r.bytes_done) / r.bytes_per_s;
+    r.asks = asks();
     s.recovery = r;
   }
   return s;
@@ -113,6 +114,13 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
     out.next = "what was asked for is done once its shim has answered";
     return out;
   }
+  if (beside_) {
+    out.next = asks() ? "nothing until a person says yes; until then the node runs on"
+                      : "the node runs on until a snapshot is staged; then it is stopped, and its state replaced";
+    if (asks()) out.actions = {"hasup recover " + name + " --yes"};
+    out.actions.push_back("hasup recover " + name + " --cancel");
+    return out;
+  }
   switch (state()) {
     case model::unit_state::backoff:
       if (next_attempt_at_)
@@ -123,6 +131,12 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
       out.next = "starts by itself as soon as what it waits for is there";
       break;
     case model::unit_state::stopped:
+      if (half_restored()) {
+        out.next = "nothing until it is started: its recovery was stopped after the state had been replaced";
+        out.actions = {"hasup start " + name + "    (goes on with the recovery)",
+                       "hasup recover " + name + " --rollback    (puts the old state back)"};
+        break;
+      }
       out.next = "nothing: it stays down until it is started";
       out.actions = {"hasup start " + name};
       break;

@@ -63,12 +63,15 @@ void unit_runner::take_over(const process::shim_status& s, std::uint64_t known) 
     pid_ = s.pid;
     started_at_ = s.started_at;
     // The first start after a restore ran on; its recovery is resumed and watches it.
-    if (parked_ && wanted && s.phase != process::shim_phase::exited) return dispatch(unit::start_wanted{false});
-    if (recovery_active() && s.phase != process::shim_phase::exited) {
+    if (parked_ && wanted && s.phase != process::shim_phase::exited) {
+      if (go_on_beside(s.pid)) return restart_if_parent_lost();
+      return dispatch(unit::start_wanted{false});
+    }
+    if (recovery_has_node() && s.phase != process::shim_phase::exited) {
       recovery_->on_node_started();
       return start_recovery_probes();
     }
-    if (!recovery_active()) dispatch(adoption(s.pid));
+    if (!recovery_has_node()) dispatch(adoption(s.pid));
     if (s.phase == process::shim_phase::exited)
       on(process::shim_main_exited{s.run, s.exit, s.exited_at.value_or(wall_now())});
     else

@@ -66,6 +66,7 @@ void stepper::on_inspected(const ports::worker_result& r) {
   if (!r.mounted)
     return end(outcome::refused, "the volume of the data directory is not mounted; nothing was touched");
   s.tries = 0;
+  s.inspected = true;
   if (r.half_swapped) {
     // The journal knows of no swap, so an earlier recovery lost its journal: the way back is the safe one.
     say("leftover",
@@ -102,22 +103,9 @@ void stepper::go_on_before_swap() {
 void stepper::select() {
   const auto& plan = s.done.plan;
   if (!plan.asked.from.empty()) {
-    // One local archive serves the first allowed plan that needs just one.
-    const auto& plans = plan.recipe.plans;
-    const auto fits = std::find_if(plans.begin(), plans.end(), [&](const model::recovery_plan& p) {
-      return p.archives.size() == 1 && (plan.asked.plan.empty() || plan.asked.plan == p.name);
-    });
-    if (fits == plans.end())
-      return end(outcome::refused,
-                 "no plan of recipe " + plan.recipe.name + " needs just one archive, as --from gives");
-    model::snapshot file;
-    file.name = plan.asked.from.substr(plan.asked.from.rfind('/') + 1);
-    file.url = "file://" + plan.asked.from;
-    file.source = "file://" + plan.asked.from.substr(0, plan.asked.from.rfind('/') + 1);
-    ports::candidate only;
-    only.plan = static_cast<unsigned>(fits - plans.begin());
-    only.snapshots.push_back(std::move(file));
-    return take_candidates({std::move(only)}, {});
+    auto only = candidate_from_file(plan);
+    if (!only) return end(outcome::refused, only.error().message);
+    return take_candidates({std::move(*only)}, {});
   }
   s.now = selecting{};
   run(ports::worker_mode::select);
@@ -308,6 +296,7 @@ void stepper::retry_worker(step then, const ports::worker_result& r) {
 
 void stepper::stage_is_ready() {
   if (must_ask()) return ask();
+  if (!s.inspected) return quiesce_first();
   begin_swap();
 }
 

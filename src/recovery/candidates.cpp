@@ -56,6 +56,25 @@ std::vector<std::string> bad_keys(const ports::candidate& c, const std::vector<s
   return keys;
 }
 
+base::result<ports::candidate> candidate_from_file(const frozen& plan) {
+  const auto& plans = plan.recipe.plans;
+  const auto& asked = plan.asked;
+  const auto fits = std::find_if(plans.begin(), plans.end(), [&](const model::recovery_plan& p) {
+    return p.archives.size() == 1 && (asked.plan.empty() || asked.plan == p.name);
+  });
+  if (fits == plans.end())
+    return base::error{"no plan of recipe " + plan.recipe.name + " needs just one archive, as --from gives"};
+  const auto directory = asked.from.substr(0, asked.from.rfind('/') + 1);
+  model::snapshot file;
+  file.name = asked.from.substr(directory.size());
+  file.url = "file://" + asked.from;
+  file.source = "file://" + directory;
+  ports::candidate only;
+  only.plan = static_cast<unsigned>(fits - plans.begin());
+  only.snapshots.push_back(std::move(file));
+  return only;
+}
+
 std::vector<ports::candidate> allowed(const std::vector<ports::candidate>& all, const frozen& plan,
                                       const std::set<std::string>& bad, std::vector<std::string>* skipped_bad) {
   std::vector<ports::candidate> out;

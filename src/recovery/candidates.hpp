@@ -28,6 +28,9 @@ std::optional<std::size_t> next_candidate(const progress& p);
 // Is there an untried plan for the snapshot of the current candidate?
 bool other_plan_fits(const progress& p);
 
+// asked.from as a candidate: one local archive serves the first allowed plan that needs just one.
+base::result<ports::candidate> candidate_from_file(const frozen& plan);
+
 // "snapshot-…bin.zst", or "a.tar, b.tar"
 std::string name_of(const ports::candidate& c);
 // The highest block of its archives.

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <set>
 
+#include <boost/json.hpp>
+
 #include "base/byte_size.hpp"
 #include "base/time_text.hpp"
 #include "recovery/candidates.hpp"
@@ -27,11 +29,36 @@ std::string describe(const model::snapshot& one) {
   return out + facts + (facts.empty() ? "" : ")");
 }
 
+namespace json = boost::json;
+
+json::object to_json(const model::snapshot& s) {
+  json::object o{{"name", s.name},   {"source", s.source}, {"url", s.url},
+                 {"block", nullptr}, {"time", nullptr},    {"size", nullptr}};
+  if (s.block) o["block"] = *s.block;
+  if (s.time) o["time"] = base::format_time(*s.time);
+  if (s.size) o["size"] = *s.size;
+  return o;
+}
+
+json::object to_json(const model::recovery_plan& p, std::size_t index, const std::vector<ports::candidate>& usable) {
+  json::array snapshots;  // in the order in which they would be tried, each with all its archives
+  for (const auto& c : usable) {
+    if (c.plan != index) continue;
+    json::array archives;
+    for (const auto& s : c.snapshots) archives.emplace_back(to_json(s));
+    snapshots.emplace_back(std::move(archives));
+  }
+  return {{"plan", p.name},
+          {"replaced", json::value_from(p.wipe)},
+          {"left_in_place", json::value_from(p.shared)},
+          {"snapshots", std::move(snapshots)}};
+}
+
 }  // namespace
 
-base::result<std::string> describe_plan(const frozen& plan, const memory& remembered,
-                                        const std::vector<ports::candidate>& candidates,
-                                        const std::vector<std::string>& notes, instant now) {
+base::result<plan_description> describe_plan(const frozen& plan, const memory& remembered,
+                                             const std::vector<ports::candidate>& candidates,
+                                             const std::vector<std::string>& notes, instant now) {
   const auto& plans = plan.recipe.plans;
   const auto is_asked = [&](const model::recovery_plan& p) {
     return plan.asked.plan.empty() || p.name == plan.asked.plan;
@@ -48,12 +75,17 @@ base::result<std::string> describe_plan(const frozen& plan, const memory& rememb
     out += "  by itself nothing: the budget of " + std::to_string(plan.budget_count) + " recoveries within " +
            base::format_duration(plan.budget_within) + " is used up\n";
 
+  json::array described;
   std::vector<std::string> skipped;
   const std::set<std::string> bad(remembered.bad.begin(), remembered.bad.end());
-  const auto usable = allowed(candidates, plan, bad, &skipped);
+  const auto usable = plan.asked.from.empty() ? allowed(candidates, plan, bad, &skipped) : candidates;
   for (std::size_t i = 0; i < plan.recipe.plans.size(); ++i) {
     const auto& p = plan.recipe.plans[i];
     if (!is_asked(p)) continue;
+    described.emplace_back(to_json(p, i, usable));
+    if (!plan.asked.from.empty() &&
+        std::none_of(usable.begin(), usable.end(), [&](const ports::candidate& c) { return c.plan == i; }))
+      continue;
     out += "plan \"" + p.name + "\" in " + plan.data_dir + "\n";
     out += "  replaced, put aside until the node is confirmed: " + listed(p.wipe) + "\n";
     out += "  left in place: " + listed(p.shared) + "; never touched: " + listed(plan.recipe.keep) + "\n";
@@ -70,13 +102,19 @@ base::result<std::string> describe_plan(const frozen& plan, const memory& rememb
   for (const auto& n : notes) out += "note: " + n + "\n";
   if (plan.mode == model::recovery_mode::ask && !plan.asked.yes)
     out += "It would ask before the state is replaced.\n";
-  if (plan.asked.from.empty() && std::none_of(usable.begin(), usable.end(), [&](const ports::candidate& c) {
-        return c.plan < plans.size() && is_asked(plans[c.plan]);
-      }))
+  if (std::none_of(usable.begin(), usable.end(),
+                   [&](const ports::candidate& c) { return c.plan < plans.size() && is_asked(plans[c.plan]); }))
     return base::error{out + "There is no snapshot to recover from" +
                        (plan.asked.snapshot.empty() ? "." : " that is named " + plan.asked.snapshot + ".")};
-  if (!plan.asked.from.empty()) out += "It would use the archive " + plan.asked.from + ".\n";
-  return base::success(std::move(out));
+  return plan_description{
+      out, json::serialize(json::object{{"unit", plan.unit},
+                                        {"recipe", plan.recipe.name},
+                                        {"data_dir", plan.data_dir},
+                                        {"never_touched", json::value_from(plan.recipe.keep)},
+                                        {"plans", std::move(described)},
+                                        {"marked_bad", json::value_from(skipped)},
+                                        {"notes", json::value_from(notes)},
+                                        {"would_ask", plan.mode == model::recovery_mode::ask && !plan.asked.yes}})};
 }
 
 base::result<std::string> describe_room(const frozen& plan, const memory& remembered,
@@ -100,6 +138,22 @@ base::result<std::string> describe_room(const frozen& plan, const memory& rememb
   }
   if (any && !any_fits) return base::error{out + "There is no room for any of the snapshots."};
   return base::success(std::move(out));
+}
+
+base::result<plan_description> with_room(plan_description described, const frozen& plan, const memory& remembered,
+                                         const std::vector<ports::candidate>& candidates,
+                                         const ports::room_found& room) {
+  const auto said = describe_room(plan, remembered, candidates, room);
+  if (!said) return base::error{described.text + said.error().message};
+  auto object = json::parse(described.json).as_object();
+  json::array lines;
+  for (std::size_t at = 0; at < said->size();) {
+    const auto end = said->find('\n', at);
+    lines.emplace_back(said->substr(at, end - at));
+    at = end == std::string::npos ? said->size() : end + 1;
+  }
+  object["room"] = std::move(lines);
+  return plan_description{described.text + *said, json::serialize(object)};
 }
 
 }  // namespace hasup::recovery

@@ -31,6 +31,7 @@ struct begin_wanted {
 struct resume_wanted {
   progress done;
   bool node_running = false;
+  bool beside = false;  // and is not the recovery's yet: see options.beside
 };
 struct quiesced {};
 struct worker_done {

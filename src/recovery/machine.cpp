@@ -180,6 +180,7 @@ void stepper::begin(const begin_wanted& e) {
   if (!budget_left()) return end(outcome::refused, budget_text());
   commit(begun{e.plan});
   say("began", e.plan.why);
+  if (e.plan.asked.beside) return go_on_before_swap();
   quiesce_first();
 }
 
@@ -217,6 +218,7 @@ void stepper::resume(const resume_wanted& e) {
   }
   if (e.node_running && p.at == mark::rolling_back) return stop_running_node(false);
   if (p.at == mark::loaded) return launch_again();
+  if (e.beside && before_swap(s)) return go_on_before_swap();
   quiesce_first();
 }
 

@@ -28,16 +28,25 @@ inline constexpr base::duration first_start_limit{
 // Changes the state and appends what must be done. Events that mean nothing in a state are ignored there.
 void next(state& s, const event& e, instant now, actions& out);
 
-// What a recovery would do, for `recover --dry-run`. `candidates` as `select` gave them, `notes` likewise. An error
-// when it would do nothing, because no plan or no snapshot is the one that is asked for.
-base::result<std::string> describe_plan(const frozen& plan, const memory& remembered,
-                                        const std::vector<ports::candidate>& candidates,
-                                        const std::vector<std::string>& notes, instant now);
+// What a recovery would do, for `recover --dry-run`: for people, and as one JSON object.
+struct plan_description {
+  std::string text;
+  std::string json;
+};
+// `candidates` as `select` gave them or candidate_from_file(), `notes` likewise. An error when it would do nothing,
+// because no plan or no snapshot is the one that is asked for.
+base::result<plan_description> describe_plan(const frozen& plan, const memory& remembered,
+                                             const std::vector<ports::candidate>& candidates,
+                                             const std::vector<std::string>& notes, instant now);
 
 // How much room the first candidate of each plan needs and what there is, to be put behind the text above. An error
 // when there is room for none.
 base::result<std::string> describe_room(const frozen& plan, const memory& remembered,
                                         const std::vector<ports::candidate>& candidates,
                                         const ports::room_found& room);
+// Both together.
+base::result<plan_description> with_room(plan_description described, const frozen& plan, const memory& remembered,
+                                         const std::vector<ports::candidate>& candidates,
+                                         const ports::room_found& room);
 
 }  // namespace hasup::recovery

@@ -27,11 +27,8 @@ json::array sources_of(const frozen& f) {
 }
 
 json::object to_json(const frozen& f) {
-  json::object asked{{"snapshot", f.asked.snapshot},
-                     {"plan", f.asked.plan},
-                     {"from", f.asked.from},
-                     {"yes", f.asked.yes},
-                     {"by_hand", f.asked.by_hand}};
+  json::object asked{{"snapshot", f.asked.snapshot}, {"plan", f.asked.plan},       {"from", f.asked.from},
+                     {"yes", f.asked.yes},           {"by_hand", f.asked.by_hand}, {"beside", f.asked.beside}};
   return {{"unit", f.unit},
           {"why", f.why},
           {"asked", std::move(asked)},
@@ -126,6 +123,7 @@ frozen frozen_from(const json::object& o) {
   f.asked.from = text_at(asked, "from");
   f.asked.yes = asked.at("yes").as_bool();
   f.asked.by_hand = asked.at("by_hand").as_bool();
+  if (const auto* beside = asked.if_contains("beside")) f.asked.beside = beside->as_bool();  // not in older journals
   f.data_dir = text_at(o, "data_dir");
   f.also = texts_at(o, "also");
   f.mount = text_at(o, "mount");

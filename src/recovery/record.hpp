@@ -7,13 +7,13 @@
 //   last record    | data directory                 | node           | goes on with
 //   ---------------+--------------------------------+----------------+------------------------------------------------
 //   (none)         | old                            | as it was      | nothing: the unit fails its start once more
-//   begun          | old                            | being stopped  | quiesce, inspect, select
-//   selected       | old                            | stopped        | quiesce, inspect, the next candidate
-//   trying         | old; cache, staging may grow   | stopped        | the same candidate: looks for room, fetch resumes
-//   fetched        | old; cache holds the archive   | stopped        | fetch again (finds the cache), unpack
-//   dropped        | old                            | stopped        | the next candidate, or the end
-//   staged         | old; staging is whole          | stopped        | the swap, or asking in mode ask
-//   approved       | old; staging is whole          | stopped        | the swap
+//   begun          | old                            | being stopped *| quiesce, inspect, select
+//   selected       | old                            | stopped *      | quiesce, inspect, the next candidate
+//   trying         | old; cache, staging may grow   | stopped *      | the same candidate: looks for room, fetch resumes
+//   fetched        | old; cache holds the archive   | stopped *      | fetch again (finds the cache), unpack
+//   dropped        | old                            | stopped *      | the next candidate, or the end
+//   staged         | old; staging is whole          | stopped *      | the swap, or asking in mode ask
+//   approved       | old; staging is whole          | stopped *      | the swap
 //   swapping       | old, new, or half of each      | stopped        | the swap again: swap.json says what is done
 //   swapped        | new; old is aside              | never started  | the first start
 //   first_start    | new, touched by the node       | may run        | with a living node: watch it; else rewipe, start
@@ -23,6 +23,10 @@
 //   rolled_back    | old, as it was                 | stopped        | the next candidate, or the end
 //   undo_wanted    | as the record before it says   | likewise       | rolling_back, unless it is rolled back already
 // clang-format on
+//
+// * With options.beside the node runs on its old state until the swap is due: then, after `staged` or `approved`, it
+//   is stopped, and quiesce and inspect come right before `swapping`. If it still runs when the next hasupd comes,
+//   the same goes on beside it; if it does not, this is a recovery like any.
 //
 // A journal that is gone while swap.json exists is noticed by `inspect`; that marker also forbids any ordinary start.
 #pragma once
@@ -49,6 +53,7 @@ struct options {
   std::string from;      // absolute path of a local archive instead of a source
   bool yes = false;      // mode ask: do not ask
   bool by_hand = false;  // goes beyond the budget
+  bool beside = false;   // begun while the node runs, which is stopped only when its replacement is staged
 
   friend bool operator==(const options&, const options&) = default;
 };

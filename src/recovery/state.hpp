@@ -5,7 +5,8 @@
 //      → first_run → confirming → cleaning → ended(recovered)
 //   pausing{then}: between two tries of a step      cancelling: a worker was told to stop, before the swap
 //   stopping_node{then} → quiescing/rolling_back → the next candidate | ended
-//   undoing_leftover: a swap whose journal is lost is rolled back before anything else
+//   Beside a node that runs (options.beside): selecting → … → unpacking → (asking →) quiescing → inspecting →
+//   swapping undoing_leftover: a swap whose journal is lost is rolled back before anything else
 #pragma once
 
 #include <optional>
@@ -74,6 +75,7 @@ struct state {
   bool source_is_down = false;               // a whole round of tries was in vain: further candidates get one each
   unsigned environment_exits = 0;            // of the current candidate's node, in a row
   std::optional<base::mono_time> first_try;  // of the current candidate's node
+  bool inspected = false;                    // with the node down: nobody has the data open, no swap is half done
   bool tainted = false;                      // the node was cut off on state that is not wiped before its next start
   std::optional<ports::room_found> room;     // as measured, as long as nothing was fetched since
   std::optional<space_need> need;            // of the current candidate, since there was room for it

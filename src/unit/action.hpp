@@ -25,7 +25,7 @@ struct cancel_timers {};
 struct start_startup_probe {};
 struct start_steady_probes {};  // readiness and liveness
 struct stop_probes {};
-struct begin_recovery {
+struct begin_recovery {  // or, when one is prepared beside the node, that one has the node now
   std::string why;
 };
 struct resume_recovery {};  // a parked one, from its journal

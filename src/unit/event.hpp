@@ -31,6 +31,7 @@ struct restart_wanted {
 struct recover_wanted {
   std::string why;
   bool stays_down = false;  // rolling back a parked one: a unit that was stopped is stopped afterwards
+  bool prepared = false;    // all was prepared beside the node (facts.recovery_beside); void when that is over
 };
 struct approved {};
 struct reset_wanted {};

@@ -50,6 +50,7 @@ class step : transitions {
 
   void on(const stop_wanted& e) {
     m_.desired = desired::down;
+    if (f_.recovery_beside) act(stop_recovery{e.force, e.no_kill});
     if (is<waiting>() || is<backoff>() || is<failed>() || is<completed>()) return rest(stopped{}, "stopped", e.why);
     if (auto* s = in<starting>(); s && s->at == starting::step::preparing) {
       return stop_preparing(e.why);
@@ -92,6 +93,8 @@ class step : transitions {
   }
 
   void on(const recover_wanted& e) {
+    const bool has_node = has_process() || is<stopping>();
+    if (e.prepared && (!f_.recovery_beside || !has_node || m_.desired == desired::down)) return;
     if (!e.stays_down) m_.desired = desired::up;
     if (has_process()) {
       const bool worked = m_.startup_passed;
@@ -346,7 +349,7 @@ class step : transitions {
         if (m_.health != health::healthy) set_health(health::healthy, e.why);
         return;
       case outcome::failed:
-        return e.try_later && wanted ? fail_for_now(e.why) : fail(e.why);
+        return e.try_later && wanted ? fail_for_now(with_what_began_it(e.why)) : fail(with_what_began_it(e.why));
       case outcome::stopped:
         if (!wanted) return rest(stopped{}, "stopped", e.why);
         // Cancelled, but not stopped: what is broken is not tried again behind the person's back.

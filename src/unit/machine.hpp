@@ -17,6 +17,7 @@ struct facts {
   std::string waiting_for;       // for the reason, when they are not met
   bool maintenance = false;      // a person works on it: no recovery, and no restart of what runs, by itself
   bool recovery_parked = false;  // a journal is there: the next start goes on with that recovery
+  bool recovery_beside = false;  // one is prepared while the node runs: the node's end, however it comes, begins it
   base::wall_time now;
   double chance = 0.5;  // [0, 1), for the jitter
 };

@@ -9,6 +9,9 @@
 //             fail → failed · complete → completed · hold → failed, until maintenance ends → recovering
 //   recovering → running | failed | stopped | asking → recovering
 //
+// A recovery that a person asks for is prepared while the unit is running (facts.recovery_beside); the unit comes to
+// recovering by way of stopping{recover} when all is staged, or earlier when its node ends for any other reason.
+//
 // Every exit passes through stopping until the whole process tree is gone: the next start never meets a leftover.
 #pragma once
 

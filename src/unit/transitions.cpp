@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "unit/backoff.hpp"
+#include "unit/first_state.hpp"
 
 namespace hasup::unit {
 
@@ -194,6 +195,12 @@ void transitions::on_stop_timeout() {
 void transitions::settle() {
   const auto s = std::get<stopping>(m_.now);
   act(cancel_timers{});
+  if (f_.recovery_beside) {
+    // It would be started only to be stopped again. What the data was good for before, it is good for still.
+    const bool again = s.then == after_stop::start || s.then == after_stop::back_off;
+    if (s.then != after_stop::stop) return recover(s.why, again || s.returns);
+    act(stop_recovery{});
+  }
   switch (s.then) {
     case after_stop::stop:
       if (!s.killed) m_.killed = false;
@@ -215,6 +222,12 @@ void transitions::settle() {
     case after_stop::complete:
       return rest(completed{}, "completed", s.why);
   }
+}
+
+std::string transitions::with_what_began_it(const std::string& why) const {
+  const auto* s = std::get_if<recovering>(&m_.now);
+  if (s == nullptr || s->why.find(never_from_nothing) == std::string::npos) return why;
+  return why + "; " + s->why;
 }
 
 void transitions::recover(const std::string& why, bool returns) {

@@ -69,6 +69,8 @@ class transitions {
   // The tree is empty: what was decided happens.
   void settle();
   void recover(const std::string& why, bool returns = false);
+  // An exit is in last_exit, and a person knows what was asked for; what a look at the data found is nowhere else.
+  std::string with_what_began_it(const std::string& why) const;
   // Not asked for by a person.
   void recover_by_itself(const std::string& why) { f_.maintenance ? hold_recovery(why) : recover(why); }
   [[nodiscard]] classification as_the_unit_means(const model::exit_status& status, classification c) const;

@@ -84,6 +84,19 @@ TEST_CASE("recover ends healthy after something happened") {
   CHECK(judge(goal::recovered, seen(was, in(unit_state::failed), true)) == standing::lost);
 }
 
+TEST_CASE("recover of a node that was never stopped ends when the recovery does, or asks") {
+  const auto was = in(unit_state::running, healthy, 1);
+  auto now = was;
+  now.recovery = control::recovery_status{};
+  CHECK(judge(goal::recovered, seen(was, now, true)) == standing::pending);
+  now.recovery->asks = true;
+  CHECK(judge(goal::recovered, seen(was, now, true)) == standing::lost);
+  now.recovery.reset();
+  CHECK(judge(goal::recovered, seen(was, now, true)) == standing::lost);
+  now.health = model::health::unhealthy;
+  CHECK(judge(goal::recovered, seen(was, now, true)) == standing::lost);
+}
+
 TEST_CASE("wait only looks: a failed unit will not become healthy by itself") {
   const auto failed = in(unit_state::failed);
   CHECK(judge(goal::healthy, seen(failed, failed)) == standing::lost);

@@ -40,6 +40,21 @@ std::vector<story> stories() {
   all.back().too_large = {true, false};
   all.push_back(told("all are too large", {false, false}, {node_kind::good, node_kind::good}));
   all.back().too_large = {true, true};
+  for (const auto& [name, damaged] :
+       {std::pair{"beside a node, the newest is good", false}, std::pair{"beside a node, all are damaged", true}}) {
+    all.push_back(told(name, {damaged}, {node_kind::good}));
+    all.back().beside = true;
+  }
+  all.push_back(told("beside a node, the newest is refused", {false, false}, {node_kind::refuses, node_kind::good}));
+  all.back().beside = true;
+  for (std::size_t at = 1; at <= 20; at += 3) {
+    all.push_back(told("beside a node that ends at step " + std::to_string(at), {false}, {node_kind::good}));
+    all.back().beside = true;
+    all.back().node_dies_after = at;
+    all.push_back(told("beside a node, stopped at step " + std::to_string(at), {false}, {node_kind::good}));
+    all.back().beside = true;
+    all.back().stop_after = at;
+  }
   for (std::size_t at = 1; at <= 40; at += 3) {
     all.push_back(told("stopped at step " + std::to_string(at), {false}, {node_kind::good}));
     all.back().stop_after = at;
@@ -73,6 +88,11 @@ TEST_CASE("each story ends as it should when nothing is cut") {
         s.name == "the newest is too large" || s.name == "killed in its first start" ||
         s.name == "killed on replaced state")
       CHECK(w.outcomes.back() == outcome::recovered);
+    if (s.name == "beside a node, the newest is good") CHECK(w.outcomes.back() == outcome::recovered);
+    if (s.name == "beside a node, all are damaged") {
+      CHECK(w.outcomes.back() == outcome::refused);
+      CHECK(!w.node_was_stopped);
+    }
     if (s.name == "the node breaks on all") CHECK(w.outcomes.back() == outcome::rolled_back);
     if (s.name == "all are too large") CHECK(w.outcomes.back() == outcome::unavailable);
     if (s.name == "all are damaged") CHECK(w.outcomes.back() == outcome::unavailable);
@@ -104,7 +124,7 @@ TEST_CASE("a recovery that is cut off anywhere goes on to a whole end") {
 TEST_CASE("a second cut while it goes on changes nothing") {
   std::size_t cuts = 0;
   const auto all = stories();
-  for (std::size_t i = 0; i < 11; ++i)
+  for (std::size_t i = 0; i < 14; ++i)
     for (const auto first : {cut::daemon, cut::machine})
       for (std::size_t at = 1;; at += 2) {
         bool first_was_cut = true;

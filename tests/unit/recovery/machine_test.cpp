@@ -1,4 +1,5 @@
 // The recovery machine's decisions off the main ways: each case is one promise.
+#include "recovery/candidates.hpp"
 #include "unit/recovery/trace.hpp"
 
 #include <catch2/catch.hpp>
@@ -446,6 +447,59 @@ TEST_CASE("phases are named as status shows them") {
   CHECK(recovery::phase_of(t.done().state) == "");
 }
 
+TEST_CASE("beside a node that runs all is staged before it is stopped") {
+  auto plan = leap();
+  plan.asked.by_hand = plan.asked.beside = true;
+  trace t;
+  auto text = t.begin(plan).listed(two).fetched().take();
+  CHECK(!has(text, "quiesce"));
+  CHECK(!has(text, "worker inspect"));
+  text = t.unpacked().take();
+  CHECK(has(text, "write staged"));
+  CHECK(has(text, "quiesce"));
+  CHECK(!has(text, "write swapping"));
+  CHECK(has(t.quiesced().take(), "worker inspect"));
+  CHECK(has(t.done().take(), "write swapping"));
+}
+
+TEST_CASE("beside a node that runs a snapshot that cannot be had ends it without a stop") {
+  auto plan = leap();
+  plan.asked.by_hand = plan.asked.beside = true;
+  trace t;
+  t.begin(plan).listed({one_candidate(0, "s3")});
+  const auto text = t.failed(ports::worker_failure::bad_snapshot, "torn").take();
+  CHECK(!has(text, "quiesce"));
+  CHECK(has(text, "finished refused: no snapshot is left to try; last: torn; the old state is untouched"));
+}
+
+TEST_CASE("beside a node that runs in mode ask the question comes before the stop") {
+  auto plan = leap();
+  plan.asked.by_hand = plan.asked.beside = true;
+  plan.mode = model::recovery_mode::ask;
+  trace t;
+  auto text = t.begin(plan).listed(two).fetched().unpacked().take();
+  CHECK(!has(text, "quiesce"));
+  CHECK(has(text, "finished asking"));
+  CHECK(has(t.feed(recovery::approve_wanted{}).take(), "quiesce"));
+  t.quiesced();
+  CHECK(has(t.done().take(), "write swapping"));
+}
+
+TEST_CASE(
+    "what was prepared beside a node goes on beside it after a death of hasupd, and without it when it is gone") {
+  auto plan = leap();
+  plan.asked.by_hand = plan.asked.beside = true;
+  trace t;
+  t.begin(plan).listed(two).take();
+  for (const bool beside : {true, false}) {
+    trace again;
+    recovery::resume_wanted e{t.state.done, beside, beside};
+    const auto text = again.feed(e).take();
+    CHECK(has(text, "worker fetch s3") == beside);
+    CHECK(has(text, "quiesce") == !beside);
+  }
+}
+
 TEST_CASE("a dry run names what would be replaced and which snapshots fit") {
   recovery::memory remembered;
   remembered.bad = {"sha256:aa"};
@@ -457,7 +511,7 @@ TEST_CASE("a dry run names what would be replaced and which snapshots fit") {
   const auto text =
       recovery::describe_plan(plan, remembered, {bad, one_candidate(0, "s3", 300)}, {"http://two/ is down"}, now);
   REQUIRE(text.has_value());
-  CHECK(*text == R"(A recovery of leap with recipe nodeos would do this:
+  CHECK(text->text == R"(A recovery of leap with recipe nodeos would do this:
 plan "state only" in /data
   replaced, put aside until the node is confirmed: state
   left in place: blocks; never touched: protocol_features
@@ -469,6 +523,18 @@ plan "full set" in /data
 marked bad, not used unless named with --snapshot: s4
 note: http://two/ is down
 )");
+
+  CHECK(text->json.find(R"("name":"s3")") != std::string::npos);
+  CHECK(text->json.find(R"("marked_bad":["s4"])") != std::string::npos);
+
+  plan.asked.from = "/tmp/mine.bin";
+  const auto mine = recovery::candidate_from_file(plan);
+  REQUIRE(mine.has_value());
+  const auto of_file = recovery::describe_plan(plan, remembered, {*mine}, {}, now);
+  REQUIRE(of_file.has_value());
+  CHECK(of_file->text.find("1. mine.bin from file:///tmp/") != std::string::npos);
+  CHECK(of_file->text.find("full set") == std::string::npos);
+  plan.asked.from.clear();
 
   plan.asked.snapshot = "s9";
   const auto no_name = recovery::describe_plan(plan, remembered, {one_candidate(0, "s3", 300)}, {}, now);

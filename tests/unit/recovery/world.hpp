@@ -29,6 +29,8 @@ struct story {
   std::size_t stop_after = 0;            // a person says stop after this many steps; 0 = never
   std::size_t back_after = 0;            // a person wants the old state back after this many steps; 0 = never
   std::vector<bool> too_large;           // one a candidate: there is no room for it; empty = room for all
+  bool beside = false;                   // begun by hand while the node ran
+  std::size_t node_dies_after = 0;       // that node ends by itself after this many steps; 0 = never
   unsigned swap_refuses = 0;             // so many swaps are refused before anything is renamed
 };
 
@@ -40,7 +42,7 @@ enum class cut {
 
 class world {
  public:
-  explicit world(const story& s) : story_(s) {}
+  explicit world(const story& s) : story_(s) { node_running = s.beside; }
 
   enum class place { old_state, half, fresh, used, loaded };
 
@@ -54,6 +56,7 @@ class world {
   bool journal_says_confirmed = false;
   // What runs.
   bool node_running = false;
+  bool node_was_stopped = false;  // by the recovery
   std::string complaints;
   std::size_t steps = 0;   // worker sub-steps and actions so far
   std::size_t cut_at = 0;  // 0 = never
@@ -71,6 +74,8 @@ class world {
     f.recipe.confirm_advancing_for = std::chrono::minutes(2);
     f.recipe.first_start_append = {"--snapshot", "${archive.snapshot.path}"};
     f.budget_count = 0;
+    f.asked.by_hand = story_.beside;
+    f.asked.beside = story_.beside && node_running;  // as hasupd does
     model::recovery_plan p;
     p.name = "state only";
     p.wipe = {"state"};
@@ -93,8 +98,9 @@ class world {
       auto done = recovery::replay(journal);
       if (!done) return complain("journal: " + done.error().message);
       const auto candidate = done->current.value_or(0);
-      pending_.push_back(recovery::resume_wanted{std::move(*done), node_running});
-      if (node_running) watch_node(candidate);  // an adopted node is probed again
+      const bool beside = runs_on_old_state();
+      pending_.push_back(recovery::resume_wanted{std::move(*done), node_running, beside});
+      if (node_running && !beside) watch_node(candidate);  // an adopted node is probed again
     }
     try {
       while (step_once()) {
@@ -122,6 +128,8 @@ class world {
     // Cut between the last record's deletion and the outcome, "cancelled" only says that nothing is left to do.
     if (how == recovery::outcome::cancelled && data == place::loaded) return;
     if (how != recovery::outcome::recovered && data != place::old_state) complain("the old state is not back");
+    if (story_.beside && !node_was_stopped && story_.node_dies_after == 0 && kind == cut::daemon && !node_running)
+      complain("the node is down, and nobody stopped it");
   }
 
  private:
@@ -137,6 +145,8 @@ class world {
     if (cut_at != 0 && steps == cut_at) throw cut_off();
   }
 
+  // Not a node of the recovery's.
+  [[nodiscard]] bool runs_on_old_state() const { return node_running && data == place::old_state; }
   [[nodiscard]] bool old_exists() const { return data == place::old_state || old_aside; }
 
   bool step_once() {
@@ -148,6 +158,7 @@ class world {
       back_said_ = true;
       pending_.push_front(recovery::roll_back_wanted{});
     }
+    if (story_.node_dies_after != 0 && steps >= story_.node_dies_after && runs_on_old_state()) node_running = false;
     if (pending_.empty()) {
       if (!timer_) return false;
       timer_ = false;
@@ -189,6 +200,7 @@ class world {
   void carry_out(recovery::cancel_timer&) { timer_ = false; }
   void carry_out(recovery::cancel_worker&) {}  // the worker was quicker: its answer is on its way
   void carry_out(recovery::quiesce&) {
+    if (node_running) node_was_stopped = true;
     kill_node();
     pending_.push_back(recovery::quiesced{});
   }
@@ -213,7 +225,9 @@ class world {
   }
 
   ports::worker_result work(const ports::worker_job& job) {
-    if (job.mode != ports::worker_mode::select && job.mode != ports::worker_mode::clean_up && node_running)
+    const bool prepares = job.mode == ports::worker_mode::fetch || job.mode == ports::worker_mode::unpack;
+    if (job.mode != ports::worker_mode::select && job.mode != ports::worker_mode::clean_up && node_running &&
+        !(prepares && runs_on_old_state()))
       complain("a worker beside the running node");
     if (job.unpack_ahead != (job.mode == ports::worker_mode::fetch))
       complain("unpacked ahead in another mode than fetch");

@@ -177,6 +177,7 @@ void add_asked(std::vector<named_event>& out) {
   out.push_back({"adopt", adopt_wanted{"taking over pid 100"}});
   out.push_back({"restart", restart_wanted{}});
   out.push_back({"recover", recover_wanted{"asked for"}});
+  out.push_back({"recover, prepared", recover_wanted{"all is staged", false, true}});
   out.push_back({"approved", approved{}});
   out.push_back({"reset", reset_wanted{}});
   out.push_back({"requirements changed", requirements_changed{}});
@@ -343,6 +344,11 @@ void parked(bench& b) {
   b.f.recovery_parked = true;
 }
 
+void beside(bench& b) {
+  node(b);
+  b.f.recovery_beside = true;
+}
+
 const std::vector<world> worlds = {
     {"node", "A node with startup and readiness probes and [recovery]; policy always, 3 starts, requirements met.",
      node},
@@ -351,6 +357,8 @@ const std::vector<world> worlds = {
     {"lacking", "As node.txt while its requirements are not met; only what differs.", lacking},
     {"maintenance", "As node.txt in maintenance; only what differs.", in_maintenance},
     {"parked", "As node.txt with a recovery parked in its journal; only what differs.", parked},
+    {"beside", "As node.txt while a recovery asked for by hand is prepared beside the node; only what differs.",
+     beside},
 };
 
 std::string trace(const world& w, const std::vector<named_memory>& states, const std::vector<named_event>& events) {

@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 
+#include "cli/machine_check.hpp"
 #include "cli/selection.hpp"
 #include "cli/verbs.hpp"
 #include "config/document.hpp"
@@ -111,7 +112,8 @@ std::string with_settings(const config::unit_entry& u, const std::vector<control
 }  // namespace
 
 exit_code run_check(const context& c) {
-  const auto l = c.call.targets.empty() ? config::load(c.dirs) : config::load_files(c.call.targets, c.dirs);
+  auto l = c.call.targets.empty() ? config::load(c.dirs) : config::load_files(c.call.targets, c.dirs);
+  for (auto& d : machine_warnings(l)) l.problems.push_back(std::move(d));
   std::size_t errors = 0, warnings = 0;
   for (const auto& d : l.problems) ++(d.level == base::severity::error ? errors : warnings);
   if (c.call.json) {

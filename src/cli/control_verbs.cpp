@@ -8,6 +8,7 @@
 #include <set>
 
 #include "cli/apply_text.hpp"
+#include "cli/machine_check.hpp"
 #include "cli/recovery_history.hpp"
 #include "cli/selection.hpp"
 #include "cli/status_table.hpp"
@@ -171,6 +172,11 @@ exit_code run_apply(const context& c) {
   }
   const auto code = show_reply(c, *reply);
   if (code == exit_code::done && reply->message.empty() && reply->affected.empty()) print("nothing has changed\n");
+  std::set<std::string> changed;
+  for (const auto& id : parse_affected(reply->affected)) changed.insert(id.unit);
+  if (code == exit_code::done && !changed.empty())
+    for (const auto& d : machine_warnings(config::load(c.dirs), changed))
+      write_all(STDERR_FILENO, base::render(d, c.err.colour));
   return code;
 }
 

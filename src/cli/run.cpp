@@ -4,6 +4,7 @@
 #include <csignal>
 #include <exception>
 
+#include "cli/recipe_help.hpp"
 #include "cli/verbs.hpp"
 #include "demo/demo_scenario.hpp"
 #include "hasup/version.hpp"
@@ -41,9 +42,14 @@ exit_code answer_with(const answer& a) {
 
 exit_code run_verb(const std::vector<std::string>& arguments) {
   auto parsed = parse_command_line(arguments);
-  if (const auto* a = std::get_if<answer>(&parsed)) return answer_with(*a);
-  auto& call = std::get<invocation>(parsed);
   auto dirs = config::find_directories();
+  if (auto* a = std::get_if<answer>(&parsed)) {
+    if (const auto recipe = dirs ? one_recipe(arguments, *dirs) : std::nullopt)
+      return answer_with({exit_code::done, *recipe});
+    if (dirs && a->code == exit_code::done) a->text += recipes_text(arguments, *dirs);
+    return answer_with(*a);
+  }
+  auto& call = std::get<invocation>(parsed);
   if (!dirs) return answer_with({exit_code::failed, "hasup: " + dirs.error().message + "\n"});
   const auto run_directory = dirs->run;
   const context c{std::move(call),

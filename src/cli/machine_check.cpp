@@ -1,0 +1,83 @@
+#include "cli/machine_check.hpp"
+
+#include <fmt/format.h>
+#include <sys/statvfs.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <optional>
+
+#include "base/byte_size.hpp"
+#include "config/document.hpp"
+#include "unit/first_state.hpp"
+
+namespace fs = std::filesystem;
+
+namespace hasup::cli {
+namespace {
+
+// Of the directory, or of what it will be made in.
+std::optional<std::uint64_t> free_under(const std::string& directory) {
+  std::error_code ec;
+  fs::path there = directory;
+  while (!fs::exists(there, ec) && there.has_relative_path()) there = there.parent_path();
+  struct statvfs v {};
+  if (::statvfs(there.c_str(), &v) != 0) return std::nullopt;
+  return static_cast<std::uint64_t>(v.f_bavail) * v.f_frsize;
+}
+
+// In the unit's own file; a key that comes from elsewhere (extends) is told for the whole file.
+config::place place_in(const std::string& file, std::string_view table, std::string_view key) {
+  std::ifstream in(file, std::ios::binary);
+  config::report ignored;
+  const auto tree = config::parse_document(file, std::string(std::istreambuf_iterator<char>(in), {}), ignored);
+  const auto* section = tree ? tree->find(table) : nullptr;
+  const auto* v = section == nullptr ? nullptr : section->find(key);
+  if (v != nullptr) return v->where;
+  config::place whole;
+  whole.source = std::make_shared<config::text_source>(config::text_source{file, {}});
+  return whole;
+}
+
+void check_space(const config::unit_entry& entry, const model::unit& unit, config::report& findings) {
+  const auto free = unit.data.min_free > 0 ? free_under(unit.data.dir) : std::nullopt;
+  if (!free || *free >= unit.data.min_free) return;
+  findings.warning(place_in(entry.file, "data", "min_free"),
+                   fmt::format("min_free is {}, but only {} are free under {} now: {} is not started before there is "
+                               "more, and stopped if it runs; make room or lower min_free",
+                               base::format_byte_size(unit.data.min_free), base::format_byte_size(*free),
+                               unit.data.dir, shown_name(unit)));
+}
+
+void check_state(const config::unit_entry& entry, const model::unit& unit, config::report& findings) {
+  std::error_code ec;
+  if (!entry.recipe || entry.recipe->must_exist.empty()) return;
+  const auto& recipe = *entry.recipe;
+  const bool brought = recipe.bootstrap == model::bootstrap_mode::recover && unit.has_recovery();
+  if (brought || recipe.bootstrap == model::bootstrap_mode::empty) return;
+  if (!fs::exists(unit.data.dir, ec) && ec) return;  // not for our eyes
+  if (fs::exists(unit.data.dir, ec) && (!fs::is_empty(unit.data.dir, ec) || ec)) return;
+  std::string missing;
+  for (const auto& m : recipe.must_exist) missing += (missing.empty() ? "" : ", ") + m;
+  findings.warning(place_in(entry.file, "recovery", "recipe"),
+                   fmt::format("{} has no {}: {}; {}", unit.data.dir, missing, unit::never_from_nothing,
+                               unit::first_state_advice(unit, recipe, missing)));
+}
+
+}  // namespace
+
+base::diagnostics machine_warnings(const config::loaded& all, const std::set<std::string>& only) {
+  config::report findings;
+  for (const auto& [name, entry] : all.units) {
+    if (!entry.valid || (!only.empty() && !only.contains(name))) continue;
+    for (const auto& unit : entry.instances) {
+      if (!unit.has_data()) continue;
+      check_space(entry, unit, findings);
+      check_state(entry, unit, findings);
+    }
+  }
+  return findings.take();
+}
+
+}  // namespace hasup::cli

@@ -1,0 +1,18 @@
+// `hasup help recipe [NAME]` and the recipes in `hasup help`: what is there, own and shipped.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/paths.hpp"
+
+namespace hasup::cli {
+
+// Behind what the command line says to `arguments`; "" = nothing. Reads the recipes.
+std::string recipes_text(const std::vector<std::string>& arguments, const config::directories& dirs);
+
+// The file of `hasup help recipe NAME`; nothing when these are other words, or NAME is no recipe.
+std::optional<std::string> one_recipe(const std::vector<std::string>& arguments, const config::directories& dirs);
+
+}  // namespace hasup::cli

@@ -1,0 +1,230 @@
+"""`hasup recover` of a node that runs: all is prepared beside it, and it is stopped only when there is something to stop
+it for. What a person is told of recoveries that came to nothing, that wait, and that are over."""
+
+import json
+import os
+import signal
+import unittest
+
+from hasup_home import alive, free_port, wait_until, write_sha256
+from leap import LeapTest
+
+FAILED = 1
+
+
+class ByHand(LeapTest):
+    state_size = 4_000_000
+
+    def running(self, rate=0, **options):
+        """A healthy node, and a backup host of so many bytes a second; its pid."""
+        self.host = self.start_backup_host(self.backup, rate)
+        self.leap_unit(f"http://127.0.0.1:{self.host}/", **options)
+        self.home.start()
+        return self.home.wait_healthy("leap")["pid"]
+
+    def kinds(self):
+        return [e["kind"] for e in self.home.events("leap")]
+
+    def recovery(self):
+        return self.home.unit_status("leap")["recovery"] or {}
+
+    def until_fetching(self):
+        self.home.ok("recover", "leap", "--yes", "--no-wait")
+        wait_until(lambda: self.recovery().get("phase") == "fetch", "it fetches")
+
+    def history(self):
+        return json.loads(self.home.ok("recover", "leap", "--history", "--json"))
+
+    def test_the_node_runs_until_its_replacement_is_staged(self):
+        pid = self.running()
+        self.home.ok("recover", "leap", "--yes")
+        status = self.home.wait_healthy("leap")
+        self.assertEqual(status["recoveries"], 1)
+        self.assertFalse(alive(pid))
+        kinds = self.kinds()
+        for before in ("recovery_began", "recovery_selected", "recovery_fetched", "recovery_staged"):
+            self.assertLess(kinds.index(before), kinds.index("stopping"), kinds)
+        self.assertLess(kinds.index("stopping"), kinds.index("recovery_swapping"))
+        self.assertEqual([(r["result"], r["recovered"]) for r in self.history()], [("recovered", True)])
+
+    def test_snapshots_that_do_not_fit_cost_no_downtime(self):
+        for s in self.snapshots:
+            write_sha256(s)
+            self.alter(s)
+        pid = self.running()
+        before = self.home.unit_status("leap")["since"]
+        done = self.home.hasup("recover", "leap", "--yes")
+        self.assertEqual(done.returncode, FAILED, done.stdout + done.stderr)
+        self.assertIn("the node was not stopped and runs on", done.stdout + done.stderr)
+        status = self.home.wait_healthy("leap")
+        self.assertEqual((status["pid"], status["since"], status["recovery"]), (pid, before, None))
+        self.assertNotIn("stopping", self.kinds())
+        one = self.history()[0]
+        self.assertEqual((one["result"], one["recovered"], one["refused"]), ("failed", False, len(self.snapshots)))
+        self.assertIn("failed after", self.home.ok("recover", "leap", "--history"))
+
+    def test_a_node_that_ends_by_itself_meanwhile_is_not_started_again_before_it_is_recovered(self):
+        pid = self.running(rate=1_000_000)
+        self.until_fetching()
+        os.kill(pid, signal.SIGKILL)
+        status, _ = self.wait_recovered()
+        kinds = self.kinds()
+        self.assertEqual(kinds[kinds.index("exited"):].count("recovery_first_start"), 1)
+        self.assertEqual(kinds.count("started"), 1, kinds)
+        self.assertEqual(status["restarts"], 0)
+
+    def test_cancel_leaves_the_node_as_it_is(self):
+        pid = self.running(rate=500_000)
+        self.until_fetching()
+        self.assertIn("--cancel", self.home.ok("why", "leap"))
+        self.home.ok("recover", "leap", "--cancel")
+        self.home.wait_for("leap", recovery=None)
+        self.assertEqual(self.home.wait_healthy("leap")["pid"], pid)
+        self.assertEqual([r["result"] for r in self.history()], ["cancelled"])
+        self.assertIn("cancelled after", self.home.ok("recover", "leap", "--history"))
+
+    def test_stop_stops_both(self):
+        pid = self.running(rate=500_000)
+        self.until_fetching()
+        self.home.ok("stop", "leap")
+        self.home.wait_for("leap", state="stopped", recovery=None)
+        self.assertFalse(alive(pid))
+        self.home.ok("start", "leap")
+        self.assertEqual(self.home.wait_healthy("leap")["recoveries"], 0)
+
+    def test_a_new_hasupd_goes_on_with_both(self):
+        pid = self.running(rate=1_000_000)
+        self.until_fetching()
+        self.home.kill_daemon(signal.SIGKILL)
+        self.assertTrue(alive(pid))
+        self.home.start()
+        self.assertEqual(self.home.unit_status("leap")["pid"], pid)
+        self.wait_recovered()
+        kinds = self.kinds()
+        self.assertIn("adopted", kinds)
+        self.assertLess(kinds.index("recovery_staged"), kinds.index("stopping"), kinds)
+        self.assertLess(kinds.index("adopted"), kinds.index("recovery_staged"), kinds)
+
+    def test_mode_ask_asks_while_the_node_runs(self):
+        pid = self.running(mode="ask")
+        done = self.home.hasup("recover", "leap")
+        self.assertEqual(done.returncode, FAILED, done.stdout + done.stderr)
+        self.assertIn("hasup recover leap --yes", done.stdout + done.stderr)
+        status = self.home.wait_healthy("leap")
+        self.assertEqual((status["pid"], status["recovery"]["asks"]), (pid, True))
+        self.home.kill_daemon(signal.SIGKILL)
+        self.home.start()
+        wait_until(lambda: self.recovery().get("asks"), "it asks again")
+        self.assertEqual(self.home.wait_healthy("leap")["pid"], pid)
+        self.home.ok("recover", "leap", "--yes")
+        self.assertEqual(self.home.wait_healthy("leap")["recoveries"], 1)
+
+    def test_cancel_that_comes_too_late_says_what_can_be_done(self):
+        self.running()
+        path = self.home.path / "etc" / "units" / "leap.toml"
+        path.write_text(path.read_text().replace('advancing_for = "500ms"', 'advancing_for = "10m"'))
+        self.home.ok("apply")
+        self.home.ok("recover", "leap", "--yes", "--no-wait")
+        wait_until(lambda: self.recovery().get("phase") == "confirm", "it confirms")
+        for parked in (False, True):
+            if parked:
+                self.home.ok("stop", "leap", "--force")
+                self.assertIn("stopped half way after", self.home.ok("recover", "leap", "--history"))
+                told = self.home.ok("why", "leap")
+                self.assertIn("hasup start leap", told)
+                self.assertIn("hasup recover leap --rollback", told)
+            done = self.home.hasup("recover", "leap", "--cancel")
+            self.assertEqual(done.returncode, FAILED, done.stdout + done.stderr)
+            self.assertIn("too late to cancel", done.stderr)
+            self.assertIn("hasup recover leap --rollback", done.stderr)
+        self.home.ok("recover", "leap", "--rollback")
+        self.assertEqual(self.history()[-1]["result"], "rolled_back")
+        self.assertIn("rolled back after", self.home.ok("recover", "leap", "--history"))
+
+    def test_a_unit_that_waits_is_left_waiting(self):
+        self.leap_unit(f"file://{self.backup}/")
+        path = self.home.path / "etc" / "units" / "leap.toml"
+        path.write_text(path.read_text().replace("[data]\n", '[data]\nmin_free = "900TiB"\n'))
+        checked = self.home.ok("check")
+        self.assertIn("min_free is 900TiB, but only", checked)
+        self.assertIn(str(path) + ":", checked)
+        self.home.start()
+        self.home.wait_for("leap", state="waiting")
+        # Longer than it takes to look again, so that the looks do not end it.
+        for _ in range(3):
+            told = self.home.ok("recover", "leap", "--dry-run")
+            self.assertIn(self.snapshots[-1].name, told)
+        done = self.home.hasup("recover", "leap", "--yes")
+        self.assertEqual(done.returncode, FAILED, done.stdout + done.stderr)
+        self.assertIn("min_free is 900TiB", done.stderr)
+        self.assertIn("goes on waiting", done.stderr)
+        self.assertEqual(self.home.unit_status("leap")["state"], "waiting")
+        path.write_text(path.read_text().replace("900TiB", "800TiB"))
+        applied = self.home.hasup("apply")
+        self.assertIn("min_free is 800TiB, but only", applied.stdout + applied.stderr)
+
+    def test_a_dry_run_is_for_machines_too_and_of_a_file(self):
+        self.leap_unit(f"file://{self.backup}/")
+        self.home.start()
+        self.home.wait_healthy("leap")
+        plan = json.loads(self.home.ok("recover", "leap", "--dry-run", "--json"))
+        self.assertEqual(plan["unit"], "leap")
+        names = [archives[0]["name"] for archives in plan["plans"][0]["snapshots"]]
+        self.assertEqual(names, [s.name for s in reversed(self.snapshots)])
+        oldest = self.snapshots[0]
+        told = self.home.ok("recover", "leap", "--dry-run", "--from", oldest)
+        self.assertIn(oldest.name, told)
+        self.assertNotIn(self.snapshots[-1].name, told)
+        missing = self.home.hasup("recover", "leap", "--dry-run", "--from", self.backup / "none.bin")
+        self.assertEqual(missing.returncode, FAILED)
+        self.assertIn("No such file", missing.stderr)
+
+
+REDIS = """
+[data]
+dir = "{data}"
+[run]
+command = ["redis-server", "--port", "{port}", "--bind", "127.0.0.1", "--dir", "${{data.dir}}"]
+[restart]
+backoff = {{ initial = "100ms", max = "1s" }}
+[recovery]
+recipe = "redis"
+source = "file://{backup}/"
+{params}
+"""
+
+
+class FirstStart(LeapTest):
+    def test_a_first_redis_says_what_to_do_and_does_it(self):
+        data, backup, port = self.home.directory("redis"), self.home.directory("none"), free_port()
+        self.home.unit("redis", REDIS.format(data=data, backup=backup, port=port, params=""))
+        self.home.start()
+        status = self.home.wait_for("redis", state="failed")
+        way = 'bootstrap = "empty" under [recovery.params]'
+        self.assertIn("dump.rdb", status["reason"])
+        self.assertIn(way, status["reason"])
+        self.assertIn(way, self.home.ok("why", "redis"))
+        self.home.unit("redis", REDIS.format(data=data, backup=backup, port=port,
+                                             params='[recovery.params]\nbootstrap = "empty"'))
+        self.home.ok("apply")
+        self.home.ok("start", "redis")
+        self.home.wait_for("redis", state="running")
+
+    def test_check_says_it_of_a_state_that_nothing_will_bring(self):
+        data, backup = self.home.directory("redis"), self.home.directory("none")
+        self.home.unit("redis", REDIS.format(data=data, backup=backup, port=free_port(),
+                                             params='[recovery.params]\nbootstrap = "hold"'))
+        told = self.home.ok("check")
+        self.assertIn("never started from nothing", told)
+        self.assertIn('bootstrap = "empty" under [recovery.params]', told)
+
+    def test_help_shows_the_recipes(self):
+        for words in ([], ["recipe"]):
+            told = self.home.ok("help", *words)
+            self.assertRegex(told, r"\n  redis +redis-server with a database file that cannot be read\n")
+        self.assertIn("[[classify]]", self.home.ok("help", "recipe", "redis"))
+        self.assertIn("data.bootstrap", self.home.ok("help", "recipe", "data"))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,17 +1,11 @@
 // The unit runner as the host of its recovery: workers, the node's first start, the journal, timers.
 #include <fmt/format.h>
 
-#include <sys/stat.h>
-
-#include <cerrno>
 #include <csignal>
-#include <cstring>
 
 #include "daemon/disk_thread.hpp"
 #include "daemon/hook_run.hpp"
 #include "daemon/unit_runner.hpp"
-#include "probe/lane.hpp"
-#include "recovery/candidates.hpp"
 #include "recovery/freeze.hpp"
 #include "recovery/machine.hpp"
 #include "recovery/progress.hpp"
@@ -38,54 +32,6 @@ bool unit_runner::recovery_active() const {
 
 std::optional<recovery::room_promised> unit_runner::promised_room() const {
   return recovery_ ? recovery_->promised_room() : std::nullopt;
-}
-
-// Until its replacement is staged the node is left alone.
-void unit_runner::begin_beside(std::string why, recovery_options options) {
-  options.beside = beside_ = true;
-  make_recovery();
-  recovery_->begin(std::move(why), std::move(options));
-}
-
-// As an earlier hasupd did, whose node ran on.
-bool unit_runner::go_on_beside(std::int32_t pid) {
-  const auto done = recovery::replay(journal_records_);
-  if (!done || !done->plan.asked.beside || done->beyond_swap() || done->was_rolled_back) return false;
-  if (done->plan.data_dir != unit_.data.dir) return false;
-  dispatch(adoption(pid));
-  parked_ = false;
-  beside_ = true;
-  make_recovery();
-  recovery_->resume(journal_records_, true, true);
-  return true;
-}
-
-// Nothing came of it, or a person must say yes: the unit is as it was.
-void unit_runner::ended_beside(recovery_outcome outcome, const std::string& reason) {
-  const bool runs = state() == model::unit_state::running;
-  if (outcome == recovery_outcome::asking) {
-    question_ = reason;
-    return report("recovery_asks", reason);
-  }
-  beside_ = take_down_ = false;
-  question_.clear();
-  auto text = outcome == recovery_outcome::cancelled ? "recovery cancelled before anything was touched"
-                                                     : "no recovery: " + reason;
-  if (runs) text += "; the node was not stopped and runs on";
-  if (runs) memory_.reason = text;
-  tell_outcome(outcome, text);
-  apply_pending_spec();
-  host_.changed(*this);
-}
-
-bool unit_runner::asks() const {
-  return state() == model::unit_state::asking || (beside_ && !question_.empty());
-}
-
-void unit_runner::approve_recovery() {
-  if (!beside_) return dispatch(unit::approved{});
-  question_.clear();
-  recovery_->approve();
 }
 
 void unit_runner::on(const unit::begin_recovery& a) {
@@ -154,26 +100,6 @@ void unit_runner::on(const unit::approve_recovery&) {
 
 void unit_runner::cancel_recovery() {
   if (recovery_) recovery_->cancel();
-}
-
-std::string unit_runner::too_late_to_cancel() const {
-  const auto name = shown_name(unit_);
-  if (!recovery_active()) {
-    if (!half_restored()) return {};
-    return fmt::format(
-        "too late to cancel: the recovery of {} was stopped after it had replaced the state; `hasup "
-        "recover {} --rollback` puts the old state back, `hasup start {}` goes on with it",
-        name, name, name);
-  }
-  if (!recovery_->beyond_swap()) return {};
-  const auto snapshot = recovery_->view().snapshot;
-  if (!recovery_->can_roll_back())
-    return fmt::format("too late to cancel: {} is confirmed on {}, and the old state is being deleted", name,
-                       snapshot);
-  return fmt::format(
-      "too late to cancel: {} has replaced the state of {}; `hasup recover {} --rollback` puts the old "
-      "state back, `hasup stop {}` stops the recovery where it is",
-      snapshot, name, name, name);
 }
 
 bool unit_runner::roll_back() {
@@ -420,67 +346,6 @@ void unit_runner::finished(recovery_outcome outcome, std::string reason) {
   parked_ = true;
   journal_->read_all([weak = weak_from_this()](const base::result<std::vector<std::string>>& records) {
     if (const auto self = weak.lock(); self && records) self->journal_records_ = *records;
-  });
-}
-
-bool unit_runner::dry_run(recovery_options options, dry_run_answer then) {
-  if (recovery_active() || worker_.busy()) return false;
-  auto plan = recovery::freeze(unit_, *recipe_, "dry run", std::move(options));
-  if (!plan.asked.from.empty()) {
-    dry_run_from(std::move(plan), std::move(then));
-    return true;
-  }
-  auto job = recovery::job_of(plan, ports::worker_mode::select);
-  dry_running_ = true;
-  start_worker(std::move(job), false, {},
-               [weak = weak_from_this(), plan = std::move(plan), then = std::move(then)](const auto& r) {
-                 const auto self = weak.lock();
-                 if (!self) return then(base::error{plan.unit + " is gone"});
-                 self->dry_running_ = false;
-                 if (!r.ok()) return then(base::error{r.error});
-                 auto described = recovery::describe_plan(plan, self->recovery_memory_, r.candidates, r.notes,
-                                                          {self->now(), self->wall_now()});
-                 if (!described || self->recovery_active() || self->worker_.busy()) return then(std::move(described));
-                 self->dry_running_ = true;
-                 self->add_room(plan, r.candidates, std::move(*described), then);
-               });
-  return true;
-}
-
-// What cannot be measured is left out.
-void unit_runner::add_room(const recovery::frozen& plan, std::vector<ports::candidate> candidates,
-                           recovery::plan_description described, dry_run_answer then) {
-  start_worker(recovery::job_of(plan, ports::worker_mode::measure), false, {},
-               [weak = weak_from_this(), plan, candidates = std::move(candidates), described = std::move(described),
-                then = std::move(then)](ports::worker_result r) {
-                 const auto self = weak.lock();
-                 if (!self) return then(base::error{plan.unit + " is gone"});
-                 self->dry_running_ = false;
-                 if (!r.room) return then(described);
-                 self->host_.add_promised(self->unit_.id, *r.room);
-                 then(recovery::with_room(described, plan, self->recovery_memory_, candidates, *r.room));
-               });
-}
-
-// The file may be on a mount that hangs.
-void unit_runner::dry_run_from(recovery::frozen plan, dry_run_answer then) {
-  auto only = recovery::candidate_from_file(plan);
-  if (!only) return then(only.error());
-  if (!file_lane_) file_lane_ = std::make_unique<probe::lane>(services_.loop);
-  const auto path = plan.asked.from;
-  file_lane_->run([path, weak = weak_from_this(), plan = std::move(plan), only = std::move(*only),
-                   then = std::move(then)]() -> probe::lane::answer {
-    struct stat st {};
-    const int error = ::stat(path.c_str(), &st) == 0 ? (S_ISREG(st.st_mode) ? 0 : EINVAL) : errno;
-    return [error, size = static_cast<std::uint64_t>(st.st_size), weak, plan, only, then]() mutable {
-      const auto self = weak.lock();
-      if (!self) return then(base::error{plan.unit + " is gone"});
-      if (error != 0)
-        return then(
-            base::error{plan.asked.from + ": " + (error == EINVAL ? "no regular file" : std::strerror(error))});
-      only.snapshots.front().size = size;
-      then(recovery::describe_plan(plan, self->recovery_memory_, {only}, {}, {self->now(), self->wall_now()}));
-    };
   });
 }
 

@@ -41,6 +41,7 @@ class Space(SmallVolume):
         self.fill(23 * MIB)
         event = self.home.wait_event("leap", lambda e: e["kind"] == "disk_low", "it warns")
         self.assertIn("below that it is stopped", event["reason"])
+        self.assertRegex(self.home.daemon_log.read_text(), r" warn(ing)? leap disk_low: ")
         self.assertEqual(self.home.wait_healthy("leap")["pid"], pid)
         self.fill(10 * MIB)
         status = self.home.wait_for("leap", state="waiting")

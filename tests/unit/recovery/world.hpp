@@ -226,8 +226,8 @@ class world {
 
   ports::worker_result work(const ports::worker_job& job) {
     const bool prepares = job.mode == ports::worker_mode::fetch || job.mode == ports::worker_mode::unpack;
-    if (job.mode != ports::worker_mode::select && job.mode != ports::worker_mode::clean_up && node_running &&
-        !(prepares && runs_on_old_state()))
+    const bool looks = job.mode == ports::worker_mode::select || job.mode == ports::worker_mode::measure;
+    if (!looks && job.mode != ports::worker_mode::clean_up && node_running && !(prepares && runs_on_old_state()))
       complain("a worker beside the running node");
     if (job.unpack_ahead != (job.mode == ports::worker_mode::fetch))
       complain("unpacked ahead in another mode than fetch");

@@ -152,8 +152,11 @@ class ByHand(LeapTest):
         self.home.wait_for("leap", state="waiting")
         # Longer than it takes to look again, so that the looks do not end it.
         for _ in range(3):
-            told = self.home.ok("recover", "leap", "--dry-run")
-            self.assertIn(self.snapshots[-1].name, told)
+            told = self.home.hasup("recover", "leap", "--dry-run")
+            self.assertEqual(told.returncode, FAILED, told.stdout + told.stderr)
+            self.assertIn(self.snapshots[-1].name, told.stderr)
+            self.assertIn("900TiB must stay free (data.min_free)", told.stderr)
+            self.assertIn("no room", told.stderr)
         done = self.home.hasup("recover", "leap", "--yes")
         self.assertEqual(done.returncode, FAILED, done.stdout + done.stderr)
         self.assertIn("min_free is 900TiB", done.stderr)

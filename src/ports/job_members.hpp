@@ -182,6 +182,18 @@ void members(M& m, create_order& c) {
 }
 
 template <class M>
+void members(M& m, warm_set& w) {
+  m("recipe", w.recipe);
+  m("candidates", w.candidates);
+  m("sha256", w.sha256);
+  m("verified", w.verified);
+  m("verified_by", w.verified_by);
+  m("public_key", w.public_key);
+  m("unpacked", w.unpacked);
+  m("at_ns", w.at);
+}
+
+template <class M>
 void members(M& m, worker_job& j) {
   m("mode", j.mode);
   m("result_path", j.result_path);
@@ -218,6 +230,11 @@ void members(M& m, worker_job& j) {
   m("min_free", j.min_free);
   m("max_window", j.max_window);
   m("unpack_ahead", j.unpack_ahead);
+  m("settled", j.settled);
+  m("settled_by", j.settled_by);
+  m("prefetch", j.prefetch);
+  m("background", j.background);
+  m("look_for_warm", j.look_for_warm);
 }
 
 template <class M>
@@ -261,6 +278,7 @@ void members(M& m, worker_result& r) {
   m("half_swapped", r.half_swapped);
   m("free_bytes", r.free_bytes);
   m("room", r.room);
+  m("warm", r.warm);
   m("made", r.made);
   m("candidates", r.candidates);
   m("notes", r.notes);

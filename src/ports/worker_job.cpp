@@ -34,6 +34,9 @@ std::string encode(const model::source& s) {
 std::string encode(const model::recipe& r) {
   return encode_object(r);
 }
+std::string encode(const warm_set& w) {
+  return encode_object(w);
+}
 
 base::result<worker_job> decode_job(std::string_view json) {
   auto job = decode_object<worker_job>(json, "worker job");
@@ -56,6 +59,10 @@ base::result<worker_progress> decode_progress(std::string_view json) {
 
 base::result<candidate> decode_candidate(std::string_view json) {
   return decode_object<candidate>(json, "candidate");
+}
+
+base::result<warm_set> decode_warm(std::string_view json) {
+  return decode_object<warm_set>(json, "warm.json");
 }
 
 base::result<model::source> decode_source(std::string_view json) {

@@ -16,6 +16,7 @@
 //   staging/new/…        what will replace the entries of the data directory, same relative layout
 //   staging/archives/AS/NAME   archives of a plan with `as`
 //   staging/ahead/{new,archives}   the same, unpacked while it was fetched: of use only beside staging/ahead.json
+//   warm.json            which archives of the cache a prefetch left for the next recovery, written when they were whole
 //   aside/…              the old entries, from the swap until clean_up or roll_back
 //   swap.json            present from before the first rename until clean_up or roll_back is complete:
 //                        the intent record and at once the marker that forbids an ordinary start
@@ -52,6 +53,7 @@ enum class worker_mode {
   rewipe,            // before a further first start: remove what the last attempt created under `wipe`
   roll_back,         // remove what stands in the place of the old entries, put those back as they were
   clean_up,          // delete aside, staging, swap.json and all cached archives but the newest kept
+  drop_warm,         // delete what was fetched beforehand: warm.json, the cache, staging; not where a swap is under way
 };
 // What hasupd's own environment says about proxies, agents and S3 keys is for the modes with a network alone:
 // select, fetch and verify, and create where the archive comes to another host.
@@ -60,7 +62,7 @@ inline constexpr std::array ways_out{
     "no_proxy",         "NO_PROXY",    "SSH_AUTH_SOCK", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN"};
 
-inline constexpr base::enum_names<worker_mode, 13> worker_mode_names{
+inline constexpr base::enum_names<worker_mode, 14> worker_mode_names{
     {{{worker_mode::inspect, "inspect"},
       {worker_mode::make_directories, "make_directories"},
       {worker_mode::select, "select"},
@@ -73,7 +75,8 @@ inline constexpr base::enum_names<worker_mode, 13> worker_mode_names{
       {worker_mode::swap, "swap"},
       {worker_mode::rewipe, "rewipe"},
       {worker_mode::roll_back, "roll_back"},
-      {worker_mode::clean_up, "clean_up"}}}};
+      {worker_mode::clean_up, "clean_up"},
+      {worker_mode::drop_warm, "drop_warm"}}}};
 
 // A candidate: one snapshot for each archive of the plan, in the plan's order.
 struct candidate {
@@ -100,6 +103,20 @@ struct snapshot_proof {
   std::string disagree;  // two say different digests, and which; ""
 
   friend bool operator==(const snapshot_proof&, const snapshot_proof&) = default;
+};
+
+// What a prefetch left for the next recovery (warm.json): archives in the cache that it may take without asking a host.
+struct warm_set {
+  std::string recipe;                 // encode(recipe): it was chosen for that one
+  std::vector<candidate> candidates;  // of the same archives, one for each plan that may take them, in order
+  std::vector<std::string> sha256;    // of each archive, lower-case hex
+  bool verified = false;              // against a checksum or key from outside
+  std::string verified_by;            // as in worker_result
+  std::string public_key;             // that was asked for; ""
+  bool unpacked = false;              // for the first candidate, beside its archives
+  base::wall_time at;                 // when it was whole
+
+  friend bool operator==(const warm_set&, const warm_set&) = default;
 };
 
 // What is made of job.file, or of job.data_dir: of all that is below it, or of what job.plan wipes and job.keep does
@@ -170,6 +187,16 @@ struct worker_job {
   std::vector<std::string> seeds;
   // fetch: what comes is unpacked meanwhile, beside the download (needs all that unpack needs); unpack then finds it
   bool unpack_ahead = false;
+  // fetch: taken from the cache, without a question to any host, where its seals say these digests, one an archive;
+  // and what they were verified by
+  std::vector<std::string> settled;
+  std::string settled_by;
+  // fetch: when all is there, it is noted in warm.json, and other archives leave the cache; `recipe` and `candidates`
+  // say what is noted
+  std::optional<warm_set> prefetch;
+  bool background = false;  // others have the processor and the disk first
+  // inspect, measure: the answer says what warm.json has
+  bool look_for_warm = false;
   // fetch, verify (one snapshot), unpack
   std::optional<candidate> chosen;
   // fetch, unpack, swap, rewipe, roll_back, clean_up
@@ -250,6 +277,8 @@ struct worker_result {
 
   // measure
   std::optional<room_found> room;
+  // inspect, measure: with look_for_warm; nothing when there is none or its files are not those it was written for
+  std::optional<warm_set> warm;
 
   // make_directories: what was not there
   std::vector<std::string> made;
@@ -308,6 +337,8 @@ std::string encode(const model::source& s);
 base::result<model::source> decode_source(std::string_view json);
 base::result<candidate> decode_candidate(std::string_view json);
 std::string encode(const model::recipe& r);
+std::string encode(const warm_set& w);
+base::result<warm_set> decode_warm(std::string_view json);
 base::result<model::recipe> decode_recipe(std::string_view json);
 
 }  // namespace hasup::ports

@@ -4,6 +4,7 @@
 
 #include "base/byte_size.hpp"
 #include "recovery/candidates.hpp"
+#include "recovery/prefetch.hpp"
 #include "recovery/stepper.hpp"
 
 namespace hasup::recovery {
@@ -67,6 +68,7 @@ void stepper::on_inspected(const ports::worker_result& r) {
     return end(outcome::refused, "the volume of the data directory is not mounted; nothing was touched");
   s.tries = 0;
   s.inspected = true;
+  s.warm = r.warm;
   if (r.half_swapped) {
     // The journal knows of no swap, so an earlier recovery lost its journal: the way back is the safe one.
     say("leftover",
@@ -107,14 +109,26 @@ void stepper::select() {
     if (!only) return end(outcome::refused, only.error().message);
     return take_candidates({std::move(*only)}, {});
   }
+  if (const auto warm = std::exchange(s.warm, std::nullopt); warm && s.done.at == mark::begun && !plan.asked.by_hand) {
+    auto left = usable(*warm, plan, s.remembered, now.wall);
+    if (left) return take_warm(*warm, std::move(*left));
+    say("note", "what was fetched beforehand is not used: " + left.error().message);
+  }
   s.now = selecting{};
   run(ports::worker_mode::select);
+}
+
+void stepper::take_warm(const ports::warm_set& warm, std::vector<ports::candidate> candidates) {
+  say("warm", name_of(candidates.front()) + " was fetched beforehand" + (warm.unpacked ? " and is unpacked" : "") +
+                  ": no source is asked");
+  commit(selected{std::move(candidates), warm.sha256, warm.verified ? warm.verified_by : ""});
+  try_next();
 }
 
 void stepper::on_selected(const ports::worker_result& r) {
   if (r.failure == ports::worker_failure::unreachable) return retry_source(step::select, r);
   if (r.failure == ports::worker_failure::internal) return retry_worker(step::select, r);
-  if (!r.ok()) return end(outcome::refused, r.error);
+  if (!r.ok()) return s.done.was_rolled_back ? give_up(outcome::refused, r.error) : end(outcome::refused, r.error);
   take_candidates(r.candidates, r.notes);
 }
 
@@ -130,7 +144,7 @@ void stepper::take_candidates(const std::vector<ports::candidate>& all, const st
       why += "; marked bad: " + joined(bad_names, ", ") + " (`hasup recover " + unit_name() +
              " --snapshot NAME` tries one all the same)";
     if (!notes.empty()) why += "; " + joined(notes, "; ");
-    return end(not_now(), why + "; the old state is untouched");
+    return give_up(not_now(), why);
   }
   for (const auto& note : notes) say("note", note);
   std::vector<std::string> newer_bad;
@@ -145,13 +159,17 @@ void stepper::take_candidates(const std::vector<ports::candidate>& all, const st
 
 void stepper::try_next() {
   const auto index = next_candidate(s.done);
-  if (!index || !budget_left()) {
-    std::string why = index ? budget_text() : "no snapshot is left to try";
-    if (!s.done.last_why.empty()) why += "; last: " + s.done.last_why;
-    if (s.done.was_rolled_back) return end(outcome::rolled_back, why + "; the old state is back as it was");
-    return end(index ? outcome::refused : not_now(), why + "; the old state is untouched");
-  }
-  try_candidate(*index);
+  if (!index && !s.done.settled.empty() && budget_left()) return select();  // the sources may have more
+  if (index && budget_left()) return try_candidate(*index);
+  std::string why = index ? budget_text() : "no snapshot is left to try";
+  if (!s.done.last_why.empty()) why += "; last: " + s.done.last_why;
+  give_up(index ? outcome::refused : not_now(), why);
+}
+
+// The old state stands as it was; was it ever away?
+void stepper::give_up(outcome how, const std::string& why) {
+  if (s.done.was_rolled_back) return end(outcome::rolled_back, why + "; the old state is back as it was");
+  end(how, why + "; the old state is untouched");
 }
 
 void stepper::try_candidate(std::size_t index) {
@@ -284,7 +302,7 @@ void stepper::retry_source(step then, const ports::worker_result& r) {
   ++s.tries;
   if (s.tries < (s.source_is_down ? 1U : tries_of_a_source)) return pause_before(then, s.tries, r.error);
   if (then == step::select)
-    return end(not_now(), "no source can be reached: " + r.error + "; the old state is untouched");
+    return give_up(not_now(), "no source can be reached: " + r.error);
   s.source_is_down = true;
   drop(fate::unreachable, r.error);
 }

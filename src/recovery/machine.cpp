@@ -83,7 +83,7 @@ std::string_view phase_of(const state& s) {
   if (takes_a_begin(s)) return "";
   if (is<inspecting>(s) || is<undoing_leftover>(s)) return "quiesce";
   if (is<quiescing>(s) && !s.done.beyond_swap()) return "quiesce";
-  if (is<measuring>(s)) return "select";
+  if (is<selecting>(s) || is<measuring>(s)) return "select";
   if (is<fetching>(s)) return "fetch";
   if (is<unpacking>(s)) return "stage";
   if (const auto* p = std::get_if<pausing>(&s.now)) return phase_of_step(p->then, s.done.at);
@@ -115,6 +115,11 @@ void stepper::run(ports::worker_mode mode) {
   const auto& p = s.done;
   auto job = job_of(p.plan, mode);
   job.unpack_ahead = mode == ports::worker_mode::fetch;
+  job.look_for_warm = mode == ports::worker_mode::inspect && p.at == mark::begun;
+  if (mode == ports::worker_mode::fetch) {
+    job.settled = p.settled;
+    job.settled_by = p.settled_by;
+  }
   if (const auto* c = p.chosen()) job.chosen = *c;
   if (const auto* plan = p.chosen_plan())
     job.plan = *plan;

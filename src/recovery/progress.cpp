@@ -15,6 +15,19 @@ void forget_attempt(progress& p) {
   p.first_starts = 0;
 }
 
+// What was tried already is not tried again because the list is another one.
+fate fate_so_far(const progress& p, const ports::candidate& c) {
+  for (std::size_t i = 0; i < p.candidates.size(); ++i) {
+    const auto& tried = p.candidates[i];
+    if (tried.plan != c.plan || tried.snapshots.size() != c.snapshots.size()) continue;
+    bool same = true;
+    for (std::size_t k = 0; k < c.snapshots.size(); ++k)
+      same = same && tried.snapshots[k].name == c.snapshots[k].name && tried.snapshots[k].size == c.snapshots[k].size;
+    if (same) return p.fates[i];
+  }
+  return fate::untried;
+}
+
 struct applier {
   progress& p;
 
@@ -25,12 +38,18 @@ struct applier {
     return {};
   }
   base::result<void> operator()(const selected& r) const {
-    if (p.at != mark::begun) return out_of_order("selected");
+    const bool after_settled = p.at == mark::selected && !p.settled.empty() && r.settled.empty();
+    if (p.at != mark::begun && !after_settled) return out_of_order("selected");
     for (const auto& c : r.candidates)
       if (c.plan >= p.plan.recipe.plans.size())
         return base::error{"journal record \"selected\" names an unknown plan"};
+    std::vector<fate> fates;
+    for (const auto& c : r.candidates) fates.push_back(fate_so_far(p, c));
     p.candidates = r.candidates;
-    p.fates.assign(r.candidates.size(), fate::untried);
+    p.fates = std::move(fates);
+    p.current.reset();
+    p.settled = r.settled;
+    p.settled_by = r.settled_by;
     p.at = mark::selected;
     return {};
   }

@@ -58,6 +58,9 @@ struct writer {
     json::array all;
     for (const auto& c : r.candidates) all.push_back(embedded(ports::encode(c)));
     out["candidates"] = std::move(all);
+    if (r.settled.empty()) return;
+    out["settled"] = json::value_from(r.settled);
+    out["settled_by"] = r.settled_by;
   }
   void operator()(const trying& r) const { out["candidate"] = r.candidate; }
   void operator()(const fetched& r) const {
@@ -153,6 +156,10 @@ record read_record(std::string_view kind, const json::object& o) {
     selected r;
     for (const auto& c : o.at("candidates").as_array())
       r.candidates.push_back(or_throw(ports::decode_candidate(json::serialize(c))));
+    if (o.contains("settled")) {  // not in older journals
+      r.settled = texts_at(o, "settled");
+      r.settled_by = text_at(o, "settled_by");
+    }
     return r;
   }
   if (kind == "trying") return trying{number_at<std::size_t>(o, "candidate")};

@@ -8,7 +8,8 @@
 //   ---------------+--------------------------------+----------------+------------------------------------------------
 //   (none)         | old                            | as it was      | nothing: the unit fails its start once more
 //   begun          | old                            | being stopped *| quiesce, inspect, select
-//   selected       | old                            | stopped *      | quiesce, inspect, the next candidate
+//   selected       | old                            | stopped *      | quiesce, inspect, the next candidate; after those of
+//                  |                                |                | a prefetch, which have `settled`, select
 //   trying         | old; cache, staging may grow   | stopped *      | the same candidate: looks for room, fetch resumes
 //   fetched        | old; cache holds the archive   | stopped *      | fetch again (finds the cache), unpack
 //   dropped        | old                            | stopped *      | the next candidate, or the end
@@ -108,6 +109,10 @@ struct begun {
 };
 struct selected {
   std::vector<ports::candidate> candidates;
+  // Of what a prefetch left, all candidates being of the same archives: the sha256 of each. Once these are tried in
+  // vain the sources are asked, and `selected` comes once more.
+  std::vector<std::string> settled{};
+  std::string settled_by{};  // what verified them; "" = nothing
 };
 struct trying {
   std::size_t candidate = 0;

@@ -77,6 +77,7 @@ struct state {
   std::optional<base::mono_time> first_try;  // of the current candidate's node
   bool inspected = false;                    // with the node down: nobody has the data open, no swap is half done
   bool tainted = false;                      // the node was cut off on state that is not wiped before its next start
+  std::optional<ports::warm_set> warm;       // what a prefetch left, until it is looked at
   std::optional<ports::room_found> room;     // as measured, as long as nothing was fetched since
   std::optional<space_need> need;            // of the current candidate, since there was room for it
   std::uint64_t device = 0;                  // where that need is

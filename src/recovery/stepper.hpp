@@ -40,6 +40,8 @@ struct stepper {
   void on_leftover_undone(const ports::worker_result& r);
   void go_on_before_swap();
   void select();
+  void take_warm(const ports::warm_set& warm, std::vector<ports::candidate> candidates);
+  void give_up(outcome how, const std::string& why);
   void on_selected(const ports::worker_result& r);
   void take_candidates(const std::vector<ports::candidate>& all, const std::vector<std::string>& notes);
   void try_next();

@@ -11,6 +11,7 @@
 #include "snapshot/disk.hpp"
 #include "snapshot/mount_point.hpp"
 #include "snapshot/open_files.hpp"
+#include "snapshot/warm_file.hpp"
 #include "snapshot/write_lease.hpp"
 
 namespace hasup::snapshot {
@@ -118,6 +119,7 @@ void look_inside(const ports::worker_job& job, ports::worker_result& out) {
   out.half_swapped = ::fstatat(root.get(), ".hasup/swap.json", &st, AT_SYMLINK_NOFOLLOW) == 0;
   for (const auto& name : job.must_exist)
     if (::fstatat(root.get(), name.c_str(), &st, 0) != 0) out.missing.push_back(name);
+  if (job.look_for_warm) out.warm = warm_below(root.get());
 }
 
 }  // namespace

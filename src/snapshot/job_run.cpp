@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -52,6 +54,14 @@ ports::worker_result guarded(const job_handler& handler, const ports::worker_job
   }
 }
 
+// No C library names these: linux/ioprio.h.
+void let_others_first() {
+  constexpr int of_a_process = 1;
+  constexpr int idle = 3 << 13;
+  ::syscall(SYS_ioprio_set, of_a_process, 0, idle);
+  ::setpriority(PRIO_PROCESS, 0, 19);
+}
+
 // Nothing when there is no job to read; that was said.
 std::optional<ports::worker_job> begin(const char* file) {
   ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
@@ -63,6 +73,7 @@ std::optional<ports::worker_job> begin(const char* file) {
     return std::nullopt;
   }
   auto job = ports::decode_job(text);
+  if (job && job->background) let_others_first();
   if (job) return std::move(*job);
   std::fprintf(stderr, "%s: %s\n", file, job.error().message.c_str());
   return std::nullopt;

@@ -8,6 +8,7 @@
 
 #include "base/unique_fd.hpp"
 #include "snapshot/disk.hpp"
+#include "snapshot/warm_file.hpp"
 #include "snapshot/wipe_rules.hpp"
 
 namespace hasup::snapshot {
@@ -130,6 +131,8 @@ ports::worker_result measure(const ports::worker_job& job, const job_control& co
     return out;
   }
   out.room = std::move(room);
+  const base::unique_fd root(::open(job.data_dir.c_str(), open_dir));
+  if (job.look_for_warm && root) out.warm = warm_below(root.get());
   return out;
 }
 

@@ -37,6 +37,8 @@ class state_swap {
   outcome<void> roll_back();
   // No way back after this: aside, staging, record, and all cached archives but the chosen ones (else the newest).
   outcome<void> clean_up();
+  // What was fetched for a recovery to come: all of the cache and of staging. Refused where a swap is not over.
+  outcome<void> drop_warm();
 
   // Remarks for a person, to be shown with the result.
   [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
@@ -64,6 +66,7 @@ class state_swap {
   outcome<void> return_old(const swap_record& record);
   outcome<void> discard(const std::string& path);
   outcome<void> prune_cache();
+  outcome<std::string> newest_in_cache() const;
 
   const ports::worker_job& job_;
   const job_control& control_;

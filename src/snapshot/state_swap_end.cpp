@@ -3,6 +3,7 @@
 #include <set>
 
 #include "snapshot/state_swap.hpp"
+#include "snapshot/warm_file.hpp"
 
 namespace hasup::snapshot {
 namespace {
@@ -137,27 +138,49 @@ outcome<void> state_swap::prune_cache() {
   auto there = look(tree_.own(), "cache");
   if (!there) return there.error();
   if (!*there) return {};
+  std::vector<std::string> stay;
+  if (job_.chosen)
+    for (const auto& s : job_.chosen->snapshots) stay.push_back(s.name);
+  if (stay.empty()) {
+    auto newest = newest_in_cache();
+    if (!newest) return newest.error();
+    stay.push_back(std::move(*newest));
+  }
+  if (auto kept = keep_in_cache(tree_.own(), disk_, stay); !kept) return kept;
+  auto warm = read_warm(tree_.own());
+  if (!warm) return warm.error();
+  return *warm ? outcome<void>() : remove_warm(tree_.own(), disk_);
+}
+
+outcome<std::string> state_swap::newest_in_cache() const {
   auto names = list_names(tree_.own(), "cache");
   if (!names) return names.error();
-  std::set<std::string> stay;
-  if (job_.chosen)
-    for (const auto& s : job_.chosen->snapshots) stay.insert(s.name);
-  if (stay.empty()) {
-    std::pair<std::int64_t, std::string> newest{INT64_MIN, ""};
-    for (const auto& name : *names) {
-      if (name.ends_with(".part") || name.ends_with(".seal") || name.ends_with(".resume")) continue;
-      auto info = look(tree_.own(), "cache/" + name);
-      if (!info) return info.error();
-      if (*info && (*info)->is_file()) newest = std::max(newest, {(*info)->modified_ns, name});
-    }
-    stay.insert(newest.second);
-  }
+  std::pair<std::int64_t, std::string> newest{INT64_MIN, ""};
   for (const auto& name : *names) {
-    const bool seal = name.ends_with(".seal");
-    if (stay.contains(seal ? name.substr(0, name.size() - 5) : name)) continue;
-    if (auto removed = disk_.remove_tree(tree_.own(), "cache/" + name); !removed) return removed;
+    if (name.ends_with(".part") || name.ends_with(".seal") || name.ends_with(".resume")) continue;
+    auto info = look(tree_.own(), "cache/" + name);
+    if (!info) return info.error();
+    if (*info && (*info)->is_file()) newest = std::max(newest, {(*info)->modified_ns, name});
   }
-  return disk_.sync_dir(tree_.own(), "cache");
+  return std::move(newest.second);
+}
+
+// Never beside a swap that is not over: what is staged may be all that there is of the new state.
+outcome<void> state_swap::drop_warm() {
+  if (auto opened = open(); !opened) return opened;
+  auto record = read_swap_record(tree_.own());
+  if (!record) return record.error();
+  if (*record) return refusal("a recovery of this data directory is not over");
+  if (auto removed = remove_warm(tree_.own(), disk_); !removed) return removed;
+  for (const auto* mark : {"staging/staged.json", "staging/ahead.json"}) {
+    auto found = look(tree_.own(), mark);
+    if (!found) return found.error();
+    if (*found)
+      if (auto removed = disk_.remove_file(tree_.own(), mark); !removed) return removed;
+  }
+  for (const auto* dir : {"staging", "cache"})
+    if (auto removed = disk_.remove_tree(tree_.own(), dir, stop_when_cancelled(control_)); !removed) return removed;
+  return disk_.sync_dir(tree_.own(), "");
 }
 
 }  // namespace hasup::snapshot

@@ -110,6 +110,8 @@ ports::worker_result with_swap(const ports::worker_job& job, const snapshot::job
         return state.rewipe();
       case ports::worker_mode::roll_back:
         return state.roll_back();
+      case ports::worker_mode::drop_warm:
+        return state.drop_warm();
       default:
         return state.clean_up();
     }

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "snapshot/ahead_mark.hpp"
 #include "snapshot/cache_seal.hpp"
 #include "snapshot/data_tree.hpp"
 #include "snapshot/fetch/ahead_feed.hpp"
@@ -22,6 +23,7 @@
 #include "snapshot/fetch/version_answer.hpp"
 #include "snapshot/listing.hpp"
 #include "snapshot/pace.hpp"
+#include "snapshot/warm_file.hpp"
 
 namespace hasup::snapshot {
 namespace {
@@ -52,6 +54,7 @@ class fetcher {
   void gather_places(const model::snapshot& s);
   outcome<proof> announced();
   std::vector<download_place> download_places(const proof& wanted);
+  outcome<std::optional<fetched>> settled(const model::snapshot& s, std::size_t archive);
   outcome<std::optional<fetched>> from_cache(const model::snapshot& s, const proof& wanted);
   outcome<bool> unchanged_on_host(const cache_seal& seal);
   outcome<void> seal(const model::snapshot& s, const proof& wanted, const std::string& digest,
@@ -71,6 +74,12 @@ outcome<fetched> fetcher::one(const model::snapshot& s, std::size_t archive) {
   if (!is_snapshot_name(s.name) || !is_plain_relative(s.name))
     return refusal("\"" + s.name + "\" is not a file name that can be cached");
   control_.begin("fetch", s.name, without_password(s.source), s.size);
+  auto known = settled(s, archive);
+  if (!known) return known.error();
+  if (*known) {
+    ahead_.in_cache();
+    return std::move(**known);
+  }
   gather_places(s);
   auto wanted = announced();
   if (!wanted) return wanted.error();
@@ -182,6 +191,16 @@ std::vector<download_place> fetcher::download_places(const proof& wanted) {
   return out;
 }
 
+// What a prefetch verified, and nothing has changed since.
+outcome<std::optional<fetched>> fetcher::settled(const model::snapshot& s, std::size_t archive) {
+  const std::optional<fetched> none;
+  if (archive >= job_.settled.size()) return none;
+  auto sealed = read_seal(tree_.own(), s.name);
+  if (!sealed) return sealed.error();
+  if (!*sealed || (*sealed)->sha256 != job_.settled[archive]) return none;
+  return std::optional<fetched>(fetched{(*sealed)->sha256, job_.settled_by, (*sealed)->size});
+}
+
 // A whole archive of that name: used when it fits what is announced, or, without anything, when the host says that
 // the file is still the same. Otherwise it is replaced, but only when the new one is whole.
 outcome<std::optional<fetched>> fetcher::from_cache(const model::snapshot& s, const proof& wanted) {
@@ -235,6 +254,28 @@ outcome<void> fetcher::seal(const model::snapshot& s, const proof& wanted, const
 
 }  // namespace
 
+namespace {
+
+// For the next recovery.
+outcome<void> note_warm(const ports::worker_job& job, const data_tree& tree, const disk& d,
+                        const ports::worker_result& done) {
+  auto warm = *job.prefetch;
+  warm.sha256 = done.sha256;
+  warm.verified = done.verified;
+  warm.verified_by = done.verified_by;
+  warm.public_key = job.public_key;
+  warm.at = std::chrono::system_clock::now();
+  auto ahead = read_ahead_mark(tree.own());
+  if (!ahead) return ahead.error();
+  warm.unpacked = *ahead && (*ahead)->job == key_of(job);
+  if (auto written = write_warm(tree.own(), d, warm); !written) return written;
+  std::vector<std::string> names;
+  for (const auto& s : job.chosen->snapshots) names.push_back(s.name);
+  return keep_in_cache(tree.own(), d, names);
+}
+
+}  // namespace
+
 ports::worker_result fetch(const ports::worker_job& job, job_control& control, patience p,
                            const download_options& options, ahead_link ahead) {
   ports::worker_result out;
@@ -281,6 +322,8 @@ ports::worker_result fetch(const ports::worker_job& job, job_control& control, p
     out.verified = false;
     return fail(unpacked.error());
   }
+  if (job.prefetch)
+    if (auto noted = note_warm(job, *tree, d, out); !noted) return fail(noted.error());
   return out;
 }
 

@@ -40,6 +40,14 @@ std::vector<story> stories() {
   all.back().too_large = {true, false};
   all.push_back(told("all are too large", {false, false}, {node_kind::good, node_kind::good}));
   all.back().too_large = {true, true};
+  all.push_back(told("prefetched, and no host", {false}, {node_kind::good}));
+  all.back().warm = all.back().host_down = true;
+  all.push_back(told("the prefetched is damaged", {true, false}, {node_kind::good, node_kind::good}));
+  all.back().warm = true;
+  all.push_back(told("the prefetched is refused", {false, false}, {node_kind::refuses, node_kind::good}));
+  all.back().warm = true;
+  all.push_back(told("the node breaks on the prefetched, and no host", {false}, {node_kind::breaks}));
+  all.back().warm = all.back().host_down = true;
   for (const auto& [name, damaged] :
        {std::pair{"beside a node, the newest is good", false}, std::pair{"beside a node, all are damaged", true}}) {
     all.push_back(told(name, {damaged}, {node_kind::good}));
@@ -57,6 +65,11 @@ std::vector<story> stories() {
   }
   for (std::size_t at = 1; at <= 40; at += 3) {
     all.push_back(told("stopped at step " + std::to_string(at), {false}, {node_kind::good}));
+    all.back().stop_after = at;
+  }
+  for (std::size_t at = 1; at <= 40; at += 6) {
+    all.push_back(told("prefetched, stopped at step " + std::to_string(at), {false}, {node_kind::good}));
+    all.back().warm = true;
     all.back().stop_after = at;
   }
   for (std::size_t at = 1; at <= 40; at += 2) {
@@ -88,6 +101,12 @@ TEST_CASE("each story ends as it should when nothing is cut") {
         s.name == "the newest is too large" || s.name == "killed in its first start" ||
         s.name == "killed on replaced state")
       CHECK(w.outcomes.back() == outcome::recovered);
+    if (s.name.starts_with("prefetched") && s.stop_after == 0) CHECK(w.selects == 0);
+    if (s.name == "prefetched, and no host" || s.name.starts_with("the prefetched is")) {
+      CHECK(w.outcomes.back() == outcome::recovered);
+    }
+    if (s.name.starts_with("the prefetched is")) CHECK(w.selects == 1);
+    if (s.name.ends_with("breaks on the prefetched, and no host")) CHECK(w.outcomes.back() == outcome::rolled_back);
     if (s.name == "beside a node, the newest is good") CHECK(w.outcomes.back() == outcome::recovered);
     if (s.name == "beside a node, all are damaged") {
       CHECK(w.outcomes.back() == outcome::refused);
@@ -124,7 +143,7 @@ TEST_CASE("a recovery that is cut off anywhere goes on to a whole end") {
 TEST_CASE("a second cut while it goes on changes nothing") {
   std::size_t cuts = 0;
   const auto all = stories();
-  for (std::size_t i = 0; i < 14; ++i)
+  for (std::size_t i = 0; i < 18; ++i)
     for (const auto first : {cut::daemon, cut::machine})
       for (std::size_t at = 1;; at += 2) {
         bool first_was_cut = true;

@@ -31,6 +31,8 @@ struct story {
   std::vector<bool> too_large;           // one a candidate: there is no room for it; empty = room for all
   bool beside = false;                   // begun by hand while the node ran
   std::size_t node_dies_after = 0;       // that node ends by itself after this many steps; 0 = never
+  bool warm = false;                     // the first was fetched beforehand
+  bool host_down = false;                // no source can be reached
   unsigned swap_refuses = 0;             // so many swaps are refused before anything is renamed
 };
 
@@ -58,6 +60,7 @@ class world {
   bool node_running = false;
   bool node_was_stopped = false;  // by the recovery
   std::string complaints;
+  std::size_t selects = 0;  // so often the sources were asked
   std::size_t steps = 0;   // worker sub-steps and actions so far
   std::size_t cut_at = 0;  // 0 = never
   cut kind = cut::daemon;
@@ -74,6 +77,7 @@ class world {
     f.recipe.confirm_advancing_for = std::chrono::minutes(2);
     f.recipe.first_start_append = {"--snapshot", "${archive.snapshot.path}"};
     f.budget_count = 0;
+    f.sources = {model::source("file:///")};
     f.asked.by_hand = story_.beside;
     f.asked.beside = story_.beside && node_running;  // as hasupd does
     model::recovery_plan p;
@@ -97,7 +101,7 @@ class world {
     } else {
       auto done = recovery::replay(journal);
       if (!done) return complain("journal: " + done.error().message);
-      const auto candidate = done->current.value_or(0);
+      const auto candidate = index_of(*done);
       const bool beside = runs_on_old_state();
       pending_.push_back(recovery::resume_wanted{std::move(*done), node_running, beside});
       if (node_running && !beside) watch_node(candidate);  // an adopted node is probed again
@@ -237,9 +241,13 @@ class world {
     switch (job.mode) {
       case ports::worker_mode::inspect:
         r.half_swapped = marker;
+        if (job.look_for_warm && story_.warm) r.warm = prefetched();
         break;
       case ports::worker_mode::make_directories:
         complain("directories made in a recovery");
+        break;
+      case ports::worker_mode::drop_warm:
+        complain("what was prefetched is dropped in a recovery");
         break;
       case ports::worker_mode::verify:
       case ports::worker_mode::examine:
@@ -247,7 +255,11 @@ class world {
         complain("what only a person asks for is done in a recovery");
         break;
       case ports::worker_mode::select:
-        r.candidates = listing();
+        ++selects;
+        if (story_.host_down)
+          r.failure = ports::worker_failure::unreachable;
+        else
+          r.candidates = listing();
         break;
       case ports::worker_mode::measure:
         r.room.emplace();
@@ -256,6 +268,7 @@ class world {
       case ports::worker_mode::fetch:
         if (!story_.too_large.empty() && story_.too_large[index_of(job)])
           complain("fetched what there is no room for");
+        if (!job.settled.empty() && index_of(job) != 0) complain("another archive taken for the prefetched one");
         if (story_.archive_is_damaged[index_of(job)]) r.failure = ports::worker_failure::bad_snapshot;
         break;
       case ports::worker_mode::unpack:
@@ -281,18 +294,33 @@ class world {
     return static_cast<std::size_t>(std::stoul(job.chosen->snapshots.at(0).name));
   }
 
+  // In the story: a list may leave out some.
+  static std::size_t index_of(const recovery::progress& p) {
+    return p.chosen() == nullptr ? 0 : static_cast<std::size_t>(std::stoul(p.chosen()->snapshots.at(0).name));
+  }
+
   std::vector<ports::candidate> listing() const {
     std::vector<ports::candidate> all;
     for (std::size_t i = 0; i < story_.node.size(); ++i) {
       ports::candidate c;
       c.snapshots.resize(1);
       c.snapshots[0].name = std::to_string(i);
+      c.snapshots[0].source = "file:///";
       c.snapshots[0].url = "file:///" + std::to_string(i);
       c.snapshots[0].block = 100 - i;
       c.snapshots[0].size = !story_.too_large.empty() && story_.too_large[i] ? 101 : 10;
       all.push_back(std::move(c));
     }
     return all;
+  }
+
+  ports::warm_set prefetched() const {
+    ports::warm_set w;
+    w.recipe = ports::encode(plan().recipe);
+    w.candidates = {listing().front()};
+    w.sha256 = {"0a"};
+    w.unpacked = true;
+    return w;
   }
 
   // A step of a worker. When hasupd dies the worker runs on, and its answer is taken up; so only power can cut it.
@@ -371,7 +399,7 @@ class world {
     if (data == place::fresh) data = place::used;
     node_running = true;
     pending_.push_back(recovery::node_started{});
-    watch_node(*state_.done.current);
+    watch_node(index_of(state_.done));
   }
 
   void watch_node(std::size_t candidate) {
@@ -400,7 +428,7 @@ class world {
     if (std::holds_alternative<recovery::node_exited>(e)) node_running = false;
     if (const auto* h = std::get_if<recovery::head_seen>(&e)) {
       now_ += std::chrono::seconds(30);
-      if (state_.done.current && *h->number > 100 - *state_.done.current) data = place::loaded;
+      if (state_.done.current && *h->number > 100 - index_of(state_.done)) data = place::loaded;
     }
   }
 

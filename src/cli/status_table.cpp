@@ -207,6 +207,26 @@ std::string render_progress(const control::recovery_status& r, const terminal& t
   return out;
 }
 
+// What a recovery would find at hand.
+std::string prefetch_text(const control::prefetch_status& p, base::wall_time now, const terminal& t) {
+  std::string out;
+  if (!p.snapshot.empty()) {
+    out = printable(p.snapshot) + " is at hand" + (p.unpacked ? ", unpacked" : "");
+    if (p.time) out += ", " + seconds_text(std::chrono::duration<double>(now - *p.time).count()) + " old";
+  }
+  const auto add = [&out](const std::string& more) { out += (out.empty() ? "" : "; ") + more; };
+  if (!p.fetching.empty()) {
+    control::recovery_status progress;
+    progress.phase = "fetching " + printable(p.fetching);
+    progress.bytes_done = p.bytes_done;
+    progress.bytes_total = p.bytes_total;
+    progress.bytes_per_s = p.bytes_per_s;
+    add(render_progress(progress, t));
+  }
+  if (!p.problem.empty()) add(printable(p.problem));
+  return out.empty() ? "nothing is at hand yet" : out;
+}
+
 std::string render_table(const std::vector<instance_status>& units, base::wall_time now, const terminal& t) {
   std::vector<row> rows;
   rows.reserve(units.size());
@@ -281,6 +301,7 @@ std::string render_details(const instance_status& u, base::wall_time now, const 
   line(out, t, "upstream", printable(u.upstream));
   line(out, t, "role", printable(u.role));
   if (u.recovery) line(out, t, "recovery", render_progress(*u.recovery, t));
+  if (u.prefetch) line(out, t, "prefetch", prefetch_text(*u.prefetch, now, t));
   if (u.maintenance) line(out, t, "note", "in maintenance");
   for (const auto& s : u.by_hand) line(out, t, "by hand", printable(to_text(s)));
   if (u.config_changed) line(out, t, "note", "its file has changed since it was started: hasup apply");

@@ -93,6 +93,15 @@ void read_rate(const section& s, std::uint64_t& out) {
     out = *rate;
 }
 
+void read_prefetch(const section& s, std::optional<model::prefetch_policy>& out) {
+  if (!s.has("prefetch")) return;
+  const auto fields = s.sub("prefetch");
+  auto& prefetch = out.emplace();
+  fields.read("every", prefetch.every);
+  if (prefetch.every < std::chrono::seconds(1)) fields.error("every", "\"every\" must be at least 1s");
+  fields.read_size("max_size", prefetch.max_size);
+}
+
 void read_recovery(const section& s, model::recovery_policy& out) {
   s.read("recipe", out.recipe);
   s.read("mode", model::recovery_mode_names, out.mode);
@@ -104,6 +113,7 @@ void read_recovery(const section& s, model::recovery_policy& out) {
   s.read("max_snapshot_age", out.max_snapshot_age);
   read_rate(s, out.max_rate);
   s.read_size("max_window", out.max_window);
+  read_prefetch(s, out.prefetch);
   s.read("public_key", out.public_key);
   if (s.has("public_key"))
     if (const auto key = model::parse_minisign_key(out.public_key); !key)

@@ -39,6 +39,19 @@ json::value to_json(const std::optional<recovery_status>& r) {
                       {"asks", r->asks}};
 }
 
+json::value to_json(const std::optional<prefetch_status>& p) {
+  if (!p) return nullptr;
+  return json::object{{"snapshot", text_or_null(p->snapshot)},
+                      {"unpacked", p->unpacked},
+                      {"time", time_or_null(p->time)},
+                      {"fetching", text_or_null(p->fetching)},
+                      {"bytes_done", p->bytes_done},
+                      {"bytes_total", value_or_null(p->bytes_total)},
+                      {"bytes_per_s", p->bytes_per_s},
+                      {"problem", text_or_null(p->problem)},
+                      {"next_look_at", time_or_null(p->next_look_at)}};
+}
+
 json::object to_json(const base::diagnostic& d) {
   return json::object{{"severity", severity_names.text(d.level)},
                       {"file", d.file},
@@ -85,6 +98,21 @@ recovery_status recovery_from_json(const json::value& v) {
   r.eta_s = f.number<std::uint64_t>("eta_s");
   r.asks = f.flag("asks");
   return r;
+}
+
+prefetch_status prefetch_from_json(const json::value& v) {
+  const json_fields f(v);
+  prefetch_status p;
+  p.snapshot = f.text("snapshot");
+  p.unpacked = f.flag("unpacked");
+  p.time = f.time("time");
+  p.fetching = f.text("fetching");
+  p.bytes_done = f.number_or<std::uint64_t>("bytes_done", 0);
+  p.bytes_total = f.number<std::uint64_t>("bytes_total");
+  p.bytes_per_s = f.number_or<std::uint64_t>("bytes_per_s", 0);
+  p.problem = f.text("problem");
+  p.next_look_at = f.time("next_look_at");
+  return p;
 }
 
 // The values are numbers and booleans.
@@ -142,7 +170,8 @@ json::object to_json(const instance_status& s) {
                       {"logs_dropped", s.logs_dropped},
                       {"cpu_percent", value_or_null(s.cpu_percent)},
                       {"memory_bytes", value_or_null(s.memory_bytes)},
-                      {"recovery", to_json(s.recovery)}};
+                      {"recovery", to_json(s.recovery)},
+                      {"prefetch", to_json(s.prefetch)}};
 }
 
 instance_status instance_from_json(const json::value& v) {
@@ -176,6 +205,7 @@ instance_status instance_from_json(const json::value& v) {
   s.cpu_percent = f.number<double>("cpu_percent");
   s.memory_bytes = f.number<std::uint64_t>("memory_bytes");
   if (const auto* r = f.find("recovery")) s.recovery = recovery_from_json(*r);
+  if (const auto* p = f.find("prefetch")) s.prefetch = prefetch_from_json(*p);
   return s;
 }
 

@@ -27,6 +27,21 @@ struct last_exit {
   friend bool operator==(const last_exit&, const last_exit&) = default;
 };
 
+// What is fetched beforehand for a recovery ([recovery] prefetch).
+struct prefetch_status {
+  std::string snapshot;                 // that is here, whole and verified; "" = none
+  bool unpacked = false;                // a recovery only renames it
+  std::optional<base::wall_time> time;  // of the snapshot
+  std::string fetching;                 // the one on its way; "" = none
+  std::uint64_t bytes_done = 0;
+  std::optional<std::uint64_t> bytes_total;
+  std::uint64_t bytes_per_s = 0;
+  std::string problem;  // why there is none, or no newer one; ""
+  std::optional<base::wall_time> next_look_at;
+
+  friend bool operator==(const prefetch_status&, const prefetch_status&) = default;
+};
+
 struct recovery_status {
   std::string phase;  // quiesce, select, fetch, verify, stage, swap, first_start, confirm, clean_up, roll_back
   std::string plan;   // "" = not chosen yet (null), also below
@@ -81,6 +96,7 @@ struct instance_status {
   std::optional<double> cpu_percent;
   std::optional<std::uint64_t> memory_bytes;
   std::optional<recovery_status> recovery;
+  std::optional<prefetch_status> prefetch;
 
   friend bool operator==(const instance_status&, const instance_status&) = default;
 };

@@ -84,7 +84,7 @@ std::string unit_runner::too_late_to_cancel() const {
 }
 
 bool unit_runner::dry_run(recovery_options options, dry_run_answer then) {
-  if (recovery_active() || worker_.busy()) return false;
+  if (recovery_active() || busy_with_others()) return false;
   auto plan = recovery::freeze(unit_, *recipe_, "dry run", std::move(options));
   if (!plan.asked.from.empty()) {
     dry_run_from(std::move(plan), std::move(then));

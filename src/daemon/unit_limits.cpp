@@ -124,6 +124,8 @@ void unit_runner::on_space(std::optional<std::uint64_t> free) {
   if (!free) return publish("disk_silent", "the file system of " + unit_.data.dir + " does not answer");
   auto verdict = space_guard_.observe(*free, unit_.data.min_free, unit_.data.dir);
   if (verdict.warn) publish("disk_low", *verdict.warn);
+  // What is only kept in case goes first; the next look is soon.
+  if (const auto& low = verdict.stop ? verdict.stop : verdict.warn; low && drop_prefetched(*low)) return;
   if (!verdict.stop) {
     space_told_ = false;
     return;

@@ -185,6 +185,7 @@ void unit_runner::replace_spec(model::unit unit, std::optional<model::recipe> re
   adjust_run(was);
   if (watches_memory() || watches_space()) host_.changed(*this);
   probe_as_now_configured();
+  follow_prefetch();
 }
 
 void unit_runner::probe_as_now_configured() {
@@ -220,7 +221,9 @@ void unit_runner::apply_pending_spec() {
 }
 
 void unit_runner::set_maintenance(bool on) {
-  if (std::exchange(maintenance_, on) == on || on) return;
+  if (std::exchange(maintenance_, on) == on) return;
+  follow_prefetch();
+  if (on) return;
   const auto held = std::exchange(liveness_held_, {});
   if (!held.empty()) dispatch(unit::liveness_failed{held});
   dispatch(unit::maintenance_ended{});
@@ -299,6 +302,7 @@ void unit_runner::drain() {
       host_.changed(*this);
     }
   }
+  follow_prefetch();
   untold_fingerprint_ = 0;
   if (!adopting_) interrupted_.reset();  // gone on with, or there was nothing left of it
 }

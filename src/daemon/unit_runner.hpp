@@ -275,6 +275,18 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void start_worker(ports::worker_job job, bool as_daemon,
                     std::function<void(const ports::worker_progress&)> progress,
                     std::function<void(ports::worker_result)> done);
+  // unit_prefetch.cpp: what is fetched before it is needed
+  bool may_prefetch() const;
+  bool busy_with_others() const;  // the worker, with something that a person or a start waits for
+  void follow_prefetch();
+  void prefetch_in(base::duration after);
+  void look_for_snapshots();
+  void choose_prefetch(const ports::worker_result& measured, const ports::worker_result& listed);
+  void prefetch_ended(const ports::worker_job& job, const ports::worker_result& r);
+  void run_prefetch(ports::worker_job job, std::function<void(const ports::worker_result&)> then);
+  void prefetch_problem(std::string why);
+  bool drop_prefetched(const std::string& why);
+  std::optional<control::prefetch_status> prefetch_view() const;
   void dry_run_from(recovery::frozen plan, dry_run_answer then);
   void retry_journal(const base::error& e, std::function<void()> again);
 
@@ -383,6 +395,21 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool recovery_no_kill_ = false;  // a person said: never SIGKILL
   bool recovery_stops_ = false;
   std::uint64_t recovery_ticket_ = 0;  // an answer to an older recovery is dropped
+
+  struct prefetching {
+    explicit prefetching(boost::asio::io_context& loop) : timer(loop) {}
+    boost::asio::steady_timer timer;  // until the next look
+    std::optional<base::wall_time> due;
+    std::uint64_t ticket = 0;  // an answer to an older job is dropped
+    bool busy = false;         // the worker has a job of it
+    std::optional<ports::warm_set> have;
+    std::string fetching;
+    ports::worker_progress progress;
+    std::string problem;
+    bool dropping = false;  // its job deletes all that was fetched
+    bool dropped = false;   // for want of space, and nothing was fetched since
+  };
+  std::unique_ptr<prefetching> prefetch_;
 
   std::string limits_told_;
   unit::memory_guard memory_guard_;

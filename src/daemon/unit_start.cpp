@@ -123,6 +123,9 @@ void unit_runner::inspected(std::uint64_t ticket, const ports::worker_result& r)
   seen_free_.clear();
   if (verdict.is == unit::prepared::verdict::ready) seen_free_ = data_dirs_of(unit_);
   if (verdict.is == unit::prepared::verdict::ready) return make_directories(ticket);
+  // What is only kept in case is the first to go; the next try of the start is soon.
+  if (r.ok() && r.mounted && r.free_bytes < unit::space_to_start(unit_.data.min_free, stopped_for_space_))
+    drop_prefetched(verdict.why);
   dispatch(std::move(verdict));
 }
 

@@ -81,6 +81,7 @@ control::instance_status unit_runner::status() {
     r.asks = asks();
     s.recovery = r;
   }
+  s.prefetch = prefetch_view();
   return s;
 }
 

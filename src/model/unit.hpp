@@ -119,6 +119,14 @@ enum class checksum_policy { required, if_present };
 inline constexpr base::enum_names<checksum_policy, 2> checksum_policy_names{
     {{{checksum_policy::required, "required"}, {checksum_policy::if_present, "if_present"}}}};
 
+// [recovery] prefetch: the newest snapshot is fetched, verified and unpacked while the node runs.
+struct prefetch_policy {
+  base::duration every{3'600'000};  // between two looks at the sources, at least 1 s
+  std::uint64_t max_size = 0;       // bytes that the archives and what comes out of them may take; 0 = what room allows
+
+  friend bool operator==(const prefetch_policy&, const prefetch_policy&) = default;
+};
+
 // [recovery]: which recipe, from where, how often.
 struct recovery_policy {
   std::string recipe;                         // "" = none
@@ -132,6 +140,7 @@ struct recovery_policy {
   base::duration max_snapshot_age{0};     // 0 = any age
   std::uint64_t max_rate = 0;             // bytes a second of a download; 0 = as fast as it goes
   std::uint64_t max_window = 2ULL << 30;  // bytes that a zstd archive may look back
+  std::optional<prefetch_policy> prefetch{};
 
   friend bool operator==(const recovery_policy&, const recovery_policy&) = default;
 };

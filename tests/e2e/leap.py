@@ -124,3 +124,22 @@ class LeapTest(HasupTest):
 
     def remove_backup(self):
         shutil.rmtree(self.backup)
+
+
+class SmallVolume(LeapTest):
+    """The same on a file system of 80 MiB."""
+
+    def setUp(self):
+        super().setUp()
+        self.volume = self.home.directory("volume")
+        if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=80m", "none", self.volume]).returncode:
+            self.skipTest("only root can mount a small tmpfs")
+        self.addCleanup(subprocess.run, ["umount", "-l", self.volume], check=True)
+        subprocess.run(["cp", "-a", self.data, self.volume / "leap"], check=True)
+        self.data = self.volume / "leap"
+
+    def fill(self, leave):
+        """Writes until so many bytes are free."""
+        free = os.statvfs(self.volume)
+        with open(self.volume / "other", "ab") as f:
+            f.write(b"\0" * (free.f_bavail * free.f_frsize - leave))

@@ -258,7 +258,7 @@ namespace {
 
 // For the next recovery.
 outcome<void> note_warm(const ports::worker_job& job, const data_tree& tree, const disk& d,
-                        const ports::worker_result& done) {
+                        ports::worker_result& done) {
   auto warm = *job.prefetch;
   warm.sha256 = done.sha256;
   warm.verified = done.verified;
@@ -271,6 +271,7 @@ outcome<void> note_warm(const ports::worker_job& job, const data_tree& tree, con
   if (auto written = write_warm(tree.own(), d, warm); !written) return written;
   std::vector<std::string> names;
   for (const auto& s : job.chosen->snapshots) names.push_back(s.name);
+  done.warm = std::move(warm);
   return keep_in_cache(tree.own(), d, names);
 }
 

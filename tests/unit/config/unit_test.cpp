@@ -183,6 +183,9 @@ std::map<std::string, sample> samples() {
   recovery("budget", "source = \"/b\"\nbudget = { count = 1 }");
   recovery("budget.count", "source = \"/b\"\nbudget = { count = 2 }");
   recovery("budget.within", "source = \"/b\"\nbudget = { within = \"1h\" }");
+  recovery("prefetch", "source = \"/b\"\nprefetch = { every = \"2h\" }");
+  recovery("prefetch.every", "source = \"/b\"\nprefetch = { every = \"3h\" }");
+  recovery("prefetch.max_size", "source = \"/b\"\nprefetch = { max_size = \"50GiB\" }");
   recovery("max_snapshot_age", "source = \"/b\"\nmax_snapshot_age = \"72h\"");
   recovery("source.patience", "source = { url = \"https://h/b/\", patience = \"5m\" }");
   recovery("public_key",

@@ -83,7 +83,7 @@ TEST_CASE("the status has the documented members in the documented order") {
       R"("scheduled_at":null,"kill_at":null,)"
       R"("last_exit":{"code":null,"signal":null,"class":"lost","at":null},"head":null,"upstream":null,"role":null,)"
       R"("maintenance":false,"by_hand":[],"config_changed":false,"killed":false,"logs_dropped":0,"cpu_percent":null,)"
-      R"("memory_bytes":null,"recovery":null}]})");
+      R"("memory_bytes":null,"recovery":null,"prefetch":null}]})");
 }
 
 TEST_CASE("a whole status with diagnostics comes back as it was written") {

@@ -1,0 +1,187 @@
+// [recovery] prefetch: while the node runs and nothing else is done with its data, the worker keeps the newest snapshot
+// at hand. Whatever else needs the worker takes it; what was fetched until then stays, and is gone on with.
+//
+//   running ── a while ──> look (measure, select) ──> recovery::plan_prefetch ──> fetch ──> warm.json ── every ──> look
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/byte_size.hpp"
+#include "daemon/unit_runner.hpp"
+#include "recovery/candidates.hpp"
+#include "recovery/freeze.hpp"
+#include "recovery/prefetch.hpp"
+
+namespace hasup::daemon {
+namespace {
+
+// A node that has just started has better use for the disk.
+constexpr base::duration after_a_start{30'000};
+
+}  // namespace
+
+bool unit_runner::may_prefetch() const {
+  return unit_.recovery.prefetch && recipe_ && unit_.has_recovery() && state() == model::unit_state::running &&
+         pid_ != 0 && !maintenance_ && !parked_ && !recovery_active();
+}
+
+bool unit_runner::busy_with_others() const {
+  return worker_.busy() && !(prefetch_ && prefetch_->busy);
+}
+
+// After each change of the unit: begins, goes on or ends as may_prefetch() says.
+void unit_runner::follow_prefetch() {
+  if (!may_prefetch()) {
+    if (!prefetch_ || prefetch_->dropping) return;
+    prefetch_->timer.cancel();
+    prefetch_->due.reset();
+    ++prefetch_->ticket;
+    // A recovery's first job, or a start's, ends it all the same.
+    if (std::exchange(prefetch_->busy, false) && !recovery_active()) worker_.cancel();
+    prefetch_->fetching.clear();
+    if (!unit_.recovery.prefetch) prefetch_.reset();
+    return;
+  }
+  if (!prefetch_) prefetch_ = std::make_unique<prefetching>(services_.loop);
+  if (!prefetch_->busy && !prefetch_->due) prefetch_in(std::min(unit_.recovery.prefetch->every, after_a_start));
+}
+
+void unit_runner::prefetch_in(base::duration after) {
+  prefetch_->due = wall_now() + after;
+  prefetch_->timer.expires_after(after);
+  prefetch_->timer.async_wait([weak = weak_from_this()](const boost::system::error_code& ec) {
+    const auto self = weak.lock();
+    if (ec || !self || !self->prefetch_ || !self->prefetch_->due) return;
+    self->prefetch_->due.reset();
+    if (self->may_prefetch()) self->look_for_snapshots();
+  });
+}
+
+void unit_runner::run_prefetch(ports::worker_job job, std::function<void(const ports::worker_result&)> then) {
+  prefetch_->busy = true;
+  prefetch_->progress = {};
+  job.background = true;
+  const auto is_current = [weak = weak_from_this(), ticket = ++prefetch_->ticket]() -> std::shared_ptr<unit_runner> {
+    const auto self = weak.lock();
+    return self && self->prefetch_ && self->prefetch_->ticket == ticket ? self : nullptr;
+  };
+  start_worker(
+      std::move(job), false,
+      [is_current](const ports::worker_progress& p) {
+        if (const auto self = is_current()) self->prefetch_->progress = p;
+      },
+      [is_current, then = std::move(then)](const ports::worker_result& r) {
+        const auto self = is_current();
+        if (!self) return;
+        self->prefetch_->busy = false;
+        then(r);
+      });
+}
+
+void unit_runner::look_for_snapshots() {
+  if (worker_.busy() || dry_running_) return prefetch_in(after_a_start);
+  const auto plan = recovery::freeze(unit_, *recipe_, "prefetch", {});
+  auto measure = recovery::job_of(plan, ports::worker_mode::measure);
+  measure.look_for_warm = true;
+  run_prefetch(std::move(measure), [this, plan](const ports::worker_result& measured) {
+    if (!measured.ok() || !measured.room)
+      return prefetch_problem("what is on the disk cannot be seen: " + measured.error);
+    prefetch_->have = measured.warm;
+    run_prefetch(recovery::job_of(plan, ports::worker_mode::select), [this, measured](const auto& listed) {
+      if (!listed.ok()) return prefetch_problem("no source can be reached: " + listed.error);
+      choose_prefetch(measured, listed);
+    });
+  });
+}
+
+void unit_runner::choose_prefetch(const ports::worker_result& measured, const ports::worker_result& listed) {
+  auto room = *measured.room;
+  host_.add_promised(unit_.id, room);
+  const auto plan = recovery::freeze(unit_, *recipe_, "prefetch", {});
+  auto next = recovery::plan_prefetch(plan, recovery_memory_, measured.warm, room, listed.candidates,
+                                      unit_.recovery.prefetch->max_size, wall_now());
+  using kind = recovery::prefetch_plan::kind;
+  if (next.what == kind::nothing) {
+    if (next.is_problem) return prefetch_problem(next.why);
+    prefetch_->problem.clear();
+    return prefetch_in(unit_.recovery.prefetch->every);
+  }
+  if (next.what == kind::drop) {
+    drop_prefetched(next.why);
+    return;
+  }
+  prefetch_->fetching = recovery::name_of(*next.job.chosen);
+  publish("prefetch_began", next.why);
+  auto job = next.job;
+  run_prefetch(std::move(next.job), [this, job = std::move(job)](const auto& r) { prefetch_ended(job, r); });
+}
+
+void unit_runner::prefetch_ended(const ports::worker_job& job, const ports::worker_result& r) {
+  const auto name = std::exchange(prefetch_->fetching, {});
+  if (r.ok()) {
+    prefetch_->have = r.warm;
+    prefetch_->dropped = false;
+    prefetch_->problem.clear();
+    const bool unpacked = r.warm && r.warm->unpacked;
+    publish("prefetched",
+            fmt::format("{} is at hand for a recovery ({}, {}{})", name, base::format_byte_size(r.bytes),
+                        r.verified ? r.verified_by + " verified" : "no checksum to verify with",
+                        unpacked ? ", unpacked" : ""));
+    return prefetch_in(unit_.recovery.prefetch->every);
+  }
+  if (r.failure != ports::worker_failure::bad_snapshot) return prefetch_problem(name + ": " + r.error);
+  for (auto& key : recovery::bad_keys(*job.chosen, {})) recovery_memory_.bad.push_back(std::move(key));
+  host_.changed(*this);
+  prefetch_problem(name + " is not good, and remembered as bad: " + r.error);
+  prefetch_in(base::duration{0});  // for the next one
+}
+
+// Told once, however often it is met.
+void unit_runner::prefetch_problem(std::string why) {
+  if (why != prefetch_->problem) publish("prefetch_problem", why);
+  prefetch_->problem = std::move(why);
+  prefetch_in(unit_.recovery.prefetch->every);
+}
+
+// False: there is nothing to drop, or a recovery has it.
+bool unit_runner::drop_prefetched(const std::string& why) {
+  if (!unit_.recovery.prefetch || !recipe_ || recovery_active() || parked_ || busy_with_others()) return false;
+  if (!prefetch_) prefetch_ = std::make_unique<prefetching>(services_.loop);
+  if (prefetch_->dropped) return false;
+  prefetch_->dropped = prefetch_->dropping = true;
+  prefetch_->have.reset();
+  prefetch_->fetching.clear();
+  prefetch_->timer.cancel();
+  prefetch_->due.reset();
+  publish("prefetch_dropped", "what was fetched beforehand is deleted: " + why);
+  run_prefetch(recovery::job_of(recovery::freeze(unit_, *recipe_, "prefetch", {}), ports::worker_mode::drop_warm),
+               [this](const ports::worker_result& r) {
+                 prefetch_->dropping = false;
+                 prefetch_->dropped = r.ok();
+                 if (!r.ok()) publish("prefetch_problem", "what was fetched beforehand cannot be deleted: " + r.error);
+                 if (may_prefetch()) prefetch_in(unit_.recovery.prefetch->every);
+               });
+  return true;
+}
+
+std::optional<control::prefetch_status> unit_runner::prefetch_view() const {
+  if (!prefetch_) return std::nullopt;
+  const auto& p = *prefetch_;
+  control::prefetch_status s;
+  if (p.have && !p.have->candidates.empty()) {
+    s.snapshot = recovery::name_of(p.have->candidates.front());
+    s.unpacked = p.have->unpacked;
+    for (const auto& one : p.have->candidates.front().snapshots) s.time = one.time;
+  }
+  s.fetching = p.fetching;
+  if (!p.fetching.empty()) {
+    s.bytes_done = p.progress.bytes_done;
+    s.bytes_total = p.progress.bytes_total;
+    s.bytes_per_s = p.progress.bytes_per_s;
+  }
+  s.problem = p.problem;
+  s.next_look_at = p.due;
+  return s;
+}
+
+}  // namespace hasup::daemon

@@ -243,15 +243,18 @@ void add_recovery_and_log(std::vector<key>& out) {
                  "where the snapshot is unpacked",
                  availability::now,
                  {"auto", "stage", "in_place!"}});
-  out.push_back({"recovery.prefetch", k::table, "",
-                 "the newest snapshot is fetched, verified and, where there is room, unpacked while the node runs, with "
-                 "what the disk and the processor have left: a recovery is then a rename and a start"});
-  out.push_back({"recovery.prefetch.every", k::duration, "\"1h\"",
-                 "how often the sources are asked; a newer snapshot is fetched when the one that is here is older than "
-                 "half of max_snapshot_age, without that always"});
-  out.push_back({"recovery.prefetch.max_size", k::size, "",
-                 "what the archives and their unpacked content may take on the disk; without it, what leaves min_free "
-                 "and a quarter more free. It is the first to go when space gets short"});
+  out.push_back(
+      {"recovery.prefetch", k::table, "",
+       "the newest snapshot is fetched, verified and, where there is room, unpacked while the node runs, with "
+       "what the disk and the processor have left: a recovery is then a rename and a start"});
+  out.push_back(
+      {"recovery.prefetch.every", k::duration, "\"1h\"",
+       "how often the sources are asked; a newer snapshot is fetched when the one that is here is older than "
+       "half of max_snapshot_age, without that always"});
+  out.push_back(
+      {"recovery.prefetch.max_size", k::size, "",
+       "what the archives and their unpacked content may take on the disk; without it, what leaves min_free "
+       "and a quarter more free. It is the first to go when space gets short"});
   out.push_back({"recovery.max_rate", k::text, "", "download no faster than this: \"200MiB/s\""});
   out.push_back({"recovery.max_window", k::size, "\"2GiB\"",
                  "memory that a zstd archive compressed with --long may need, beside 64 MiB; one that needs more, or "

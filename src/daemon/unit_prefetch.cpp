@@ -1,7 +1,8 @@
-// [recovery] prefetch: while the node runs and nothing else is done with its data, the worker keeps the newest snapshot
-// at hand. Whatever else needs the worker takes it; what was fetched until then stays, and is gone on with.
+// [recovery] prefetch: while the node runs and nothing else is done with its data, the worker keeps the newest
+// snapshot at hand. Whatever else needs the worker takes it; what was fetched until then stays, and is gone on with.
 //
-//   running ── a while ──> look (measure, select) ──> recovery::plan_prefetch ──> fetch ──> warm.json ── every ──> look
+//   running ── a while ──> look (measure, select) ──> recovery::plan_prefetch ──> fetch ──> warm.json ── every ──>
+//   look
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -158,7 +159,8 @@ bool unit_runner::drop_prefetched(const std::string& why) {
                [this](const ports::worker_result& r) {
                  prefetch_->dropping = false;
                  prefetch_->dropped = r.ok();
-                 if (!r.ok()) publish("prefetch_problem", "what was fetched beforehand cannot be deleted: " + r.error);
+                 if (!r.ok())
+                   publish("prefetch_problem", "what was fetched beforehand cannot be deleted: " + r.error);
                  if (may_prefetch()) prefetch_in(unit_.recovery.prefetch->every);
                });
   return true;

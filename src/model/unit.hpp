@@ -122,7 +122,7 @@ inline constexpr base::enum_names<checksum_policy, 2> checksum_policy_names{
 // [recovery] prefetch: the newest snapshot is fetched, verified and unpacked while the node runs.
 struct prefetch_policy {
   base::duration every{3'600'000};  // between two looks at the sources, at least 1 s
-  std::uint64_t max_size = 0;       // bytes that the archives and what comes out of them may take; 0 = what room allows
+  std::uint64_t max_size = 0;  // bytes that the archives and what comes out of them may take; 0 = what room allows
 
   friend bool operator==(const prefetch_policy&, const prefetch_policy&) = default;
 };

@@ -16,9 +16,9 @@
 //   staging/new/…        what will replace the entries of the data directory, same relative layout
 //   staging/archives/AS/NAME   archives of a plan with `as`
 //   staging/ahead/{new,archives}   the same, unpacked while it was fetched: of use only beside staging/ahead.json
-//   warm.json            which archives of the cache a prefetch left for the next recovery, written when they were whole
-//   aside/…              the old entries, from the swap until clean_up or roll_back
-//   swap.json            present from before the first rename until clean_up or roll_back is complete:
+//   warm.json            which archives of the cache a prefetch left for the next recovery, written when they were
+//   whole aside/…              the old entries, from the swap until clean_up or roll_back swap.json present from
+//   before the first rename until clean_up or roll_back is complete:
 //                        the intent record and at once the marker that forbids an ordinary start
 #pragma once
 
@@ -53,7 +53,7 @@ enum class worker_mode {
   rewipe,            // before a further first start: remove what the last attempt created under `wipe`
   roll_back,         // remove what stands in the place of the old entries, put those back as they were
   clean_up,          // delete aside, staging, swap.json and all cached archives but the newest kept
-  drop_warm,         // delete what was fetched beforehand: warm.json, the cache, staging; not where a swap is under way
+  drop_warm,  // delete what was fetched beforehand: warm.json, the cache, staging; not where a swap is under way
 };
 // What hasupd's own environment says about proxies, agents and S3 keys is for the modes with a network alone:
 // select, fetch and verify, and create where the archive comes to another host.
@@ -105,7 +105,8 @@ struct snapshot_proof {
   friend bool operator==(const snapshot_proof&, const snapshot_proof&) = default;
 };
 
-// What a prefetch left for the next recovery (warm.json): archives in the cache that it may take without asking a host.
+// What a prefetch left for the next recovery (warm.json): archives in the cache that it may take without asking a
+// host.
 struct warm_set {
   std::string recipe;                 // encode(recipe): it was chosen for that one
   std::vector<candidate> candidates;  // of the same archives, one for each plan that may take them, in order

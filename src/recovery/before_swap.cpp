@@ -109,7 +109,8 @@ void stepper::select() {
     if (!only) return end(outcome::refused, only.error().message);
     return take_candidates({std::move(*only)}, {});
   }
-  if (const auto warm = std::exchange(s.warm, std::nullopt); warm && s.done.at == mark::begun && !plan.asked.by_hand) {
+  if (const auto warm = std::exchange(s.warm, std::nullopt);
+      warm && s.done.at == mark::begun && !plan.asked.by_hand) {
     auto left = usable(*warm, plan, s.remembered, now.wall);
     if (left) return take_warm(*warm, std::move(*left));
     say("note", "what was fetched beforehand is not used: " + left.error().message);
@@ -301,8 +302,7 @@ void stepper::end_without_room(const std::string& error) {
 void stepper::retry_source(step then, const ports::worker_result& r) {
   ++s.tries;
   if (s.tries < (s.source_is_down ? 1U : tries_of_a_source)) return pause_before(then, s.tries, r.error);
-  if (then == step::select)
-    return give_up(not_now(), "no source can be reached: " + r.error);
+  if (then == step::select) return give_up(not_now(), "no source can be reached: " + r.error);
   s.source_is_down = true;
   drop(fate::unreachable, r.error);
 }

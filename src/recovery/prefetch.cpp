@@ -58,10 +58,11 @@ base::result<std::vector<ports::candidate>> usable(const ports::warm_set& warm, 
   if (plan.checksum == model::checksum_policy::required && !warm.verified)
     return base::error{"nothing verified it, and recovery.checksum is required"};
   if (warm.public_key != plan.public_key) return base::error{"recovery.public_key was another one then"};
-  if (!comes_from(plan, warm.candidates.front())) return base::error{"its source is none of recovery.source any more"};
+  if (!comes_from(plan, warm.candidates.front()))
+    return base::error{"its source is none of recovery.source any more"};
   if (plan.max_snapshot_age.count() > 0 && age_of(warm, now) > plan.max_snapshot_age)
-    return base::error{name_of(warm.candidates.front()) + " is older than max_snapshot_age = " +
-                       base::format_duration(plan.max_snapshot_age)};
+    return base::error{name_of(warm.candidates.front()) +
+                       " is older than max_snapshot_age = " + base::format_duration(plan.max_snapshot_age)};
   const std::set<std::string> bad(remembered.bad.begin(), remembered.bad.end());
   for (const auto& key : bad_keys(warm.candidates.front(), warm.sha256))
     if (bad.contains(key)) return base::error{name_of(warm.candidates.front()) + " is remembered as bad"};
@@ -100,7 +101,9 @@ prefetch_plan plan_prefetch(const frozen& plan, const memory& remembered, const 
   const auto spare = plan.min_free + plan.min_free / 4;
   const auto need = space_need_of(newest, out.job.plan, room);
   const auto archives = size_of(newest);
-  const auto fits = [&](const space_need& n) { return plan_space(name_of(newest), plan.data_dir, n, room, spare).fits; };
+  const auto fits = [&](const space_need& n) {
+    return plan_space(name_of(newest), plan.data_dir, n, room, spare).fits;
+  };
   const auto within = [&](std::uint64_t bytes) { return max_size == 0 || bytes <= max_size; };
   out.job.unpack_ahead = fits(need) && within(archives + need.unpacked);
   if (out.job.unpack_ahead) {
@@ -115,8 +118,8 @@ prefetch_plan plan_prefetch(const frozen& plan, const memory& remembered, const 
   }
   if (have && !good) return {prefetch_plan::kind::drop, "there is no room for " + name_of(newest), false, {}};
   if (!within(archives))
-    return nothing(name_of(newest) + " is larger than recovery.prefetch.max_size = " + base::format_byte_size(max_size),
-                   !good);
+    return nothing(
+        name_of(newest) + " is larger than recovery.prefetch.max_size = " + base::format_byte_size(max_size), !good);
   return nothing(plan_space(name_of(newest), plan.data_dir, only_archives, room, spare).text, !good);
 }
 

@@ -35,8 +35,8 @@ struct progress {
   std::optional<std::size_t> current;  // index of the candidate being tried, or tried last
   std::vector<std::string> settled;    // the candidates are those of a prefetch: see `selected`
   std::string settled_by;
-  std::vector<std::string> sha256;     // of the current candidate's archives, once fetched
-  bool verified = false;               // against a checksum from outside
+  std::vector<std::string> sha256;  // of the current candidate's archives, once fetched
+  bool verified = false;            // against a checksum from outside
   std::map<std::string, std::string> archive_paths;
   bool is_approved = false;
   unsigned first_starts = 0;           // of the current candidate

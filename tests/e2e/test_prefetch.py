@@ -102,7 +102,7 @@ class Prefetch(PrefetchCalls, LeapTest):
         self.assertIn("recovery_warm", self.kinds())
 
     def test_it_gives_way_to_what_a_person_asks_for_and_is_gone_on_with(self):
-        self.prefetching_unit(self.host(rate=1_000_000))
+        self.prefetching_unit(self.host(rate=150_000))
         self.home.start()
         self.home.wait_event("leap", lambda e: e["kind"] == "prefetch_began", "it begins")
         wait_until(lambda: (self.home.unit_status("leap")["prefetch"] or {}).get("bytes_done"), "it is under way")
@@ -124,6 +124,8 @@ class Prefetch(PrefetchCalls, LeapTest):
 
 class RoomForAPrefetch(PrefetchCalls, SmallVolume):
     """It takes what nobody else needs, and is the first to go."""
+
+    state_size = 6_000_000
 
     def test_it_goes_before_the_node_is_stopped(self):
         self.prefetching_unit(f"file://{self.backup}/", data='min_free = "20MiB"')

@@ -163,8 +163,7 @@ TEST_CASE("what is there stays until a newer one is worth its download") {
   plan.max_snapshot_age = 10h;
   CHECK(decide().what == prefetch_plan::kind::fetch);
 
-  const auto same =
-      recovery::plan_prefetch(plan, {}, warm_of(plan, {newer}), room_of(100 * gib), {newer}, 0, now);
+  const auto same = recovery::plan_prefetch(plan, {}, warm_of(plan, {newer}), room_of(100 * gib), {newer}, 0, now);
   CHECK(same.what == prefetch_plan::kind::nothing);
   CHECK_FALSE(same.is_problem);
   const auto gone = recovery::plan_prefetch(plan, {}, warm_of(plan, {newer}), room_of(100 * gib), {}, 0, now);

@@ -61,8 +61,8 @@ class world {
   bool node_was_stopped = false;  // by the recovery
   std::string complaints;
   std::size_t selects = 0;  // so often the sources were asked
-  std::size_t steps = 0;   // worker sub-steps and actions so far
-  std::size_t cut_at = 0;  // 0 = never
+  std::size_t steps = 0;    // worker sub-steps and actions so far
+  std::size_t cut_at = 0;   // 0 = never
   cut kind = cut::daemon;
   bool was_cut = false;
   std::vector<recovery::outcome> outcomes;

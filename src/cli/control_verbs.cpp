@@ -92,18 +92,34 @@ exit_code show_reply(const context& c, const control::command_reply& reply) {
   return exit_code::done;
 }
 
-// A healthy node is about to lose its state: on a terminal that is asked first.
-bool agreed(const context& c, const control::host_status& before) {
+// By its file; a broken one is hasupd's business.
+bool deletes_first(const context& c, const config::loaded& files, const std::string& unit) {
+  const auto found = files.units.find(unit);
+  return !c.call.roll_back && found != files.units.end() && found->second.valid && !found->second.instances.empty() &&
+         found->second.instances.front().recovery.space == model::space_policy::in_place;
+}
+
+// A healthy node is about to lose its state, or any its only one: on a terminal that is asked first. Who says yes to
+// the deletion is not asked once more by hasupd.
+bool agreed(const context& c, const control::host_status& before, bool& yes) {
   const bool changes = c.call.verb == "recover" && !c.call.yes && !c.call.cancel && !c.call.dry_run;
   if (!changes || !c.out.interactive || ::isatty(STDIN_FILENO) != 1) return true;
+  const auto files = config::load(c.dirs);
   std::vector<std::string> unknown;
-  for (const auto& u : select(before.units, c.call.targets, unknown, groups_for(c.call.targets, c.dirs))) {
-    if (!is_fine(u)) continue;
-    print(fmt::format("{} is healthy. Stop it and {}? [y/N] ", control::display_name(u),
-                      c.call.roll_back ? "put its old state back" : "restore its state from a snapshot"));
+  const auto chosen = select(before.units, c.call.targets, unknown, groups_for(c.call.targets, c.dirs));
+  for (const auto& u : chosen) {
+    const bool deletes = deletes_first(c, files, u.unit);
+    if (!is_fine(u) && !deletes) continue;
+    const auto* const what = deletes            ? "delete its state, with no way back, once a snapshot is here and "
+                                                  "verified, and restore it from that"
+                             : c.call.roll_back ? "put its old state back"
+                                                : "restore its state from a snapshot";
+    print(is_fine(u) ? fmt::format("{} is healthy. Stop it and {}? [y/N] ", control::display_name(u), what)
+                     : fmt::format("{}: {}? [y/N] ", control::display_name(u), what));
     std::string line;
     std::getline(std::cin, line);
     if (line != "y" && line != "Y" && line != "yes") return false;
+    yes = deletes && chosen.size() == 1;
   }
   return true;
 }
@@ -136,14 +152,17 @@ exit_code run_command(const context& c) {
   if (!stream) return fail(c, stream.error());
   const auto before = c.daemon.status();
   if (!before) return fail(c, before.error());
-  if (!agreed(c, *before)) {
+  bool yes = false;
+  if (!agreed(c, *before, yes)) {
     complain(c, "nothing was done");
     return exit_code::failed;
   }
   // Before a node that runs is stopped, and in a dry run, the backup hosts are asked, which takes as long as they do.
   const bool asks_hosts = c.call.verb == "recover" && !c.call.roll_back;
   const control::client patient(c.dirs.run, base::duration{asks_hosts ? 600'000 : 60'000});
-  const auto reply = patient.execute(command_of(c.call));
+  auto command = command_of(c.call);
+  if (yes) command.options["yes"] = "true";
+  const auto reply = patient.execute(command);
   if (!reply) return fail(c, reply.error());
   const bool only_tells = c.call.dry_run || c.call.cancel;
   if (reply->code != exit_code::done || only_tells || (c.call.json && c.call.no_wait)) return show_reply(c, *reply);

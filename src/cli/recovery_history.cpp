@@ -64,6 +64,7 @@ std::string outcome_text(const past_recovery& r) {
   const auto* const words = r.result == "rolled_back" ? "rolled back"
                             : r.result == "parked"    ? "stopped half way"
                             : r.result == "stuck"     ? "stuck, neither forth nor back,"
+                            : r.result == "emptied"   ? "failed with the old state deleted"
                                                       : r.result.c_str();
   return fmt::format("{} after {}{}: {}", words, took(r), r.snapshot.empty() ? "" : " on " + r.snapshot, r.outcome);
 }

@@ -27,7 +27,8 @@ struct past_recovery {
 // `several`: the unit has several instances, so that the first of them has its number too.
 std::vector<past_recovery> past_recoveries(const std::vector<control::event>& events, bool several = false);
 
-// recovered, rolled_back, cancelled, failed (nothing was replaced), parked (stopped half way), stuck.
+// recovered, rolled_back, cancelled, failed (nothing was replaced), parked (stopped half way), stuck, emptied (failed
+// in place: the old state is deleted).
 
 // "2026-11-21T07:32:01Z  recovered in 1.7s from snapshot-0000000800.bin, 1 refused; exited with code 2: dirty
 // database"

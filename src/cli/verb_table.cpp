@@ -144,6 +144,8 @@ const std::vector<verb>& verbs() {
        "recovery. --cancel ends one before anything is replaced; --rollback takes one back after that, also a "
        "stopped\n"
        "one, until the node is seen to advance: only then the old state is deleted.\n"
+       "Where there is no room for both, the old state may be deleted first (recovery.space): that has no way back, "
+       "so\nit is asked for, or said with --yes; --dry-run tells.\n"
        "\nExamples:\n  hasup recover leap --dry-run\n  hasup recover leap --snapshot snapshot-2026-11-21.bin.zst\n"
        "  hasup recover leap --cancel\n"},
       {"snapshot",

@@ -237,12 +237,15 @@ void add_recovery_and_log(std::vector<key>& out) {
   out.push_back({"recovery.budget.count", k::integer, "3", "swaps"});
   out.push_back({"recovery.budget.within", k::duration, "\"24h\"", "in this time"});
   out.push_back({"recovery.max_snapshot_age", k::duration, "\"0s\"", "older snapshots are not used; 0s = any age"});
-  out.push_back({"recovery.space",
-                 k::word,
-                 "\"auto\"",
-                 "where the snapshot is unpacked",
-                 availability::now,
-                 {"auto", "stage", "in_place!"}});
+  out.push_back(
+      {"recovery.space",
+       k::word,
+       "\"auto\"",
+       "stage: the old state stays until the new one is confirmed, so there must be room for both; in_place: it "
+       "is deleted once the archive is here and verified, with no way back; auto: in_place only without room "
+       "for both, for a class of the recipe that says recover or with a person's yes",
+       availability::now,
+       {"auto", "stage", "in_place"}});
   out.push_back(
       {"recovery.prefetch", k::table, "",
        "the newest snapshot is fetched, verified and, where there is room, unpacked while the node runs, with "

@@ -111,6 +111,7 @@ void read_recovery(const section& s, model::recovery_policy& out) {
   budget.read("count", 0, 1'000'000, out.budget_count);
   budget.read("within", out.budget_within);
   s.read("max_snapshot_age", out.max_snapshot_age);
+  s.read("space", model::space_policy_names, out.space);
   read_rate(s, out.max_rate);
   s.read_size("max_window", out.max_window);
   read_prefetch(s, out.prefetch);

@@ -33,6 +33,7 @@ json::object encode_exit(const unit::last_exit& e) {
   o["evidence"] = e.evidence;
   o["advice"] = e.advice;
   o["at"] = base::format_time(e.at, true);
+  o["recovers"] = e.recovers;
   return o;
 }
 
@@ -157,6 +158,7 @@ instance_intent decode_instance(const json::object& object) {
     out.evidence = er.text("evidence");
     out.advice = er.text("advice");
     if (auto at = base::parse_time(er.text("at"))) out.at = *at;
+    out.recovers = er.flag("recovers");
     i.exit = out;
   }
   r.time_list("swaps", i.swaps);

@@ -23,11 +23,13 @@ enum class recovery_outcome {
   cancelled,    // ended by a person: before the swap, nothing was touched; after it, the old state is back
   parked,       // stopped by a person after the swap; `start` goes on from the journal
   asking,       // mode ask: prepared, a person must say yes
-  stuck,  // neither forth nor back (a roll back failed, the journal is damaged): failed; the journal stays, nothing
-          // may be started but by `start`, which tries again from the journal
+  stuck,    // neither forth nor back (a roll back failed, the journal is damaged): failed; the journal stays, nothing
+            // may be started but by `start`, which tries again from the journal
+  emptied,  // the old state was deleted in place and no snapshot was confirmed: failed; nothing may be started but a
+            // recovery, which is tried again later
 };
 
-inline constexpr base::enum_names<recovery_outcome, 8> recovery_outcome_names{
+inline constexpr base::enum_names<recovery_outcome, 9> recovery_outcome_names{
     {{{recovery_outcome::recovered, "recovered"},
       {recovery_outcome::rolled_back, "rolled_back"},
       {recovery_outcome::refused, "refused"},
@@ -35,7 +37,8 @@ inline constexpr base::enum_names<recovery_outcome, 8> recovery_outcome_names{
       {recovery_outcome::cancelled, "cancelled"},
       {recovery_outcome::parked, "parked"},
       {recovery_outcome::asking, "asking"},
-      {recovery_outcome::stuck, "stuck"}}}};
+      {recovery_outcome::stuck, "stuck"},
+      {recovery_outcome::emptied, "emptied"}}}};
 
 class recovery_host {
  public:

@@ -25,6 +25,8 @@ recovery_outcome to_daemon(recovery::outcome o) {
       return recovery_outcome::parked;
     case recovery::outcome::asking:
       return recovery_outcome::asking;
+    case recovery::outcome::emptied:
+      return recovery_outcome::emptied;
     case recovery::outcome::stuck:
       break;
   }
@@ -250,8 +252,12 @@ bool recovery_runner::can_roll_back() const {
   return impl_->state().done.can_roll_back();
 }
 
-bool recovery_runner::beyond_swap() const {
-  return impl_->state().done.beyond_swap();
+bool recovery_runner::touched() const {
+  return !recovery::before_swap(impl_->state());
+}
+
+bool recovery_runner::wiped() const {
+  return impl_->state().done.no_way_back();
 }
 
 bool recovery_runner::active() const {

@@ -77,7 +77,9 @@ class recovery_runner {
   // Stands the old state aside, and may it come back?
   [[nodiscard]] bool can_roll_back() const;
   // The data directory is not simply the old one any more.
-  [[nodiscard]] bool beyond_swap() const;
+  [[nodiscard]] bool touched() const;
+  // The old state is deleted, or its deletion has begun.
+  [[nodiscard]] bool wiped() const;
   [[nodiscard]] bool active() const;  // begin or resume was called and it has not finished; asking counts as active
   [[nodiscard]] recovery_view view() const;
   [[nodiscard]] std::optional<recovery::room_promised> promised_room() const;

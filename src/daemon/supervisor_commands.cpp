@@ -39,6 +39,11 @@ std::string parked_instead(const unit_runner& r, const control::command& c) {
       option(c, "dry_run") || !asked.snapshot.empty() || !asked.plan.empty() || !asked.from.empty();
   if (!particular || !r.half_restored()) return {};
   const auto name = shown_name(r.spec());
+  if (r.wiped())
+    return fmt::format(
+        "a recovery of {} was stopped half way, with its old state deleted: `hasup start {}` goes on "
+        "with it",
+        name, name);
   return fmt::format(
       "a recovery of {} was stopped half way: `hasup start {}` goes on with it, `hasup recover {} "
       "--rollback` puts the old state back",
@@ -333,6 +338,13 @@ control::command_reply supervisor::recover(const runners& targets, const control
       if (!r->recovery_active()) return {exit_code::failed, name + " is not being recovered", {}, {}};
       r->cancel_recovery();
     } else if (option(c, "rollback")) {
+      if (r->wiped())
+        return {exit_code::failed,
+                fmt::format("there is no way back for {}: its old state was deleted to make room for the new one "
+                            "(recovery.space; `hasup why {}`)",
+                            name, name),
+                {},
+                {}};
       if (!r->roll_back())
         return {exit_code::failed,
                 name +

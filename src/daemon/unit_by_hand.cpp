@@ -25,7 +25,7 @@ void unit_runner::begin_beside(std::string why, recovery_options options) {
 // As an earlier hasupd did, whose node ran on.
 bool unit_runner::go_on_beside(std::int32_t pid) {
   const auto done = recovery::replay(journal_records_);
-  if (!done || !done->plan.asked.beside || done->beyond_swap() || done->was_rolled_back) return false;
+  if (!done || !done->plan.asked.beside || done->touched() || done->was_rolled_back) return false;
   if (done->plan.data_dir != unit_.data.dir) return false;
   dispatch(adoption(pid));
   parked_ = false;
@@ -53,6 +53,13 @@ void unit_runner::ended_beside(recovery_outcome outcome, const std::string& reas
   host_.changed(*this);
 }
 
+bool unit_runner::wiped() const {
+  if (recovery_active()) return recovery_->wiped();
+  if (!parked_) return emptied_;
+  const auto done = recovery::replay(journal_records_);
+  return done && done->no_way_back();
+}
+
 bool unit_runner::asks() const {
   return state() == model::unit_state::asking || (beside_ && !question_.empty());
 }
@@ -67,12 +74,22 @@ std::string unit_runner::too_late_to_cancel() const {
   const auto name = shown_name(unit_);
   if (!recovery_active()) {
     if (!half_restored()) return {};
+    if (wiped())
+      return fmt::format(
+          "too late to cancel: the recovery of {} was stopped after it had deleted the old state; `hasup start {}` "
+          "goes on with it",
+          name, name);
     return fmt::format(
         "too late to cancel: the recovery of {} was stopped after it had replaced the state; `hasup "
         "recover {} --rollback` puts the old state back, `hasup start {}` goes on with it",
         name, name, name);
   }
-  if (!recovery_->beyond_swap()) return {};
+  if (!recovery_->touched()) return {};
+  if (recovery_->wiped())
+    return fmt::format(
+        "too late to cancel: the old state of {} is deleted, with no way back; `hasup stop {}` stops the recovery "
+        "where it is",
+        name, name);
   const auto snapshot = recovery_->view().snapshot;
   if (!recovery_->can_roll_back())
     return fmt::format("too late to cancel: {} is confirmed on {}, and the old state is being deleted", name,

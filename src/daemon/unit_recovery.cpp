@@ -44,7 +44,9 @@ void unit_runner::on(const unit::begin_recovery& a) {
   }
   recovery_no_kill_ = recovery_stops_ = false;
   make_recovery();
-  recovery_->begin(a.why, std::exchange(recovery_options_, std::nullopt).value_or(recovery_options{}));
+  auto options = std::exchange(recovery_options_, std::nullopt).value_or(recovery_options{});
+  options.explained = memory_.exit && memory_.exit->recovers;
+  recovery_->begin(a.why, std::move(options));
 }
 
 void unit_runner::on(const unit::resume_recovery&) {
@@ -157,8 +159,9 @@ void unit_runner::run_worker(ports::worker_job job) {
     if (r.room) self->host_.add_promised(self->unit_.id, *r.room);
     self->recovery_->on_worker_done(std::move(r));
   };
-  const bool moves = job.mode == worker_mode::swap || job.mode == worker_mode::rewipe ||
-                     job.mode == worker_mode::roll_back || job.mode == worker_mode::clean_up;
+  const bool moves = job.mode == worker_mode::wipe || job.mode == worker_mode::swap ||
+                     job.mode == worker_mode::rewipe || job.mode == worker_mode::roll_back ||
+                     job.mode == worker_mode::clean_up;
   if (!moves || unit_.run.user.empty())
     return start_worker(std::move(job), job.mode == worker_mode::inspect, progress, done);
   // The worker that moves looks for writers too, but its user cannot see the processes of others.
@@ -323,6 +326,7 @@ void unit_runner::finished(recovery_outcome outcome, std::string reason) {
       case recovery_outcome::asking:
         return recovery_ended::outcome::asking;
       case recovery_outcome::stuck:
+      case recovery_outcome::emptied:
         return recovery_ended::outcome::failed;
     }
     return recovery_ended::outcome::failed;
@@ -333,14 +337,16 @@ void unit_runner::finished(recovery_outcome outcome, std::string reason) {
   // Queued at once: an exit of the node that comes next is for the unit machine, after this.
   recovery_ended ended{is, std::move(reason)};
   ended.node_alive = pid_ != 0 || running_fingerprint_ != 0;
-  ended.try_later = outcome == recovery_outcome::unavailable;
-  ended.as_before = outcome != recovery_outcome::parked && outcome != recovery_outcome::stuck;
+  emptied_ = outcome == recovery_outcome::emptied;
+  ended.try_later = outcome == recovery_outcome::unavailable || emptied_;
+  ended.as_before = outcome != recovery_outcome::parked && outcome != recovery_outcome::stuck && !emptied_;
   dispatch(std::move(ended));
   if (outcome == recovery_outcome::recovered && pid_ != 0) restart_if_parent_lost();
   if (outcome == recovery_outcome::asking) return;
   if (outcome != recovery_outcome::parked && outcome != recovery_outcome::stuck) {
     apply_pending_spec();
-    return host_.release_readers(unit_.id);
+    if (!emptied_) host_.release_readers(unit_.id);  // there is nothing that they could read
+    return;
   }
   // The data may be half swapped: its readers stay down, and the next start goes on from the journal.
   parked_ = true;

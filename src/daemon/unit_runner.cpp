@@ -212,7 +212,7 @@ bool unit_runner::parked_elsewhere(const std::string& data_dir) const {
 bool unit_runner::half_restored() const {
   if (!parked_) return false;
   const auto done = recovery::replay(journal_records_);
-  return !done || done->beyond_swap();
+  return !done || done->touched();
 }
 
 void unit_runner::apply_pending_spec() {

@@ -74,6 +74,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool asks() const;
   // After the swap of a recovery that runs or is parked. False: no old state is there to come back.
   bool roll_back();
+  // A recovery has deleted the old state and is not confirmed: there is no way back.
+  bool wiped() const;
   // A new spec for the next start; probes, limits of time and policies apply at once. During a recovery: after it.
   void replace_spec(model::unit unit, std::optional<model::recipe> recipe, std::string effective_toml);
 
@@ -381,6 +383,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool beside_ = false;          // the recovery is prepared while the unit machine still has the node
   bool take_down_ = false;       // and waits for its end, which was asked for
   std::string question_;         // and waits for a yes
+  bool emptied_ = false;         // the last recovery deleted the old state and found no other
   bool roll_back_next_ = false;  // when the parked recovery is taken up
   boost::asio::steady_timer recovery_timer_;
   boost::asio::steady_timer node_timer_;  // stop_timeout of a recovery's node, and what it leaves behind

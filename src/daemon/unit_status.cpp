@@ -133,9 +133,10 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
       break;
     case model::unit_state::stopped:
       if (half_restored()) {
-        out.next = "nothing until it is started: its recovery was stopped after the state had been replaced";
-        out.actions = {"hasup start " + name + "    (goes on with the recovery)",
-                       "hasup recover " + name + " --rollback    (puts the old state back)"};
+        out.next = fmt::format("nothing until it is started: its recovery was stopped after the {}",
+                               wiped() ? "old state had been deleted" : "state had been replaced");
+        out.actions = {"hasup start " + name + "    (goes on with the recovery)"};
+        if (!wiped()) out.actions.push_back("hasup recover " + name + " --rollback    (puts the old state back)");
         break;
       }
       out.next = "nothing: it stays down until it is started";
@@ -144,8 +145,11 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
     case model::unit_state::recovering:
       out.next = "becomes healthy from the snapshot, else the next older one is tried";
       out.actions = {"hasup status --watch"};
-      out.actions.push_back("hasup recover " + name +
-                            (recovery_ && recovery_->can_roll_back() ? " --rollback" : " --cancel"));
+      if (wiped())
+        out.next += "; the old state is deleted, so there is no way back";
+      else
+        out.actions.push_back("hasup recover " + name +
+                              (recovery_ && recovery_->can_roll_back() ? " --rollback" : " --cancel"));
       break;
     case model::unit_state::asking:
       out.next = "nothing until a person says yes";
@@ -161,6 +165,12 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
       }
       if (next_attempt_at_)
         out.next = "the recovery is tried again at " + base::format_time(*next_attempt_at_).substr(11, 8) + " UTC";
+      if (emptied_) {
+        out.actions = {"hasup recover " + name + "    (tries again at once)",
+                       "hasup recover " + name + " --from FILE    (from another archive)",
+                       "hasup recover " + name + " --dry-run"};
+        break;
+      }
       out.actions = {"hasup logs " + name, "hasup start " + name + "    (tries again)"};
       if (!unit_.recovery.recipe.empty()) out.actions.push_back("hasup recover " + name + " --dry-run");
       break;

@@ -127,6 +127,11 @@ struct prefetch_policy {
   friend bool operator==(const prefetch_policy&, const prefetch_policy&) = default;
 };
 
+// Where a recovery finds room. in_place deletes the old state before the new one is unpacked: there is no way back.
+enum class space_policy { automatic, stage, in_place };
+inline constexpr base::enum_names<space_policy, 3> space_policy_names{
+    {{{space_policy::automatic, "auto"}, {space_policy::stage, "stage"}, {space_policy::in_place, "in_place"}}}};
+
 // [recovery]: which recipe, from where, how often.
 struct recovery_policy {
   std::string recipe;                         // "" = none
@@ -136,8 +141,9 @@ struct recovery_policy {
   checksum_policy checksum = checksum_policy::if_present;
   unsigned budget_count = 3;  // swaps
   base::duration budget_within{86'400'000};
-  std::string public_key;                 // minisign's; "" = signatures are not looked at
-  base::duration max_snapshot_age{0};     // 0 = any age
+  std::string public_key;              // minisign's; "" = signatures are not looked at
+  base::duration max_snapshot_age{0};  // 0 = any age
+  space_policy space = space_policy::automatic;
   std::uint64_t max_rate = 0;             // bytes a second of a download; 0 = as fast as it goes
   std::uint64_t max_window = 2ULL << 30;  // bytes that a zstd archive may look back
   std::optional<prefetch_policy> prefetch{};

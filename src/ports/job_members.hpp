@@ -262,6 +262,7 @@ void members(M& m, room_found& r) {
   m("staging", r.staging);
   m("cached", r.cached);
   m("state", r.state);
+  m("freed", r.freed);
 }
 
 template <class M>
@@ -276,6 +277,7 @@ void members(M& m, worker_result& r) {
   m("data_dir_exists", r.data_dir_exists);
   m("data_dir_empty", r.data_dir_empty);
   m("half_swapped", r.half_swapped);
+  m("wiped", r.wiped);
   m("free_bytes", r.free_bytes);
   m("room", r.room);
   m("warm", r.warm);

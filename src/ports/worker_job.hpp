@@ -16,10 +16,12 @@
 //   staging/new/…        what will replace the entries of the data directory, same relative layout
 //   staging/archives/AS/NAME   archives of a plan with `as`
 //   staging/ahead/{new,archives}   the same, unpacked while it was fetched: of use only beside staging/ahead.json
-//   warm.json            which archives of the cache a prefetch left for the next recovery, written when they were
-//   whole aside/…              the old entries, from the swap until clean_up or roll_back swap.json present from
-//   before the first rename until clean_up or roll_back is complete:
-//                        the intent record and at once the marker that forbids an ordinary start
+//   warm.json            which archives of the cache a prefetch left for the next recovery, once they are whole
+//   aside/…              the old entries, from the swap until clean_up or roll_back
+//   swap.json            present from before the first rename until clean_up or roll_back is complete, and from
+//   before
+//                        wipe deletes anything until clean_up: the intent record and at once the marker that forbids
+//                        an ordinary start
 #pragma once
 
 #include <array>
@@ -49,6 +51,7 @@ enum class worker_mode {
   fetch,             // download a candidate's archives into the cache and verify them
   unpack,            // unpack them into the staging directory, syncfs
   create,            // pack data into an archive, with its checksum beside it; changes nothing of the data
+  wipe,              // for good: delete what the plan replaces, once the chosen archives are whole in the cache
   swap,              // old entries aside, new entries in
   rewipe,            // before a further first start: remove what the last attempt created under `wipe`
   roll_back,         // remove what stands in the place of the old entries, put those back as they were
@@ -62,7 +65,7 @@ inline constexpr std::array ways_out{
     "no_proxy",         "NO_PROXY",    "SSH_AUTH_SOCK", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN"};
 
-inline constexpr base::enum_names<worker_mode, 14> worker_mode_names{
+inline constexpr base::enum_names<worker_mode, 15> worker_mode_names{
     {{{worker_mode::inspect, "inspect"},
       {worker_mode::make_directories, "make_directories"},
       {worker_mode::select, "select"},
@@ -72,6 +75,7 @@ inline constexpr base::enum_names<worker_mode, 14> worker_mode_names{
       {worker_mode::fetch, "fetch"},
       {worker_mode::unpack, "unpack"},
       {worker_mode::create, "create"},
+      {worker_mode::wipe, "wipe"},
       {worker_mode::swap, "swap"},
       {worker_mode::rewipe, "rewipe"},
       {worker_mode::roll_back, "roll_back"},
@@ -198,9 +202,9 @@ struct worker_job {
   bool background = false;  // others have the processor and the disk first
   // inspect, measure: the answer says what warm.json has
   bool look_for_warm = false;
-  // fetch, verify (one snapshot), unpack
+  // fetch, verify (one snapshot), unpack, wipe
   std::optional<candidate> chosen;
-  // fetch, unpack, swap, rewipe, roll_back, clean_up
+  // fetch, unpack, wipe, swap, rewipe, roll_back, clean_up
   model::recovery_plan plan;
   std::vector<std::string> keep;  // relative; of the recipe
   std::uint64_t min_free = 0;     // bytes that must remain free (fetch, unpack); less is a refusal with numbers
@@ -253,7 +257,8 @@ struct room_found {
   std::uint64_t free_bytes = 0;  // for the user of the job
   std::uint64_t staging = 0;     // unpacked by an earlier try; goes before anything is unpacked anew
   std::vector<cached_file> cached;
-  std::vector<std::uint64_t> state;  // one a plan: what stands now where that plan replaces
+  std::vector<std::uint64_t> state;  // one a plan: what stands where that plan replaces, or stood before wipe
+  std::vector<std::uint64_t> freed;  // one a plan: what deleting that would free; at most `state`
   // Of the free bytes, what other recoveries on the file system will still take, and whose; hasupd fills it in.
   std::uint64_t promised = 0;
   std::vector<std::string> promised_to;
@@ -274,6 +279,9 @@ struct worker_result {
   bool data_dir_exists = false;
   bool data_dir_empty = true;  // no entry but .hasup
   bool half_swapped = false;   // swap.json is there
+  // Also wipe, roll_back: by swap.json the old state is deleted, or its deletion has begun. Unknown where the worker
+  // gave no answer.
+  bool wiped = false;
   std::uint64_t free_bytes = 0;
 
   // measure

@@ -12,15 +12,16 @@
 namespace hasup::recovery {
 
 // The same as daemon::recovery_outcome, which says what each means for the unit.
-enum class outcome { recovered, rolled_back, refused, unavailable, cancelled, parked, asking, stuck };
-inline constexpr base::enum_names<outcome, 8> outcome_names{{{{outcome::recovered, "recovered"},
+enum class outcome { recovered, rolled_back, refused, unavailable, cancelled, parked, asking, stuck, emptied };
+inline constexpr base::enum_names<outcome, 9> outcome_names{{{{outcome::recovered, "recovered"},
                                                               {outcome::rolled_back, "rolled_back"},
                                                               {outcome::refused, "refused"},
                                                               {outcome::unavailable, "unavailable"},
                                                               {outcome::cancelled, "cancelled"},
                                                               {outcome::parked, "parked"},
                                                               {outcome::asking, "asking"},
-                                                              {outcome::stuck, "stuck"}}}};
+                                                              {outcome::stuck, "stuck"},
+                                                              {outcome::emptied, "emptied"}}}};
 
 struct write {
   record what;

@@ -35,7 +35,8 @@ void stepper::on_swapped(const ports::worker_result& r) {
   s.tries = 0;
   commit(swapped{});
   for (const auto& note : r.notes) say("note", note);
-  say("swapped", chosen_name() + " is in place, the old state is put aside");
+  say("swapped", chosen_name() + (s.done.wiped ? " is in place; there is no way back to the old state"
+                                               : " is in place, the old state is put aside"));
   if (s.done.undo_wanted) return undo();
   if (s.stop) return end(outcome::parked, "stopped; `hasup start " + unit_name() + "` goes on with the recovery");
   prepare_first_start();
@@ -264,7 +265,7 @@ void stepper::roll_back(after_roll_back then, const std::string& why) {
   const bool alive = std::holds_alternative<running>(s.now);
   s.tries = 0;
   commit(rolling_back{then, why});
-  say("rolling_back", why + "; putting the old state back");
+  say("rolling_back", why + (s.done.wiped ? "; taking away what it brought" : "; putting the old state back"));
   if (alive) return stop_running_node(false);
   quiesce_first();
 }
@@ -291,6 +292,9 @@ void stepper::run_roll_back() {
 void stepper::on_rolled_back(const ports::worker_result& r) {
   if (!r.ok()) {
     if (++s.tries < tries_of_a_roll_back) return pause_before(step::roll_back, s.tries, r.error);
+    if (s.done.wiped)
+      return end(outcome::stuck, "what " + chosen_name() + " brought could not be taken away: " + r.error +
+                                     "; `hasup start " + unit_name() + "` tries again");
     return end(outcome::stuck, "the old state could not be put back: " + r.error + "; it is safe in " +
                                    ".hasup/aside of the data directory, `hasup start " + unit_name() +
                                    "` tries again");
@@ -298,7 +302,8 @@ void stepper::on_rolled_back(const ports::worker_result& r) {
   s.tries = 0;
   for (const auto& note : r.notes) say("note", note);
   commit(rolled_back{});
-  say("rolled_back", "the old state is back as it was");
+  say("rolled_back",
+      s.done.wiped ? "what it brought is taken away; the old state was deleted" : "the old state is back as it was");
   after_rolled_back();
 }
 
@@ -306,15 +311,16 @@ void stepper::after_rolled_back() {
   const auto& p = s.done;
   switch (p.then) {
     case after_roll_back::end_refused:
-      return end(outcome::refused, p.last_why + "; the old state is untouched");
+      return end(outcome::refused, p.last_why + untouched());
     case after_roll_back::end_rolled_back:
-      return end(outcome::rolled_back, p.last_why + "; the old state is back as it was");
+      return end(outcome::rolled_back, p.last_why + (p.wiped ? "" : "; the old state is back as it was"));
     case after_roll_back::end_by_hand:
       return end(outcome::cancelled, p.last_why + "; the old state is back as it was");
     case after_roll_back::again:
     case after_roll_back::next:
       break;
   }
+  if (s.stop && p.wiped) return end_as_stopped();
   if (s.stop) return end(outcome::cancelled, "stopped; the old state is back as it was");
   if (p.then == after_roll_back::again && budget_left()) return try_candidate(*p.current);
   try_next();

@@ -1,4 +1,5 @@
-// Quiesce, inspect, select, fetch, unpack, ask: nothing here touches the data, so every way out is "refused".
+// Quiesce, inspect, select, fetch, unpack, ask: nothing here touches the data, so every way out is "refused", unless
+// the old state is deleted in place (in_place.cpp).
 #include <algorithm>
 #include <set>
 
@@ -35,9 +36,13 @@ std::string stepper::budget_text() const {
          "` goes beyond it by hand";
 }
 
+// A person who did not say yes at once says it to the deletion of the old state. Once it is gone there is nothing to
+// be asked about.
 bool stepper::must_ask() const {
   const auto& p = s.done;
-  return p.plan.mode == model::recovery_mode::ask && !p.plan.asked.yes && !p.is_approved;
+  const bool to_ask =
+      p.plan.mode == model::recovery_mode::ask ? s.in_place || !p.wiped : s.in_place && p.plan.asked.by_hand;
+  return to_ask && !p.plan.asked.yes && !p.is_approved;
 }
 
 // Sources come back and new backups are made; a person who asked is answered and decides.
@@ -69,7 +74,7 @@ void stepper::on_inspected(const ports::worker_result& r) {
   s.tries = 0;
   s.inspected = true;
   s.warm = r.warm;
-  if (r.half_swapped) {
+  if (r.half_swapped && !s.done.wiped) {
     // The journal knows of no swap, so an earlier recovery lost its journal: the way back is the safe one.
     say("leftover",
         "an earlier recovery of " + unit_name() + " was not finished and its journal is gone; undoing it");
@@ -82,7 +87,11 @@ void stepper::on_inspected(const ports::worker_result& r) {
 void stepper::on_leftover_undone(const ports::worker_result& r) {
   if (!r.ok())
     return end(outcome::refused, "an earlier recovery left its data half swapped and cannot be undone: " + r.error);
-  if (s.stop) return end(outcome::cancelled, "stopped before anything was touched");
+  if (r.wiped) {
+    commit(wiped{});
+    say("wiped", "the old state was deleted by an earlier recovery; this one goes on without it");
+  }
+  if (s.stop) return end_as_stopped();
   // What was staged may have been swapped in and removed again.
   if (s.done.at == mark::staged) return try_candidate(*s.done.current);
   go_on_before_swap();
@@ -96,6 +105,9 @@ void stepper::go_on_before_swap() {
       if (s.done.then == after_roll_back::again && s.done.current) return try_candidate(*s.done.current);
       return try_next();
     case mark::trying:
+      if (s.archive_ready) return begin_wipe();
+      // The archive that the old state was deleted for is here, wherever it came from.
+      if (s.done.wiped_for_current && !s.done.sha256.empty()) return unpack();
       return make_sure_of_room();
     default:
       return stage_is_ready();
@@ -167,10 +179,11 @@ void stepper::try_next() {
   give_up(index ? outcome::refused : not_now(), why);
 }
 
-// The old state stands as it was; was it ever away?
+// The old state stands as it was, if it stands; was it ever away?
 void stepper::give_up(outcome how, const std::string& why) {
-  if (s.done.was_rolled_back) return end(outcome::rolled_back, why + "; the old state is back as it was");
-  end(how, why + "; the old state is untouched");
+  if (s.done.was_rolled_back)
+    return end(outcome::rolled_back, why + (s.done.wiped ? "" : "; the old state is back as it was"));
+  end(how, why + untouched());
 }
 
 void stepper::try_candidate(std::size_t index) {
@@ -178,6 +191,7 @@ void stepper::try_candidate(std::size_t index) {
   s.environment_exits = 0;
   s.first_try.reset();
   s.tainted = false;
+  s.in_place = s.archive_ready = false;
   commit(trying{index});
   const auto& c = *s.done.chosen();
   say("selected",
@@ -199,20 +213,23 @@ void stepper::on_measured(const ports::worker_result& r) {
   if (r.ok() && r.room) return weigh_room();
   // Fetching and unpacking look for room themselves, only later.
   say("note", "how much room there is could not be measured: " + (r.error.empty() ? "no answer" : r.error));
+  s.in_place = s.done.plan.space == model::space_policy::in_place && !s.done.wiped;
   fetch();
 }
 
 // A smaller or older snapshot, or another plan, may still fit.
 void stepper::weigh_room() {
   const auto need = space_need_of(*s.done.chosen(), *s.done.chosen_plan(), *s.room);
-  const auto plan = plan_space(chosen_name(), s.done.plan.data_dir, need, *s.room, s.done.plan.min_free);
+  const auto plan = decide_space(s.done.plan, *s.done.chosen(), *s.room);
   s.sum = plan.text;
   if (!plan.fits && ++s.without_room == most_without_room)
     return end(not_now(), std::to_string(most_without_room) + " snapshots in a row have no room; last: " + plan.text +
-                              "; the old state is untouched");
+                              untouched());
   if (!plan.fits) return drop(fate::unreachable, plan.text);
   s.without_room = 0;
   s.need = need;
+  s.in_place = plan.in_place;
+  if (!plan.in_place) s.need->freed = 0;
   s.device = s.room->device;
   fetch();
 }
@@ -253,6 +270,7 @@ void stepper::on_fetched(const ports::worker_result& r) {
   say("fetched", "fetched " + chosen_name() + " (" + size +
                      (r.verified ? (r.verified_by.empty() ? "sha256" : r.verified_by) + " verified)"
                                  : std::string("no checksum to verify with)")));
+  if (s.in_place) return archive_is_ready();
   unpack();
 }
 
@@ -295,8 +313,8 @@ void stepper::drop(fate of, const std::string& why) {
 
 // Others wrote there meanwhile, or more came out of the archive than was to be expected.
 void stepper::end_without_room(const std::string& error) {
-  end(outcome::refused,
-      error + (s.sum.empty() ? "" : "; before it began: " + s.sum) + "; the old state is untouched");
+  if (s.done.wiped) return drop(fate::unreachable, error);  // a smaller one may fit
+  end(outcome::refused, error + (s.sum.empty() ? "" : "; before it began: " + s.sum) + untouched());
 }
 
 void stepper::retry_source(step then, const ports::worker_result& r) {
@@ -309,7 +327,9 @@ void stepper::retry_source(step then, const ports::worker_result& r) {
 
 void stepper::retry_worker(step then, const ports::worker_result& r) {
   if (++s.tries < tries_of_a_worker) return pause_before(then, s.tries, r.error);
-  end(outcome::refused, r.error + "; the old state is untouched");
+  const bool of_this_one = then == step::fetch || then == step::unpack;
+  if (s.done.wiped && of_this_one) return drop(fate::unreachable, r.error);
+  end(outcome::refused, r.error + untouched());
 }
 
 void stepper::stage_is_ready() {
@@ -321,9 +341,14 @@ void stepper::stage_is_ready() {
 void stepper::ask() {
   s.now = asking{};
   out.emplace_back(release_readers{});
-  out.emplace_back(finish{outcome::asking, chosen_name() + " is ready to replace the state (plan \"" +
-                                               s.done.chosen_plan()->name + "\"); `hasup recover " + unit_name() +
-                                               " --yes` does it, --cancel does not"});
+  const auto plan = "(plan \"" + s.done.chosen_plan()->name + "\")";
+  const auto what = s.in_place ? chosen_name() +
+                                     " is here and verified; the old state would be deleted before it is "
+                                     "unpacked, with no way back " +
+                                     plan
+                               : chosen_name() + " is ready to replace the state " + plan;
+  out.emplace_back(
+      finish{outcome::asking, what + "; `hasup recover " + unit_name() + " --yes` does it, --cancel does not"});
 }
 
 void stepper::begin_swap() {
@@ -331,7 +356,8 @@ void stepper::begin_swap() {
   auto& swaps = s.remembered.swaps;
   swaps.push_back(s.done.swaps.back());
   std::erase_if(swaps, [&](base::wall_time t) { return t + s.done.plan.budget_within <= now.wall; });
-  say("swapping", "putting the old state aside and " + chosen_name() + " in its place");
+  say("swapping", s.done.wiped ? "putting " + chosen_name() + " in the place of the old state, which is deleted"
+                               : "putting the old state aside and " + chosen_name() + " in its place");
   swap();
 }
 

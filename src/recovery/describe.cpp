@@ -87,7 +87,10 @@ base::result<plan_description> describe_plan(const frozen& plan, const memory& r
         std::none_of(usable.begin(), usable.end(), [&](const ports::candidate& c) { return c.plan == i; }))
       continue;
     out += "plan \"" + p.name + "\" in " + plan.data_dir + "\n";
-    out += "  replaced, put aside until the node is confirmed: " + listed(p.wipe) + "\n";
+    out += plan.space == model::space_policy::in_place
+               ? "  replaced, deleted before the new one is unpacked, with no way back: "
+               : "  replaced, put aside until the node is confirmed: ";
+    out += listed(p.wipe) + "\n";
     out += "  left in place: " + listed(p.shared) + "; never touched: " + listed(plan.recipe.keep) + "\n";
     unsigned number = 0;
     for (const auto& c : usable) {
@@ -127,14 +130,18 @@ base::result<std::string> describe_room(const frozen& plan, const memory& rememb
   const std::set<std::string> bad(remembered.bad.begin(), remembered.bad.end());
   for (const auto& c : allowed(candidates, plan, bad, nullptr)) {
     const auto& p = plan.recipe.plans[c.plan];
-    const auto found = plan_space(name_of(c), plan.data_dir, space_need_of(c, p, room), room, plan.min_free);
+    const auto found = decide_space(plan, c, room);
     any = true;
     any_fits = any_fits || found.fits;
     if (!told.insert(c.plan).second) continue;
     out += "room for plan \"" + p.name + "\": " + found.text + (found.fits ? "" : "; it would be refused") + "\n";
-    if (c.plan < room.state.size() && room.state[c.plan] > 0)
-      out +=
-          "  the old state, " + base::format_byte_size(room.state[c.plan]) + ", stays until the node is confirmed\n";
+    if (c.plan >= room.freed.size() || room.freed[c.plan] == 0) continue;  // there is none
+    const auto old_state = "  the old state, " + base::format_byte_size(room.state[c.plan]) + ", ";
+    if (!found.in_place)
+      out += old_state + "stays until the node is confirmed\n";
+    else
+      out += old_state + "is deleted once the archive is here and verified: from then on there is no way back" +
+             (plan.asked.yes ? "\n" : "; that is asked first (--yes)\n");
   }
   if (any && !any_fits) return base::error{out + "There is no room for any of the snapshots."};
   return base::success(std::move(out));

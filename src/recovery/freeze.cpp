@@ -31,6 +31,7 @@ frozen freeze(const model::unit& unit, const model::recipe& recipe, std::string 
   f.max_rate = unit.recovery.max_rate;
   f.max_window = unit.recovery.max_window;
   f.min_free = unit.data.min_free;
+  f.space = unit.recovery.space;
   f.has_head = says_its_head(unit.startup) || says_its_head(unit.readiness) || says_its_head(unit.liveness);
   return f;
 }

@@ -22,6 +22,8 @@ std::string_view phase_of_mark(mark at) {
     case mark::selected:
     case mark::trying:
       return "fetch";
+    case mark::wiping:
+      return "wipe";
     case mark::staged:
       return "stage";
     case mark::swapping:
@@ -49,6 +51,8 @@ std::string_view phase_of_step(step s, mark at) {
       return "fetch";
     case step::unpack:
       return "stage";
+    case step::wipe:
+      return "wipe";
     case step::swap:
       return "swap";
     case step::roll_back:
@@ -92,13 +96,20 @@ std::string_view phase_of(const state& s) {
 
 std::optional<room_promised> promised_room(const state& s, const ports::worker_progress& progress) {
   if (!s.need || takes_a_begin(s)) return std::nullopt;
-  if (s.done.at == mark::trying) return room_promised{s.device, still_to_write(*s.need, progress)};
+  if (s.done.at == mark::trying || s.done.at == mark::wiping) {
+    const auto left = still_to_write(*s.need, progress);
+    if (s.done.wiped_for_current || s.need->freed == 0) return room_promised{s.device, left};
+    // What deleting the old state gives is not there for others, but not theirs to miss either.
+    const auto later = s.need->unpacked + s.need->rebuilt;
+    const auto to_fetch = left > later ? left - later : 0;
+    return room_promised{s.device, std::max(to_fetch, left > s.need->freed ? left - s.need->freed : 0)};
+  }
   if (s.done.at >= mark::staged && s.done.at <= mark::first_start) return room_promised{s.device, s.need->rebuilt};
   return std::nullopt;
 }
 
 bool before_swap(const state& s) {
-  return !s.done.beyond_swap();
+  return !s.done.touched();
 }
 
 void stepper::commit(const record& r) {
@@ -114,7 +125,7 @@ void stepper::say(std::string kind, std::string why) {
 void stepper::run(ports::worker_mode mode) {
   const auto& p = s.done;
   auto job = job_of(p.plan, mode);
-  job.unpack_ahead = mode == ports::worker_mode::fetch;
+  job.unpack_ahead = mode == ports::worker_mode::fetch && !s.in_place;
   job.look_for_warm = mode == ports::worker_mode::inspect && p.at == mark::begun;
   if (mode == ports::worker_mode::fetch) {
     job.settled = p.settled;
@@ -128,12 +139,18 @@ void stepper::run(ports::worker_mode mode) {
   out.emplace_back(run_worker{std::move(job)});
 }
 
-// parked, asking and stuck keep the journal; with all others the recovery is over and leaves nothing behind.
+// parked, asking and stuck keep the journal; with all others the recovery is over and leaves nothing behind, or, in
+// place, the marker that forbids a start, the empty place of the old state, and the archives.
 void stepper::end(outcome how, std::string why) {
   out.emplace_back(cancel_timer{});
+  const bool over = how != outcome::parked && how != outcome::stuck && how != outcome::recovered;
+  if (over && s.done.wiped) {
+    how = outcome::emptied;
+    why += what_is_left();
+  }
   if (how != outcome::parked && how != outcome::stuck) {
     if (s.done.at != mark::none) out.emplace_back(clear_journal{});
-    out.emplace_back(release_readers{});
+    if (how != outcome::emptied) out.emplace_back(release_readers{});
     s.done = progress{};
   }
   s.now = ended{how};
@@ -227,9 +244,18 @@ void stepper::resume(const resume_wanted& e) {
   quiesce_first();
 }
 
+// Before anything was touched nothing is left of it; else it goes on with the next start.
+void stepper::end_as_stopped() {
+  if (before_swap(s)) return end(outcome::cancelled, "stopped before anything was touched");
+  end(outcome::parked, "stopped; `hasup start " + unit_name() + "` goes on with the recovery");
+}
+
 void stepper::stop(bool force) {
   if (takes_a_begin(s)) return;
-  if (is<asking>(s)) return end(outcome::cancelled, "stopped while it asked; nothing was touched");
+  if (is<asking>(s)) {
+    if (s.done.wiped) return end_as_stopped();
+    return end(outcome::cancelled, "stopped while it asked; nothing was touched");
+  }
   const bool first = !s.stop;
   s.stop = true;
   s.stop_by_force = s.stop_by_force || force;
@@ -237,8 +263,7 @@ void stepper::stop(bool force) {
     s.now = cancelling{};
     out.emplace_back(cancel_worker{});
   } else if (const auto* p = std::get_if<pausing>(&s.now); p != nullptr && p->then != step::roll_back) {
-    if (before_swap(s)) return end(outcome::cancelled, "stopped before anything was touched");
-    end(outcome::parked, "stopped; `hasup start " + unit_name() + "` goes on with the recovery");
+    end_as_stopped();
   } else if (is<running>(s)) {
     if (!stop_must_wait()) return stop_running_node(true);
     if (first) say_stop_waits();
@@ -246,8 +271,8 @@ void stepper::stop(bool force) {
     if (first && std::get<cleaning>(s.now).node_up) out.emplace_back(stop_node{});
     settle_clean_up();
   }
-  // quiescing, undoing_leftover, swapping_now, rewiping, starting, rolling_back_now, stopping_node, cancelling:
-  // `stop` is looked at when their answer comes.
+  // quiescing, undoing_leftover, wiping_now, swapping_now, rewiping, starting, rolling_back_now, stopping_node,
+  // cancelling: `stop` is looked at when their answer comes.
 }
 
 void stepper::approve() {
@@ -261,6 +286,9 @@ void stepper::approve() {
 void stepper::cancel() {
   if (takes_a_begin(s)) return;
   if (before_swap(s)) return stop(false);
+  if (!s.done.beyond_swap())
+    return say("not_cancelled", "too late to cancel, the old state is deleted; `hasup stop " + unit_name() +
+                                    "` stops the recovery where it is");
   say("not_cancelled", "too late to cancel, " + chosen_name() + " is in place; `hasup stop " + unit_name() +
                            "` parks it, `hasup recover " + unit_name() + " --rollback` puts the old state back");
 }
@@ -269,6 +297,8 @@ void stepper::cancel() {
 void stepper::roll_back_by_hand() {
   if (takes_a_begin(s)) return;
   if (before_swap(s)) return say("not_rolled_back", "nothing was replaced yet, so there is nothing to put back");
+  if (s.done.no_way_back())
+    return say("not_rolled_back", "the old state was deleted to make room, so there is nothing to put back");
   if (s.done.at == mark::confirmed)
     return say("not_rolled_back", "too late: " + chosen_name() + " is confirmed and the old state is being deleted");
   const bool busy = is<swapping_now>(s) || is<rewiping>(s) || is<starting>(s);
@@ -279,11 +309,9 @@ void stepper::roll_back_by_hand() {
 void stepper::on_quiesced() {
   if (!is<quiescing>(s)) return;
   if (s.done.at == mark::rolling_back) return run_roll_back();
-  if (s.stop) {
-    if (before_swap(s)) return end(outcome::cancelled, "stopped before anything was touched");
-    return end(outcome::parked, "stopped; `hasup start " + unit_name() + "` goes on with the recovery");
-  }
-  if (before_swap(s)) return inspect();
+  if (s.stop) return end_as_stopped();
+  if (s.done.at == mark::wiping) return wipe();
+  if (!s.done.beyond_swap()) return inspect();
   if (s.done.at == mark::swapping) return swap();
   prepare_first_start();
 }
@@ -307,6 +335,8 @@ void stepper::on_timer() {
       return fetch();
     case step::unpack:
       return unpack();
+    case step::wipe:
+      return wipe();
     case step::swap:
       return swap();
     case step::rewipe:
@@ -319,13 +349,14 @@ void stepper::on_timer() {
 }
 
 void stepper::on_worker_done(const ports::worker_result& r) {
-  if (is<cancelling>(s)) return end(outcome::cancelled, "stopped before anything was touched");
+  if (is<cancelling>(s)) return end_as_stopped();
   if (is<inspecting>(s)) return on_inspected(r);
   if (is<undoing_leftover>(s)) return on_leftover_undone(r);
   if (is<selecting>(s)) return on_selected(r);
   if (is<measuring>(s)) return on_measured(r);
   if (is<fetching>(s)) return on_fetched(r);
   if (is<unpacking>(s)) return on_unpacked(r);
+  if (is<wiping_now>(s)) return on_wiped(r);
   if (is<swapping_now>(s)) return on_swapped(r);
   if (is<rewiping>(s)) return on_rewiped(r);
   if (is<rolling_back_now>(s)) return on_rolled_back(r);

@@ -13,6 +13,7 @@ void forget_attempt(progress& p) {
   p.verified = false;
   p.archive_paths.clear();
   p.first_starts = 0;
+  p.wiped_for_current = false;
 }
 
 // What was tried already is not tried again because the list is another one.
@@ -54,7 +55,7 @@ struct applier {
     return {};
   }
   base::result<void> operator()(const trying& r) const {
-    if (p.at < mark::selected || p.at > mark::staged || r.candidate >= p.candidates.size())
+    if (p.at < mark::selected || p.at > mark::staged || p.at == mark::wiping || r.candidate >= p.candidates.size())
       return out_of_order("trying");
     if (p.current != r.candidate) p.restagings = 0;
     forget_attempt(p);
@@ -71,7 +72,7 @@ struct applier {
   }
   // Before the swap it ends the attempt; after it the way back follows.
   base::result<void> operator()(const dropped& r) const {
-    if (p.at < mark::trying || p.at == mark::confirmed || p.at == mark::rolling_back ||
+    if (p.at < mark::trying || p.at == mark::wiping || p.at == mark::confirmed || p.at == mark::rolling_back ||
         r.candidate >= p.candidates.size())
       return out_of_order("dropped");
     p.fates[r.candidate] = r.of;
@@ -88,6 +89,20 @@ struct applier {
   base::result<void> operator()(const approved&) const {
     if (p.at == mark::none) return out_of_order("approved");
     p.is_approved = true;
+    return {};
+  }
+  base::result<void> operator()(const wiping&) const {
+    if (p.at != mark::trying) return out_of_order("wiping");
+    p.at = mark::wiping;
+    return {};
+  }
+  base::result<void> operator()(const wiped&) const {
+    if (p.at == mark::none || p.beyond_swap()) return out_of_order("wiped");
+    if (p.at == mark::wiping) {
+      p.wiped_for_current = true;
+      p.at = mark::trying;
+    }
+    p.wiped = true;
     return {};
   }
   base::result<void> operator()(const swapping& r) const {
@@ -118,7 +133,7 @@ struct applier {
     return {};
   }
   base::result<void> operator()(const rolling_back& r) const {
-    if (!p.can_roll_back()) return out_of_order("rolling_back");
+    if (!p.can_undo_swap()) return out_of_order("rolling_back");
     p.then = r.then;
     p.last_why = r.why;
     p.undo_wanted = false;

@@ -18,6 +18,7 @@ enum class mark {
   begun,
   selected,
   trying,
+  wiping,
   staged,
   swapping,
   swapped,
@@ -43,6 +44,8 @@ struct progress {
   unsigned restagings = 0;             // of the current candidate
   std::vector<base::wall_time> swaps;  // of this recovery
   bool was_rolled_back = false;        // at least once: "nothing was touched" is no longer true
+  bool wiped = false;                  // there is no old state any more
+  bool wiped_for_current = false;      // and what the current candidate replaces was deleted for it
   after_roll_back then = after_roll_back::next;
   bool undo_wanted = false;  // a person wants the old state back; done when what is under way has ended
   std::string last_why;      // the newest reason for dropping a candidate or rolling back
@@ -56,8 +59,14 @@ struct progress {
   }
   // From `swapping` until `rolled_back`: the data directory is not simply the old one.
   [[nodiscard]] bool beyond_swap() const { return at >= mark::swapping; }
+  // The data directory is not what it was when the recovery began, or may not be.
+  [[nodiscard]] bool touched() const { return beyond_swap() || no_way_back(); }
+  // The old state is deleted, or its deletion has begun.
+  [[nodiscard]] bool no_way_back() const { return wiped || at == mark::wiping; }
   // The old state stands aside, and it is not decided yet that it goes.
-  [[nodiscard]] bool can_roll_back() const { return beyond_swap() && at != mark::confirmed; }
+  [[nodiscard]] bool can_roll_back() const { return can_undo_swap() && !wiped; }
+  // What the swap brought may be taken away again.
+  [[nodiscard]] bool can_undo_swap() const { return beyond_swap() && at != mark::confirmed; }
 };
 
 // An error for a record that cannot follow; the progress is unchanged then.

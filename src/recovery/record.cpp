@@ -9,8 +9,9 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::array<std::string_view, std::variant_size_v<record>> record_names{
-    "begun",   "selected",    "trying", "fetched",   "dropped",      "staged",      "approved",   "swapping",
-    "swapped", "first_start", "loaded", "confirmed", "rolling_back", "rolled_back", "undo_wanted"};
+    "begun",        "selected",    "trying",      "fetched",     "dropped", "staged",
+    "approved",     "swapping",    "swapped",     "first_start", "loaded",  "confirmed",
+    "rolling_back", "rolled_back", "undo_wanted", "wiping",      "wiped"};
 
 std::int64_t to_ms(base::wall_time t) {
   return std::chrono::duration_cast<base::duration>(t.time_since_epoch()).count();
@@ -27,8 +28,10 @@ json::array sources_of(const frozen& f) {
 }
 
 json::object to_json(const frozen& f) {
-  json::object asked{{"snapshot", f.asked.snapshot}, {"plan", f.asked.plan},       {"from", f.asked.from},
-                     {"yes", f.asked.yes},           {"by_hand", f.asked.by_hand}, {"beside", f.asked.beside}};
+  json::object asked{{"snapshot", f.asked.snapshot},  {"plan", f.asked.plan},
+                     {"from", f.asked.from},          {"yes", f.asked.yes},
+                     {"by_hand", f.asked.by_hand},    {"beside", f.asked.beside},
+                     {"explained", f.asked.explained}};
   return {{"unit", f.unit},
           {"why", f.why},
           {"asked", std::move(asked)},
@@ -46,6 +49,7 @@ json::object to_json(const frozen& f) {
           {"max_window", f.max_window},
           {"public_key", f.public_key},
           {"min_free", f.min_free},
+          {"space", model::space_policy_names.text(f.space)},
           {"has_head", f.has_head}};
 }
 
@@ -127,6 +131,7 @@ frozen frozen_from(const json::object& o) {
   f.asked.yes = asked.at("yes").as_bool();
   f.asked.by_hand = asked.at("by_hand").as_bool();
   if (const auto* beside = asked.if_contains("beside")) f.asked.beside = beside->as_bool();  // not in older journals
+  if (const auto* explained = asked.if_contains("explained")) f.asked.explained = explained->as_bool();  // likewise
   f.data_dir = text_at(o, "data_dir");
   f.also = texts_at(o, "also");
   f.mount = text_at(o, "mount");
@@ -146,6 +151,7 @@ frozen frozen_from(const json::object& o) {
   if (o.contains("max_rate")) f.max_rate = number_at<std::uint64_t>(o, "max_rate");
   if (o.contains("max_window")) f.max_window = number_at<std::uint64_t>(o, "max_window");
   f.min_free = number_at<std::uint64_t>(o, "min_free");
+  if (o.contains("space")) f.space = name_at(o, "space", model::space_policy_names);
   f.has_head = o.at("has_head").as_bool();
   return f;
 }
@@ -186,6 +192,8 @@ record read_record(std::string_view kind, const json::object& o) {
   if (kind == "rolling_back") return rolling_back{name_at(o, "then", after_roll_back_names), text_at(o, "why")};
   if (kind == "rolled_back") return rolled_back{};
   if (kind == "undo_wanted") return undo_wanted{};
+  if (kind == "wiping") return wiping{};
+  if (kind == "wiped") return wiped{};
   throw std::invalid_argument("unknown record \"" + std::string(kind) + "\"; it was written by another hasup");
 }
 

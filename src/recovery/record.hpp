@@ -13,6 +13,8 @@
 //   trying         | old; cache, staging may grow   | stopped *      | the same candidate: looks for room, fetch resumes
 //   fetched        | old; cache holds the archive   | stopped *      | fetch again (finds the cache), unpack
 //   dropped        | old                            | stopped *      | the next candidate, or the end
+//   wiping         | old, half deleted, or gone     | stopped        | the deletion again: swap.json says what of
+//   wiped          | gone; cache holds the archive  | stopped        | unpack
 //   staged         | old; staging is whole          | stopped *      | the swap, or asking in mode ask
 //   approved       | old; staging is whole          | stopped *      | the swap
 //   swapping       | old, new, or half of each      | stopped        | the swap again: swap.json says what is done
@@ -28,6 +30,11 @@
 // * With options.beside the node runs on its old state until the swap is due: then, after `staged` or `approved`, it
 //   is stopped, and quiesce and inspect come right before `swapping`. If it still runs when the next hasupd comes,
 //   the same goes on beside it; if it does not, this is a recovery like any.
+//
+// * In place (space_plan.hpp): `wiping` and `wiped` come between `fetched` and `staged`. From `wiping` on there is no
+//   old state: where the table says "old", there is nothing, `aside` holds nothing of it, and a roll back only takes
+//   away what the swap brought. A recovery that ends then without a node leaves swap.json, which forbids any start,
+//   and the archive in the cache; the next one goes on from there.
 //
 // A journal that is gone while swap.json exists is noticed by `inspect`; that marker also forbids any ordinary start.
 #pragma once
@@ -49,12 +56,13 @@ namespace hasup::recovery {
 
 // What a person asked for; all empty for a recovery that began by itself.
 struct options {
-  std::string snapshot;  // only candidates with an archive of this name, even if it is marked bad
-  std::string plan;      // only this plan
-  std::string from;      // absolute path of a local archive instead of a source
-  bool yes = false;      // mode ask: do not ask
-  bool by_hand = false;  // goes beyond the budget
-  bool beside = false;   // begun while the node runs, which is stopped only when its replacement is staged
+  std::string snapshot;    // only candidates with an archive of this name, even if it is marked bad
+  std::string plan;        // only this plan
+  std::string from;        // absolute path of a local archive instead of a source
+  bool yes = false;        // mode ask: do not ask
+  bool by_hand = false;    // goes beyond the budget
+  bool beside = false;     // begun while the node runs, which is stopped only when its replacement is staged
+  bool explained = false;  // a class of the recipe said recover
 
   friend bool operator==(const options&, const options&) = default;
 };
@@ -78,6 +86,7 @@ struct frozen {
   std::uint64_t max_window = 0;  // bytes that a zstd archive may look back; 0 = as far as the format goes
   std::string public_key;        // "" = signatures are not looked at
   std::uint64_t min_free = 0;
+  model::space_policy space = model::space_policy::stage;
   bool has_head = true;  // a probe of the unit says where the head of the chain is
 };
 
@@ -130,6 +139,10 @@ struct staged {
   std::map<std::string, std::string> archive_paths;
 };
 struct approved {};
+// The old state is deleted for the candidate being tried, whose archives are whole in the cache.
+struct wiping {};
+// It is gone; also found so, when an earlier recovery deleted it.
+struct wiped {};
 struct swapping {
   base::wall_time at;  // counts towards the budget, to the millisecond
 };
@@ -148,7 +161,7 @@ struct rolled_back {};
 struct undo_wanted {};
 
 using record = std::variant<begun, selected, trying, fetched, dropped, staged, approved, swapping, swapped,
-                            first_start, loaded, confirmed, rolling_back, rolled_back, undo_wanted>;
+                            first_start, loaded, confirmed, rolling_back, rolled_back, undo_wanted, wiping, wiped>;
 
 inline constexpr int record_version = 1;
 

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/byte_size.hpp"
+#include "recovery/candidates.hpp"
 
 namespace hasup::recovery {
 namespace {
@@ -87,30 +88,69 @@ space_need space_need_of(const ports::candidate& c, const model::recovery_plan& 
     add_unpacked(need, plan.archives[i], s);
     if (!plan.archives[i].as.empty() && c.plan < room.state.size()) need.rebuilt = room.state[c.plan];
   }
+  if (c.plan < room.freed.size()) need.freed = room.freed[c.plan];
   return need;
 }
 
-space_plan plan_space(const std::string& name, const std::string& data_dir, const space_need& need,
-                      const ports::room_found& room, std::uint64_t min_free) {
+namespace {
+
+space_plan reckon(const std::string& name, const std::string& data_dir, const space_need& need,
+                  const ports::room_found& room, std::uint64_t min_free, bool in_place) {
   space_plan out;
   out.text = name + " needs " + base::format_byte_size(need.total()) + " (" + text_of(need) + ")";
   if (need.unknown) out.text += " and an archive whose size nobody says";
   out.text += "; " + data_dir + " has " + base::format_byte_size(room.free_bytes) + " free";
   if (room.staging > 0)
     out.text += " and " + base::format_byte_size(room.staging) + " that an earlier try unpacked and that go first";
+  if (in_place) out.text += " and " + base::format_byte_size(need.freed) + " that the old state takes";
   if (min_free > 0) out.text += ", " + base::format_byte_size(min_free) + " must stay free (data.min_free)";
   if (room.promised > 0)
     out.text += ", " + base::format_byte_size(room.promised) + " are for the recovery of " + listed(room.promised_to);
   const auto have = less(sum(room.free_bytes, room.staging), sum(min_free, room.promised));
-  out.fits = need.unknown || need.total() <= have;
+  auto missing = less(need.total(), in_place ? sum(have, need.freed) : have);
+  if (in_place)
+    missing = std::max(missing, less(need.to_fetch(), have));  // the archives come while it is still there
+  out.fits = need.unknown || missing == 0;
   if (out.fits) return out;
-  out.text += ": " + base::format_byte_size(need.total() - have) + " short. Make room there";
+  out.text += ": " + base::format_byte_size(missing) + " short. Make room there";
   std::uint64_t others = 0;
   for (const auto& file : room.cached) others = sum(others, file.bytes);
   if (others > 0)
     out.text += " (" + base::format_byte_size(others) + " are archives in " + data_dir + "/.hasup/cache)";
   if (min_free > 0) out.text += ", or lower data.min_free";
   return out;
+}
+
+// Why the old state is not deleted without being told, though nothing else would fit; "" = it may be.
+std::string kept_because(const frozen& plan, const space_need& need) {
+  if (!plan.asked.by_hand && !plan.asked.explained) return "no class of the recipe explains what has happened";
+  if (need.guessed || need.unknown) return "how large the new one will be is not known";
+  return {};
+}
+
+}  // namespace
+
+space_plan plan_space(const std::string& name, const std::string& data_dir, const space_need& need,
+                      const ports::room_found& room, std::uint64_t min_free) {
+  return reckon(name, data_dir, need, room, min_free, false);
+}
+
+space_decision decide_space(const frozen& plan, const ports::candidate& c, const ports::room_found& room) {
+  const auto need = space_need_of(c, plan.recipe.plans.at(c.plan), room);
+  const auto name = name_of(c);
+  const auto staged = plan_space(name, plan.data_dir, need, room, plan.min_free);
+  const bool told = plan.space == model::space_policy::in_place;
+  const bool nothing_there = need.freed == 0;
+  if (plan.space == model::space_policy::stage || nothing_there || (!told && staged.fits))
+    return {staged.fits, false, staged.text};
+  const auto in_place = reckon(name, plan.data_dir, need, room, plan.min_free, true);
+  if (told) return {in_place.fits, true, in_place.text};
+  if (!in_place.fits) return {false, false, staged.text};
+  const auto kept = kept_because(plan, need);
+  if (kept.empty()) return {true, true, in_place.text + "; there is no room for both"};
+  return {false, false,
+          staged.text + "; it would fit in the place of the old state, which is not deleted by itself, since " +
+              kept + " (recovery.space = \"in_place\" does it)"};
 }
 
 std::uint64_t still_to_write(const space_need& need, const ports::worker_progress& progress) {

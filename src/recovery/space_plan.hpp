@@ -1,8 +1,17 @@
-// Is there room for a candidate beside the old state? Pure: from what the worker measured and what the listing says.
+// Is there room for a candidate beside the old state, or only in its place? Pure: from what the worker measured and
+// what the listing says.
 //
 // At its height a recovery has on the file system of DATA_DIR the old state, the archives, what comes out of them,
 // and where the node itself loads an archive, the state that it makes of it; the old state goes only once the node is
 // confirmed. So all that is written anew must fit in what is free.
+//
+// In place, the archives must fit in what is free, and the rest in that and what the old state takes: it is deleted
+// once the archives are here and verified. There is no way back from that, so without being told (space = "in_place")
+// it is done only
+//   - when there is no room for both,
+//   - when a class of the recipe said recover, or a person asked for the recovery, who then must say yes,
+//   - when all sizes are known: never on a guess,
+//   - and, as always in place, for archives with a checksum or signature.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +20,7 @@
 
 #include "model/recipe.hpp"
 #include "ports/worker_job.hpp"
+#include "recovery/record.hpp"
 
 namespace hasup::recovery {
 
@@ -30,6 +40,7 @@ struct space_need {
   std::uint64_t rebuilt = 0;  // by the node, from an archive that it loads: as much as the old state has
   bool guessed = false;       // part of `unpacked` is by guessed_ratio
   bool unknown = false;       // an archive's size is not known: the sums are without it
+  std::uint64_t freed = 0;    // by deleting what the plan replaces; see promised_room
 
   [[nodiscard]] std::uint64_t to_fetch() const;
   [[nodiscard]] std::uint64_t total() const;
@@ -46,6 +57,15 @@ struct space_plan {
 // `name` of the candidate; `min_free` stays free. A refusal says by how much it fails and what can be done.
 space_plan plan_space(const std::string& name, const std::string& data_dir, const space_need& need,
                       const ports::room_found& room, std::uint64_t min_free);
+
+struct space_decision {
+  bool fits = true;
+  bool in_place = false;
+  std::string text;  // as above
+};
+
+// The way that a candidate goes.
+space_decision decide_space(const frozen& plan, const ports::candidate& c, const ports::room_found& room);
 
 // What a recovery with that need will still take, seen from another one: phase, archive and bytes as its worker tells
 // them. Rather too much than too little: what was unpacked while it came is not known here.

@@ -7,6 +7,7 @@
 //   stopping_node{then} → quiescing/rolling_back → the next candidate | ended
 //   Beside a node that runs (options.beside): selecting → … → unpacking → (asking →) quiescing → inspecting →
 //   swapping undoing_leftover: a swap whose journal is lost is rolled back before anything else
+//   In place (space_plan.hpp): … → fetching → (asking →) (quiescing → inspecting →) wiping_now → unpacking → …
 #pragma once
 
 #include <optional>
@@ -22,7 +23,7 @@
 namespace hasup::recovery {
 
 // A step that can be tried again after a pause.
-enum class step { inspect, select, fetch, unpack, swap, rewipe, start, roll_back };
+enum class step { inspect, select, fetch, unpack, wipe, swap, rewipe, start, roll_back };
 
 struct idle {};
 struct quiescing {};
@@ -32,6 +33,7 @@ struct selecting {};
 struct measuring {};
 struct fetching {};
 struct unpacking {};
+struct wiping_now {};
 struct swapping_now {};
 struct rewiping {};
 struct starting {};  // start_node was called, the node does not run yet
@@ -64,7 +66,7 @@ struct ended {
 };
 
 using activity = std::variant<idle, quiescing, inspecting, undoing_leftover, selecting, measuring, fetching,
-                              unpacking, swapping_now, rewiping, starting, asking, running, cleaning,
+                              unpacking, wiping_now, swapping_now, rewiping, starting, asking, running, cleaning,
                               rolling_back_now, pausing, stopping_node, cancelling, ended>;
 
 struct state {
@@ -81,6 +83,8 @@ struct state {
   std::optional<ports::room_found> room;     // as measured, as long as nothing was fetched since
   std::optional<space_need> need;            // of the current candidate, since there was room for it
   std::uint64_t device = 0;                  // where that need is
+  bool in_place = false;                     // the current candidate's way: the old state is deleted first
+  bool archive_ready = false;                // in place: all is here and verified, the deletion comes next
   unsigned without_room = 0;                 // so many candidates in a row did not fit
   std::string sum;                           // of the current candidate, for a person; "" = not measured
   bool stop = false;                         // a person wants the unit down

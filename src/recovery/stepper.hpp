@@ -26,6 +26,7 @@ struct stepper {
   void begin(const begin_wanted& e);
   void resume(const resume_wanted& e);
   void stop(bool force);
+  void end_as_stopped();
   void approve();
   void cancel();
   void roll_back_by_hand();
@@ -64,6 +65,14 @@ struct stepper {
   [[nodiscard]] bool budget_left() const;
   [[nodiscard]] outcome not_now() const;
   [[nodiscard]] std::string budget_text() const;
+
+  // in_place.cpp
+  void archive_is_ready();
+  void begin_wipe();
+  void wipe();
+  void on_wiped(const ports::worker_result& r);
+  [[nodiscard]] std::string untouched() const;
+  [[nodiscard]] std::string what_is_left() const;
 
   // after_swap.cpp
   void swap();

@@ -11,6 +11,7 @@
 #include "snapshot/disk.hpp"
 #include "snapshot/mount_point.hpp"
 #include "snapshot/open_files.hpp"
+#include "snapshot/swap_record.hpp"
 #include "snapshot/warm_file.hpp"
 #include "snapshot/write_lease.hpp"
 
@@ -117,6 +118,9 @@ void look_inside(const ports::worker_job& job, ports::worker_result& out) {
     if (name != ".hasup") out.data_dir_empty = false;
   struct stat st {};
   out.half_swapped = ::fstatat(root.get(), ".hasup/swap.json", &st, AT_SYMLINK_NOFOLLOW) == 0;
+  if (out.half_swapped)
+    if (const base::unique_fd own(::openat(root.get(), ".hasup", open_dir | O_NOFOLLOW)); own)
+      if (const auto record = read_swap_record(own.get()); record && *record) out.wiped = (*record)->wiped;
   for (const auto& name : job.must_exist)
     if (::fstatat(root.get(), name.c_str(), &st, 0) != 0) out.missing.push_back(name);
   if (job.look_for_warm) out.warm = warm_below(root.get());

@@ -3,11 +3,13 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <set>
 
 #include "base/unique_fd.hpp"
 #include "snapshot/disk.hpp"
+#include "snapshot/swap_record.hpp"
 #include "snapshot/warm_file.hpp"
 #include "snapshot/wipe_rules.hpp"
 
@@ -24,9 +26,6 @@ std::uint64_t on_disk(const struct stat& st) {
 class tree_size {
  public:
   tree_size(int root, dev_t device, const job_control& control) : root_(root), device_(device), control_(control) {}
-  // What has another name elsewhere is not counted: removing it here frees nothing.
-  void leave_out_linked() { linked_ = false; }
-
   // `path` below the root; not there: nothing.
   outcome<void> add(const std::string& path) {
     struct stat st {};
@@ -34,14 +33,17 @@ class tree_size {
     return add(path, st);
   }
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+  // What removing it would free: what has a second name does not count, which may be elsewhere.
+  [[nodiscard]] std::uint64_t freed() const { return freed_; }
 
  private:
   outcome<void> add(const std::string& path, const struct stat& st) {
     if (control_.cancelled()) return cancelled();
     if (st.st_dev != device_) return {};
     const bool has_more_names = st.st_nlink > 1 && !S_ISDIR(st.st_mode);
-    if (has_more_names && (!linked_ || !seen_.insert(st.st_ino).second)) return {};
+    if (has_more_names && !seen_.insert(st.st_ino).second) return {};
     bytes_ += on_disk(st);
+    if (!has_more_names) freed_ += on_disk(st);
     if (!S_ISDIR(st.st_mode)) return {};
     auto names = list_names(root_, path);
     if (!names) return {};  // removed meanwhile, or not ours to look into: what is known is said
@@ -57,9 +59,9 @@ class tree_size {
   int root_;
   dev_t device_;
   const job_control& control_;
-  bool linked_ = true;
   std::set<ino_t> seen_;
   std::uint64_t bytes_ = 0;
+  std::uint64_t freed_ = 0;
 };
 
 // Of the data directory, or of the nearest directory above it that exists.
@@ -95,13 +97,17 @@ outcome<void> look_around(const ports::worker_job& job, const job_control& contr
   if (!free) return free.error();
   out.free_bytes = *free;
   out.state.assign(job.plans.size(), 0);
+  out.freed.assign(job.plans.size(), 0);
   const base::unique_fd root(::open(job.data_dir.c_str(), open_dir));
   if (!root) return {};
   look_into_cache(root.get(), out);
   tree_size staging(root.get(), st.st_dev, control);
-  staging.leave_out_linked();
   if (auto added = staging.add(".hasup/staging"); !added) return added;
-  out.staging = staging.bytes();
+  out.staging = staging.freed();
+  // A node that is to make a state anew makes one about as large as that which was deleted for it.
+  const base::unique_fd own(::openat(root.get(), ".hasup", open_dir | O_NOFOLLOW));
+  const auto record = own ? read_swap_record(own.get()) : outcome<std::optional<swap_record>>(std::nullopt);
+  const auto deleted = record && *record && (*record)->phase == swap_phase::wiped ? (*record)->deleted_bytes : 0;
   for (std::size_t i = 0; i < job.plans.size(); ++i) {
     auto rules = wipe_rules::from(job.plans[i].wipe, job.keep, job.plans[i].shared);
     if (!rules) continue;  // the swap says what is wrong with them
@@ -110,12 +116,21 @@ outcome<void> look_around(const ports::worker_job& job, const job_control& contr
     tree_size state(root.get(), st.st_dev, control);
     for (const auto& entry : *entries)
       if (auto added = state.add(entry); !added) return added;
-    out.state[i] = state.bytes();
+    out.state[i] = std::max(state.bytes(), deleted);
+    out.freed[i] = state.freed();
   }
   return {};
 }
 
 }  // namespace
+
+outcome<std::uint64_t> bytes_on_disk(int root, const std::string& path, const job_control& control) {
+  struct stat st {};
+  if (::fstat(root, &st) != 0) return system_failure("look at the data directory", errno);
+  tree_size size(root, st.st_dev, control);
+  if (auto added = size.add(path); !added) return added.error();
+  return size.bytes();
+}
 
 ports::worker_result measure(const ports::worker_job& job, const job_control& control) {
   ports::worker_result out;

@@ -4,8 +4,12 @@
 
 #include "ports/worker_job.hpp"
 #include "snapshot/job_control.hpp"
+#include "snapshot/outcome.hpp"
 
 namespace hasup::snapshot {
+
+// What `path` below root takes on the disk, on the root's file system, each file once however many names it has.
+outcome<std::uint64_t> bytes_on_disk(int root, const std::string& path, const job_control& control);
 
 // job.data_dir, which need not exist, with job.plans and job.keep.
 ports::worker_result measure(const ports::worker_job& job, const job_control& control);

@@ -36,15 +36,27 @@ outcome<void> state_swap::open() {
   return {};
 }
 
+outcome<std::optional<swap_record>> state_swap::read_record() {
+  auto record = read_swap_record(tree_.own());
+  if (record && *record) wiped_ = (*record)->wiped;
+  return record;
+}
+
+outcome<void> state_swap::write_record(const swap_record& record) {
+  wiped_ = wiped_ || record.wiped;  // a failed write may have come to the disk all the same
+  return write_swap_record(tree_.own(), disk_, record);
+}
+
 outcome<wipe_rules> state_swap::rules_of(const swap_record& record) const {
   return wipe_rules::from(record.wipe, record.keep, record.shared);
 }
 
 outcome<void> state_swap::swap() {
   if (auto opened = open(); !opened) return opened;
-  auto record = read_swap_record(tree_.own());
+  auto record = read_record();
   if (!record) return record.error();
-  if (*record) {
+  const bool wiped = *record && (*record)->phase == swap_phase::wiped;
+  if (*record && !wiped) {
     if ((*record)->phase == swap_phase::confirmed)
       return refusal("an earlier recovery of this data directory is confirmed but not cleaned up; clean it up first");
     if ((*record)->phase == swap_phase::rolling_back)
@@ -53,13 +65,20 @@ outcome<void> state_swap::swap() {
       return refusal("this data directory is already swapped by plan \"" + (*record)->plan +
                      "\"; roll it back first");
     // Written once more: the job that wrote it may have died, or have been refused, before it was durable.
-    if (auto written = write_swap_record(tree_.own(), disk_, **record); !written) return written;
+    if (auto written = write_record(**record); !written) return written;
     if ((*record)->phase == swap_phase::swapped) return {};
   } else {
+    if (wiped)
+      if (auto gone = finish_wipe(**record); !gone) return gone;
     auto planned = plan_swap();
     if (!planned) return planned.error();
     if (control_.cancelled()) return cancelled();
-    if (auto written = write_swap_record(tree_.own(), disk_, *planned); !written) return written;
+    if (wiped) {
+      planned->wiped = true;
+      planned->deleted = (*record)->deleted;
+      planned->deleted_bytes = (*record)->deleted_bytes;
+    }
+    if (auto written = write_record(*planned); !written) return written;
     record = std::optional<swap_record>(std::move(*planned));
   }
   return move_everything_in(**record);
@@ -216,7 +235,7 @@ outcome<void> state_swap::move_everything_in(swap_record& record) {
     if (auto settled = settle(entry); !settled) return settled;
   if (auto synced = sync_parents(record); !synced) return synced;
   record.phase = swap_phase::swapped;
-  return write_swap_record(tree_.own(), disk_, record);
+  return write_record(record);
 }
 
 outcome<void> state_swap::sync_parents(const swap_record& record) const {
@@ -243,7 +262,7 @@ outcome<void> state_swap::sync_parents(const swap_record& record) const {
 
 outcome<void> state_swap::rewipe() {
   if (auto opened = open(); !opened) return opened;
-  auto record = read_swap_record(tree_.own());
+  auto record = read_record();
   if (!record) return record.error();
   if (!*record || (*record)->phase != swap_phase::swapped)
     return refusal("this data directory is not swapped, so there is nothing of a failed first start to remove");

@@ -1,6 +1,6 @@
 // Puts staged entries in the place of a data directory's own and keeps the way back open: swap, rewipe, roll_back,
-// clean_up. Each can be repeated after a crash at any point; which entry is which is told by inode, never by name.
-// The phases and what is allowed in which stand in swap_record.hpp.
+// clean_up; wipe gives the way back up. Each can be repeated after a crash at any point; which entry is which is told
+// by inode, never by name. The phases and what is allowed in which stand in swap_record.hpp.
 //
 // Where an entry's old and new file can be found:
 //
@@ -28,18 +28,25 @@ class state_swap {
   state_swap(const ports::worker_job& job, const job_control& control, const disk& d)
       : job_(job), control_(control), disk_(d) {}
 
+  // Deletes what the plan replaces, for good. Refuses before anything is touched, and before the record is written,
+  // unless the chosen archives are whole in the cache, and for the same reasons as swap. Each entry leaves the data
+  // directory by one rename before anything of it is deleted.
+  outcome<void> wipe();
   // Needs a complete staging directory. Refuses before the first rename when a process has the data open, or an entry
   // is a link, a mount point or somebody else's.
   outcome<void> swap();
   // Removes what an attempt to start created in the place of entries that nothing from staging replaced.
   outcome<void> rewipe();
   // The old entries return, the very same files. Without a record there is nothing to undo but the staging directory.
+  // After wipe what is deleted stays so, and the record stays.
   outcome<void> roll_back();
   // No way back after this: aside, staging, record, and all cached archives but the chosen ones (else the newest).
   outcome<void> clean_up();
   // What was fetched for a recovery to come: all of the cache and of staging. Refused where a swap is not over.
   outcome<void> drop_warm();
 
+  // Whether the record says that the old state is deleted or being deleted, as far as was seen.
+  [[nodiscard]] bool wiped() const { return wiped_; }
   // Remarks for a person, to be shown with the result.
   [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
 
@@ -51,6 +58,11 @@ class state_swap {
   };
 
   outcome<void> open();
+  outcome<std::optional<swap_record>> read_record();
+  outcome<void> write_record(const swap_record& record);
+  outcome<void> check_archives() const;
+  outcome<void> plan_wipe(swap_record& record) const;
+  outcome<void> finish_wipe(const swap_record& record);
   outcome<wipe_rules> rules_of(const swap_record& record) const;
   outcome<swap_record> plan_swap();
   outcome<void> check_old(const swap_entry& entry, const entry_info& found) const;
@@ -62,6 +74,7 @@ class state_swap {
   outcome<void> move_everything_in(swap_record& record);
   outcome<void> sync_parents(const swap_record& record) const;
   outcome<void> check_can_return(const swap_record& record) const;
+  outcome<void> undo_swap(swap_record& record);
   outcome<void> clear_places(const swap_record& record);
   outcome<void> return_old(const swap_record& record);
   outcome<void> discard(const std::string& path);
@@ -73,6 +86,7 @@ class state_swap {
   disk disk_;
   data_tree tree_;
   std::vector<std::string> notes_;
+  bool wiped_ = false;
 };
 
 }  // namespace hasup::snapshot

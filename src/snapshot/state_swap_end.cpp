@@ -17,21 +17,19 @@ std::function<bool()> stop_when_cancelled(const job_control& control) {
 
 outcome<void> state_swap::roll_back() {
   if (auto opened = open(); !opened) return opened;
-  auto record = read_swap_record(tree_.own());
+  auto record = read_record();
   if (!record) return record.error();
   if (*record) {
     auto& r = **record;
     if (r.phase == swap_phase::confirmed)
       return refusal("the new state is confirmed and the old one is being deleted; there is no way back");
     if (auto free = check_no_writer(""); !free) return free;
-    if (auto possible = check_can_return(r); !possible) return possible;
-    if (r.phase != swap_phase::rolling_back) {
-      r.phase = swap_phase::rolling_back;
-      if (auto written = write_swap_record(tree_.own(), disk_, r); !written) return written;
+    if (r.phase == swap_phase::wiped) {
+      if (auto gone = finish_wipe(r); !gone) return gone;
+    } else if (auto undone = undo_swap(r); !undone) {
+      return undone;
     }
-    if (auto cleared = clear_places(r); !cleared) return cleared;
-    if (auto returned = return_old(r); !returned) return returned;
-    if (!r.shared.empty())
+    if (!r.shared.empty() && !r.wiped)
       notes_.push_back("shared entries stayed in place and may be newer than the old state that was put back");
   }
   if (auto removed = disk_.remove_tree(tree_.own(), "staging"); !removed) return removed;
@@ -39,9 +37,26 @@ outcome<void> state_swap::roll_back() {
   if (!empty) return empty.error();
   if (!*empty)
     return refusal(tree_.own_path("aside") + " holds entries that no record names; look whether they are needed");
+  if (*record && (*record)->wiped) {
+    auto& r = **record;
+    r.phase = swap_phase::wiped;
+    r.entries.clear();
+    r.made_dirs.clear();
+    return write_record(r);
+  }
   if (*record)
     if (auto removed = disk_.remove_file(tree_.own(), "swap.json"); !removed) return removed;
   return disk_.sync_dir(tree_.own(), "");
+}
+
+outcome<void> state_swap::undo_swap(swap_record& r) {
+  if (auto possible = check_can_return(r); !possible) return possible;
+  if (r.phase != swap_phase::rolling_back) {
+    r.phase = swap_phase::rolling_back;
+    if (auto written = write_record(r); !written) return written;
+  }
+  if (auto cleared = clear_places(r); !cleared) return cleared;
+  return return_old(r);
 }
 
 // All or nothing: before anything moves back, every old entry must still be there.
@@ -103,17 +118,17 @@ outcome<void> state_swap::return_old(const swap_record& record) {
 
 outcome<void> state_swap::clean_up() {
   if (auto opened = open(); !opened) return opened;
-  auto record = read_swap_record(tree_.own());
+  auto record = read_record();
   if (!record) return record.error();
   if (*record) {
     auto& r = **record;
-    if (r.phase == swap_phase::intent || r.phase == swap_phase::rolling_back)
+    if (r.phase == swap_phase::intent || r.phase == swap_phase::rolling_back || r.phase == swap_phase::wiped)
       return refusal(
           "the swap of this data directory is only half done; finish it or roll it back before cleaning up");
     if (auto free = check_no_writer(tree_.own_path("aside")); !free) return free;
     if (r.phase == swap_phase::swapped) {
       r.phase = swap_phase::confirmed;
-      if (auto written = write_swap_record(tree_.own(), disk_, r); !written) return written;
+      if (auto written = write_record(r); !written) return written;
     }
     if (auto removed = disk_.remove_tree(tree_.own(), "aside", stop_when_cancelled(control_)); !removed)
       return removed;

@@ -9,6 +9,7 @@ namespace json = boost::json;
 
 constexpr std::string_view file_name = "swap.json";
 constexpr int version = 1;
+constexpr int version_of_wiped = 2;  // a hasup that knows nothing of it must leave it alone
 
 json::value identity_json(const std::optional<identity>& id) {
   if (!id) return nullptr;
@@ -33,21 +34,38 @@ std::vector<std::string> texts_from(const json::value& v) {
   return out;
 }
 
+json::array entries_json(const std::vector<swap_entry>& all) {
+  json::array entries;
+  for (const auto& e : all)
+    entries.push_back(
+        json::object{{"path", e.path}, {"old", identity_json(e.old_entry)}, {"new", identity_json(e.new_entry)}});
+  return entries;
+}
+
+std::vector<swap_entry> entries_from(const json::value& v) {
+  std::vector<swap_entry> out;
+  for (const auto& e : v.as_array()) {
+    swap_entry entry{std::string(e.at("path").as_string()), identity_from(e.at("old")), identity_from(e.at("new"))};
+    if (!is_plain_relative(entry.path)) throw std::invalid_argument("bad path \"" + entry.path + "\"");
+    out.push_back(std::move(entry));
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string encode(const swap_record& record) {
-  json::array entries;
-  for (const auto& e : record.entries)
-    entries.push_back(
-        json::object{{"path", e.path}, {"old", identity_json(e.old_entry)}, {"new", identity_json(e.new_entry)}});
-  return json::serialize(json::object{{"version", version},
-                                      {"phase", swap_phase_names.text(record.phase)},
-                                      {"plan", record.plan},
-                                      {"wipe", texts_json(record.wipe)},
-                                      {"keep", texts_json(record.keep)},
-                                      {"shared", texts_json(record.shared)},
-                                      {"made_dirs", texts_json(record.made_dirs)},
-                                      {"entries", std::move(entries)}});
+  json::object out{{"version", record.wiped ? version_of_wiped : version},
+                   {"phase", swap_phase_names.text(record.phase)},
+                   {"plan", record.plan},
+                   {"wipe", texts_json(record.wipe)},
+                   {"keep", texts_json(record.keep)},
+                   {"shared", texts_json(record.shared)},
+                   {"made_dirs", texts_json(record.made_dirs)},
+                   {"entries", entries_json(record.entries)}};
+  if (record.wiped) out["deleted"] = entries_json(record.deleted);
+  if (record.wiped) out["deleted_bytes"] = record.deleted_bytes;
+  return json::serialize(out);
 }
 
 base::result<swap_record> decode_swap_record(std::string_view text) {
@@ -56,8 +74,11 @@ base::result<swap_record> decode_swap_record(std::string_view text) {
     json::parse_options options;
     options.allow_invalid_utf8 = true;  // file names are bytes
     const auto parsed = json::parse(text, {}, options);
-    if (parsed.at("version").as_int64() != version) return base::error{"it was written by another version of hasup"};
+    const auto written_as = parsed.at("version").as_int64();
+    if (written_as != version && written_as != version_of_wiped)
+      return base::error{"it was written by another version of hasup"};
     swap_record out;
+    out.wiped = written_as == version_of_wiped;
     const auto phase = swap_phase_names.parse(std::string_view(parsed.at("phase").as_string()));
     if (!phase) return base::error{"unknown phase"};
     out.phase = *phase;
@@ -66,11 +87,10 @@ base::result<swap_record> decode_swap_record(std::string_view text) {
     out.keep = texts_from(parsed.at("keep"));
     out.shared = texts_from(parsed.at("shared"));
     out.made_dirs = texts_from(parsed.at("made_dirs"));
-    for (const auto& e : parsed.at("entries").as_array()) {
-      swap_entry entry{std::string(e.at("path").as_string()), identity_from(e.at("old")), identity_from(e.at("new"))};
-      if (!is_plain_relative(entry.path)) return base::error{"bad path \"" + entry.path + "\""};
-      out.entries.push_back(std::move(entry));
-    }
+    out.entries = entries_from(parsed.at("entries"));
+    if (out.wiped) out.deleted = entries_from(parsed.at("deleted"));
+    if (out.wiped) out.deleted_bytes = parsed.at("deleted_bytes").to_number<std::uint64_t>();
+    if (out.phase == swap_phase::wiped && !out.wiped) return base::error{"unknown phase"};
     return out;
   } catch (const std::exception& e) {
     return base::error{e.what()};

@@ -5,10 +5,13 @@
 //                        |                  |
 //                        +---- roll_back ---+--> rolling_back --> (none)
 //
+//   (none) -- wipe --> wiped -- swap --> intent …   with `wiped`: a roll back comes back to wiped, not to (none)
+//
 //   intent        renames may be half done; swap goes on, roll_back undoes
 //   swapped       all entries are in place, the old ones in aside/
 //   confirmed     the new state is good; aside/ may be half deleted, so there is no way back
 //   rolling_back  entries are on their way back; only roll_back may go on
+//   wiped         the old entries are being deleted, or gone; `deleted` says which, and there is no way back
 #pragma once
 
 #include <optional>
@@ -21,11 +24,12 @@
 
 namespace hasup::snapshot {
 
-enum class swap_phase { intent, swapped, confirmed, rolling_back };
-inline constexpr base::enum_names<swap_phase, 4> swap_phase_names{{{{swap_phase::intent, "intent"},
+enum class swap_phase { intent, swapped, confirmed, rolling_back, wiped };
+inline constexpr base::enum_names<swap_phase, 5> swap_phase_names{{{{swap_phase::intent, "intent"},
                                                                     {swap_phase::swapped, "swapped"},
                                                                     {swap_phase::confirmed, "confirmed"},
-                                                                    {swap_phase::rolling_back, "rolling_back"}}}};
+                                                                    {swap_phase::rolling_back, "rolling_back"},
+                                                                    {swap_phase::wiped, "wiped"}}}};
 
 struct swap_entry {
   std::string path;                   // relative to the data directory
@@ -41,6 +45,9 @@ struct swap_record {
   std::vector<std::string> wipe, keep, shared;  // frozen: later jobs go by these
   std::vector<std::string> made_dirs;           // directories that had to be made for entries, outermost first
   std::vector<swap_entry> entries;
+  bool wiped = false;               // in every phase: the old state is deleted, or its deletion has begun
+  std::vector<swap_entry> deleted;  // what was, or is being, deleted; without new entries
+  std::uint64_t deleted_bytes = 0;  // what that took on the disk
 
   friend bool operator==(const swap_record&, const swap_record&) = default;
 };

@@ -85,6 +85,7 @@ struct last_exit {
   std::string evidence;  // the log line that decided, "" = none
   std::string advice;
   base::wall_time at;
+  bool recovers = false;  // its class asks for a recovery
 };
 
 // What would stop or restart the current run, but for maintenance: why, "" = nothing. Its end lets it happen.

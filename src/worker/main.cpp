@@ -104,6 +104,8 @@ ports::worker_result with_swap(const ports::worker_job& job, const snapshot::job
   const auto done = [&]() -> snapshot::outcome<void> {
     if (auto entered = snapshot::enter_sandbox(snapshot::swap_bounds()); !entered) return entered;
     switch (job.mode) {
+      case ports::worker_mode::wipe:
+        return state.wipe();
       case ports::worker_mode::swap:
         return state.swap();
       case ports::worker_mode::rewipe:
@@ -118,6 +120,7 @@ ports::worker_result with_swap(const ports::worker_job& job, const snapshot::job
   }();
   auto out = done ? ports::worker_result{} : snapshot::failed_result(done.error());
   out.notes = state.notes();
+  out.wiped = state.wiped();
   return out;
 }
 

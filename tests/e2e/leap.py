@@ -143,3 +143,7 @@ class SmallVolume(LeapTest):
         free = os.statvfs(self.volume)
         with open(self.volume / "other", "ab") as f:
             f.write(b"\0" * (free.f_bavail * free.f_frsize - leave))
+
+    def set_space(self, word, unit="leap"):
+        path = self.home.path / "etc" / "units" / f"{unit}.toml"
+        path.write_text(path.read_text().replace("[recovery]\n", f'[recovery]\nspace = "{word}"\n'))

@@ -2,10 +2,11 @@
 there is room for a recovery."""
 
 import os
+import shutil
 import subprocess
 import unittest
 
-from hasup_home import alive, wait_until
+from hasup_home import alive, on_a_terminal, wait_until, write_sha256
 from leap import BLOCKS, SmallVolume
 
 MIB = 1 << 20
@@ -126,6 +127,7 @@ class RoomForARecovery(SmallVolume):
         other = self.volume / "other-leap"
         subprocess.run(["cp", "-a", self.data, other], check=True)
         units = self.home.path / "etc" / "units"
+        self.set_space("stage")
         text = (units / "leap.toml").read_text()
         (units / "second.toml").write_text("enabled = false\n" + text.replace(str(self.data), str(other)))
         # Enough for what the first one fetches and its node makes of it, or for the second one's, not for both.
@@ -137,6 +139,148 @@ class RoomForARecovery(SmallVolume):
         self.assertRegex(status["reason"], r"[0-9.]+MiB are for the recovery of leap: [0-9.]+MiB short")
         self.assertEqual(list(other.glob(".hasup/cache/*")), [])
         self.home.ok("recover", "leap", "--cancel")
+
+    def test_one_that_would_fit_in_the_place_of_the_old_state_is_refused_where_that_must_stay(self):
+        self.dirty_node_that_is_not_started(lambda: (self.fill(16 * MIB), self.set_space("stage")))
+        before = self.picture()
+        status = self.home.wait_for("leap", state="failed")
+        self.assertIn("short. Make room there", status["reason"])
+        self.assertEqual(self.picture(), before)
+
+
+class InPlace(SmallVolume):
+    """There is room for the archive, or for the new state, beside the old one, but not for both."""
+
+    state_size = 12_000_000
+
+    def setUp(self):
+        super().setUp()
+        for old in self.snapshots[:-1]:
+            old.unlink()
+        self.newest = self.snapshots[-1]
+
+    def dirty_unit(self, space=None, leave=16):
+        self.leap_unit(f"file://{self.backup}/")
+        if space:
+            self.set_space(space)
+        self.make_dirty()
+        self.fill(leave * MIB)
+        self.home.start()
+
+    def kinds(self):
+        return [e["kind"] for e in self.home.events("leap") if e["kind"].startswith("recovery_")]
+
+    def inodes(self, *names):
+        return {name: os.stat(self.data / name).st_ino for name in names}
+
+    def test_the_old_state_is_deleted_once_the_archive_is_verified_and_the_node_comes_back(self):
+        (self.data / "protocol_features").mkdir(exist_ok=True)
+        (self.data / "protocol_features" / "kept").write_text("as it is now")
+        before = self.inodes("protocol_features/kept", "blocks")
+        self.dirty_unit()
+        status, info = self.wait_recovered()
+        self.assertGreater(info["head_block_num"], BLOCKS)
+        kinds = self.kinds()
+        order = ["recovery_fetched", "recovery_wiping", "recovery_wiped", "recovery_staged", "recovery_swapped",
+                 "recovery_confirmed"]
+        self.assertEqual([k for k in kinds if k in order], order)
+        told = next(e["reason"] for e in self.home.events("leap") if e["kind"] == "recovery_wiping")
+        self.assertIn("is here and verified; deleting the old state to make room for it: there is no way back", told)
+        self.assertEqual(self.inodes("protocol_features/kept", "blocks"), before)
+        self.assertFalse((self.data / ".hasup" / "swap.json").exists())
+        self.assertTrue((self.data / ".hasup" / "cache" / self.newest.name).exists())
+        self.assertIn("recovered in", self.home.ok("recover", "leap", "--history"))
+
+    def test_without_a_checksum_the_old_state_stays(self):
+        for sidecar in self.backup.glob("*.sha256"):
+            sidecar.unlink()
+        before = os.stat(self.data / "state" / "shared_memory.bin").st_ino
+        self.dirty_unit(space="in_place")
+        status = self.home.wait_for("leap", state="failed")
+        self.assertIn("it has neither a checksum nor a signature", status["reason"])
+        self.assertIn("the old state is untouched", status["reason"])
+        self.assertEqual(os.stat(self.data / "state" / "shared_memory.bin").st_ino, before)
+        self.assertNotIn("recovery_wiping", self.kinds())
+
+    def test_when_the_snapshot_breaks_the_node_nothing_is_started_and_a_person_is_told_what_can_be_done(self):
+        good = self.home.path / "good.bin"
+        os.rename(self.newest, good)
+        with open(good, "rb") as whole, open(self.newest, "wb") as half:
+            half.write(whole.read(good.stat().st_size // 2))
+        write_sha256(self.newest)
+        self.dirty_unit(leave=9)
+        status = self.home.wait_for("leap", state="failed")
+        self.assertIn("the old state was deleted to make room and cannot be put back, so nothing is started: `hasup "
+                      "recover leap` tries again", status["reason"])
+        self.assertIn("the recovery is tried again in", status["reason"])
+        self.assertFalse((self.data / "state").exists())
+        self.assertTrue((self.data / ".hasup" / "cache" / self.newest.name).exists())
+        why = self.home.ok("why", "leap")
+        self.assertIn("hasup recover leap --from FILE", why)
+        self.assertIn("there is no way back", why)
+        back = self.home.hasup("recover", "leap", "--rollback")
+        self.assertEqual(back.returncode, 1)
+        self.assertIn("there is no way back for leap: its old state was deleted", back.stderr)
+        self.assertIn("failed with the old state deleted", self.home.ok("recover", "leap", "--history"))
+        # The marker beside the data says it, also to a hasup that has lost all it knew.
+        self.home.kill_daemon()
+        shutil.rmtree(self.home.path / "state")
+        self.home.start()
+        self.home.hasup("start", "leap", "--no-wait")
+        self.home.wait_event("leap", lambda e: e["kind"] == "recovery_wiped", "it finds the marker")
+        self.home.wait_for("leap", state="failed")
+        self.assertFalse((self.data / "state").exists())
+        # Another archive helps.
+        (self.volume / "other").unlink()
+        os.rename(good, self.newest)
+        write_sha256(self.newest)
+        self.home.ok("recover", "leap")
+        status, info = self.wait_recovered()
+        self.assertGreater(info["head_block_num"], BLOCKS)
+        self.assertFalse((self.data / ".hasup" / "swap.json").exists())
+
+    def test_by_hand_it_asks_before_anything_is_deleted(self):
+        self.leap_unit(f"file://{self.backup}/")
+        self.home.start()
+        pid = self.home.wait_healthy("leap")["pid"]
+        self.fill(16 * MIB)
+        shown = self.home.ok("recover", "leap", "--dry-run")
+        self.assertIn("is deleted once the archive is here and verified: from then on there is no way back; that is "
+                      "asked first (--yes)", shown)
+        self.home.hasup("recover", "leap", "--no-wait")
+        asks = self.home.wait_event("leap", lambda e: e["kind"] == "recovery_asks", "it asks")
+        self.assertIn("the old state would be deleted before it is unpacked, with no way back", asks["reason"])
+        self.assertEqual(self.home.unit_status("leap")["pid"], pid)
+        self.home.ok("recover", "leap", "--cancel")
+        self.assertEqual(self.home.wait_healthy("leap")["pid"], pid)
+        self.home.hasup("recover", "leap", "--no-wait")
+        self.home.wait_event("leap", lambda e: e["kind"] == "recovery_asks" and e["seq"] > asks["seq"], "it asks again")
+        self.home.ok("recover", "leap", "--yes")
+        self.wait_recovered()
+        self.assertIn("recovery_wiped", self.kinds())
+
+    def test_on_a_terminal_the_question_says_what_is_deleted(self):
+        self.leap_unit(f"file://{self.backup}/")
+        self.set_space("in_place")
+        self.home.start()
+        pid = self.home.wait_healthy("leap")["pid"]
+        words = [self.home.bin / "hasup", "recover", "leap"]
+        question = "delete its state, with no way back, once a snapshot is here and verified, and restore it from that"
+        code, said = on_a_terminal(words, self.home.env, {f"{question}? [y/N] ": "n\n"})
+        self.assertEqual((code, self.home.wait_healthy("leap")["pid"]), (1, pid), said)
+        self.assertIn("leap is healthy. Stop it and " + question, said)
+        code, said = on_a_terminal(words, self.home.env, {f"{question}? [y/N] ": "y\n"})
+        self.assertEqual(code, 0, said)
+        self.wait_recovered()
+        self.assertIn("recovery_wiped", self.kinds())
+
+    def test_hasupd_killed_while_it_deletes_goes_on(self):
+        self.dirty_unit(space="in_place")
+        self.home.wait_event("leap", lambda e: e["kind"] == "recovery_wiping", "it deletes")
+        self.home.kill_daemon()
+        self.home.start()
+        status, info = self.wait_recovered()
+        self.assertGreater(info["head_block_num"], BLOCKS)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ unpacking::unpacking(const ports::worker_job& job, job_control& control, const d
 outcome<void> unpacking::check() const {
   auto swapped = read_swap_record(tree_.own());
   if (!swapped) return swapped.error();
-  if (*swapped)
+  if (*swapped && (*swapped)->phase != swap_phase::wiped)
     return refusal(
         "this data directory is swapped or half swapped; roll back or clean up before another snapshot is "
         "unpacked");

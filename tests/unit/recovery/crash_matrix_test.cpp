@@ -42,6 +42,8 @@ std::vector<story> stories() {
   all.back().too_large = {true, true};
   all.push_back(told("prefetched, and no host", {false}, {node_kind::good}));
   all.back().warm = all.back().host_down = true;
+  all.push_back(told("prefetched, and in place", {false}, {node_kind::good}));
+  all.back().warm = all.back().in_place = true;
   all.push_back(told("the prefetched is damaged", {true, false}, {node_kind::good, node_kind::good}));
   all.back().warm = true;
   all.push_back(told("the prefetched is refused", {false, false}, {node_kind::refuses, node_kind::good}));
@@ -76,6 +78,29 @@ std::vector<story> stories() {
     all.push_back(told("rolled back at step " + std::to_string(at), {false}, {node_kind::good}));
     all.back().back_after = at;
   }
+  // In place.
+  const auto in_place = [&](std::string name, std::vector<bool> damaged, std::vector<node_kind> nodes) -> story& {
+    all.push_back(told("in place, " + name, std::move(damaged), std::move(nodes)));
+    all.back().in_place = true;
+    return all.back();
+  };
+  in_place("the newest is good", {false}, {node_kind::good}).cut_twice = true;
+  in_place("the newest is damaged", {true, false}, {node_kind::good, node_kind::good}).cut_twice = true;
+  in_place("the newest is refused", {false, false}, {node_kind::refuses, node_kind::good}).cut_twice = true;
+  in_place("the older one is damaged", {false, true}, {node_kind::breaks, node_kind::good}).cut_twice = true;
+  in_place("the node breaks on all", {false, false}, {node_kind::breaks, node_kind::breaks}).cut_twice = true;
+  in_place("all are damaged", {true, true}, {node_kind::good, node_kind::good});
+  in_place("killed in its first start", {false}, {node_kind::killed_once});
+  in_place("killed on replaced state", {false}, {node_kind::killed_once}).into = true;
+  in_place("replaced state is good", {true, false}, {node_kind::good, node_kind::good}).into = true;
+  in_place("the swap is refused", {false}, {node_kind::good}).swap_refuses = 1;
+  in_place("the deletion is refused", {false}, {node_kind::good}).wipe_refuses = 1;
+  in_place("the deletion dies", {false}, {node_kind::good}).wipe_dies = 1;
+  in_place("beside a node", {false}, {node_kind::good}).beside = true;
+  for (std::size_t at = 1; at <= 46; at += 3)
+    in_place("stopped at step " + std::to_string(at), {false}, {node_kind::good}).stop_after = at;
+  for (std::size_t at = 1; at <= 46; at += 2)
+    in_place("rolled back at step " + std::to_string(at), {false}, {node_kind::good}).back_after = at;
   return all;
 }
 
@@ -116,6 +141,16 @@ TEST_CASE("each story ends as it should when nothing is cut") {
     if (s.name == "all are too large") CHECK(w.outcomes.back() == outcome::unavailable);
     if (s.name == "all are damaged") CHECK(w.outcomes.back() == outcome::unavailable);
     if (s.name == "the swap is refused") CHECK(w.outcomes.back() == outcome::refused);
+    if (s.name == "in place, the newest is good" || s.name == "in place, the newest is damaged" ||
+        s.name == "in place, the newest is refused" || s.name == "in place, killed in its first start" ||
+        s.name == "in place, killed on replaced state" || s.name == "in place, the deletion dies" ||
+        s.name == "in place, beside a node" || s.name.starts_with("in place, rolled back at"))
+      CHECK(w.outcomes.back() == outcome::recovered);
+    if (s.name == "in place, the node breaks on all" || s.name == "in place, the older one is damaged" ||
+        s.name == "in place, the swap is refused")
+      CHECK(w.outcomes.back() == outcome::emptied);
+    if (s.name == "in place, the deletion is refused") CHECK(w.outcomes.back() == outcome::refused);
+    if (s.name == "in place, all are damaged") CHECK(w.outcomes.back() == outcome::unavailable);
   }
 }
 
@@ -143,7 +178,8 @@ TEST_CASE("a recovery that is cut off anywhere goes on to a whole end") {
 TEST_CASE("a second cut while it goes on changes nothing") {
   std::size_t cuts = 0;
   const auto all = stories();
-  for (std::size_t i = 0; i < 18; ++i)
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    if (i >= 19 && !all[i].cut_twice) continue;
     for (const auto first : {cut::daemon, cut::machine})
       for (std::size_t at = 1;; at += 2) {
         bool first_was_cut = true;
@@ -168,6 +204,7 @@ TEST_CASE("a second cut while it goes on changes nothing") {
         }
         if (!first_was_cut) break;
       }
+  }
   std::cout << "crash matrix: " << cuts << " pairs of cuts\n";
 }
 

@@ -14,7 +14,8 @@ namespace {
 std::vector<recovery::record> one_of_each() {
   auto plan = leap();
   plan.asked.snapshot = "s3 \"quoted\" \xc3\xa9";
-  plan.asked.yes = true;
+  plan.asked.yes = plan.asked.explained = true;
+  plan.space = model::space_policy::automatic;
   plan.data_dir = "/var/lib/leap/data";
   plan.also = {"/var/lib/leap/blocks"};
   plan.mount = "/var/lib/leap";
@@ -39,7 +40,9 @@ std::vector<recovery::record> one_of_each() {
           recovery::confirmed{},
           recovery::rolling_back{recovery::after_roll_back::again, "why"},
           recovery::rolled_back{},
-          recovery::undo_wanted{}};
+          recovery::undo_wanted{},
+          recovery::wiping{},
+          recovery::wiped{}};
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ space_need need_of(const std::vector<archive>& archives, const room_found& room 
 }
 
 space_need need(std::uint64_t to_fetch, std::uint64_t unpacked, bool guessed = false, bool unknown = false) {
-  return {{{"a", to_fetch}}, unpacked, 0, guessed, unknown};
+  return {{{"a", to_fetch}}, unpacked, 0, guessed, unknown, 0};
 }
 
 // All of a need but the names of its archives.
@@ -327,7 +327,7 @@ TEST_CASE("running out of room on the way says what it was reckoned to need") {
 TEST_CASE("a dry run shows the room that each plan needs and what stays aside") {
   const auto plan = leap_of_files();
   auto room = with_free(2000);
-  room.state = {500, 0};
+  room.state = room.freed = {500, 0};
   const auto text = recovery::describe_room(
       plan, {}, {one_candidate(0, "s3.zst"), one_candidate(0, "s2"), one_candidate(1, "s2.bin")}, room);
   REQUIRE(text.has_value());

@@ -34,6 +34,10 @@ struct story {
   bool warm = false;                     // the first was fetched beforehand
   bool host_down = false;                // no source can be reached
   unsigned swap_refuses = 0;             // so many swaps are refused before anything is renamed
+  bool in_place = false;                 // the old state is deleted before the new one is unpacked
+  unsigned wipe_refuses = 0;             // so many deletions are refused before anything is touched
+  unsigned wipe_dies = 0;                // so many workers die in the middle of the deletion
+  bool cut_twice = false;                // also in the test of pairs of cuts
 };
 
 // What a cut leaves alive.
@@ -46,16 +50,20 @@ class world {
  public:
   explicit world(const story& s) : story_(s) { node_running = s.beside; }
 
-  enum class place { old_state, half, fresh, used, loaded };
+  enum class place { old_state, half, gone, fresh, used, loaded };
 
   // What is on disk.
   place data = place::old_state;
   bool old_aside = false;
-  bool marker = false;          // swap.json
-  bool confirmed_mark = false;  // swap.json says that the old state may go
+  bool marker = false;           // swap.json
+  bool in_swap = false;          // it is about a swap
+  bool wiped_mark = false;       // it says that the old state is being deleted, or gone
+  std::set<std::size_t> cached;  // whole, verified
+  bool confirmed_mark = false;   // swap.json says that the old state may go
   bool staged = false;
   std::vector<std::string> journal;
   bool journal_says_confirmed = false;
+  bool journal_says_wiping = false;
   // What runs.
   bool node_running = false;
   bool node_was_stopped = false;  // by the recovery
@@ -80,6 +88,8 @@ class world {
     f.sources = {model::source("file:///")};
     f.asked.by_hand = story_.beside;
     f.asked.beside = story_.beside && node_running;  // as hasupd does
+    f.asked.yes = story_.beside;
+    if (story_.in_place) f.space = model::space_policy::in_place;
     model::recovery_plan p;
     p.name = "state only";
     p.wipe = {"state"};
@@ -93,6 +103,7 @@ class world {
   // From the journal, or from the beginning when `fresh`; until nothing more happens or the cut.
   void live(bool fresh) {
     state_ = recovery::state{};
+    began_without_journal_ = !fresh && journal.empty();
     pending_.clear();
     timer_ = false;
     was_cut = false;
@@ -126,6 +137,15 @@ class world {
       return;
     }
     if (!journal.empty()) complain("the journal is left behind");
+    const bool gone_for_good = how == recovery::outcome::emptied || (began_without_journal_ && data == place::gone);
+    if (gone_for_good) {
+      if (!story_.in_place) complain("the old state is deleted without being asked to");
+      if (data != place::gone) complain("emptied, but something is there");
+      if (!marker || !wiped_mark || in_swap) complain("nothing forbids a start from nothing");
+      if (cached.empty()) complain("the verified archive is not kept");
+      if (node_running) complain("a node runs on nothing");
+      return;
+    }
     if (marker) complain("the marker is left behind");
     if (old_aside) complain("the old state is left aside");
     if (how == recovery::outcome::recovered && (data != place::loaded || !node_running)) complain("not recovered");
@@ -181,18 +201,20 @@ class world {
     for (auto& a : out) {
       tick();
       std::visit([this](auto& one) { carry_out(one); }, a);
-      if (!old_exists() && !journal_says_confirmed && !ever_recovered_) complain("the old state is gone too early");
+      const bool may_be_gone = journal_says_confirmed || ever_recovered_ || (wiped_mark && !cached.empty());
+      if (!old_exists() && !may_be_gone) complain("the old state is gone too early");
     }
     return true;
   }
 
   void carry_out(recovery::write& a) {
     journal.push_back(recovery::encode(a.what));
+    if (std::holds_alternative<recovery::wiping>(a.what)) journal_says_wiping = true;
     if (std::holds_alternative<recovery::confirmed>(a.what)) journal_says_confirmed = ever_recovered_ = true;
   }
   void carry_out(recovery::clear_journal&) {
     journal.clear();
-    journal_says_confirmed = false;
+    journal_says_confirmed = journal_says_wiping = false;
   }
   void carry_out(recovery::report&) {}
   void carry_out(recovery::finish& a) { outcomes.push_back(a.how); }
@@ -233,8 +255,9 @@ class world {
     const bool looks = job.mode == ports::worker_mode::select || job.mode == ports::worker_mode::measure;
     if (!looks && job.mode != ports::worker_mode::clean_up && node_running && !(prepares && runs_on_old_state()))
       complain("a worker beside the running node");
-    if (job.unpack_ahead != (job.mode == ports::worker_mode::fetch))
-      complain("unpacked ahead in another mode than fetch");
+    const bool room_for_both = !story_.in_place || wiped_mark;
+    if (job.unpack_ahead != (job.mode == ports::worker_mode::fetch && room_for_both))
+      complain("unpacked ahead in another mode than fetch, or where there is no room");
     if (job.unpack_ahead && (!job.chosen || job.chosen->snapshots.size() != job.plan.archives.size()))
       complain("nothing says how to unpack what is fetched");
     ports::worker_result r;
@@ -242,6 +265,7 @@ class world {
       case ports::worker_mode::inspect:
         r.half_swapped = marker;
         if (job.look_for_warm && story_.warm) r.warm = prefetched();
+        r.wiped = wiped_mark;
         break;
       case ports::worker_mode::make_directories:
         complain("directories made in a recovery");
@@ -264,15 +288,24 @@ class world {
       case ports::worker_mode::measure:
         r.room.emplace();
         r.room->free_bytes = 100;
+        r.room->state = r.room->freed = {data == place::old_state ? 50U : 0U};
         break;
       case ports::worker_mode::fetch:
         if (!story_.too_large.empty() && story_.too_large[index_of(job)])
           complain("fetched what there is no room for");
         if (!job.settled.empty() && index_of(job) != 0) complain("another archive taken for the prefetched one");
-        if (story_.archive_is_damaged[index_of(job)]) r.failure = ports::worker_failure::bad_snapshot;
+        r.verified = true;
+        r.sha256 = {"aa" + std::to_string(index_of(job))};
+        if (story_.archive_is_damaged[index_of(job)])
+          r.failure = ports::worker_failure::bad_snapshot;
+        else
+          cached.insert(index_of(job));
         break;
       case ports::worker_mode::unpack:
         unpack(r);
+        break;
+      case ports::worker_mode::wipe:
+        wipe(job, r);
         break;
       case ports::worker_mode::swap:
         swap(r);
@@ -329,25 +362,51 @@ class world {
   }
 
   void unpack(ports::worker_result& r) {
-    if (marker) complain("unpacking over a swap");
+    if (in_swap) complain("unpacking over a swap");
+    if (wiped_mark && data != place::gone) complain("unpacking beside what is half deleted");
     staged = false;
     worker_step();
     staged = true;
     if (!story_.into) r.archive_paths["snapshot"] = "/staging/archives/snapshot/s.bin";
   }
 
+  void wipe(const ports::worker_job& job, ports::worker_result& r) {
+    if (!story_.in_place) complain("the old state is deleted without being asked to");
+    if (!journal_says_wiping) complain("deleted before the journal says so");
+    if (!cached.contains(index_of(job))) complain("deleted before the archive is whole");
+    if (in_swap) complain("deleted in a swap");
+    r.wiped = wiped_mark;
+    if (!wiped_mark && story_.wipe_refuses > 0) {
+      --story_.wipe_refuses;
+      r.failure = ports::worker_failure::writer;
+      r.error = "process 7 has it open";
+      return;
+    }
+    marker = wiped_mark = r.wiped = true;
+    staged = false;
+    worker_step();
+    data = place::half;
+    worker_step();
+    if (story_.wipe_dies > 0) {
+      --story_.wipe_dies;
+      r = ports::internal_failure("killed by signal 9");
+      return;
+    }
+    data = place::gone;
+  }
+
   void swap(ports::worker_result& r) {
-    if (!marker && story_.swap_refuses > 0) {
+    if (!in_swap && story_.swap_refuses > 0) {
       --story_.swap_refuses;
       r.failure = ports::worker_failure::writer;
       r.error = "process 7 has it open";
       return;
     }
-    if (marker && data == place::fresh) return;  // done before
+    if (in_swap && data == place::fresh) return;  // done before
     if (!staged) complain("a swap without a staged replacement");
-    marker = true;
+    marker = in_swap = true;
     worker_step();
-    old_aside = true;
+    old_aside = old_aside || data == place::old_state;
     data = place::half;
     worker_step();
     data = place::fresh;
@@ -355,7 +414,7 @@ class world {
   }
 
   void rewipe() {
-    if (!marker) complain("a rewipe without a swap");
+    if (!in_swap) complain("a rewipe without a swap");
     if (story_.into) return;  // what came from the archive stays as the node left it
     worker_step();
     data = place::fresh;
@@ -374,9 +433,13 @@ class world {
       data = place::old_state;
       old_aside = false;
       worker_step();
+    } else if (wiped_mark) {
+      data = place::half;
+      worker_step();
+      data = place::gone;
     }
-    staged = false;
-    marker = false;
+    staged = in_swap = false;
+    marker = r.wiped = wiped_mark;
   }
 
   void clean_up() {
@@ -387,12 +450,13 @@ class world {
     old_aside = false;
     worker_step();
     staged = false;
-    marker = confirmed_mark = false;
+    marker = confirmed_mark = in_swap = wiped_mark = false;
   }
 
   void start_node(bool with_arguments) {
     if (node_running) complain("a second node");
-    if (data == place::old_state || data == place::half) complain("a start on what is not the new state");
+    if (data == place::old_state || data == place::half || data == place::gone)
+      complain("a start on what is not the new state");
     if (data == place::used && !story_.into) complain("a start without a rewipe");
     if (data == place::fresh && !with_arguments && !story_.into) complain("a start from nothing");
     if (data == place::loaded && with_arguments) complain("a start with a snapshot on a loaded state");
@@ -442,6 +506,7 @@ class world {
   bool stop_said_ = false;
   bool back_said_ = false;
   bool ever_recovered_ = false;
+  bool began_without_journal_ = false;
   std::size_t events_ = 0;
 };
 

@@ -58,6 +58,9 @@ TEST_CASE("the old state is what a plan replaces, in blocks on the disk") {
   CHECK(about(r.room->state[1], 2000 * KiB));
   CHECK(about(r.room->state[2], 2000 * KiB));
   CHECK(r.room->state[3] == 0);
+  // What has a second name would not be freed.
+  CHECK(about(r.room->freed[0], 0));
+  CHECK(about(r.room->freed[1], 1600 * KiB));
 }
 
 TEST_CASE("whole archives and parts of them in the cache are told, their notes are not") {
@@ -111,4 +114,5 @@ TEST_CASE("another file system in the old state is not counted, and nothing is f
   ::umount2((t / "data/state/volume").c_str(), MNT_DETACH);
   REQUIRE(r.room);
   CHECK(about(r.room->state[0], 64 * KiB));
+  CHECK(about(r.room->freed[0], 64 * KiB));
 }

@@ -1,0 +1,98 @@
+// The old state is deleted before the new one is unpacked: what makes sure that it may be, and that it is never half
+// in its place.
+#include <algorithm>
+
+#include "snapshot/cache_seal.hpp"
+#include "snapshot/room.hpp"
+#include "snapshot/state_swap.hpp"
+
+namespace hasup::snapshot {
+
+outcome<void> state_swap::wipe() {
+  if (auto opened = open(); !opened) return opened;
+  auto found = read_record();
+  if (!found) return found.error();
+  if (*found && (*found)->phase != swap_phase::wiped)
+    return refusal(
+        "this data directory is swapped or half swapped; roll back or clean up before anything of it is deleted");
+  if (auto here = check_archives(); !here) return here;
+  if (auto empty = check_aside_empty(); !empty) return empty.error();
+  auto record = *found ? std::move(**found) : swap_record{};
+  if (auto planned = plan_wipe(record); !planned) return planned;
+  if (auto free = check_no_writer(""); !free) return free;
+  if (control_.cancelled()) return cancelled();
+  if (auto written = write_record(record); !written) return written;
+  // What an earlier try unpacked goes too: the room is for the new one.
+  if (auto removed = disk_.remove_tree(tree_.own(), "staging"); !removed) return removed;
+  return finish_wipe(record);
+}
+
+// Without these nothing could come in the place of what is deleted.
+outcome<void> state_swap::check_archives() const {
+  if (!job_.chosen || job_.chosen->snapshots.empty()) return refusal("the job names no snapshot to make room for");
+  for (const auto& s : job_.chosen->snapshots) {
+    auto seal = is_plain_relative(s.name) ? read_seal(tree_.own(), s.name)
+                                          : outcome<std::optional<cache_seal>>(std::optional<cache_seal>{});
+    if (!seal) return seal.error();
+    if (!*seal)
+      return refusal(tree_.own_path("cache/" + s.name) +
+                     " is missing or was changed since it was verified, so the old state is not deleted for it; "
+                     "fetch it again");
+  }
+  return {};
+}
+
+outcome<void> state_swap::plan_wipe(swap_record& record) const {
+  auto rules = wipe_rules::from(job_.plan.wipe, job_.keep, job_.plan.shared);
+  if (!rules) return rules.error();
+  auto paths = replaced_entries(tree_.root(), "", *rules);
+  if (!paths) return paths.error();
+  for (const auto& path : *paths) {
+    auto there = look(tree_.root(), path);
+    if (!there) return there.error();
+    if (!*there) continue;
+    const auto known = std::find_if(record.deleted.begin(), record.deleted.end(),
+                                    [&](const swap_entry& e) { return e.path == path; });
+    if (known != record.deleted.end()) continue;  // finish_wipe looks whether it is the same
+    swap_entry entry{path, (*there)->id, {}};
+    if (auto checked = check_old(entry, **there); !checked) return checked;
+    auto size = bytes_on_disk(tree_.root(), path, control_);
+    if (!size) return size.error();
+    record.deleted_bytes += *size;
+    record.deleted.push_back(std::move(entry));
+  }
+  record.phase = swap_phase::wiped;
+  record.wiped = true;
+  record.plan = job_.plan.name;
+  record.wipe = rules->wipe();
+  record.keep = rules->keep();
+  record.shared = rules->shared();
+  return {};
+}
+
+// Out of the data directory by renames, which are on the disk before the first file of it goes.
+outcome<void> state_swap::finish_wipe(const swap_record& record) {
+  for (const auto& entry : record.deleted) {
+    auto there = look(tree_.root(), entry.path);
+    if (!there) return there.error();
+    if (*there && (*there)->id != *entry.old_entry)
+      return refusal(tree_.path() + "/" + entry.path +
+                     " was put there after the old state was deleted. If the state there is whole and is to stay, "
+                     "remove " +
+                     tree_.own_path("swap.json") + "; else remove that entry");
+  }
+  for (const auto& entry : record.deleted) {
+    auto there = look(tree_.root(), entry.path);
+    if (!there) return there.error();
+    if (!*there) continue;
+    if (auto gone = discard(entry.path); !gone) return gone;
+    if (auto synced = disk_.sync_dir(tree_.root(), std::string(parent_of(entry.path))); !synced) return synced;
+  }
+  auto staging = look(tree_.own(), "staging");
+  if (!staging) return staging.error();
+  if (*staging)
+    if (auto removed = disk_.remove_tree(tree_.own(), "staging/discard"); !removed) return removed;
+  return disk_.sync_dir(tree_.own(), "");
+}
+
+}  // namespace hasup::snapshot

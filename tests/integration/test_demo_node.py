@@ -207,6 +207,55 @@ class Nodeos(unittest.TestCase):
             node.communicate(timeout=30)
             self.assertEqual(node.returncode, 0)
 
+    def test_no_room_in_the_database(self):
+        for more in (("--chain-state-db-size-mb", 100),  # less than the guard's 128
+                     ("--chain-state-db-size-mb", 2, "--chain-state-db-guard-size-mb", 1, "--state-growth", 200_000)):
+            log = self.assert_refused(0, "Database has reached an unsafe level of usage, shutting down", *more)
+            self.assertIn(EXITING, log)
+        self.assert_refused(1, "database memory exhausted: increase chain-state-db-size-mb", "--state-growth", 200_000,
+                            "--chain-state-db-size-mb", 2, "--chain-state-db-guard-size-mb", 0)
+
+    def test_a_file_system_above_its_threshold(self):
+        log = self.assert_refused(0, "Gracefully shutting down, exceeded file system configured threshold.",
+                                  "--resource-monitor-space-threshold", 0)
+        self.assertIn(EXITING, log)
+
+    def test_dirty_without_the_chain_plugin_in_the_config(self):
+        node = self.running()
+        node.kill()
+        node.wait()
+        self.assert_refused(255, DIRTY, "--plugin", "eosio::http_plugin")
+        self.assert_refused(2, DIRTY, "--plugin", "eosio::http_plugin", "--plugin", "eosio::chain_plugin")
+
+    def told_while_it_loads(self, *more):
+        node = subprocess.Popen(self.words("--load-time", "500ms", *more), stderr=subprocess.PIPE, text=True)
+        self.addCleanup(node.stderr.close)
+        log = ""
+        while "Preloading" not in log:
+            log += node.stderr.readline()
+        node.terminate()
+        log += node.communicate(timeout=30)[1]
+        return node.returncode, log
+
+    def test_a_signal_while_it_starts(self):
+        code, log = self.told_while_it_loads()
+        self.assertEqual(code, 0)
+        self.assertIn("Blockchain started", log)
+        self.assertIn(EXITING, log)
+        code, log = self.told_while_it_loads("--database-map-mode", "heap")
+        self.assertEqual(code, 254)
+        self.assertIn("Database load aborted", log)
+        self.assertNotIn("Blockchain started", log)
+
+    def test_without_a_reader_of_its_log_it_runs_on_and_dies_at_its_next_stop(self):
+        node = subprocess.Popen(self.words("--http", f"127.0.0.1:{self.port}"), stderr=subprocess.PIPE)
+        node.stderr.close()
+        self.addCleanup(lambda: (node.kill(), node.wait()))
+        wait_until(self.info, "the node answers")
+        self.wait_above(61)
+        node.terminate()
+        self.assertEqual(node.wait(30), -signal.SIGPIPE)
+
     def test_create_snapshot_and_pause(self):
         self.running()
         status, made = self.post("/v1/producer/create_snapshot")

@@ -72,7 +72,7 @@ base::result<void> make_chain(const chain_order& order) {
   const std::int64_t begin = now_ms() - std::int64_t{order.blocks} * block_ms;
   auto age_in_days = static_cast<std::int64_t>(order.snapshots_at.size());
   while (chain.head().number < order.blocks) {
-    if (auto done = chain.produce(begin + chain.head().number * block_ms); !done) return done;
+    if (const auto end = chain.produce(begin + chain.head().number * block_ms)) return base::error{end->message};
     if (!order.snapshots_at.contains(chain.head().number)) continue;
     const snapshot_data data{chain.chain(), chain.head(),
                              filler(chain.chain(), chain.head().number, order.settings.content_size)};

@@ -1,18 +1,22 @@
 // The three EVM programs; each runs an event loop until SIGTERM or until it gives up as the real one does.
 #include "demo/node/evm_nodes.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/json.hpp>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
 #include <optional>
+#include <sstream>
 
 #include "base/time_text.hpp"
+#include "base/unique_fd.hpp"
 #include "demo/node/arguments.hpp"
 #include "demo/node/chain_types.hpp"
 #include "demo/node/http_poll.hpp"
@@ -104,7 +108,8 @@ http_answer rpc_error(const json::value& id, int code, std::string_view message)
   return json_answer({{"jsonrpc", "2.0"}, {"id", id}, {"error", {{"code", code}, {"message", message}}}});
 }
 
-// chain-data/chaindata/mdbx.dat: a magic and the head, enough to survive a restart and to be found damaged.
+// chain-data/chaindata/mdbx.dat: a magic and the head, enough to survive a restart and to be found damaged. Written
+// in place and held open, as the real one is.
 class chain_data {
  public:
   // False when the file is there and is not one of ours.
@@ -112,25 +117,31 @@ class chain_data {
     if (dir.empty()) return true;
     std::error_code failed;
     std::filesystem::create_directories(dir + "/chaindata", failed);
-    path_ = dir + "/chaindata/mdbx.dat";
-    if (!std::filesystem::exists(path_)) return true;
-    std::ifstream in(path_);
-    std::string magic;
-    return in >> magic >> head_.number >> head_.time_ms && magic == "MDBX";
+    fd_.reset(::open((dir + "/chaindata/mdbx.dat").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    return fd_ && read();
   }
 
-  void save(block head) {
+  // False when the file is not one of ours any more.
+  bool save(block head) {
+    if (fd_ && !read()) return false;
     head_ = head;
-    if (path_.empty()) return;
-    std::ofstream(path_ + ".new") << "MDBX " << head.number << ' ' << head.time_ms << '\n';
-    std::error_code failed;
-    std::filesystem::rename(path_ + ".new", path_, failed);
+    const auto record = fmt::format("MDBX {:>10} {:>20}\n", head.number, head.time_ms);
+    return !fd_ || ::pwrite(fd_.get(), record.data(), record.size(), 0) == static_cast<ssize_t>(record.size());
   }
 
   [[nodiscard]] block head() const { return head_; }
 
  private:
-  std::string path_;
+  bool read() {
+    std::array<char, 64> record{};
+    const auto size = ::pread(fd_.get(), record.data(), record.size(), 0);
+    if (size == 0) return true;  // new
+    std::istringstream in(std::string(record.data(), static_cast<std::size_t>(std::max<ssize_t>(size, 0))));
+    std::string magic;
+    return in >> magic >> head_.number >> head_.time_ms && magic == "MDBX";
+  }
+
+  base::unique_fd fd_;
   block head_;
 };
 
@@ -172,7 +183,8 @@ class evm_node {
     if (failures_ > 0 || !connected_) log_evm("INFO", "Connected to SHiP");
     failures_ = 0;
     connected_ = true;
-    if (head->number != data_.head().number) data_.save(*head);
+    if (head->number != data_.head().number && !data_.save(*head))
+      program_.end_with_system_error("mdbx::exception: MDBX_CORRUPTED: Database is corrupted");
   }
 
   void on_lost() {
@@ -243,6 +255,13 @@ class miner {
 int run_evm_rpc_on(const arguments& options) {
   const auto behind = parse_host_port(options.text("evm-node"));
   if (!behind) return evm_program::refuse("--evm-node: " + behind.error().message);
+  // It reads the database of the node beside it, for as long as it runs.
+  base::unique_fd database;
+  if (options.has("chaindata")) {
+    const auto path = options.text("chaindata") + "/chaindata/mdbx.dat";
+    database.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!database) return evm_program::refuse("mdbx::exception: cannot open " + path);
+  }
   evm_program program;
   return program.serve(options, [&](const http_request& request, const http_reply& reply) {
     const auto call = parse_call(request.body);
@@ -272,7 +291,7 @@ int run_evm_node(std::span<const std::string> words) {
 }
 
 int run_evm_rpc(std::span<const std::string> words) {
-  constexpr std::array known = {option{"evm-node"}, option{"http"}};
+  constexpr std::array known = {option{"evm-node"}, option{"http"}, option{"chaindata"}};
   return with_options(words, known, [](const arguments& options) { return run_evm_rpc_on(options); });
 }
 

@@ -1,6 +1,8 @@
 // Each refusal below is one that nodeos was seen to make, with its exit code.
 #include "demo/node/nodeos_chain.hpp"
 
+#include <sys/statvfs.h>
+
 #include <filesystem>
 #include <fstream>
 
@@ -11,8 +13,10 @@ namespace hasup::demo {
 namespace fs = std::filesystem;
 namespace {
 
+constexpr int out_of_database_memory = 1;
 constexpr int dirty_database = 2;
 constexpr int other_exception = 254;
+constexpr int initialisation_failed = 255;
 constexpr int quit = 0;  // application::quit(): a failed start that looks like a clean stop
 
 constexpr log_origin controller{"controller.cpp:603", "startup"};
@@ -36,6 +40,10 @@ std::optional<node_end> nodeos_chain::open() {
   return fs::exists(settings_.state_file()) ? open_existing() : begin_chain();
 }
 
+bool nodeos_chain::has_state() const {
+  return fs::exists(settings_.state_file());
+}
+
 std::optional<node_end> nodeos_chain::make_directories() const {
   for (const auto* name : {"/state", "/blocks/reversible", "/snapshots", "/state-history"}) {
     std::error_code failed;
@@ -56,7 +64,8 @@ std::optional<node_end> nodeos_chain::open_existing() {
     case state_database::fault::none:
       break;
     case state_database::fault::dirty:
-      return node_end{dirty_database, "database dirty flag set (likely due to unclean shutdown): replay required"};
+      return node_end{settings_.chain_plugin ? dirty_database : initialisation_failed,
+                      "database dirty flag set (likely due to unclean shutdown): replay required"};
     case state_database::fault::pre_dates_versioning:
       return node_end{other_exception,
                       "state database version pre-dates versioning, please restore from a "
@@ -165,11 +174,29 @@ std::optional<node_end> nodeos_chain::append_to_logs(block b) {
   return std::nullopt;
 }
 
-base::result<void> nodeos_chain::produce(std::int64_t time_ms) {
+std::optional<node_end> nodeos_chain::produce(std::int64_t time_ms) {
   const block next{head().number + 1, time_ms};
-  if (const auto end = append_to_logs(next)) return base::error{end->message};
+  if (settings_.state_growth > 0) {
+    if (const auto room = state_.reserve(settings_.database_mb << 20); !room) return io_failure(room.error());
+    if (!state_.grow(settings_.state_growth))
+      return node_end{out_of_database_memory, "database memory exhausted: increase chain-state-db-size-mb"};
+  }
+  if (auto end = append_to_logs(next)) return end;
   state_.set_head(next);
-  return {};
+  return std::nullopt;
+}
+
+std::optional<node_end> nodeos_chain::check_space() const {
+  const std::uint64_t used = state_.content().size();
+  if (used + (settings_.guard_mb << 20) > settings_.database_mb << 20)
+    return node_end{quit,
+                    "Database has reached an unsafe level of usage, shutting down to avoid corrupting the database.  "
+                    "Please increase the value set for \"chain-state-db-size-mb\" and restart the process!"};
+  struct statvfs disk {};
+  if (settings_.space_threshold && ::statvfs(settings_.data_dir.c_str(), &disk) == 0 &&
+      (disk.f_blocks - disk.f_bavail) * 100 > disk.f_blocks * *settings_.space_threshold)
+    return node_end{quit, "Gracefully shutting down, exceeded file system configured threshold."};
+  return std::nullopt;
 }
 
 base::result<std::string> nodeos_chain::write_snapshot_of_head() const {

@@ -19,12 +19,16 @@ class nodeos_chain {
   // then as nodeos leaves it (a failed load leaves a state file behind).
   std::optional<node_end> open();
 
+  [[nodiscard]] bool has_state() const;  // before open()
   [[nodiscard]] block head() const { return state_.head(); }
   [[nodiscard]] digest chain() const { return state_.chain(); }
   [[nodiscard]] std::uint32_t first_block() const { return blocks_.empty() ? head().number : blocks_.first(); }
 
-  // The next block, at this time. An error means that the disk refused it.
-  base::result<void> produce(std::int64_t time_ms);
+  // The next block, at this time; or how nodeos ends of it.
+  std::optional<node_end> produce(std::int64_t time_ms);
+
+  // How nodeos ends before its database or its disk is full.
+  [[nodiscard]] std::optional<node_end> check_space() const;
 
   // Writes snapshots/snapshot-<id>.bin; its absolute path.
   base::result<std::string> write_snapshot_of_head() const;

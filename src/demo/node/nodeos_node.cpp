@@ -44,21 +44,38 @@ class nodeos_node {
 
   int run() {
     signals_.async_wait([this](error_code e, int number) { on_signal(e, number); });
+    if (!load()) return finish({254, "Database load aborted"});
     if (const auto end = chain_.open()) return finish(*end);
     log_info({"controller.cpp:641", "startup"}, "Blockchain started; head block is #" +
                                                     std::to_string(chain_.head().number) +
                                                     ", genesis timestamp "
                                                     "2018-06-08T08:08:08.888");
     if (const auto end = bind_fixed_ports()) return finish(*end);
+    if (const auto end = chain_.check_space()) return finish(*end);
     start_http();
     schedule_block();
-    io_.run();
+    if (!told_to_stop_) io_.run();
     return finish(end_);
   }
 
  private:
+  // Reads the whole state. A signal meanwhile aborts that in the heap mode alone; else it counts once all has
+  // started.
+  bool load() {
+    if (settings_.load_time.count() == 0 || !chain_.has_state()) return true;
+    log_info({"pinnable_mapped_file.cpp:238", "load_database_file"},
+             "CHAINBASE: Preloading \"state\" database file, this could take a moment...");
+    const auto end = std::chrono::steady_clock::now() + settings_.load_time;
+    while (std::chrono::steady_clock::now() < end && !(told_to_stop_ && settings_.heap)) {
+      io_.run_until(std::min(end, std::chrono::steady_clock::now() + std::chrono::milliseconds(20)));
+      io_.restart();
+    }
+    return !(told_to_stop_ && settings_.heap);
+  }
+
   int finish(const node_end& end) {
     chain_.close();
+    std::signal(SIGPIPE, SIG_DFL);  // what it wrote to nobody while it ran, it dies of now
     if (!end.message.empty()) log_error(main_function, end.message);
     if (end.code == 0) log_info(main_function, "nodeos successfully exiting");
     return end.code;
@@ -110,8 +127,10 @@ class nodeos_node {
 
   void produce() {
     const std::int64_t slot = now_ms() / 100 * 100;
-    if (const auto done = chain_.produce(slot); !done) {
-      end_ = {254, done.error().message};
+    auto end = chain_.produce(slot);
+    if (!end) end = chain_.check_space();
+    if (end) {
+      end_ = *end;
       io_.stop();
       return;
     }
@@ -194,6 +213,7 @@ class nodeos_node {
       signals_.async_wait([this](error_code e, int n) { on_signal(e, n); });
       return;
     }
+    told_to_stop_ = true;
     io_.stop();
   }
 
@@ -207,11 +227,13 @@ class nodeos_node {
   std::vector<http_reply> waiting_for_block_;
   node_end end_;
   bool paused_ = false;
+  bool told_to_stop_ = false;
 };
 
 }  // namespace
 
 int run_nodeos(std::span<const std::string> words) {
+  std::signal(SIGPIPE, SIG_IGN);
   auto settings = read_nodeos_settings(words);
   if (!settings) {
     log_error(main_function, settings.error().message);

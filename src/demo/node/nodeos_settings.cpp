@@ -66,6 +66,8 @@ constexpr std::array command_line_only = {
     option{"block-interval"},
     option{"chain-id"},
     option{"state-size"},
+    option{"state-growth"},
+    option{"load-time"},
 };
 
 constexpr std::array known_plugins = {
@@ -113,15 +115,24 @@ std::optional<node_end> take_endpoint(const arguments& options, std::string_view
 
 std::optional<node_end> take_numbers(const arguments& options, nodeos_settings& s) {
   const auto database = options.number("chain-state-db-size-mb", s.database_mb);
+  const auto guard = options.number("chain-state-db-guard-size-mb", s.guard_mb);
   const auto content = options.number("state-size", s.content_size);
-  if (!database) return node_end{other_exception, database.error().message};
-  if (!content) return node_end{other_exception, content.error().message};
+  const auto growth = options.number("state-growth", 0);
+  const auto threshold = options.number("resource-monitor-space-threshold", 0);
+  for (const auto* number : {&database, &guard, &content, &growth, &threshold})
+    if (!*number) return node_end{other_exception, number->error().message};
   s.database_mb = *database;
+  s.guard_mb = *guard;
   s.content_size = *content;
+  s.state_growth = *growth;
+  if (options.has("resource-monitor-space-threshold")) s.space_threshold = static_cast<unsigned>(*threshold);
   const auto interval = base::parse_duration(options.text("block-interval", "500ms"));
   if (!interval || interval->count() == 0)
     return node_end{other_exception, "the argument for option '--block-interval' is invalid"};
   s.block_interval = *interval;
+  const auto load_time = base::parse_duration(options.text("load-time", "0s"));
+  if (!load_time) return node_end{other_exception, "the argument for option '--load-time' is invalid"};
+  s.load_time = *load_time;
   s.chain = default_chain();
   if (options.has("chain-id")) {
     const auto chain = parse_hex(options.text("chain-id"));
@@ -167,6 +178,9 @@ settings_result read_nodeos_settings(std::span<const std::string> words) {
   if (auto end = take_numbers(options, s)) return *end;
   s.snapshot = options.text("snapshot");
   s.delete_all_blocks = options.has("delete-all-blocks");
+  s.heap = options.text("database-map-mode") == "heap";
+  const auto plugins = options.all("plugin");
+  s.chain_plugin = plugins.empty() || std::ranges::find(plugins, "eosio::chain_plugin") != plugins.end();
   return s;
 }
 

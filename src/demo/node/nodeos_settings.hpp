@@ -27,8 +27,14 @@ struct nodeos_settings {
   bool delete_all_blocks = false;
   std::chrono::milliseconds block_interval{500};
   std::uint64_t database_mb = 1024;
-  digest chain{};                // of a chain that begins here
-  std::size_t content_size = 0;  // of its state
+  std::uint64_t guard_mb = 128;             // nodeos quits when less than this of the database is left
+  std::optional<unsigned> space_threshold;  // percent of the file system; it quits above that. none = does not look
+  bool chain_plugin = true;                 // named in the configuration, or none is
+  bool heap = false;                        // database-map-mode
+  std::chrono::milliseconds load_time{0};   // of an existing database, before anything else happens
+  std::uint64_t state_growth = 0;           // bytes a block; makes the state file as large as the database may become
+  digest chain{};                           // of a chain that begins here
+  std::size_t content_size = 0;             // of its state
 
   [[nodiscard]] std::string state_file() const { return data_dir + "/state/shared_memory.bin"; }
   [[nodiscard]] std::string blocks_log() const { return data_dir + "/blocks/blocks.log"; }

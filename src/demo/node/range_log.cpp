@@ -87,8 +87,12 @@ base::result<void> range_log::append(const digest& chain, block b) {
     chain_ = chain;
   }
   const auto record = record_of(chain, b, offset_of(count_));
-  if (::pwrite(fd_.get(), record.data(), record_size, offset_of(count_)) != static_cast<ssize_t>(record_size))
-    return base::errno_error("write " + path_);
+  for (std::size_t done = 0; done < record_size;) {  // on a disk that becomes full, only the second one says why
+    const auto n =
+        ::pwrite(fd_.get(), record.data() + done, record_size - done, offset_of(count_) + static_cast<off_t>(done));
+    if (n <= 0) return base::errno_error("write " + path_);
+    done += static_cast<std::size_t>(n);
+  }
   ++count_;
   return {};
 }

@@ -91,6 +91,23 @@ base::result<void> state_database::create(const std::string& path, const digest&
   return {};
 }
 
+base::result<void> state_database::reserve(std::size_t most) {
+  const std::size_t size = content_offset + most;
+  if (size <= size_) return {};
+  if (::ftruncate(fd_.get(), static_cast<off_t>(size)) != 0) return base::errno_error("ftruncate shared_memory.bin");
+  ::munmap(map_, size_);
+  map_ = nullptr;
+  return map(size);
+}
+
+bool state_database::grow(std::size_t bytes) {
+  const std::size_t left = size_ - content_offset - map_->content_size;
+  if (bytes > left) return false;
+  std::memset(reinterpret_cast<char*>(map_) + content_offset + map_->content_size, 'g', bytes);
+  map_->content_size += bytes;
+  return true;
+}
+
 void state_database::close_clean() {
   if (!map_) return;
   ::msync(map_, size_, MS_SYNC);

@@ -31,6 +31,10 @@ class state_database {
   fault open(const std::string& path);
   // A new one with this content; open and dirty afterwards.
   base::result<void> create(const std::string& path, const digest& chain, block head, std::string_view content);
+  // Makes room for content of up to `most` bytes, as a hole: the real file has the size that the database may reach.
+  base::result<void> reserve(std::size_t most);
+  // So many bytes more of content. False when there is no room for them. On a full disk it dies of SIGBUS.
+  bool grow(std::size_t bytes);
   // Marks it clean and unmaps it.
   void close_clean();
 

@@ -199,6 +199,9 @@ classification classify(const model::recipe* recipe, const model::exit_status& s
   if (recipe != nullptr) {
     if (const auto m = match_recipe(*recipe, status, lines); m.of != nullptr) {
       classification c{m.of->name, action_of(m.of->action), m.line ? shown(*m.line) : std::string{}, m.of->advice};
+      // An orderly end that was asked for has no other reason.
+      if (c.action == exit_action::restart && facts.asked_to_stop && status.code == 0)
+        return {"stopped", c.action, c.evidence, {}};
       if (c.action != exit_action::recover) return c;
       if (facts.asked_to_stop) {
         c.action = exit_action::restart;

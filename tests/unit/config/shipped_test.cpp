@@ -136,7 +136,7 @@ TEST_CASE("every way in which nodeos was seen to end is classified") {
       {254, "Failed to read DB header.", "hold"},
       {254, "cfile unable to open: /var/lib/leap", "hold"},
       {254, "Snapshot can only be used to initialize an empty database.", "hold"},
-      {254, "snapshot chain ID (aa) does not match the chain ID (bb) in the block log", "hold"},
+      {254, "snapshot chain ID (aa) does not match the chain ID (bb) in the block log", "recover"},
       {254,
        "Block log is provided with snapshot but does not contain the head block from the snapshot nor a block right "
        "after it",
@@ -144,7 +144,7 @@ TEST_CASE("every way in which nodeos was seen to end is classified") {
       {254, "Binary snapshot validation threw IO exception", "recover"},
       {254, "Database load aborted", "restart"},
       {254, "something nobody has seen", ""},
-      {0, "nodeos successfully exiting", ""},
+      {0, "nodeos successfully exiting", "restart"},
       {141, "nodeos successfully exiting", "restart"},
   };
   for (const auto& row : rows) {

@@ -180,6 +180,7 @@ TEST_CASE("a run that hasup stopped never recovers") {
   CHECK(unit::classify(&r, code(2), dirty, facts).action == exit_action::restart);
   CHECK(unit::classify(nullptr, code(254), "Database load aborted\n", facts).name == "stopped");
   CHECK(unit::classify(nullptr, by_signal(SIGTERM), "", facts).name == "stopped");
+  CHECK(unit::classify(&r, code(0), "bind: Address already in use\n", facts).name == "stopped");
   CHECK(unit::classify(nullptr, by_signal(SIGSEGV), "", facts).name == "killed by signal 11");
   CHECK(unit::classify(nullptr, by_signal(SIGKILL), "", facts).advice.find("out-of-memory") != std::string::npos);
   facts.killed_by_hasup = true;

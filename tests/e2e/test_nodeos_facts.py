@@ -30,7 +30,7 @@ removed before --snapshot
         state, blocks                                            full_set: blocks-wiped-too
         state, blocks, state-history                             full_set: all
 refused snapshots, next candidate, next plan                     refused_snapshots; (l) the_newest_snapshot_that_the_blocks_reach_…
-state left over by a failed load                                 full_set, refused_snapshots: no "only be used" in their logs
+state left over by a failed load                                 what_a_failed_load_left_behind
 SIGTERM during the start; heap load aborted                      tried_again: term-at-start, heap-load-aborted
 SIGSTOP: stops only after SIGCONT                                tried_again: log-pipe, at its end
 """
@@ -291,6 +291,24 @@ class Facts(FleetTest):
         node.wait_recovered()
         node.wait_beyond(BLOCKS)
         node.assert_blocks_kept()
+
+    def test_what_a_failed_load_left_behind_is_wiped_before_the_next_one(self):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            node = self.node("leap").unit("--p2p", f"127.0.0.1:{taken.getsockname()[1]}")
+            node.set_dirty()
+            node.photograph()
+            self.home.start()
+            wait_until(lambda: len(node.events("recovery_first_start")) >= 2, "two first starts met the taken port")
+            self.assertEqual(self.home.unit_status("leap")["recoveries"], 0)
+        node.assert_last_exit(node.wait_recovered(), "dirty database", 2)
+        self.assertIn("the node ended with code 0: address in use", node.events("recovery_retry")[0]["reason"])
+        self.assertEqual(node.tried(), [(self.snapshots[-1].name, "state only")])
+        self.assertGreaterEqual(node.log().count("Finished initialization from snapshot"), 2)
+        self.assertNotIn(ONLY_ONCE, node.log())
+        node.assert_blocks_kept()
+        node.wait_beyond(BLOCKS)
 
     def test_a_dirty_exit_beside_a_live_node_wipes_nothing(self):
         node = self.node("leap").unit_with_once().photograph()

@@ -214,6 +214,7 @@ class Nodeos(unittest.TestCase):
             self.assertIn(EXITING, log)
         self.assert_refused(1, "database memory exhausted: increase chain-state-db-size-mb", "--state-growth", 200_000,
                             "--chain-state-db-size-mb", 2, "--chain-state-db-guard-size-mb", 0)
+        self.assert_refused(2, DIRTY)
 
     def test_a_file_system_above_its_threshold(self):
         log = self.assert_refused(0, "Gracefully shutting down, exceeded file system configured threshold.",

@@ -73,6 +73,10 @@ std::optional<node_end> nodeos_chain::open_existing() {
     case state_database::fault::unreadable:
       return node_end{other_exception, state_.detail()};
   }
+  if (settings_.locked && !state_.lock_in_memory()) {
+    state_.close_clean();
+    return node_end{other_exception, "Failed to mlock database"};
+  }
   if (!fs::exists(settings_.fork_database()) || blocks_.empty()) {
     state_.close_clean();
     return node_end{other_exception, "No existing fork database despite existing chain state. Replay required."};
@@ -178,8 +182,10 @@ std::optional<node_end> nodeos_chain::produce(std::int64_t time_ms) {
   const block next{head().number + 1, time_ms};
   if (settings_.state_growth > 0) {
     if (const auto room = state_.reserve(settings_.database_mb << 20); !room) return io_failure(room.error());
-    if (!state_.grow(settings_.state_growth))
+    if (!state_.grow(settings_.state_growth)) {
+      state_.close_dirty();  // nodeos calls _Exit
       return node_end{out_of_database_memory, "database memory exhausted: increase chain-state-db-size-mb"};
+    }
   }
   if (auto end = append_to_logs(next)) return end;
   state_.set_head(next);

@@ -179,6 +179,7 @@ settings_result read_nodeos_settings(std::span<const std::string> words) {
   s.snapshot = options.text("snapshot");
   s.delete_all_blocks = options.has("delete-all-blocks");
   s.heap = options.text("database-map-mode") == "heap";
+  s.locked = options.text("database-map-mode") == "locked";
   const auto plugins = options.all("plugin");
   s.chain_plugin = plugins.empty() || std::ranges::find(plugins, "eosio::chain_plugin") != plugins.end();
   return s;

@@ -30,6 +30,7 @@ struct nodeos_settings {
   std::uint64_t guard_mb = 128;             // nodeos quits when less than this of the database is left
   std::optional<unsigned> space_threshold;  // percent of the file system; it quits above that. none = does not look
   bool chain_plugin = true;                 // named in the configuration, or none is
+  bool locked = false;                      // database-map-mode
   bool heap = false;                        // database-map-mode
   std::chrono::milliseconds load_time{0};   // of an existing database, before anything else happens
   std::uint64_t state_growth = 0;           // bytes a block; makes the state file as large as the database may become

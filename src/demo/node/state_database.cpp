@@ -108,6 +108,16 @@ bool state_database::grow(std::size_t bytes) {
   return true;
 }
 
+bool state_database::lock_in_memory() {
+  return ::mlock(map_, size_) == 0;
+}
+
+void state_database::close_dirty() {
+  if (map_) ::munmap(map_, size_);
+  map_ = nullptr;
+  fd_.reset();
+}
+
 void state_database::close_clean() {
   if (!map_) return;
   ::msync(map_, size_, MS_SYNC);

@@ -35,6 +35,10 @@ class state_database {
   base::result<void> reserve(std::size_t most);
   // So many bytes more of content. False when there is no room for them. On a full disk it dies of SIGBUS.
   bool grow(std::size_t bytes);
+  // Keeps all of it in memory; false when the limit on that does not allow it.
+  bool lock_in_memory();
+  // Leaves it as a process does that ends at once.
+  void close_dirty();
   // Marks it clean and unmaps it.
   void close_clean();
 

@@ -47,14 +47,15 @@ class Node:
     def path(self, *parts):
         return self.data.joinpath(*parts)
 
-    def unit(self, *more, before=(), data="", run="", recovery="", recipe="nodeos", mode="auto", checksum="if_present"):
-        """Writes the unit file. `before`: words before the node's own; data, run, recovery: lines of these sections."""
+    def unit(self, *more, before=(), data="", run="", limits="", recipe="nodeos", mode="auto",
+             checksum="if_present"):
+        """Writes the unit file. `before`: words before the node's own; data, run: lines of these sections."""
         text = UNIT.format(data=self.data, node=DEMO_NODE, port=self.port, source=self.source, mode=mode,
                            checksum=checksum, more="".join(f', "{w}"' for w in more), params="")
         text = text.replace("command = [", "command = [" + "".join(f'"{w}", ' for w in before))
-        text = text.replace('recipe = "nodeos"', f'recipe = "{recipe}"\n{recovery}')
+        text = text.replace('recipe = "nodeos"', f'recipe = "{recipe}"')
         text = text.replace("[data]\n", f"[data]\n{data}\n").replace("[run]\n", f"[run]\n{run}\n")
-        self.home.unit(self.name, text)
+        self.home.unit(self.name, f"{text}\n{limits}\n")
         return self
 
     def unit_with_once(self, *more, **options):

@@ -10,11 +10,12 @@ exit 0  p2p port taken                                           (l) a_taken_p2p
         snapshot larger than the database, then unusable state   a_snapshot_larger_than_the_database; restored: pre-versioning
         database guard, at a start and while it runs             held: guard-at-start, guard-while-running
         disk over 90 %, at a start and while it runs             a_disk_that_is_nearly_full
-exit 1  out of database memory                                   held: memory-exhausted
+exit 1  out of database memory                                   a_database_out_of_memory
 exit 2  dirty after a kill -9                                    (l) a_dirty_database_is_restored_…
         dirty beside a live node                                 a_dirty_exit_beside_a_live_node; (l) a_foreign_nodeos_…
-254/255 configuration                                            held: unknown-key, bad-value, unknown-plugin, config-missing
-        permission, header, cfile                                held: header-cut; permissions_are_for_a_person
+254/255 configuration                                            held: unknown-key, bad-syntax, stray-word, bad-value,
+                                                                 unknown-plugin, config-missing
+        permission, header, cfile; no memory to lock             held: header-cut; permissions_and_limits
 255     dirty without chain_plugin                               restored: dirty-255
 SIGBUS  full disk under the map, dirty afterwards                a_full_disk_under_the_mapped_database
 141     the reader of its log is gone                            tried_again: log-pipe
@@ -69,9 +70,9 @@ class Facts(FleetTest):
             ("guard-at-start", ("--chain-state-db-size-mb", 100), 0, "database size exhausted", "increase chain-state-db-size-mb"),
             ("guard-while-running", ("--chain-state-db-size-mb", 2, "--chain-state-db-guard-size-mb", 1, "--state-growth", 100_000),
              0, "database size exhausted", "increase chain-state-db-size-mb"),
-            ("memory-exhausted", ("--chain-state-db-size-mb", 1, *PLENTY, "--state-growth", 100_000),
-             1, "database size exhausted", "increase chain-state-db-size-mb"),
             ("unknown-key", (), 254, "configuration", "correct config.ini"),
+            ("bad-syntax", (), 254, "configuration", "correct config.ini"),
+            ("stray-word", ("stray",), 254, "configuration", "run.command"),
             ("bad-value", ("--state-size", "many"), 254, "configuration", "correct config.ini"),
             ("unknown-plugin", ("--plugin", "eosio::nothing_plugin"), 254, "configuration", "correct config.ini"),
             ("config-missing", ("--config", "nothing.ini"), 255, "configuration", "correct config.ini"),
@@ -79,9 +80,9 @@ class Facts(FleetTest):
             ("header-cut", (), 254, "permission denied", "the user of the unit"),
         )
         nodes = {name: self.node(name).unit(*more).photograph() for name, more, *_ in rows}
-        config = nodes["unknown-key"].path("config", "config.ini")
-        config.parent.mkdir()
-        config.write_text("no-such-key = 1\n")
+        for name, line in (("unknown-key", "no-such-key = 1\n"), ("bad-syntax", "http-server-address\n")):
+            nodes[name].path("config").mkdir()
+            nodes[name].path("config", "config.ini").write_text(line)
         header = nodes["header-cut"].path("state", "shared_memory.bin")
         whole = header.read_bytes()
         os.truncate(header, 8)
@@ -94,7 +95,8 @@ class Facts(FleetTest):
                 self.assertIsNone(status["next_attempt_at"])
                 self.assertEqual(nodes[name].exits(), 1)
                 nodes[name].assert_kept()
-        config.unlink()
+        for name in ("unknown-key", "bad-syntax"):
+            nodes[name].path("config", "config.ini").unlink()
         with open(header, "r+b") as f:
             f.write(whole)
         for node in nodes.values():
@@ -104,11 +106,12 @@ class Facts(FleetTest):
         self.healthy_again(nodes.values())
 
     @unittest.skipIf(os.geteuid() != 0, "needs root, to run the node as another user")
-    def test_permissions_are_for_a_person(self):
+    def test_permissions_and_limits_are_for_a_person(self):
         nobody = pwd.getpwnam("nobody")
-        directories, logs = self.node("no-directories"), self.node("no-blocks-log")
-        for node in (directories, logs):
-            node.unit(run='user = "nobody"').photograph()
+        directories, logs, memory = self.node("no-directories"), self.node("no-blocks-log"), self.node("no-memlock")
+        for node, more in ((directories, ()), (logs, ()), (memory, ("--database-map-mode", "locked"))):
+            limits = '[run.limits]\nmemlock = "64KiB"' if node is memory else ""
+            node.unit(*more, run='user = "nobody"', limits=limits).photograph()
             for root, dirs, files in os.walk(node.data):
                 for name in [".", *dirs, *files]:
                     os.chown(os.path.join(root, name), nobody.pw_uid, nobody.pw_gid)
@@ -123,6 +126,14 @@ class Facts(FleetTest):
                 node.assert_last_exit(status, "permission denied", 254)
                 self.assertIn(words, node.log())
                 node.assert_kept()
+        status = self.home.wait_for(memory.name, state="failed")
+        memory.assert_last_exit(status, "memory cannot be locked", 254)
+        self.assertIn('memlock = "unlimited"', status["reason"])
+        memory.assert_kept()
+        memory.unit(run='user = "nobody"')  # a higher limit is not every test machine's to give
+        self.home.ok("apply")
+        self.home.ok("start", memory.name)
+        self.healthy_again([memory])
 
     def test_what_passes_by_itself_is_tried_again_and_nothing_is_wiped(self):
         with socket.socket() as taken:
@@ -307,6 +318,20 @@ class Facts(FleetTest):
         self.assertEqual(node.tried(), [(self.snapshots[-1].name, "state only")])
         self.assertGreaterEqual(node.log().count("Finished initialization from snapshot"), 2)
         self.assertNotIn(ONLY_ONCE, node.log())
+        node.assert_blocks_kept()
+        node.wait_beyond(BLOCKS)
+
+    def test_a_database_out_of_memory_is_held_and_the_dirty_state_restored_when_it_is_larger(self):
+        node = self.node("leap").unit("--chain-state-db-size-mb", 1, *PLENTY, "--state-growth", 100_000).photograph()
+        self.home.start()
+        status = self.home.wait_for("leap", state="failed")
+        node.assert_last_exit(status, "database size exhausted", 1)
+        self.assertIn("increase chain-state-db-size-mb", status["reason"])
+        node.assert_kept()
+        node.photograph().unit()
+        self.home.ok("apply")
+        self.home.ok("start", "leap", "--no-wait")
+        node.assert_last_exit(node.wait_recovered(), "dirty database", 2)
         node.assert_blocks_kept()
         node.wait_beyond(BLOCKS)
 

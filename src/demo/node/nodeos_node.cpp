@@ -234,6 +234,7 @@ class nodeos_node {
 
 int run_nodeos(std::span<const std::string> words) {
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGBUS, SIG_DFL);  // a sanitizer would make an exit of it
   auto settings = read_nodeos_settings(words);
   if (!settings) {
     log_error(main_function, settings.error().message);

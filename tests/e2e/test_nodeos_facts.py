@@ -143,7 +143,7 @@ class Facts(FleetTest):
             pipe = self.node("log-pipe").unit(
                 before=("bash", "-o", "pipefail", "-c", '\\"$@\\" 2>&1 | head -n 3', "leap")).photograph()
             term = self.node("term-at-start").unit("--load-time", "1500ms").photograph()
-            heap = self.node("heap-load-aborted").unit("--load-time", "1500ms", "--database-map-mode", "heap").photograph()
+            heap = self.node("heap-load-aborted").unit("--load-time", "4s", "--database-map-mode", "heap").photograph()
             self.home.start()
 
             self.home.wait_healthy(pipe.name)

@@ -234,6 +234,7 @@ void unit_runner::release_readers() {
 }
 
 void unit_runner::start_node(std::vector<std::string> append) {
+  node_exit_.reset();
   if (shim_ && shim_->connected() && shim_->status().tree_alive && pid_ != 0) {  // it ran on without hasupd
     recovery_->on_node_started();
     return start_recovery_probes();
@@ -342,6 +343,7 @@ void unit_runner::finished(recovery_outcome outcome, std::string reason) {
   ended.as_before = outcome != recovery_outcome::parked && outcome != recovery_outcome::stuck && !emptied_;
   dispatch(std::move(ended));
   if (outcome == recovery_outcome::recovered && pid_ != 0) restart_if_parent_lost();
+  if (outcome == recovery_outcome::recovered && pid_ == 0) tell_late_exit();
   if (outcome == recovery_outcome::asking) return;
   if (outcome != recovery_outcome::parked && outcome != recovery_outcome::stuck) {
     apply_pending_spec();
@@ -353,6 +355,15 @@ void unit_runner::finished(recovery_outcome outcome, std::string reason) {
   journal_->read_all([weak = weak_from_this()](const base::result<std::vector<std::string>>& records) {
     if (const auto self = weak.lock(); self && records) self->journal_records_ = *records;
   });
+}
+
+// The node ended when nothing of the recovery could come of it any more: that is the unit's business.
+void unit_runner::tell_late_exit() {
+  const auto ended = std::exchange(node_exit_, std::nullopt);
+  if (!ended) return;
+  node_timer_.cancel();
+  dispatch(unit::main_exited{ended->status, ended->class_of, true});
+  if (running_fingerprint_ == 0) dispatch(unit::tree_emptied{});
 }
 
 base::mono_time unit_runner::now() const {

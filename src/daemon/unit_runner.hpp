@@ -270,6 +270,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void begin_beside(std::string why, recovery_options options);
   bool go_on_beside(std::int32_t pid);
   void tell_outcome(recovery_outcome outcome, const std::string& reason);
+  void tell_late_exit();
   void ended_beside(recovery_outcome outcome, const std::string& reason);
   void await_node_end(base::duration patience, bool asked);
   void add_room(const recovery::frozen& plan, std::vector<ports::candidate> candidates,
@@ -392,8 +393,9 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
     model::exit_status status;
     unit::classification class_of;
     std::string evidence;
+    bool told = false;
   };
-  std::optional<node_end> node_exit_;  // told to the recovery once the tree is empty
+  std::optional<node_end> node_exit_;  // until the next start; told to the recovery once the tree is empty
   bool quiescing_ = false;
   bool recovery_no_kill_ = false;  // a person said: never SIGKILL
   bool recovery_stops_ = false;

@@ -111,7 +111,7 @@ void unit_runner::start_refused(unit::classification classified, const std::stri
   running_fingerprint_ = 0;
   pid_ = 0;
   if (recovery_has_node()) {
-    node_exit_.reset();
+    node_exit_ = {{}, classified, {}, true};
     return recovery_->on_node_exited({}, classified);
   }
   dispatch(unit::spawn_failed{std::move(classified), why});
@@ -227,9 +227,9 @@ void unit_runner::on(const process::shim_tree_empty&) {
       return quiesce();
     }
     if (recovery_has_node()) {
-      const auto ended = std::exchange(node_exit_, std::nullopt);
-      if (ended) recovery_->on_node_exited(ended->status, ended->class_of, ended->evidence);
-      return;
+      if (!node_exit_ || std::exchange(node_exit_->told, true)) return;
+      const auto ended = *node_exit_;
+      return recovery_->on_node_exited(ended.status, ended.class_of, ended.evidence);
     }
     dispatch(unit::tree_emptied{});
   });

@@ -70,6 +70,7 @@ struct adopted {
 struct main_exited {
   model::exit_status status;
   classification class_of;
+  bool told = false;  // that it exited is an event already
 };
 struct tree_emptied {};
 struct stop_command_failed {

@@ -233,7 +233,7 @@ class step : transitions {
     if (auto* s = in<stopping>(); s != nullptr) {
       s->main_gone = true;
       remember_exit(e.status, as_the_unit_means(e.status, e.class_of));
-      act(emit{"exited", "exited with " + to_text(e.status)});
+      if (!e.told) act(emit{"exited", "exited with " + to_text(e.status)});
       // A node told to stop for a restart that turns out to be broken is seen at its next start.
       act(start_timer{timer::stop_timeout, stray_grace});
       return;
@@ -242,7 +242,7 @@ class step : transitions {
     const auto found = as_the_unit_means(e.status, e.class_of);
     remember_exit(e.status, found);
     const auto text = describe_exit(e.status, found);
-    act(emit{"exited", text});
+    if (!e.told) act(emit{"exited", text});
     decide_after_exit(e.status, found, text);
     act(start_timer{timer::stop_timeout, stray_grace});
   }

@@ -7,7 +7,7 @@ import subprocess
 import unittest
 from pathlib import Path
 
-from hasup_home import HasupTest, alive, get_info, parent_of, wait_until
+from hasup_home import HasupTest, alive, end_process, get_info, parent_of, wait_until
 from leap import BLOCKS, LeapTest
 
 SLEEPER = """
@@ -243,6 +243,27 @@ class Recovery(LeapTest):
             self.home.kill_daemon(signal.SIGKILL)
             self.home.start()
         self.lose_shim_in_first_start(die)
+
+    def test_a_node_that_ends_while_its_recovery_cleans_up_does_not_run_on_in_status_alone(self):
+        path = self.slow_to_confirm("1s")
+        # What it leaves behind keeps its tree from being empty until the recovery has ended.
+        path.write_text(path.read_text().replace(
+            'command = [', 'command = ["sh", "-c", "sleep 100000 & exec \\"$0\\" \\"$@\\"", '))
+        self.make_dirty()
+        self.home.start()
+        self.wait_phase("confirm")
+        old = next(p for p in (self.data / ".hasup" / "aside").rglob("shared_memory.bin"))
+        with open(old, "r+b") as state:
+            holder = subprocess.Popen(["sleep", "600"], stdin=state)
+        self.addCleanup(end_process, holder)
+        self.home.wait_event("leap", lambda e: "not deleted yet" in e["reason"], "the old state cannot be deleted")
+        os.kill(self.home.unit_status("leap")["pid"], signal.SIGKILL)
+        self.home.wait_event("leap", lambda e: "signal 9" in e["reason"], "its end is seen")
+        end_process(holder)
+        # It is dirty, of course, and restored once more.
+        self.home.wait_for("leap", state="running", health="healthy", recoveries=2)
+        self.assertEqual([e["reason"] for e in self.home.events("leap") if "signal 9" in e["reason"]
+                          and e["kind"] == "exited"], ["exited with signal 9 (KILL): killed by signal 9"])
 
     def test_a_parked_recovery_survives_that_its_unit_file_goes_and_comes_back(self):
         path = self.slow_to_confirm("1s")

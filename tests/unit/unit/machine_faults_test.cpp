@@ -388,6 +388,18 @@ TEST_CASE("a recovery that was done when the stop came: what it started is stopp
         "stopping: !running; !became_healthy; probe steady; !stopping; send_stop; timer 10s;");
 }
 
+TEST_CASE("a node that ended before its recovery was over is restarted, and its exit is not told twice") {
+  bench b;
+  to_recovery_by_itself(b);
+  b.feed(recovery_ended{outcome::recovered, "restored"});
+  main_exited late{{}, {}, true};
+  late.status.signal = 9;
+  CHECK_THAT(b.feed(late), !Catch::Contains("!exited"));
+  CHECK(b.feed(tree_emptied{}) == "backoff: !backing_off; timer 1s;");
+  CHECK(b.m.exit->status.signal == 9);
+  CHECK(b.m.recoveries == 1);
+}
+
 TEST_CASE("a lost requirement with on_loss = stop also ends a pause and a restart that is under way") {
   bench b;
   b.run();

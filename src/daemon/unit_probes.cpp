@@ -1,4 +1,7 @@
 // The probes of a running instance, and those of a node in its first start after a restore.
+#include <fmt/format.h>
+
+#include "base/duration.hpp"
 #include "daemon/unit_runner.hpp"
 #include "start/probe_programs.hpp"
 
@@ -46,10 +49,33 @@ void unit_runner::on(const unit::stop_probes&) {
 }
 
 void unit_runner::start_recovery_probes() {
+  recovery_node_started_ = false;
+  watch_first_start();
   start_probe(model::probe_role::startup);
   start_probe(model::probe_role::readiness);
-  if (!unit_.startup && !unit_.readiness) recovery_->on_startup_passed();
+  if (!unit_.startup && !unit_.readiness) recovery_node_has_started();
   if (!unit_.readiness) recovery_->on_health(model::health::healthy);
+}
+
+void unit_runner::recovery_node_has_started() {
+  recovery_node_started_ = true;
+  recovery_->on_startup_passed();
+}
+
+// It may load its snapshot for hours, but not when its own output says that it will never be there.
+void unit_runner::watch_first_start() {
+  first_start_timer_.expires_after(unit_.run.start_timeout);
+  first_start_timer_.async_wait([this](const boost::system::error_code& ec) {
+    if (ec || !shim_ || pid_ == 0 || first_start_timer_.expiry() > now()) return;
+    if (!recovery_has_node() || recovery_node_started_ || recovery_node_ending_) return;
+    const auto ring = process::read_evidence(services_.shim, to_text(unit_.id), run_);
+    const auto found = unit::why_never_started(recipe_ ? &*recipe_ : nullptr, ring ? *ring : std::string());
+    if (!found) return watch_first_start();
+    publish("start_in_vain",
+            fmt::format("not started within {}, and it says why: {} ({}); stopping it",
+                        base::format_duration(unit_.run.start_timeout), found->name, found->evidence));
+    stop_node();
+  });
 }
 
 void unit_runner::on_probe(model::probe_role role, const probe_loop::answer& a) {
@@ -60,9 +86,9 @@ void unit_runner::on_probe(model::probe_role role, const probe_loop::answer& a) 
     if (a.head) recovery_->on_head(*a.head);
     if (a.changed && role == model::probe_role::startup && good) {
       probes_[slot(role)].reset();
-      return recovery_->on_startup_passed();
+      return recovery_node_has_started();
     }
-    if (role == model::probe_role::readiness && a.answered && !unit_.startup) recovery_->on_startup_passed();
+    if (role == model::probe_role::readiness && a.answered && !unit_.startup) recovery_node_has_started();
     if (a.changed && role == model::probe_role::readiness)
       recovery_->on_health(good ? model::health::healthy : model::health::unhealthy);
     return;

@@ -209,6 +209,7 @@ void unit_runner::quiesce() {
 // What still runs of the node during a recovery: SIGTERM to all of it (unless it had one), then SIGKILL, never
 // quietly.
 void unit_runner::await_node_end(base::duration patience, bool asked) {
+  recovery_node_ending_ = true;
   node_timer_.expires_after(patience);
   node_timer_.async_wait([this, asked](const boost::system::error_code& ec) {
     if (ec || !shim_ || node_timer_.expiry() > now()) return;
@@ -235,6 +236,7 @@ void unit_runner::release_readers() {
 
 void unit_runner::start_node(std::vector<std::string> append) {
   node_exit_.reset();
+  recovery_node_ending_ = false;
   if (shim_ && shim_->connected() && shim_->status().tree_alive && pid_ != 0) {  // it ran on without hasupd
     recovery_->on_node_started();
     return start_recovery_probes();

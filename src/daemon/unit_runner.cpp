@@ -26,6 +26,7 @@ unit_runner::unit_runner(unit_host& host, daemon_services& services, model::unit
       worker_(services, to_text(unit_.id)),
       recovery_timer_(services.loop),
       node_timer_(services.loop),
+      first_start_timer_(services.loop),
       journal_timer_(services.loop) {
   journal_ = std::make_unique<journal::file_journal>(services_.dirs.state + "/journals/" + to_text(unit_.id),
                                                      services_.disk.executor(), services_.loop.get_executor());

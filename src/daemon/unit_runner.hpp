@@ -263,6 +263,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void start_probe(model::probe_role role);
   void on_probe(model::probe_role role, const probe_loop::answer& a);
   void start_recovery_probes();
+  void recovery_node_has_started();
+  void watch_first_start();
 
   void make_recovery();
   // The node is started, watched and stopped by the recovery, not by the unit machine.
@@ -388,6 +390,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool roll_back_next_ = false;  // when the parked recovery is taken up
   boost::asio::steady_timer recovery_timer_;
   boost::asio::steady_timer node_timer_;  // stop_timeout of a recovery's node, and what it leaves behind
+  boost::asio::steady_timer first_start_timer_;
   boost::asio::steady_timer journal_timer_;
   struct node_end {
     model::exit_status status;
@@ -396,6 +399,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
     bool told = false;
   };
   std::optional<node_end> node_exit_;  // until the next start; told to the recovery once the tree is empty
+  bool recovery_node_started_ = false;
+  bool recovery_node_ending_ = false;  // was asked to, or has: since it was started last
   bool quiescing_ = false;
   bool recovery_no_kill_ = false;  // a person said: never SIGKILL
   bool recovery_stops_ = false;

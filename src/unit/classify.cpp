@@ -122,17 +122,22 @@ std::optional<classification> disk_full(const model::exit_status& status, const 
   return c;
 }
 
+std::optional<classification> port_in_use(const std::vector<std::string>& lines) {
+  static const RE2 port("(?i)address already in use|\\bEADDRINUSE\\b", quiet());
+  const auto* l = last_match(port, lines);
+  if (l == nullptr) return std::nullopt;
+  return classification{"port in use", exit_action::restart, shown(*l),
+                        "another program listens there: `ss -ltnp` names it"};
+}
+
 // What a start that had not passed can fail of without any damage to the state.
 std::optional<classification> failed_start_cause(const std::vector<std::string>& lines) {
   static const RE2 permission("(?i)permission denied|\\bEACCES\\b", quiet());
-  static const RE2 port("(?i)address already in use|\\bEADDRINUSE\\b", quiet());
   static const RE2 memory("(?i)\\bbad_alloc\\b|cannot allocate memory|\\bout of memory\\b", quiet());
   if (const auto* l = last_match(permission, lines))
     return classification{"permission denied", exit_action::hold, shown(*l),
                           "check owner and mode of the named file against run.user of the unit"};
-  if (const auto* l = last_match(port, lines))
-    return classification{"port in use", exit_action::restart, shown(*l),
-                          "another program listens there: `ss -ltnp` names it"};
+  if (auto c = port_in_use(lines)) return c;
   if (const auto* l = last_match(memory, lines))
     return classification{"out of memory", exit_action::restart, shown(*l),
                           "give the machine or the unit more memory"};
@@ -231,6 +236,17 @@ classification classify(const model::recipe* recipe, const model::exit_status& s
   // A program killed from outside did not end of what its log says.
   if (cause && !(status.signal && sent_from_outside(*status.signal))) return *cause;
   return by_status(status, lines, facts);
+}
+
+std::optional<classification> why_never_started(const model::recipe* recipe, std::string_view evidence) {
+  const auto lines = lines_of(evidence);
+  if (recipe != nullptr) {
+    if (const auto m = match_recipe(*recipe, {}, lines); m.of != nullptr) {
+      if (m.of->action != model::class_action::restart || m.line == nullptr) return std::nullopt;
+      return classification{m.of->name, exit_action::restart, shown(*m.line), m.of->advice};
+    }
+  }
+  return port_in_use(lines);
 }
 
 classification classify_exec_error(int error, std::string_view program) {

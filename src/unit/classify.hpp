@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -54,6 +55,11 @@ inline constexpr std::size_t evidence_limit = 64 * 1024;
 // - a run that hasup stopped never says recover.
 classification classify(const model::recipe* recipe, const model::exit_status& status, std::string_view evidence,
                         const run_facts& facts);
+
+// What the output of a run that has not started yet, and goes on, says of why it never will: a class of the recipe
+// that a log line alone decides and that says restart, or a taken port. nodeos without its HTTP port runs on without
+// an API, as if it still loaded. Never hold or recover.
+std::optional<classification> why_never_started(const model::recipe* recipe, std::string_view evidence);
 
 // The class of a start that never became a run: `error` is the errno of the failed exec, 0 when it did not come to
 // one. Always hold or restart.

@@ -3,6 +3,7 @@
 import os
 import pwd
 import signal
+import socket
 import subprocess
 import unittest
 from pathlib import Path
@@ -264,6 +265,25 @@ class Recovery(LeapTest):
         self.home.wait_for("leap", state="running", health="healthy", recoveries=2)
         self.assertEqual([e["reason"] for e in self.home.events("leap") if "signal 9" in e["reason"]
                           and e["kind"] == "exited"], ["exited with signal 9 (KILL): killed by signal 9"])
+
+    def test_a_node_that_lost_its_port_is_not_waited_for_as_if_it_still_loaded(self):
+        self.leap_unit(f"file://{self.backup}/")
+        path = self.home.path / "etc" / "units" / "leap.toml"
+        path.write_text(path.read_text().replace('start_timeout = "60s"', 'start_timeout = "2s"'))
+        self.make_dirty()
+        taken = socket.socket()
+        self.addCleanup(taken.close)
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", self.port))
+        taken.listen()
+        self.home.start()
+        wait_until(lambda: "closing port" in self.home.log_text("leap"), "nodeos says that its port is taken")
+        taken.close()
+        told = self.home.wait_event("leap", lambda e: e["kind"] == "start_in_vain", "it is stopped")
+        self.assertIn("Address already in use", told["reason"])
+        _, info = self.wait_recovered()
+        self.assertGreater(info["head_block_num"], BLOCKS)
+        self.assertIn(self.snapshots[-1].name, self.home.ok("recover", "leap", "--history"))
 
     def test_a_parked_recovery_survives_that_its_unit_file_goes_and_comes_back(self):
         path = self.slow_to_confirm("1s")

@@ -62,6 +62,24 @@ const std::string dirty =
 
 }  // namespace
 
+TEST_CASE("a run that goes on but will never have started says so in its output") {
+  constexpr std::string_view deaf = "http service failed to start: bind: Address already in use\nProduced block 17\n";
+  CHECK(unit::why_never_started(nullptr, deaf)->name == "port in use");
+  CHECK_FALSE(unit::why_never_started(nullptr, "loading the snapshot\n"));
+  const auto of = [](std::vector<int> codes, std::string log, model::class_action action) {
+    model::recipe r;
+    r.classes = {one_class("a class", std::move(codes), std::move(log), action)};
+    return r;
+  };
+  const auto restart = of({}, "bind: Address already in use", model::class_action::restart);
+  CHECK(unit::why_never_started(&restart, deaf)->name == "a class");
+  // It did not end: what asks for an exit code is not it, and a person or a snapshot is not asked for while it runs.
+  const auto with_code = of({254}, "Produced block", model::class_action::restart);
+  CHECK(unit::why_never_started(&with_code, deaf)->name == "port in use");
+  const auto hold = of({}, "Address already in use", model::class_action::hold);
+  CHECK_FALSE(unit::why_never_started(&hold, deaf));
+}
+
 TEST_CASE("a recipe's class needs all that it asks for") {
   const auto r = nodeos_like();
   const auto c = unit::classify(&r, code(2), dirty, {});

@@ -18,6 +18,7 @@ for folder in tests/e2e/anvil tests/e2e/pm2 tests/contract/s3rver; do
 done
 
 # A short storm is enough for each change; HASUP_STORM_SECONDS=600 packaging/test.sh release is a long one.
+# Likewise a dozen random recoveries; HASUP_RECOVERIES=500 HASUP_SEED=N tests/e2e/test_random_recoveries.py are many.
 export HASUP_STORM_SECONDS=${HASUP_STORM_SECONDS:-20}
 
 # Each test has processes, ports and directories of its own. The end-to-end tests run one after the other unless

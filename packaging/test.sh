@@ -18,19 +18,18 @@ for folder in tests/e2e/anvil tests/e2e/pm2 tests/contract/s3rver; do
 done
 
 # A short storm is enough for each change; HASUP_STORM_SECONDS=600 packaging/test.sh release is a long one.
-# Likewise a dozen random recoveries; HASUP_RECOVERIES=500 HASUP_SEED=N tests/e2e/test_random_recoveries.py are many.
-export HASUP_STORM_SECONDS=${HASUP_STORM_SECONDS:-20}
+# Likewise a few random recoveries; HASUP_RECOVERIES=500 HASUP_SEED=N tests/e2e/test_random_recoveries.py are many.
+export HASUP_STORM_SECONDS=${HASUP_STORM_SECONDS:-20} HASUP_RECOVERIES=${HASUP_RECOVERIES:-6}
 
-# Each test has processes, ports and directories of its own. The end-to-end tests run one after the other unless
-# HASUP_TEST_JOBS says otherwise, the others two at a time.
-jobs=${HASUP_TEST_JOBS:-1}
+# Each test has processes, ports and directories of its own, so that two run at a time; HASUP_TEST_JOBS says otherwise.
+jobs=${HASUP_TEST_JOBS:-2}
 
 run_preset() {
   local preset=$1
   local failed=0
   cmake --preset "$preset" -DHASUP_TESTS=ON
   cmake --build --preset "$preset"
-  ctest --preset "$preset" -LE e2e -j 2 || failed=$?
+  ctest --preset "$preset" -LE e2e -j "$jobs" || failed=$?
   ctest --preset "$preset" -L e2e -j "$jobs" || failed=$?
   return "$failed"
 }

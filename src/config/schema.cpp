@@ -246,6 +246,10 @@ void add_recovery_and_log(std::vector<key>& out) {
        "for both, for a class of the recipe that says recover or with a person's yes",
        availability::now,
        {"auto", "stage", "in_place"}});
+  out.push_back({"recovery.max_rate", k::text, "", "download no faster than this: \"200MiB/s\""});
+  out.push_back({"recovery.max_window", k::size, "\"2GiB\"",
+                 "memory that a zstd archive compressed with --long may need, beside 64 MiB; one that needs more, or "
+                 "more than the machine has free, is refused"});
   out.push_back(
       {"recovery.prefetch", k::table, "",
        "the newest snapshot is fetched, verified and, where there is room, unpacked while the node runs, with "
@@ -258,10 +262,6 @@ void add_recovery_and_log(std::vector<key>& out) {
       {"recovery.prefetch.max_size", k::size, "",
        "what the archives and their unpacked content may take on the disk; without it, what leaves min_free "
        "and a quarter more free. It is the first to go when space gets short"});
-  out.push_back({"recovery.max_rate", k::text, "", "download no faster than this: \"200MiB/s\""});
-  out.push_back({"recovery.max_window", k::size, "\"2GiB\"",
-                 "memory that a zstd archive compressed with --long may need, beside 64 MiB; one that needs more, or "
-                 "more than the machine has free, is refused"});
   out.push_back({"log", k::table, "", "the log of the node's output"});
   out.push_back({"log.max_size", k::size, "\"100MiB\"", "a file of this size is rotated"});
   out.push_back({"log.max_files", k::integer, "10", "rotated files kept"});

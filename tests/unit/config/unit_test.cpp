@@ -250,10 +250,11 @@ TEST_CASE("writing out a default changes nothing") {
     sample plain{"", with.section, kept};
     if (key.path.find('.') == std::string::npos)
       with = {line, "", ""};
-    else if (key.path.starts_with("restart.") || key.path.starts_with("recovery.budget.")) {
+    else if (key.path.starts_with("restart.") || key.path.starts_with("recovery.budget.") ||
+             key.path.starts_with("recovery.prefetch.")) {
       const auto table = key.path.substr(0, key.path.rfind('.'));
       const auto at = table.starts_with("recovery")
-                          ? "data]\ndir = \"/d\"\n[recovery]\nrecipe = \"tiny\"\nsource = \"/b\"\n[recovery.budget"
+                          ? "data]\ndir = \"/d\"\n[recovery]\nrecipe = \"tiny\"\nsource = \"/b\"\n[" + table
                           : table;
       with = {"", at, line};
       plain = {"", at, ""};

@@ -83,7 +83,8 @@ void unit_runner::adjust_run(const model::unit& was) {
 
 // While there was no hasupd, or no shim, the file may have changed. An intent file of before this says nothing.
 void unit_runner::adjust_what_began_before() {
-  if (running_settings_ != 0) adjust_run({});
+  static const model::unit unset;
+  if (running_settings_ != 0) adjust_run(unset);
 }
 
 void unit_runner::on(const process::shim_not_adjusted& e) {

@@ -88,10 +88,8 @@ void unit_runner::look_for_snapshots() {
     if (!measured.ok() || !measured.room)
       return prefetch_problem("what is on the disk cannot be seen: " + measured.error);
     prefetch_->have = measured.warm;
-    run_prefetch(recovery::job_of(plan, ports::worker_mode::select), [this, measured](const auto& listed) {
-      if (!listed.ok()) return prefetch_problem("no source can be reached: " + listed.error);
-      choose_prefetch(measured, listed);
-    });
+    run_prefetch(recovery::job_of(plan, ports::worker_mode::select),
+                 [this, measured](const auto& listed) { choose_prefetch(measured, listed); });
   });
 }
 
@@ -102,6 +100,8 @@ void unit_runner::choose_prefetch(const ports::worker_result& measured, const po
   auto next = recovery::plan_prefetch(plan, recovery_memory_, measured.warm, room, listed.candidates,
                                       unit_.recovery.prefetch->max_size, wall_now());
   using kind = recovery::prefetch_plan::kind;
+  // What is here can be made ready without a source.
+  if (!listed.ok() && next.what != kind::unpack) return prefetch_problem("no source can be reached: " + listed.error);
   if (next.what == kind::nothing) {
     if (next.is_problem) return prefetch_problem(next.why);
     prefetch_->problem.clear();
@@ -120,14 +120,19 @@ void unit_runner::choose_prefetch(const ports::worker_result& measured, const po
 void unit_runner::prefetch_ended(const ports::worker_job& job, const ports::worker_result& r) {
   const auto name = std::exchange(prefetch_->fetching, {});
   if (r.ok()) {
-    prefetch_->have = r.warm;
     prefetch_->dropped = false;
     prefetch_->problem.clear();
-    const bool unpacked = r.warm && r.warm->unpacked;
-    publish("prefetched",
-            fmt::format("{} is at hand for a recovery ({}, {}{})", name, base::format_byte_size(r.bytes),
-                        r.verified ? r.verified_by + " verified" : "no checksum to verify with",
-                        unpacked ? ", unpacked" : ""));
+    if (job.mode == ports::worker_mode::unpack) {
+      prefetch_->have = job.prefetch;
+      prefetch_->have->unpacked = true;
+      publish("prefetched", fmt::format("{} is unpacked for a recovery ({})", name, base::format_byte_size(r.bytes)));
+    } else {
+      prefetch_->have = r.warm;
+      publish("prefetched",
+              fmt::format("{} is at hand for a recovery ({}, {}{})", name, base::format_byte_size(r.bytes),
+                          r.verified ? r.verified_by + " verified" : "no checksum to verify with",
+                          r.warm && r.warm->unpacked ? ", unpacked" : ""));
+    }
     return prefetch_in(unit_.recovery.prefetch->every);
   }
   if (r.failure != ports::worker_failure::bad_snapshot) return prefetch_problem(name + ": " + r.error);

@@ -197,7 +197,7 @@ struct worker_job {
   std::vector<std::string> settled;
   std::string settled_by;
   // fetch: when all is there, it is noted in warm.json, and other archives leave the cache; `recipe` and `candidates`
-  // say what is noted
+  // say what is noted; unpack: what warm.json says is unpacked beside its archives, as a fetch would have done
   std::optional<warm_set> prefetch;
   bool background = false;  // others have the processor and the disk first
   // inspect, measure: the answer says what warm.json has

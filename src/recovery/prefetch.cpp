@@ -43,6 +43,14 @@ prefetch_plan nothing(std::string why, bool is_problem = false) {
   return p;
 }
 
+ports::worker_job background_job(const frozen& plan, ports::worker_mode mode, const ports::candidate& c) {
+  auto job = job_of(plan, mode);
+  job.chosen = c;
+  job.plan = plan.recipe.plans[c.plan];
+  job.background = true;
+  return job;
+}
+
 std::uint64_t size_of(const ports::candidate& c) {
   std::uint64_t all = 0;
   for (const auto& s : c.snapshots) all += s.size.value_or(0);
@@ -77,42 +85,48 @@ prefetch_plan plan_prefetch(const frozen& plan, const memory& remembered, const 
   const bool good = have && usable(*have, plan, remembered, now);
   const std::set<std::string> bad(remembered.bad.begin(), remembered.bad.end());
   const auto all = allowed(candidates, plan, bad, nullptr);
-  if (all.empty()) {
-    if (good) return nothing("the sources have none that fits; " + text_of(have->candidates) + " stays");
-    return nothing("the sources have no snapshot that fits", true);
-  }
+  // More than at a recovery: a disk that is nearly full is no place for what is not needed yet.
+  const auto spare = plan.min_free + plan.min_free / 4;
+  const auto fits = [&](const ports::candidate& c, const space_need& n) {
+    return plan_space(name_of(c), plan.data_dir, n, room, spare).fits;
+  };
+  const auto within = [&](std::uint64_t bytes) { return max_size == 0 || bytes <= max_size; };
+  const auto stays = [&](const std::string& why) {
+    const auto& c = have->candidates.front();
+    const auto need = space_need_of(c, plan.recipe.plans[c.plan], room);
+    if (have->unpacked || !fits(c, need) || !within(size_of(c) + need.unpacked)) return nothing(why);
+    prefetch_plan p;
+    p.what = prefetch_plan::kind::unpack;
+    p.why = "unpacking " + name_of(c);
+    p.job = background_job(plan, ports::worker_mode::unpack, c);
+    p.job.prefetch = *have;
+    return p;
+  };
+  if (all.empty() && good) return stays("the sources have none that fits; " + text_of(have->candidates) + " stays");
+  if (all.empty()) return nothing("the sources have no snapshot that fits", true);
   const auto& newest = all.front();
-  if (good && same_archives(have->candidates.front(), newest)) return nothing(name_of(newest) + " is the newest");
+  if (good && same_archives(have->candidates.front(), newest)) return stays(name_of(newest) + " is the newest");
   if (good && plan.max_snapshot_age.count() > 0 && age_of(*have, now) * 2 < plan.max_snapshot_age)
-    return nothing(text_of(have->candidates) + " is younger than half of max_snapshot_age");
+    return stays(text_of(have->candidates) + " is younger than half of max_snapshot_age");
 
   prefetch_plan out;
   out.what = prefetch_plan::kind::fetch;
-  out.job = job_of(plan, ports::worker_mode::fetch);
-  out.job.chosen = newest;
-  out.job.plan = plan.recipe.plans[newest.plan];
-  out.job.background = true;
+  out.job = background_job(plan, ports::worker_mode::fetch, newest);
   out.job.prefetch.emplace();
   out.job.prefetch->recipe = ports::encode(plan.recipe);
   for (const auto& c : all)
     if (same_archives(c, newest)) out.job.prefetch->candidates.push_back(c);
 
-  // More than at a recovery: a disk that is nearly full is no place for what is not needed yet.
-  const auto spare = plan.min_free + plan.min_free / 4;
   const auto need = space_need_of(newest, out.job.plan, room);
   const auto archives = size_of(newest);
-  const auto fits = [&](const space_need& n) {
-    return plan_space(name_of(newest), plan.data_dir, n, room, spare).fits;
-  };
-  const auto within = [&](std::uint64_t bytes) { return max_size == 0 || bytes <= max_size; };
-  out.job.unpack_ahead = fits(need) && within(archives + need.unpacked);
+  out.job.unpack_ahead = fits(newest, need) && within(archives + need.unpacked);
   if (out.job.unpack_ahead) {
     out.why = "fetching and unpacking " + name_of(newest);
     return out;
   }
   auto only_archives = need;
   only_archives.unpacked = 0;
-  if (fits(only_archives) && within(archives)) {
+  if (fits(newest, only_archives) && within(archives)) {
     out.why = "fetching " + name_of(newest) + ", which is not unpacked before it is needed: there is no room";
     return out;
   }

@@ -23,11 +23,12 @@ struct prefetch_plan {
     nothing,  // what is there stays
     drop,     // what is there is of no use any more
     fetch,
+    unpack,  // what is here, and was not, or a recovery has used
   };
   kind what = kind::nothing;
   std::string why;          // for a person
   bool is_problem = false;  // there is nothing to recover from at once, and `why` says what could be done
-  ports::worker_job job;    // fetch
+  ports::worker_job job;    // fetch, unpack
 };
 
 // `have` as a measuring found it with `room`; `candidates` as a selecting gave them. `max_size`: bytes that the

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "snapshot/ahead_mark.hpp"
 #include "snapshot/cache_seal.hpp"
 
 namespace hasup::snapshot {
@@ -22,6 +23,11 @@ outcome<bool> is_sealed(int own, const ports::warm_set& w) {
   return !w.sha256.empty();
 }
 
+bool is_of(const ahead_mark& mark, const ports::warm_set& w) {
+  return std::equal(mark.archives.begin(), mark.archives.end(), w.sha256.begin(), w.sha256.end(),
+                    [](const ahead_mark::archive& a, const std::string& sha256) { return a.sha256 == sha256; });
+}
+
 }  // namespace
 
 outcome<std::optional<ports::warm_set>> read_warm(int own) {
@@ -35,7 +41,11 @@ outcome<std::optional<ports::warm_set>> read_warm(int own) {
   if (!warm) return none;
   auto sealed = is_sealed(own, *warm);
   if (!sealed) return sealed.error();
-  return *sealed ? std::optional<ports::warm_set>(std::move(*warm)) : none;
+  if (!*sealed) return none;
+  auto ahead = read_ahead_mark(own);
+  if (!ahead) return ahead.error();
+  warm->unpacked = *ahead && is_of(**ahead, *warm);
+  return std::optional<ports::warm_set>(std::move(*warm));
 }
 
 std::optional<ports::warm_set> warm_below(int data_dir) {

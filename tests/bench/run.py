@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures hasup beside pm2, supervisord, runit, s6 and a bare loop, and prints the tables of docs/benchmarks.md.
 
-    run.py [--quick | --smallest] [--rows restart,fleet,many,logs,unpack,fetch,delta] [--archive-mib N] [--peers hasup,s6,…] [--write FILE]
+    run.py [--quick | --smallest] [--rows restart,fleet,many,logs,unpack,fetch,delta,warm] [--archive-mib N] [--peers hasup,s6,…] [--write FILE]
 
 packaging/bench.sh installs and builds what it needs, and writes docs/benchmarks.md with it.
 """
@@ -24,10 +24,11 @@ import row_logs
 import row_many
 import row_restart
 import row_unpack
+import row_warm
 from context import say
 from peers import all_peers
 
-ROWS = ("restart", "fleet", "many", "logs", "unpack", "fetch", "delta")
+ROWS = ("restart", "fleet", "many", "logs", "unpack", "fetch", "delta", "warm")
 
 
 def arguments():
@@ -91,6 +92,8 @@ def main():
         tables.append(fetched)
     if "delta" in rows and (changes := row_delta.measure(sizes)):
         tables.append(changes)
+    if "warm" in rows:
+        tables.append(row_warm.measure(sizes))
 
     for table in tables:
         print(report.text_of(table))

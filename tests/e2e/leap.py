@@ -103,8 +103,8 @@ class LeapTest(HasupTest):
             f.seek(8)
             f.write(b"\1")
 
-    def wait_recovered(self, **options):
-        status = self.home.wait_for("leap", state="running", health="healthy", recoveries=1, **options)
+    def wait_recovered(self, recoveries=1, **options):
+        status = self.home.wait_for("leap", state="running", health="healthy", recoveries=recoveries, **options)
         return status, get_info(self.port)
 
     def alter(self, path):

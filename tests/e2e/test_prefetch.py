@@ -58,6 +58,11 @@ class Prefetch(PrefetchCalls, LeapTest):
         self.assertIn("recovery_warm", kinds)
         self.assertNotIn("recovery_retry", kinds)
         self.assertIn("sha256 verified", [e["reason"] for e in self.home.events("leap") if e["kind"] == "recovery_fetched"][0])
+        # It is still here, and made ready for the next time.
+        self.at_hand(self.snapshots[-1].name, unpacked=True)
+        self.break_leap()
+        self.wait_recovered(recoveries=2)
+        self.assertEqual(self.kinds().count("recovery_warm"), 2)
 
     def test_a_hasupd_that_comes_anew_finds_it(self):
         self.prefetching_unit(self.host())

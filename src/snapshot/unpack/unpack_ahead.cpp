@@ -16,18 +16,24 @@ constexpr std::size_t most_looked_up = 1000;  // in the data directory; more are
 
 // The archives as they are sealed now; no answer when one is not the file that was unpacked.
 std::optional<std::vector<ahead_mark::archive>> sealed_archives(const ports::worker_job& job, const data_tree& tree,
-                                                                const from_arrivals& read) {
+                                                                const std::function<int(std::size_t)>& fd_of) {
   std::vector<ahead_mark::archive> out;
   for (std::size_t i = 0; i < job.chosen->snapshots.size(); ++i) {
     const auto& s = job.chosen->snapshots[i];
     const auto seal = sealed_archive(tree, s);
     if (!seal) return std::nullopt;
     struct stat st {};
-    if (const int fd = read.fd_of(i); fd >= 0 && (::fstat(fd, &st) != 0 || st.st_ino != seal->inode))
-      return std::nullopt;
+    if (const int fd = fd_of(i); fd >= 0 && (::fstat(fd, &st) != 0 || st.st_ino != seal->inode)) return std::nullopt;
     out.push_back({s.name, seal->sha256, seal->size, seal->inode});
   }
   return out;
+}
+
+outcome<void> mark_whole(const ports::worker_job& job, const data_tree& tree, const disk& d, const unpacking& done,
+                         const std::optional<std::vector<ahead_mark::archive>>& archives) {
+  if (!archives || done.in_data().size() > most_looked_up) return refusal("nothing that may be marked");
+  return write_ahead_mark(tree.own(), d,
+                          {key_of(job), *archives, done.in_data(), done.archive_paths(), done.notes(), done.bytes()});
 }
 
 outcome<void> attempt(const ports::worker_job& job, const ahead_link& link, const data_tree& tree, arrivals& all,
@@ -55,10 +61,26 @@ outcome<void> attempt(const ports::worker_job& job, const ahead_link& link, cons
   if (auto done = one.run(supply); !done) return done;
   for (std::size_t i = 0; i < job.chosen->snapshots.size(); ++i)
     if (auto whole = all.wait_until_whole(i, g); !whole) return whole;
-  const auto archives = sealed_archives(job, tree, supply);
-  if (!archives || one.in_data().size() > most_looked_up) return refusal("nothing that may be marked");
-  return write_ahead_mark(tree.own(), d,
-                          {key_of(job), *archives, one.in_data(), one.archive_paths(), one.notes(), one.bytes()});
+  return mark_whole(job, tree, d, one, sealed_archives(job, tree, [&](std::size_t i) { return supply.fd_of(i); }));
+}
+
+// The archives are opened by their seals, so they are the sealed ones.
+outcome<void> attempt_from_cache(const ports::worker_job& job, job_control& control, const data_tree& tree,
+                                 ports::worker_result& out) {
+  auto rules = wipe_rules::from(job.plan.wipe, job.keep, job.plan.shared);
+  if (!rules) return rules.error();
+  const disk d;
+  unpacking::options o;
+  o.place = "staging/ahead";
+  unpacking one(job, control, tree, std::move(*rules), std::move(o));
+  if (auto possible = one.check(); !possible) return possible;
+  if (auto made = one.make_places(); !made) return made;
+  if (auto enough = one.check_space(); !enough) return enough;
+  from_cache cache(tree);
+  if (auto done = one.run(cache); !done) return done;
+  out.bytes = one.bytes();
+  out.notes = one.notes();
+  return mark_whole(job, tree, d, one, sealed_archives(job, tree, [](std::size_t) { return -1; }));
 }
 
 }  // namespace
@@ -79,6 +101,26 @@ void unpack_ahead(const ports::worker_job& job, const ahead_link& link, const da
     if (done.error().kind == ports::worker_failure::no_space) return;
     if (!(*all)->wait_for_another(g)) return;
   }
+}
+
+ports::worker_result unpack_for_later(const ports::worker_job& job, job_control& control) {
+  ports::worker_result out;
+  const auto fail = [&out](const failure& f) {
+    out.failure = f.kind;
+    out.error = f.message;
+    out.snapshot = f.snapshot;
+    return out;
+  };
+  if (!job.chosen || job.chosen->snapshots.empty()) return fail(refusal("the job names no snapshot to unpack"));
+  const disk d;
+  auto tree = data_tree::open_for_work(job.data_dir, d, control);
+  if (!tree) return fail(tree.error());
+  if (auto removed = remove_ahead(tree->own(), d, [&control] { return control.cancelled(); }); !removed)
+    return fail(removed.error());
+  const auto done = attempt_from_cache(job, control, *tree, out);
+  if (done) return out;
+  (void)remove_ahead(tree->own(), d);  // the next job here does it, if it cannot be done now
+  return fail(done.error());
 }
 
 }  // namespace hasup::snapshot

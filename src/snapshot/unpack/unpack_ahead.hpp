@@ -1,4 +1,4 @@
-// Unpacks the archives of a fetch job while they come.
+// Unpacks the archives of a fetch job while they come, or those of a prefetch before they are needed.
 #pragma once
 
 #include "snapshot/ahead_link.hpp"
@@ -12,5 +12,8 @@ namespace hasup::snapshot {
 // download to have the room, and the unpack job finds out and says why. Of the free space it uses what the download
 // leaves.
 void unpack_ahead(const ports::worker_job& job, const ahead_link& link, const data_tree& tree);
+
+// The same out of the cache, with nobody beside it: for a recovery to come. After a failure nothing is left of it.
+ports::worker_result unpack_for_later(const ports::worker_job& job, job_control& control);
 
 }  // namespace hasup::snapshot

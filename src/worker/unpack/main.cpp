@@ -45,6 +45,6 @@ int main(int argc, char** argv) {
           snapshot::refusal(own + " is not there: nothing was fetched; fetch a snapshot first"));
     if (auto entered = snapshot::enter_sandbox(snapshot::unpack_bounds(job)); !entered)
       return snapshot::failed_result(entered.error());
-    return snapshot::unpack(job, control);
+    return job.prefetch ? snapshot::unpack_for_later(job, control) : snapshot::unpack(job, control);
   });
 }

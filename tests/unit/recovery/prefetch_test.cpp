@@ -166,6 +166,20 @@ TEST_CASE("what is there stays until a newer one is worth its download") {
   const auto same = recovery::plan_prefetch(plan, {}, warm_of(plan, {newer}), room_of(100 * gib), {newer}, 0, now);
   CHECK(same.what == prefetch_plan::kind::nothing);
   CHECK_FALSE(same.is_problem);
+  auto packed = warm_of(plan, {newer, of(1, newer.snapshots[0].name)});
+  packed.unpacked = false;
+  const auto unpack = recovery::plan_prefetch(plan, {}, packed, room_of(100 * gib), {newer}, 0, now);
+  REQUIRE(unpack.what == prefetch_plan::kind::unpack);
+  CHECK(unpack.job.mode == ports::worker_mode::unpack);
+  CHECK(unpack.job.chosen == newer);
+  CHECK(unpack.job.prefetch == packed);
+  CHECK(unpack.job.background);
+  CHECK(recovery::plan_prefetch(plan, {}, packed, room_of(100 * gib), {}, 0, now).what ==
+        prefetch_plan::kind::unpack);
+  CHECK(recovery::plan_prefetch(plan, {}, packed, room_of(gib), {newer}, 0, now).what ==
+        prefetch_plan::kind::nothing);
+  CHECK(recovery::plan_prefetch(plan, {}, packed, room_of(100 * gib), {newer}, gib, now).what ==
+        prefetch_plan::kind::nothing);
   const auto gone = recovery::plan_prefetch(plan, {}, warm_of(plan, {newer}), room_of(100 * gib), {}, 0, now);
   CHECK(gone.what == prefetch_plan::kind::nothing);
   CHECK_FALSE(gone.is_problem);

@@ -260,8 +260,8 @@ void add_recovery_and_log(std::vector<key>& out) {
        "half of max_snapshot_age, without that always"});
   out.push_back(
       {"recovery.prefetch.max_size", k::size, "",
-       "what the archives and their unpacked content may take on the disk; without it, what leaves min_free "
-       "and a quarter more free. It is the first to go when space gets short"});
+       "what the archives and their unpacked content may take on the disk; without it, what leaves free min_free "
+       "and a quarter more, and a tenth of what is free. It is the first to go when space gets short"});
   out.push_back({"log", k::table, "", "the log of the node's output"});
   out.push_back({"log.max_size", k::size, "\"100MiB\"", "a file of this size is rotated"});
   out.push_back({"log.max_files", k::integer, "10", "rotated files kept"});

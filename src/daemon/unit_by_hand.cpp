@@ -17,6 +17,7 @@ namespace hasup::daemon {
 
 // Until its replacement is staged the node is left alone.
 void unit_runner::begin_beside(std::string why, recovery_options options) {
+  put_prefetch_off();
   options.beside = beside_ = true;
   make_recovery();
   recovery_->begin(std::move(why), std::move(options));
@@ -50,6 +51,7 @@ void unit_runner::ended_beside(recovery_outcome outcome, const std::string& reas
   if (runs) memory_.reason = text;
   tell_outcome(outcome, text);
   apply_pending_spec();
+  follow_prefetch();
   host_.changed(*this);
 }
 
@@ -102,6 +104,7 @@ std::string unit_runner::too_late_to_cancel() const {
 
 bool unit_runner::dry_run(recovery_options options, dry_run_answer then) {
   if (recovery_active() || busy_with_others()) return false;
+  put_prefetch_off();
   auto plan = recovery::freeze(unit_, *recipe_, "dry run", std::move(options));
   if (!plan.asked.from.empty()) {
     dry_run_from(std::move(plan), std::move(then));

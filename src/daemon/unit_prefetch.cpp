@@ -12,12 +12,14 @@
 #include "recovery/candidates.hpp"
 #include "recovery/freeze.hpp"
 #include "recovery/prefetch.hpp"
+#include "recovery/space_plan.hpp"
 
 namespace hasup::daemon {
 namespace {
 
 // A node that has just started has better use for the disk.
 constexpr base::duration after_a_start{30'000};
+constexpr base::duration longest_drop{10'000};
 
 }  // namespace
 
@@ -40,6 +42,7 @@ void unit_runner::follow_prefetch() {
     // A recovery's first job, or a start's, ends it all the same.
     if (std::exchange(prefetch_->busy, false) && !recovery_active()) worker_.cancel();
     prefetch_->fetching.clear();
+    prefetch_->need.reset();
     if (!unit_.recovery.prefetch) prefetch_.reset();
     return;
   }
@@ -76,7 +79,25 @@ void unit_runner::run_prefetch(ports::worker_job job, std::function<void(const p
         if (!self) return;
         self->prefetch_->busy = false;
         then(r);
+      },
+      // Who needed the worker meanwhile has it.
+      [is_current] {
+        const auto self = is_current();
+        if (!self || !self->worker_.busy()) return self != nullptr;
+        self->put_prefetch_off();
+        return false;
       });
+}
+
+// Something else has the worker: gone on with later.
+void unit_runner::put_prefetch_off() {
+  if (!prefetch_ || !prefetch_->busy) return;
+  ++prefetch_->ticket;
+  if (std::exchange(prefetch_->dropping, false)) prefetch_->dropped = false;
+  prefetch_->busy = false;
+  prefetch_->fetching.clear();
+  prefetch_->need.reset();
+  if (may_prefetch()) prefetch_in(after_a_start);
 }
 
 void unit_runner::look_for_snapshots() {
@@ -89,14 +110,14 @@ void unit_runner::look_for_snapshots() {
       return prefetch_problem("what is on the disk cannot be seen: " + measured.error);
     prefetch_->have = measured.warm;
     run_prefetch(recovery::job_of(plan, ports::worker_mode::select),
-                 [this, measured](const auto& listed) { choose_prefetch(measured, listed); });
+                 [this, plan, measured](const auto& listed) { choose_prefetch(plan, measured, listed); });
   });
 }
 
-void unit_runner::choose_prefetch(const ports::worker_result& measured, const ports::worker_result& listed) {
+void unit_runner::choose_prefetch(const recovery::frozen& plan, const ports::worker_result& measured,
+                                  const ports::worker_result& listed) {
   auto room = *measured.room;
   host_.add_promised(unit_.id, room);
-  const auto plan = recovery::freeze(unit_, *recipe_, "prefetch", {});
   auto next = recovery::plan_prefetch(plan, recovery_memory_, measured.warm, room, listed.candidates,
                                       unit_.recovery.prefetch->max_size, wall_now());
   using kind = recovery::prefetch_plan::kind;
@@ -112,6 +133,10 @@ void unit_runner::choose_prefetch(const ports::worker_result& measured, const po
     return;
   }
   prefetch_->fetching = recovery::name_of(*next.job.chosen);
+  prefetch_->need = recovery::space_need_of(*next.job.chosen, next.job.plan, room);
+  if (!next.job.unpack_ahead && next.job.mode == ports::worker_mode::fetch) prefetch_->need->unpacked = 0;
+  prefetch_->need->rebuilt = 0;
+  prefetch_->device = room.device;
   publish("prefetch_began", next.why);
   auto job = next.job;
   run_prefetch(std::move(next.job), [this, job = std::move(job)](const auto& r) { prefetch_ended(job, r); });
@@ -119,6 +144,7 @@ void unit_runner::choose_prefetch(const ports::worker_result& measured, const po
 
 void unit_runner::prefetch_ended(const ports::worker_job& job, const ports::worker_result& r) {
   const auto name = std::exchange(prefetch_->fetching, {});
+  prefetch_->need.reset();
   if (r.ok()) {
     prefetch_->dropped = false;
     prefetch_->problem.clear();
@@ -136,10 +162,9 @@ void unit_runner::prefetch_ended(const ports::worker_job& job, const ports::work
     return prefetch_in(unit_.recovery.prefetch->every);
   }
   if (r.failure != ports::worker_failure::bad_snapshot) return prefetch_problem(name + ": " + r.error);
-  for (auto& key : recovery::bad_keys(*job.chosen, {})) recovery_memory_.bad.push_back(std::move(key));
+  recovery::remember_as_bad(recovery_memory_, *job.chosen, {});
   host_.changed(*this);
   prefetch_problem(name + " is not good, and remembered as bad: " + r.error);
-  prefetch_in(base::duration{0});  // for the next one
 }
 
 // Told once, however often it is met.
@@ -153,8 +178,11 @@ void unit_runner::prefetch_problem(std::string why) {
 bool unit_runner::drop_prefetched(const std::string& why) {
   if (!unit_.recovery.prefetch || !recipe_ || recovery_active() || parked_ || busy_with_others()) return false;
   if (!prefetch_) prefetch_ = std::make_unique<prefetching>(services_.loop);
+  // While it is being deleted nobody is stopped for want of it; not for ever.
+  if (prefetch_->dropping) return now() - prefetch_->dropping_since < longest_drop;
   if (prefetch_->dropped) return false;
   prefetch_->dropped = prefetch_->dropping = true;
+  prefetch_->dropping_since = now();
   prefetch_->have.reset();
   prefetch_->fetching.clear();
   prefetch_->timer.cancel();
@@ -163,12 +191,16 @@ bool unit_runner::drop_prefetched(const std::string& why) {
   run_prefetch(recovery::job_of(recovery::freeze(unit_, *recipe_, "prefetch", {}), ports::worker_mode::drop_warm),
                [this](const ports::worker_result& r) {
                  prefetch_->dropping = false;
-                 prefetch_->dropped = r.ok();
                  if (!r.ok())
                    publish("prefetch_problem", "what was fetched beforehand cannot be deleted: " + r.error);
                  if (may_prefetch()) prefetch_in(unit_.recovery.prefetch->every);
                });
   return true;
+}
+
+std::optional<recovery::room_promised> unit_runner::prefetch_takes() const {
+  if (!prefetch_ || !prefetch_->need) return std::nullopt;
+  return recovery::room_promised{prefetch_->device, recovery::still_to_write(*prefetch_->need, prefetch_->progress)};
 }
 
 std::optional<control::prefetch_status> unit_runner::prefetch_view() const {

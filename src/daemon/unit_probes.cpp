@@ -65,17 +65,20 @@ void unit_runner::recovery_node_has_started() {
 // It may load its snapshot for hours, but not when its own output says that it will never be there.
 void unit_runner::watch_first_start() {
   first_start_timer_.expires_after(unit_.run.start_timeout);
-  first_start_timer_.async_wait([this](const boost::system::error_code& ec) {
-    if (ec || !shim_ || pid_ == 0 || first_start_timer_.expiry() > now()) return;
-    if (!recovery_has_node() || recovery_node_started_ || recovery_node_ending_) return;
-    const auto ring = process::read_evidence(services_.shim, to_text(unit_.id), run_);
-    const auto found = unit::why_never_started(recipe_ ? &*recipe_ : nullptr, ring ? *ring : std::string());
-    if (!found) return watch_first_start();
-    publish("start_in_vain",
-            fmt::format("not started within {}, and it says why: {} ({}); stopping it",
-                        base::format_duration(unit_.run.start_timeout), found->name, found->evidence));
-    stop_node();
+  first_start_timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& ec) {
+    const auto self = weak.lock();
+    if (!ec && self && self->first_start_timer_.expiry() <= self->now()) self->look_at_first_start();
   });
+}
+
+void unit_runner::look_at_first_start() {
+  if (!shim_ || pid_ == 0 || !recovery_has_node() || recovery_node_started_ || recovery_node_ending_) return;
+  const auto ring = process::read_evidence(services_.shim, to_text(unit_.id), run_);
+  const auto found = unit::why_never_started(recipe_ ? &*recipe_ : nullptr, ring ? *ring : std::string());
+  if (!found) return watch_first_start();
+  publish("start_in_vain", fmt::format("not started within {}, and it says why: {} ({}); stopping it",
+                                       base::format_duration(unit_.run.start_timeout), found->name, found->evidence));
+  stop_node();
 }
 
 void unit_runner::on_probe(model::probe_role role, const probe_loop::answer& a) {

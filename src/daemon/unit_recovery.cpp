@@ -9,6 +9,7 @@
 #include "recovery/freeze.hpp"
 #include "recovery/machine.hpp"
 #include "recovery/progress.hpp"
+#include "unit/first_state.hpp"
 
 namespace hasup::daemon {
 namespace {
@@ -31,7 +32,7 @@ bool unit_runner::recovery_active() const {
 }
 
 std::optional<recovery::room_promised> unit_runner::promised_room() const {
-  return recovery_ ? recovery_->promised_room() : std::nullopt;
+  return recovery_active() ? recovery_->promised_room() : prefetch_takes();
 }
 
 void unit_runner::on(const unit::begin_recovery& a) {
@@ -45,12 +46,20 @@ void unit_runner::on(const unit::begin_recovery& a) {
   recovery_no_kill_ = recovery_stops_ = false;
   make_recovery();
   auto options = std::exchange(recovery_options_, std::nullopt).value_or(recovery_options{});
-  options.explained = memory_.exit && memory_.exit->recovers;
+  // What is missing was not explained by the last exit, however that was.
+  options.explained =
+      memory_.exit && memory_.exit->recovers && a.why.find(unit::never_from_nothing) == std::string::npos;
   recovery_->begin(a.why, std::move(options));
 }
 
 void unit_runner::on(const unit::resume_recovery&) {
   recovery_no_kill_ = recovery_stops_ = false;
+  if (unit_.data.mount.empty() || pid_ != 0) return resume_recovery_now();
+  waits_for_mount_ = true;
+  look_for_mount();
+}
+
+void unit_runner::resume_recovery_now() {
   make_recovery();
   auto options = std::exchange(recovery_options_, std::nullopt);
   if (options && !recovery::replay(journal_records_)) {
@@ -72,6 +81,13 @@ void unit_runner::on(const unit::stop_recovery& a) {
     recovery_->stop(a.force);
     if (beside_ && std::exchange(take_down_, false)) recovery_->on_quiesced();
     return;
+  }
+  if (std::exchange(waits_for_mount_, false)) {
+    journal_timer_.cancel();
+    unit::recovery_ended ended{unit::recovery_ended::outcome::stopped,
+                               "stopped; `hasup start " + shown_name(unit_) + "` goes on with the recovery"};
+    ended.as_before = false;
+    return dispatch(std::move(ended));
   }
   recovery_no_kill_ = a.no_kill || (recovery_stops_ && recovery_no_kill_);  // asked for once, it holds
   if (!recovery_) return;
@@ -120,27 +136,27 @@ bool unit_runner::roll_back() {
 // As the unit's user, or as the daemon's: only that one sees the open files of every process.
 void unit_runner::start_worker(ports::worker_job job, bool as_daemon,
                                std::function<void(const ports::worker_progress&)> progress,
-                               std::function<void(ports::worker_result)> done) {
+                               std::function<void(ports::worker_result)> done, std::function<bool()> still_wanted) {
   process::account own;
   own.own = true;
   if (as_daemon || unit_.run.user.empty())
     return worker_.run(std::move(job), own, std::move(progress), std::move(done));
   // The name may have changed its number since the last start; asked on the disk thread.
   auto found = std::make_shared<base::result<launch>>(base::error{});
-  services_.disk.run(
-      [found, unit = unit_] { *found = prepare_launch(unit, nullptr); },
-      [weak = weak_from_this(), found, job = std::move(job), progress = std::move(progress), done = std::move(done)] {
-        const auto self = weak.lock();
-        if (!self) return;
-        if (!*found) {
-          ports::worker_result r;
-          r.failure = ports::worker_failure::refused;
-          r.error = found->error().message;
-          return done(std::move(r));
-        }
-        self->launch_ = std::move(**found);
-        self->worker_.run(job, self->launch_->account, progress, done);
-      });
+  services_.disk.run([found, unit = unit_] { *found = prepare_launch(unit, nullptr); },
+                     [weak = weak_from_this(), found, job = std::move(job), progress = std::move(progress),
+                      done = std::move(done), still_wanted = std::move(still_wanted)] {
+                       const auto self = weak.lock();
+                       if (!self || (still_wanted && !still_wanted())) return;
+                       if (!*found) {
+                         ports::worker_result r;
+                         r.failure = ports::worker_failure::refused;
+                         r.error = found->error().message;
+                         return done(std::move(r));
+                       }
+                       self->launch_ = std::move(**found);
+                       self->worker_.run(job, self->launch_->account, progress, done);
+                     });
 }
 
 void unit_runner::run_worker(ports::worker_job job) {

@@ -265,8 +265,11 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void start_recovery_probes();
   void recovery_node_has_started();
   void watch_first_start();
+  void look_at_first_start();
 
   void make_recovery();
+  void look_for_mount();
+  void resume_recovery_now();
   // The node is started, watched and stopped by the recovery, not by the unit machine.
   bool recovery_has_node() const { return recovery_active() && !beside_; }
   void begin_beside(std::string why, recovery_options options);
@@ -279,14 +282,17 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
                 recovery::plan_description described, dry_run_answer then);
   void start_worker(ports::worker_job job, bool as_daemon,
                     std::function<void(const ports::worker_progress&)> progress,
-                    std::function<void(ports::worker_result)> done);
+                    std::function<void(ports::worker_result)> done, std::function<bool()> still_wanted = {});
   // unit_prefetch.cpp: what is fetched before it is needed
   bool may_prefetch() const;
   bool busy_with_others() const;  // the worker, with something that a person or a start waits for
   void follow_prefetch();
   void prefetch_in(base::duration after);
   void look_for_snapshots();
-  void choose_prefetch(const ports::worker_result& measured, const ports::worker_result& listed);
+  void choose_prefetch(const recovery::frozen& plan, const ports::worker_result& measured,
+                       const ports::worker_result& listed);
+  void put_prefetch_off();
+  std::optional<recovery::room_promised> prefetch_takes() const;
   void prefetch_ended(const ports::worker_job& job, const ports::worker_result& r);
   void run_prefetch(ports::worker_job job, std::function<void(const ports::worker_result&)> then);
   void prefetch_problem(std::string why);
@@ -383,11 +389,12 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::unique_ptr<journal::file_journal> journal_;
   std::vector<std::string> journal_records_;  // as found at the start of the daemon
   bool parked_ = false;
-  bool beside_ = false;          // the recovery is prepared while the unit machine still has the node
-  bool take_down_ = false;       // and waits for its end, which was asked for
-  std::string question_;         // and waits for a yes
-  bool emptied_ = false;         // the last recovery deleted the old state and found no other
-  bool roll_back_next_ = false;  // when the parked recovery is taken up
+  bool waits_for_mount_ = false;  // before the parked recovery is gone on with
+  bool beside_ = false;           // the recovery is prepared while the unit machine still has the node
+  bool take_down_ = false;        // and waits for its end, which was asked for
+  std::string question_;          // and waits for a yes
+  bool emptied_ = false;          // the last recovery deleted the old state and found no other
+  bool roll_back_next_ = false;   // when the parked recovery is taken up
   boost::asio::steady_timer recovery_timer_;
   boost::asio::steady_timer node_timer_;  // stop_timeout of a recovery's node, and what it leaves behind
   boost::asio::steady_timer first_start_timer_;
@@ -416,6 +423,9 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
     std::string fetching;
     ports::worker_progress progress;
     std::string problem;
+    std::optional<recovery::space_need> need;  // of what is on its way, on `device`
+    std::uint64_t device = 0;
+    base::mono_time dropping_since;
     bool dropping = false;  // its job deletes all that was fetched
     bool dropped = false;   // for want of space, and nothing was fetched since
   };

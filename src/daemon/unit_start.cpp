@@ -9,6 +9,11 @@
 #include "unit/first_state.hpp"
 
 namespace hasup::daemon {
+namespace {
+
+constexpr std::chrono::seconds mount_retry_after{2};
+
+}  // namespace
 
 void unit_runner::on(const unit::prepare&) {
   stop_waits_for_prepare_ = false;
@@ -124,9 +129,30 @@ void unit_runner::inspected(std::uint64_t ticket, const ports::worker_result& r)
   if (verdict.is == unit::prepared::verdict::ready) seen_free_ = data_dirs_of(unit_);
   if (verdict.is == unit::prepared::verdict::ready) return make_directories(ticket);
   // What is only kept in case is the first to go; the next try of the start is soon.
-  if (r.ok() && r.mounted && r.free_bytes < unit::space_to_start(unit_.data.min_free, stopped_for_space_))
+  if (verdict.is == unit::prepared::verdict::not_yet && r.mounted &&
+      r.free_bytes < unit::space_to_start(unit_.data.min_free, stopped_for_space_))
     drop_prefetched(verdict.why);
   dispatch(std::move(verdict));
+}
+
+// After a reboot the volume may come late: what stands below its mount point is not the node's data.
+void unit_runner::look_for_mount() {
+  auto job = inspect_job();
+  job.seen_free = true;
+  services_.look.ask(job, [weak = weak_from_this()](const ports::worker_result& r) {
+    const auto self = weak.lock();
+    if (!self || !self->waits_for_mount_) return;
+    if (r.mounted && r.failure != ports::worker_failure::internal) {
+      self->waits_for_mount_ = false;
+      return self->resume_recovery_now();
+    }
+    const auto why = self->unit_.data.mount + " is not mounted; the recovery waits for it";
+    if (self->memory_.reason != why) self->report("recovery_waiting", why);
+    self->journal_timer_.expires_after(mount_retry_after);
+    self->journal_timer_.async_wait([weak](const boost::system::error_code& ec) {
+      if (const auto s = weak.lock(); !ec && s && s->waits_for_mount_) s->look_for_mount();
+    });
+  });
 }
 
 // Only now: not on an empty mount point, and not in the place of data that has to be there.

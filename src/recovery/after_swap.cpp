@@ -183,7 +183,7 @@ void stepper::arm_running_timer() {
 }
 
 void stepper::on_running_timer() {
-  const auto& r = std::get<running>(s.now);
+  auto& r = std::get<running>(s.now);
   const auto& recipe = s.done.plan.recipe;
   if (s.done.at == mark::loaded && is_confirmed(r)) return on_confirmed();
   const bool may_load = !r.startup_passed && !r.last && s.done.at == mark::first_start;
@@ -193,6 +193,12 @@ void stepper::on_running_timer() {
                     : r.last ? "the head did not advance"
                              : "the node did not become healthy";
   why += " within " + base::format_duration(limit) + " on " + chosen_name();
+  // There is nothing better to go back to.
+  if (s.done.wiped) {
+    say("waiting", why + "; it is left running: the old state was deleted, and this is all there is");
+    r.last_advance = now.mono;
+    return arm_running_timer();
+  }
   // It did not end by itself: the snapshot may be good, it is only not tried again in this recovery.
   commit(dropped{*s.done.current, fate::environment, why});
   roll_back(after_roll_back::next, why);
@@ -254,7 +260,8 @@ void stepper::retry_start(const node_exited& e, const std::string& what) {
   const bool waited = s.first_try && now.mono - *s.first_try >= s.done.plan.recipe.confirm_within;
   const bool enough = e.kind == exit_kind::hold ? s.environment_exits >= tries_of_a_held_start
                                                 : s.environment_exits >= tries_of_a_start && waited;
-  if (!enough) return pause_before(step::start, s.environment_exits, what);
+  // What would be taken away is all there is, where the old state was deleted.
+  if (!enough || s.done.wiped) return pause_before(step::start, s.environment_exits, what);
   const auto why =
       what + ", " + std::to_string(s.environment_exits) + " times in a row; this is not the snapshot's fault";
   commit(dropped{*s.done.current, fate::environment, why});

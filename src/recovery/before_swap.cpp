@@ -42,7 +42,9 @@ bool stepper::must_ask() const {
   const auto& p = s.done;
   const bool to_ask =
       p.plan.mode == model::recovery_mode::ask ? s.in_place || !p.wiped : s.in_place && p.plan.asked.by_hand;
-  return to_ask && !p.plan.asked.yes && !p.is_approved;
+  // A yes to what can be taken back is none to what cannot.
+  const bool approved = s.in_place ? p.approved_in_place : p.is_approved;
+  return to_ask && !p.plan.asked.yes && !approved;
 }
 
 // Sources come back and new backups are made; a person who asked is answered and decides.
@@ -74,7 +76,9 @@ void stepper::on_inspected(const ports::worker_result& r) {
   s.tries = 0;
   s.inspected = true;
   s.warm = r.warm;
-  if (r.half_swapped && !s.done.wiped) {
+  const bool knew = s.done.wiped;
+  if (r.wiped && !knew) commit(wiped{});
+  if (r.half_swapped && !knew) {
     // The journal knows of no swap, so an earlier recovery lost its journal: the way back is the safe one.
     say("leftover",
         "an earlier recovery of " + unit_name() + " was not finished and its journal is gone; undoing it");
@@ -88,7 +92,7 @@ void stepper::on_leftover_undone(const ports::worker_result& r) {
   if (!r.ok())
     return end(outcome::refused, "an earlier recovery left its data half swapped and cannot be undone: " + r.error);
   if (r.wiped) {
-    commit(wiped{});
+    if (!s.done.wiped) commit(wiped{});
     say("wiped", "the old state was deleted by an earlier recovery; this one goes on without it");
   }
   if (s.stop) return end_as_stopped();
@@ -105,7 +109,7 @@ void stepper::go_on_before_swap() {
       if (s.done.then == after_roll_back::again && s.done.current) return try_candidate(*s.done.current);
       return try_next();
     case mark::trying:
-      if (s.archive_ready) return begin_wipe();
+      if (s.archive_ready) return look_before_wipe();
       // The archive that the old state was deleted for is here, wherever it came from.
       if (s.done.wiped_for_current && !s.done.sha256.empty()) return unpack();
       return make_sure_of_room();
@@ -173,7 +177,7 @@ void stepper::take_candidates(const std::vector<ports::candidate>& all, const st
 void stepper::try_next() {
   const auto index = next_candidate(s.done);
   if (!index && !s.done.settled.empty() && budget_left()) return select();  // the sources may have more
-  if (index && budget_left()) return try_candidate(*index);
+  if (index && (budget_left() || s.done.wiped)) return try_candidate(*index);
   std::string why = index ? budget_text() : "no snapshot is left to try";
   if (!s.done.last_why.empty()) why += "; last: " + s.done.last_why;
   give_up(index ? outcome::refused : not_now(), why);
@@ -209,6 +213,7 @@ void stepper::make_sure_of_room() {
 }
 
 void stepper::on_measured(const ports::worker_result& r) {
+  if (s.archive_ready) return weigh_before_wipe(r);
   s.room = r.room;
   if (r.ok() && r.room) return weigh_room();
   // Fetching and unpacking look for room themselves, only later.

@@ -56,6 +56,13 @@ std::vector<std::string> bad_keys(const ports::candidate& c, const std::vector<s
   return keys;
 }
 
+void remember_as_bad(memory& m, const ports::candidate& c, const std::vector<std::string>& sha256) {
+  constexpr std::size_t most = 200;
+  for (auto& key : bad_keys(c, sha256))
+    if (std::find(m.bad.begin(), m.bad.end(), key) == m.bad.end()) m.bad.push_back(std::move(key));
+  if (m.bad.size() > most) m.bad.erase(m.bad.begin(), m.bad.end() - most);
+}
+
 base::result<ports::candidate> candidate_from_file(const frozen& plan) {
   const auto& plans = plan.recipe.plans;
   const auto& asked = plan.asked;

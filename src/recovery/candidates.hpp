@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "recovery/event.hpp"
 #include "recovery/progress.hpp"
 
 namespace hasup::recovery {
@@ -15,6 +16,9 @@ namespace hasup::recovery {
 std::string bad_key(const model::snapshot& s);
 std::string bad_key_of_digest(std::string_view sha256);
 std::vector<std::string> bad_keys(const ports::candidate& c, const std::vector<std::string>& sha256);
+
+// Marks it; the oldest are forgotten.
+void remember_as_bad(memory& m, const ports::candidate& c, const std::vector<std::string>& sha256);
 
 // The candidates that the options allow, without those marked bad (a snapshot named by a person stays).
 // `skipped_bad` gets the names of those left out.

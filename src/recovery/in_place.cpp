@@ -12,7 +12,29 @@ void stepper::archive_is_ready() {
   s.archive_ready = true;
   if (must_ask()) return ask();
   if (!s.inspected) return quiesce_first();
-  begin_wipe();
+  look_before_wipe();
+}
+
+// The last look may be hours ago: what was free then others may have filled.
+void stepper::look_before_wipe() {
+  s.now = measuring{};
+  run(ports::worker_mode::measure);
+}
+
+void stepper::weigh_before_wipe(const ports::worker_result& r) {
+  if (!r.ok() || !r.room)
+    return drop(fate::unreachable, "how much room there is cannot be seen (" + r.error +
+                                       "), and the old state is not deleted on a guess");
+  auto room = *r.room;
+  for (const auto& one : s.done.chosen()->snapshots)  // whatever the file system says that they take
+    if (one.size) room.cached.push_back({one.name, true, *one.size});
+  const auto plan = decide_space(s.done.plan, *s.done.chosen(), room);
+  s.sum = plan.text;
+  if (!plan.fits) return drop(fate::unreachable, plan.text);
+  if (plan.in_place) return begin_wipe();
+  s.in_place = s.archive_ready = false;
+  say("note", "there is room for both by now, so the old state stays until the new one is confirmed");
+  unpack();
 }
 
 void stepper::begin_wipe() {
@@ -32,7 +54,8 @@ void stepper::on_wiped(const ports::worker_result& r) {
   if (!r.ok()) {
     // Without an answer nobody knows how far it came.
     const bool unknown = r.failure == ports::worker_failure::internal;
-    if (!r.wiped && !unknown) return end(outcome::refused, r.error + untouched());
+    if (!r.wiped && !unknown && !s.wipe_was_tried) return end(outcome::refused, r.error + untouched());
+    s.wipe_was_tried = true;
     if (s.stop) return end_as_stopped();
     if (++s.tries < tries_of_a_worker) return pause_before(step::wipe, s.tries, r.error);
     return end(outcome::stuck, "the old state could not be deleted to its end: " + r.error + "; `hasup start " +

@@ -11,8 +11,6 @@
 namespace hasup::recovery {
 namespace {
 
-constexpr std::size_t most_bad_keys = 200;
-
 std::string_view phase_of_mark(mark at) {
   switch (at) {
     case mark::none:
@@ -168,12 +166,7 @@ void stepper::pause_before(step then, unsigned tries, const std::string& why) {
 }
 
 void stepper::remember_bad() {
-  const auto* c = s.done.chosen();
-  if (c == nullptr) return;
-  auto& bad = s.remembered.bad;
-  for (auto& key : bad_keys(*c, s.done.sha256))
-    if (!is_remembered_bad(key)) bad.push_back(std::move(key));
-  if (bad.size() > most_bad_keys) bad.erase(bad.begin(), bad.end() - most_bad_keys);
+  if (const auto* c = s.done.chosen(); c != nullptr) remember_as_bad(s.remembered, *c, s.done.sha256);
 }
 
 bool stepper::is_remembered_bad(const std::string& key) const {
@@ -219,6 +212,7 @@ void stepper::resume(const resume_wanted& e) {
       if (!is_remembered_bad(key)) s.remembered.bad.push_back(std::move(key));
 
   if (p.at == mark::none) return end(outcome::cancelled, "no recovery was under way");
+  s.wipe_was_tried = p.at == mark::wiping;
   say("resumed", "going on with the recovery of " + unit_name() + ": " + p.plan.why);
   if (p.undo_wanted) {
     if (e.node_running) s.now = running{};
@@ -276,8 +270,9 @@ void stepper::stop(bool force) {
 }
 
 void stepper::approve() {
-  if (takes_a_begin(s) || s.done.is_approved || s.done.at == mark::none) return;
-  commit(approved{});
+  if (takes_a_begin(s) || s.done.at == mark::none) return;
+  if (s.in_place ? s.done.approved_in_place : s.done.is_approved) return;
+  commit(approved{s.in_place});
   if (!is<asking>(s)) return;
   say("approved", "a person said yes to " + chosen_name());
   quiesce_first();

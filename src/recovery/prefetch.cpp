@@ -63,6 +63,11 @@ base::result<std::vector<ports::candidate>> usable(const ports::warm_set& warm, 
                                                    const memory& remembered, base::wall_time now) {
   if (warm.candidates.empty() || warm.recipe != ports::encode(plan.recipe))
     return base::error{"it was chosen for another recipe"};
+  // The file belongs to the unit's user.
+  for (const auto& c : warm.candidates)
+    if (c.plan >= plan.recipe.plans.size() || c.snapshots.size() != plan.recipe.plans[c.plan].archives.size() ||
+        !same_archives(c, warm.candidates.front()) || warm.sha256.size() != c.snapshots.size())
+      return base::error{"warm.json is not as hasup writes it"};
   if (plan.checksum == model::checksum_policy::required && !warm.verified)
     return base::error{"nothing verified it, and recovery.checksum is required"};
   if (warm.public_key != plan.public_key) return base::error{"recovery.public_key was another one then"};
@@ -86,7 +91,7 @@ prefetch_plan plan_prefetch(const frozen& plan, const memory& remembered, const 
   const std::set<std::string> bad(remembered.bad.begin(), remembered.bad.end());
   const auto all = allowed(candidates, plan, bad, nullptr);
   // More than at a recovery: a disk that is nearly full is no place for what is not needed yet.
-  const auto spare = plan.min_free + plan.min_free / 4;
+  const auto spare = std::max(plan.min_free + plan.min_free / 4, room.free_bytes / 10);
   const auto fits = [&](const ports::candidate& c, const space_need& n) {
     return plan_space(name_of(c), plan.data_dir, n, room, spare).fits;
   };
@@ -105,6 +110,8 @@ prefetch_plan plan_prefetch(const frozen& plan, const memory& remembered, const 
   if (all.empty() && good) return stays("the sources have none that fits; " + text_of(have->candidates) + " stays");
   if (all.empty()) return nothing("the sources have no snapshot that fits", true);
   const auto& newest = all.front();
+  if (space_need_of(newest, plan.recipe.plans[newest.plan], room).unknown)
+    return nothing("nobody says how large " + name_of(newest) + " is", !good);
   if (good && same_archives(have->candidates.front(), newest)) return stays(name_of(newest) + " is the newest");
   if (good && plan.max_snapshot_age.count() > 0 && age_of(*have, now) * 2 < plan.max_snapshot_age)
     return stays(text_of(have->candidates) + " is younger than half of max_snapshot_age");

@@ -86,9 +86,10 @@ struct applier {
     p.at = mark::staged;
     return {};
   }
-  base::result<void> operator()(const approved&) const {
+  base::result<void> operator()(const approved& r) const {
     if (p.at == mark::none) return out_of_order("approved");
     p.is_approved = true;
+    p.approved_in_place = p.approved_in_place || r.in_place;
     return {};
   }
   base::result<void> operator()(const wiping&) const {

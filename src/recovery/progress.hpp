@@ -40,6 +40,7 @@ struct progress {
   bool verified = false;            // against a checksum from outside
   std::map<std::string, std::string> archive_paths;
   bool is_approved = false;
+  bool approved_in_place = false;      // that the old state is deleted before the new one is unpacked
   unsigned first_starts = 0;           // of the current candidate
   unsigned restagings = 0;             // of the current candidate
   std::vector<base::wall_time> swaps;  // of this recovery

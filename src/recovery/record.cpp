@@ -81,6 +81,9 @@ struct writer {
     for (const auto& [name, path] : r.archive_paths) paths[name] = path;
     out["archive_paths"] = std::move(paths);
   }
+  void operator()(const approved& r) const {
+    if (r.in_place) out["in_place"] = true;
+  }
   void operator()(const swapping& r) const { out["at_ms"] = to_ms(r.at); }
   void operator()(const first_start& r) const { out["attempt"] = r.attempt; }
   void operator()(const rolling_back& r) const {
@@ -183,7 +186,7 @@ record read_record(std::string_view kind, const json::object& o) {
       r.archive_paths[std::string(name)] = std::string(std::string_view(path.as_string()));
     return r;
   }
-  if (kind == "approved") return approved{};
+  if (kind == "approved") return approved{o.contains("in_place") && o.at("in_place").as_bool()};
   if (kind == "swapping") return swapping{base::wall_time(base::duration(number_at<std::int64_t>(o, "at_ms")))};
   if (kind == "swapped") return swapped{};
   if (kind == "first_start") return first_start{number_at<unsigned>(o, "attempt")};

@@ -138,7 +138,9 @@ struct dropped {
 struct staged {
   std::map<std::string, std::string> archive_paths;
 };
-struct approved {};
+struct approved {
+  bool in_place = false;  // that the old state is deleted, too
+};
 // The old state is deleted for the candidate being tried, whose archives are whole in the cache.
 struct wiping {};
 // It is gone; also found so, when an earlier recovery deleted it.

@@ -79,6 +79,7 @@ struct state {
   std::optional<base::mono_time> first_try;  // of the current candidate's node
   bool inspected = false;                    // with the node down: nobody has the data open, no swap is half done
   bool tainted = false;                      // the node was cut off on state that is not wiped before its next start
+  bool wipe_was_tried = false;               // and nobody knows how far it came
   std::optional<ports::warm_set> warm;       // what a prefetch left, until it is looked at
   std::optional<ports::room_found> room;     // as measured, as long as nothing was fetched since
   std::optional<space_need> need;            // of the current candidate, since there was room for it

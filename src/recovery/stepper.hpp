@@ -68,6 +68,8 @@ struct stepper {
 
   // in_place.cpp
   void archive_is_ready();
+  void look_before_wipe();
+  void weigh_before_wipe(const ports::worker_result& r);
   void begin_wipe();
   void wipe();
   void on_wiped(const ports::worker_result& r);

@@ -6,6 +6,7 @@
 
 #include "snapshot/ahead_mark.hpp"
 #include "snapshot/cache_seal.hpp"
+#include "snapshot/listing.hpp"
 
 namespace hasup::snapshot {
 namespace {
@@ -16,6 +17,9 @@ constexpr std::size_t largest = 4U << 20U;
 outcome<bool> is_sealed(int own, const ports::warm_set& w) {
   if (w.candidates.empty() || w.sha256.size() != w.candidates.front().snapshots.size()) return false;
   for (std::size_t i = 0; i < w.sha256.size(); ++i) {
+    if (const auto& name = w.candidates.front().snapshots[i].name;
+        !is_snapshot_name(name) || !is_plain_relative(name))
+      return false;
     auto seal = read_seal(own, w.candidates.front().snapshots[i].name);
     if (!seal) return seal.error();
     if (!*seal || (*seal)->sha256 != w.sha256[i]) return false;

@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+import shutil
 import signal
+import subprocess
 import unittest
 
 from hasup_home import alive, wait_until
@@ -71,6 +73,35 @@ class RollBack(LeapTest):
         self.home.kill_daemon(signal.SIGKILL)
         self.home.start()
         self.check_is_back(before)
+
+    def test_a_recovery_that_was_stopped_waits_for_its_volume(self):
+        store, volume = self.home.directory("store"), self.home.directory("volume")
+        shutil.copytree(self.data, store / "leap")
+
+        def mount():
+            if os.geteuid() != 0 or subprocess.run(["mount", "--bind", store, volume]).returncode:
+                self.skipTest("only root can mount")
+        mount()
+        self.addCleanup(subprocess.run, ["umount", "-l", volume], stderr=subprocess.DEVNULL)
+        self.data = volume / "leap"
+        self.slow_to_confirm()
+        path = self.home.path / "etc" / "units" / "leap.toml"
+        path.write_text(path.read_text().replace("[data]\n", f'[data]\nmount = "{volume}"\n'))
+        self.make_dirty()
+        self.home.start()
+        wait_until(lambda: (self.home.unit_status("leap")["recovery"] or {}).get("phase") == "confirm", "it confirms")
+        self.home.ok("stop", "leap", "--force")
+        subprocess.run(["umount", volume], check=True)
+        self.home.ok("start", "leap", "--no-wait")
+        waits = self.home.wait_event("leap", lambda e: e["kind"] == "recovery_waiting", "it waits")
+        self.assertIn(f"{volume} is not mounted", waits["reason"])
+        self.assertEqual(list(volume.iterdir()), [])
+        self.home.ok("stop", "leap")
+        self.home.ok("start", "leap", "--no-wait")
+        self.home.wait_for("leap", state="recovering")
+        mount()
+        wait_until(lambda: (self.home.unit_status("leap")["recovery"] or {}).get("phase") == "confirm", "it goes on")
+        self.home.ok("stop", "leap", "--force")
 
     def test_a_healthy_node_that_was_recovered_by_hand_runs_again_on_what_it_had(self):
         self.slow_to_confirm()

@@ -170,6 +170,93 @@ TEST_CASE("the old state is not deleted for what is not proved") {
   CHECK_FALSE(has(text, "wiping"));
 }
 
+TEST_CASE("how much room there is counts when the old state is to go, not only when the download began") {
+  trace t;
+  until_here(t, small_disk());
+  SECTION("others have filled the disk") {
+    t.room = room_of(100, state, 4800);
+    t.fetched();
+    const auto text = t.take();
+    CHECK(has(text, "recovery_dropped: s3 is not used: s3 needs 4.9KiB"));
+    CHECK_FALSE(has(text, "wiping"));
+  }
+  SECTION("the archive that is here is not counted once more") {
+    t.room = room_of(0, state);
+    t.fetched();
+    CHECK(has(t.take(), "worker wipe s3"));
+  }
+  SECTION("there is room for both now") {
+    t.room = trace::plenty();
+    t.fetched();
+    const auto text = t.take();
+    CHECK(has(text, "there is room for both by now, so the old state stays until the new one is confirmed"));
+    CHECK(has(text, "worker unpack s3 / state only"));
+    CHECK_FALSE(has(text, "wiping"));
+  }
+  SECTION("it cannot be seen") {
+    t.room.reset();
+    t.fetched();
+    CHECK(has(t.take(), "worker measure"));
+    t.failed(ports::worker_failure::internal, "killed by signal 9");
+    const auto text = t.take();
+    CHECK(has(text, "the old state is not deleted on a guess"));
+    CHECK_FALSE(has(text, "wiping"));
+  }
+}
+
+TEST_CASE("what there is instead of the deleted state is not thrown away for what is not its fault") {
+  trace t;
+  until_started(t);
+  SECTION("a chain that stands still after it was loaded") {
+    t.startup_passed().head(101).take();
+    for (int i = 0; i < 3; ++i) {
+      t.after(std::chrono::minutes(31)).timer();
+      const auto text = t.take();
+      CHECK(has(text, "recovery_waiting: the head did not advance within 30m on s3; it is left running"));
+      CHECK_FALSE(has(text, "rolling_back"));
+    }
+    t.head(102).after(std::chrono::minutes(2)).head(103);
+    CHECK(has(t.take(), "write confirmed"));
+  }
+  SECTION("a configuration that a person has to mend") {
+    for (int i = 0; i < 5; ++i) {
+      t.exited(254, recovery::exit_kind::hold, "configuration");
+      const auto text = t.take();
+      CHECK(has(text, "recovery_retry"));
+      CHECK_FALSE(has(text, "rolling_back"));
+      t.timer().done(is_wiped()).started().take();
+    }
+  }
+}
+
+TEST_CASE("a yes to a state that can come back is none to its deletion") {
+  auto plan = small_disk();
+  plan.mode = model::recovery_mode::ask;
+  trace t;
+  until_here(t, plan);
+  t.state.done.is_approved = true;  // of an earlier candidate, which was rolled back
+  t.fetched();
+  CHECK(has(t.take(), "finished asking: s3 is here and verified; the old state would be deleted"));
+  t.feed(recovery::approve_wanted{}).quiesced().done();
+  CHECK(has(t.take(), "worker wipe"));
+}
+
+TEST_CASE("a deletion that may have begun is not taken for none") {
+  trace t;
+  until_here(t, small_disk());
+  t.fetched().take();
+  const auto done = t.state.done;
+  t.state = {};
+  t.feed(recovery::resume_wanted{done}).take();
+  t.quiesced().take();
+  for (int i = 0; i < 2; ++i) t.failed(ports::worker_failure::refused, "no such user").timer();
+  t.take();
+  t.failed(ports::worker_failure::refused, "no such user");
+  const auto text = t.take();
+  CHECK(has(text, "finished stuck: the old state could not be deleted to its end: no such user"));
+  CHECK_FALSE(has(text, "clear journal"));
+}
+
 TEST_CASE("who asked by hand says yes to the deletion, or has said so") {
   auto plan = small_disk();
   plan.asked.explained = false;
@@ -318,10 +405,11 @@ TEST_CASE("a journal that is lost after the deletion is found out by the marker"
   auto seen = is_wiped();
   seen.half_swapped = true;
   t.done(seen);
-  CHECK(has(t.take(), "worker roll_back"));
+  const auto first = t.take();
+  CHECK(has(first, "write wiped"));
+  CHECK(has(first, "worker roll_back"));
   t.done(is_wiped());
-  CHECK(t.take() == R"(write wiped
-recovery_wiped: the old state was deleted by an earlier recovery; this one goes on without it
+  CHECK(t.take() == R"(recovery_wiped: the old state was deleted by an earlier recovery; this one goes on without it
 worker select
 )");
   t.failed(ports::worker_failure::refused, "no source");

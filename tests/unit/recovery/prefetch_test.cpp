@@ -111,6 +111,17 @@ TEST_CASE("what was fetched beforehand is used as long as it would be chosen now
     plan.sources = {model::source("https://other/")};
     CHECK_FALSE(recovery::usable(warm, plan, remembered, now));
   }
+  SECTION("not as somebody else wrote it") {
+    auto other = warm;
+    other.candidates[1].plan = 4'000'000'000;
+    CHECK_FALSE(recovery::usable(other, plan, remembered, now));
+    other = warm;
+    other.candidates[1] = of(1, "c.bin.zst");
+    CHECK_FALSE(recovery::usable(other, plan, remembered, now));
+    other = warm;
+    other.candidates[0].snapshots.clear();
+    CHECK_FALSE(recovery::usable(other, plan, remembered, now));
+  }
   SECTION("for the plan that a person names") {
     plan.asked.plan = "full set";
     const auto named = recovery::usable(warm, plan, remembered, now);
@@ -133,7 +144,9 @@ TEST_CASE("the newest snapshot is fetched, for all plans that can take it") {
   CHECK(p.job.plan == plan.recipe.plans[0]);
   REQUIRE(p.job.prefetch);
   CHECK(p.job.prefetch->candidates == std::vector<ports::candidate>{all[0], all[2]});
-  CHECK(recovery::usable(*p.job.prefetch, plan, {}, now));
+  auto done = *p.job.prefetch;
+  done.sha256 = {"ab"};
+  CHECK(recovery::usable(done, plan, {}, now));
 
   SECTION("one that is remembered as bad is not") {
     recovery::memory remembered;
@@ -203,6 +216,18 @@ TEST_CASE("room that is short is not spent on what may never be needed") {
   CHECK(none.is_problem);
   CHECK(none.why.find("short") != std::string::npos);
 
+  SECTION("a tenth of what is free stays free whatever min_free says") {
+    plan.min_free = 0;
+    CHECK(decide(5 * gib).job.unpack_ahead);  // 4 GiB and half a one
+    CHECK_FALSE(decide(4 * gib + gib / 4).job.unpack_ahead);
+  }
+  SECTION("what nobody says the size of is not fetched") {
+    auto unknown = all;
+    unknown[0].snapshots[0].size.reset();
+    const auto p = recovery::plan_prefetch(plan, {}, {}, room_of(100 * gib), unknown, 0, now);
+    CHECK(p.what == prefetch_plan::kind::nothing);
+    CHECK(p.is_problem);
+  }
   SECTION("max_size counts archives and what comes out of them") {
     CHECK(decide(90 * gib, 3 * gib).job.unpack_ahead);
     CHECK_FALSE(decide(90 * gib, 3 * gib - 1).job.unpack_ahead);

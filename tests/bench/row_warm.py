@@ -75,7 +75,7 @@ def fill(path, size):
     with open(path, "wb") as db:
         for _ in range(size // MIB):
             noise = os.urandom(MIB // 8)
-            db.write(b"".join(noise[i:i + 512] + b"\\1" * 3584 for i in range(0, len(noise), 512)))
+            db.write(b"".join(noise[i:i + 512] + b"\1" * 3584 for i in range(0, len(noise), 512)))
 
 
 def wait_for(condition, what):

@@ -41,5 +41,8 @@ fi
 
 cmake --preset release -DHASUP_TESTS=ON
 cmake --build --preset release --target e2e_programs
-ctest --preset release -L release -j "$jobs"
+# One failure does not keep the others from being seen.
+failed=0
+ctest --preset release -L release -j "$jobs" || failed=$?
 run_preset asan
+exit "$failed"

@@ -1,8 +1,8 @@
 // [recovery] prefetch: while the node runs and nothing else is done with its data, the worker keeps the newest
 // snapshot at hand. Whatever else needs the worker takes it; what was fetched until then stays, and is gone on with.
 //
-//   running ── a while ──> look (measure, select) ──> recovery::plan_prefetch ──> fetch ──> warm.json ── every ──>
-//   look
+//   running ── a while ──> look (measure, select) ──> recovery::plan_prefetch ──> fetch ──> warm.json
+//                            ^──────────────────────────── every ─────────────────────────────┘
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -38,11 +38,8 @@ void unit_runner::follow_prefetch() {
     if (!prefetch_ || prefetch_->dropping) return;
     prefetch_->timer.cancel();
     prefetch_->due.reset();
-    ++prefetch_->ticket;
     // A recovery's first job, or a start's, ends it all the same.
-    if (std::exchange(prefetch_->busy, false) && !recovery_active()) worker_.cancel();
-    prefetch_->fetching.clear();
-    prefetch_->need.reset();
+    if (prefetch_->let_go() && !recovery_active()) worker_.cancel();
     if (!unit_.recovery.prefetch) prefetch_.reset();
     return;
   }
@@ -92,11 +89,8 @@ void unit_runner::run_prefetch(ports::worker_job job, std::function<void(const p
 // Something else has the worker: gone on with later.
 void unit_runner::put_prefetch_off() {
   if (!prefetch_ || !prefetch_->busy) return;
-  ++prefetch_->ticket;
+  prefetch_->let_go();
   if (std::exchange(prefetch_->dropping, false)) prefetch_->dropped = false;
-  prefetch_->busy = false;
-  prefetch_->fetching.clear();
-  prefetch_->need.reset();
   if (may_prefetch()) prefetch_in(after_a_start);
 }
 

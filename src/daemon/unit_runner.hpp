@@ -415,6 +415,13 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
 
   struct prefetching {
     explicit prefetching(boost::asio::io_context& loop) : timer(loop) {}
+    // Its job is nobody's any more, whatever it answers. Was there one?
+    bool let_go() {
+      ++ticket;
+      fetching.clear();
+      need.reset();
+      return std::exchange(busy, false);
+    }
     boost::asio::steady_timer timer;  // until the next look
     std::optional<base::wall_time> due;
     std::uint64_t ticket = 0;  // an answer to an older job is dropped

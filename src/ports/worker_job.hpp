@@ -18,10 +18,9 @@
 //   staging/ahead/{new,archives}   the same, unpacked while it was fetched: of use only beside staging/ahead.json
 //   warm.json            which archives of the cache a prefetch left for the next recovery, once they are whole
 //   aside/…              the old entries, from the swap until clean_up or roll_back
-//   swap.json            present from before the first rename until clean_up or roll_back is complete, and from
-//   before
-//                        wipe deletes anything until clean_up: the intent record and at once the marker that forbids
-//                        an ordinary start
+//   swap.json            the intent record, and the marker that forbids an ordinary start: present from before the
+//                        first rename until clean_up or roll_back is complete, and from before wipe deletes anything
+//                        until clean_up
 #pragma once
 
 #include <array>

@@ -38,7 +38,7 @@ void stepper::on_swapped(const ports::worker_result& r) {
   say("swapped", chosen_name() + (s.done.wiped ? " is in place; there is no way back to the old state"
                                                : " is in place, the old state is put aside"));
   if (s.done.undo_wanted) return undo();
-  if (s.stop) return end(outcome::parked, "stopped; `hasup start " + unit_name() + "` goes on with the recovery");
+  if (s.stop) return end_as_stopped();
   prepare_first_start();
 }
 
@@ -54,7 +54,7 @@ void stepper::rewipe() {
 
 void stepper::on_rewiped(const ports::worker_result& r) {
   if (s.done.undo_wanted) return undo();
-  if (s.stop) return end(outcome::parked, "stopped; `hasup start " + unit_name() + "` goes on with the recovery");
+  if (s.stop) return end_as_stopped();
   if (!r.ok()) {
     if (++s.tries < tries_of_a_roll_back) return pause_before(step::rewipe, s.tries, r.error);
     return roll_back(after_roll_back::end_rolled_back, r.error);
@@ -219,14 +219,13 @@ void stepper::on_node_exited(const node_exited& e) {
     return settle_clean_up();
   }
   if (const auto* stopping = std::get_if<stopping_node>(&s.now)) {
-    if (stopping->park)
-      return end(outcome::parked, "stopped; `hasup start " + unit_name() + "` goes on with the recovery");
+    if (stopping->park) return end_as_stopped();
     return quiesce_first();
   }
   if (!std::holds_alternative<running>(s.now) && !std::holds_alternative<starting>(s.now)) return;
   out.emplace_back(cancel_timer{});
   if (s.done.undo_wanted) return undo();
-  if (s.stop) return end(outcome::parked, "stopped; `hasup start " + unit_name() + "` goes on with the recovery");
+  if (s.stop) return end_as_stopped();
   judge_exit(e);
 }
 
@@ -320,7 +319,7 @@ void stepper::after_rolled_back() {
     case after_roll_back::end_refused:
       return end(outcome::refused, p.last_why + untouched());
     case after_roll_back::end_rolled_back:
-      return end(outcome::rolled_back, p.last_why + (p.wiped ? "" : "; the old state is back as it was"));
+      return give_up(outcome::rolled_back, p.last_why);
     case after_roll_back::end_by_hand:
       return end(outcome::cancelled, p.last_why + "; the old state is back as it was");
     case after_roll_back::again:

@@ -224,7 +224,6 @@ void stepper::on_measured(const ports::worker_result& r) {
 
 // A smaller or older snapshot, or another plan, may still fit.
 void stepper::weigh_room() {
-  const auto need = space_need_of(*s.done.chosen(), *s.done.chosen_plan(), *s.room);
   const auto plan = decide_space(s.done.plan, *s.done.chosen(), *s.room);
   s.sum = plan.text;
   if (!plan.fits && ++s.without_room == most_without_room)
@@ -232,7 +231,7 @@ void stepper::weigh_room() {
                               untouched());
   if (!plan.fits) return drop(fate::unreachable, plan.text);
   s.without_room = 0;
-  s.need = need;
+  s.need = plan.need;
   s.in_place = plan.in_place;
   if (!plan.in_place) s.need->freed = 0;
   s.device = s.room->device;

@@ -208,8 +208,7 @@ void stepper::resume(const resume_wanted& e) {
     if (std::find(s.remembered.swaps.begin(), s.remembered.swaps.end(), at) == s.remembered.swaps.end())
       s.remembered.swaps.push_back(at);
   for (std::size_t i = 0; i < p.candidates.size(); ++i)
-    for (auto& key : p.fates[i] == fate::bad ? bad_keys(p.candidates[i], {}) : std::vector<std::string>{})
-      if (!is_remembered_bad(key)) s.remembered.bad.push_back(std::move(key));
+    if (p.fates[i] == fate::bad) remember_as_bad(s.remembered, p.candidates[i], {});
 
   if (p.at == mark::none) return end(outcome::cancelled, "no recovery was under way");
   s.wipe_was_tried = p.at == mark::wiping;

@@ -142,15 +142,16 @@ space_decision decide_space(const frozen& plan, const ports::candidate& c, const
   const bool told = plan.space == model::space_policy::in_place;
   const bool nothing_there = need.freed == 0;
   if (plan.space == model::space_policy::stage || nothing_there || (!told && staged.fits))
-    return {staged.fits, false, staged.text};
+    return {staged.fits, false, staged.text, need};
   const auto in_place = reckon(name, plan.data_dir, need, room, plan.min_free, true);
-  if (told) return {in_place.fits, true, in_place.text};
-  if (!in_place.fits) return {false, false, staged.text};
+  if (told) return {in_place.fits, true, in_place.text, need};
+  if (!in_place.fits) return {false, false, staged.text, need};
   const auto kept = kept_because(plan, need);
-  if (kept.empty()) return {true, true, in_place.text + "; there is no room for both"};
+  if (kept.empty()) return {true, true, in_place.text + "; there is no room for both", need};
   return {false, false,
           staged.text + "; it would fit in the place of the old state, which is not deleted by itself, since " +
-              kept + " (recovery.space = \"in_place\" does it)"};
+              kept + " (recovery.space = \"in_place\" does it)",
+          need};
 }
 
 std::uint64_t still_to_write(const space_need& need, const ports::worker_progress& progress) {

@@ -62,6 +62,7 @@ struct space_decision {
   bool fits = true;
   bool in_place = false;
   std::string text;  // as above
+  space_need need;
 };
 
 // The way that a candidate goes.

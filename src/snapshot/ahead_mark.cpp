@@ -71,11 +71,9 @@ outcome<void> write_ahead_mark(int own, const disk& d, const ahead_mark& m) {
 }
 
 outcome<void> remove_ahead_mark(int own, const disk& d) {
-  auto there = look(own, file_name);
-  if (!there) return there.error();
-  if (!*there) return {};
-  if (auto removed = d.remove_file(own, file_name); !removed) return removed;
-  return d.sync_dir(own, "staging");
+  auto removed = d.remove_if_there(own, file_name);
+  if (!removed) return removed.error();
+  return *removed ? d.sync_dir(own, "staging") : outcome<void>();
 }
 
 outcome<void> remove_ahead(int own, const disk& d, const std::function<bool()>& stop) {

@@ -267,6 +267,14 @@ outcome<void> disk::remove_file(int root, std::string_view path) const {
   return {};
 }
 
+outcome<bool> disk::remove_if_there(int root, std::string_view path) const {
+  auto there = look(root, path);
+  if (!there) return there.error();
+  if (!*there) return false;
+  if (auto removed = remove_file(root, path); !removed) return removed.error();
+  return true;
+}
+
 outcome<bool> disk::remove_empty_dirs(int root, std::string_view path) const {
   auto found = look(root, path);
   if (!found) return found.error();

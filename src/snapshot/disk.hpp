@@ -74,6 +74,8 @@ class disk {
   // False when the file system cannot exchange.
   outcome<bool> exchange(int a_root, std::string_view a, int b_root, std::string_view b) const;
   outcome<void> remove_file(int root, std::string_view path) const;  // not there: fine
+  // Its directory need not be there either. Was it?
+  outcome<bool> remove_if_there(int root, std::string_view path) const;
   // Empty directories below and including path; anything else is left, and then false comes back.
   outcome<bool> remove_empty_dirs(int root, std::string_view path) const;
   // Everything below and including path; never into another mount. Not there: fine. `stop` is asked in between.

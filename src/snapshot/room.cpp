@@ -88,7 +88,8 @@ void look_into_cache(int root, ports::room_found& out) {
   }
 }
 
-outcome<void> look_around(const ports::worker_job& job, const job_control& control, ports::room_found& out) {
+outcome<void> look_around(const ports::worker_job& job, const job_control& control, ports::room_found& out,
+                          std::optional<ports::warm_set>& warm) {
   const auto place = nearest(job.data_dir);
   struct stat st {};
   if (!place || ::fstat(place.get(), &st) != 0) return system_failure("look at " + job.data_dir, errno);
@@ -101,13 +102,13 @@ outcome<void> look_around(const ports::worker_job& job, const job_control& contr
   const base::unique_fd root(::open(job.data_dir.c_str(), open_dir));
   if (!root) return {};
   look_into_cache(root.get(), out);
+  if (job.look_for_warm) warm = warm_below(root.get());
   tree_size staging(root.get(), st.st_dev, control);
   if (auto added = staging.add(".hasup/staging"); !added) return added;
   out.staging = staging.freed();
   // A node that is to make a state anew makes one about as large as that which was deleted for it.
-  const base::unique_fd own(::openat(root.get(), ".hasup", open_dir | O_NOFOLLOW));
-  const auto record = own ? read_swap_record(own.get()) : outcome<std::optional<swap_record>>(std::nullopt);
-  const auto deleted = record && *record && (*record)->phase == swap_phase::wiped ? (*record)->deleted_bytes : 0;
+  const auto record = swap_record_below(root.get());
+  const auto deleted = record && record->phase == swap_phase::wiped ? record->deleted_bytes : 0;
   for (std::size_t i = 0; i < job.plans.size(); ++i) {
     auto rules = wipe_rules::from(job.plans[i].wipe, job.keep, job.plans[i].shared);
     if (!rules) continue;  // the swap says what is wrong with them
@@ -140,14 +141,12 @@ ports::worker_result measure(const ports::worker_job& job, const job_control& co
     return out;
   }
   ports::room_found room;
-  if (auto looked = look_around(job, control, room); !looked) {
+  if (auto looked = look_around(job, control, room, out.warm); !looked) {
     out.failure = looked.error().kind;
     out.error = looked.error().message;
     return out;
   }
   out.room = std::move(room);
-  const base::unique_fd root(::open(job.data_dir.c_str(), open_dir));
-  if (job.look_for_warm && root) out.warm = warm_below(root.get());
   return out;
 }
 

@@ -187,12 +187,8 @@ outcome<void> state_swap::drop_warm() {
   if (!record) return record.error();
   if (*record) return refusal("a recovery of this data directory is not over");
   if (auto removed = remove_warm(tree_.own(), disk_); !removed) return removed;
-  for (const auto* mark : {"staging/staged.json", "staging/ahead.json"}) {
-    auto found = look(tree_.own(), mark);
-    if (!found) return found.error();
-    if (*found)
-      if (auto removed = disk_.remove_file(tree_.own(), mark); !removed) return removed;
-  }
+  for (const auto* mark : {"staging/staged.json", "staging/ahead.json"})
+    if (auto removed = disk_.remove_if_there(tree_.own(), mark); !removed) return removed.error();
   for (const auto* dir : {"staging", "cache"})
     if (auto removed = disk_.remove_tree(tree_.own(), dir, stop_when_cancelled(control_)); !removed) return removed;
   return disk_.sync_dir(tree_.own(), "");

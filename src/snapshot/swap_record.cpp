@@ -1,5 +1,7 @@
 #include "snapshot/swap_record.hpp"
 
+#include <fcntl.h>
+
 #include <boost/json.hpp>
 
 namespace hasup::snapshot {
@@ -108,6 +110,12 @@ outcome<std::optional<swap_record>> read_swap_record(int own) {
     return failure{ports::worker_failure::internal, ".hasup/swap.json cannot be read (" + record.error().message +
                                                         "); the old entries are in .hasup/aside: a person must look"};
   return std::optional<swap_record>{std::move(*record)};
+}
+
+std::optional<swap_record> swap_record_below(int data_dir) {
+  const auto own = open_beneath(data_dir, ".hasup", O_RDONLY | O_DIRECTORY);
+  auto record = own ? read_swap_record(own->get()) : outcome<std::optional<swap_record>>(std::nullopt);
+  return record ? std::move(*record) : std::nullopt;
 }
 
 outcome<void> write_swap_record(int own, const disk& d, const swap_record& record) {

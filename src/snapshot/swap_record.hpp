@@ -57,6 +57,8 @@ base::result<swap_record> decode_swap_record(std::string_view json);
 
 // `own` is the descriptor of .hasup. No file is an empty optional.
 outcome<std::optional<swap_record>> read_swap_record(int own);
+// The same below a data directory, for who only looks; nothing when it cannot be read.
+std::optional<swap_record> swap_record_below(int data_dir);
 outcome<void> write_swap_record(int own, const disk& d, const swap_record& record);
 
 }  // namespace hasup::snapshot

@@ -17,10 +17,9 @@ constexpr std::size_t largest = 4U << 20U;
 outcome<bool> is_sealed(int own, const ports::warm_set& w) {
   if (w.candidates.empty() || w.sha256.size() != w.candidates.front().snapshots.size()) return false;
   for (std::size_t i = 0; i < w.sha256.size(); ++i) {
-    if (const auto& name = w.candidates.front().snapshots[i].name;
-        !is_snapshot_name(name) || !is_plain_relative(name))
-      return false;
-    auto seal = read_seal(own, w.candidates.front().snapshots[i].name);
+    const auto& name = w.candidates.front().snapshots[i].name;
+    if (!is_snapshot_name(name) || !is_plain_relative(name)) return false;
+    auto seal = read_seal(own, name);
     if (!seal) return seal.error();
     if (!*seal || (*seal)->sha256 != w.sha256[i]) return false;
   }
@@ -64,11 +63,9 @@ outcome<void> write_warm(int own, const disk& d, const ports::warm_set& w) {
 }
 
 outcome<void> remove_warm(int own, const disk& d) {
-  auto there = look(own, file_name);
-  if (!there) return there.error();
-  if (!*there) return {};
-  if (auto removed = d.remove_file(own, std::string(file_name)); !removed) return removed;
-  return d.sync_dir(own, "");
+  auto removed = d.remove_if_there(own, file_name);
+  if (!removed) return removed.error();
+  return *removed ? d.sync_dir(own, "") : outcome<void>();
 }
 
 outcome<void> keep_in_cache(int own, const disk& d, const std::vector<std::string>& names) {

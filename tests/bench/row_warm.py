@@ -6,11 +6,11 @@ import signal
 import statistics
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import context
 from context import Table, say
+from measure import poll
 from peer_hasup import Hasup
 
 MIB = 1 << 20
@@ -79,12 +79,7 @@ def fill(path, size):
 
 
 def wait_for(condition, what):
-    until = time.monotonic() + PATIENCE_S
-    while not (found := condition()):
-        if time.monotonic() > until:
-            raise RuntimeError(f"not within {PATIENCE_S} s: {what}")
-        time.sleep(0.05)
-    return found
+    poll(condition, what, PATIENCE_S, 0.05)
 
 
 def stamps(times):

@@ -37,11 +37,13 @@ def is_sanitized(program):
     return b"__asan_init" in Path(program).read_bytes()
 
 
-def proportional_memory(pid):
+def own_memory(pid):
+    """Its anonymous pages. The pages of programs and libraries do not count: the share of a process in them grows when
+    another one that has them mapped, such as the hasupd of a test beside this one, ends."""
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
+        if line.startswith("Pss_Anon:"):
             return int(line.split()[1]) << 10
-    raise AssertionError(f"no Pss of {pid}")
+    raise AssertionError(f"no Pss_Anon of {pid}")
 
 
 def children(pid):
@@ -74,7 +76,7 @@ class Restarts(HasupTest):
         shims = [p for p in children(hasupd) if b"hasup-shim" in Path(f"/proc/{p}/cmdline").read_bytes()]
         self.assertEqual(len(shims), UNITS)
         open_files = {p: len(os.listdir(f"/proc/{p}/fd")) for p in [hasupd, *shims]}
-        return shims, open_files, proportional_memory(hasupd), sum(map(proportional_memory, shims))
+        return shims, open_files, own_memory(hasupd), sum(map(own_memory, shims))
 
     def least(self, looks=20):
         """The least of several looks: what a run that is just under way holds does not count."""

@@ -29,6 +29,13 @@ std::optional<std::vector<ahead_mark::archive>> sealed_archives(const ports::wor
   return out;
 }
 
+outcome<void> unpack_all(unpacking& one, archive_supply& supply) {
+  if (auto possible = one.check(); !possible) return possible;
+  if (auto made = one.make_places(); !made) return made;
+  if (auto enough = one.check_space(); !enough) return enough;
+  return one.run(supply);
+}
+
 outcome<void> mark_whole(const ports::worker_job& job, const data_tree& tree, const disk& d, const unpacking& done,
                          const std::optional<std::vector<ahead_mark::archive>>& archives) {
   if (!archives || done.in_data().size() > most_looked_up) return refusal("nothing that may be marked");
@@ -54,11 +61,8 @@ outcome<void> attempt(const ports::worker_job& job, const ahead_link& link, cons
   o.memory = memory;
   o.spoken_for = [&all] { return all.still_to_come(); };
   unpacking one(job, control, tree, std::move(*rules), std::move(o));
-  if (auto possible = one.check(); !possible) return possible;
-  if (auto made = one.make_places(); !made) return made;
-  if (auto enough = one.check_space(); !enough) return enough;
   from_arrivals supply(all, g, tree);
-  if (auto done = one.run(supply); !done) return done;
+  if (auto done = unpack_all(one, supply); !done) return done;
   for (std::size_t i = 0; i < job.chosen->snapshots.size(); ++i)
     if (auto whole = all.wait_until_whole(i, g); !whole) return whole;
   return mark_whole(job, tree, d, one, sealed_archives(job, tree, [&](std::size_t i) { return supply.fd_of(i); }));
@@ -73,11 +77,8 @@ outcome<void> attempt_from_cache(const ports::worker_job& job, job_control& cont
   unpacking::options o;
   o.place = "staging/ahead";
   unpacking one(job, control, tree, std::move(*rules), std::move(o));
-  if (auto possible = one.check(); !possible) return possible;
-  if (auto made = one.make_places(); !made) return made;
-  if (auto enough = one.check_space(); !enough) return enough;
   from_cache cache(tree);
-  if (auto done = one.run(cache); !done) return done;
+  if (auto done = unpack_all(one, cache); !done) return done;
   out.bytes = one.bytes();
   out.notes = one.notes();
   return mark_whole(job, tree, d, one, sealed_archives(job, tree, [](std::size_t) { return -1; }));
@@ -105,22 +106,17 @@ void unpack_ahead(const ports::worker_job& job, const ahead_link& link, const da
 
 ports::worker_result unpack_for_later(const ports::worker_job& job, job_control& control) {
   ports::worker_result out;
-  const auto fail = [&out](const failure& f) {
-    out.failure = f.kind;
-    out.error = f.message;
-    out.snapshot = f.snapshot;
-    return out;
-  };
-  if (!job.chosen || job.chosen->snapshots.empty()) return fail(refusal("the job names no snapshot to unpack"));
+  if (!job.chosen || job.chosen->snapshots.empty())
+    return failed_result(refusal("the job names no snapshot to unpack"));
   const disk d;
   auto tree = data_tree::open_for_work(job.data_dir, d, control);
-  if (!tree) return fail(tree.error());
+  if (!tree) return failed_result(tree.error());
   if (auto removed = remove_ahead(tree->own(), d, [&control] { return control.cancelled(); }); !removed)
-    return fail(removed.error());
+    return failed_result(removed.error());
   const auto done = attempt_from_cache(job, control, *tree, out);
   if (done) return out;
   (void)remove_ahead(tree->own(), d);  // the next job here does it, if it cannot be done now
-  return fail(done.error());
+  return failed_result(done.error());
 }
 
 }  // namespace hasup::snapshot

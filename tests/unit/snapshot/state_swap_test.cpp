@@ -4,6 +4,7 @@
 #include <sys/mount.h>
 
 #include "snapshot/staged.hpp"
+#include "stopped_work.hpp"
 #include "temp_tree.hpp"
 
 using namespace hasup;
@@ -12,8 +13,6 @@ using ports::worker_failure;
 using snapshot::state_swap;
 
 namespace {
-
-struct crash {};
 
 // A data directory with one entry of every kind, and what is staged for it.
 //   state       replaced by a staged directory        gone     wiped, nothing staged
@@ -79,23 +78,6 @@ class world {
   bool can_exchange_;
 };
 
-// Runs `work` with a stop after its n-th system call; true when it ended before that.
-template <class Work>
-bool stopped_after(unsigned n, world& w, Work work) {
-  unsigned calls = 0;
-  auto worker = w.worker([&](std::string_view) {
-    if (++calls == n) throw crash{};
-  });
-  try {
-    const auto done = work(worker);
-    INFO((done ? std::string() : done.error().message));
-    REQUIRE(done.has_value());
-    return true;
-  } catch (const crash&) {
-    return false;
-  }
-}
-
 const auto swap_it = [](state_swap& s) { return s.swap(); };
 const auto roll_back_it = [](state_swap& s) { return s.roll_back(); };
 const auto clean_up_it = [](state_swap& s) { return s.clean_up(); };
@@ -142,7 +124,7 @@ TEST_CASE("a swap stopped after any system call goes on to the new state", "[swa
   const bool exchange = GENERATE(true, false);
   for (unsigned n = 1;; ++n) {
     world w(true, exchange);
-    const bool ended = stopped_after(n, w, swap_it);
+    const bool ended = ends_within(n, w, swap_it);
     INFO("stopped after call " << n);
     REQUIRE(w.worker().swap().has_value());
     w.check_new();
@@ -159,7 +141,7 @@ TEST_CASE("a swap stopped after any system call can be rolled back to the old st
   const bool exchange = GENERATE(true, false);
   for (unsigned n = 1;; ++n) {
     world w(true, exchange);
-    const bool ended = stopped_after(n, w, swap_it);
+    const bool ended = ends_within(n, w, swap_it);
     INFO("stopped after call " << n);
     REQUIRE(w.worker().roll_back().has_value());
     w.check_old();
@@ -174,7 +156,7 @@ TEST_CASE("a roll back stopped after any system call goes on to the old state", 
     world w(true, exchange);
     REQUIRE(w.worker().swap().has_value());
     put(w.dir() + "/gone/again", "made by a start");
-    const bool ended = stopped_after(n, w, roll_back_it);
+    const bool ended = ends_within(n, w, roll_back_it);
     INFO("stopped after call " << n);
     REQUIRE(w.worker().roll_back().has_value());
     w.check_old();
@@ -182,7 +164,7 @@ TEST_CASE("a roll back stopped after any system call goes on to the old state", 
     // Half way back there is no way forward: a swap must not mix the two.
     world x(true, exchange);
     REQUIRE(x.worker().swap().has_value());
-    stopped_after(n, x, roll_back_it);
+    ends_within(n, x, roll_back_it);
     if (there(x.dir() + "/.hasup/swap.json")) {
       const auto forward = x.worker().swap();
       if (forward)
@@ -200,7 +182,7 @@ TEST_CASE("a clean up stopped after any system call never lets half-deleted stat
     world w(true, exchange);
     put(w.dir() + "/.hasup/cache/x.zst", "archive");
     REQUIRE(w.worker().swap().has_value());
-    const bool ended = stopped_after(n, w, clean_up_it);
+    const bool ended = ends_within(n, w, clean_up_it);
     INFO("stopped after call " << n);
     const bool confirmed = get(w.dir() + "/.hasup/swap.json").find("confirmed") != std::string::npos;
     if (confirmed) {

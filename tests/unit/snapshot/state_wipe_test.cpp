@@ -10,6 +10,7 @@
 #include "snapshot/room.hpp"
 #include "snapshot/staged.hpp"
 #include "snapshot/state_swap.hpp"
+#include "stopped_work.hpp"
 #include "temp_tree.hpp"
 
 using namespace hasup;
@@ -18,8 +19,6 @@ using ports::worker_failure;
 using snapshot::state_swap;
 
 namespace {
-
-struct crash {};
 
 // A broken state with a kept file inside, shared blocks, keys, and a sealed archive in the cache.
 class world {
@@ -105,23 +104,6 @@ class world {
  private:
   temp_tree root_;
 };
-
-// False when it was stopped after its n-th system call, before its end.
-template <class Work>
-bool ends_within(unsigned n, const world& w, Work work) {
-  unsigned calls = 0;
-  auto worker = w.worker([&](std::string_view) {
-    if (++calls == n) throw crash{};
-  });
-  try {
-    const auto done = work(worker);
-    INFO((done ? std::string() : done.error().message));
-    REQUIRE(done.has_value());
-    return true;
-  } catch (const crash&) {
-    return false;
-  }
-}
 
 bool do_wipe(const world& w) {
   auto s = w.worker();

@@ -38,6 +38,7 @@ void unit_runner::follow_prefetch() {
     if (!prefetch_ || prefetch_->dropping) return;
     prefetch_->timer.cancel();
     prefetch_->due.reset();
+    if (recovery_active()) prefetch_->have.reset();  // it may use it up: looked at again after it
     // A recovery's first job, or a start's, ends it all the same.
     if (prefetch_->let_go() && !recovery_active()) worker_.cancel();
     if (!unit_.recovery.prefetch) prefetch_.reset();

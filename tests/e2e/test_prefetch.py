@@ -47,7 +47,7 @@ class Prefetch(PrefetchCalls, LeapTest):
     def test_a_recovery_from_what_is_at_hand_asks_no_host(self):
         self.prefetching_unit(self.host())
         self.home.start()
-        self.at_hand(self.snapshots[-1].name)
+        self.at_hand(self.snapshots[-1].name, unpacked=True)
         self.assertEqual(self.cached(), [self.snapshots[-1].name])
         self.assertIn(self.snapshots[-1].name + " is at hand", self.home.ok("status", "leap"))
         end_process(self.host_process)
@@ -62,7 +62,8 @@ class Prefetch(PrefetchCalls, LeapTest):
         self.at_hand(self.snapshots[-1].name, unpacked=True)
         self.break_leap()
         self.wait_recovered(recoveries=2)
-        self.assertEqual(self.kinds().count("recovery_warm"), 2)
+        told = [e["reason"] for e in self.home.events("leap") if e["kind"] == "recovery_warm"]
+        self.assertEqual(["is unpacked" in t for t in told], [True, True], told)
 
     def test_a_hasupd_that_comes_anew_finds_it(self):
         self.prefetching_unit(self.host())

@@ -76,6 +76,7 @@ json::object encode_instance(const instance_intent& i) {
   if (i.exit) o["last_exit"] = encode_exit(*i.exit);
   o["swaps"] = times(i.swaps);
   o["bad_snapshots"] = json::value_from(i.bad_snapshots);
+  o["emptied"] = i.emptied;
   o["has_data"] = i.has_data;
   return o;
 }
@@ -164,6 +165,7 @@ instance_intent decode_instance(const json::object& object) {
   r.time_list("swaps", i.swaps);
   if (const auto* bad = object.if_contains("bad_snapshots"))
     i.bad_snapshots = json::value_to<std::vector<std::string>>(*bad);
+  i.emptied = r.flag("emptied");
   i.has_data = !object.contains("has_data") || r.flag("has_data");
   return i;
 }

@@ -99,7 +99,7 @@ bool supervisor::requirements_met(const unit_runner& who, std::vector<std::strin
     for (const auto& i : instances_of(r.unit)) met = met || satisfies(*i, r.when);
     if (!met) waiting_for.push_back(r.unit + " (" + std::string(model::condition_names.text(r.when)) + ")");
   }
-  if (const auto& owner = who.spec().data.shared_with; held_readers_of_.contains(owner))
+  if (const auto& owner = who.spec().data.shared_with; holds_readers(owner))
     waiting_for.push_back(owner + " (its data is being restored)");
   return waiting_for.empty();
 }
@@ -133,10 +133,16 @@ void supervisor::drop_when_gone(unit_runner& who) {
   });
 }
 
+// One instance is enough: which of them a reader opens is not known here.
+bool supervisor::holds_readers(const std::string& owner) const {
+  return !owner.empty() && std::any_of(held_readers_of_.begin(), held_readers_of_.end(),
+                                       [&](const model::instance_id& held) { return held.unit == owner; });
+}
+
 // A reader that was found running, while the data that it opens is half restored.
 void supervisor::hold_back(unit_runner& who) {
   const auto& owner = who.spec().data.shared_with;
-  if (!held_readers_of_.contains(owner)) return;
+  if (!holds_readers(owner)) return;
   if (who.state() == model::unit_state::running || who.state() == model::unit_state::starting)
     who.dispatch(closed_while_restored(owner));
 }
@@ -187,7 +193,7 @@ void supervisor::announce(std::string kind, std::string why, std::map<std::strin
 }
 
 void supervisor::stop_readers(const model::instance_id& of, std::function<void()> then) {
-  held_readers_of_.insert(of.unit);
+  held_readers_of_.insert(of);
   reader_waits_[of] = std::move(then);
   for (const auto& [id, r] : runners_)
     if (r->spec().data.shared_with == of.unit && !r->at_rest()) r->dispatch(closed_while_restored(of.unit));
@@ -210,7 +216,7 @@ void supervisor::advance_reader_waits() {
 }
 
 void supervisor::release_readers(const model::instance_id& of) {
-  if (held_readers_of_.erase(of.unit) == 0) return;
+  if (held_readers_of_.erase(of) == 0 || holds_readers(of.unit)) return;
   for (const auto& [id, r] : runners_)
     if (r->spec().data.shared_with == of.unit) r->dispatch(hasup::unit::requirements_changed{});
 }

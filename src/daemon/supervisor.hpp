@@ -141,6 +141,7 @@ class supervisor : public control::service, private unit_host {
   void advance_stops_soon();
   void advance_reader_waits();
   void hold_back(unit_runner& who);
+  bool holds_readers(const std::string& owner) const;
   void drop_when_gone(unit_runner& who);
   std::optional<unit::requirement_lost> lost(const model::requirement& need);
   void inform_dependents(const std::string& unit);
@@ -167,7 +168,7 @@ class supervisor : public control::service, private unit_host {
   std::map<std::string, rolling_restart> rolling_;
   unit_settings settings_;
   std::map<model::instance_id, std::function<void()>> reader_waits_;
-  std::set<std::string> held_readers_of_;
+  std::set<model::instance_id> held_readers_of_;
   memory_watch memory_watch_;
   space_watch space_watch_;
   schedule schedule_;

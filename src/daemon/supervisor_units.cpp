@@ -144,7 +144,7 @@ void supervisor::boot(intent was) {
   for (const auto& [id, r] : runners_)
     if (const auto set = settings_.find(id.unit); set != settings_.end()) r->set_maintenance(set->second.maintenance);
   for (const auto& [id, r] : runners_)
-    if (r->half_restored()) held_readers_of_.insert(id.unit);
+    if (r->half_restored() || r->emptied()) held_readers_of_.insert(id);
   for (const auto& name : start_order())
     for (const auto& r : instances_of(name)) take_up(r, left);
   if (same_boot) {

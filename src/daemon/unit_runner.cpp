@@ -68,6 +68,7 @@ void unit_runner::restore(instance_intent was, std::vector<std::string> records)
   taken_down_by = std::move(was.taken_down_by);
   recovery_memory_.swaps = std::move(was.swaps);
   recovery_memory_.bad = std::move(was.bad_snapshots);
+  emptied_ = was.emptied;
   journal_records_ = std::move(records);
   parked_ = !journal_records_.empty();
   if (was.failed && !was.recover_why.empty()) dispatch(unit::timer_fired{unit::timer::recover_again});
@@ -112,6 +113,7 @@ instance_intent unit_runner::intent() const {
   out.exit = memory_.exit;
   out.swaps = recovery_memory_.swaps;
   out.bad_snapshots = recovery_memory_.bad;
+  out.emptied = emptied_;
   out.has_data = unit_.has_data();
   note_what_waits(out);
   return out;
@@ -126,6 +128,7 @@ instance_intent unit_runner::what_stays() const {
   out.run = run_;
   out.swaps = recovery_memory_.swaps;
   out.bad_snapshots = recovery_memory_.bad;
+  out.emptied = emptied_;
   out.has_data = unit_.has_data();
   return out;
 }

@@ -114,6 +114,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::optional<recovery::room_promised> promised_room() const;
   // A recovery that is not going on was left beyond its swap: nobody may open the data.
   bool half_restored() const;
+  // The last recovery deleted the old state and found no other; until a recovery or a person puts one there.
+  bool emptied() const { return emptied_; }
   // What a recovery would do, after asking the sources; false when a recovery or a check is under way.
   using dry_run_answer = std::function<void(base::result<recovery::plan_description>)>;
   bool dry_run(recovery_options options, dry_run_answer then);
@@ -393,8 +395,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool beside_ = false;           // the recovery is prepared while the unit machine still has the node
   bool take_down_ = false;        // and waits for its end, which was asked for
   std::string question_;          // and waits for a yes
-  bool emptied_ = false;          // the last recovery deleted the old state and found no other
-  bool roll_back_next_ = false;   // when the parked recovery is taken up
+  bool emptied_ = false;
+  bool roll_back_next_ = false;  // when the parked recovery is taken up
   boost::asio::steady_timer recovery_timer_;
   boost::asio::steady_timer node_timer_;  // stop_timeout of a recovery's node, and what it leaves behind
   boost::asio::steady_timer first_start_timer_;

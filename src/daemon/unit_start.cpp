@@ -126,8 +126,11 @@ void unit_runner::inspected(std::uint64_t ticket, const ports::worker_result& r)
   if (ticket != prepare_ticket_) return;
   auto verdict = judge(r);
   seen_free_.clear();
-  if (verdict.is == unit::prepared::verdict::ready) seen_free_ = data_dirs_of(unit_);
-  if (verdict.is == unit::prepared::verdict::ready) return make_directories(ticket);
+  if (verdict.is == unit::prepared::verdict::ready) {
+    seen_free_ = data_dirs_of(unit_);
+    if (std::exchange(emptied_, false)) host_.release_readers(unit_.id);  // somebody has put a state there
+    return make_directories(ticket);
+  }
   // What is only kept in case is the first to go; the next try of the start is soon.
   if (verdict.is == unit::prepared::verdict::not_yet && r.mounted &&
       r.free_bytes < unit::space_to_start(unit_.data.min_free, stopped_for_space_))

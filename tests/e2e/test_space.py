@@ -208,6 +208,7 @@ class InPlace(SmallVolume):
         with open(good, "rb") as whole, open(self.newest, "wb") as half:
             half.write(whole.read(good.stat().st_size // 2))
         write_sha256(self.newest)
+        self.home.unit("rpc", '[run]\ncommand = ["sleep", "600"]\n[data]\nshared_with = "leap"\n')
         self.dirty_unit(leave=9)
         status = self.home.wait_for("leap", state="failed")
         self.assertIn("the old state was deleted to make room and cannot be put back, so nothing is started: `hasup "
@@ -222,6 +223,10 @@ class InPlace(SmallVolume):
         self.assertEqual(back.returncode, 1)
         self.assertIn("there is no way back for leap: its old state was deleted", back.stderr)
         self.assertIn("failed with the old state deleted", self.home.ok("recover", "leap", "--history"))
+        # There is nothing that its readers could read; the next hasupd knows it too.
+        self.home.kill_daemon()
+        self.home.start()
+        self.assertIn("being restored", str(self.home.wait_for("rpc", state="waiting")["waiting_for"]))
         # The marker beside the data says it, also to a hasup that has lost all it knew.
         self.home.kill_daemon()
         shutil.rmtree(self.home.path / "state")
@@ -238,6 +243,7 @@ class InPlace(SmallVolume):
         status, info = self.wait_recovered()
         self.assertGreater(info["head_block_num"], BLOCKS)
         self.assertFalse((self.data / ".hasup" / "swap.json").exists())
+        self.home.wait_healthy("rpc")
 
     def test_by_hand_it_asks_before_anything_is_deleted(self):
         self.leap_unit(f"file://{self.backup}/")

@@ -58,6 +58,7 @@ intent everything() {
   i.exit = e;
   i.swaps = {at(1'700'000'100)};
   i.bad_snapshots = {"sha256:aa", "name:snapshot-1.bin"};
+  i.emptied = true;
   i.has_data = false;
   intent out;
   out.boot_id = "4d1c";
@@ -120,6 +121,7 @@ TEST_CASE("an intent comes back as it was written", "[intent]") {
   CHECK(i.swaps == std::vector<base::wall_time>{at(1'700'000'100)});
   CHECK(i.bad_snapshots == std::vector<std::string>{"sha256:aa", "name:snapshot-1.bin"});
 
+  CHECK(i.emptied);
   CHECK_FALSE(i.has_data);
 
   CHECK(back->units.at("leap").enabled == false);

@@ -214,6 +214,7 @@ class RestartedInOrder(Talker):
 LEAVER = """
 import os, signal, sys, time
 shim = os.getppid()
+print("knows its shim", flush=True)
 def leave(clean):
     if os.fork() > 0:
         os.wait()
@@ -251,6 +252,7 @@ backoff = {{ initial = "100ms", max = "1s" }}
         self.home.start()
         pid = self.home.wait_healthy("node")["pid"]
         shim = next(p for p, c in processes_of(self.home.path).items() if "hasup-shim" in c and "node@0" in c)
+        wait_until(lambda: "knows its shim" in self.home.ok("logs", "node"), "it knows its shim")
         self.home.kill_daemon(signal.SIGKILL)
         os.kill(shim, signal.SIGKILL)
         wait_until(lambda: self.left_file.exists() and self.left_file.read_text().endswith("\n"), "it has left")

@@ -248,7 +248,8 @@ void add_recovery_and_log(std::vector<key>& out) {
        {"auto", "stage", "in_place"}});
   out.push_back({"recovery.max_rate", k::text, "", "download no faster than this: \"200MiB/s\""});
   out.push_back({"recovery.max_window", k::size, "\"2GiB\"",
-                 "memory that a zstd archive compressed with --long may need, beside 64 MiB; one that needs more, or "
+                 "memory that an archive may need to be decompressed (zstd --long, the dictionary of xz), beside 64 "
+                 "MiB; one that needs more, or "
                  "more than the machine has free, is refused"});
   out.push_back(
       {"recovery.prefetch", k::table, "",

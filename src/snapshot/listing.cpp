@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <boost/json.hpp>
 #include <map>
+#include <unordered_set>
 
 #include "base/time_text.hpp"
 #include "snapshot/delta/chunk_index.hpp"
@@ -160,6 +161,7 @@ void join_chunk_indexes(std::vector<listed_file>& files, listed wanted) {
 
 std::vector<listed_file> parse_html_listing(std::string_view html, std::string_view base, listed wanted) {
   std::vector<listed_file> out;
+  std::unordered_set<std::string> seen;
   for (const auto& link : find_links(html)) {
     const auto encoded = direct_name(link.href, base);
     if (encoded.empty()) continue;
@@ -171,8 +173,7 @@ std::vector<listed_file> parse_html_listing(std::string_view html, std::string_v
     file.time = link.time;
     file.time_exact = link.time_exact;
     if (file.size == 0U && wanted == listed::snapshots) continue;
-    const bool again = std::any_of(out.begin(), out.end(), [&](const auto& f) { return f.name == file.name; });
-    if (!again) out.push_back(std::move(file));
+    if (seen.insert(file.name).second) out.push_back(std::move(file));
   }
   return out;
 }

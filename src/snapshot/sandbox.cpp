@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <filesystem>
+#include <thread>
 
 #include "base/unique_fd.hpp"
 
@@ -31,6 +32,7 @@ constexpr std::uint64_t reading = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS
 constexpr std::uint64_t of_files = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | access_truncate;
 
 constexpr rlim_t open_files = 1024;
+[[maybe_unused]] constexpr unsigned x32_calls = 0x40000000;
 
 std::uint64_t writing(long abi) {
   std::uint64_t rights = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
@@ -126,6 +128,11 @@ void refuse_calls(bool network) {
   std::vector<sock_filter> program{statement(load, offsetof(seccomp_data, arch)), jump(equal, arch, 1, 0),
                                    statement(answer, SECCOMP_RET_KILL_PROCESS),
                                    statement(load, offsetof(seccomp_data, nr))};
+#if defined(__x86_64__)
+  // The same calls by other numbers, on kernels built with the x32 ABI.
+  program.insert(program.end(),
+                 {jump(BPF_JMP | BPF_JGE | BPF_K, x32_calls, 0, 1), statement(answer, SECCOMP_RET_ERRNO | EPERM)});
+#endif
   for (std::size_t i = 0; i < refused.size(); ++i)
     program.push_back(jump(equal, refused[i], static_cast<unsigned>(refused.size() - i), 0));
   program.push_back(statement(answer, SECCOMP_RET_ALLOW));
@@ -135,9 +142,16 @@ void refuse_calls(bool network) {
 }
 
 // A core would hold what was read of others; descriptors only leak in such numbers.
-void limit_resources() {
+void limit_resources(std::uint64_t memory) {
   const rlimit no_core{0, 0};
   ::setrlimit(RLIMIT_CORE, &no_core);
+#if !defined(__SANITIZE_ADDRESS__)  // it takes terabytes of addresses for itself
+  rlimit data{};
+  if (memory != 0 && ::getrlimit(RLIMIT_DATA, &data) == 0 && data.rlim_max > memory) {
+    data = {memory, memory};
+    ::setrlimit(RLIMIT_DATA, &data);
+  }
+#endif
   rlimit files{};
   if (::getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_max <= open_files) return;
   files = {open_files, open_files};
@@ -157,11 +171,21 @@ std::vector<std::string> answer_directories(const ports::worker_job& job) {
   return out;
 }
 
+std::uint64_t memory_to_unpack(std::uint64_t max_window) {
+  if (max_window == 0) return 0;
+  constexpr std::uint64_t mib = 1U << 20;
+  constexpr std::uint64_t of_its_own = 96 * mib;  // its libraries' data, and the buffers that it shares out
+  constexpr std::uint64_t stack = 8 * mib;        // of a thread, counted as a whole
+  constexpr std::uint64_t threads = 4;            // beside those that decompress
+  return max_window + of_its_own + (threads + std::thread::hardware_concurrency()) * stack;
+}
+
 bounds unpack_bounds(const ports::worker_job& job) {
   bounds b;
   b.write = answer_directories(job);
   b.write.push_back(job.data_dir + "/.hasup");
   b.moves = true;
+  b.memory = memory_to_unpack(job.max_window);
   b.read.emplace();
   b.list = {job.data_dir};
   return b;
@@ -178,6 +202,7 @@ bounds examine_bounds(const ports::worker_job& job) {
   bounds b;
   b.write = answer_directories(job);
   b.read.emplace().push_back(job.file);
+  b.memory = memory_to_unpack(job.max_window);
   return b;
 }
 
@@ -188,7 +213,7 @@ bounds swap_bounds() {
 }
 
 outcome<void> enter_sandbox(const bounds& b) {
-  limit_resources();
+  limit_resources(b.memory);
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return {};
   if (!b.watches_processes)
     if (auto restricted = restrict_files(b); !restricted) return restricted;

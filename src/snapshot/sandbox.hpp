@@ -2,6 +2,7 @@
 // or a certificate then finds nothing of the node's to read or change, and no other program to start.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,8 +24,15 @@ struct bounds {
   // It looks at what other processes have open, which Landlock would hide from it; then no path is refused.
   bool watches_processes = false;
 
+  // Bytes of memory of its own, 0 = as much as there is: what a format needs that says its window nowhere.
+  std::uint64_t memory = 0;
+
   friend bool operator==(const bounds&, const bounds&) = default;
 };
+
+// What reading an archive may take where its window may be `max_window` (0 = any): enough for every format at that
+// window, and for the threads.
+std::uint64_t memory_to_unpack(std::uint64_t max_window);
 
 // Unpacking reads and writes .hasup of the data directory and the directories of the answer, and has no network.
 bounds unpack_bounds(const ports::worker_job& job);

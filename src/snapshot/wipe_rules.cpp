@@ -12,13 +12,13 @@ namespace {
 enum class relation { none, leads_to, covers };
 
 // covers: the path is what the pattern names, or below it. leads_to: the path is a directory above such a place.
-relation relate(std::string_view pattern, std::string_view path) {
+relation relate(std::string_view pattern, std::string_view path, int flags = 0) {
   while (true) {
     const auto p = pattern.find('/');
     const auto q = path.find('/');
     const std::string want(pattern.substr(0, p));
     const std::string have(path.substr(0, q));
-    if (::fnmatch(want.c_str(), have.c_str(), 0) != 0) return relation::none;
+    if (::fnmatch(want.c_str(), have.c_str(), flags) != 0) return relation::none;
     if (p == std::string_view::npos) return relation::covers;
     if (q == std::string_view::npos) return relation::leads_to;
     pattern.remove_prefix(p + 1);
@@ -26,9 +26,9 @@ relation relate(std::string_view pattern, std::string_view path) {
   }
 }
 
-relation relate_any(const std::vector<std::string>& patterns, std::string_view path) {
+relation relate_any(const std::vector<std::string>& patterns, std::string_view path, int flags = 0) {
   relation best = relation::none;
-  for (const auto& pattern : patterns) best = std::max(best, relate(pattern, path));
+  for (const auto& pattern : patterns) best = std::max(best, relate(pattern, path, flags));
   return best;
 }
 
@@ -97,6 +97,10 @@ fate wipe_rules::decide(std::string_view path) const {
 
 bool wipe_rules::keeps(std::string_view path) const {
   return relate_any(keep_, path) == relation::covers;
+}
+
+bool wipe_rules::keeps_in_other_case(std::string_view path) const {
+  return !keeps(path) && relate_any(keep_, path, FNM_CASEFOLD) == relation::covers;
 }
 
 outcome<std::vector<std::string>> replaced_entries(int root, std::string_view under, const wipe_rules& rules) {

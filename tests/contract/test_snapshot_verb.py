@@ -507,6 +507,19 @@ class Verify(SnapshotVerb):
         self.failing(2, "verify", self.files / "w.bin.zst", "--max-window", "much")
         self.failing(2, "list", self.files, "--max-window", "1MiB")
 
+    def test_the_memory_of_what_says_its_window_nowhere(self):
+        if b"__asan_init" in (BIN / "hasup-worker-unpack").read_bytes():
+            self.skipTest("the address sanitizer takes terabytes of addresses for itself")
+        data = self.files / "data"
+        data.write_bytes(snapshot_bytes(7, 3 << 20))
+        for dictionary in ("64MiB", "512MiB"):
+            subprocess.run(f"xz -k --stdout --lzma2=preset=0,dict={dictionary} {data} > {data}-{dictionary}.xz", shell=True,
+                           check=True)
+        self.assertTrue(self.json("verify", f"{data}-64MiB.xz", "--max-window", "64MiB")["ok"])
+        self.assertTrue(self.json("verify", f"{data}-512MiB.xz")["ok"])
+        out = self.json("verify", f"{data}-512MiB.xz", "--max-window", "64MiB", code=1)
+        self.assertIn("data-512MiB.xz needs more memory to be decompressed than max_window allows", out["files"][0]["error"])
+
     def test_a_signature(self):
         good = self.tar("good.tar.gz", [{"name": "a"}])
         keys = self.home.directory("keys")

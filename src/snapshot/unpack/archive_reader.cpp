@@ -85,6 +85,11 @@ archive_reader& archive_reader::operator=(archive_reader&&) noexcept = default;
 
 // What the threads below the archive saw comes before what libarchive made of it.
 failure archive_reader::damaged(const std::string& why) const {
+  if (!parts_->source_failure && archive_errno(parts_->handle.get()) == ENOMEM) {
+    auto f = too_little_memory();
+    f.message = parts_->name + " " + f.message;
+    return f;
+  }
   const auto bad = [&](const std::string& w) {
     return bad_snapshot(parts_->name, parts_->name + " cannot be read: " + w);
   };

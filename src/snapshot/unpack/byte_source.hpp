@@ -22,4 +22,11 @@ class byte_source {
   [[nodiscard]] virtual std::uint64_t bytes_read() const = 0;  // of the file
 };
 
+// What a library wanted and memory_to_unpack() (snapshot/sandbox.hpp) did not give. Goes on after the archive's name.
+inline failure too_little_memory() {
+  return refusal(
+      "needs more memory to be decompressed than max_window allows; raise that, or compress it with a smaller "
+      "window");
+}
+
 }  // namespace hasup::snapshot

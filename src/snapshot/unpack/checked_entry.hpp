@@ -17,6 +17,13 @@ struct checked_entry {
   std::string target;  // of links, as the archive has it
 };
 
+// Whether an entry may come out.
+enum class admission {
+  yes,
+  left_out,           // it stays in the archive
+  only_case_differs,  // from what is kept: on a file system that folds case it would be that
+};
+
 // `bad_snapshot` names the entry and what is wrong with it.
 outcome<checked_entry> check_entry(::archive_entry* entry, const std::string& archive);
 

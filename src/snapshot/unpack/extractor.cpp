@@ -24,8 +24,8 @@ mode_t dir_mode(unsigned mode) {
 }  // namespace
 
 extractor::extractor(int dir, std::string name, space_guard& guard, job_control& control,
-                     std::function<bool(const std::string&)> leave_out)
-    : dir_(dir), name_(std::move(name)), guard_(guard), control_(control), leave_out_(std::move(leave_out)) {
+                     std::function<admission(const std::string&)> admit)
+    : dir_(dir), name_(std::move(name)), guard_(guard), control_(control), admit_(std::move(admit)) {
   umask_ = ::umask(022);
   ::umask(umask_);
 }
@@ -54,7 +54,10 @@ outcome<void> extractor::one(archive_reader& reader, ::archive_entry* entry) {
   if (links_.contains(path)) return hostile(path, "is there twice");
   for (auto up = parent_of(path); !up.empty() && !links_.empty(); up = parent_of(up))
     if (links_.contains(std::string(up))) return hostile(path, "would be written through a link");
-  if (leave_out_ && leave_out_(path)) return {};
+  const auto admitted = admit_ ? admit_(path) : admission::yes;
+  if (admitted == admission::only_case_differs)
+    return hostile(path, "differs only in upper and lower case from an entry that is kept");
+  if (admitted == admission::left_out) return {};
   if (checked->is == kind::hard_link) return make_hard_link(path, checked->target);
   if (checked->is == kind::directory) {
     auto at = parent(path + "/x");
@@ -105,7 +108,9 @@ outcome<void> extractor::make_file(archive_reader& reader, ::archive_entry* entr
     if (!*block) break;
     if (auto written = out.write((*block)->data, (*block)->size, (*block)->offset); !written) {
       auto f = written.error();
-      return f.kind == ports::worker_failure::bad_snapshot ? hostile(path, f.message) : f;
+      if (f.kind == ports::worker_failure::bad_snapshot) return hostile(path, f.message);
+      f.message = "at entry \"" + path.substr(0, 300) + "\" of " + name_ + ": " + f.message;
+      return f;
     }
     control_.advance(reader.bytes_read());
   }
@@ -123,7 +128,7 @@ outcome<void> extractor::make_hard_link(const std::string& path, const std::stri
   auto target = clean_entry_path(raw);
   if (!target)
     return hostile(path, "is a hard link to \"" + raw.substr(0, 300) + "\", which " + target.error().message);
-  if (leave_out_ && leave_out_(*target))
+  if (admit_ && admit_(*target) != admission::yes)
     return hostile(path, "is a hard link to an entry that is kept and not unpacked");
   auto found = look(dir_, *target);
   if (!found || !*found || !(*found)->is_file())

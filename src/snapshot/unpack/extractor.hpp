@@ -10,15 +10,16 @@
 #include "snapshot/disk.hpp"
 #include "snapshot/job_control.hpp"
 #include "snapshot/unpack/archive_reader.hpp"
+#include "snapshot/unpack/checked_entry.hpp"
 #include "snapshot/unpack/sparse_writer.hpp"
 
 namespace hasup::snapshot {
 
 class extractor {
  public:
-  // `dir` is the empty directory's descriptor; `leave_out` says for a clean path whether it must not come out.
+  // `dir` is the empty directory's descriptor; `admit` is asked for clean paths.
   extractor(int dir, std::string name, space_guard& guard, job_control& control,
-            std::function<bool(const std::string&)> leave_out);
+            std::function<admission(const std::string&)> admit);
 
   outcome<void> extract(archive_reader& reader);
   // Symbolic links come last, when `root` (a directory in it, "" = itself) is known to be the one that they may not
@@ -38,7 +39,7 @@ class extractor {
   std::string name_;
   space_guard& guard_;
   job_control& control_;
-  std::function<bool(const std::string&)> leave_out_;
+  std::function<admission(const std::string&)> admit_;
   disk disk_;
   mode_t umask_ = 0;
   std::vector<char> buffer_;

@@ -34,6 +34,7 @@ filter_source::~filter_source() {
 
 failure filter_source::damaged() const {
   if (read_failure_) return *read_failure_;
+  if (archive_errno(raw_.get()) == ENOMEM) return too_little_memory();
   const char* why = archive_error_string(raw_.get());
   return {ports::worker_failure::bad_snapshot, why != nullptr ? why : "unknown format"};
 }

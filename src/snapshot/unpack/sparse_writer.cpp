@@ -12,6 +12,7 @@ namespace hasup::snapshot {
 namespace {
 
 constexpr std::uint64_t check_step = 32U << 20;
+constexpr std::uint64_t announced_slack = 64U << 20;
 
 bool all_zero(const char* data, std::size_t size) {
   return data[0] == 0 && std::memcmp(data, data + 1, size - 1) == 0;
@@ -31,6 +32,11 @@ outcome<void> space_guard::check() const {
 }
 
 outcome<void> space_guard::before_writing(std::uint64_t bytes) {
+  of_this_ += bytes;
+  // File systems and tools count blocks in their own ways.
+  if (announced_ && of_this_ > *announced_ + *announced_ / 4 + announced_slack)
+    return failure{ports::worker_failure::bad_snapshot,
+                   "makes it grow beyond the " + base::format_byte_size(*announced_) + " that were announced"};
   since_check_ += bytes;
   if (since_check_ < check_step) return {};
   since_check_ = 0;

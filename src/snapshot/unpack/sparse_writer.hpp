@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,8 +23,13 @@ class space_guard {
 
   // Looks at the free space now.
   outcome<void> check() const;
-  // Before `bytes` are written; looks every 32 MiB.
+  // Before `bytes` are written; looks every 32 MiB. `bad_snapshot`: far more than was announced.
   outcome<void> before_writing(std::uint64_t bytes);
+  // Of the archive that comes next: bytes that it was announced to take, holes left out; nothing is not asked.
+  void expect(std::optional<std::uint64_t> announced) {
+    announced_ = announced;
+    of_this_ = 0;
+  }
   void add_logical(std::uint64_t bytes) { logical_ += bytes; }
   [[nodiscard]] std::uint64_t logical() const { return logical_; }  // holes included
 
@@ -32,6 +38,8 @@ class space_guard {
   std::uint64_t min_free_;
   std::string place_;
   std::function<std::uint64_t()> spoken_for_;
+  std::optional<std::uint64_t> announced_;
+  std::uint64_t of_this_ = 0;
   std::uint64_t since_check_ = 0;
   std::uint64_t logical_ = 0;
 };

@@ -108,6 +108,7 @@ outcome<void> unpacking::one(const model::archive_spec& spec, const model::snaps
   auto given = supply.open(index, s);
   if (!given) return given.error();
   control_.begin("stage", s.name, without_password(s.source), given->size);
+  guard_.expect(s.unpacked);
   if (spec.unpack == model::unpack_mode::archive) return archive(spec, s, given->file, index);
   return single(spec, s, given->file);
 }
@@ -120,7 +121,7 @@ outcome<void> unpacking::archive(const model::archive_spec& spec, const model::s
   if (!dir) return dir.error();
   auto reader = archive_reader::open(file, s.name, archive_reader::content::archive, reading());
   if (!reader) return reader.error();
-  extractor out(dir->get(), s.name, guard_, control_, [&](const std::string& path) { return leave_out(spec, path); });
+  extractor out(dir->get(), s.name, guard_, control_, [&](const std::string& path) { return admit(spec, path); });
   if (auto done = out.extract(*reader); !done) return done;
   auto lead = leading_dir(spec, scratch);
   if (!lead) return lead.error();
@@ -150,13 +151,18 @@ bool unpacking::belongs(const model::archive_spec& spec, const std::string& top)
 
 // Kept entries never come out of an archive. While it is open whether a leading directory goes away, both readings of
 // a path count.
-bool unpacking::leave_out(const model::archive_spec& spec, const std::string& path) const {
-  if (!spec.as.empty()) return false;
+admission unpacking::admit(const model::archive_spec& spec, const std::string& path) const {
+  if (!spec.as.empty()) return admission::yes;
   const std::string place = spec.into == "." ? "" : spec.into;
-  if (rules_.keeps(joined(place, path))) return true;
+  const auto as_read = [&](const std::string& inside) {
+    if (rules_.keeps(inside)) return admission::left_out;
+    return rules_.keeps_in_other_case(inside) ? admission::only_case_differs : admission::yes;
+  };
+  const auto whole = as_read(joined(place, path));
   const auto slash = path.find('/');
-  if (!spec.strip || slash == std::string::npos || belongs(spec, path.substr(0, slash))) return false;
-  return rules_.keeps(joined(place, path.substr(slash + 1)));
+  if (whole != admission::yes || !spec.strip || slash == std::string::npos || belongs(spec, path.substr(0, slash)))
+    return whole;
+  return as_read(joined(place, path.substr(slash + 1)));
 }
 
 outcome<std::string> unpacking::leading_dir(const model::archive_spec& spec, const std::string& scratch) const {
@@ -240,7 +246,11 @@ outcome<void> unpacking::decompress(archive_reader& reader, const std::string& t
     auto block = reader.next_block();
     if (!block) return block.error();
     if (!*block) return out.finish(0);
-    if (auto written = out.write((*block)->data, (*block)->size, (*block)->offset); !written) return written;
+    if (auto written = out.write((*block)->data, (*block)->size, (*block)->offset); !written) {
+      auto f = written.error();
+      if (f.kind == ports::worker_failure::bad_snapshot) f.message = std::string(name_of(target)) + " " + f.message;
+      return f;
+    }
     control_.advance(reader.bytes_read());
   }
 }

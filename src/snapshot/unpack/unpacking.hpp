@@ -9,6 +9,7 @@
 #include "snapshot/data_tree.hpp"
 #include "snapshot/job_control.hpp"
 #include "snapshot/unpack/archive_reader.hpp"
+#include "snapshot/unpack/checked_entry.hpp"
 #include "snapshot/unpack/sparse_writer.hpp"
 #include "snapshot/wipe_rules.hpp"
 
@@ -84,7 +85,7 @@ class unpacking {
   bool belongs(const model::archive_spec& spec, const std::string& top) const;
   outcome<void> move_into_new(const model::snapshot& s, const std::string& from);
   outcome<void> move_whole(const std::string& from, const std::string& to, const model::snapshot& s);
-  bool leave_out(const model::archive_spec& spec, const std::string& path) const;
+  admission admit(const model::archive_spec& spec, const std::string& path) const;
 
   const ports::worker_job& job_;
   job_control& control_;

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <linux/landlock.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -106,6 +107,24 @@ int open_a_socket() {
 }
 
 }  // namespace
+
+TEST_CASE("reading an archive takes no more memory than its window may need") {
+#if defined(__SANITIZE_ADDRESS__)
+  WARN("the address sanitizer takes terabytes of addresses for itself: not tested");
+#else
+  node n;
+  n.job.max_window = 64U << 20;
+  const auto take = [](std::size_t bytes) {
+    void* got = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return got == MAP_FAILED ? errno : 0;
+  };
+  const auto limit = snapshot::memory_to_unpack(n.job.max_window);
+  const std::vector<std::function<int()>> attempts{[&] { return take(limit); }, [&] { return take(64U << 20); }};
+  CHECK(node::in(snapshot::unpack_bounds(n.job), attempts) == std::vector{ENOMEM, 0});
+  n.job.max_window = 0;
+  CHECK(node::in(snapshot::unpack_bounds(n.job), attempts) == std::vector{0, 0});
+#endif
+}
 
 TEST_CASE("unpacking has no network, starts no program, writes in .hasup alone and reads no file of the node") {
   if (no_landlock()) return;

@@ -40,6 +40,8 @@ TEST_CASE("hostile and damaged entries make the snapshot bad, by the entry's nam
                                   {{"..", "x", AE_IFDIR}},
                                   {{"state/.hasup/swap.json", "x"}},
                                   {{".hasup/x", "x"}},
+                                  {{".HASUP/x", "x"}},
+                                  {{"state/.Hasup/swap.json", "x"}},
                                   {{"state/a", "1"}, {"state/a", "2"}},
                                   {{"state/a", "1"}, {"state/a/b", "2"}},
                                   {{"state/dev", "", AE_IFCHR}},
@@ -84,6 +86,31 @@ TEST_CASE("kept entries never come out of an archive, what may not be replaced i
   CHECK_FALSE(there(n.staged("config.toml")));
   REQUIRE(out.notes.size() == 1);
   CHECK(out.notes[0].find("config.toml") != std::string::npos);
+}
+
+TEST_CASE("what differs from a kept entry only in case is refused, in both readings of a leading directory",
+          "[unpack]") {
+  const std::string path = GENERATE("KEYS/k", "state/PRIV_validator.json", "lead/Keys/k");
+  node n;
+  n.job.keep = {"keys", "state/priv*.json"};
+  n.job.plan.archives[0].strip = true;
+  const auto out = n.unpack({{path, "k"}});
+  INFO(out.error);
+  CHECK(out.failure == worker_failure::bad_snapshot);
+  CHECK(out.error.find("\"" + path + "\" differs only in upper and lower case") != std::string::npos);
+  CHECK_FALSE(n.is_staged());
+}
+
+TEST_CASE("an archive that grows far beyond what was announced is bad, by the entry's name", "[unpack]") {
+  node n;
+  n.job.chosen->snapshots[0].unpacked = 10;
+  const std::string noise(40'000'000, 'x');
+  auto out = n.unpack({{"state/a", noise}});
+  CHECK(out.ok());  // what is small anyway may be announced wrongly
+  out = n.unpack({{"state/a", noise}, {"state/b", noise}});
+  CHECK(out.failure == worker_failure::bad_snapshot);
+  CHECK(out.error.find("\"state/b\" makes it grow beyond the 10B that were announced") != std::string::npos);
+  CHECK_FALSE(n.is_staged());
 }
 
 TEST_CASE("a single leading directory goes away unless it is one of the data directory's own", "[unpack]") {
@@ -234,6 +261,7 @@ TEST_CASE("too little space is a refusal with numbers, and a full disk is no bad
     std::string noise(1'300'000, 'x');
     out = full.unpack({{"state/a", noise}, {"state/b", noise}});
     CHECK(out.failure == worker_failure::no_space);
+    CHECK(out.error.find("at entry \"state/b\"") != std::string::npos);
     CHECK_FALSE(full.is_staged());
   }
   CHECK(::umount(small.path().c_str()) == 0);

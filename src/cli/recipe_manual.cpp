@@ -43,7 +43,7 @@ may be given by a unit, and
 in any string of the recipe is its value. A parameter is its default, or a table with
 .BR default ", " required " (true or false) and " help .
 In
-.B [first_start] append
+.BR "[first_start] append" " and " "[import] command"
 .B ${archive.NAME.path}
 is the file or directory of the archive with
 .BR "as = \(dqNAME\(dq" .

@@ -90,7 +90,7 @@ void fill_parameters(value& root, const std::map<std::string, parameter>& offere
   }
   for (auto& m : root.members) {
     if (m.key == "params") continue;
-    in.kept_prefix = m.key == "first_start" ? kept_prefix : "";
+    in.kept_prefix = m.key == "first_start" || m.key == "import" ? kept_prefix : "";
     fill(m.content, in, findings);
   }
 }

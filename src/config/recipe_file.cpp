@@ -191,11 +191,11 @@ void check_kept(const section& root, const model::recipe& r) {
   }
 }
 
-void check_first_start(const section& root, const model::recipe& r) {
+// What ${archive.NAME.path} names in these words must be kept by each plan.
+void check_archive_paths(const section& root, const value* words, const model::recipe& r) {
   constexpr std::string_view lead = "${archive.";
-  const auto* append = root.sub("first_start").raw("append");
-  if (append == nullptr) return;
-  for (const auto& item : append->items) {
+  if (words == nullptr) return;
+  for (const auto& item : words->items) {
     for (auto at = item.text.find(lead); at != std::string::npos; at = item.text.find(lead, at + 1)) {
       const auto close = item.text.find('}', at);
       const auto token = item.text.substr(at, close == std::string::npos ? close : close - at + 1);
@@ -212,6 +212,17 @@ void check_first_start(const section& root, const model::recipe& r) {
       }
     }
   }
+}
+
+void read_import(const section& root, model::recipe& r) {
+  const auto import = root.sub("import");
+  if (!import.present()) return;
+  import.read("command", r.import_command);
+  import.read("timeout", r.import_timeout);
+  check_archive_paths(root, import.raw("command"), r);
+  if (r.import_command.empty()) root.error("import", "[import] needs a command");
+  if (!r.first_start_append.empty())
+    root.error("import", "[import] cannot stand beside [first_start] append: the node starts on what is imported");
 }
 
 }  // namespace
@@ -256,7 +267,8 @@ model::recipe apply_recipe(const std::string& name, recipe_file file, const std:
     findings.error(root.where(), "a recipe needs at least one [[plan]], or [data] wipe with [snapshot]");
   check_kept(root, r);
   root.sub("first_start").read("append", r.first_start_append);
-  check_first_start(root, r);
+  check_archive_paths(root, root.sub("first_start").raw("append"), r);
+  read_import(root, r);
   const auto confirm = root.sub("confirm");
   confirm.read("when", model::confirm_when_names, r.confirm);
   confirm.read("within", r.confirm_within);

@@ -5,7 +5,6 @@ namespace hasup::config {
 namespace {
 
 using k = value_kind;
-constexpr auto later = availability::not_yet;
 
 void add_archive_keys(std::vector<key>& out, const std::string& at) {
   out.push_back({at + "match", k::text, "", "glob of the file name"});
@@ -78,7 +77,10 @@ std::vector<key> make_recipe_keys() {
       {"plan[].archive", k::tables, "", "what is fetched"},
       {"first_start", k::table, "", "the starts after a swap, until the head is beyond the snapshot"},
       {"first_start.append", k::texts, "[]", "further arguments"},
-      {"import", k::table, "", "an import run of its own", later},
+      {"import", k::table, "", "a run of its own that makes the state of a restored archive, before the node starts"},
+      {"import.command", k::texts, "",
+       "program and arguments, run as the node is, in its place; it must end with 0. ${archive.NAME.path} as above"},
+      {"import.timeout", k::duration, "\"24h\"", "ended after this long; the next snapshot is tried then"},
       {"confirm", k::table, "", "when the recovery is done"},
       {"confirm.when",
        k::word,

@@ -43,8 +43,9 @@ struct prefetch_status {
 };
 
 struct recovery_status {
-  std::string phase;  // quiesce, select, fetch, verify, wipe, stage, swap, first_start, confirm, clean_up, roll_back
-  std::string plan;   // "" = not chosen yet (null), also below
+  std::string
+      phase;  // quiesce, select, fetch, verify, wipe, stage, swap, import, first_start, confirm, clean_up, roll_back
+  std::string plan;  // "" = not chosen yet (null), also below
   std::string snapshot;
   std::string source;
   std::uint64_t bytes_done = 0;

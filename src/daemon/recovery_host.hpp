@@ -59,8 +59,9 @@ class recovery_host {
   // Those units may start again (idempotent).
   virtual void release_readers() = 0;
 
-  // Starts the node with `append` after its command. Ends in on_node_started, later on_node_exited.
-  virtual void start_node(std::vector<std::string> append) = 0;
+  // Starts the node with `append` after its command, or `instead` of its command an import, which is not probed. Ends
+  // in on_node_started, later on_node_exited.
+  virtual void start_node(std::vector<std::string> append, std::vector<std::string> instead) = 0;
   // Orderly stop with the unit's stop_timeout; ends in on_node_exited.
   virtual void stop_node() = 0;
 

@@ -146,7 +146,7 @@ class recovery_runner::impl : public std::enable_shared_from_this<impl> {
   void carry_out(recovery::cancel_worker) { host_->cancel_worker(); }
   void carry_out(recovery::quiesce) { host_->quiesce(); }
   void carry_out(recovery::release_readers) { host_->release_readers(); }
-  void carry_out(recovery::start_node a) { host_->start_node(std::move(a.append)); }
+  void carry_out(recovery::start_node a) { host_->start_node(std::move(a.append), std::move(a.instead)); }
   void carry_out(recovery::stop_node) { host_->stop_node(); }
   void carry_out(recovery::start_timer a) { host_->start_timer(a.after); }
   void carry_out(recovery::cancel_timer) { host_->cancel_timer(); }
@@ -254,6 +254,10 @@ bool recovery_runner::can_roll_back() const {
 
 bool recovery_runner::touched() const {
   return !recovery::before_swap(impl_->state());
+}
+
+bool recovery_runner::imports() const {
+  return impl_->state().done.at == recovery::mark::importing;
 }
 
 bool recovery_runner::wiped() const {

@@ -80,6 +80,8 @@ class recovery_runner {
   [[nodiscard]] bool touched() const;
   // The old state is deleted, or its deletion has begun.
   [[nodiscard]] bool wiped() const;
+  // What runs, or is to be started, is an import and not the node.
+  [[nodiscard]] bool imports() const;
   [[nodiscard]] bool active() const;  // begin or resume was called and it has not finished; asking counts as active
   [[nodiscard]] recovery_view view() const;
   [[nodiscard]] std::optional<recovery::room_promised> promised_room() const;

@@ -49,6 +49,7 @@ void unit_runner::on(const unit::stop_probes&) {
 }
 
 void unit_runner::start_recovery_probes() {
+  if (recovery_->imports()) return;
   recovery_node_started_ = false;
   watch_first_start();
   start_probe(model::probe_role::startup);

@@ -250,8 +250,9 @@ void unit_runner::release_readers() {
   host_.release_readers(unit_.id);
 }
 
-void unit_runner::start_node(std::vector<std::string> append) {
+void unit_runner::start_node(std::vector<std::string> append, std::vector<std::string> instead) {
   node_exit_.reset();
+  import_command_ = std::move(instead);
   recovery_node_ending_ = false;
   if (shim_ && shim_->connected() && shim_->status().tree_alive && pid_ != 0) {  // it ran on without hasupd
     recovery_->on_node_started();

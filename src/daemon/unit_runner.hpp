@@ -153,7 +153,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void cancel_worker() override;
   void quiesce() override;
   void release_readers() override;
-  void start_node(std::vector<std::string> append) override;
+  void start_node(std::vector<std::string> append, std::vector<std::string> instead) override;
   void stop_node() override;
   void not_spawned();
   void journal(std::string record, std::function<void()> then) override;
@@ -206,6 +206,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void send_run();
   void replace_shim(std::vector<std::string> append);
   void spawn_refused(int error, const std::string& why);
+  std::string program() const;
+  model::unit as_import() const;
   void start_refused(unit::classification classified, const std::string& why);
   void mark_node_logs(std::function<void()> then);
   void node_logs_read(const process::shim_main_exited& e, const std::string& text);
@@ -336,6 +338,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
 
   std::unique_ptr<process::shim_client> shim_;
   std::optional<std::vector<std::string>> pending_run_;  // append words of a run that waits for the shim
+  std::vector<std::string> import_command_;              // what a recovery runs in the node's place; empty = the node
   std::uint64_t run_ = 0;
   std::uint64_t exit_told_of_ = 0;  // the run
   unsigned uncounted_starts_ = 0;   // found with an adoption

@@ -39,6 +39,7 @@ void unit_runner::on_shim(const process::shim_event& e) {
 }
 
 void unit_runner::on(const unit::spawn&) {
+  import_command_.clear();
   stopped_for_space_ = false;
   space_guard_.reset();
   spawn_with(once_);
@@ -73,7 +74,8 @@ void unit_runner::send_run() {
   auto append = std::move(*pending_run_);
   pending_run_.reset();
   run_ = std::max(run_, shim_->status().run) + 1;
-  auto request = make_run_request(unit_, *launch_, append, run_, services_.dirs.log);
+  auto request = import_command_.empty() ? make_run_request(unit_, *launch_, append, run_, services_.dirs.log)
+                                         : make_run_request(as_import(), *launch_, append, run_, services_.dirs.log);
   if (!request) return spawn_refused(0, request.error().message);
   if (!shim_->heeds(*request)) return replace_shim(std::move(append));
   running_fingerprint_ = unit_.fingerprint;
@@ -83,6 +85,13 @@ void unit_runner::send_run() {
   host_.changed(*this);  // the run number and the spec's fingerprint go into the intent file
   save_spec();
   shim_->run(*request);
+}
+
+// An import is a run like the node's, of another command.
+model::unit unit_runner::as_import() const {
+  auto unit = unit_;
+  unit.run.command = import_command_;
+  return unit;
 }
 
 // Between two runs nothing depends on a shim: one of an older version makes way.
@@ -98,9 +107,14 @@ void unit_runner::replace_shim(std::vector<std::string> append) {
   shim_->exit_shim();
 }
 
+std::string unit_runner::program() const {
+  const auto& command = import_command_.empty() ? unit_.run.command : import_command_;
+  return command.empty() ? "" : command.front();
+}
+
 // An exec that cannot work: a class of its own, so that it is never taken for broken data.
 void unit_runner::spawn_refused(int error, const std::string& why) {
-  auto found = unit::classify_exec_error(error, unit_.run.command.empty() ? "" : unit_.run.command.front());
+  auto found = unit::classify_exec_error(error, program());
   if (error == 0 && recovery_has_node()) found.evidence = why;  // a recovery tells nothing else of it
   start_refused(std::move(found), why);
 }
@@ -171,7 +185,7 @@ void unit_runner::on(const process::shim_started& e) {
 
 void unit_runner::on(const process::shim_exec_failed& e) {
   if (outsider_) return outsider_refused(e.message);
-  spawn_refused(e.code, (unit_.run.command.empty() ? "" : unit_.run.command.front() + ": ") + e.message);
+  spawn_refused(e.code, (program().empty() ? "" : program() + ": ") + e.message);
 }
 
 unit::classification unit_runner::diagnose(const std::string& evidence, const model::exit_status& status) {

@@ -1,5 +1,6 @@
 // How one kind of node fails and how it is restored: recipes/NAME.toml with the unit's parameters filled in.
-// Strings of first_start.append may still hold ${archive.NAME.path}, known only once an archive is staged.
+// Strings of first_start.append and import.command may still hold ${archive.NAME.path}, known only once an archive is
+// staged.
 #pragma once
 
 #include <optional>
@@ -96,6 +97,9 @@ struct recipe {
   std::vector<std::string> keep;                // relative; never wiped, never rolled back
   std::vector<recovery_plan> plans;             // tried in order
   std::vector<std::string> first_start_append;  // argv tail of the starts after a swap, until `loaded`
+  // [import]: a run of its own before the first start, in the node's place; not both. Empty = none.
+  std::vector<std::string> import_command;
+  base::duration import_timeout{86'400'000};
   confirm_when confirm = confirm_when::healthy;
   base::duration confirm_within{1'800'000};  // without an advance
   base::duration confirm_advancing_for{120'000};

@@ -117,6 +117,8 @@ void members(M& m, model::recipe& r) {
   m("keep", r.keep);
   m("plans", r.plans);
   m("first_start_append", r.first_start_append);
+  m("import_command", r.import_command);
+  m("import_timeout_ms", r.import_timeout);
   m("confirm", r.confirm);
   m("confirm_within_ms", r.confirm_within);
   m("confirm_advancing_for_ms", r.confirm_advancing_for);

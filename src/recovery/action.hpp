@@ -35,6 +35,7 @@ struct quiesce {};
 struct release_readers {};
 struct start_node {
   std::vector<std::string> append;
+  std::vector<std::string> instead{};  // of the unit's command: an import, which is not probed. Empty = the node
 };
 struct stop_node {};
 struct start_timer {

@@ -9,16 +9,25 @@ namespace {
 
 constexpr unsigned most_restagings = 2;
 
-bool replaces_state(const model::recovery_plan& plan) {
-  return std::any_of(plan.archives.begin(), plan.archives.end(), [](const auto& a) { return !a.into.empty(); });
-}
-
 }  // namespace
 
 std::vector<std::string> stepper::extra_arguments() const {
   // Checked when the archive was staged; nothing has changed since.
   auto r = first_start_arguments(s.done.plan.recipe, *s.done.chosen_plan(), s.done.archive_paths);
   return r ? std::move(*r) : std::vector<std::string>{};
+}
+
+std::vector<std::string> stepper::import_words() const {
+  auto r = import_command(s.done.plan.recipe, *s.done.chosen_plan(), s.done.archive_paths);
+  return r ? std::move(*r) : std::vector<std::string>{};
+}
+
+// Is the state not wiped again before another start, so that a node that was cut off may have spoiled it?
+bool stepper::keeps_its_state() const {
+  const auto& archives = s.done.chosen_plan()->archives;
+  const bool has_imported = s.done.imports > 0 && s.done.at != mark::importing;
+  return s.done.at == mark::loaded || has_imported ||
+         std::any_of(archives.begin(), archives.end(), [](const auto& a) { return !a.into.empty(); });
 }
 
 void stepper::swap() {
@@ -43,7 +52,8 @@ void stepper::on_swapped(const ports::worker_result& r) {
 }
 
 void stepper::prepare_first_start() {
-  if (s.done.first_starts > 0) return rewipe();
+  const bool has_imported = s.done.imports > 0 && s.done.at != mark::importing;
+  if (!has_imported && (s.done.first_starts > 0 || s.done.imports > 0)) return rewipe();
   launch();
 }
 
@@ -64,11 +74,29 @@ void stepper::on_rewiped(const ports::worker_result& r) {
 }
 
 void stepper::launch() {
+  if ((s.done.at == mark::swapped || s.done.at == mark::importing) && !import_words().empty()) return import();
   commit(first_start{s.done.first_starts + 1});
   if (!s.first_try) s.first_try = now.mono;
   s.now = starting{};
   say("first_start", "first start on " + chosen_name());
   out.emplace_back(start_node{extra_arguments()});
+}
+
+// Longer than a start may take: no probe is asked, and its end is its answer.
+void stepper::import() {
+  commit(importing{s.done.imports + 1});
+  if (!s.first_try) s.first_try = now.mono;
+  s.now = starting{};
+  say("importing", "importing " + chosen_name());
+  out.emplace_back(start_node{{}, import_words()});
+}
+
+void stepper::on_import_ended() {
+  commit(imported{});
+  s.environment_exits = 0;
+  s.first_try.reset();
+  say("imported", chosen_name() + " is imported");
+  launch();
 }
 
 // Beyond the snapshot the extra arguments are gone for good.
@@ -175,7 +203,9 @@ void stepper::arm_running_timer() {
   const auto& r = std::get<running>(s.now);
   const auto& recipe = s.done.plan.recipe;
   const bool may_load = !r.startup_passed && !r.last && s.done.at == mark::first_start;
-  auto due = r.last_advance + (may_load ? first_start_limit : recipe.confirm_within);
+  auto due = r.last_advance + (s.done.at == mark::importing ? recipe.import_timeout
+                               : may_load                   ? first_start_limit
+                                                            : recipe.confirm_within);
   if (s.done.at == mark::loaded && !s.done.plan.has_head && r.startup_passed && r.healthy)
     due = std::min(due, *r.since + recipe.confirm_advancing_for);
   const auto left = std::chrono::ceil<base::duration>(due - now.mono);
@@ -187,11 +217,13 @@ void stepper::on_running_timer() {
   const auto& recipe = s.done.plan.recipe;
   if (s.done.at == mark::loaded && is_confirmed(r)) return on_confirmed();
   const bool may_load = !r.startup_passed && !r.last && s.done.at == mark::first_start;
-  const auto limit = may_load ? first_start_limit : recipe.confirm_within;
+  const bool imports = s.done.at == mark::importing;
+  const auto limit = imports ? recipe.import_timeout : may_load ? first_start_limit : recipe.confirm_within;
   if (now.mono - r.last_advance < limit) return arm_running_timer();
-  std::string why = may_load ? "the node did not start"
-                    : r.last ? "the head did not advance"
-                             : "the node did not become healthy";
+  std::string why = imports    ? "the import did not end"
+                    : may_load ? "the node did not start"
+                    : r.last   ? "the head did not advance"
+                               : "the node did not become healthy";
   why += " within " + base::format_duration(limit) + " on " + chosen_name();
   // There is nothing better to go back to.
   if (s.done.wiped) {
@@ -226,20 +258,25 @@ void stepper::on_node_exited(const node_exited& e) {
   out.emplace_back(cancel_timer{});
   if (s.done.undo_wanted) return undo();
   if (s.stop) return end_as_stopped();
+  // An exit with 0 of which no class and no refused_by says otherwise.
+  const bool well = std::holds_alternative<running>(s.now) && e.status.code == 0 &&
+                    e.kind == exit_kind::unexplained && e.refused_line.empty();
+  if (s.done.at == mark::importing && well) return on_import_ended();
   judge_exit(e);
 }
 
 // Who is to blame: the plan (refused), the snapshot (it ended by itself), or nobody.
 void stepper::judge_exit(const node_exited& e) {
   const bool never_ran = std::holds_alternative<starting>(s.now);
-  std::string what = never_ran ? "the node could not be started" : "the node ended with " + model::to_text(e.status);
+  const std::string who = s.done.at == mark::importing ? "the import" : "the node";
+  std::string what = who + (never_ran ? " could not be started" : " ended with " + model::to_text(e.status));
   if (!e.class_name.empty() && (never_ran || !e.status.signal)) what += ": " + e.class_name;
   if (e.kind == exit_kind::environment && !never_ran && (e.status.signal || e.status.lost()))
-    s.tainted = s.tainted || s.done.at == mark::loaded || replaces_state(*s.done.chosen_plan());
+    s.tainted = s.tainted || keeps_its_state();
   s.now = stopping_node{};  // whatever follows, no node runs
 
-  if (s.done.at == mark::first_start && !e.refused_line.empty()) {
-    const auto why = "the node refused it with plan \"" + s.done.chosen_plan()->name + "\": " + e.refused_line;
+  if (s.done.at <= mark::first_start && !e.refused_line.empty()) {
+    const auto why = who + " refused it with plan \"" + s.done.chosen_plan()->name + "\": " + e.refused_line;
     commit(dropped{*s.done.current, fate::refused, why});
     if (!other_plan_fits(s.done)) remember_bad();
     return roll_back(after_roll_back::next, why);

@@ -301,6 +301,8 @@ void stepper::on_unpacked(const ports::worker_result& r) {
   s.tries = 0;
   const auto arguments = first_start_arguments(s.done.plan.recipe, *s.done.chosen_plan(), r.archive_paths);
   if (!arguments) return drop(fate::unreachable, arguments.error().message);
+  const auto command = import_command(s.done.plan.recipe, *s.done.chosen_plan(), r.archive_paths);
+  if (!command) return drop(fate::unreachable, command.error().message);
   for (const auto& note : r.notes) say("note", note);
   commit(staged{r.archive_paths});
   say("staged", "staged " + chosen_name());

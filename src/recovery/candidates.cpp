@@ -127,26 +127,29 @@ std::optional<std::uint64_t> block_of(const ports::candidate& c) {
   return highest;
 }
 
-base::result<std::vector<std::string>> first_start_arguments(
-    const model::recipe& recipe, const model::recovery_plan& plan,
-    const std::map<std::string, std::string>& archive_paths) {
+namespace {
+
+base::result<std::vector<std::string>> with_archive_paths(const std::vector<std::string>& words,
+                                                          const std::string& key, const model::recipe& recipe,
+                                                          const model::recovery_plan& plan,
+                                                          const std::map<std::string, std::string>& archive_paths) {
   constexpr std::string_view opening = "${archive.";
   constexpr std::string_view closing = ".path}";
   const bool keeps_any = std::any_of(plan.archives.begin(), plan.archives.end(),
                                      [](const model::archive_spec& a) { return !a.as.empty(); });
   std::vector<std::string> out;
-  for (auto argument : recipe.first_start_append) {
+  for (auto argument : words) {
     for (auto at = argument.find(opening); at != std::string::npos; at = argument.find(opening, at)) {
       if (!keeps_any) return std::vector<std::string>{};
       const auto name_at = at + opening.size();
       const auto end = argument.find(closing, name_at);
       if (end == std::string::npos)
-        return base::error{"recipe " + recipe.name +
-                           ": first_start.append has an unfinished ${archive.NAME.path} in \"" + argument + "\""};
+        return base::error{"recipe " + recipe.name + ": " + key + " has an unfinished ${archive.NAME.path} in \"" +
+                           argument + "\""};
       const auto name = argument.substr(name_at, end - name_at);
       const auto path = archive_paths.find(name);
       if (path == archive_paths.end())
-        return base::error{"recipe " + recipe.name + ": first_start.append names the archive \"" + name +
+        return base::error{"recipe " + recipe.name + ": " + key + " names the archive \"" + name +
                            "\", which plan \"" + plan.name + "\" does not keep (as = \"" + name + "\")"};
       argument.replace(at, end + closing.size() - at, path->second);
       at += path->second.size();
@@ -154,6 +157,19 @@ base::result<std::vector<std::string>> first_start_arguments(
     out.push_back(std::move(argument));
   }
   return out;
+}
+
+}  // namespace
+
+base::result<std::vector<std::string>> first_start_arguments(
+    const model::recipe& recipe, const model::recovery_plan& plan,
+    const std::map<std::string, std::string>& archive_paths) {
+  return with_archive_paths(recipe.first_start_append, "first_start.append", recipe, plan, archive_paths);
+}
+
+base::result<std::vector<std::string>> import_command(const model::recipe& recipe, const model::recovery_plan& plan,
+                                                      const std::map<std::string, std::string>& archive_paths) {
+  return with_archive_paths(recipe.import_command, "import.command", recipe, plan, archive_paths);
 }
 
 unsigned swaps_within(const std::vector<base::wall_time>& swaps, base::duration within, base::wall_time now) {

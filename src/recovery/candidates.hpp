@@ -45,6 +45,9 @@ std::optional<std::uint64_t> block_of(const ports::candidate& c);
 base::result<std::vector<std::string>> first_start_arguments(const model::recipe& recipe,
                                                              const model::recovery_plan& plan,
                                                              const std::map<std::string, std::string>& archive_paths);
+// import.command likewise.
+base::result<std::vector<std::string>> import_command(const model::recipe& recipe, const model::recovery_plan& plan,
+                                                      const std::map<std::string, std::string>& archive_paths);
 
 // How many of the swaps count towards the budget now.
 unsigned swaps_within(const std::vector<base::wall_time>& swaps, base::duration within, base::wall_time now);

@@ -26,7 +26,10 @@ std::string_view phase_of_mark(mark at) {
       return "stage";
     case mark::swapping:
       return "swap";
+    case mark::importing:
+      return "import";
     case mark::swapped:
+    case mark::imported:
     case mark::first_start:
       return "first_start";
     case mark::loaded:
@@ -223,11 +226,8 @@ void stepper::resume(const resume_wanted& e) {
   if (p.at == mark::confirmed) return clean_up(e.node_running);
   // A node that was cut off may have left its state unfinished; only a rewipe makes up for that.
   if (!e.node_running && p.at == mark::loaded) s.tainted = true;
-  if (!e.node_running && p.at == mark::first_start) {
-    const auto& archives = p.chosen_plan()->archives;
-    s.tainted = std::any_of(archives.begin(), archives.end(), [](const auto& a) { return !a.into.empty(); });
-  }
-  if (e.node_running && (p.at == mark::first_start || p.at == mark::loaded)) {
+  if (!e.node_running && p.at >= mark::importing && p.at <= mark::first_start) s.tainted = keeps_its_state();
+  if (e.node_running && (p.at == mark::importing || p.at == mark::first_start || p.at == mark::loaded)) {
     s.now = starting{};
     return on_node_started();
   }

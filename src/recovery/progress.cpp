@@ -13,6 +13,7 @@ void forget_attempt(progress& p) {
   p.verified = false;
   p.archive_paths.clear();
   p.first_starts = 0;
+  p.imports = 0;
   p.wiped_for_current = false;
 }
 
@@ -118,9 +119,21 @@ struct applier {
     return {};
   }
   base::result<void> operator()(const first_start& r) const {
-    if (p.at != mark::swapped && p.at != mark::first_start) return out_of_order("first_start");
+    if (p.at != mark::swapped && p.at != mark::imported && p.at != mark::first_start)
+      return out_of_order("first_start");
     p.first_starts = r.attempt;
     p.at = mark::first_start;
+    return {};
+  }
+  base::result<void> operator()(const importing& r) const {
+    if (p.at != mark::swapped && p.at != mark::importing) return out_of_order("importing");
+    p.imports = r.attempt;
+    p.at = mark::importing;
+    return {};
+  }
+  base::result<void> operator()(const imported&) const {
+    if (p.at != mark::importing) return out_of_order("imported");
+    p.at = mark::imported;
     return {};
   }
   base::result<void> operator()(const loaded&) const {

@@ -22,6 +22,8 @@ enum class mark {
   staged,
   swapping,
   swapped,
+  importing,
+  imported,
   first_start,
   loaded,
   confirmed,
@@ -42,6 +44,7 @@ struct progress {
   bool is_approved = false;
   bool approved_in_place = false;      // that the old state is deleted before the new one is unpacked
   unsigned first_starts = 0;           // of the current candidate
+  unsigned imports = 0;                // likewise, of the recipe's [import]
   unsigned restagings = 0;             // of the current candidate
   std::vector<base::wall_time> swaps;  // of this recovery
   bool was_rolled_back = false;        // at least once: "nothing was touched" is no longer true

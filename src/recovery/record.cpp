@@ -9,9 +9,9 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::array<std::string_view, std::variant_size_v<record>> record_names{
-    "begun",        "selected",    "trying",      "fetched",     "dropped", "staged",
-    "approved",     "swapping",    "swapped",     "first_start", "loaded",  "confirmed",
-    "rolling_back", "rolled_back", "undo_wanted", "wiping",      "wiped"};
+    "begun",       "selected", "trying",      "fetched",   "dropped",   "staged",       "approved",
+    "swapping",    "swapped",  "first_start", "loaded",    "confirmed", "rolling_back", "rolled_back",
+    "undo_wanted", "wiping",   "wiped",       "importing", "imported"};
 
 std::int64_t to_ms(base::wall_time t) {
   return std::chrono::duration_cast<base::duration>(t.time_since_epoch()).count();
@@ -86,6 +86,7 @@ struct writer {
   }
   void operator()(const swapping& r) const { out["at_ms"] = to_ms(r.at); }
   void operator()(const first_start& r) const { out["attempt"] = r.attempt; }
+  void operator()(const importing& r) const { out["attempt"] = r.attempt; }
   void operator()(const rolling_back& r) const {
     out["then"] = after_roll_back_names.text(r.then);
     out["why"] = r.why;
@@ -197,6 +198,8 @@ record read_record(std::string_view kind, const json::object& o) {
   if (kind == "undo_wanted") return undo_wanted{};
   if (kind == "wiping") return wiping{};
   if (kind == "wiped") return wiped{};
+  if (kind == "importing") return importing{number_at<unsigned>(o, "attempt")};
+  if (kind == "imported") return imported{};
   throw std::invalid_argument("unknown record \"" + std::string(kind) + "\"; it was written by another hasup");
 }
 

@@ -19,6 +19,9 @@
 //   approved       | old; staging is whole          | stopped *      | the swap
 //   swapping       | old, new, or half of each      | stopped        | the swap again: swap.json says what is done
 //   swapped        | new; old is aside              | never started  | the first start
+//   importing      | new, touched by the import     | the import may | with a living import: wait for its end; else rewipe and
+//                  |                                | run            | import anew
+//   imported       | new, whole                     | never started  | the first start
 //   first_start    | new, touched by the node       | may run        | with a living node: watch it; else rewipe, start
 //   loaded         | new, beyond the snapshot       | may run        | confirm, starting without the extra arguments
 //   confirmed      | new; aside is being deleted    | may run        | clean_up again; never a way back from here
@@ -153,6 +156,12 @@ struct first_start {
   unsigned attempt = 1;
 };
 struct loaded {};
+// The recipe's [import] runs in the node's place.
+struct importing {
+  unsigned attempt = 1;
+};
+// It ended well. The state is not wiped again for another start: that would lose the import, too.
+struct imported {};
 struct confirmed {};
 struct rolling_back {
   after_roll_back then = after_roll_back::next;
@@ -162,8 +171,9 @@ struct rolled_back {};
 // A person wants the old state back, while something moves files or spawns the node.
 struct undo_wanted {};
 
-using record = std::variant<begun, selected, trying, fetched, dropped, staged, approved, swapping, swapped,
-                            first_start, loaded, confirmed, rolling_back, rolled_back, undo_wanted, wiping, wiped>;
+using record =
+    std::variant<begun, selected, trying, fetched, dropped, staged, approved, swapping, swapped, first_start, loaded,
+                 confirmed, rolling_back, rolled_back, undo_wanted, wiping, wiped, importing, imported>;
 
 inline constexpr int record_version = 1;
 

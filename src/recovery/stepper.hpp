@@ -83,6 +83,8 @@ struct stepper {
   void rewipe();
   void on_rewiped(const ports::worker_result& r);
   void launch();
+  void import();
+  void on_import_ended();
   void launch_again();
   void on_node_started();
   void on_node_exited(const node_exited& e);
@@ -106,6 +108,8 @@ struct stepper {
   void on_cleaned(const ports::worker_result& r);
   void settle_clean_up();
   [[nodiscard]] std::vector<std::string> extra_arguments() const;
+  [[nodiscard]] std::vector<std::string> import_words() const;
+  [[nodiscard]] bool keeps_its_state() const;
   [[nodiscard]] bool is_loaded(const running& r) const;
   [[nodiscard]] bool is_confirmed(const running& r) const;
   [[nodiscard]] bool stop_must_wait() const;

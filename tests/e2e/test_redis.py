@@ -46,7 +46,9 @@ on_loss = "restart"
 """
 
 
-class Redis(HasupTest):
+class RedisTest(HasupTest):
+    """A redis with 100 keys, and two archives of its dump."""
+
     def setUp(self):
         super().setUp()
         self.port = free_port()
@@ -96,6 +98,8 @@ class Redis(HasupTest):
         self.assertEqual(self.cli("get", f"key:{keys - 1}"), f"value {keys - 1} of {keys}")
         return status
 
+
+class Redis(RedisTest):
     def test_a_damaged_dump_is_restored_and_the_dependent_unit_follows(self):
         self.start_home()
         self.home.wait_healthy("app")

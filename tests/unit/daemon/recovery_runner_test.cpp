@@ -88,7 +88,7 @@ class fake_host : public daemon::recovery_host {
     answer([this] { runner->on_quiesced(); });
   }
   void release_readers() override { calls.push_back("release"); }
-  void start_node(std::vector<std::string> append) override {
+  void start_node(std::vector<std::string> append, std::vector<std::string>) override {
     calls.push_back("start" + std::string(append.empty() ? "" : " with arguments"));
     answer([this] { runner->on_node_started(); });
     if (node_says_refused && block_ == 200)

@@ -78,6 +78,21 @@ std::vector<story> stories() {
     all.push_back(told("rolled back at step " + std::to_string(at), {false}, {node_kind::good}));
     all.back().back_after = at;
   }
+  // With an import.
+  const auto imported = [&](std::string name, std::vector<bool> damaged, std::vector<node_kind> nodes) -> story& {
+    all.push_back(told("imported, " + name, std::move(damaged), std::move(nodes)));
+    all.back().import = true;
+    return all.back();
+  };
+  imported("the newest is good", {false}, {node_kind::good}).cut_twice = true;
+  imported("the node breaks on the newest", {false, false}, {node_kind::breaks, node_kind::good}).cut_twice = true;
+  imported("the node breaks on all", {false, false}, {node_kind::breaks, node_kind::breaks});
+  imported("killed", {false}, {node_kind::killed_once}).cut_twice = true;
+  imported("in place", {false}, {node_kind::good}).in_place = true;
+  for (std::size_t at = 1; at <= 46; at += 3)
+    imported("stopped at step " + std::to_string(at), {false}, {node_kind::good}).stop_after = at;
+  for (std::size_t at = 1; at <= 46; at += 2)
+    imported("rolled back at step " + std::to_string(at), {false}, {node_kind::good}).back_after = at;
   // In place.
   const auto in_place = [&](std::string name, std::vector<bool> damaged, std::vector<node_kind> nodes) -> story& {
     all.push_back(told("in place, " + name, std::move(damaged), std::move(nodes)));
@@ -141,6 +156,10 @@ TEST_CASE("each story ends as it should when nothing is cut") {
     if (s.name == "all are too large") CHECK(w.outcomes.back() == outcome::unavailable);
     if (s.name == "all are damaged") CHECK(w.outcomes.back() == outcome::unavailable);
     if (s.name == "the swap is refused") CHECK(w.outcomes.back() == outcome::refused);
+    if (s.name == "imported, the newest is good" || s.name == "imported, the node breaks on the newest" ||
+        s.name == "imported, killed" || s.name == "imported, in place")
+      CHECK(w.outcomes.back() == outcome::recovered);
+    if (s.name == "imported, the node breaks on all") CHECK(w.outcomes.back() == outcome::rolled_back);
     if (s.name == "in place, the newest is good" || s.name == "in place, the newest is damaged" ||
         s.name == "in place, the newest is refused" || s.name == "in place, killed in its first start" ||
         s.name == "in place, killed on replaced state" || s.name == "in place, the deletion dies" ||

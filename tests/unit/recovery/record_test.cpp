@@ -42,7 +42,9 @@ std::vector<recovery::record> one_of_each() {
           recovery::rolled_back{},
           recovery::undo_wanted{},
           recovery::wiping{},
-          recovery::wiped{}};
+          recovery::wiped{},
+          recovery::importing{2},
+          recovery::imported{}};
 }
 
 }  // namespace

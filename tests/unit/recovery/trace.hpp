@@ -173,6 +173,8 @@ class trace {
   static std::string line(const recovery::start_node& a) {
     std::string out = "start node";
     for (const auto& s : a.append) out += " " + s;
+    if (!a.instead.empty()) out = "import";
+    for (const auto& s : a.instead) out += " " + s;
     return out;
   }
   static std::string line(const recovery::stop_node&) { return "stop node"; }

@@ -37,6 +37,7 @@ struct story {
   bool in_place = false;                 // the old state is deleted before the new one is unpacked
   unsigned wipe_refuses = 0;             // so many deletions are refused before anything is touched
   unsigned wipe_dies = 0;                // so many workers die in the middle of the deletion
+  bool import = false;                   // a run of its own makes the state of the archive
   bool cut_twice = false;                // also in the test of pairs of cuts
 };
 
@@ -50,7 +51,7 @@ class world {
  public:
   explicit world(const story& s) : story_(s) { node_running = s.beside; }
 
-  enum class place { old_state, half, gone, fresh, used, loaded };
+  enum class place { old_state, half, gone, fresh, half_imported, imported, used, loaded };
 
   // What is on disk.
   place data = place::old_state;
@@ -83,7 +84,8 @@ class world {
     f.recipe.confirm = model::confirm_when::advancing;
     f.recipe.confirm_within = std::chrono::minutes(30);
     f.recipe.confirm_advancing_for = std::chrono::minutes(2);
-    f.recipe.first_start_append = {"--snapshot", "${archive.snapshot.path}"};
+    (story_.import ? f.recipe.import_command : f.recipe.first_start_append) = {"--snapshot",
+                                                                               "${archive.snapshot.path}"};
     f.budget_count = 0;
     f.sources = {model::source("file:///")};
     f.asked.by_hand = story_.beside;
@@ -115,7 +117,7 @@ class world {
       const auto candidate = index_of(*done);
       const bool beside = runs_on_old_state();
       pending_.push_back(recovery::resume_wanted{std::move(*done), node_running, beside});
-      if (node_running && !beside) watch_node(candidate);  // an adopted node is probed again
+      if (node_running && !beside) imports() ? watch_import() : watch_node(candidate);  // probed again
     }
     try {
       while (step_once()) {
@@ -239,7 +241,15 @@ class world {
     pending_.push_back(std::move(e));
   }
   void carry_out(recovery::run_worker& a) { pending_.push_back(recovery::worker_done{work(a.job)}); }
-  void carry_out(recovery::start_node& a) { start_node(!a.append.empty()); }
+  void carry_out(recovery::start_node& a) {
+    if (a.instead.empty()) return start_node(!a.append.empty());
+    if (node_running) complain("an import beside a node");
+    if (data != place::fresh) complain("an import into what is not fresh");
+    data = place::half_imported;
+    node_running = true;
+    pending_.push_back(recovery::node_started{});
+    watch_import();
+  }
 
   // What the node would still have said is lost with it.
   void kill_node() {
@@ -455,15 +465,31 @@ class world {
 
   void start_node(bool with_arguments) {
     if (node_running) complain("a second node");
-    if (data == place::old_state || data == place::half || data == place::gone)
+    if (data == place::old_state || data == place::half || data == place::gone || data == place::half_imported)
       complain("a start on what is not the new state");
-    if (data == place::used && !story_.into) complain("a start without a rewipe");
+    if (data == place::used && !story_.into && !story_.import) complain("a start without a rewipe");
     if (data == place::fresh && !with_arguments && !story_.into) complain("a start from nothing");
     if (data == place::loaded && with_arguments) complain("a start with a snapshot on a loaded state");
-    if (data == place::fresh) data = place::used;
+    if (data == place::fresh || data == place::imported) data = place::used;
     node_running = true;
     pending_.push_back(recovery::node_started{});
     watch_node(index_of(state_.done));
+  }
+
+  [[nodiscard]] bool imports() const { return data == place::half_imported; }
+
+  // In a story of a node that is killed once, the import is, too.
+  void watch_import() {
+    recovery::node_exited e;
+    e.status.code = 0;
+    const bool first = story_.node[index_of(state_.done)] == node_kind::killed_once && !import_was_killed_;
+    if (first) {
+      import_was_killed_ = true;
+      e.status.code.reset();
+      e.status.signal = 9;
+      e.kind = recovery::exit_kind::environment;
+    }
+    pending_.push_back(std::move(e));
   }
 
   void watch_node(std::size_t candidate) {
@@ -489,7 +515,10 @@ class world {
 
   // What an event means for the world, before the machine sees it.
   void happen(const recovery::event& e) {
-    if (std::holds_alternative<recovery::node_exited>(e)) node_running = false;
+    if (const auto* x = std::get_if<recovery::node_exited>(&e)) {
+      node_running = false;
+      if (imports() && x->status.code == 0 && x->kind != recovery::exit_kind::environment) data = place::imported;
+    }
     if (const auto* h = std::get_if<recovery::head_seen>(&e)) {
       now_ += std::chrono::seconds(30);
       if (state_.done.current && *h->number > 100 - index_of(state_.done)) data = place::loaded;
@@ -505,6 +534,7 @@ class world {
   bool timer_ = false;
   bool stop_said_ = false;
   bool back_said_ = false;
+  bool import_was_killed_ = false;
   bool ever_recovered_ = false;
   bool began_without_journal_ = false;
   std::size_t events_ = 0;

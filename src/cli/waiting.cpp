@@ -105,6 +105,7 @@ void look(std::vector<one>& all, const std::vector<control::instance_status>& no
       o.ended = true;
       o.is = w.want == goal::stopped || w.want == goal::settled ? standing::reached : standing::lost;
       o.seen.now.reason = "it is no longer configured";
+      o.seen.now.kill_at.reset();  // what was to be killed is gone
       o.line = own_line(o.seen.now);
       continue;
     }

@@ -1,4 +1,4 @@
-// `hasup demo`: a whole deployment on loopback, one disaster and how it ends, offline and in under 30 seconds.
+// `hasup demo`: a whole deployment on loopback, one disaster and how it ends, offline and in seconds.
 #pragma once
 
 #include <string>

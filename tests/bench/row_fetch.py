@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -14,6 +15,9 @@ import archives
 import context
 from context import Table, say
 from measure import median
+
+sys.path.append(str(context.SOURCE / "tests" / "e2e"))
+from hasup_home import free_port  # noqa: E402
 
 WORKER = context.BIN / "hasup-worker"
 BY_HAND = {
@@ -27,9 +31,7 @@ class Host:
     """nginx, which serves a directory."""
 
     def __init__(self, directory, run, log="off"):
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
+        self.port = free_port()
         user = "user root;" if os.geteuid() == 0 else ""
         (run / "nginx.conf").write_text(f"""
             {user} daemon off; pid {run}/nginx.pid; error_log {run}/error.log; worker_processes 2; events {{}}

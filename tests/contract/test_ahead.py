@@ -9,7 +9,7 @@ import threading
 import unittest
 
 from archive_jobs import ArchiveJobs, BIG, ENOUGH, node_files, packed, tar_of, zip_of
-from hasup_home import wait_until
+from hasup_home import unmount, wait_until
 from test_sources import snapshot_bytes
 
 
@@ -357,7 +357,7 @@ class Ahead(ArchiveJobs):
     def small_disk(self, size):
         if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", self.data]).returncode:
             self.skipTest("no file system may be mounted")
-        self.addCleanup(subprocess.run, ["umount", self.data], check=True)
+        self.addCleanup(unmount, self.data)
 
     def test_without_room_for_both_the_download_has_it(self):
         """The archive fits, what is in it does not."""

@@ -1,5 +1,6 @@
 """hasup snapshot create: what is made is what was there, wherever it goes, and nothing has its name before it is whole."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -16,7 +17,7 @@ import urllib.parse
 from pathlib import Path
 
 import source_servers
-from hasup_home import BIN, HasupTest, on_a_terminal, wait_until
+from hasup_home import BIN, HasupTest, on_a_terminal, unmount, wait_until
 from test_snapshot_verb import SnapshotVerb, children_of
 from test_sources import snapshot_bytes
 
@@ -412,7 +413,7 @@ class ToADirectory(Everywhere, Create):
         self.to.mkdir()
         if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "none", self.to]).returncode:
             self.skipTest("only root can mount a small tmpfs")
-        self.addCleanup(subprocess.run, ["umount", self.to], check=True)
+        self.addCleanup(unmount, self.to)
         self.put("big", snapshot_bytes(1, 60 * MIB))
         said = self.refused(self.tree, "--name", "x")
         self.assertRegex(said, r"No space left on device: [0-9.]+MiB were written, .* are left in")
@@ -676,18 +677,40 @@ class OfAUnit(Create):
         self.home.ok("stop", "evm")
         self.create("evm")
 
+    def hold(self, process):
+        """It and all that it started stand still from now on; what lets them go on."""
+        stopped = []
+
+        def go_on():
+            while stopped:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(stopped.pop(), signal.SIGCONT)
+        self.addCleanup(go_on)
+
+        def stop(pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGSTOP)
+                stopped.append(pid)
+            for child in children_of(pid):
+                stop(child)
+        stop(process.pid)
+        return go_on
+
     def test_who_holds_the_data_of_a_unit_that_is_to_start_is_named(self):
         self.put("chaindata/more", slow_text(64 * MIB))
         process = self.begin("create", "evm", "--to", self.to, "--name", "x.tar.zst", "--level", "12")
         wait_until(lambda: process.poll() is not None or
                    ((part := self.to / "x.tar.zst.part").exists() and part.stat().st_size > 0), "it is being packed")
         self.assertIsNone(process.poll())
+        go_on = self.hold(process)
         self.home.start()
         said = self.home.hasup("start", "evm", "--timeout", "60s").stderr
         held = f"(pid {process.pid}): wait for it, or end it with `kill {process.pid}`; then `hasup start evm`"
         self.assertIn(held, said)
         self.assertIn(f"{self.tree} is held by `{BIN / 'hasup'} snapshot create evm ", said)
         self.assertIn(held, self.home.ok("why", "evm"))
+        self.assertIsNone(process.poll())
+        go_on()
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=120)
         self.assertNotIn("is held by", self.home.ok("why", "evm"))

@@ -8,6 +8,7 @@ import unittest
 
 from archive_jobs import ArchiveJobs, node_files, tree
 from fault_mount import FaultMount, missing
+from hasup_home import unmount
 from test_sources import snapshot_bytes
 
 
@@ -188,7 +189,7 @@ class Full(ArchiveJobs):
                     self.assertEqual((self.data / "state" / "first").read_bytes(), b"first")
                 outcomes.add(failed["error"].split(" ")[0] if failed else "restored")
             finally:
-                subprocess.run(["umount", self.data], check=True)
+                unmount(self.data)
         self.assertIn("restored", outcomes)
         self.assertGreater(len(outcomes), 2, "it was full in more than one step")
 

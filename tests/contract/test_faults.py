@@ -12,7 +12,7 @@ import threading
 import unittest
 
 from fault_host import FaultHost
-from hasup_home import BIN, wait_until
+from hasup_home import BIN, unmount, wait_until
 from test_sources import Sources, snapshot_bytes
 
 SIZE = 40_000_000  # several pieces
@@ -152,9 +152,9 @@ class Faults(Sources):
     def test_statuses_and_redirects_in_a_circle(self):
         for status, words in ((403, "may read the file"), (404, "not there"), (410, "not there"), (500, "error of its own")):
             self.host.fault = lambda handler, name: name == "a.bin" and handler.status(status) is None
-            self.expect_nothing(self.load(patience_ms=1000), "unreachable", str(status), words)
+            self.expect_nothing(self.load(patience_ms=5000), "unreachable", str(status), words)
         self.host.fault = lambda handler, name: name == "a.bin" and handler.status(302, Location="/a.bin") is None
-        self.expect_nothing(self.load(patience_ms=1000), "unreachable", "redirects in a circle")
+        self.expect_nothing(self.load(patience_ms=5000), "unreachable", "redirects in a circle")
 
     def test_no_host_is_there_any_more(self):
         out = self.fetch({"url": "http://127.0.0.1:9/", "patience_ms": 1000}, {"plan": 0, "snapshots": [
@@ -172,7 +172,7 @@ class Faults(Sources):
 
     def mirrored(self, other, **more):
         """The job of a file that both hosts list."""
-        job = self.fetch_job(self.source(patience_ms=1000), self.candidate(
+        job = self.fetch_job(self.source(patience_ms=5000), self.candidate(
             mirrors=[{"url": other.url + "a.bin", "source": other.url, "sha256": ""}], **more))
         return {**job, "sources": [*job["sources"], {"url": other.url}]}
 
@@ -238,7 +238,7 @@ class Faults(Sources):
     def test_a_full_disk_is_found_before_the_first_byte_and_what_came_is_kept_when_it_fills_later(self):
         if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=30m", "none", self.data]).returncode:
             self.skipTest("no file system may be mounted")
-        self.addCleanup(lambda: subprocess.run(["umount", self.data], check=True))
+        self.addCleanup(unmount, self.data)
         self.expect_nothing(self.load(), "no_space", "a.bin needs", "free")
         self.assertEqual(self.host.sent, 0)
         self.expect_nothing(self.load(None), "no_space", "a.bin needs")  # the answer tells the size

@@ -19,6 +19,14 @@ TINYPROXY = shutil.which("tinyproxy", path=source_servers.SBIN)
 PASSWORD = "s3cr3t-of-the-proxy"
 
 
+def open_to_all(path, right):
+    """Whether others have this right; nobody has one to what has just been removed."""
+    try:
+        return path.stat().st_mode & right
+    except FileNotFoundError:
+        return 0
+
+
 class Proxy:
     """Mixed into a test with a home: a host, and a proxy that wants a password."""
 
@@ -219,14 +227,16 @@ class PasswordOfAProxy(Proxy, LeapTest):
         """Files of this home that another user can read."""
         for directory in ("state", "run", "log", "tmp", "leap"):
             for root, inner, files in os.walk(self.home.path / directory):
-                inner[:] = [d for d in inner if (Path(root) / d).stat().st_mode & 0o001]
+                inner[:] = [d for d in inner if open_to_all(Path(root) / d, 0o001)]
                 for name in files:
                     path = Path(root) / name
                     try:
-                        if path.is_file() and path.stat().st_mode & 0o004:
-                            yield path, path.read_bytes()
+                        if not path.is_file() or not open_to_all(path, 0o004):
+                            continue
+                        content = path.read_bytes()
                     except FileNotFoundError:
-                        pass  # a temporary one
+                        continue  # a temporary one
+                    yield path, content
 
     def assert_nowhere(self, unit="leap"):
         words = (PASSWORD, self.OTHER)

@@ -470,7 +470,9 @@ class Verify(SnapshotVerb):
     def slow_reading(self):
         """An archive that takes a while to read; `hasup` and its worker reading it."""
         big = self.files / "big.bin.xz"
-        subprocess.run(f"head -c 400000000 /dev/zero | xz -0 > {big}", shell=True, check=True)
+        if not big.exists():
+            zeros = subprocess.run("head -c 400000000 /dev/zero | xz -0", shell=True, check=True, stdout=subprocess.PIPE)
+            big.write_bytes(zeros.stdout * 100)  # one stream after the other, far more than is waited for
         process = self.begin("verify", big)
         wait_until(lambda: process.poll() is not None or any((self.home.path / "tmp").glob("*/job.json")), "its job")
         return process

@@ -26,29 +26,50 @@ DEMO_NODE = BIN / "hasup-demo-node"
 DEADLINE = float(os.environ.get("HASUP_TEST_DEADLINE", "120"))
 
 
+claims = {}  # port -> the descriptor of a socket whose name says that it is ours, for the life of this process
+
+
+def claim_port(port):
+    """Whether this port of loopback is free, and from now on no other test's: many run side by side, and whoever is to
+    listen on it does so only later."""
+    if port in claims:
+        return False
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0hasup-test-port-{port}")
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", port))
+    except OSError:
+        claim.close()
+        return False
+    claims[port] = claim.detach()
+    return True
+
+
 def free_port():
-    """A port of loopback that is free now, outside the range that the kernel hands out for outgoing connections."""
+    """A port that claim_port() has claimed, outside the range that the kernel hands out for outgoing connections."""
     for _ in range(500):
         port = 20000 + int.from_bytes(os.urandom(2), "big") % 12000
-        with socket.socket() as s:
-            try:
-                s.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
+        if claim_port(port):
+            return port
     raise RuntimeError("no free port")
 
 
 def wait_until(condition, what, timeout=DEADLINE, step=0.05):
-    """The first true value of condition(); an AssertionError names what was waited for."""
+    """The first true value of condition(); an AssertionError names what was waited for: a text, or what returns one."""
     deadline = time.monotonic() + timeout
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {timeout:.0f} s: {what}")
+            raise AssertionError(f"not within {timeout:.0f} s: {what() if callable(what) else what}")
         time.sleep(step)
+
+
+def unmount(path):
+    """In order, so once nothing below it is in use: whoever has just ended may still be at it in the kernel."""
+    wait_until(lambda: subprocess.run(["umount", path], stderr=subprocess.DEVNULL).returncode == 0, f"{path} is unmounted")
 
 
 def alive(pid):
@@ -89,7 +110,16 @@ def on_a_terminal(words, env, typed=None):
 
 
 def parent_of(pid):
+    """OSError: there is no such process any more."""
     return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+
+def started_by_another(pid, those):
+    """Not by one of them: a sanitizer looks for leaks in a child of the process that ends."""
+    try:
+        return parent_of(pid) not in those
+    except OSError:
+        return False  # it is gone
 
 
 def processes_of(directory):
@@ -128,7 +158,7 @@ def write_sha256(path):
     Path(str(path) + ".sha256").write_text(f"{digest}  {path.name}\n")
 
 
-def rpc(port, method, params=(), timeout=5):
+def rpc(port, method, params=(), timeout=60):
     """The result of a JSON-RPC call; an error of the node is raised."""
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}).encode()
     request = urllib.request.Request(f"http://127.0.0.1:{port}/", body, {"Content-Type": "application/json"})
@@ -140,7 +170,7 @@ def rpc(port, method, params=(), timeout=5):
 
 
 def get_info(port):
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/chain/get_info", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/chain/get_info", timeout=60) as answer:
         return json.load(answer)
 
 
@@ -302,7 +332,7 @@ class HasupHome:
             left = processes_of(self.path)
             return not left
         try:
-            wait_until(nothing_left, "all processes ended", 10)
+            wait_until(nothing_left, "all processes ended", 60)
         except AssertionError:
             problems.append(f"processes left: {left}")
             # Twice: a shim that is killed leaves its node behind.

@@ -35,12 +35,14 @@ class Adopt(HasupTest):
 
     def start_outside(self, **options):
         """As a person starts it in a shell; its Popen."""
-        out = open(self.home.path / "outside.log", "ab")
+        log = self.home.path / "outside.log"
+        out = open(log, "ab")
         self.addCleanup(out.close)
+        before = log.read_text().count("begun")
         process = subprocess.Popen(["/bin/bash", "-c", HOLDER, self.data], stdin=subprocess.DEVNULL, stdout=out,
                                    stderr=out, cwd="/", **options)
         self.addCleanup(end_process, process)
-        wait_until(lambda: "begun" in (self.home.path / "outside.log").read_text(), "it has begun")
+        wait_until(lambda: log.read_text().count("begun") > before, "it has begun")
         return process
 
     def refused(self, unit="node"):

@@ -167,7 +167,7 @@ stop_timeout = "300ms"
 
 
 class Recovery(LeapTest):
-    def slow_to_confirm(self, advancing_for="3s", **options):
+    def slow_to_confirm(self, advancing_for="10s", **options):
         self.leap_unit(f"file://{self.backup}/", **options)
         path = self.home.path / "etc" / "units" / "leap.toml"
         path.write_text(path.read_text().replace('advancing_for = "500ms"', f'advancing_for = "{advancing_for}"'))
@@ -191,7 +191,7 @@ class Recovery(LeapTest):
         self.assertFalse(other.exists())
 
     def test_readers_stay_down_over_a_restart_of_hasupd_while_data_is_half_restored(self):
-        self.slow_to_confirm("1s")
+        self.slow_to_confirm("8s")
         self.home.unit("rpc", SLEEPER.format(more='[data]\nshared_with = "leap"\n'))
         self.make_dirty()
         self.home.start()
@@ -246,7 +246,7 @@ class Recovery(LeapTest):
         self.lose_shim_in_first_start(die)
 
     def test_a_node_that_ends_while_its_recovery_cleans_up_does_not_run_on_in_status_alone(self):
-        path = self.slow_to_confirm("1s")
+        path = self.slow_to_confirm("8s")
         # What it leaves behind keeps its tree from being empty until the recovery has ended.
         path.write_text(path.read_text().replace(
             'command = [', 'command = ["sh", "-c", "sleep 100000 & exec \\"$0\\" \\"$@\\"", '))
@@ -269,7 +269,7 @@ class Recovery(LeapTest):
     def test_a_node_that_lost_its_port_is_not_waited_for_as_if_it_still_loaded(self):
         self.leap_unit(f"file://{self.backup}/")
         path = self.home.path / "etc" / "units" / "leap.toml"
-        path.write_text(path.read_text().replace('start_timeout = "60s"', 'start_timeout = "2s"'))
+        path.write_text(path.read_text().replace('start_timeout = "60s"', 'start_timeout = "6s"'))
         self.make_dirty()
         taken = socket.socket()
         self.addCleanup(taken.close)
@@ -286,7 +286,7 @@ class Recovery(LeapTest):
         self.assertIn(self.snapshots[-1].name, self.home.ok("recover", "leap", "--history"))
 
     def test_a_parked_recovery_survives_that_its_unit_file_goes_and_comes_back(self):
-        path = self.slow_to_confirm("1s")
+        path = self.slow_to_confirm("8s")
         self.make_dirty()
         self.home.start()
         self.wait_phase("confirm")
@@ -319,7 +319,7 @@ class Recovery(LeapTest):
         self.assertEqual(self.home.wait_healthy("leap")["pid"], pid)
 
     def test_a_recovery_by_hand_whose_source_goes_down_in_the_middle_starts_the_node_again(self):
-        host = self.start_backup_host(self.backup, rate=300_000)
+        host = self.start_backup_host(self.backup, rate=20_000)
         self.leap_unit(f"http://127.0.0.1:{host}/")
         self.home.start()
         self.home.wait_healthy("leap")
@@ -333,7 +333,7 @@ class Recovery(LeapTest):
     @unittest.skipIf(os.geteuid() != 0, "needs root, to run the node as another user")
     def test_a_writer_of_another_user_that_comes_during_the_fetch_stops_the_swap(self):
         nobody = pwd.getpwnam("nobody")
-        host = self.start_backup_host(self.backup, rate=500_000)
+        host = self.start_backup_host(self.backup, rate=60_000)
         self.leap_unit(f"http://127.0.0.1:{host}/", more=())
         path = self.home.path / "etc" / "units" / "leap.toml"
         path.write_text(path.read_text().replace("[run]\n", '[run]\nuser = "nobody"\n'))

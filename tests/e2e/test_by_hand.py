@@ -64,7 +64,7 @@ class ByHand(LeapTest):
         self.assertIn("failed after", self.home.ok("recover", "leap", "--history"))
 
     def test_a_node_that_ends_by_itself_meanwhile_is_not_started_again_before_it_is_recovered(self):
-        pid = self.running(rate=1_000_000)
+        pid = self.running(rate=400_000)
         self.until_fetching()
         os.kill(pid, signal.SIGKILL)
         status, _ = self.wait_recovered()
@@ -93,7 +93,7 @@ class ByHand(LeapTest):
         self.assertEqual(self.home.wait_healthy("leap")["recoveries"], 0)
 
     def test_a_new_hasupd_goes_on_with_both(self):
-        pid = self.running(rate=1_000_000)
+        pid = self.running(rate=400_000)
         self.until_fetching()
         self.home.kill_daemon(signal.SIGKILL)
         self.assertTrue(alive(pid))

@@ -212,9 +212,11 @@ class UnitsRunOn(HasupTest):
 class RecoveryGoesOn(LeapTest):
     state_size = 6_000_000
 
-    def die_in_phase(self, phase, rate):
+    def die_in_phase(self, phase, rate, advancing_for="500ms"):
         port = self.start_backup_host(self.backup, rate=rate)
         self.leap_unit(f"http://127.0.0.1:{port}/", checksum="required")
+        path = self.home.path / "etc" / "units" / "leap.toml"
+        path.write_text(path.read_text().replace('advancing_for = "500ms"', f'advancing_for = "{advancing_for}"'))
         self.home.start()
         self.break_leap()
 
@@ -232,10 +234,10 @@ class RecoveryGoesOn(LeapTest):
         return recovery
 
     def test_killed_while_the_snapshot_is_fetched(self):
-        self.die_in_phase("fetch", rate=2_000_000)
+        self.die_in_phase("fetch", rate=1_000_000)
 
     def test_killed_while_the_restored_node_is_being_confirmed(self):
-        self.die_in_phase("confirm", rate=0)
+        self.die_in_phase("confirm", rate=0, advancing_for="4s")
 
     def test_killed_again_and_again_at_any_moment(self):
         port = self.start_backup_host(self.backup, rate=6_000_000)

@@ -227,7 +227,8 @@ env_file = ["{self.secret}"]
         (self.home.path / "etc" / "units" / "roots.toml").unlink()
         self.home.start()
         self.home.wait_healthy("own")
-        self.assertEqual(self.seen.read_text().split(), expected)
+        # The next one may just be at it, line by line.
+        wait_until(lambda: self.seen.read_text().split() == expected, lambda: f"{expected}: {self.seen.read_text()}")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import unittest
 import urllib.request
 from pathlib import Path
 
-from hasup_home import BIN, DEADLINE, SOURCE, HasupTest, alive, free_port, wait_until
+from hasup_home import BIN, DEADLINE, SOURCE, HasupTest, alive, claim_port, free_port, wait_until
 
 PM2_DIR = Path(os.environ.get("HASUP_PM2_DIR", SOURCE / "build" / "pm2"))
 
@@ -83,12 +83,10 @@ class ImportPm2(HasupTest):
 
     def two_free_ports(self):
         """A port with a free one behind it: instances count up from it."""
-        import socket
         while True:
             port = free_port()
-            with socket.socket() as s:
-                if s.connect_ex(("127.0.0.1", port + 1)) != 0:
-                    return port
+            if claim_port(port + 1):
+                return port
 
     def life(self, copy=None):
         if not self.record.exists():

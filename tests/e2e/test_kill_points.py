@@ -50,13 +50,21 @@ class KillPoints(HasupTest):
             runs = self.runs()
             pid = unit["state"] == "running" and runs and unit["pid"] == runs[-1].pid and unit["pid"]
             # A node that outlived its shim has another parent, and is about to be restarted.
-            return pid and alive(pid) and self.shim() == parent_of(pid) and pid
+            return pid and alive(pid) and (shim := self.shim()) and self.parent(pid) == shim and pid
         pid = wait_until(agreed, f"{self.name} runs", step=0.02)
         violations = self.dir / "violations"
         self.assertFalse(violations.exists() and violations.read_text())
         nodes = [p for p, command in processes_of(self.dir).items() if command.startswith(str(storm.NODE))]
         self.assertEqual(nodes, [pid])
         return pid
+
+    @staticmethod
+    def parent(pid):
+        """None: it has just ended."""
+        try:
+            return parent_of(pid)
+        except OSError:
+            return None
 
     def shim(self):
         return next((p for p, command in processes_of(self.home.path).items() if "hasup-shim" in command), None)

@@ -52,13 +52,13 @@ class OneWriter(HasupTest):
         self.home.wait_event("node", lambda e: e["kind"] == "shim_lost", "the shim's death is noticed")
         wait_until(lambda: self.home.unit_status("node")["state"] == "running", "the node is taken over")
         self.assertTrue(alive(pid))
-        self.other.hasup("start", "copy", "--timeout", "10s")
+        self.other.hasup("start", "copy", "--timeout", "60s")
         self.assertEqual(self.other.unit_status("copy")["state"], "failed")
 
         self.home.ok("stop", "node")
         self.other.ok("start", "copy")
         self.other.wait_healthy("copy")
-        self.home.hasup("start", "node", "--timeout", "10s")
+        self.home.hasup("start", "node", "--timeout", "60s")
         self.assertEqual(self.home.unit_status("node")["state"], "failed")
 
     def look_workers(self):

@@ -108,7 +108,7 @@ class Prefetch(PrefetchCalls, LeapTest):
         self.assertIn("recovery_warm", self.kinds())
 
     def test_it_gives_way_to_what_a_person_asks_for_and_is_gone_on_with(self):
-        self.prefetching_unit(self.host(rate=150_000))
+        self.prefetching_unit(self.host(rate=25_000))
         self.home.start()
         self.home.wait_event("leap", lambda e: e["kind"] == "prefetch_began", "it begins")
         wait_until(lambda: (self.home.unit_status("leap")["prefetch"] or {}).get("bytes_done"), "it is under way")
@@ -120,7 +120,7 @@ class Prefetch(PrefetchCalls, LeapTest):
         self.assertEqual(self.home.unit_status("leap")["recoveries"], 0)
 
     def test_a_stop_ends_it(self):
-        self.prefetching_unit(self.host(rate=100_000))
+        self.prefetching_unit(self.host(rate=20_000))
         self.home.start()
         wait_until(lambda: (self.home.unit_status("leap")["prefetch"] or {}).get("bytes_done"), "it is under way")
         self.home.ok("stop", "leap")

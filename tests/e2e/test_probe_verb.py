@@ -78,7 +78,7 @@ class Probe(HasupTest):
 
     def test_the_time_is_bounded_and_the_answer_says_what_would_help(self):
         self.unit("still", HEAD, "100s")
-        done = self.home.hasup("probe", "node", "--timeout", "300ms")
+        done = self.home.hasup("probe", "node", "--timeout", "3s")
         self.assertEqual(done.returncode, 1)
         self.assertRegex(done.stdout, r"unknown: head 7 has not been seen to advance yet \(asked for .*\); `--timeout")
         self.assertEqual(done.stderr, "")

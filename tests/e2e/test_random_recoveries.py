@@ -24,7 +24,7 @@ import unittest
 from pathlib import Path
 
 import random_faults
-from hasup_home import DEADLINE, SOURCE, HasupTest, parent_of, wait_until
+from hasup_home import DEADLINE, SOURCE, HasupTest, started_by_another, wait_until
 from recovered_units import Anvil, Leap, Redis
 from storm import EventReader
 
@@ -50,14 +50,6 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
         self.sock.connect(str(self.path))
-
-
-def started_by_another(pid, nodes):
-    """Not by one of them: a sanitizer looks for leaks in a child of the node that ends."""
-    try:
-        return parent_of(pid) not in nodes
-    except OSError:
-        return False  # it is gone
 
 
 class RandomRecoveries(HasupTest):
@@ -186,7 +178,7 @@ class RandomRecoveries(HasupTest):
             except (OSError, RuntimeError, ValueError) as e:
                 found = repr(e)
         with contextlib.suppress(AssertionError):
-            wait_until(told, "its content", 20)
+            wait_until(told, "its content", 90)
         good = accepted | {("snapshot", name) for name in unit.archives}
         if found not in good:
             raise Lost(f"{unit.name} is healthy, but on neither a snapshot nor what it had ({accepted}): {found}")

@@ -4,6 +4,7 @@ stay within their bounds.
 HASUP_RESTARTS (2000) says how many, over all units; 100000 is the long run. The first half is the warm-up.
 """
 
+import contextlib
 import math
 import os
 import time
@@ -49,12 +50,18 @@ def own_memory(pid):
 def children(pid):
     found = {}
     for task in os.listdir(f"/proc/{pid}/task"):
-        for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split():
-            try:
-                found[int(child)] = Path(f"/proc/{child}/stat").read_text().rsplit(")", 1)[1].split()[0]
-            except OSError:
-                pass
+        with contextlib.suppress(OSError):  # the thread has just ended
+            for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split():
+                with contextlib.suppress(OSError):
+                    found[int(child)] = Path(f"/proc/{child}/stat").read_text().rsplit(")", 1)[1].split()[0]
     return found
+
+
+def is_shim(pid):
+    try:
+        return b"hasup-shim" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False  # another child, which has just ended
 
 
 class Restarts(HasupTest):
@@ -73,7 +80,7 @@ class Restarts(HasupTest):
     def look(self):
         """Descriptors and memory of hasupd and of all shims, in between two runs of each unit or in the middle."""
         hasupd = self.home.daemon.pid
-        shims = [p for p in children(hasupd) if b"hasup-shim" in Path(f"/proc/{p}/cmdline").read_bytes()]
+        shims = [p for p in children(hasupd) if is_shim(p)]
         self.assertEqual(len(shims), UNITS)
         open_files = {p: len(os.listdir(f"/proc/{p}/fd")) for p in [hasupd, *shims]}
         return shims, open_files, own_memory(hasupd), sum(map(own_memory, shims))

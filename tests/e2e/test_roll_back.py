@@ -7,7 +7,7 @@ import signal
 import subprocess
 import unittest
 
-from hasup_home import alive, wait_until
+from hasup_home import alive, unmount, wait_until
 from leap import LeapTest
 
 
@@ -91,7 +91,7 @@ class RollBack(LeapTest):
         self.home.start()
         wait_until(lambda: (self.home.unit_status("leap")["recovery"] or {}).get("phase") == "confirm", "it confirms")
         self.home.ok("stop", "leap", "--force")
-        subprocess.run(["umount", volume], check=True)
+        unmount(volume)
         self.home.ok("start", "leap", "--no-wait")
         waits = self.home.wait_event("leap", lambda e: e["kind"] == "recovery_waiting", "it waits")
         self.assertIn(f"{volume} is not mounted", waits["reason"])

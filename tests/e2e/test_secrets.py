@@ -16,8 +16,13 @@ def everything_below(directory):
     for root, _, files in os.walk(directory):
         for name in files:
             path = Path(root) / name
-            if path.is_file() and not path.is_symlink():
-                yield path, path.read_bytes()
+            try:
+                if path.is_symlink() or not path.is_file():
+                    continue
+                content = path.read_bytes()
+            except FileNotFoundError:
+                continue  # a recovery has just cleaned it up
+            yield path, content
 
 
 def command_lines(of):

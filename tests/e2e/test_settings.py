@@ -2,9 +2,10 @@
 
 import json
 import signal
+import subprocess
 import unittest
 
-from hasup_home import HasupTest, wait_until
+from hasup_home import BIN, DEADLINE, HasupTest, end_process, wait_until
 
 SLEEPER = """
 [run]
@@ -57,6 +58,35 @@ class Settings(HasupTest):
         wait_until(lambda: sorted(self.pids("miner")) == [0], "one instance is left")
         self.assertEqual(self.home.hasup("scale", "miner", "0").returncode, 2)
         self.assertEqual(self.home.hasup("scale", "nosuch", "2").returncode, 4)
+
+    def test_of_what_was_scaled_away_no_kill_is_announced_once_it_is_gone(self):
+        go = self.home.path / "go"
+        self.addCleanup(go.touch)
+        self.home.unit("slow", f"""
+[run]
+command = ["sh", "-c", "trap 'while [ ! -e {go} ]; do sleep 0.05; done; exit 0' TERM; echo ready; while :; do sleep 0.05; done"]
+stop_timeout = "20m"
+instances = 2
+""")
+        self.home.start()
+        self.home.wait_healthy("slow", instance=1)
+        wait_until(lambda: "ready" in self.home.log_text("slow@1"), "the trap is set")
+        command = subprocess.Popen([BIN / "hasup", "scale", "slow", "1", "--timeout", "100s"], env=self.home.env, stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, text=True)
+        self.addCleanup(end_process, command)
+        self.addCleanup(command.stdout.close)
+        said = []
+        for line in command.stdout:
+            if line.startswith("slow@1 "):
+                said.append(line)
+                if "SIGKILL at" in line:
+                    command.send_signal(signal.SIGSTOP)  # so that it sees nothing of what is between
+                    go.touch()
+                    wait_until(lambda: len(self.pids("slow")) == 1, "it is gone")
+                    command.send_signal(signal.SIGCONT)
+        self.assertEqual(command.wait(DEADLINE), 0)
+        self.assertIn("SIGKILL at", said[0])
+        self.assertRegex(said[-1], r"^slow@1 +stopping: it is no longer configured$")
 
     def test_a_broken_file_is_no_matter_of_another_unit(self):
         self.home.unit("miner", SLEEPER.format(instances=1, more=""))
@@ -164,6 +194,7 @@ class Settings(HasupTest):
 kind = "exec"
 command = ["test", "!", "-e", "{self.home.path}/sick"]
 interval = "50ms"
+timeout = "20s"
 failures = 1
 """))
         self.home.start()

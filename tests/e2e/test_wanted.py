@@ -69,11 +69,12 @@ class OverTheDeathOfHasupd(HasupTest):
     def test_a_stop_without_a_kill_stays_without_a_kill(self):
         self.home.unit("stubborn", f"""
 [run]
-command = ["/bin/bash", "-c", "trap 'echo told' TERM; while ! [ -e {self.home.path}/go ]; do sleep 0.05; done"]
+command = ["/bin/bash", "-c", "trap 'echo told' TERM; echo ready; while ! [ -e {self.home.path}/go ]; do sleep 0.05; done"]
 stop_timeout = "1s"
 """)
         self.home.start()
         pid = self.home.wait_healthy("stubborn")["pid"]
+        wait_until(lambda: "ready" in self.home.log_text("stubborn"), "the trap is set")
         self.home.ok("stop", "stubborn", "--no-kill", "--no-wait")
         self.home.kill_daemon(signal.SIGKILL)
         self.home.start()
@@ -87,12 +88,13 @@ stop_timeout = "1s"
     def test_a_restart_that_was_under_way_goes_on(self):
         self.home.unit("slow", f"""
 [run]
-command = ["/bin/bash", "-c", "trap 'while ! [ -e {self.home.path}/go ]; do sleep 0.05; done; exit 0' TERM; while :; do sleep 0.05; done"]
+command = ["/bin/bash", "-c", "trap 'while ! [ -e {self.home.path}/go ]; do sleep 0.05; done; exit 0' TERM; echo ready; while :; do sleep 0.05; done"]
 [restart]
 policy = "on_failure"
 """)
         self.home.start()
         pid = self.home.wait_healthy("slow")["pid"]
+        wait_until(lambda: "ready" in self.home.log_text("slow"), "the trap is set")
         self.home.ok("restart", "slow", "--no-wait")
         self.home.wait_for("slow", state="stopping")
         self.home.kill_daemon(signal.SIGKILL)
@@ -105,7 +107,7 @@ policy = "on_failure"
         self.home.unit("never-up", f"""
 [run]
 command = ["/bin/sleep", "1000"]
-start_timeout = "3s"
+start_timeout = "10s"
 [startup]
 kind = "tcp"
 address = "127.0.0.1:1"
@@ -119,7 +121,7 @@ policy = "never"
         self.home.kill_daemon(signal.SIGKILL)
         self.home.start()
         status = self.home.wait_for("never-up", state="failed")
-        self.assertIn("not started within 3s", status["reason"])
+        self.assertIn("not started within 10s", status["reason"])
 
 
 class StartAll(HasupTest):

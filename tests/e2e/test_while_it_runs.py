@@ -112,6 +112,7 @@ instances = 2
 kind = "exec"
 command = ["test", "!", "-e", "{sick}"]
 interval = "100ms"
+timeout = "20s"
 failures = 1
 """)
         self.home.start()

@@ -127,7 +127,7 @@ class running_server {
   // Waits for a condition on the loop's state; false after a generous time.
   template <class Condition>
   bool eventually(Condition condition) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     while (std::chrono::steady_clock::now() < deadline) {
       bool met = false;
       on_loop([&] { met = condition(); });
@@ -159,7 +159,7 @@ class raw_connection {
     path.copy(a.sun_path, sizeof a.sun_path - 1);
     if (::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&a), sizeof a) != 0)
       throw std::runtime_error("connect");
-    timeval limit{20, 0};
+    timeval limit{60, 0};
     ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     ::setsockopt(fd_.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
   }

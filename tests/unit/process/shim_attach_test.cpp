@@ -50,19 +50,22 @@ void kill_shim(driver& d) {
 
 TEST_CASE("what a node writes after the death of its shim is in the log, once and in order, however much it is") {
   home h;
+  const memory_log log;
   driver d(h);
   d.open();
   const std::string go = h.top() + "/go";
-  d.client.run(d.request(1, wait_for_file(go) + "; " + flood_of("out") + "; " + flood_of("err") + " >&2; " +
-                                wait_for_file(go + "2") + "; exit 3"));
+  auto request = d.request(1, wait_for_file(go) + "; " + flood_of("out") + "; " + flood_of("err") + " >&2; " +
+                                  wait_for_file(go + "2") + "; exit 3");
+  request.log.path = log.path;
+  d.client.run(request);
   const auto started = d.wait<shim_started>();
   kill_shim(d);
   touch(go);
   d.client.open();
   // Before anybody tells it to attach: the pipe would be full.
   REQUIRE(d.wait<shim_connected>().status.phase == shim_phase::orphaned);
-  REQUIRE(eventually([&] { return is_whole(numbers_of(read_file(h.log()), "err"), flood); }));
-  CHECK(is_whole(numbers_of(read_file(h.log()), "out"), flood));
+  REQUIRE(eventually([&] { return is_whole(numbers_of(read_file(log.path), "err"), flood); }));
+  CHECK(is_whole(numbers_of(read_file(log.path), "out"), flood));
   d.client.attach(started.pid, started.start_time, 1);
   d.wait<shim_started>();
   CHECK_FALSE(d.client.status().from_outside);
@@ -74,12 +77,15 @@ TEST_CASE("what a node writes after the death of its shim is in the log, once an
 
 TEST_CASE("a child that outlives shim and main process is read to its end") {
   home h;
+  const memory_log log;
   driver d(h);
   d.open();
   const std::string go = h.top() + "/go";
-  d.client.run(
+  auto request =
       d.request(1, "(setsid sh -c 'touch " + go + "0; " + wait_for_file(go) + "; " +
-                       "i=0; while [ $i -lt 20000 ]; do echo $i child; i=$((i+1)); done' &); exec sleep 600"));
+                       "i=0; while [ $i -lt 20000 ]; do echo $i child; i=$((i+1)); done' &); exec sleep 600");
+  request.log.path = log.path;
+  d.client.run(request);
   const auto started = d.wait<shim_started>();
   REQUIRE(eventually([&] { return std::filesystem::exists(go + "0"); }));
   kill_shim(d);
@@ -90,18 +96,21 @@ TEST_CASE("a child that outlives shim and main process is read to its end") {
   touch(go);
   d.wait<shim_tree_empty>();
   d.finish();
-  CHECK(is_whole(numbers_of(read_file(h.log()), "child"), 20'000));
+  CHECK(is_whole(numbers_of(read_file(log.path), "child"), 20'000));
 }
 
 TEST_CASE("a main process with other outputs does not hide the child that still writes into the pipe") {
   home h;
+  const memory_log log;
   driver d(h);
   d.open();
   const std::string go = h.top() + "/go";
   const std::string other = h.top() + "/other";
-  d.client.run(d.request(1, "(" + wait_for_file(go) + "; " + flood_of("child") + "; touch " + go + "3) & exec > " +
-                                other + " 2>&1; " + wait_for_file(go) + "; echo not for the log; " +
-                                wait_for_file(go + "2")));
+  auto request =
+      d.request(1, "(" + wait_for_file(go) + "; " + flood_of("child") + "; touch " + go + "3) & exec > " + other +
+                       " 2>&1; " + wait_for_file(go) + "; echo not for the log; " + wait_for_file(go + "2"));
+  request.log.path = log.path;
+  d.client.run(request);
   const auto started = d.wait<shim_started>();
   REQUIRE(eventually([&] { return std::filesystem::exists(other); }));
   kill_shim(d);
@@ -114,8 +123,8 @@ TEST_CASE("a main process with other outputs does not hide the child that still 
   touch(go + "2");
   d.wait<shim_tree_empty>();
   d.finish();
-  CHECK(is_whole(numbers_of(read_file(h.log()), "child"), flood));
-  CHECK(read_file(h.log()).find("not for the log") == std::string::npos);
+  CHECK(is_whole(numbers_of(read_file(log.path), "child"), flood));
+  CHECK(read_file(log.path).find("not for the log") == std::string::npos);
 }
 
 namespace {
@@ -143,12 +152,15 @@ void age_record(const home& h) {
 
 TEST_CASE("of a run that an older shim started the outputs of its main process are read") {
   home h;
+  const memory_log log;
   driver d(h);
   d.open();
   const std::string go = h.top() + "/go";
   const std::string both = GENERATE(as<std::string>(), "", "exec 2>&1; ");
-  d.client.run(d.request(1, both + "touch " + go + "0; " + wait_for_file(go) + "; " + flood_of("out") +
-                                "; echo 0 err >&2; " + wait_for_file(go + "2")));
+  auto request = d.request(1, both + "touch " + go + "0; " + wait_for_file(go) + "; " + flood_of("out") +
+                                  "; echo 0 err >&2; " + wait_for_file(go + "2"));
+  request.log.path = log.path;
+  d.client.run(request);
   const auto started = d.wait<shim_started>();
   REQUIRE(eventually([&] { return std::filesystem::exists(go + "0"); }));
   kill_shim(d);
@@ -159,8 +171,8 @@ TEST_CASE("of a run that an older shim started the outputs of its main process a
   d.client.attach(started.pid, started.start_time, 1);
   d.wait<shim_started>();
   CHECK_FALSE(d.client.status().from_outside);
-  REQUIRE(eventually([&] { return is_whole(numbers_of(read_file(h.log()), "err"), 1); }));
-  CHECK(is_whole(numbers_of(read_file(h.log()), "out"), flood));
+  REQUIRE(eventually([&] { return is_whole(numbers_of(read_file(log.path), "err"), 1); }));
+  CHECK(is_whole(numbers_of(read_file(log.path), "out"), flood));
   touch(go + "2");
   d.wait<shim_tree_empty>();
   d.finish();

@@ -19,23 +19,6 @@ std::string joined(const std::string& log) {
   return text;
 }
 
-// A log in memory: a flood onto a real disk may meet one that stalls, for which dropping lines is right.
-class memory_log {
- public:
-  memory_log() {
-    char pattern[] = "/dev/shm/hasup-process-XXXXXX";
-    const int fd = ::mkstemp(pattern);
-    REQUIRE(fd >= 0);
-    ::close(fd);
-    path = pattern;
-  }
-  ~memory_log() { ::unlink(path.c_str()); }
-  memory_log(const memory_log&) = delete;
-  memory_log& operator=(const memory_log&) = delete;
-
-  std::string path;
-};
-
 }  // namespace
 
 TEST_CASE("both streams, an unfinished last line and bytes of any value are logged as they came") {
@@ -260,11 +243,14 @@ TEST_CASE("while another process renames the files of the directory, nothing is 
 
 TEST_CASE("a calm shim stays small") {
   home h;
+  const memory_log log;
   driver d(h);
   d.open();
-  d.client.run(d.request(1, "seq 1 200000; exec sleep 600"));
+  auto request = d.request(1, "seq 1 200000; exec sleep 600");
+  request.log.path = log.path;
+  d.client.run(request);
   d.wait<shim_started>();
-  REQUIRE(eventually([&] { return read_file(h.log()).find("F 200000\n") != std::string::npos; }));
+  REQUIRE(eventually([&] { return read_file(log.path).find("F 200000\n") != std::string::npos; }));
   // What it touched in the flood it gives back: private memory is what it costs each time, its text is shared.
   const auto private_bytes = [&] {
     std::ifstream rollup("/proc/" + std::to_string(d.client.status().shim_pid) + "/smaps_rollup");

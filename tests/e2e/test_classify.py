@@ -1,9 +1,10 @@
 """What ended a node is told apart by when it ended, by what its probes had said, and by the kernel's own counters."""
 
 import json
+import tarfile
 import unittest
 
-from hasup_home import HasupTest, wait_until
+from hasup_home import HasupTest, wait_until, write_sha256
 
 PLAN = """
 [[plan]]
@@ -163,6 +164,77 @@ interval = "50ms"
         self.ends.write_text("")
         self.home.start()
         self.assert_held_as("nobody knows", r"[0-9.]+m?s after its start")
+
+
+class FirstStart(HasupTest):
+    """The first start after a restore is watched by the recovery; what its probes had said counts there too."""
+
+    def setUp(self):
+        super().setUp()
+        self.ends, self.started, self.passed, self.asked = (
+            self.home.path / name for name in ("ends", "started", "passed", "asked"))
+        self.asked.write_text("")
+        data, backup = self.home.directory("data"), self.home.directory("backup")
+        (data / "state").write_text("damaged")
+        good = self.home.path / "good"
+        good.write_text("good")
+        with tarfile.open(backup / "one.tar", "w") as tar:
+            tar.add(good, "state")
+        write_sha256(backup / "one.tar")
+        (self.home.path / "etc" / "recipes").mkdir()
+        (self.home.path / "etc" / "recipes" / "node.toml").write_text("""
+[[classify]]
+name = "damaged"
+exit_code = 65
+action = "recover"
+[[classify]]
+name = "never came up"
+exit_code = 1
+startup = "not_passed"
+action = "hold"
+[[classify]]
+name = "came up"
+exit_code = 1
+startup = "passed"
+action = "hold"
+""" + PLAN)
+        self.home.unit("node", f"""
+[run]
+command = ["sh", "-c", "grep -q good state || exit 65; while [ ! -e {self.ends} ]; do sleep 0.02; done; exit 1"]
+directory = "{data}"
+start_timeout = "1h"
+[data]
+dir = "{data}"
+[startup]
+kind = "exec"
+command = ["sh", "-c", "test -e {self.started} && : > {self.passed}"]
+interval = "50ms"
+[readiness]
+kind = "exec"
+command = ["sh", "-c", "echo x >> {self.asked}; false"]
+interval = "50ms"
+[recovery]
+recipe = "node"
+source = "file://{backup}/"
+""")
+        self.home.start()
+        wait_until(lambda: len(self.asked.read_text()) > 0, "the restored node is asked")
+        self.assertEqual(self.home.unit_status("node")["state"], "recovering")
+
+    def assert_told(self, text):
+        self.ends.write_text("")
+        self.home.wait_event("node", lambda e: e["kind"] == "exited" and e["reason"].endswith(text), text)
+        self.home.ok("stop", "node")
+
+    def test_before_its_startup_had_passed(self):
+        self.assert_told(": never came up (its startup had not passed)")
+
+    def test_after_its_startup_had_passed(self):
+        self.started.write_text("")
+        wait_until(self.passed.exists, "its startup probe passed")
+        told = len(self.asked.read_text())
+        wait_until(lambda: len(self.asked.read_text()) > told + 6, "hasupd has gone on asking")
+        self.assert_told(": came up (its startup had passed)")
 
 
 class ByHand(Classified):

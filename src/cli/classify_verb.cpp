@@ -45,17 +45,22 @@ exit_code run_classify(const context& c) {
   }
   unit::run_facts facts;
   facts.startup_passed = !c.call.before_startup;
+  facts.startup = facts.startup_passed;
+  if (!c.call.readiness.empty()) facts.readiness = c.call.readiness == "passed";
+  facts.lived = c.call.ran_for;
   const auto k = unit::classify(&*recipe, status, evidence, facts);
   if (c.call.json) {
     print(json::serialize(json::object{{"class", k.name},
                                        {"action", unit::exit_action_names.text(k.action)},
                                        {"evidence", k.evidence},
+                                       {"grounds", k.grounds},
                                        {"advice", k.advice}}) +
           "\n");
     return exit_code::done;
   }
   print(fmt::format("class     {}\naction    {}\n", k.name, unit::exit_action_names.text(k.action)));
   if (!k.evidence.empty()) print("evidence  " + printable(k.evidence) + "\n");
+  if (!k.grounds.empty()) print("grounds   " + k.grounds + "\n");
   if (!k.advice.empty()) print("advice    " + k.advice + "\n");
   return exit_code::done;
 }

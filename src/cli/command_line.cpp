@@ -31,6 +31,7 @@ struct parser {
   invocation into;
   std::string lines;
   std::string timeout;
+  std::string ran_for;
   bool version = false;
 
   // With `only` no other verb is set up: that is a good part of the time that `hasup status` takes.
@@ -178,6 +179,10 @@ struct parser {
       sub.add_option("--signal", into.signal, "Or the signal that ended it")->type_name("SIG");
       sub.add_option("--log", into.log_file, "What it wrote; - reads from standard input")->type_name("FILE");
       sub.add_flag("--before-startup", into.before_startup, "It ended before its startup probe passed");
+      sub.add_option("--readiness", into.readiness, "What its readiness probe said last: passed or failed")
+          ->type_name("VERDICT")
+          ->check(CLI::IsMember({"passed", "failed"}));
+      sub.add_option("--ran-for", ran_for, "It ended so long after its start")->type_name("DURATION");
     }
   }
 };
@@ -214,6 +219,11 @@ std::optional<answer> finish(parser& p) {
     const auto d = base::parse_duration(p.timeout);
     if (!d) return usage("--timeout: " + d.error().message);
     i.timeout = *d;
+  }
+  if (!p.ran_for.empty()) {
+    const auto d = base::parse_duration(p.ran_for);
+    if (!d) return usage("--ran-for: " + d.error().message);
+    i.ran_for = *d;
   }
   if (p.lines == "all") {
     i.lines = std::numeric_limits<std::size_t>::max();

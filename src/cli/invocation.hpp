@@ -67,6 +67,8 @@ struct invocation {
   std::string signal;
   std::string log_file;
   bool before_startup = false;
+  std::string readiness;  // passed, failed; "" = not known
+  std::optional<base::duration> ran_for;
 };
 
 // Text to print instead of running a verb: help and version (done), a usage error (usage).

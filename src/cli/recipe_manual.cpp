@@ -57,7 +57,32 @@ A full disk is never answered with a recovery; nor are a port in use and a refus
 speaks for it. Anchor log patterns with ^: a node also prints what its peers say. When in doubt a class is
 .BR hold .
 .BI "hasup classify " "RECIPE" " \-\-exit " "N" " \-\-log " FILE
-tries it on a log.
+tries it on a log, with
+.BR \-\-ran\-for ", " \-\-before\-startup " and " \-\-readiness
+also what follows.
+.PP
+.BR within " and " after
+ask how long the run lived from its start (its exec) to its end: earlier than
+.BR within ,
+not earlier than
+.BR after .
+.B startup
+asks whether the run was past its startup when it ended
+.RB ( passed )
+or not
+.RB ( not_passed ):
+its startup probe had passed or, without one, its readiness probe had been answered once; with neither, every run is.
+.B readiness
+asks what the readiness probe's verdict was, by its thresholds:
+.BR passed " or " failed .
+They narrow what exit code, signal and log say, or stand alone for
+.BR restart " and " hold ;
+for
+.B recover
+they never speak alone, since they say nothing of the state. What is not known matches neither: the readiness of a run
+whose probe had no verdict yet, the startup of one that began under an earlier hasupd and has not passed since, the time
+of one whose end nobody saw. None of the four matches a run that hasup ended itself, as it does when the liveness probe
+fails.
 .SS What wipe means
 .B wipe
 names the entries of

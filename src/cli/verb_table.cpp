@@ -200,7 +200,9 @@ const std::vector<verb>& verbs() {
        {},
        "Tell how a recipe understands an exit",
        targets::word,
-       "\nExamples:\n  hasup classify nodeos --exit 2 --log /var/log/hasup/leap.log\n"},
+       "\nExamples:\n  hasup classify nodeos --exit 2 --log /var/log/hasup/leap.log\n  hasup classify nodeos --exit "
+       "1 "
+       "--log - --ran-for 3s --before-startup < leap.log\n"},
       {"cat",
        {},
        "Print a unit file",

@@ -23,6 +23,7 @@ std::string render_story(const control::why_report& w, base::wall_time now, cons
     if (!out.empty()) out += "\n";
     out += render_details(s.status, now, t);
     section(out, t, "The log lines that decided", s.evidence);
+    if (!s.grounds.empty()) section(out, t, s.evidence.empty() ? "What decided" : "What else decided", {s.grounds});
     if (!s.advice.empty()) section(out, t, "Advice", {s.advice});
     section(out, t, "What was tried", s.tried);
     if (!s.next.empty()) section(out, t, "What comes next", {s.next});

@@ -28,6 +28,33 @@ std::vector<int> read_signals(const section& s, std::string_view key) {
   return out;
 }
 
+template <class Names, class Enum>
+void read_if_there(const section& s, std::string_view key, const Names& names, std::optional<Enum>& out) {
+  Enum one{};
+  if (s.raw(key) == nullptr) return;
+  s.read(key, names, one);
+  out = one;
+}
+
+// When a run ended, and what its probes had said.
+void read_circumstances(const section& s, model::exit_class& c) {
+  s.read("within", c.within);
+  s.read("after", c.after);
+  read_if_there(s, "startup", model::startup_seen_names, c.startup);
+  read_if_there(s, "readiness", model::readiness_seen_names, c.readiness);
+  if (c.within && *c.within <= c.after.value_or(base::duration{0}))
+    return s.error("within",
+                   "\"within\" must be longer than \"after\" (0s when it is not given): no run ends both "
+                   "before the one and after the other");
+  if (c.match != model::match_mode::any) return;
+  if (c.within && c.after)
+    s.error("match", "with match = \"any\" every run ends within the one or after the other: leave one of them out");
+  if (c.action == model::class_action::recover && (c.within || c.after || c.startup || c.readiness))
+    s.error("match",
+            "with match = \"any\" the time or a probe alone would ask for a recovery, which says nothing of the "
+            "state: use match = \"all\", or write a class of its own");
+}
+
 model::exit_class read_class(const section& s) {
   model::exit_class c;
   s.read("name", c.name);
@@ -40,8 +67,16 @@ model::exit_class read_class(const section& s) {
   if (!s.has("action")) s.error("action", "a class needs \"action\": recover, restart or hold");
   s.read("action", model::class_action_names, c.action);
   s.read("advice", c.advice);
-  if (!s.has("exit_code") && !s.has("signal") && !s.has("log"))
-    s.error("", "a class needs at least one of exit_code, signal and log; without them it would match every exit");
+  read_circumstances(s, c);
+  if (s.has("exit_code") || s.has("signal") || s.has("log")) return c;
+  if (!s.has("within") && !s.has("after") && !s.has("startup") && !s.has("readiness"))
+    s.error("",
+            "a class needs at least one condition, such as exit_code, signal or log; without one it would match "
+            "every exit");
+  else if (c.action == model::class_action::recover)
+    s.error("",
+            "a class that recovers needs at least one of exit_code, signal and log: the time and the probes say "
+            "nothing of the state");
   return c;
 }
 

@@ -135,6 +135,20 @@ class instance_reader {
       }
     }
     recipe = apply_recipe(u.recovery.recipe, std::move(*recipe_), u.recovery.params, s.where("recipe"), findings_);
+    check_probes_of(u, s);
+  }
+
+  // A condition on a probe that the unit does not have never holds, which nobody would notice.
+  void check_probes_of(const model::unit& u, const section& recovery) {
+    for (const auto& c : recipe->classes) {
+      const bool no_startup = c.startup == model::startup_seen::not_passed && !u.startup && !u.readiness;
+      if (!no_startup && (!c.readiness || u.readiness)) continue;
+      findings_.warning(recovery.where("recipe"),
+                        "its class \"" + c.name + "\" asks for what " +
+                            (no_startup ? "a startup probe has not said: this unit has neither [startup] nor "
+                                        : "the readiness probe said: this unit has no ") +
+                            "[readiness], so that this never holds");
+    }
   }
 
   void collect_uses(const model::unit& u) {

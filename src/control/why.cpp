@@ -14,6 +14,7 @@ std::string encode(const why_report& w) {
     for (const auto& e : s.events) events.emplace_back(to_json(e));
     all.emplace_back(json::object{{"status", to_json(s.status)},
                                   {"evidence", text_array(s.evidence)},
+                                  {"grounds", text_or_null(s.grounds)},
                                   {"advice", text_or_null(s.advice)},
                                   {"tried", text_array(s.tried)},
                                   {"next", text_or_null(s.next)},
@@ -33,6 +34,7 @@ base::result<why_report> decode_why(std::string_view text) {
       if (!status) throw json_mismatch("\"status\" is missing");
       s.status = instance_from_json(*status);
       s.evidence = f.texts("evidence");
+      s.grounds = f.text("grounds");
       s.advice = f.text("advice");
       s.tried = f.texts("tried");
       s.next = f.text("next");

@@ -14,6 +14,7 @@ namespace hasup::control {
 struct instance_story {
   instance_status status;
   std::vector<std::string> evidence;  // log lines that decided the class of the last exit
+  std::string grounds;                // what else decided it: when it ended, its probes, the kernel; ""
   std::string advice;                 // of the class, for a person; ""
   std::vector<std::string> tried;     // "14:02:11 restored snapshot-…: refused, …", oldest first
   std::string next;                   // "starts again in 12 s (attempt 3 of 10)"; "" = nothing is planned

@@ -31,6 +31,7 @@ json::object encode_exit(const unit::last_exit& e) {
   if (e.status.signal) o["signal"] = *e.status.signal;
   o["class"] = e.class_name;
   o["evidence"] = e.evidence;
+  o["grounds"] = e.grounds;
   o["advice"] = e.advice;
   o["at"] = base::format_time(e.at, true);
   o["recovers"] = e.recovers;
@@ -157,6 +158,7 @@ instance_intent decode_instance(const json::object& object) {
     if (er.object().contains("signal")) out.status.signal = er.number<int>("signal");
     out.class_name = er.text("class");
     out.evidence = er.text("evidence");
+    out.grounds = er.text("grounds");
     out.advice = er.text("advice");
     if (auto at = base::parse_time(er.text("at"))) out.at = *at;
     out.recovers = er.flag("recovers");

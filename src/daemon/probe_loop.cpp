@@ -72,4 +72,8 @@ probe_loop::~probe_loop() {
   impl_->asking.cancel();
 }
 
+unit::verdict probe_loop::verdict() const {
+  return impl_->last;
+}
+
 }  // namespace hasup::daemon

@@ -27,6 +27,9 @@ class probe_loop {
   probe_loop(const probe_loop&) = delete;
   probe_loop& operator=(const probe_loop&) = delete;
 
+  // Of the last answer.
+  [[nodiscard]] unit::verdict verdict() const;
+
  private:
   struct impl;
   std::shared_ptr<impl> impl_;

@@ -53,6 +53,7 @@ void unit_runner::attach_outsider() {
   const auto& s = shim_->status();
   if (s.tree_alive) return outsider_refused("a run of it is still alive under its shim");
   run_ = std::max(run_, s.run) + 1;
+  watched_from_start_ = false;
   running_fingerprint_ = unit_.fingerprint;
   running_settings_ = unit_.settings;
   ever_started_ = true;

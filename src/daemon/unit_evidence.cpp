@@ -11,6 +11,7 @@ void unit_runner::mark_node_logs(std::function<void()> then) {
 }
 
 void unit_runner::on(const process::shim_main_exited& e) {
+  said_at_exit_ = {startup_seen(), readiness_seen()};
   // After a stop that was asked for there is nothing to explain.
   const bool asked = state() == model::unit_state::stopping && !recovery_has_node();
   if (asked || !node_logs_ || !node_logs_->marked()) return main_exited(e, {});

@@ -82,6 +82,19 @@ void unit_runner::look_at_first_start() {
   stop_node();
 }
 
+// Who takes a run over does not know what it did unwatched: only that it has started is certain from then on.
+std::optional<bool> unit_runner::startup_seen() const {
+  if (recovery_has_node() ? recovery_node_started_ : memory_.startup_passed) return true;
+  if (!unit_.startup && !unit_.readiness) return true;
+  return watched_from_start_ ? std::optional(false) : std::nullopt;
+}
+
+std::optional<bool> unit_runner::readiness_seen() const {
+  const auto& asked = probes_[slot(model::probe_role::readiness)];
+  if (!asked || asked->verdict() == unit::verdict::undecided) return std::nullopt;
+  return asked->verdict() == unit::verdict::good;
+}
+
 void unit_runner::on_probe(model::probe_role role, const probe_loop::answer& a) {
   if (a.head) head_ = a.head;
   const bool good = a.verdict.value == unit::verdict::good;

@@ -266,6 +266,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   probe::target probe_target() const;
   void start_probe(model::probe_role role);
   void on_probe(model::probe_role role, const probe_loop::answer& a);
+  std::optional<bool> startup_seen() const;
+  std::optional<bool> readiness_seen() const;
   void start_recovery_probes();
   void recovery_node_has_started();
   void watch_first_start();
@@ -349,6 +351,12 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::uint64_t untold_fingerprint_ = 0;  // of a run whose end waits in queue_: not over yet for the intent file
   std::int32_t pid_ = 0;
   std::optional<base::wall_time> started_at_;
+  bool watched_from_start_ = false;  // this run was begun here
+  struct probes_said {
+    std::optional<bool> startup;
+    std::optional<bool> readiness;
+  };
+  probes_said said_at_exit_;  // they go on while the files of [log] follow are read
   bool adopting_ = false;
   // Adopting, and nobody knows yet what runs: what is asked for waits, or it would be decided for a stopped unit.
   bool undecided_ = false;

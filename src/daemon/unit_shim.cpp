@@ -84,6 +84,7 @@ void unit_runner::send_run() {
   head_.reset();
   host_.changed(*this);  // the run number and the spec's fingerprint go into the intent file
   save_spec();
+  watched_from_start_ = true;
   shim_->run(*request);
 }
 
@@ -194,8 +195,12 @@ unit::classification unit_runner::diagnose(const std::string& evidence, const mo
   facts.asked_to_stop = state() == model::unit_state::stopping || interrupted_.has_value();
   if (const auto* s = std::get_if<unit::stopping>(&memory_.now)) facts.killed_by_hasup = s->killed;
   facts.oom_kills = shim_->status().oom_kills;
+  facts.machine_oom_kills = shim_->status().machine_oom_kills;
+  facts.kill_sent = shim_->status().kill_sent;
   facts.memory_max = unit_.run.limit.memory_max.value_or(0);
-  if (started_at_) facts.lived = std::chrono::duration_cast<base::duration>(wall_now() - *started_at_);
+  facts.lived = shim_->status().lived;
+  facts.startup = said_at_exit_.startup;
+  facts.readiness = said_at_exit_.readiness;
   return unit::classify(recipe_ ? &*recipe_ : nullptr, status, evidence, facts);
 }
 
@@ -217,8 +222,7 @@ void unit_runner::main_exited(const process::shim_main_exited& e, const std::str
   started_at_.reset();
   if (recovery_has_node()) {
     for (auto& p : probes_) p.reset();
-    publish("exited", "exited with " + to_text(e.exit) +
-                          (found.action == unit::exit_action::unexplained ? "" : ": " + found.name));
+    publish("exited", exit_text(e.exit, found));
     node_exit_ = {e.exit, std::move(found), evidence};
     // What the main process leaves behind must be gone before anything is moved.
     return await_node_end(stray_grace, false);

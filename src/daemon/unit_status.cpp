@@ -104,6 +104,7 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
   out.events = events;
   if (memory_.exit) {
     if (!memory_.exit->evidence.empty()) out.evidence.push_back(memory_.exit->evidence);
+    out.grounds = memory_.exit->grounds;
     out.advice = memory_.exit->advice;
   }
   for (const auto& e : events) {

@@ -48,6 +48,7 @@ unit::adopted unit_runner::adoption(std::int32_t pid) {
 // any. A run that hasupd died over before the intent file knew of it, whose last run is `known`, has surely not been
 // told of.
 void unit_runner::take_over(const process::shim_status& s, std::uint64_t known) {
+  watched_from_start_ = false;
   const bool wanted = memory_.desired == model::desired::up;
   const bool unrecorded = s.run > known;
   const bool ended_unseen =

@@ -21,6 +21,16 @@ enum class match_mode { all, any };
 inline constexpr base::enum_names<match_mode, 2> match_mode_names{
     {{{match_mode::all, "all"}, {match_mode::any, "any"}}}};
 
+// What the unit's probes had said when the run ended.
+enum class startup_seen { passed, not_passed };
+inline constexpr base::enum_names<startup_seen, 2> startup_seen_names{
+    {{{startup_seen::passed, "passed"}, {startup_seen::not_passed, "not_passed"}}}};
+enum class readiness_seen { passed, failed };
+inline constexpr base::enum_names<readiness_seen, 2> readiness_seen_names{
+    {{{readiness_seen::passed, "passed"}, {readiness_seen::failed, "failed"}}}};
+
+// The conditions; `match` says whether all of those that are asked must hold, or any. When a run ended, and what its
+// probes had said, never speaks alone for a recovery.
 struct exit_class {
   std::string name;
   std::vector<int> exit_codes;  // empty = not asked
@@ -29,6 +39,11 @@ struct exit_class {
   match_mode match = match_mode::all;
   class_action action = class_action::restart;
   std::string advice;  // for a person, shown by `hasup why`; may be empty
+  // Empty = not asked; not known = does not hold.
+  std::optional<base::duration> within{};  // it ended earlier than this after its start
+  std::optional<base::duration> after{};   // not earlier than this
+  std::optional<startup_seen> startup{};
+  std::optional<readiness_seen> readiness{};
 
   friend bool operator==(const exit_class&, const exit_class&) = default;
 };

@@ -28,6 +28,12 @@ constexpr const auto& names_of(model::class_action) {
 constexpr const auto& names_of(model::match_mode) {
   return model::match_mode_names;
 }
+constexpr const auto& names_of(model::startup_seen) {
+  return model::startup_seen_names;
+}
+constexpr const auto& names_of(model::readiness_seen) {
+  return model::readiness_seen_names;
+}
 constexpr const auto& names_of(model::bootstrap_mode) {
   return model::bootstrap_mode_names;
 }
@@ -103,6 +109,10 @@ void members(M& m, model::exit_class& c) {
   m("match", c.match);
   m("action", c.action);
   m("advice", c.advice);
+  m("within_ms", c.within);
+  m("after_ms", c.after);
+  m("startup", c.startup);
+  m("readiness", c.readiness);
 }
 
 template <class M>

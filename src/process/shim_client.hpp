@@ -99,9 +99,13 @@ struct shim_status {
   bool attached = false;      // the shim is not the parent: the exit will be `lost`
   bool from_outside = false;  // the run never was a child of any shim
   bool lease_expired = false;
-  bool in_cgroup = false;          // the node runs in the cgroup of its request
-  unsigned oom_kills = 0;          // of this run
-  std::uint64_t logs_dropped = 0;  // lines of this run
+  bool in_cgroup = false;  // the node runs in the cgroup of its request
+  // By the kernel on the whole machine while it ran, see shim_record; nothing: not known, or it has not ended.
+  std::optional<unsigned> machine_oom_kills;
+  bool kill_sent = false;               // SIGKILL went to it by way of its shim
+  unsigned oom_kills = 0;               // of this run
+  std::optional<base::duration> lived;  // from its start to its end; nothing: it runs, or nobody saw it end
+  std::uint64_t logs_dropped = 0;       // lines of this run
   std::optional<base::wall_time> started_at;
   std::optional<base::wall_time> exited_at;
   std::optional<base::wall_time> tree_empty_at;

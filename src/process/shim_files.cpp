@@ -42,6 +42,15 @@ bool read_exactly(int fd, void* data, std::size_t length, off_t at) {
   return true;
 }
 
+// By the clock of the calendar, which may have been set meanwhile, only where an older shim has noted nothing else.
+std::optional<base::duration> lived(const shim_record& record) {
+  if (record.lived_ms != not_known) return base::duration(record.lived_ms);
+  const bool seen = record.ended == exit_kind::code || record.ended == exit_kind::signal;
+  if (!seen || record.started_at_ns == 0 || record.exited_at_ns < record.started_at_ns) return std::nullopt;
+  return std::chrono::duration_cast<base::duration>(
+      std::chrono::nanoseconds(record.exited_at_ns - record.started_at_ns));
+}
+
 }  // namespace
 
 base::unique_fd open_below(const std::string& directory, const char* folder, const std::string& name, int flags) {
@@ -75,6 +84,10 @@ shim_status to_status(const shim_record& record) {
   status.lease_expired = record.lease_expired != 0;
   status.in_cgroup = record.in_cgroup != 0;
   status.oom_kills = record.oom_kills;
+  if (record.ended != exit_kind::none && record.machine_oom_kills_before != not_known)
+    status.machine_oom_kills = record.machine_oom_kills;
+  status.kill_sent = record.kill_sent != 0;
+  status.lived = lived(record);
   status.logs_dropped = record.logs_dropped;
   status.started_at = to_time(record.started_at_ns);
   status.exited_at = to_time(record.exited_at_ns);

@@ -24,6 +24,9 @@ enum class shim_phase : uint32_t {
 
 enum class exit_kind : uint32_t { none = 0, code = 1, signal = 2, lost = 3 };
 
+// In a field that an older shim has not written: what it does not write keeps its first value.
+inline constexpr uint64_t not_known = ~0ULL;
+
 struct shim_record {
   uint64_t run = 0;
   int32_t shim_pid = 0;
@@ -55,8 +58,14 @@ struct shim_record {
   uint64_t err_pipe = 0;
   uint32_t from_outside = 0;  // 1: this run was not started by a shim but taken over (attach)
   uint32_t reserved = 0;
+  uint64_t lived_ms = not_known;  // from its start to its end, by CLOCK_BOOTTIME; not_known: nobody saw it end
+  // Processes that the kernel killed for want of memory on the whole machine (oom_kill of /proc/vmstat): before this
+  // run, and since then, up to its end. None where the cgroup counts its own.
+  uint64_t machine_oom_kills_before = not_known;
+  uint32_t machine_oom_kills = 0;
+  uint32_t kill_sent = 0;  // 1: SIGKILL went to the main process by way of its shim
 };
-static_assert(sizeof(shim_record) == 184, "frozen: append only");
+static_assert(sizeof(shim_record) == 208, "frozen: append only");
 
 inline constexpr size_t record_page_size = 4096;
 inline constexpr size_t record_slot_size = 2048;

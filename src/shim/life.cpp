@@ -107,15 +107,26 @@ void shim::take_up_former_run() {
   record_.save();
 }
 
+// Its own cgroup counts exactly. Without one, what the kernel did on the whole machine says what may have been.
 void shim::count_oom_kills() {
-  const uint64_t all = cgroup_.oom_kills();
-  if (all > now().oom_kills_before) now().oom_kills = static_cast<uint32_t>(all - now().oom_kills_before);
+  uint64_t all = 0;
+  if (cgroup_.oom_kills(all)) {
+    if (all > now().oom_kills_before) now().oom_kills = static_cast<uint32_t>(all - now().oom_kills_before);
+    return;
+  }
+  if (now().machine_oom_kills_before == process::not_known) return;
+  if (!read_machine_oom_kills(all))
+    now().machine_oom_kills_before = process::not_known;
+  else if (all > now().machine_oom_kills_before)
+    now().machine_oom_kills = static_cast<uint32_t>(all - now().machine_oom_kills_before);
 }
 
 void shim::fresh_cgroup(const char* path) {
   cgroup_.open(path);
   record_.save_cgroup(path);
-  now().oom_kills_before = cgroup_.oom_kills();
+  uint64_t all = 0;
+  if (cgroup_.oom_kills(all)) now().oom_kills_before = all;
+  if (read_machine_oom_kills(all)) now().machine_oom_kills_before = all;
 }
 
 void shim::start(run_spec& spec) {
@@ -215,7 +226,15 @@ void shim::reap() {
   if (now().phase == shim_phase::exited && now().attached == 0 && !still_populated) on_tree_empty();
 }
 
+void shim::note_age() {
+  if (now().start_time == 0) return;
+  const auto began_ms = now().start_time * 1000 / static_cast<uint64_t>(sysconf(_SC_CLK_TCK));
+  const auto now_ms = boottime_ms();
+  now().lived_ms = now_ms > began_ms ? now_ms - began_ms : 0;
+}
+
 void shim::on_main_exited(exit_kind kind, int value, bool core) {
+  if (now().phase != shim_phase::orphaned) note_age();  // else it ended before anybody looked
   child_ = child{};
   main_watch_.reset();
   reader_.drain();

@@ -19,26 +19,6 @@ namespace {
 
 constexpr long cgroup2_magic = 0x63677270;
 
-// The number behind "key " in a file of such lines; 0: there is none.
-uint64_t number_of(int fd, const char* key) {
-  char text[1024];
-  const ssize_t got = fd < 0 ? -1 : pread(fd, text, sizeof text, 0);
-  const size_t length = strlen(key);
-  for (ssize_t at = 0; at < got;) {
-    const char* line = text + at;
-    const auto* const end = static_cast<const char*>(memchr(line, '\n', static_cast<size_t>(got - at)));
-    if (!end) return 0;
-    if (static_cast<size_t>(end - line) > length && memcmp(line, key, length) == 0 && line[length] == ' ') {
-      uint64_t number = 0;
-      const char* digits = line + length + 1;
-      parse_number(digits, end, number);
-      return number;
-    }
-    at += end - line + 1;
-  }
-  return 0;
-}
-
 bool write_file(int directory, const char* file, const char* text) {
   const base::unique_fd fd(openat(directory, file, O_WRONLY | O_CLOEXEC));
   return fd && write(fd.get(), text, strlen(text)) > 0;
@@ -79,7 +59,8 @@ bool node_cgroup::enter() const {
 }
 
 bool node_cgroup::populated() const {
-  return number_of(events_.get(), "populated") != 0;
+  uint64_t number = 0;
+  return find_number(events_.get(), "populated", number) && number != 0;
 }
 
 bool node_cgroup::kill_all() const {
@@ -105,10 +86,10 @@ void node_cgroup::collect(process_walk& walk) const {
   }
 }
 
-uint64_t node_cgroup::oom_kills() const {
-  if (!directory_) return 0;
+bool node_cgroup::oom_kills(uint64_t& out) const {
+  if (!directory_) return false;
   const base::unique_fd fd(openat(directory_.get(), "memory.events", O_RDONLY | O_CLOEXEC));
-  return number_of(fd.get(), "oom_kill");
+  return fd && find_number(fd.get(), "oom_kill", out);
 }
 
 void move_self(const char* cgroup) {

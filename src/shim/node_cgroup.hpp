@@ -29,8 +29,9 @@ class node_cgroup {
   // SIGKILL to all of it at once, also to what is just being forked. False: a kernel before 5.14.
   [[nodiscard]] bool kill_all() const;
   void collect(process_walk& walk) const;
-  // Processes that the kernel killed in it for want of memory, since the leaf was made.
-  [[nodiscard]] uint64_t oom_kills() const;
+  // Processes that the kernel killed in it for want of memory, since the leaf was made. False: it does not count
+  // them, having no memory controller.
+  [[nodiscard]] bool oom_kills(uint64_t& out) const;
 
  private:
   base::unique_fd directory_;

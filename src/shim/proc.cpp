@@ -93,6 +93,40 @@ void read_boot_id(char (&out)[40]) {
     if (out[i] == '\n') out[i] = 0;
 }
 
+bool find_number(int fd, const char* key, uint64_t& out) {
+  const size_t length = strlen(key);
+  char text[1024];
+  size_t matched = 0;  // of the key and its blank at the beginning of a line; behind them the number stands
+  bool elsewhere = false;
+  bool digits = false;
+  off_t at = 0;
+  out = 0;
+  for (ssize_t got = 0; (got = pread(fd, text, sizeof text, at)) > 0; at += got) {
+    for (ssize_t i = 0; i < got; ++i) {
+      const char c = text[i];
+      if (digits && (c < '0' || c > '9')) return true;
+      if (c == '\n') {
+        matched = 0;
+        elsewhere = false;
+      } else if (!elsewhere && matched <= length) {
+        elsewhere = c != (matched < length ? key[matched] : ' ');
+        ++matched;
+      } else if (!elsewhere && c >= '0' && c <= '9') {
+        digits = true;
+        out = out * 10 + static_cast<uint64_t>(c - '0');
+      } else {
+        elsewhere = true;
+      }
+    }
+  }
+  return digits;
+}
+
+bool read_machine_oom_kills(uint64_t& out) {
+  const base::unique_fd fd(open("/proc/vmstat", O_RDONLY | O_CLOEXEC));
+  return fd && find_number(fd.get(), "oom_kill", out);
+}
+
 bool set_oom_score(int32_t pid, int value) {
   fixed_text<16> text;
   if (value < 0) text << "-";

@@ -26,6 +26,11 @@ bool is_alive(int32_t pid, uint64_t start_time);
 // By errno of what failed: it may be there, but this process cannot see it now.
 bool cannot_look();
 void read_boot_id(char (&out)[40]);
+// Processes that the kernel has killed for want of memory since its boot, on the whole machine, in whatever cgroup.
+// False: it does not tell (before Linux 4.13).
+bool read_machine_oom_kills(uint64_t& out);
+// The number behind "key " in a file of such lines, read from its beginning. False: there is none.
+bool find_number(int fd, const char* key, uint64_t& out);
 // False with errno. A user may not go below what his session has; that is no failure.
 bool set_oom_score(int32_t pid, int value);
 

@@ -55,6 +55,7 @@ class shim final : public command_handler {
   void on_tree_empty();
   void fresh_cgroup(const char* path);
   void count_oom_kills();
+  void note_age();
   void note_drops();
   void tell_drops(uint64_t now_ms);
   void push(process::message type);
@@ -72,6 +73,7 @@ class shim final : public command_handler {
   bool find_survivors();
   void check_attached();
 
+  void note_kill(int number);
   bool signal_main(int number);
   bool signal_tree(int number);
   void signal_tree_once(int number);

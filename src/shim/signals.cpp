@@ -21,9 +21,18 @@ constexpr int rounds = 5;
 
 }  // namespace
 
+// Before it is sent: its end may be there at once, and is then no work of the kernel's.
+void shim::note_kill(int number) {
+  const bool runs = now().phase == shim_phase::running || now().phase == shim_phase::spawning;
+  if (number != SIGKILL || !runs || now().kill_sent != 0) return;
+  now().kill_sent = 1;
+  record_.save();
+}
+
 bool shim::signal_main(int number) {
   errno = ESRCH;
   if (now().phase != shim_phase::running && now().phase != shim_phase::spawning) return false;
+  note_kill(number);
   return signal_process(now().pid, now().start_time, number);
 }
 
@@ -47,6 +56,7 @@ void shim::signal_tree_once(int number) {
 }
 
 bool shim::signal_tree(int number) {
+  note_kill(number);
   signal_tree_once(number);
   if (number == SIGKILL) {
     killing_ = true;

@@ -82,19 +82,56 @@ struct recipe_match {
   const model::exit_class* of = nullptr;
   const std::string* line = nullptr;
   bool log_alone = false;  // no exit code or signal spoke for it
+  std::string grounds{};
 };
 
+// The conditions of a class that are asked: how many hold.
+struct tally {
+  unsigned asked = 0;
+  unsigned held = 0;
+  std::string grounds;  // those that hold and are no line, in words
+
+  void ask(bool holds, std::string_view words = {}) {
+    ++asked;
+    if (!holds) return;
+    ++held;
+    if (words.empty()) return;
+    grounds += grounds.empty() ? "" : ", ";
+    grounds += words;
+  }
+  [[nodiscard]] bool matches(model::match_mode mode) const {
+    return mode == model::match_mode::any ? held > 0 : asked > 0 && held == asked;
+  }
+};
+
+void ask_circumstances(const model::exit_class& c, const run_facts& facts, tally& out) {
+  const bool chosen = facts.asked_to_stop;
+  const auto lived = chosen ? std::nullopt : facts.lived;
+  const bool early = c.within && lived && *lived < *c.within;
+  const bool late = c.after && lived && *lived >= *c.after;
+  const auto when = early || late ? base::format_duration_rounded(*lived) + " after its start" : std::string{};
+  if (c.within) out.ask(early, when);
+  if (c.after) out.ask(late, early ? std::string{} : when);
+  if (c.startup) {
+    const bool wanted = *c.startup == model::startup_seen::passed;
+    out.ask(!chosen && facts.startup == wanted, wanted ? "its startup had passed" : "its startup had not passed");
+  }
+  if (c.readiness) {
+    const bool wanted = *c.readiness == model::readiness_seen::passed;
+    out.ask(!chosen && facts.readiness == wanted, wanted ? "its readiness had passed" : "its readiness had failed");
+  }
+}
+
 recipe_match match_recipe(const model::recipe& recipe, const model::exit_status& status,
-                          const std::vector<std::string>& lines) {
+                          const std::vector<std::string>& lines, const run_facts& facts) {
   for (const auto& c : recipe.classes) {
-    const bool asks_status = !c.exit_codes.empty() || !c.signals.empty();
-    const bool asks_log = !c.log.empty();
-    const bool by_status = asks_status && (contains(c.exit_codes, status.code) || contains(c.signals, status.signal));
-    const auto* line = asks_log ? last_match(c.log, lines) : nullptr;
-    const bool hit = c.match == model::match_mode::any
-                         ? by_status || line != nullptr
-                         : (asks_status || asks_log) && (!asks_status || by_status) && (!asks_log || line != nullptr);
-    if (hit) return {&c, line, !by_status};
+    tally asked;
+    const bool by_status = contains(c.exit_codes, status.code) || contains(c.signals, status.signal);
+    if (!c.exit_codes.empty() || !c.signals.empty()) asked.ask(by_status);
+    const auto* line = c.log.empty() ? nullptr : last_match(c.log, lines);
+    if (!c.log.empty()) asked.ask(line != nullptr);
+    ask_circumstances(c, facts, asked);
+    if (asked.matches(c.match)) return {&c, line, !by_status, asked.grounds};
   }
   return {};
 }
@@ -172,6 +209,26 @@ std::optional<classification> out_of_memory(const model::exit_status& status, co
   return c;
 }
 
+// A SIGKILL that hasup did not send, and the kernel's killer was at work: evidence, no proof. A long run may have
+// seen the killing of another process and, much later, a kill by hand.
+std::optional<classification> likely_out_of_memory(const model::exit_status& status, const run_facts& facts) {
+  const auto kills = facts.machine_oom_kills.value_or(0);
+  if (status.signal != SIGKILL || facts.kill_sent || facts.killed_by_hasup || kills == 0) return std::nullopt;
+  classification c{"probably out of memory", exit_action::restart, {}, {}};
+  c.grounds = (kills == 1 ? std::string("the kernel killed a process of this machine")
+                          : "the kernel killed " + std::to_string(kills) + " processes of this machine") +
+              " for want of memory while it ran; nothing proves that it was this one";
+  c.advice = "`dmesg` or `journalctl -k` names what was killed; give the machine more memory, or less to do";
+  return c;
+}
+
+std::string who_sends_sigkill(const run_facts& facts) {
+  if (facts.kill_sent) return {};
+  if (!facts.machine_oom_kills) return "often the kernel's out-of-memory killer: `dmesg` tells";
+  return "the kernel did not kill it for want of memory: a person, a program such as systemd-oomd, or a hard limit "
+         "did";
+}
+
 classification by_status(const model::exit_status& status, const std::vector<std::string>& lines,
                          const run_facts& facts) {
   classification c;
@@ -183,7 +240,7 @@ classification by_status(const model::exit_status& status, const std::vector<std
   } else if (status.signal) {
     c.name = "killed by signal " + std::to_string(*status.signal);
     if (sent_from_outside(*status.signal)) c.action = exit_action::restart;
-    if (*status.signal == SIGKILL) c.advice = "often the kernel's out-of-memory killer: `dmesg` tells";
+    if (*status.signal == SIGKILL) c.advice = who_sends_sigkill(facts);
     if (*status.signal == SIGBUS) c.advice = "often a full disk under a mapped file";
   } else if (status.code == 0 && facts.startup_passed) {
     c.name = "clean exit";
@@ -199,11 +256,13 @@ classification classify(const model::recipe* recipe, const model::exit_status& s
   if (auto killed = out_of_memory(status, facts)) return *killed;
   const auto lines = lines_of(evidence);
   const auto full = disk_full(status, lines, facts);
+  const auto no_memory = likely_out_of_memory(status, facts);
   const auto cause = facts.startup_passed ? std::nullopt : failed_start_cause(lines);
 
   if (recipe != nullptr) {
-    if (const auto m = match_recipe(*recipe, status, lines); m.of != nullptr) {
-      classification c{m.of->name, action_of(m.of->action), m.line ? shown(*m.line) : std::string{}, m.of->advice};
+    if (const auto m = match_recipe(*recipe, status, lines, facts); m.of != nullptr) {
+      classification c{m.of->name, action_of(m.of->action), m.line ? shown(*m.line) : std::string{}, m.of->advice,
+                       m.grounds};
       // An orderly end that was asked for has no other reason.
       if (c.action == exit_action::restart && facts.asked_to_stop && status.code == 0)
         return {"stopped", c.action, c.evidence, {}};
@@ -217,11 +276,17 @@ classification classify(const model::recipe* recipe, const model::exit_status& s
         held.advice += "; the run also showed \"" + m.of->name + "\"";
         return held;
       }
+      if (no_memory) {
+        auto restarted = *no_memory;
+        restarted.advice += "; the run also showed \"" + m.of->name + "\"";
+        return restarted;
+      }
       if (m.log_alone && cause) return *cause;
       return c;
     }
   }
   if (facts.asked_to_stop) {
+    if (no_memory) return *no_memory;
     auto c = by_status(status, lines, facts);
     c.action = exit_action::restart;
     if (facts.killed_by_hasup && status.signal == SIGKILL) {
@@ -233,17 +298,27 @@ classification classify(const model::recipe* recipe, const model::exit_status& s
     return c;
   }
   if (full) return *full;
+  if (no_memory) return *no_memory;
   // A program killed from outside did not end of what its log says.
   if (cause && !(status.signal && sent_from_outside(*status.signal))) return *cause;
   return by_status(status, lines, facts);
 }
 
+std::string exit_text(const model::exit_status& status, const classification& c) {
+  auto text = "exited with " + to_text(status);
+  if (c.action == exit_action::unexplained) return text;
+  text += ": " + c.name;
+  return c.grounds.empty() ? text : text + " (" + c.grounds + ")";
+}
+
 std::optional<classification> why_never_started(const model::recipe* recipe, std::string_view evidence) {
   const auto lines = lines_of(evidence);
   if (recipe != nullptr) {
-    if (const auto m = match_recipe(*recipe, {}, lines); m.of != nullptr) {
+    run_facts so_far;  // it has not ended
+    so_far.startup = false;
+    if (const auto m = match_recipe(*recipe, {}, lines, so_far); m.of != nullptr) {
       if (m.of->action != model::class_action::restart || m.line == nullptr) return std::nullopt;
-      return classification{m.of->name, exit_action::restart, shown(*m.line), m.of->advice};
+      return classification{m.of->name, exit_action::restart, shown(*m.line), m.of->advice, m.grounds};
     }
   }
   return port_in_use(lines);

@@ -27,6 +27,8 @@ struct classification {
   exit_action action = exit_action::unexplained;
   std::string evidence;  // the line that decided, at most 400 bytes; for unexplained exits the last line; "" = none
   std::string advice;    // for a person; may be empty
+  std::string
+      grounds{};  // what decided beside or without a line: when it ended, its probes, the kernel; may be empty
 
   friend bool operator==(const classification&, const classification&) = default;
 };
@@ -34,12 +36,18 @@ struct classification {
 // What is known of a run beside its status and output.
 struct run_facts {
   bool startup_passed = false;
-  base::duration lived{0};
   bool asked_to_stop = false;    // hasup sent the stop signal: whatever follows is no failure of the node
   bool killed_by_hasup = false;  // with SIGKILL, since it did not end within its stop_timeout
   unsigned oom_kills = 0;        // processes of the run that the kernel killed for want of memory
+  // On the whole machine while it ran, where nobody counts those of the run alone; nothing = not known.
+  std::optional<unsigned> machine_oom_kills{};
+  bool kill_sent = false;        // SIGKILL went to it by way of hasup, for whatever reason
   std::uint64_t memory_max = 0;  // of its cgroup; 0 = none
   bool disk_full = false;        // the data mount is known to be full, whatever the output says
+  // What the conditions of a class are held against; nothing = not known, and then none of them holds.
+  std::optional<base::duration> lived{};  // from its start to its end
+  std::optional<bool> startup{};          // its startup had passed, also in the first start after a restore
+  std::optional<bool> readiness{};        // the last verdict of its readiness probe
 };
 
 // The size of the ring that keeps a run's last output. Evidence of this size may begin inside a line, which is
@@ -51,10 +59,14 @@ inline constexpr std::size_t evidence_limit = 64 * 1024;
 // - never recover while the run's output or the facts say that the disk is full;
 // - never recover by a log match alone in a run that had not started and that also shows a taken port, a denied
 //   permission or exhausted memory: log text is partly written by peers, and these are no damage to the state;
-// - a run that the kernel killed for want of memory says only that, whatever its output shows;
-// - a run that hasup stopped never says recover.
+// - a run that the kernel killed for want of memory says only that, whatever its output shows; where that is only
+//   likely, the words say so, the recipe's restart and hold stand, and nothing says recover;
+// - a run that hasup stopped never says recover, and no condition on its time and probes holds: hasup chose its end.
 classification classify(const model::recipe* recipe, const model::exit_status& status, std::string_view evidence,
                         const run_facts& facts);
+
+// "exited with code 1: dirty database (3.2s after its start)"; what explains nothing is not named.
+std::string exit_text(const model::exit_status& status, const classification& c);
 
 // What the output of a run that has not started yet, and goes on, says of why it never will: a class of the recipe
 // that a log line alone decides and that says restart, or a taken port. nodeos without its HTTP port runs on without

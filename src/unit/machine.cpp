@@ -241,7 +241,7 @@ class step : transitions {
     if (!has_process()) return;
     const auto found = as_the_unit_means(e.status, e.class_of);
     remember_exit(e.status, found);
-    const auto text = describe_exit(e.status, found);
+    const auto text = exit_text(e.status, found);
     if (!e.told) act(emit{"exited", text});
     decide_after_exit(e.status, found, text);
     act(start_timer{timer::stop_timeout, stray_grace});

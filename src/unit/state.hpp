@@ -86,6 +86,7 @@ struct last_exit {
   std::string advice;
   base::wall_time at;
   bool recovers = false;  // its class asks for a recovery
+  std::string grounds{};  // what else decided, see classification
 };
 
 // What would stop or restart the current run, but for maintenance: why, "" = nothing. Its end lets it happen.

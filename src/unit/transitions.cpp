@@ -250,13 +250,8 @@ classification transitions::as_the_unit_means(const model::exit_status& status, 
 
 void transitions::remember_exit(const model::exit_status& status, const classification& c) {
   const bool lost = status.lost() && c.action == exit_action::unexplained;
-  m_.exit = last_exit{status, lost ? "lost" : c.name, c.evidence, c.advice, f_.now, c.action == exit_action::recover};
-}
-
-std::string transitions::describe_exit(const model::exit_status& status, const classification& c) {
-  auto text = "exited with " + to_text(status);
-  if (c.action != exit_action::unexplained) text += ": " + c.name;
-  return text;
+  m_.exit = last_exit{status, lost ? "lost" : c.name,           c.evidence, c.advice,
+                      f_.now, c.action == exit_action::recover, c.grounds};
 }
 
 void transitions::forgive_after_steady_time() {

@@ -75,7 +75,6 @@ class transitions {
   void recover_by_itself(const std::string& why) { f_.maintenance ? hold_recovery(why) : recover(why); }
   [[nodiscard]] classification as_the_unit_means(const model::exit_status& status, classification c) const;
   void remember_exit(const model::exit_status& status, const classification& c);
-  [[nodiscard]] static std::string describe_exit(const model::exit_status& status, const classification& c);
   // A node that was healthy for long enough has earned a quick restart.
   void forgive_after_steady_time();
   // Waits before the next start, or gives up. `alive`: the process has yet to be stopped.

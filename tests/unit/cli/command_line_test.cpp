@@ -93,29 +93,35 @@ TEST_CASE("options are understood, aliases become the verb") {
   CHECK(parsed({"import", "pm2", "-"}).list == "-");
   CHECK(parsed({"import", "pm2", "--running"}).running);
   CHECK(parsed({"classify", "nodeos", "--exit", "2", "--log", "x"}).exit_status == 2);
+  CHECK_FALSE(parsed({"classify", "nodeos", "--exit", "2"}).ran_for);
+  CHECK(parsed({"classify", "nodeos", "--exit", "2", "--ran-for", "3s"}).ran_for == base::duration{3000});
+  CHECK(parsed({"classify", "nodeos", "--exit", "2", "--readiness", "failed"}).readiness == "failed");
 }
 
 TEST_CASE("wrong command lines are usage errors that help") {
-  for (const auto& words : std::vector<std::vector<std::string>>{{"stop"},
-                                                                 {"start", "--all", "leap"},
-                                                                 {"stop", "leap", "--timeout", "10"},
-                                                                 {"logs", "-n", "-5"},
-                                                                 {"logs", "-n", "x"},
-                                                                 {"wait"},
-                                                                 {"wait", "leap", "--for", "happy"},
-                                                                 {"why"},
-                                                                 {"recover"},
-                                                                 {"recover", "a", "b"},
-                                                                 {"recover", "a", "--cancel", "--dry-run"},
-                                                                 {"recover", "a", "--from", "x", "--snapshot", "y"},
-                                                                 {"completion", "tcsh"},
-                                                                 {"classify", "nodeos"},
-                                                                 {"import"},
-                                                                 {"import", "supervisord"},
-                                                                 {"import", "pm2", "x", "--running"},
-                                                                 {"status", "--what"},
-                                                                 {"graph", "leap"},
-                                                                 {"--what"}}) {
+  for (const auto& words :
+       std::vector<std::vector<std::string>>{{"stop"},
+                                             {"start", "--all", "leap"},
+                                             {"stop", "leap", "--timeout", "10"},
+                                             {"logs", "-n", "-5"},
+                                             {"logs", "-n", "x"},
+                                             {"wait"},
+                                             {"wait", "leap", "--for", "happy"},
+                                             {"why"},
+                                             {"recover"},
+                                             {"recover", "a", "b"},
+                                             {"recover", "a", "--cancel", "--dry-run"},
+                                             {"recover", "a", "--from", "x", "--snapshot", "y"},
+                                             {"completion", "tcsh"},
+                                             {"classify", "nodeos"},
+                                             {"classify", "nodeos", "--exit", "1", "--ran-for", "3"},
+                                             {"classify", "nodeos", "--exit", "1", "--readiness", "no"},
+                                             {"import"},
+                                             {"import", "supervisord"},
+                                             {"import", "pm2", "x", "--running"},
+                                             {"status", "--what"},
+                                             {"graph", "leap"},
+                                             {"--what"}}) {
     const auto a = answered(words);
     INFO(words[0] << ": " << a.text);
     CHECK(a.code == exit_code::usage);

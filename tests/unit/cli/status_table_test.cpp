@@ -196,6 +196,7 @@ TEST_CASE("a story has the evidence, what was tried, what comes next and what to
   auto& s = w.instances[0];
   s.status = deployment()[1];
   s.evidence = {"database dirty flag set"};
+  s.grounds = "2s after its start";
   s.advice = "nothing to do";
   s.tried = {"restored a.bin: refused"};
   s.next = "the older snapshot b.bin";
@@ -210,6 +211,9 @@ TEST_CASE("a story has the evidence, what was tried, what comes next and what to
   CHECK(text.find(R"(
 The log lines that decided
   database dirty flag set
+
+What else decided
+  2s after its start
 
 Advice
   nothing to do

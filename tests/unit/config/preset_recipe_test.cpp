@@ -209,6 +209,16 @@ TEST_CASE("faults of recipes that need a sentence") {
       {"[[plan]]\nwipe = [\"x\"]\n[[plan.archive]]\nmatch = \"*\"\nas = \"s\"\n", "a plan needs \"name\""},
       {plan + cls + "action = \"recover\"\n", "would match every exit"},
       {plan + cls + "log = \"x\"\n", "a class needs \"action\""},
+      {plan + cls + "log = \"x\"\nwithin = \"3s\"\nafter = \"3s\"\naction = \"hold\"\n", "must be longer than"},
+      {plan + cls + "log = \"x\"\nwithin = \"0s\"\naction = \"hold\"\n", "must be longer than"},
+      {plan + cls + "within = \"3\"\naction = \"hold\"\n", "bad duration \"3\""},
+      {plan + cls + "startup = \"failed\"\naction = \"hold\"\n", "not_passed"},
+      {plan + cls + "readiness = \"not_passed\"\naction = \"hold\"\n", "which is \"passed\" or \"failed\""},
+      {plan + cls + "within = \"3s\"\naction = \"recover\"\n", "say nothing of the state"},
+      {plan + cls + "startup = \"not_passed\"\naction = \"recover\"\n", "say nothing of the state"},
+      {plan + cls + "log = \"x\"\nwithin = \"3s\"\nmatch = \"any\"\naction = \"recover\"\n",
+       "alone would ask for a recovery"},
+      {plan + cls + "within = \"3s\"\nafter = \"1s\"\nmatch = \"any\"\naction = \"hold\"\n", "leave one of them out"},
       {plan + cls + "log = \"(\"\naction = \"hold\"\n", "\"log\" is no regular expression"},
       {plan + cls + "log = \"x\"\naction = \"wipe\"\n", "did you mean \"recover\"?"},
       {plan + cls + "log = \"x\"\naction = \"next_endpoint\"\n", "not available in this version yet"},
@@ -246,6 +256,49 @@ TEST_CASE("faults of recipes that need a sentence") {
     CHECK_THAT(of_recipe(text), Catch::Contains(expected));
   }
   CHECK(of_recipe(plan).empty());
+}
+
+TEST_CASE("a class may ask when a run ended and what its probes had said") {
+  const auto r = *entry_with(plan + R"(
+[[classify]]
+name = "early"
+exit_code = 1
+within = "3s"
+after = "500ms"
+startup = "not_passed"
+action = "recover"
+[[classify]]
+name = "fell behind"
+readiness = "failed"
+after = "1h"
+match = "any"
+action = "restart"
+)")
+                      .recipe;
+  REQUIRE(r.classes.size() == 2);
+  CHECK(r.classes[0].within == base::duration{3'000});
+  CHECK(r.classes[0].after == base::duration{500});
+  CHECK(r.classes[0].startup == model::startup_seen::not_passed);
+  CHECK_FALSE(r.classes[0].readiness);
+  CHECK(r.classes[1].readiness == model::readiness_seen::failed);
+  CHECK(r.classes[1].after == base::duration{3'600'000});
+  CHECK_FALSE(r.classes[1].within);
+}
+
+TEST_CASE("a class that asks a probe which the unit does not have is warned of") {
+  const std::string of_startup =
+      plan + "[[classify]]\nname = \"n\"\nexit_code = 1\naction = \"hold\"\nstartup = \"not_passed\"\n";
+  const std::string of_readiness =
+      plan + "[[classify]]\nname = \"n\"\nexit_code = 1\naction = \"hold\"\nreadiness = \"passed\"\n";
+  const std::string startup = "[startup]\nkind = \"tcp\"\naddress = \"h:1\"\n";
+  const std::string readiness = "[readiness]\nkind = \"tcp\"\naddress = \"h:1\"\n";
+  CHECK_THAT(of_recipe(of_startup),
+             Catch::Contains("warning: its class \"n\" asks for what a startup probe has not"));
+  CHECK_THAT(of_recipe(of_readiness), Catch::Contains("this unit has no [readiness]"));
+  CHECK_THAT(of_recipe(of_readiness, startup), Catch::Contains("this unit has no [readiness]"));
+  CHECK(of_recipe(of_startup, startup).empty());
+  CHECK(of_recipe(of_startup, readiness).empty());  // its first answer says that it has started
+  CHECK(of_recipe(of_readiness, readiness).empty());
 }
 
 TEST_CASE("presets and recipes are resolved by name, the config directory's first") {

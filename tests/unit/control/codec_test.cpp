@@ -182,6 +182,7 @@ TEST_CASE("a story comes back as it was written") {
   instance_story s;
   s.status = full_instance();
   s.evidence = {"database dirty flag set"};
+  s.grounds = "3s after its start";
   s.advice = "restore";
   s.tried = {"one", "two"};
   s.next = "starts again";

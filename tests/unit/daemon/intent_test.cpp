@@ -54,6 +54,7 @@ intent everything() {
   e.class_name = "dirty database";
   e.evidence = "database dirty flag set";
   e.advice = "restore it";
+  e.grounds = "3s after its start";
   e.at = at(1'700'000'061);
   i.exit = e;
   i.swaps = {at(1'700'000'100)};

@@ -150,6 +150,11 @@ TEST_CASE("a result, progress and a recipe come back as they were written", "[po
   recipe.name = "nodeos";
   recipe.description = "d";
   recipe.classes = {{"dirty", {2, 255}, {9}, "dirty", model::match_mode::any, model::class_action::recover, "why"}};
+  recipe.classes.push_back(recipe.classes[0]);  // without a condition it would mean more than was written
+  recipe.classes[1].within = std::chrono::milliseconds(3);
+  recipe.classes[1].after = std::chrono::milliseconds(2);
+  recipe.classes[1].startup = model::startup_seen::not_passed;
+  recipe.classes[1].readiness = model::readiness_seen::failed;
   recipe.failed_starts = 0;
   recipe.must_exist = {"state"};
   recipe.bootstrap = model::bootstrap_mode::recover;
@@ -161,7 +166,7 @@ TEST_CASE("a result, progress and a recipe come back as they were written", "[po
   recipe.confirm_within = std::chrono::milliseconds(1);
   recipe.confirm_advancing_for = std::chrono::milliseconds(2);
   check_round_trip(recipe, decode_recipe);
-  CHECK(decode_recipe(encode(recipe))->classes[0].match == model::match_mode::any);
+  CHECK(decode_recipe(encode(recipe))->classes == recipe.classes);
   candidate chosen{3, {some_snapshot()}};
   chosen.snapshots[0].unpacked = 77;
   CHECK(*decode_candidate(encode(chosen)) == chosen);

@@ -136,6 +136,7 @@ TEST_CASE("a killed shim is noticed; its node lives on without SIGPIPE, and a ne
   REQUIRE(eventually([&] { return read_file(h.log()).find("error") != std::string::npos; }));
   std::ofstream(go_on + "2") << "x";
   CHECK(d.wait<shim_main_exited>().exit.lost());
+  CHECK(d.client.status().lived.has_value());  // how it ended nobody knows, but when is seen
   // What it left behind is still there, so the tree is not empty.
   CHECK(d.status().phase == shim_phase::exited);
   d.client.signal(SIGKILL, true);
@@ -168,8 +169,10 @@ TEST_CASE("a node that ended together with its shim is reported as lost, not as 
   const auto status = d.wait<shim_connected>().status;
   CHECK(status.phase == shim_phase::tree_empty);
   CHECK(status.exit.lost());
+  CHECK_FALSE(status.lived);
   d.client.attach(started.pid, started.start_time, 1);
   CHECK(d.wait<shim_main_exited>().exit.lost());
+  CHECK_FALSE(d.client.status().lived);
   d.wait<shim_tree_empty>();
   d.client.run(d.request(2, "exit 0"));
   CHECK(d.wait<shim_main_exited>().exit.code == 0);

@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include "process/shim_files.hpp"
 #include "unit/process/shim_fixture.hpp"
 
 using namespace hasup;
@@ -38,6 +39,46 @@ TEST_CASE("a run tells its start, its exit code and its empty tree, and the next
   CHECK(record->exit.signal == SIGSEGV);
   d.finish();
   CHECK_FALSE(d.client.claimed());
+}
+
+TEST_CASE("how long a run lived is on record, by a clock that nobody sets") {
+  home h;
+  driver d(h);
+  d.open();
+  const auto before = std::chrono::steady_clock::now();
+  d.client.run(d.request(1, "sleep 0.3; exit 3"));
+  d.wait<shim_started>();
+  CHECK_FALSE(d.client.status().lived);
+  d.wait<shim_main_exited>();
+  const auto took = std::chrono::ceil<base::duration>(std::chrono::steady_clock::now() - before);
+  constexpr base::duration tick{10};  // of a start time
+  REQUIRE(d.client.status().lived);
+  CHECK(*d.client.status().lived >= base::duration{300});
+  CHECK(*d.client.status().lived <= took + tick);
+  d.wait<shim_tree_empty>();
+  CHECK(read_record(h.dirs, "unit@0")->lived == d.client.status().lived);
+  d.client.run(d.request(2, "exec sleep 600"));
+  d.wait<shim_started>();
+  CHECK_FALSE(d.client.status().lived);  // what the run before left does not count
+  d.client.signal(SIGKILL, true);
+  d.wait<shim_tree_empty>();
+  d.finish();
+}
+
+TEST_CASE("of a run of an older shim only the clock of the calendar tells how long it lived") {
+  shim_record record;
+  record.phase = shim_phase::tree_empty;
+  record.started_at_ns = 1'700'000'000'000'000'000;
+  record.exited_at_ns = record.started_at_ns + 2'500'000'000;
+  record.ended = exit_kind::code;
+  CHECK(to_status(record).lived == base::duration{2'500});
+  record.ended = exit_kind::lost;
+  CHECK_FALSE(to_status(record).lived);
+  record.ended = exit_kind::signal;
+  record.exited_at_ns = record.started_at_ns - 1;  // it was set back
+  CHECK_FALSE(to_status(record).lived);
+  record.lived_ms = 7;
+  CHECK(to_status(record).lived == base::duration{7});
 }
 
 TEST_CASE("the recorded pid and start time are those of the running process, before its first instruction") {

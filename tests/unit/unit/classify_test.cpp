@@ -100,6 +100,115 @@ TEST_CASE("match any is content with one of them") {
   CHECK(unit::classify(&r, code(1), "is gone\n", {}).action == exit_action::unexplained);
 }
 
+TEST_CASE("the time since its start narrows a class, and is told") {
+  model::recipe r;
+  r.classes = {one_class("dies at once", {1}, "", model::class_action::hold),
+               one_class("dies late", {1}, "", model::class_action::restart)};
+  r.classes[0].within = base::duration{3'000};
+  r.classes[1].after = base::duration{3'000};
+  const auto after = [&](std::optional<base::duration> lived) {
+    auto f = started();
+    f.lived = lived;
+    return unit::classify(&r, code(1), "", f);
+  };
+  CHECK(after(base::duration{2'999}).name == "dies at once");
+  CHECK(after(base::duration{2'400}).grounds == "2.4s after its start");
+  CHECK(after(base::duration{3'000}).name == "dies late");
+  CHECK(after(base::duration{90'000}).grounds == "1m30s after its start");
+  CHECK(after(std::nullopt).name == "unexplained");  // nobody saw it end
+  CHECK(after(std::nullopt).grounds.empty());
+  auto f = started();
+  f.lived = base::duration{1};
+  CHECK(unit::classify(&r, code(2), "", f).name == "unexplained");  // all that is asked must hold
+  CHECK(exit_text(code(1), after(base::duration{2'400})) ==
+        "exited with " + to_text(code(1)) + ": dies at once (2.4s after its start)");
+}
+
+TEST_CASE("both ends of a time are one condition each, told once") {
+  model::recipe r;
+  r.classes = {one_class("in between", {}, "", model::class_action::restart)};
+  r.classes[0].after = base::duration{1'000};
+  r.classes[0].within = base::duration{3'000};
+  for (const auto& [ms, matches] : {std::pair{999, false}, {1'000, true}, {2'999, true}, {3'000, false}}) {
+    CAPTURE(ms);
+    auto f = started();
+    f.lived = base::duration{ms};
+    CHECK((unit::classify(&r, code(1), "", f).name == "in between") == matches);
+  }
+  auto f = started();
+  f.lived = base::duration{2'000};
+  CHECK(unit::classify(&r, code(1), "", f).grounds == "2s after its start");
+}
+
+TEST_CASE("what the probes had said narrows a class, and is told") {
+  model::recipe r;
+  r.classes = {one_class("never came up", {}, "^cannot load", model::class_action::recover),
+               one_class("fell behind", {1}, "", model::class_action::hold),
+               one_class("was well", {1}, "", model::class_action::restart)};
+  r.classes[0].startup = model::startup_seen::not_passed;
+  r.classes[1].readiness = model::readiness_seen::failed;
+  r.classes[2].startup = model::startup_seen::passed;
+  r.classes[2].readiness = model::readiness_seen::passed;
+  const auto with = [&](std::optional<bool> startup, std::optional<bool> readiness) {
+    unit::run_facts f;
+    f.startup = startup;
+    f.readiness = readiness;
+    return unit::classify(&r, code(1), "cannot load the state\n", f);
+  };
+  CHECK(with(false, {}).name == "never came up");
+  CHECK(with(false, {}).grounds == "its startup had not passed");
+  CHECK(with(false, {}).evidence == "cannot load the state");
+  CHECK(with(true, false).name == "fell behind");
+  CHECK(with(true, false).grounds == "its readiness had failed");
+  CHECK(with(true, true).name == "was well");
+  CHECK(with(true, true).grounds == "its startup had passed, its readiness had passed");
+  // What nobody knows is neither the one nor the other.
+  CHECK(with({}, {}).action == exit_action::unexplained);
+  CHECK(with({}, true).action == exit_action::unexplained);
+}
+
+TEST_CASE("with match any the time or a probe is enough") {
+  model::recipe r;
+  r.classes = {one_class("early or told", {7}, "", model::class_action::hold, model::match_mode::any)};
+  r.classes[0].within = base::duration{1'000};
+  r.classes[0].startup = model::startup_seen::not_passed;
+  unit::run_facts f;
+  f.lived = base::duration{5'000};
+  f.startup = true;
+  CHECK(unit::classify(&r, code(7), "", f).name == "early or told");
+  CHECK(unit::classify(&r, code(7), "", f).grounds.empty());
+  CHECK(unit::classify(&r, code(1), "", f).name == "unexplained");
+  f.startup = false;
+  CHECK(unit::classify(&r, code(1), "", f).grounds == "its startup had not passed");
+  f.startup = true;
+  f.lived = base::duration{500};
+  CHECK(unit::classify(&r, code(1), "", f).grounds == "500ms after its start");
+}
+
+TEST_CASE("of a run that hasup ended neither the time nor the probes say anything") {
+  model::recipe r;
+  r.classes = {one_class("early", {}, "", model::class_action::hold)};
+  r.classes[0].within = base::duration{60'000};
+  auto f = started();
+  f.lived = base::duration{10};
+  CHECK(unit::classify(&r, by_signal(SIGTERM), "", f).name == "early");
+  f.asked_to_stop = true;
+  CHECK(unit::classify(&r, by_signal(SIGTERM), "", f).name == "stopped");
+  r.classes[0].within.reset();
+  r.classes[0].startup = model::startup_seen::passed;
+  f.startup = true;
+  CHECK(unit::classify(&r, by_signal(SIGTERM), "", f).name == "stopped");
+}
+
+TEST_CASE("a run that goes on has no end that a class could ask for, but it has not started") {
+  model::recipe r;
+  r.classes = {one_class("deaf", {}, "^no port", model::class_action::restart)};
+  r.classes[0].startup = model::startup_seen::not_passed;
+  CHECK(unit::why_never_started(&r, "no port\n")->name == "deaf");
+  r.classes[0].after = base::duration{0};
+  CHECK_FALSE(unit::why_never_started(&r, "no port\n"));
+}
+
 TEST_CASE("the first class that matches wins") {
   model::recipe r;
   r.classes = {one_class("first", {3}, "", model::class_action::hold),
@@ -236,6 +345,74 @@ TEST_CASE("long and binary lines are shown in part") {
   binary.push_back('\0');
   binary += "y\xff\xfe\n";
   CHECK_NOTHROW(unit::classify(nullptr, code(1), binary, {}));
+}
+
+TEST_CASE("a kill while the kernel's killer was at work is likely its work, and the words say no more") {
+  auto facts = started();
+  facts.machine_oom_kills = 1;
+  const auto c = unit::classify(nullptr, killed(SIGKILL), "info all is well\n", facts);
+  CHECK(c.name == "probably out of memory");
+  CHECK(c.action == exit_action::restart);
+  CHECK(c.evidence.empty());
+  CHECK(c.grounds.find("a process of this machine for want of memory while it ran; nothing proves") !=
+        std::string::npos);
+  CHECK(c.advice.find("dmesg") != std::string::npos);
+  facts.machine_oom_kills = 3;
+  CHECK(unit::classify(nullptr, killed(SIGKILL), "", facts).grounds.find("3 processes") != std::string::npos);
+  // Also of a run that was to end: it did not come to it.
+  facts.asked_to_stop = true;
+  CHECK(unit::classify(nullptr, killed(SIGKILL), "", facts).name == "probably out of memory");
+  // A failed start of this kind blames nobody either.
+  facts = {};
+  facts.machine_oom_kills = 1;
+  CHECK(unit::classify(nullptr, killed(SIGKILL), "", facts).action == exit_action::restart);
+}
+
+TEST_CASE("only a SIGKILL that hasup did not send is taken for the kernel's") {
+  auto facts = started();
+  facts.machine_oom_kills = 1;
+  CHECK(unit::classify(nullptr, killed(SIGSEGV), "", facts).name == "killed by signal 11");
+  CHECK(unit::classify(nullptr, code(1), "", facts).action == exit_action::unexplained);
+  CHECK(unit::classify(nullptr, model::exit_status{}, "", facts).name == "lost");
+  facts.kill_sent = true;
+  CHECK(unit::classify(nullptr, killed(SIGKILL), "", facts).name == "killed by signal 9");
+  CHECK(unit::classify(nullptr, killed(SIGKILL), "", facts).advice.empty());
+  facts.asked_to_stop = facts.killed_by_hasup = true;
+  CHECK(unit::classify(nullptr, killed(SIGKILL), "", facts).name == "killed by hasup");
+  // The run's own cgroup knows better than the machine's counter.
+  auto sure = started();
+  sure.oom_kills = 1;
+  sure.machine_oom_kills = 0;
+  CHECK(unit::classify(nullptr, killed(SIGKILL), "", sure).name == "out of memory");
+}
+
+TEST_CASE("where the kernel's killer was not at work, somebody else is looked for") {
+  auto facts = started();
+  CHECK(unit::classify(nullptr, killed(SIGKILL), "", facts).advice.find("out-of-memory killer") != std::string::npos);
+  facts.machine_oom_kills = 0;
+  const auto c = unit::classify(nullptr, killed(SIGKILL), "", facts);
+  CHECK(c.name == "killed by signal 9");
+  CHECK(c.advice.find("the kernel did not kill it for want of memory") == 0);
+}
+
+TEST_CASE("what is likely the kernel's work never recovers; the recipe's restart and hold stand") {
+  model::recipe r;
+  r.classes = {one_class("broken", {}, "^broken", model::class_action::recover)};
+  auto facts = started();
+  facts.machine_oom_kills = 1;
+  const auto c = unit::classify(&r, killed(SIGKILL), "broken\n", facts);
+  CHECK(c.name == "probably out of memory");
+  CHECK(c.action == exit_action::restart);
+  CHECK(c.advice.find("the run also showed \"broken\"") != std::string::npos);
+  CHECK(unit::classify(&r, code(1), "broken\n", facts).action == exit_action::recover);
+  for (const auto& [action, means] : {std::pair{model::class_action::hold, exit_action::hold},
+                                      {model::class_action::restart, exit_action::restart}}) {
+    r.classes[0].action = action;
+    CHECK(unit::classify(&r, killed(SIGKILL), "broken\n", facts).name == "broken");
+    CHECK(unit::classify(&r, killed(SIGKILL), "broken\n", facts).action == means);
+  }
+  // A full disk explains more, and holds.
+  CHECK(unit::classify(&r, killed(SIGKILL), "No space left on device\n", facts).name == "disk full");
 }
 
 TEST_CASE("a run that the kernel killed for want of memory says only that") {

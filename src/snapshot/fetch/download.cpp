@@ -211,7 +211,7 @@ outcome<void> download_run::start_lanes() {
   if (!total_ || here().bears_ranges != origin::ranges::yes) return lanes_.empty() ? start_first() : outcome<void>();
   byte_spans asked;
   for (const auto& [id, l] : lanes_) asked.add({l.at, l.span.end});
-  while (lanes_.size() < here().allowed()) {
+  while (lanes_.size() < here().allowed() && !here().given_up()) {
     const auto gap = next_gap(part_.have(), asked, *total_, piece(), join());
     if (!gap) return {};
     asked.add(*gap);
@@ -252,8 +252,13 @@ outcome<void> download_run::start(byte_span span, bool ranged) {
   to.hold = [this] { return pace_.owed(clock::now()).count() > 0; };
   to.data = [this, &l](const char* bytes, std::size_t size) { return data(l, bytes, size); };
   auto transfer = place().host->open(place().url, range, std::move(to));
-  if (!transfer) return transfer.error();
-  curl_easy_setopt((*transfer)->curl(), CURLOPT_BUFFERSIZE, pace_.buffer_size(here().allowed()));
+  if (!transfer) {  // another place may do
+    lanes_.erase(id);
+    if (transfer.error().kind != ports::worker_failure::unreachable) return transfer.error();
+    here().give_up(transfer.error().message);
+    return {};
+  }
+  (*transfer)->set_buffer(pace_.buffer_size(here().allowed()));
   transfers_.start(id, std::move(*transfer));
   return {};
 }

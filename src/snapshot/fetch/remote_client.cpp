@@ -9,6 +9,7 @@
 #include "base/small_file.hpp"
 #include "snapshot/fetch/curl_transfer.hpp"
 #include "snapshot/fetch/local_reader.hpp"
+#include "snapshot/fetch/own_host.hpp"
 #include "snapshot/fetch/s3_access.hpp"
 #include "snapshot/fetch/version_answer.hpp"
 #include "snapshot/listing.hpp"
@@ -123,36 +124,49 @@ outcome<std::unique_ptr<curl_transfer>> remote_client::prepared(std::shared_ptr<
                                                                 const char* accept) {
   if (!curl) return failure{ports::worker_failure::internal, "libcurl cannot be initialised"};
   auto t = std::make_unique<curl_transfer>(std::move(curl), control_, std::move(to));
-  t->prepare(url, patience_);
   if (const auto path = file_source_path(url)) {
     if (!file_source_path(access_.url))
       return failure{ports::worker_failure::unreachable,
                      url + " is a file of this machine, which no other host may name"};
+    t->prepare(url, patience_);
     if (auto ready = prepare_local(*t, *path, part, accept); !ready) return ready.error();
-  } else if (is_sftp(url))
+  } else if (is_sftp(url)) {
+    t->prepare(url, patience_);
     t->prepare_sftp(access_, part ? std::optional(part->first) : std::nullopt);
-  else if (auto ready = prepare_http(*t, url, part, accept); !ready)
-    return ready.error();
+  } else {
+    if (auto ready = prepare_web(*t, url, part, accept); !ready) return ready.error();
+    t->follow_with([this, &transfer = *t, part, accept](const std::string& next) {
+      return prepare_web(transfer, next, part, accept);
+    });
+  }
   if (!t->wants_data()) curl_easy_setopt(t->curl(), CURLOPT_NOBODY, 1L);
   return t;
+}
+
+outcome<void> remote_client::prepare_web(curl_transfer& t, const std::string& url, const std::optional<range>& part,
+                                         const char* accept) {
+  t.prepare(url, patience_);
+  if (!t.wants_data()) curl_easy_setopt(t.curl(), CURLOPT_NOBODY, 1L);
+  return prepare_http(t, url, part, accept);
 }
 
 outcome<void> remote_client::prepare_http(curl_transfer& t, const std::string& url, const std::optional<range>& part,
                                           const char* accept, const upload* what) {
   CURL* curl = t.curl();
+  if (const auto problem = downgrade_problem(access_, url); !problem.empty())
+    return failure{ports::worker_failure::unreachable, problem};
+  const bool own = is_own(access_, url);
   t.add_header(accept);
   add_range(t, part);
-  if (auto added = add_headers_of(access_.header_file, t); !added) return added.error();
+  if (own)
+    if (auto added = add_headers_of(access_.header_file, t); !added) return added.error();
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
-  curl_easy_setopt(curl, CURLOPT_MAXREDIRS, most_redirects);
   curl_easy_setopt(curl, CURLOPT_USERAGENT, "hasup");
   t.prepare_proxy(access_.proxy.empty() ? proxy_of_environment(url) : access_.proxy);
   set(curl, CURLOPT_CAINFO, access_.ca_file);
-  set(curl, CURLOPT_SSLCERT, access_.client_certificate);
-  set(curl, CURLOPT_SSLKEY, access_.client_key);
-  if (access_.url.starts_with("s3://")) {
+  if (own) set(curl, CURLOPT_SSLCERT, access_.client_certificate);
+  if (own) set(curl, CURLOPT_SSLKEY, access_.client_key);
+  if (own && access_.url.starts_with("s3://")) {
     if (!handle_->s3) {
       auto found = find_s3_credentials(access_);
       if (!found) return found.error();
@@ -164,7 +178,7 @@ outcome<void> remote_client::prepare_http(curl_transfer& t, const std::string& u
       curl_easy_setopt(curl, CURLOPT_PASSWORD, handle_->s3->secret_key.c_str());
       if (what == nullptr) t.add_header("x-amz-content-sha256: UNSIGNED-PAYLOAD");
       if (!handle_->s3->session_token.empty()) t.add_header("x-amz-security-token: " + handle_->s3->session_token);
-      curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);  // a signature holds for one host
+      t.stay();
     }
   }
   if (what != nullptr)

@@ -1,6 +1,7 @@
 // Bytes of a backup host, by HTTP, HTTPS, S3 (HTTPS with signed requests) or SFTP, or of a directory of this machine
 // (local_reader.hpp): small texts, what a file is now, and downloads that can begin in the middle. One connection is
-// kept where the host allows; HTTP redirects are followed.
+// kept where the host allows; HTTP redirects are followed. Header lines, client certificate and keys of a source are
+// for its own host alone (own_host.hpp).
 #pragma once
 
 #include <chrono>
@@ -108,6 +109,8 @@ class remote_client {
   outcome<remote_answer> with_retries(const std::string& url, reading how, std::string& body, std::size_t limit);
   outcome<std::unique_ptr<curl_transfer>> prepared(std::shared_ptr<void> curl, const std::string& url,
                                                    const std::optional<range>& part, download to, const char* accept);
+  outcome<void> prepare_web(curl_transfer& t, const std::string& url, const std::optional<range>& part,
+                            const char* accept);
   outcome<void> prepare_local(curl_transfer& t, const std::string& path, const std::optional<range>& part,
                               const char* accept);
   outcome<void> prepare_http(curl_transfer& t, const std::string& url, const std::optional<range>& part,

@@ -184,6 +184,7 @@ ports::worker_result select(const ports::worker_job& job, job_control& control, 
       out.notes.push_back(down.back());
       continue;
     }
+    out.notes.insert(out.notes.end(), scope.notes.begin(), scope.notes.end());
     if (job.only_archives && scope.whole) drop_others(source.url, *files, out.passed);
     refine_newest(host, job.plans, *files);
     for (unsigned i = 0; i < job.plans.size(); ++i) {

@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "snapshot/fetch/local_server.hpp"
+#include "snapshot/fetch/own_host.hpp"
 #include "snapshot/fetch/s3_access.hpp"
 #include "snapshot/fetch/select.hpp"
 #include "snapshot/fetch/version_answer.hpp"
@@ -297,7 +298,16 @@ outcome<std::vector<listed_file>> list_any(remote_client& host, listing_scope& s
 outcome<std::vector<listed_file>> list_source(remote_client& host, listing_scope& scope) {
   scope.whole = false;
   auto files = list_any(host, scope);
-  if (files) join_chunk_indexes(*files, scope.wanted);
+  if (!files) return files;
+  std::string first;
+  const auto left_out = std::erase_if(*files, [&](const listed_file& f) {
+    const auto problem = downgrade_problem(host.access(), f.url);
+    if (first.empty() && !problem.empty()) first = f.name + " is left out: " + problem;
+    return !problem.empty();
+  });
+  if (left_out > 0)
+    scope.notes.push_back(first + (left_out > 1 ? "; so are " + std::to_string(left_out - 1) + " more" : ""));
+  join_chunk_indexes(*files, scope.wanted);
   return files;
 }
 

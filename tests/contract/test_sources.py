@@ -303,6 +303,13 @@ class S3Source(Contract, Sources):
         (self.home.path / ".aws" / "credentials").write_text(source_servers.S3.KEYS)
         self.assertEqual(self.newest(source)["snapshots"][0]["name"], "snap-1.bin")
 
+    def test_a_prefix_with_and_without_its_slash_is_one_place(self):
+        self.host.put("snap-1.bin", snapshot_bytes(1))
+        self.host.put("older/snap-2.bin", snapshot_bytes(2))
+        found = self.newest({**self.source, "url": "s3://snaps/leap"})
+        self.assertEqual(found["snapshots"][0]["name"], "snap-1.bin")
+        self.assertEqual(self.fetch({**self.source, "url": "s3://snaps/leap"}, found)["failure"], "none")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -129,6 +129,13 @@ void curl_transfer::prepare(const std::string& url, const patience& p) {
   curl_easy_setopt(curl(), CURLOPT_XFERINFOFUNCTION, &on_progress);
   curl_easy_setopt(curl(), CURLOPT_XFERINFODATA, this);
 }
+  if (until_) end_at(*until_);
+}
+
+void curl_transfer::end_at(std::chrono::steady_clock::time_point until) {
+  until_ = until;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+  curl_easy_setopt(curl(), CURLOPT_TIMEOUT_MS, std::max(1L, static_cast<long>(left.count())));
 
 void curl_transfer::set_buffer(long bytes) {
   buffer_ = bytes;

@@ -3,8 +3,10 @@
 
 #include <curl/curl.h>
 
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "snapshot/fetch/remote_client.hpp"
@@ -39,6 +41,8 @@ class curl_transfer {
   // A request whose signature holds for one host is not redirected.
   void stay() { stays_ = true; }
   void set_buffer(long bytes);
+  // However much it brings until then, redirects included.
+  void end_at(std::chrono::steady_clock::time_point until);
   // HTTP: lines for the request's head, which are sent after send_headers().
   void add_header(const std::string& line) { add_line(lines_, line); }
   void send_headers() { curl_easy_setopt(curl(), CURLOPT_HTTPHEADER, lines_.get()); }
@@ -82,6 +86,7 @@ class curl_transfer {
   std::size_t passed_over_ = 0;  // bytes of a redirect's own page
   std::string not_followed_;     // why
   long buffer_ = 512L << 10;
+  std::optional<std::chrono::steady_clock::time_point> until_;
   bool sftp_ = false;
   std::string local_;  // path of a file of this machine
   bool ranged_ = false;

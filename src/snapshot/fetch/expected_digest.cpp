@@ -122,6 +122,7 @@ outcome<announcement> expected_digest(remote_client& host, const model::snapshot
   for (const auto& side : all_side_files) {
     asking all(host, s, side.kind);
     if (side.kind == digest_kind::sha256) {
+  const asked_together one_patience(host);
       if (!s.sha256.empty()) {
         auto digest = parse_digest(s.sha256);
         if (!digest) return unreachable("the manifest's sha256 of " + s.name + " is not 64 hex digits");

@@ -43,6 +43,7 @@ outcome<proof> find_proof(remote_client& host, const model::snapshot& s, const p
   out.digest = std::move(said->digest);
   if (job.public_key.empty()) {
     if (!said->disagree.empty())
+  const asked_together one_patience(host);
       return refused(s, s.name + " is announced in two ways: " + said->disagree +
                             "; correct or remove the one that is wrong on the backup host");
     if (!out.digest && job.checksum == model::checksum_policy::required)

@@ -314,7 +314,14 @@ outcome<std::vector<listed_file>> list_source(remote_client& host, listing_scope
 void refine(remote_client& host, listed_file& file) {
   auto answer = host.head(file.url);
   if (!answer || answer->status != 200) return;
-  if (answer->length) file.size = answer->length;
+  std::string first;
+  auto length = answer->length;
+  if (length == 0U) {  // some hosts say so to any HEAD: the file itself decides
+    auto content = host.peek(file.url, first, 0);
+    if (!content || content->status != 200) return;
+    length = first.empty() ? length : content->length;
+  }
+  if (length) file.size = length;
   if (const auto time = answer->time ? answer->time : parse_http_time(answer->last_modified)) {
     file.time = time;
     file.time_exact = true;

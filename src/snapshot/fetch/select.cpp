@@ -125,7 +125,7 @@ ports::snapshot_proof proof_of(const listed_source& at, const model::snapshot& s
     const auto said = expected_digest(*at.host, s);
     if (said && said->digest) out.digest = said->digest->text();
     if (said) out.disagree = said->disagree;
-    out.unknown = !said;
+    out.unknown = !said || !said->denied.empty();
   }
   out.is_signed = shown.signature;
   if (!at.whole) {

@@ -231,6 +231,15 @@ outcome<std::vector<listed_file>> list_s3(remote_client& host, const model::sour
   return out;
 }
 
+// Where the side files of `name` are, which the source's `url` redirects to `pinned`: an address that lets in by its
+// query lets in to that one file, so that beside it nothing can be asked for.
+std::string beside_of(const std::string& url, const std::string& pinned, const std::string& name) {
+  if (pinned == url || pinned.find('?') == std::string::npos) return {};
+  const auto path = url.substr(0, url.find_first_of("?#"));
+  const auto last = path.rfind('/') + 1;
+  return has_archive_ending(percent_decode(path.substr(last))) ? path : path.substr(0, last) + percent_encode(name);
+}
+
 // A text that holds a name is followed once, and what it names is pinned: the text may say something else in the
 // middle of the download.
 outcome<std::vector<listed_file>> list_http_file(remote_client& host, const std::string& url, bool follow,
@@ -262,6 +271,7 @@ outcome<std::vector<listed_file>> list_http_file(remote_client& host, const std:
   if (!is_snapshot_name(file.name)) file.name = last;
   if (!is_snapshot_name(file.name)) return unreachable(without_password(url) + " gives no usable file name");
   file.url = pinned;  // a later redirect to a newer file must not mix with this one
+  file.beside = beside_of(url, pinned, file.name);
   if (answer->length != 0U) file.size = answer->length;
   file.time = parse_http_time(answer->last_modified);
   file.time_exact = file.time.has_value();

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "snapshot/fetch/local_server.hpp"
+#include "snapshot/fetch/ssh_files.hpp"
 #include "snapshot/listing.hpp"
 #include "snapshot/listing_text.hpp"
 
@@ -128,7 +129,6 @@ void curl_transfer::prepare(const std::string& url, const patience& p) {
   curl_easy_setopt(curl(), CURLOPT_NOPROGRESS, 0L);
   curl_easy_setopt(curl(), CURLOPT_XFERINFOFUNCTION, &on_progress);
   curl_easy_setopt(curl(), CURLOPT_XFERINFODATA, this);
-}
   if (until_) end_at(*until_);
 }
 
@@ -136,6 +136,7 @@ void curl_transfer::end_at(std::chrono::steady_clock::time_point until) {
   until_ = until;
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
   curl_easy_setopt(curl(), CURLOPT_TIMEOUT_MS, std::max(1L, static_cast<long>(left.count())));
+}
 
 void curl_transfer::set_buffer(long bytes) {
   buffer_ = bytes;
@@ -308,6 +309,10 @@ std::string curl_transfer::reason() const {
     return "reading " + local_ + " brings nothing: the mount seems to hang; see to its host, or unmount it";
   if (code_ == CURLE_OPERATION_TIMEDOUT && began_) return "the host stalls: " + why;
   if (!sftp_) return why;
+  if (code_ == CURLE_PEER_FAILED_VERIFICATION || code_ == CURLE_LOGIN_DENIED)
+    if (const auto problem = known_hosts_problem(known_hosts_); !problem.empty()) return problem;
+  if (code_ == CURLE_LOGIN_DENIED && !identity_.empty())
+    if (const auto problem = key_file_problem(identity_); !problem.empty()) return problem;
   if (code_ == CURLE_PEER_FAILED_VERIFICATION) {
     if (key_match_ == CURLKHMATCH_MISMATCH)
       return "the host shows another key than " + known_hosts_ +

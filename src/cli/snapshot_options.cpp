@@ -60,7 +60,7 @@ void add_snapshot_options(CLI::App& sub, invocation& into) {
       ->check(CLI::IsMember({"block", "time", "name"}));
   named("--max-age", o.max_age, "Not older than this, such as 14d", "TIME");
   constexpr std::array<std::array<const char*, 4>, 12> source{{
-      {"--patience", "patience", "How long it may bring no byte", "TIME"},
+      {"--patience", "patience", "How long to bear with it when it is slow or gone", "TIME"},
       {"--identity-file", "identity_file", "sftp: the private key; default: the agent's, ~/.ssh/id_*", "FILE"},
       {"--known-hosts", "known_hosts", "sftp: default: ~/.ssh/known_hosts", "FILE"},
       {"--endpoint", "endpoint", "s3: https://HOST of a store that is not Amazon's", "URL"},

@@ -198,16 +198,20 @@ void add_recovery_and_log(std::vector<key>& out) {
                  "auto, ask (a person says yes before the swap) or off",
                  availability::now,
                  {"auto", "ask", "off"}});
-  out.push_back({"recovery.source", k::sources, "[]",
-                 "where snapshots are, in this order: https://HOST/DIR/, http://, sftp://USER@HOST/DIR/, "
-                 "s3://BUCKET/PREFIX/, file:///DIR/, or a table with url and the keys below"});
+  out.push_back(
+      {"recovery.source", k::sources, "[]",
+       "where snapshots are: https://HOST/DIR/, http://, sftp://USER@HOST/DIR/, s3://BUCKET/PREFIX/, "
+       "file:///DIR/, or a table with url and the keys below; all are asked, and the newest snapshot of all "
+       "is taken first, of equal ones that of the source which stands first"});
   const auto option = [&](const char* name, const char* help) {
     out.push_back({std::string("recovery.source.") + name, k::text, "", help});
   };
-  option("url", "the place itself");
+  option("url", "the place itself; an https address may lead to other https addresses, but to none of http");
   option("patience",
-         "how long it may bring nothing, further attempts included, before the next source is asked: \"5m\"; without "
-         "it a few attempts, and at most 2m");
+         "how long it is borne with, further attempts included, before the next source or another one with the same "
+         "file is taken: so much for all that it is asked when a snapshot is looked for (listing, sizes, times), so "
+         "much for all checksums of one that is to be fetched, and, while a file comes, so much without a byte or at "
+         "less than 4 KiB a second: \"5m\"; without it 2m, and a few attempts without a byte");
   option("identity_file", "sftp: the private key; without it the agent's keys and ~/.ssh/id_ed25519 …");
   option("known_hosts", "sftp: without it ~/.ssh/known_hosts; a host that is not in it is refused");
   option("endpoint", "s3: https://HOST of a store that is not Amazon's; addressed as https://HOST/BUCKET/KEY");
@@ -217,9 +221,12 @@ void add_recovery_and_log(std::vector<key>& out) {
          "without any the requests are not signed");
   option("profile", "s3: the section of the credentials file, \"default\" unless it is told");
   option("ca_file", "https, s3: the certificates to trust instead of the system's");
-  option("client_certificate", "https: shown to the host");
+  option("client_certificate", "https: shown to the host of url, to no other one to which it leads");
   option("client_key", "https: its key, where client_certificate does not hold it");
-  option("header_file", "http, https: lines such as \"Authorization: Bearer …\" for each request");
+  option(
+      "header_file",
+      "http, https: lines such as \"Authorization: Bearer …\" for each request to scheme, host and port of url; no "
+      "other place to which it leads is shown them");
   option(
       "proxy",
       "http, https, s3: http://HOST:PORT or socks5h://HOST:PORT, also http://USER:PASSWORD@HOST:PORT where its owner "
@@ -227,7 +234,8 @@ void add_recovery_and_log(std::vector<key>& out) {
   out.push_back({"recovery.checksum",
                  k::word,
                  "\"if_present\"",
-                 "may a snapshot be without a checksum?",
+                 "may a snapshot be without a checksum? A host that answers 403 for what is not there, as S3 does "
+                 "to who may not list, has none where the archive itself can be read",
                  availability::now,
                  {"required", "if_present"}});
   out.push_back({"recovery.public_key", k::text, "",

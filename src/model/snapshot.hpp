@@ -16,6 +16,7 @@ struct snapshot_mirror {
   std::string source;
   std::string sha256;  // as below
   unsigned source_nth = 0;
+  std::string beside{};  // as below
 
   friend bool operator==(const snapshot_mirror&, const snapshot_mirror&) = default;
 };
@@ -38,6 +39,8 @@ struct snapshot {
   std::string sha256_by{};      // who says it: "manifest.json"; "" = not known
   std::string sha256_else{};    // who says another one, and which: "the listing says …"; "" = nobody
   unsigned source_nth = 0;      // of the sources with that URL, which may differ in how to get in (model/source.hpp)
+
+  std::string beside{};  // the address beside which its side files stand, where that is not `url`; ""
 
   friend bool operator==(const snapshot&, const snapshot&) = default;
 };

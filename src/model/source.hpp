@@ -23,8 +23,8 @@ struct source {
 
   std::string url;
 
-  // How long it may bring no byte, further attempts included, before the next source is asked; 0 = a few attempts,
-  // and at most two minutes.
+  // How long it is borne with (snapshot/fetch/remote_client.hpp says in what); 0 = a few attempts, and at most two
+  // minutes.
   base::duration patience{0};
 
   // http, https, s3
@@ -34,7 +34,7 @@ struct source {
   std::string ca_file;             // the system's
   std::string client_certificate;  // none
   std::string client_key;          // in client_certificate
-  std::string header_file;         // lines "Name: value", sent with each request; none
+  std::string header_file;         // lines "Name: value", sent to the host of `url` alone; none
 
   // sftp
   std::string identity_file;  // the agent's keys, then ~/.ssh/id_*

@@ -48,6 +48,7 @@ void members(M& m, model::snapshot_mirror& s) {
   m("source", s.source);
   m("sha256", s.sha256);
   m("source_nth", s.source_nth);
+  m("beside", s.beside);
 }
 
 template <class M>
@@ -67,6 +68,7 @@ void members(M& m, model::snapshot& s) {
   m("sha256_by", s.sha256_by);
   m("sha256_else", s.sha256_else);
   m("source_nth", s.source_nth);
+  m("beside", s.beside);
 }
 
 template <class M>

@@ -74,6 +74,7 @@ model::snapshot snapshot_of(const listed_file& f, const std::string& source, std
   out.node_version = f.node_version;
   out.sha256_by = f.sha256_by;
   out.sha256_else = f.sha256_else;
+  out.beside = f.beside;
   return out;
 }
 
@@ -238,7 +239,7 @@ void join_ways(std::vector<ports::candidate>& candidates) {
       if (other.source_nth < kept.source_nth) std::swap(other.source_nth, kept.source_nth);
       const auto after = std::find_if(kept.mirrors.begin(), kept.mirrors.end(),
                                       [&](const auto& m) { return m.source_nth > other.source_nth; });
-      kept.mirrors.insert(after, {other.url, other.source, other.sha256, other.source_nth});
+      kept.mirrors.insert(after, {other.url, other.source, other.sha256, other.source_nth, other.beside});
     }
   }
   candidates = std::move(out);
@@ -255,7 +256,7 @@ void find_mirrors(std::vector<ports::candidate>& candidates) {
       for (const auto& other : places[{s.name, *s.size}]) {
         const bool contradicts = !s.sha256.empty() && !other.sha256.empty() && s.sha256 != other.sha256;
         if (other.source == s.source || other.url == s.url || contradicts) continue;
-        s.mirrors.push_back({other.url, other.source, other.sha256, other.source_nth});
+        s.mirrors.push_back({other.url, other.source, other.sha256, other.source_nth, other.beside});
         s.mirrors.insert(s.mirrors.end(), other.mirrors.begin(), other.mirrors.end());  // further ways to it
       }
     }

@@ -31,6 +31,7 @@ struct listed_file {
 
   std::string sha256_by{};  // see model::snapshot
   std::string sha256_else{};
+  std::string beside{};  // see model::snapshot
 
   friend bool operator==(const listed_file&, const listed_file&) = default;
 };

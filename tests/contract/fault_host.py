@@ -4,13 +4,15 @@ import contextlib
 import http.server
 import re
 import socket
+import ssl
 import threading
 
 
 class FaultHost:
     """Serves `files` (name -> bytes) with ranges and ETags; `fault(handler, name)` may answer in its own way: true."""
 
-    def __init__(self):
+    def __init__(self, tls=None, name="127.0.0.1"):
+        """`tls`: files of certificate and key. `name`: what the URL calls this machine."""
         host = self
         self.files = {}
         self.fault = lambda handler, name: False
@@ -18,6 +20,7 @@ class FaultHost:
         self.block = 64 << 10
         self.ranges = True
         self.requests = []  # (method, name, range)
+        self.heads = []     # the header lines of each, as text
         self.sent = 0       # bytes of all bodies
         self.lock = threading.Lock()
         self.closing = threading.Event()
@@ -32,6 +35,7 @@ class FaultHost:
                 name = self.path[1:]
                 with host.lock:
                     host.requests.append((self.command, name, self.headers.get("Range")))
+                    host.heads.append(str(self.headers))
                 with contextlib.suppress(ConnectionError):
                     if not host.fault(self, name):
                         self.proper(name)
@@ -99,8 +103,12 @@ class FaultHost:
                 pass  # a worker that was ended on purpose
 
         self.server = Server(("127.0.0.1", 0), Handler)
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         self.port = self.server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}/"
+        self.url = f"http{'s' if tls else ''}://{name}:{self.port}/"
         self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
         self.thread.start()
 

@@ -507,6 +507,31 @@ class ToSftp(Everywhere, Create):
                                    "required")["files"][0]["verified_by"], "sha256")
         self.assertEqual([n for n in self.left() if n.endswith(".part")], [])
 
+    def test_a_host_that_is_gone_costs_its_patience(self):
+        self.access += ["--patience", "3s"]
+        process, _ = self.in_the_middle()
+        self.drop()
+        _, said = process.communicate(timeout=300)
+        self.assertEqual(process.returncode, 1, said)
+        self.assertIn("onnect", said)
+
+    def test_a_run_that_waits_for_its_host_ends_when_it_is_told_to(self):
+        self.access += ["--patience", "1h"]
+        process, worker = self.in_the_middle()
+        self.drop()
+        wait_until(lambda: not children_of(self.host.program.pid), "no connection any more")
+        process.terminate()
+        process.communicate(timeout=120)
+        self.assertNotEqual(process.returncode, 0)
+
+    def drop(self):
+        """Nobody answers at the host's port any more."""
+        sessions = children_of(self.host.program.pid)
+        self.host.program.terminate()
+        for pid in sessions:
+            os.kill(pid, signal.SIGKILL)
+        self.host.program.wait(60)
+
     def test_a_host_that_is_not_known_gets_nothing(self):
         self.put("a", b"1")
         self.host.know("other")
@@ -523,6 +548,37 @@ class ToS3(Everywhere, Create):
         """Which pieces were sent, in their order."""
         return [int(found[1]) for method, path in list(self.host.gate.requests)
                 if method == "PUT" and (found := re.search(r"partNumber=(\d+)", path))]
+
+    def fail(self, *methods):
+        """A store that has always too much to do; says when it was asked."""
+        asked = {method: threading.Event() for method in methods}
+
+        def fault(handler, body):
+            if handler.command not in methods or "uploadId" not in handler.path:
+                return False
+            asked[handler.command].set()
+            handler.answer(503, {}, b"<Error><Code>SlowDown</Code><Message>slow down</Message></Error>")
+            return True
+        self.host.gate.fault = fault
+        return asked
+
+    def test_a_store_that_only_fails_costs_its_patience(self):
+        self.put("a", snapshot_bytes(1, MIB))
+        asked = self.fail("PUT", "DELETE")
+        process = self.begin("create", self.tree, "--to", self.there, *self.access, "--name", "x.tar.zst", "--patience", "2s")
+        _, said = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("SlowDown", said)
+        self.assertTrue(asked["DELETE"].is_set(), "it tried to leave nothing")
+
+    def test_a_run_that_a_store_keeps_waiting_ends_when_it_is_told_to(self):
+        self.put("a", snapshot_bytes(1, MIB))
+        asked = self.fail("PUT", "DELETE")
+        process = self.begin("create", self.tree, "--to", self.there, *self.access, "--name", "x.tar.zst", "--patience", "1h")
+        self.assertTrue(asked["PUT"].wait(120))
+        process.terminate()
+        process.communicate(timeout=120)
+        self.assertNotEqual(process.returncode, 0)
 
     def test_a_piece_that_fails_is_sent_again(self):
         self.put("big", snapshot_bytes(1, 40 * MIB))

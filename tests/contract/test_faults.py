@@ -145,6 +145,19 @@ class Faults(Sources):
             self.expect(other if out["sha256"] == [hashlib.sha256(other).hexdigest()] else self.data_bytes, out)
             self.cached("a.bin").unlink()
 
+    def test_a_host_that_says_nothing_comes_after_any_head(self):
+        """Its file is there all the same, whether a listing says how large it is or not."""
+        self.host.fault = lambda handler, _: handler.command == "HEAD" and handler.status(200) is None
+        self.host.files["empty.bin"] = b""
+        for listing in ('<a href="a.bin">a.bin</a> <a href="empty.bin">empty.bin</a>',
+                        json.dumps([{"name": "a.bin", "size": SIZE}])):
+            self.host.files[""] = listing.encode()
+            found = self.newest(self.source(), match="*.bin")
+            self.assertEqual([(s["name"], s["size"]) for s in found["snapshots"]], [("a.bin", SIZE)])
+            self.assertEqual(len(self.select(self.source(), match="*.bin")["candidates"]), 1, "what is empty is none")
+            self.expect(self.data_bytes, self.fetch(self.source(), found))
+            self.cached("a.bin").unlink()
+
     def test_two_hundred_to_a_request_for_a_range(self):
         self.host.ranges = False
         self.expect(self.data_bytes, self.load())

@@ -60,6 +60,45 @@ class Proofs(Sources):
                 self.assertEqual((out["failure"], out["snapshot"]), ("bad_snapshot", "a.bin"))
                 self.assertFalse(self.cached("a.bin").exists())
 
+    def strange_host(self):
+        host = FaultHost()
+        self.addCleanup(host.close)
+        return host
+
+    def test_a_store_that_says_403_of_what_is_not_there(self):
+        host = self.strange_host()
+        host.files["a.bin"] = self.data_bytes
+        host.fault = lambda handler, name: name not in host.files and handler.status(403) is None
+        source = {"url": host.url + "a.bin"}
+        candidate = self.newest(source, match="a.bin")
+        out = self.fetch(source, candidate, checksum="required")
+        self.assertEqual(out["failure"], "unreachable")
+        self.assertIn("403", out["error"])
+        out = self.fetch(source, candidate)
+        self.assertEqual((out["failure"], out["verified"]), ("none", False), out["error"])
+        self.assertIn("is taken to have no checksum", out["notes"][0])
+        self.forget()
+        host.files["a.bin.sha512"] = hashlib.sha512(self.data_bytes).hexdigest().encode()
+        out = self.fetch(source, candidate, checksum="required")
+        self.assertEqual((out["failure"], out["verified_by"]), ("none", "sha512"), out["error"])
+
+    def test_an_address_that_lets_in_by_its_query_lets_in_to_one_file(self):
+        host, store = self.strange_host(), self.strange_host()
+        store.files["7f3a/a.bin?X-Amz-Signature=1"] = self.data_bytes
+        store.fault = lambda handler, name: name not in store.files and handler.status(403) is None
+        for path in ("dl/a.bin", "dl/latest"):
+            self.forget()
+            host.files = {}
+            host.fault = lambda handler, name: name == path and handler.status(
+                302, Location=store.url + "7f3a/a.bin?X-Amz-Signature=1") is None
+            source = {"url": host.url + path}
+            candidate = self.newest(source, match="a.bin")
+            self.assertEqual(self.fetch(source, candidate, checksum="required")["failure"], "refused", "there is none")
+            host.files["dl/a.bin.sha256"] = hashlib.sha256(self.data_bytes).hexdigest().encode()
+            out = self.fetch(source, candidate, checksum="required")
+            self.assertEqual((out["failure"], out["verified_by"]), ("none", "sha256"), out["error"])
+        self.assertEqual({name for _, name, _ in store.requests}, {"7f3a/a.bin?X-Amz-Signature=1"})
+
     def key(self, name):
         self.shell(f"minisign -G -f -W -p ../{name}.pub -s ../{name}.key")
         return (self.files.parent / f"{name}.pub").read_text().split("\n")[1]

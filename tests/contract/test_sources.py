@@ -252,7 +252,20 @@ class SftpSource(Contract, Sources):
         self.assertIn(f"refuses the key {self.host.keys}/other", said)
 
     def test_a_key_that_is_not_there(self):
-        self.assertIn(f"{self.host.keys}/nosuch", self.refusal(identity_file=f"{self.host.keys}/nosuch"))
+        said = self.refusal(identity_file=f"{self.host.keys}/nosuch")
+        self.assertIn(f"the key cannot be read: open {self.host.keys}/nosuch: No such file", said)
+
+    def test_a_key_with_a_passphrase_and_what_is_no_private_key(self):
+        for kind in (["-t", "ed25519"], ["-t", "ecdsa", "-m", "PEM"], ["-t", "ecdsa", "-m", "PKCS8"]):
+            key = self.host.keys / "locked"
+            key.unlink(missing_ok=True)
+            source_servers.run("ssh-keygen", "-q", *kind, "-N", "a passphrase", "-f", key)
+            self.assertIn(f"the key {key} has a passphrase", self.refusal(identity_file=str(key)))
+        self.assertIn("is no private key; name the file without .pub", self.refusal(identity_file=f"{self.host.keys}/user.pub"))
+
+    def test_known_hosts_that_is_a_directory(self):
+        said = self.refusal(known_hosts=str(self.host.keys))
+        self.assertIn(f"the known hosts cannot be read: {self.host.keys} is not a regular file", said)
 
     def test_a_directory_that_is_not_there(self):
         self.assertIn("no such directory", self.refusal(url=self.source["url"] + "nosuch/"))
@@ -289,6 +302,13 @@ class S3Source(Contract, Sources):
     def test_a_profile_or_file_that_is_not_there(self):
         self.assertIn("has no [nosuch]", self.refusal(profile="nosuch"))
         self.assertIn("nosuch", self.refusal(credentials_file=f"{self.home.path}/nosuch"))
+
+    def test_a_prefix_with_and_without_its_slash_is_one_place(self):
+        self.host.put("snap-1.bin", snapshot_bytes(1))
+        self.host.put("older/snap-2.bin", snapshot_bytes(2))
+        found = self.newest({**self.source, "url": "s3://snaps/leap"})
+        self.assertEqual(found["snapshots"][0]["name"], "snap-1.bin")
+        self.assertEqual(self.fetch({**self.source, "url": "s3://snaps/leap"}, found)["failure"], "none")
 
     def test_no_such_bucket(self):
         self.assertIn("NoSuchBucket", self.refusal(url="s3://nosuch/"))

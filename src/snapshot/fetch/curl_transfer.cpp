@@ -10,11 +10,14 @@
 #include <utility>
 
 #include "snapshot/fetch/local_server.hpp"
+#include "snapshot/fetch/ssh_files.hpp"
 #include "snapshot/listing.hpp"
 #include "snapshot/listing_text.hpp"
 
 namespace hasup::snapshot {
 namespace {
+
+constexpr std::size_t most_of_a_redirect = 1U << 20;
 
 std::string_view trimmed(std::string_view text) {
   while (!text.empty() && (text.back() == '\r' || text.back() == '\n' || text.back() == ' ')) text.remove_suffix(1);
@@ -92,8 +95,7 @@ std::optional<base::wall_time> local_time(const std::string& text) {
 // Errors that the next attempt meets again.
 bool is_permanent(CURLcode code) {
   constexpr std::array codes{CURLE_LOGIN_DENIED,       CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CERTPROBLEM,
-                             CURLE_SSL_CACERT_BADFILE, CURLE_UNSUPPORTED_PROTOCOL,     CURLE_URL_MALFORMAT,
-                             CURLE_TOO_MANY_REDIRECTS};
+                             CURLE_SSL_CACERT_BADFILE, CURLE_UNSUPPORTED_PROTOCOL,     CURLE_URL_MALFORMAT};
   return std::find(codes.begin(), codes.end(), code) != codes.end();
 }
 
@@ -111,12 +113,14 @@ curl_transfer::curl_transfer(std::shared_ptr<CURL> curl, const job_control& cont
 
 void curl_transfer::prepare(const std::string& url, const patience& p) {
   curl_easy_reset(curl());
+  lines_.reset();
+  stays_ = false;
   curl_easy_setopt(curl(), CURLOPT_URL, url.c_str());
   curl_easy_setopt(curl(), CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(curl(), CURLOPT_CONNECTTIMEOUT, p.connect_timeout_s);
   curl_easy_setopt(curl(), CURLOPT_LOW_SPEED_LIMIT, p.stall_bytes_per_s);
   curl_easy_setopt(curl(), CURLOPT_LOW_SPEED_TIME, p.stall_s);
-  curl_easy_setopt(curl(), CURLOPT_BUFFERSIZE, 512L << 10);
+  curl_easy_setopt(curl(), CURLOPT_BUFFERSIZE, buffer_);
   curl_easy_setopt(curl(), CURLOPT_ERRORBUFFER, text_.data());
   curl_easy_setopt(curl(), CURLOPT_HEADERFUNCTION, &on_header);
   curl_easy_setopt(curl(), CURLOPT_HEADERDATA, this);
@@ -125,6 +129,18 @@ void curl_transfer::prepare(const std::string& url, const patience& p) {
   curl_easy_setopt(curl(), CURLOPT_NOPROGRESS, 0L);
   curl_easy_setopt(curl(), CURLOPT_XFERINFOFUNCTION, &on_progress);
   curl_easy_setopt(curl(), CURLOPT_XFERINFODATA, this);
+  if (until_) end_at(*until_);
+}
+
+void curl_transfer::end_at(std::chrono::steady_clock::time_point until) {
+  until_ = until;
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+  curl_easy_setopt(curl(), CURLOPT_TIMEOUT_MS, std::max(1L, static_cast<long>(left.count())));
+}
+
+void curl_transfer::set_buffer(long bytes) {
+  buffer_ = bytes;
+  curl_easy_setopt(curl(), CURLOPT_BUFFERSIZE, buffer_);
 }
 
 void curl_transfer::prepare_sftp(const model::source& access, std::optional<std::uint64_t> first) {
@@ -181,11 +197,15 @@ int curl_transfer::host_key(curl_khmatch match) {
 }
 
 void curl_transfer::header(std::string_view line) {
-  if (line.starts_with("HTTP/")) answer_ = {};  // of the next answer after a redirect
+  if (line.starts_with("HTTP/")) {  // of the next answer
+    answer_ = {};
+    has_location_ = false;
+  }
   const auto colon = line.find(':');
   if (colon == std::string_view::npos) return;
   const auto name = lower(line.substr(0, colon));
   const std::string value(trimmed(line.substr(colon + 1)));
+  if (name == "location") has_location_ = true;
   if (name == "etag") answer_.etag = value;
   if (name == "last-modified") answer_.last_modified = value;
   if (name == "content-type") answer_.content_type = lower(value);
@@ -248,7 +268,33 @@ void curl_transfer::go_on() {
   if (std::exchange(held_, false)) curl_easy_pause(curl(), CURLPAUSE_CONT);
 }
 
+bool curl_transfer::redirected() const {
+  if (!again_ || stays_ || !has_location_) return false;
+  long status = 0;
+  curl_easy_getinfo(curl(), CURLINFO_RESPONSE_CODE, &status);
+  return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+}
+
+bool curl_transfer::goes_on(CURLcode code) {
+  if (code != CURLE_OK || !redirected()) return false;
+  char* named = nullptr;
+  if (curl_easy_getinfo(curl(), CURLINFO_REDIRECT_URL, &named) != CURLE_OK || named == nullptr) {
+    not_followed_ = "the host redirects to an address that is none";
+    return false;
+  }
+  if (redirects_++ == most_redirects) {
+    not_followed_ = "the host redirects in a circle, or more than " + std::to_string(most_redirects) +
+                    " times; write the address to which it leads in the end";
+    return false;
+  }
+  const std::string url = named;  // preparing forgets it
+  passed_over_ = 0;
+  if (auto ready = again_(url); !ready) not_followed_ = ready.error().message;
+  return not_followed_.empty();
+}
+
 bool curl_transfer::data(const char* bytes, std::size_t size) {
+  if (redirected()) return (passed_over_ += size) <= most_of_a_redirect;
   if (!begin()) return false;
   // A file that is looked at only is left after its first bytes: SFTP has no HEAD.
   if (!to_.data || !to_.data(bytes, size)) refused_ = true;
@@ -259,13 +305,14 @@ std::string curl_transfer::reason() const {
   std::string why = text_.c_str();
   if (why.empty()) why = curl_easy_strerror(code_);
   if (!proxy_.empty()) why = words_of_proxy(curl(), proxy_, code_, std::move(why));
-  if (code_ == CURLE_TOO_MANY_REDIRECTS)
-    return "the host redirects in a circle, or more than " + std::to_string(most_redirects) + " times (" + why +
-           "); write the address to which it leads in the end";
   if (code_ == CURLE_OPERATION_TIMEDOUT && !local_.empty())
     return "reading " + local_ + " brings nothing: the mount seems to hang; see to its host, or unmount it";
   if (code_ == CURLE_OPERATION_TIMEDOUT && began_) return "the host stalls: " + why;
   if (!sftp_) return why;
+  if (code_ == CURLE_PEER_FAILED_VERIFICATION || code_ == CURLE_LOGIN_DENIED)
+    if (const auto problem = known_hosts_problem(known_hosts_); !problem.empty()) return problem;
+  if (code_ == CURLE_LOGIN_DENIED && !identity_.empty())
+    if (const auto problem = key_file_problem(identity_); !problem.empty()) return problem;
   if (code_ == CURLE_PEER_FAILED_VERIFICATION) {
     if (key_match_ == CURLKHMATCH_MISMATCH)
       return "the host shows another key than " + known_hosts_ +
@@ -283,12 +330,21 @@ std::string curl_transfer::reason() const {
 }
 
 remote_client::download_end curl_transfer::run() {
-  return ended(curl_easy_perform(curl()));
+  auto code = curl_easy_perform(curl());
+  while (goes_on(code)) code = curl_easy_perform(curl());
+  return ended(code);
 }
 
 remote_client::download_end curl_transfer::ended(CURLcode code) {
   code_ = code;
   remote_client::download_end end;
+  if (!not_followed_.empty()) {
+    fill();
+    end.error = not_followed_;
+    end.permanent = true;
+    end.answer = std::move(answer_);
+    return end;
+  }
   if (code_ == CURLE_OK)
     (void)begin();  // an answer without a body
   else if (!began_)

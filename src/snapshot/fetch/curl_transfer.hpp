@@ -3,7 +3,10 @@
 
 #include <curl/curl.h>
 
+#include <chrono>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "snapshot/fetch/remote_client.hpp"
@@ -32,6 +35,14 @@ class curl_transfer {
   void prepare_local(const std::string& path, const std::string& reader, const patience& p);
   // HTTP: `proxy` as the source or the environment names it, "" = none; its password is in no error.
   void prepare_proxy(const std::string& proxy);
+  // HTTP: `again` prepares the request anew for the address to which the host redirects, as prepare() and what
+  // follows it did for the first one. libcurl itself would take every header line along to any host.
+  void follow_with(std::function<outcome<void>(const std::string& url)> again) { again_ = std::move(again); }
+  // A request whose signature holds for one host is not redirected.
+  void stay() { stays_ = true; }
+  void set_buffer(long bytes);
+  // However much it brings until then, redirects included.
+  void end_at(std::chrono::steady_clock::time_point until);
   // HTTP: lines for the request's head, which are sent after send_headers().
   void add_header(const std::string& line) { add_line(lines_, line); }
   void send_headers() { curl_easy_setopt(curl(), CURLOPT_HTTPHEADER, lines_.get()); }
@@ -42,6 +53,8 @@ class curl_transfer {
 
   // `began`, `whole`, `error` as remote_client::download_end has them.
   remote_client::download_end run();
+  // After a request ended with `code`: whether it was redirected, and is prepared to be carried out again.
+  [[nodiscard]] bool goes_on(CURLcode code);
   remote_client::download_end ended(CURLcode code);
 
   // For libcurl's C callbacks.
@@ -56,6 +69,7 @@ class curl_transfer {
   void fill();
   void fill_sftp();
   std::string reason() const;
+  [[nodiscard]] bool redirected() const;
 
   std::shared_ptr<CURL> curl_;
   header_lines lines_;
@@ -65,6 +79,14 @@ class curl_transfer {
   bool began_ = false;
   bool held_ = false;
   bool refused_ = false;  // begin or data said no
+  std::function<outcome<void>(const std::string&)> again_;
+  bool stays_ = false;
+  bool has_location_ = false;  // this answer
+  unsigned redirects_ = 0;
+  std::size_t passed_over_ = 0;  // bytes of a redirect's own page
+  std::string not_followed_;     // why
+  long buffer_ = 512L << 10;
+  std::optional<std::chrono::steady_clock::time_point> until_;
   bool sftp_ = false;
   std::string local_;  // path of a file of this machine
   bool ranged_ = false;

@@ -43,7 +43,7 @@ outcome<void> download_run::prepare() {
     return found.has_value();
   };
   if (auto opened = part_.open(usable); !opened) return opened;
-  for (auto& o : origins_) o.begin(clock::now());
+  for (auto& o : origins_) o.begin();
   if (!options_.in_pieces) here().bears_ranges = origin::ranges::no;
   if (part_.bytes() > 0 && found) {
     total_ = found->total;
@@ -77,7 +77,6 @@ outcome<void> download_run::seed() {
   total_ = (*version)->total;
   if (validator.empty()) validator = (*version)->validator;
   auto filled = options_.seeds->fill(part_, note());
-  here().begin(clock::now());
   if (part_.bytes() > 0) {
     report_.seeded = part_.seeds().bytes > 0;
     report_.resumed = report_.resumed || report_.seeded;
@@ -119,11 +118,15 @@ outcome<void> download_run::loop() {
     if (lanes_.empty())
       longest = std::clamp(std::chrono::ceil<std::chrono::milliseconds>(here().not_before() - clock::now()),
                            std::chrono::milliseconds(0), longest_wait);
-    if (const auto owed = pace_.owed(clock::now()); owed.count() > 0)
+    const auto owed = pace_.owed(clock::now());
+    if (owed.count() > 0)
       longest = std::min(owed, longest);  // held meanwhile: the host sends no more than fits its window
     else
       transfers_.go_on();
+    const auto from = clock::now();
     const auto ends = transfers_.wait(longest);
+    // What writing to a busy disk takes is not the host's.
+    if (owed.count() <= 0) here().waited(std::min<clock::duration>(clock::now() - from, 2 * longest_wait));
     if (broken_) return *broken_;
     for (const auto& [id, end] : ends) {
       const auto l = lanes_.at(id);
@@ -134,7 +137,7 @@ outcome<void> download_run::loop() {
       if (l.done) return {};
     }
     drop_all_but(nullptr);
-    here().check(clock::now());
+    here().check();
     if (here().given_up() && !is_whole())
       if (auto next = next_place(); !next) return next;
     if (may_join())
@@ -165,10 +168,9 @@ outcome<void> download_run::next_place() {
     const bool same_file = places_[at_ + 1].url == place().url;
     if (same_file) origins_[at_ + 1].validator = here().validator;
     ++at_;
-    here().begin(clock::now());
     const auto other = place().other_file ? place().other_file() : outcome<std::string>(std::string());
     if (control_.cancelled()) return cancelled();
-    here().begin(clock::now());
+    here().begin();
     if (!other || !other->empty()) {
       here().give_up(other ? *other : other.error().message);
       continue;
@@ -211,7 +213,7 @@ outcome<void> download_run::start_lanes() {
   if (!total_ || here().bears_ranges != origin::ranges::yes) return lanes_.empty() ? start_first() : outcome<void>();
   byte_spans asked;
   for (const auto& [id, l] : lanes_) asked.add({l.at, l.span.end});
-  while (lanes_.size() < here().allowed()) {
+  while (lanes_.size() < here().allowed() && !here().given_up()) {
     const auto gap = next_gap(part_.have(), asked, *total_, piece(), join());
     if (!gap) return {};
     asked.add(*gap);
@@ -252,8 +254,13 @@ outcome<void> download_run::start(byte_span span, bool ranged) {
   to.hold = [this] { return pace_.owed(clock::now()).count() > 0; };
   to.data = [this, &l](const char* bytes, std::size_t size) { return data(l, bytes, size); };
   auto transfer = place().host->open(place().url, range, std::move(to));
-  if (!transfer) return transfer.error();
-  curl_easy_setopt((*transfer)->curl(), CURLOPT_BUFFERSIZE, pace_.buffer_size(here().allowed()));
+  if (!transfer) {  // another place may do
+    lanes_.erase(id);
+    if (transfer.error().kind != ports::worker_failure::unreachable) return transfer.error();
+    here().give_up(transfer.error().message);
+    return {};
+  }
+  (*transfer)->set_buffer(pace_.buffer_size(here().allowed()));
   transfers_.start(id, std::move(*transfer));
   return {};
 }

@@ -130,7 +130,7 @@ bool download_run::data(lane& l, const char* bytes, std::size_t size) {
   l.at += used;
   l.brought += used;
   const auto now = clock::now();
-  here().brought(now, used);
+  here().brought(used);
   pace_.add(used, now);
   control_.advance(part_.bytes());
   return used == size && !(l.cut && l.at == l.span.end);

@@ -18,6 +18,7 @@ failure unreachable(std::string message) {
 struct side_text {
   std::optional<std::string> text;
   std::string unclear;  // why it is not known whether it is there; ""
+  bool denied = false;  // it is unclear because of a 403
 };
 
 outcome<side_text> look_for(remote_client& host, const std::string& url) {
@@ -27,6 +28,7 @@ outcome<side_text> look_for(remote_client& host, const std::string& url) {
   if (!answer) return answer.error();
   if (answer->status == 404 || answer->status == 410) return out;
   if (answer->status != 200) {
+    out.denied = answer->status == 403 && url.starts_with("http");  // SFTP says so of what is there
     out.unclear =
         without_password(url) + ": " + status_text(*answer) + "; whether there is a checksum cannot be told";
     return out;
@@ -39,7 +41,8 @@ outcome<side_text> look_for(remote_client& host, const std::string& url) {
 
 // The URL of the archive, to which endings are put.
 std::string place_of(const model::snapshot& s) {
-  return s.url.substr(0, s.url.find_first_of("?#"));
+  const auto& url = s.beside.empty() ? s.url : s.beside;
+  return url.substr(0, url.find_first_of("?#"));
 }
 
 struct side_files {
@@ -74,7 +77,8 @@ class asking {
   outcome<void> ask(const std::string& place, bool must, Read read) {
     auto found = look_for(host_, place);
     if (!found) return found.error();
-    if (!found->unclear.empty() && first_.empty()) return unreachable(found->unclear);
+    if (found->denied && denied_.empty()) denied_ = found->unclear;
+    if (!found->unclear.empty() && !found->denied && first_.empty()) return unreachable(found->unclear);
     if (!found->text) return {};
     const std::optional<std::string> digest = read(*found->text);
     if (digest)
@@ -86,9 +90,9 @@ class asking {
   }
 
   [[nodiscard]] announcement take() const {
-    if (!disagree_.empty()) return {std::nullopt, disagree_};
-    if (first_.empty()) return {};
-    return {announced_digest{kind_, first_, by_}, ""};
+    if (!disagree_.empty()) return {std::nullopt, "", disagree_};
+    if (first_.empty()) return {std::nullopt, denied_, ""};
+    return {announced_digest{kind_, first_, by_}, "", ""};
   }
 
  private:
@@ -102,6 +106,7 @@ class asking {
   digest_kind kind_;
   std::string first_;  // hex
   std::string by_;
+  std::string denied_;
   std::string disagree_;
 };
 
@@ -117,8 +122,10 @@ std::optional<std::string> digest_in_manifest(const std::string& text, const std
 }  // namespace
 
 outcome<announcement> expected_digest(remote_client& host, const model::snapshot& s) {
+  const asked_together one_patience(host);
   const auto base = place_of(s);
   const auto directory = base.substr(0, base.rfind('/') + 1);
+  std::string denied;
   for (const auto& side : all_side_files) {
     asking all(host, s, side.kind);
     if (side.kind == digest_kind::sha256) {
@@ -145,8 +152,9 @@ outcome<announcement> expected_digest(remote_client& host, const model::snapshot
       return asked.error();
     auto out = all.take();
     if (out.digest || !out.disagree.empty()) return out;
+    if (denied.empty()) denied = out.denied;
   }
-  return announcement{};
+  return announcement{std::nullopt, denied, ""};
 }
 
 std::vector<std::string> side_file_places(const std::string& place) {

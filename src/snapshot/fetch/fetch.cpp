@@ -156,6 +156,7 @@ void fetcher::gather_places(const model::snapshot& s) {
     file.source = m.source;
     file.sha256 = m.sha256;
     file.source_nth = m.source_nth;
+    file.beside = m.beside;
     add(file);
   }
 }

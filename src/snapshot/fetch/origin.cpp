@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "base/byte_size.hpp"
+#include "base/duration.hpp"
+
 namespace hasup::snapshot {
 namespace {
 
@@ -11,8 +14,21 @@ constexpr std::uint64_t another_connection_after = 256U << 20;  // bytes over fe
 
 }  // namespace
 
-void origin::brought(time now, std::size_t bytes) {
-  last_byte_ = now;
+void origin::begin() {
+  patience_left_ = patience_.longest;
+  silent_for_ = {};
+}
+
+void origin::waited(std::chrono::steady_clock::duration how_long) {
+  patience_left_ -= how_long;
+  silent_for_ += how_long;
+}
+
+void origin::brought(std::size_t bytes) {
+  const std::chrono::duration<double> worth(static_cast<double>(bytes) / static_cast<double>(patience_.lowest_rate));
+  const std::chrono::duration<double> missing = patience_.longest - patience_left_;
+  patience_left_ += std::chrono::duration_cast<std::chrono::steady_clock::duration>(std::min(worth, missing));
+  silent_for_ = {};
   since_failure_ += bytes;
   since_fewer_ += bytes;
   if (allowed_ < connections_ && since_fewer_ >= another_connection_after) {
@@ -35,7 +51,7 @@ void origin::failed(time now, std::string why, bool brought_something, unsigned 
   not_before_ = now + pause(fruitless_);
   if (fruitless_ >= patience_.attempts || whole_starts_ >= std::min(patience_.attempts, most_whole_starts))
     given_up_ = true;
-  check(now);
+  check();
 }
 
 void origin::starts_whole(const std::string& why) {
@@ -53,9 +69,14 @@ void origin::give_up(std::string why) {
   given_up_ = true;
 }
 
-void origin::check(time now) {
-  if (now - last_byte_ < patience_.longest) return;
-  if (last_error_.empty()) last_error_ = silent_;
+void origin::check() {
+  if (given_up_ || patience_left_.count() > 0) return;
+  if (silent_for_ < patience_.longest)
+    last_error_ = "it brings less than " + base::format_byte_size(patience_.lowest_rate) +
+                  " a second, longer than its patience of " + base::format_duration(patience_.longest) +
+                  (last_error_.empty() ? "" : " (" + last_error_ + ")");
+  else if (last_error_.empty())
+    last_error_ = silent_;
   given_up_ = true;
 }
 

@@ -21,10 +21,16 @@ class origin {
   // `connections`: at most so many at once.
   // `silent`: what to say of one that brings nothing at all.
   origin(patience p, unsigned connections, std::string silent = "nothing came")
-      : patience_(p), connections_(connections), allowed_(connections), silent_(std::move(silent)) {}
+      : patience_(p), connections_(connections), allowed_(connections), silent_(std::move(silent)) {
+    begin();
+  }
 
-  void begin(time now) { last_byte_ = now; }
-  void brought(time now, std::size_t bytes);
+  // Its patience is whole.
+  void begin();
+  void brought(std::size_t bytes);
+  // For bytes. Waiting uses the patience up, and each byte brings back as much of it as it takes at the lowest rate:
+  // a host that is slower than that is left, however often it brings a little.
+  void waited(std::chrono::steady_clock::duration how_long);
   // A transfer ended early. `others`: how many go on; a host that refuses one connection of several wants fewer.
   // `pause`: before the next attempt, given how many have failed in a row.
   void failed(time now, std::string why, bool brought_something, unsigned others,
@@ -34,8 +40,8 @@ class origin {
   // The file here is another one than a moment ago; a host that goes on so is read in one go.
   void changed(const std::string& why);
   void give_up(std::string why);
-  // Another attempt at the whole would end in the same way, or nothing came for too long.
-  void check(time now);
+  // Gives it up when nothing, or too little, came for too long.
+  void check();
 
   [[nodiscard]] bool given_up() const { return given_up_; }
   [[nodiscard]] const std::string& last_error() const { return last_error_; }
@@ -55,7 +61,8 @@ class origin {
   unsigned whole_starts_ = 0;
   unsigned changes_ = 0;
   std::uint64_t since_failure_ = 0;  // bytes
-  time last_byte_{};
+  std::chrono::steady_clock::duration patience_left_{};
+  std::chrono::steady_clock::duration silent_for_{};
   time not_before_{};
   std::string last_error_;
   bool given_up_ = false;

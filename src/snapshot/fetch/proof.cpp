@@ -10,6 +10,12 @@ failure refused(const model::snapshot& s, std::string message) {
   return {ports::worker_failure::refused, std::move(message), s.name};
 }
 
+bool may_be_read(remote_client& host, const model::snapshot& s) {
+  std::string first;
+  const auto answer = host.peek(s.url, first, 0);  // an address that was signed for a GET allows no HEAD
+  return answer && answer->status == 200;
+}
+
 }  // namespace
 
 std::set<digest_kind> proof::kinds() const {
@@ -37,6 +43,7 @@ bool proof::holds_for(const cache_seal& seal) const {
 }
 
 outcome<proof> find_proof(remote_client& host, const model::snapshot& s, const ports::worker_job& job) {
+  const asked_together one_patience(host);
   proof out;
   auto said = expected_digest(host, s);
   if (!said) return said.error();
@@ -45,6 +52,11 @@ outcome<proof> find_proof(remote_client& host, const model::snapshot& s, const p
     if (!said->disagree.empty())
       return refused(s, s.name + " is announced in two ways: " + said->disagree +
                             "; correct or remove the one that is wrong on the backup host");
+    if (!out.digest && !said->denied.empty()) {
+      if (job.checksum == model::checksum_policy::required || !may_be_read(host, s))
+        return failure{ports::worker_failure::unreachable, said->denied};
+      out.note = s.name + " is taken to have no checksum: it can be read, and " + said->denied;
+    }
     if (!out.digest && job.checksum == model::checksum_policy::required)
       return refused(s, s.name + " has no checksum; put " + s.name +
                             ".sha256 beside it on the backup host, or set recovery.checksum = \"if_present\"");

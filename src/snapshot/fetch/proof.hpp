@@ -21,7 +21,7 @@ struct proof {
   std::optional<model::minisign_key> key;
   std::string public_key;   // as the unit file has it; "" = signatures are not looked at
   std::string signed_text;  // NAME.minisig, where it was asked for; ""
-  std::string note;         // checksums that disagree do not count beside a signature; ""
+  std::string note;         // checksums that disagree and do not count, or are denied and count as not there; ""
 
   [[nodiscard]] bool empty() const { return !digest && !signature; }
   [[nodiscard]] std::set<digest_kind> kinds() const;  // sha256 always

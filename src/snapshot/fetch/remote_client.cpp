@@ -9,6 +9,7 @@
 #include "base/small_file.hpp"
 #include "snapshot/fetch/curl_transfer.hpp"
 #include "snapshot/fetch/local_reader.hpp"
+#include "snapshot/fetch/own_host.hpp"
 #include "snapshot/fetch/s3_access.hpp"
 #include "snapshot/fetch/version_answer.hpp"
 #include "snapshot/listing.hpp"
@@ -18,7 +19,7 @@ namespace {
 
 constexpr std::size_t header_file_limit = 64U << 10;
 constexpr std::size_t most_answer = 1U << 20;
-constexpr long slow_answer_s = 120;  // a store puts the pieces together before it says that it has
+constexpr long slow_answer_s = 120;  // a store puts the pieces together before it says that it has: after a POST
 
 bool is_sftp(std::string_view url) {
   return url.starts_with("sftp://");
@@ -103,14 +104,29 @@ std::chrono::milliseconds remote_client::pause_before(unsigned attempt) const {
   return delay + delay * static_cast<int>(random() % 20U) / 100;  // many machines must not come back at once
 }
 
-bool remote_client::wait_before(unsigned attempt) const {
-  if (attempt == 0) return !control_.cancelled();
-  const auto until = std::chrono::steady_clock::now() + pause_before(attempt);
-  while (std::chrono::steady_clock::now() < until) {
-    if (control_.cancelled()) return false;
-    std::this_thread::sleep_for(std::min(patience_.max_delay, std::chrono::milliseconds(20)));
+attempts::attempts(const remote_client& host) : attempts(host, host.limits().longest) {}
+
+attempts::attempts(const remote_client& host, std::chrono::milliseconds longest)
+    : host_(host), longest_(longest), until_(clock::now() + longest) {}
+
+bool attempts::next() {
+  if (host_.control().cancelled()) return false;
+  if (made_ > 0) {
+    const auto& limits = host_.limits();
+    const auto at = clock::now() + host_.pause_before(made_);
+    if (made_ >= limits.attempts || at >= until_) return false;
+    while (clock::now() < at) {
+      if (host_.control().cancelled()) return false;
+      std::this_thread::sleep_for(std::min(limits.max_delay, std::chrono::milliseconds(20)));
+    }
   }
-  return !control_.cancelled();
+  ++made_;
+  return true;
+}
+
+void attempts::progressed() {
+  made_ = 1;  // so that there is a pause
+  until_ = clock::now() + longest_;
 }
 
 outcome<std::unique_ptr<curl_transfer>> remote_client::open(const std::string& url, const std::optional<range>& part,
@@ -123,36 +139,49 @@ outcome<std::unique_ptr<curl_transfer>> remote_client::prepared(std::shared_ptr<
                                                                 const char* accept) {
   if (!curl) return failure{ports::worker_failure::internal, "libcurl cannot be initialised"};
   auto t = std::make_unique<curl_transfer>(std::move(curl), control_, std::move(to));
-  t->prepare(url, patience_);
   if (const auto path = file_source_path(url)) {
     if (!file_source_path(access_.url))
       return failure{ports::worker_failure::unreachable,
                      url + " is a file of this machine, which no other host may name"};
+    t->prepare(url, patience_);
     if (auto ready = prepare_local(*t, *path, part, accept); !ready) return ready.error();
-  } else if (is_sftp(url))
+  } else if (is_sftp(url)) {
+    t->prepare(url, patience_);
     t->prepare_sftp(access_, part ? std::optional(part->first) : std::nullopt);
-  else if (auto ready = prepare_http(*t, url, part, accept); !ready)
-    return ready.error();
+  } else {
+    if (auto ready = prepare_web(*t, url, part, accept); !ready) return ready.error();
+    t->follow_with([this, &transfer = *t, part, accept](const std::string& next) {
+      return prepare_web(transfer, next, part, accept);
+    });
+  }
   if (!t->wants_data()) curl_easy_setopt(t->curl(), CURLOPT_NOBODY, 1L);
   return t;
+}
+
+outcome<void> remote_client::prepare_web(curl_transfer& t, const std::string& url, const std::optional<range>& part,
+                                         const char* accept) {
+  t.prepare(url, patience_);
+  if (!t.wants_data()) curl_easy_setopt(t.curl(), CURLOPT_NOBODY, 1L);
+  return prepare_http(t, url, part, accept);
 }
 
 outcome<void> remote_client::prepare_http(curl_transfer& t, const std::string& url, const std::optional<range>& part,
                                           const char* accept, const upload* what) {
   CURL* curl = t.curl();
+  if (const auto problem = downgrade_problem(access_, url); !problem.empty())
+    return failure{ports::worker_failure::unreachable, problem};
+  const bool own = is_own(access_, url);
   t.add_header(accept);
   add_range(t, part);
-  if (auto added = add_headers_of(access_.header_file, t); !added) return added.error();
+  if (own)
+    if (auto added = add_headers_of(access_.header_file, t); !added) return added.error();
   curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
-  curl_easy_setopt(curl, CURLOPT_MAXREDIRS, most_redirects);
   curl_easy_setopt(curl, CURLOPT_USERAGENT, "hasup");
   t.prepare_proxy(access_.proxy.empty() ? proxy_of_environment(url) : access_.proxy);
   set(curl, CURLOPT_CAINFO, access_.ca_file);
-  set(curl, CURLOPT_SSLCERT, access_.client_certificate);
-  set(curl, CURLOPT_SSLKEY, access_.client_key);
-  if (access_.url.starts_with("s3://")) {
+  if (own) set(curl, CURLOPT_SSLCERT, access_.client_certificate);
+  if (own) set(curl, CURLOPT_SSLKEY, access_.client_key);
+  if (own && access_.url.starts_with("s3://")) {
     if (!handle_->s3) {
       auto found = find_s3_credentials(access_);
       if (!found) return found.error();
@@ -164,7 +193,7 @@ outcome<void> remote_client::prepare_http(curl_transfer& t, const std::string& u
       curl_easy_setopt(curl, CURLOPT_PASSWORD, handle_->s3->secret_key.c_str());
       if (what == nullptr) t.add_header("x-amz-content-sha256: UNSIGNED-PAYLOAD");
       if (!handle_->s3->session_token.empty()) t.add_header("x-amz-security-token: " + handle_->s3->session_token);
-      curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);  // a signature holds for one host
+      t.stay();
     }
   }
   if (what != nullptr)
@@ -200,7 +229,9 @@ outcome<remote_client::download_end> remote_client::send(const std::string& url,
   curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, what.method.c_str());
   curl_easy_setopt(curl, CURLOPT_POSTFIELDS, what.bytes.empty() ? "" : what.bytes.data());
   curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(what.bytes.size()));
-  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, std::max(patience_.stall_s, slow_answer_s));
+  const auto longest = static_cast<long>(std::chrono::ceil<std::chrono::seconds>(patience_.longest).count());
+  const auto answer_within = what.method == "POST" ? slow_answer_s : std::clamp(longest, 1L, slow_answer_s);
+  curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, std::max(patience_.stall_s, answer_within));
   // The answer to "Expect: 100-continue" is seldom another one. Left out it would be signed, but not sent.
   curl_easy_setopt(curl, CURLOPT_EXPECT_100_TIMEOUT_MS, 1L);
   return t.run();
@@ -209,9 +240,8 @@ outcome<remote_client::download_end> remote_client::send(const std::string& url,
 outcome<remote_answer> remote_client::with_retries(const std::string& url, reading how, std::string& body,
                                                    std::size_t limit) {
   std::string last;
-  const auto until = std::chrono::steady_clock::now() + patience_.longest;
-  for (unsigned n = 0; n == 0 || (n < patience_.attempts && std::chrono::steady_clock::now() < until); ++n) {
-    if (!wait_before(n)) return cancelled();
+  attempts tries(*this, left_.value_or(patience_.longest));
+  while (tries.next()) {
     body.clear();
     download to;
     if (how != reading::head)
@@ -223,6 +253,7 @@ outcome<remote_answer> remote_client::with_retries(const std::string& url, readi
     auto transfer = prepared(handle_->curl, url, std::nullopt, std::move(to),
                              "Accept: text/html, application/json;q=0.9, */*;q=0.5");
     if (!transfer) return transfer.error();
+    if (left_) (*transfer)->end_at(tries.until());
     const auto end = (*transfer)->run();
     if (control_.cancelled()) return cancelled();
     if (end.error.empty() && !end.whole && how == reading::whole)
@@ -232,20 +263,36 @@ outcome<remote_answer> remote_client::with_retries(const std::string& url, readi
     last = end.error.empty() ? status_text(end.answer) : end.error;
     if (end.permanent) break;
   }
+  if (control_.cancelled()) return cancelled();
+  if (left_ && attempts::clock::now() + std::chrono::milliseconds(50) >= tries.until())  // libcurl counts coarsely
+    last = "the patience of " + base::format_duration(patience_.longest) + " is used up: " + last;
   return failure{ports::worker_failure::unreachable, without_password(url) + ": " + last};
 }
 
+outcome<remote_answer> remote_client::within_time(const std::string& url, reading how, std::string& body,
+                                                  std::size_t limit) {
+  if (!left_) return with_retries(url, how, body, limit);
+  if (left_->count() <= 0)
+    return failure{ports::worker_failure::unreachable, without_password(url) + ": not asked any more, as the " +
+                                                           "patience of " + base::format_duration(patience_.longest) +
+                                                           " is used up"};
+  const auto begun = attempts::clock::now();
+  auto answer = with_retries(url, how, body, limit);
+  *left_ -= std::chrono::ceil<std::chrono::milliseconds>(attempts::clock::now() - begun);
+  return answer;
+}
+
 outcome<remote_answer> remote_client::get(const std::string& url, std::string& body, std::size_t limit) {
-  return with_retries(url, reading::whole, body, limit);
+  return within_time(url, reading::whole, body, limit);
 }
 
 outcome<remote_answer> remote_client::peek(const std::string& url, std::string& body, std::size_t limit) {
-  return with_retries(url, reading::beginning, body, limit);
+  return within_time(url, reading::beginning, body, limit);
 }
 
 outcome<remote_answer> remote_client::head(const std::string& url) {
   std::string none;
-  return with_retries(url, reading::head, none, 0);
+  return within_time(url, reading::head, none, 0);
 }
 
 }  // namespace hasup::snapshot

@@ -1,6 +1,7 @@
 // Bytes of a backup host, by HTTP, HTTPS, S3 (HTTPS with signed requests) or SFTP, or of a directory of this machine
 // (local_reader.hpp): small texts, what a file is now, and downloads that can begin in the middle. One connection is
-// kept where the host allows; HTTP redirects are followed.
+// kept where the host allows; HTTP redirects are followed. Header lines, client certificate and keys of a source are
+// for its own host alone (own_host.hpp).
 #pragma once
 
 #include <chrono>
@@ -20,13 +21,16 @@ namespace hasup::snapshot {
 
 // How long to bear with a host.
 struct patience {
-  unsigned attempts = 6;                       // in a row without a byte of progress
-  std::chrono::milliseconds longest{120'000};  // without a byte, all attempts together
+  unsigned attempts = 6;  // in a row without a byte of progress
+  // Without a byte, all attempts together; also of a file that comes at less than the lowest rate (origin.hpp), and,
+  // with bytes or without, of all that a source is asked for before a file is fetched (asked_together).
+  std::chrono::milliseconds longest{120'000};
   std::chrono::milliseconds first_delay{500};
   std::chrono::milliseconds max_delay{15'000};
   long connect_timeout_s = 10;
-  long stall_bytes_per_s = 1024;  // less than this …
-  long stall_s = 30;              // … for so long is a stall
+  long stall_bytes_per_s = 1024;     // less than this …
+  long stall_s = 30;                 // … for so long is a stall
+  std::uint64_t lowest_rate = 4096;  // bytes per second of a file, over all connections
 };
 
 // What the source itself says about it, where it does: then the time decides, not the number of attempts.
@@ -45,6 +49,27 @@ struct remote_answer {
 };
 
 class curl_transfer;
+class remote_client;
+
+// The attempts at one thing, as the patience of a host allows them: so many, and none that begins after its time.
+class attempts {
+ public:
+  using clock = std::chrono::steady_clock;
+
+  explicit attempts(const remote_client& host);
+  attempts(const remote_client& host, std::chrono::milliseconds longest);
+  // Waits before all but the first, which there is always; false = no more, or the job is cancelled.
+  [[nodiscard]] bool next();
+  // The last one brought something: the patience begins anew.
+  void progressed();
+  [[nodiscard]] clock::time_point until() const { return until_; }
+
+ private:
+  const remote_client& host_;
+  std::chrono::milliseconds longest_;
+  clock::time_point until_;
+  unsigned made_ = 0;
+};
 
 class remote_client {
  public:
@@ -95,9 +120,10 @@ class remote_client {
   };
   outcome<download_end> send(const std::string& url, const upload& what, std::string& answer);
 
-  // Sleeps before attempt n (from 1); false when cancelled meanwhile.
-  [[nodiscard]] bool wait_before(unsigned attempt) const;
-  [[nodiscard]] std::chrono::milliseconds pause_before(unsigned attempt) const;
+  [[nodiscard]] std::chrono::milliseconds pause_before(unsigned attempt) const;  // from 1
+  // What is left of one patience for all further get(), head() and peek(); nothing = each has its own.
+  void set_time_left(std::optional<std::chrono::milliseconds> all) { left_ = all; }
+  [[nodiscard]] std::optional<std::chrono::milliseconds> time_left() const { return left_; }
   [[nodiscard]] const patience& limits() const { return patience_; }
   [[nodiscard]] const job_control& control() const { return control_; }
   [[nodiscard]] const model::source& access() const { return access_; }
@@ -105,9 +131,12 @@ class remote_client {
  private:
   struct handle;
   enum class reading { head, whole, beginning };
+  outcome<remote_answer> within_time(const std::string& url, reading how, std::string& body, std::size_t limit);
   outcome<remote_answer> with_retries(const std::string& url, reading how, std::string& body, std::size_t limit);
   outcome<std::unique_ptr<curl_transfer>> prepared(std::shared_ptr<void> curl, const std::string& url,
                                                    const std::optional<range>& part, download to, const char* accept);
+  outcome<void> prepare_web(curl_transfer& t, const std::string& url, const std::optional<range>& part,
+                            const char* accept);
   outcome<void> prepare_local(curl_transfer& t, const std::string& path, const std::optional<range>& part,
                               const char* accept);
   outcome<void> prepare_http(curl_transfer& t, const std::string& url, const std::optional<range>& part,
@@ -116,7 +145,25 @@ class remote_client {
   const job_control& control_;
   patience patience_;
   model::source access_;
+  std::optional<std::chrono::milliseconds> left_;
   std::unique_ptr<handle> handle_;
+};
+
+// While one of these lives, all that a host is asked for costs one patience together, not one each.
+class asked_together {
+ public:
+  explicit asked_together(remote_client& host) : host_(host), outermost_(!host.time_left()) {
+    if (outermost_) host_.set_time_left(host_.limits().longest);
+  }
+  asked_together(const asked_together&) = delete;
+  asked_together& operator=(const asked_together&) = delete;
+  ~asked_together() {
+    if (outermost_) host_.set_time_left(std::nullopt);
+  }
+
+ private:
+  remote_client& host_;
+  bool outermost_;
 };
 
 inline constexpr long most_redirects = 5;

@@ -74,10 +74,11 @@ std::string region_of(const model::source& access) {
 }
 
 s3_place place_of(const model::source& access) {
-  const auto slash = access.url.find('/', 5);
+  const auto slash = access.url.find('/', 5);  // after s3://
   const auto bucket = access.url.substr(5, slash == std::string::npos ? slash : slash - 5);
   s3_place out;
   if (slash != std::string::npos) out.prefix = percent_decode(access.url.substr(slash + 1));
+  if (!out.prefix.empty() && !out.prefix.ends_with('/')) out.prefix += '/';  // with and without it is one place
   if (!access.endpoint.empty()) {
     out.base = access.endpoint;
     while (out.base.ends_with('/')) out.base.pop_back();

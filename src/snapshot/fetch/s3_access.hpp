@@ -28,8 +28,9 @@ std::optional<s3_credentials> parse_s3_credentials(std::string_view text, std::s
 
 std::string region_of(const model::source& access);
 
-// s3://BUCKET/PREFIX -> where its objects are, ending in "/", and the prefix. With an endpoint ENDPOINT/BUCKET/;
-// Amazon's https://BUCKET.s3.REGION.amazonaws.com/, where the bucket's name has no dot (its certificate).
+// s3://BUCKET/PREFIX -> where its objects are and the prefix, both ending in "/" (no prefix: ""). With an endpoint
+// ENDPOINT/BUCKET/; Amazon's https://BUCKET.s3.REGION.amazonaws.com/, where the bucket's name has no dot (its
+// certificate).
 struct s3_place {
   std::string base;
   std::string prefix;

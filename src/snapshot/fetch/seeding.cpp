@@ -246,7 +246,7 @@ outcome<std::optional<seeding::version>> seeding::prepare(remote_client& host, c
   version out{total_, ""};
   if (answer && answer->status == 200) {
     out.validator = validator_of(*answer);
-    if (answer->length && *answer->length != total_) {
+    if (answer->length && *answer->length > 0 && *answer->length != total_) {  // some hosts say 0 to any HEAD
       no_use("the index of its chunks is about another archive");
       return none;
     }

@@ -125,7 +125,7 @@ ports::snapshot_proof proof_of(const listed_source& at, const model::snapshot& s
     const auto said = expected_digest(*at.host, s);
     if (said && said->digest) out.digest = said->digest->text();
     if (said) out.disagree = said->disagree;
-    out.unknown = !said;
+    out.unknown = !said || !said->denied.empty();
   }
   out.is_signed = shown.signature;
   if (!at.whole) {
@@ -172,6 +172,7 @@ ports::worker_result select(const ports::worker_job& job, job_control& control, 
     control.begin("select", "", without_password(source.url), std::nullopt);
     auto asked = std::make_unique<remote_client>(control, patience_for(source, p), source);
     auto& host = *asked;
+    host.set_time_left(host.limits().longest);  // for its listing, exact sizes and proofs
     listing_scope scope{job.explain ? listed::everything : listed::snapshots};
     auto files = list_source(host, scope);
     if (control.cancelled()) {
@@ -184,8 +185,13 @@ ports::worker_result select(const ports::worker_job& job, job_control& control, 
       out.notes.push_back(down.back());
       continue;
     }
+    out.notes.insert(out.notes.end(), scope.notes.begin(), scope.notes.end());
     if (job.only_archives && scope.whole) drop_others(source.url, *files, out.passed);
     refine_newest(host, job.plans, *files);
+    if (host.time_left()->count() <= 0)
+      out.notes.push_back(without_password(source.url) + " was asked no further when its patience of " +
+                          base::format_duration(host.limits().longest) +
+                          " was used up: sizes and times are those of its listing");
     for (unsigned i = 0; i < job.plans.size(); ++i) {
       auto found = plan_candidates(job.plans[i], i, source.url, *files, out.notes);
       for (auto& c : found)

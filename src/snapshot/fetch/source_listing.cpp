@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "snapshot/fetch/local_server.hpp"
+#include "snapshot/fetch/own_host.hpp"
 #include "snapshot/fetch/s3_access.hpp"
 #include "snapshot/fetch/select.hpp"
 #include "snapshot/fetch/version_answer.hpp"
@@ -230,6 +231,15 @@ outcome<std::vector<listed_file>> list_s3(remote_client& host, const model::sour
   return out;
 }
 
+// Where the side files of `name` are, which the source's `url` redirects to `pinned`: an address that lets in by its
+// query lets in to that one file, so that beside it nothing can be asked for.
+std::string beside_of(const std::string& url, const std::string& pinned, const std::string& name) {
+  if (pinned == url || pinned.find('?') == std::string::npos) return {};
+  const auto path = url.substr(0, url.find_first_of("?#"));
+  const auto last = path.rfind('/') + 1;
+  return has_archive_ending(percent_decode(path.substr(last))) ? path : path.substr(0, last) + percent_encode(name);
+}
+
 // A text that holds a name is followed once, and what it names is pinned: the text may say something else in the
 // middle of the download.
 outcome<std::vector<listed_file>> list_http_file(remote_client& host, const std::string& url, bool follow,
@@ -261,6 +271,7 @@ outcome<std::vector<listed_file>> list_http_file(remote_client& host, const std:
   if (!is_snapshot_name(file.name)) file.name = last;
   if (!is_snapshot_name(file.name)) return unreachable(without_password(url) + " gives no usable file name");
   file.url = pinned;  // a later redirect to a newer file must not mix with this one
+  file.beside = beside_of(url, pinned, file.name);
   if (answer->length != 0U) file.size = answer->length;
   file.time = parse_http_time(answer->last_modified);
   file.time_exact = file.time.has_value();
@@ -297,14 +308,30 @@ outcome<std::vector<listed_file>> list_any(remote_client& host, listing_scope& s
 outcome<std::vector<listed_file>> list_source(remote_client& host, listing_scope& scope) {
   scope.whole = false;
   auto files = list_any(host, scope);
-  if (files) join_chunk_indexes(*files, scope.wanted);
+  if (!files) return files;
+  std::string first;
+  const auto left_out = std::erase_if(*files, [&](const listed_file& f) {
+    const auto problem = downgrade_problem(host.access(), f.url);
+    if (first.empty() && !problem.empty()) first = f.name + " is left out: " + problem;
+    return !problem.empty();
+  });
+  if (left_out > 0)
+    scope.notes.push_back(first + (left_out > 1 ? "; so are " + std::to_string(left_out - 1) + " more" : ""));
+  join_chunk_indexes(*files, scope.wanted);
   return files;
 }
 
 void refine(remote_client& host, listed_file& file) {
   auto answer = host.head(file.url);
   if (!answer || answer->status != 200) return;
-  if (answer->length) file.size = answer->length;
+  std::string first;
+  auto length = answer->length;
+  if (length == 0U) {  // some hosts say so to any HEAD: the file itself decides
+    auto content = host.peek(file.url, first, 0);
+    if (!content || content->status != 200) return;
+    length = first.empty() ? length : content->length;
+  }
+  if (length) file.size = length;
   if (const auto time = answer->time ? answer->time : parse_http_time(answer->last_modified)) {
     file.time = time;
     file.time_exact = true;

@@ -12,6 +12,7 @@ namespace hasup::snapshot {
 struct listing_scope {
   listed wanted = listed::snapshots;
   bool whole = false;  // out: it was a listing of a directory, so that what it does not show is not there
+  std::vector<std::string> notes{};  // out: what is left out, and why
 };
 
 // Of the source that `host` gives access to.

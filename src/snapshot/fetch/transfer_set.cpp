@@ -51,6 +51,7 @@ std::vector<std::pair<transfer_set::id, remote_client::download_end>> transfer_s
   int active = 0;
   curl_multi_perform(multi_->handle, &active);
   std::vector<std::pair<id, remote_client::download_end>> out;
+  bool again = false;
   int left = 0;
   while (const CURLMsg* message = curl_multi_info_read(multi_->handle, &left)) {
     if (message->msg != CURLMSG_DONE) continue;
@@ -58,10 +59,17 @@ std::vector<std::pair<transfer_set::id, remote_client::download_end>> transfer_s
     const auto found = std::find_if(running_.begin(), running_.end(),
                                     [&](const auto& one) { return one.second->curl() == message->easy_handle; });
     if (found == running_.end()) continue;
+    curl_multi_remove_handle(multi_->handle, found->second->curl());
+    if (found->second->goes_on(code)) {
+      if (curl_multi_add_handle(multi_->handle, found->second->curl()) != CURLM_OK)
+        throw std::runtime_error("libcurl cannot begin a transfer");
+      again = true;
+      continue;
+    }
     out.emplace_back(found->first, found->second->ended(code));
-    stop(out.back().first);
+    running_.erase(found);
   }
-  if (out.empty() && longest.count() > 0)
+  if (out.empty() && !again && longest.count() > 0)
     curl_multi_poll(multi_->handle, nullptr, 0, static_cast<int>(longest.count()), nullptr);
   return out;
 }

@@ -1,6 +1,7 @@
 // Where an archive is sent to, piece by piece: what SFTP hosts and S3 stores have in common.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,11 +33,17 @@ class remote_place {
   // Piece `number`, from 1, whose first byte is at `offset`.
   virtual outcome<void> piece(unsigned number, std::uint64_t offset, std::string_view bytes) = 0;
   virtual outcome<void> publish(std::uint64_t size) = 0;
-  // What was sent is to leave nothing; best effort, said nowhere.
+  // What was sent is to leave nothing; best effort of a few seconds, said nowhere.
   virtual void abandon() = 0;
 
   [[nodiscard]] virtual std::string url() const = 0;  // of the archive, for a person
 };
+
+// For abandon(): the job itself may be cancelled by now, and whoever cancelled it waits.
+inline job_control time_to_clean_up() {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  return {"", [until] { return std::chrono::steady_clock::now() >= until; }};
+}
 
 outcome<std::unique_ptr<remote_place>> open_sftp_place(const ports::create_order& order, const job_control& control,
                                                        patience p);

@@ -24,8 +24,7 @@ class s3_place_for_archives : public remote_place {
         control_(control),
         patience_(p),
         client_(std::make_unique<remote_client>(control, p, order.target)) {
-    auto place = place_of(order.target);
-    if (!place.prefix.empty() && !place.prefix.ends_with('/')) place.prefix += '/';
+    const auto place = place_of(order.target);
     bucket_ = place.base;
     prefix_ = place.prefix;
     base_ = bucket_ + encoded_path(prefix_);
@@ -98,7 +97,7 @@ class s3_place_for_archives : public remote_place {
 
   void abandon() override {
     if (upload_.empty()) return;
-    const job_control goes_on;  // the job's own may be cancelled
+    const auto goes_on = time_to_clean_up();
     client_ = std::make_unique<remote_client>(goes_on, patience_, order_.target);
     (void)request("DELETE", order_.name, "uploadId=" + percent_encode(upload_), {}, "");
     client_ = std::make_unique<remote_client>(control_, patience_, order_.target);
@@ -184,8 +183,8 @@ class s3_place_for_archives : public remote_place {
     if (!type.empty()) what.headers.push_back("Content-Type: " + type);
     const auto url = base_ + percent_encode(name) + (query.empty() ? "" : "?" + query);
     std::string last;
-    for (unsigned n = 0; n == 0 || n < client_->limits().attempts; ++n) {
-      if (!client_->wait_before(n)) return cancelled();
+    attempts tries(*client_);
+    while (tries.next()) {
       reply out;
       auto end = client_->send(url, what, out.body);
       if (!end) return end.error();
@@ -196,6 +195,7 @@ class s3_place_for_archives : public remote_place {
       last = end->error.empty() ? why(out.status, out.body) : end->error;
       if (end->permanent) break;
     }
+    if (client_->control().cancelled()) return cancelled();
     return refused(name, last);
   }
 

@@ -87,7 +87,7 @@ class sftp_place : public remote_place {
   }
 
   void abandon() override {
-    const job_control goes_on;  // the job's own may be cancelled
+    const auto goes_on = time_to_clean_up();
     abandoning_ = &goes_on;
     (void)commands({"*rm " + quoted(part())});
     abandoning_ = nullptr;
@@ -151,13 +151,14 @@ class sftp_place : public remote_place {
   outcome<void> send(const std::string& name, std::uint64_t offset, std::string_view bytes) {
     std::string last;
     std::uint64_t first = offset;
-    for (unsigned n = 0; n == 0 || n < client_.limits().attempts; ++n) {
-      if (!client_.wait_before(n)) return cancelled();
-      if (n > 0 && offset > 0) {
+    bool again = false;
+    for (attempts tries(client_); tries.next(); again = true) {
+      if (again && offset > 0) {
         auto there = size_of(name);
         if (!there) return there.error();
         if (!*there || **there < offset || **there > offset + bytes.size())
           return refused(name, "is not what was sent so far: somebody else writes it");
+        if (**there > first) tries.progressed();
         first = **there;
       }
       const auto end = send_once(name, first, bytes.substr(first - offset));
@@ -166,6 +167,7 @@ class sftp_place : public remote_place {
       last = end.error.empty() ? "the host's user may not write there" : end.error;
       if (end.permanent || end.error.empty()) break;
     }
+    if (control().cancelled()) return cancelled();
     return failure{ports::worker_failure::unreachable, without_password(dir_) + name + ": " + last};
   }
 

@@ -83,7 +83,8 @@ TEST_CASE("a job comes back as it was written", "[ports]") {
   job.chosen->snapshots[0].source_nth = 2;
   job.chosen->snapshots[0].sha256_by = "manifest.json";
   job.chosen->snapshots[0].sha256_else = "the listing says 1";
-  job.chosen->snapshots[0].mirrors.push_back({"http://m/a", "http://m/", "", 3});
+  job.chosen->snapshots[0].beside = "http://n/b";
+  job.chosen->snapshots[0].mirrors.push_back({"http://m/a", "http://m/", "", 3, "http://n/a"});
   check_round_trip(job, decode_job);
   const auto back = decode_job(encode(job));
   CHECK(back->mode == worker_mode::unpack);

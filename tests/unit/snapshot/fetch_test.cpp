@@ -142,11 +142,32 @@ TEST_CASE("without the required checksum nothing is fetched", "[fetch]") {
 }
 
 TEST_CASE("no answer about a checksum is not the answer that there is none", "[fetch]") {
-  const int status = GENERATE(500, 403);
+  const int status = GENERATE(500, 401);
   raw_server host([&](const raw_request& r) { return r.path == "/a.zst" ? answer_200("x") : answer_status(status); });
   fetching f;
   CHECK(f.from(host.url()).failure == worker_failure::unreachable);
   CHECK_FALSE(there(f.cache()));
+}
+
+TEST_CASE("a store that answers 403 for what is not there has no checksum, where none is required", "[fetch]") {
+  bool readable = true;
+  raw_server host(
+      [&](const raw_request& r) { return r.path == "/a.zst" && readable ? answer_200("x") : answer_status(403); });
+  fetching f;
+  f.job.checksum = model::checksum_policy::required;
+  auto out = f.from(host.url());
+  CHECK(out.failure == worker_failure::unreachable);
+  CHECK(out.error.find("403") != std::string::npos);
+  f.job.checksum = model::checksum_policy::if_present;
+  readable = false;
+  CHECK(f.from(host.url()).failure == worker_failure::unreachable);
+  CHECK_FALSE(there(f.cache()));
+  readable = true;
+  out = f.from(host.url());
+  INFO(out.error);
+  CHECK(out.ok());
+  REQUIRE(out.notes.size() == 1);
+  CHECK(out.notes[0].find("a.zst is taken to have no checksum: it can be read, and ") == 0);
 }
 
 TEST_CASE("a page instead of a side file is no checksum; a side file without a digest is an error", "[fetch]") {

@@ -9,6 +9,8 @@ TEST_CASE("a bucket's address: Amazon's own, with a dot in its name, and another
   model::source s("s3://snaps/leap/daily/");
   CHECK(snapshot::place_of(s).base == "https://snaps.s3.us-east-1.amazonaws.com/");
   CHECK(snapshot::place_of(s).prefix == "leap/daily/");
+  s.url = "s3://snaps/leap/daily";  // where create puts them too
+  CHECK(snapshot::place_of(s).prefix == "leap/daily/");
   s.region = "eu-central-1";
   CHECK(snapshot::place_of(s).base == "https://snaps.s3.eu-central-1.amazonaws.com/");
   s.url = "s3://my.snaps";

@@ -1,0 +1,14 @@
+// What is wrong with the files that get into an SFTP host, in words: libssh2 says of all of it that the host refuses.
+#pragma once
+
+#include <string>
+
+namespace hasup::snapshot {
+
+// Why the private key at `path` cannot be used by a program that nobody types a passphrase for; "" = nothing is wrong.
+std::string key_file_problem(const std::string& path);
+
+// Why no host can be looked up in the file; "" = nothing is wrong, or it is not there, which is a list of none.
+std::string known_hosts_problem(const std::string& path);
+
+}  // namespace hasup::snapshot

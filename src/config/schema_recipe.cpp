@@ -8,7 +8,9 @@ using k = value_kind;
 
 void add_archive_keys(std::vector<key>& out, const std::string& at) {
   out.push_back({at + "match", k::text, "", "glob of the file name"});
-  out.push_back({at + "pattern", k::text, "", "regular expression of the whole file name, with (?P<block>…)"});
+  out.push_back(
+      {at + "pattern", k::text, "",
+       "regular expression of the whole file name, with (?P<block>…) or (?P<time>…) in it where the name says them"});
   out.push_back(
       {at + "order", k::word, "\"time\"", "which is the newest", availability::now, {"block", "time", "name"}});
   out.push_back({at + "unpack",

@@ -51,6 +51,29 @@ std::optional<std::uint64_t> only_number(std::string_view name) {
   return run ? decimal(*run) : std::nullopt;
 }
 
+// 20241231, 2024-12-31-23, 20241231T235959Z, 1763700000, 1763700000123.
+std::optional<base::wall_time> time_in_digits(std::string_view text) {
+  std::string digits;
+  for (const char c : text)
+    if (is_digit(c)) digits += c;
+  const auto part = [&](std::size_t at, std::size_t length) {
+    return at + length <= digits.size() ? static_cast<int>(*decimal(std::string_view(digits).substr(at, length))) : 0;
+  };
+  using namespace std::chrono;
+  const bool has_form = digits.size() == 8 || digits.size() == 10 || digits.size() == 12 || digits.size() == 14;
+  if (has_form && part(0, 4) >= 1970 && part(0, 4) <= 2100) {
+    const year_month_day day(year(part(0, 4)), month(static_cast<unsigned>(part(4, 2))),
+                             std::chrono::day(static_cast<unsigned>(part(6, 2))));
+    const bool is_time = part(8, 2) < 24 && part(10, 2) < 60 && part(12, 2) <= 60;
+    if (day.ok() && !is_time) return std::nullopt;
+    if (day.ok())
+      return base::wall_time(sys_days(day) + hours(part(8, 2)) + minutes(part(10, 2)) + seconds(part(12, 2)));
+  }
+  const auto number = digits.size() <= 13 ? decimal(digits) : std::nullopt;
+  if (!number || (digits.size() != 10 && digits.size() != 13)) return std::nullopt;
+  return base::wall_time(milliseconds(digits.size() == 13 ? *number : *number * 1000));
+}
+
 std::vector<model::snapshot> matching(const model::archive_spec& spec, const name_matcher& matcher,
                                       const std::string& source, const std::vector<listed_file>& files) {
   std::vector<model::snapshot> out;
@@ -59,6 +82,7 @@ std::vector<model::snapshot> matching(const model::archive_spec& spec, const nam
     if (!is_snapshot_name(f.name) || f.size == 0U || !matcher.matches(f.name)) continue;
     if (f.size && *f.size < least) continue;
     out.push_back(snapshot_of(f, source, matcher.block_of(f.name)));
+    if (const auto named = matcher.time_of(f.name)) out.back().time = *named;
     out.back().block_is_guess = !f.block && matcher.guesses_block_of(f.name);
   }
   std::stable_sort(out.begin(), out.end(), [&](const auto& a, const auto& b) { return newer(a, b, spec.order); });
@@ -82,6 +106,7 @@ struct name_matcher::parts {
   std::string glob;
   std::unique_ptr<RE2> pattern;
   int block_group = -1;
+  int time_group = -1;
   model::archive_order order = model::archive_order::time;
 };
 
@@ -105,7 +130,21 @@ base::result<name_matcher> name_matcher::from(const model::archive_spec& spec) {
   if (!p->pattern->ok()) return base::error{"pattern \"" + spec.pattern + "\": " + p->pattern->error()};
   const auto& groups = p->pattern->NamedCapturingGroups();
   if (const auto found = groups.find("block"); found != groups.end()) p->block_group = found->second;
+  if (const auto found = groups.find("time"); found != groups.end()) p->time_group = found->second;
   return name_matcher(std::move(p));
+}
+
+std::optional<std::string_view> name_matcher::group_of(std::string_view name, int group) const {
+  if (!parts_->pattern || group < 1) return std::nullopt;
+  std::vector<re2::StringPiece> groups(static_cast<std::size_t>(group) + 1);
+  if (!parts_->pattern->Match(name, 0, name.size(), RE2::ANCHOR_BOTH, groups.data(), static_cast<int>(groups.size())))
+    return std::nullopt;
+  return std::string_view(groups.back().data(), groups.back().size());
+}
+
+std::optional<base::wall_time> name_matcher::time_of(std::string_view name) const {
+  const auto text = group_of(name, parts_->time_group);
+  return text ? time_in_digits(*text) : std::nullopt;
 }
 
 bool name_matcher::matches(std::string_view name) const {
@@ -114,13 +153,9 @@ bool name_matcher::matches(std::string_view name) const {
 }
 
 std::optional<std::uint64_t> name_matcher::block_of(std::string_view name) const {
-  if (parts_->pattern && parts_->block_group > 0) {
-    std::vector<re2::StringPiece> groups(static_cast<std::size_t>(parts_->block_group) + 1);
-    if (!parts_->pattern->Match(name, 0, name.size(), RE2::ANCHOR_BOTH, groups.data(),
-                                static_cast<int>(groups.size())))
-      return std::nullopt;
-    const auto& text = groups.back();
-    return decimal({text.data(), text.size()});
+  if (parts_->block_group > 0) {
+    const auto text = group_of(name, parts_->block_group);
+    return text ? decimal(*text) : std::nullopt;
   }
   if (const auto block = nodeos_block(name)) return block;
   return parts_->order == model::archive_order::block ? only_number(name) : std::nullopt;

@@ -26,11 +26,15 @@ class name_matcher {
   // From (?P<block>…), from a nodeos name snapshot-<64 hex>…, or, where the order is by block, from the only run of
   // digits in the name.
   [[nodiscard]] std::optional<std::uint64_t> block_of(std::string_view name) const;
+  // From (?P<time>…): a date with or without a time of day, in UTC and with any separators, or seconds or
+  // milliseconds since 1970.
+  [[nodiscard]] std::optional<base::wall_time> time_of(std::string_view name) const;
   // It is the only number in the name, and may as well be a date.
   [[nodiscard]] bool guesses_block_of(std::string_view name) const;
 
  private:
   struct parts;
+  [[nodiscard]] std::optional<std::string_view> group_of(std::string_view name, int group) const;
   explicit name_matcher(std::unique_ptr<parts> p);
   std::unique_ptr<parts> parts_;
 };

@@ -72,6 +72,7 @@ std::string json_word(const json::object& o, std::string_view key) {
 
 std::optional<listed_file> json_file(const json::object& o, std::string_view base, listed wanted) {
   const auto* name = o.if_contains("name");
+  if (name == nullptr) name = o.if_contains("filename");
   if (name == nullptr || !name->is_string()) return std::nullopt;
   const auto* type = o.if_contains("type");
   const auto* is_dir = o.if_contains("is_dir");
@@ -194,6 +195,10 @@ base::result<std::vector<listed_file>> parse_json_listing(std::string_view text,
   if (files == nullptr) return base::error{"the listing is JSON without a list of \"snapshots\" or \"files\""};
   std::vector<listed_file> out;
   for (const auto& item : *files) {
+    if (item.is_string()) {  // a list of nothing but names
+      if (auto file = json_file({{"name", item}}, base, wanted)) out.push_back(std::move(*file));
+      continue;
+    }
     if (!item.is_object()) continue;
     if (auto file = json_file(item.get_object(), base, wanted)) out.push_back(std::move(*file));
   }

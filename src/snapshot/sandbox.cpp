@@ -142,7 +142,7 @@ void refuse_calls(bool network) {
 }
 
 // A core would hold what was read of others; descriptors only leak in such numbers.
-void limit_resources(std::uint64_t memory) {
+void limit_resources([[maybe_unused]] std::uint64_t memory) {
   const rlimit no_core{0, 0};
   ::setrlimit(RLIMIT_CORE, &no_core);
 #if !defined(__SANITIZE_ADDRESS__)  // it takes terabytes of addresses for itself

@@ -1,6 +1,8 @@
 // Which snapshot is newer, and which archives belong together.
 #include "snapshot/candidate_order.hpp"
 
+#include "base/time_text.hpp"
+
 #include <catch2/catch.hpp>
 
 using namespace hasup;
@@ -69,6 +71,28 @@ TEST_CASE("a pattern's block group counts as a number, padded or not", "[order]"
   const auto p = plan({spec("", archive_order::block, "chain-v2-(?P<block>[0-9]+)\\.tar\\.gz")});
   CHECK(order_of(p, {file("chain-v2-99.tar.gz"), file("chain-v2-0000100.tar.gz"), file("chain-v2-x.tar.gz")}) ==
         strings{"chain-v2-0000100.tar.gz", "chain-v2-99.tar.gz"});
+}
+
+TEST_CASE("a pattern's time group is a date in UTC, or seconds or milliseconds since 1970", "[order]") {
+  const auto matcher = name_matcher::from(spec("", archive_order::time, "kaia-(?P<time>[0-9TZ:_-]+)\\.tar\\.gz"));
+  const auto at = [&](const std::string& text) {
+    const auto time = matcher->time_of("kaia-" + text + ".tar.gz");
+    return time ? base::format_time(*time) : "none";
+  };
+  CHECK(at("20240808") == "2024-08-08T00:00:00Z");
+  CHECK(at("2024-08-08") == "2024-08-08T00:00:00Z");
+  CHECK(at("2024-08-08-02") == "2024-08-08T02:00:00Z");
+  CHECK(at("20240808021500") == "2024-08-08T02:15:00Z");
+  CHECK(at("2024-08-08T02:15:59Z") == "2024-08-08T02:15:59Z");
+  CHECK(at("1763700000") == "2025-11-21T04:40:00Z");
+  CHECK(at("1763700000123") == "2025-11-21T04:40:00Z");
+  for (const auto* text : {"20241308", "20240230", "202408", "99999999999999", "2024080824", "00000000"})
+    CHECK(at(text) == "none");
+  CHECK_FALSE(matcher->time_of("other.tar.gz"));
+  // It counts before what the host says, which may be the time of the upload.
+  const auto p = plan({spec("", archive_order::time, "s-(?P<time>[0-9]+)\\.tar")});
+  CHECK(order_of(p, {file("s-20240808.tar", 9), file("s-20240809.tar", 5)}) ==
+        strings{"s-20240809.tar", "s-20240808.tar"});
 }
 
 TEST_CASE("time and name order the newest first, numbers in names as numbers", "[order]") {

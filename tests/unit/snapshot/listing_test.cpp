@@ -103,6 +103,12 @@ TEST_CASE("JSON listings of nginx and Caddy and a manifest are read", "[listing]
   REQUIRE(manifest->size() == 1);
   CHECK((*manifest)[0].sha256 == std::string(64, 'a'));
   CHECK(base::format_time(*(*manifest)[0].time) == "2026-11-21T01:02:03Z");
+  const auto names =
+      parse_json_listing(R"(["d.zst", "sub/", "../e.zst", {"filename":"f.zst","size":3}, null])", base_url);
+  REQUIRE(names->size() == 2);
+  CHECK((*names)[0].url == base_url + "d.zst");
+  CHECK_FALSE((*names)[0].size);
+  CHECK((*names)[1].name == "f.zst");
   CHECK_FALSE(parse_json_listing("{\"error\":1}", base_url).has_value());
   CHECK_FALSE(parse_listing("", base_url).has_value());
   CHECK_FALSE(parse_listing("[1,", base_url).has_value());

@@ -22,11 +22,15 @@ std::vector<std::string> stepper::import_words() const {
   return r ? std::move(*r) : std::vector<std::string>{};
 }
 
+// What an [import] of the recipe made stands there, whole.
+bool stepper::has_imported() const {
+  return s.done.imports > 0 && s.done.at != mark::importing;
+}
+
 // Is the state not wiped again before another start, so that a node that was cut off may have spoiled it?
 bool stepper::keeps_its_state() const {
   const auto& archives = s.done.chosen_plan()->archives;
-  const bool has_imported = s.done.imports > 0 && s.done.at != mark::importing;
-  return s.done.at == mark::loaded || has_imported ||
+  return s.done.at == mark::loaded || has_imported() ||
          std::any_of(archives.begin(), archives.end(), [](const auto& a) { return !a.into.empty(); });
 }
 
@@ -52,8 +56,7 @@ void stepper::on_swapped(const ports::worker_result& r) {
 }
 
 void stepper::prepare_first_start() {
-  const bool has_imported = s.done.imports > 0 && s.done.at != mark::importing;
-  if (!has_imported && (s.done.first_starts > 0 || s.done.imports > 0)) return rewipe();
+  if (!has_imported() && (s.done.first_starts > 0 || s.done.imports > 0)) return rewipe();
   launch();
 }
 
@@ -198,14 +201,20 @@ void stepper::on_loaded() {
   if (s.stop) stop_running_node(true);
 }
 
+bool stepper::may_load(const running& r) const {
+  return !r.startup_passed && !r.last && s.done.at == mark::first_start;
+}
+
 // Until startup passed a node may load for hours; then it must advance within what the recipe says.
+base::duration stepper::limit_of(const running& r) const {
+  if (s.done.at == mark::importing) return s.done.plan.recipe.import_timeout;
+  return may_load(r) ? first_start_limit : s.done.plan.recipe.confirm_within;
+}
+
 void stepper::arm_running_timer() {
   const auto& r = std::get<running>(s.now);
   const auto& recipe = s.done.plan.recipe;
-  const bool may_load = !r.startup_passed && !r.last && s.done.at == mark::first_start;
-  auto due = r.last_advance + (s.done.at == mark::importing ? recipe.import_timeout
-                               : may_load                   ? first_start_limit
-                                                            : recipe.confirm_within);
+  auto due = r.last_advance + limit_of(r);
   if (s.done.at == mark::loaded && !s.done.plan.has_head && r.startup_passed && r.healthy)
     due = std::min(due, *r.since + recipe.confirm_advancing_for);
   const auto left = std::chrono::ceil<base::duration>(due - now.mono);
@@ -214,16 +223,13 @@ void stepper::arm_running_timer() {
 
 void stepper::on_running_timer() {
   auto& r = std::get<running>(s.now);
-  const auto& recipe = s.done.plan.recipe;
   if (s.done.at == mark::loaded && is_confirmed(r)) return on_confirmed();
-  const bool may_load = !r.startup_passed && !r.last && s.done.at == mark::first_start;
-  const bool imports = s.done.at == mark::importing;
-  const auto limit = imports ? recipe.import_timeout : may_load ? first_start_limit : recipe.confirm_within;
+  const auto limit = limit_of(r);
   if (now.mono - r.last_advance < limit) return arm_running_timer();
-  std::string why = imports    ? "the import did not end"
-                    : may_load ? "the node did not start"
-                    : r.last   ? "the head did not advance"
-                               : "the node did not become healthy";
+  std::string why = s.done.at == mark::importing ? "the import did not end"
+                    : may_load(r)                ? "the node did not start"
+                    : r.last                     ? "the head did not advance"
+                                                 : "the node did not become healthy";
   why += " within " + base::format_duration(limit) + " on " + chosen_name();
   // There is nothing better to go back to.
   if (s.done.wiped) {

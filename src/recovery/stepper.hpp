@@ -109,7 +109,10 @@ struct stepper {
   void settle_clean_up();
   [[nodiscard]] std::vector<std::string> extra_arguments() const;
   [[nodiscard]] std::vector<std::string> import_words() const;
+  [[nodiscard]] bool has_imported() const;
   [[nodiscard]] bool keeps_its_state() const;
+  [[nodiscard]] bool may_load(const running& r) const;
+  [[nodiscard]] base::duration limit_of(const running& r) const;
   [[nodiscard]] bool is_loaded(const running& r) const;
   [[nodiscard]] bool is_confirmed(const running& r) const;
   [[nodiscard]] bool stop_must_wait() const;

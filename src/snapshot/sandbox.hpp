@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -46,8 +47,9 @@ bounds swap_bounds();
 std::vector<std::string> answer_directories(const ports::worker_job& job);
 
 // Landlock and seccomp, each as far as the kernel has it; a kernel without them is no failure. No other program can
-// be started, no core is written. For the rest of the process's life and all threads that it makes from now on;
-// called while it has one only.
-outcome<void> enter_sandbox(const bounds& b);
+// be started, no core is written, no file emptied that may only be read. For the rest of the process's life and all
+// threads that it makes from now on; called while it has one only. Of Landlock nothing newer than `newest_landlock`
+// (an ABI version) is asked for: what an older kernel would hold can so be tried on a new one.
+outcome<void> enter_sandbox(const bounds& b, long newest_landlock = std::numeric_limits<long>::max());
 
 }  // namespace hasup::snapshot

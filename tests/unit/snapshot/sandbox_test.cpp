@@ -1,6 +1,7 @@
 // What a worker that has gone astray can still do: the code that reads what others wrote runs in these bounds.
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <linux/openat2.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -12,7 +13,9 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <fstream>
 #include <functional>
+#include <limits>
 #include <set>
 #include <string>
 #include <thread>
@@ -71,13 +74,14 @@ class node {
   std::string operator/(const std::string& name) const { return root_ / name; }
 
   // The errors of these attempts, made one after the other in a process with these bounds.
-  static std::vector<int> in(const bounds& b, const std::vector<std::function<int()>>& attempts) {
+  static std::vector<int> in(const bounds& b, const std::vector<std::function<int()>>& attempts,
+                             long newest_landlock = std::numeric_limits<long>::max()) {
     int ends[2];
     REQUIRE(::pipe(ends) == 0);
     const pid_t pid = ::fork();
     if (pid == 0) {
       std::vector<int> errors;
-      if (!snapshot::enter_sandbox(b)) ::_exit(3);
+      if (!snapshot::enter_sandbox(b, newest_landlock)) ::_exit(3);
       for (const auto& attempt : attempts) errors.push_back(attempt());
       const auto n = ::write(ends[1], errors.data(), errors.size() * sizeof(int));
       ::_exit(n == static_cast<ssize_t>(errors.size() * sizeof(int)) ? 0 : 4);
@@ -99,6 +103,14 @@ class node {
   temp_tree root_;
 };
 
+// Bytes, as RLIMIT_DATA counts them.
+std::size_t data_of_this_process() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;)
+    if (std::size_t kib = 0; word == "VmData:" && status >> kib) return kib << 10;
+  return 0;
+}
+
 int start_a_program() {
   return error_of(::execl("/bin/true", "true", nullptr));
 }
@@ -112,14 +124,15 @@ TEST_CASE("reading an archive takes no more memory than its window may need") {
 #if defined(__SANITIZE_ADDRESS__)
   WARN("the address sanitizer takes terabytes of addresses for itself: not tested");
 #else
+  constexpr std::size_t window = 64U << 20;
   node n;
-  n.job.max_window = 64U << 20;
+  n.job.max_window = window + data_of_this_process();  // the cases before this one have left some
   const auto take = [](std::size_t bytes) {
     void* got = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return got == MAP_FAILED ? errno : 0;
   };
   const auto limit = snapshot::memory_to_unpack(n.job.max_window);
-  const std::vector<std::function<int()>> attempts{[&] { return take(limit); }, [&] { return take(64U << 20); }};
+  const std::vector<std::function<int()>> attempts{[&] { return take(limit); }, [&] { return take(window); }};
   CHECK(node::in(snapshot::unpack_bounds(n.job), attempts) == std::vector{ENOMEM, 0});
   n.job.max_window = 0;
   CHECK(node::in(snapshot::unpack_bounds(n.job), attempts) == std::vector{0, 0});
@@ -179,6 +192,63 @@ TEST_CASE(
     CHECK(errors == std::vector<int>{EPERM, EPERM, b.network ? 0 : EPERM, 0});
   }
   CHECK(get(n / "node/.hasup/cache/a") == "archive");
+}
+
+TEST_CASE("what may only be read is not emptied, with no Landlock of any age, and whatever way it is opened") {
+  node n;
+  n.job.mode = ports::worker_mode::fetch;
+  n.job.seeds = {n / "node/state/db"};
+  const auto open = [](const std::string& path, int flags) {
+    return error_of(::syscall(SYS_openat, AT_FDCWD, path.c_str(), flags | O_CLOEXEC, 0600));
+  };
+  const auto seed = n / "node/state/db";
+  const auto own = n / "node/.hasup/cache/a";
+  const auto openat2 = [&](std::uint64_t flags) {
+    open_how how{};
+    how.flags = flags;
+    return error_of(::syscall(SYS_openat2, AT_FDCWD, seed.c_str(), &how, sizeof how));
+  };
+  std::vector<unsigned> room((sizeof(file_handle) + MAX_HANDLE_SZ) / sizeof(unsigned));
+  auto* handle = reinterpret_cast<file_handle*>(room.data());
+  handle->handle_bytes = MAX_HANDLE_SZ;
+  int mount = 0;
+  const bool handles = ::name_to_handle_at(AT_FDCWD, seed.c_str(), handle, &mount, 0) == 0;
+  std::vector<std::function<int()>> attempts {
+    [&] { return open(seed, O_RDONLY | O_TRUNC); }, [&] { return open(seed, O_RDONLY | O_CREAT | O_TRUNC); },
+        [&] { return open(seed, O_ACCMODE | O_TRUNC); },  // for ioctl: neither reading nor writing
+        [&] {
+          const int here = ::open(seed.c_str(), O_RDONLY | O_CLOEXEC);
+          return handles ? error_of(::open_by_handle_at(here, handle, O_RDONLY | O_TRUNC)) : EPERM;
+        },
+#if defined(__x86_64__)
+        [&] { return error_of(::syscall(SYS_open, seed.c_str(), O_RDONLY | O_TRUNC, 0)); },
+        [&] { return error_of(::syscall(SYS_open, seed.c_str(), O_ACCMODE | O_TRUNC, 0)); },
+#endif
+  };
+  const std::vector<int> refused(attempts.size(), EPERM);
+  const auto b = snapshot::fetch_bounds(n.job, "");
+  for (const long abi : {0, 1, 2, 99}) {
+    INFO("Landlock ABI " << abi << " at most");
+    CHECK(node::in(b, attempts, abi) == refused);
+    CHECK(get(seed) == "state");
+    if (abi != 0 && !no_landlock()) {
+      // By a right to write, which Landlock knows from the first.
+      CHECK(node::in(b,
+                     {[&] { return open(seed, O_WRONLY | O_TRUNC); }, [&] { return open(seed, O_RDWR | O_TRUNC); }},
+                     abi) == std::vector<int>(2, EACCES));
+      // Whose flags no filter sees.
+      const int unseen = abi < 3 ? ENOSYS : EACCES;
+      CHECK(node::in(b, {[&] { return openat2(O_RDONLY | O_TRUNC); }, [&] { return openat2(O_ACCMODE | O_TRUNC); }},
+                     abi) == std::vector<int>(2, unseen));
+      CHECK(get(seed) == "state");
+    }
+    put(own, "archive");
+    CHECK(node::in(b,
+                   {[&] { return open(seed, O_RDONLY); }, [&] { return open(own, O_WRONLY | O_TRUNC); },
+                    [&] { return open(own, O_RDWR | O_CREAT | O_TRUNC); }},
+                   abi) == std::vector<int>(3, 0));
+    CHECK(get(own).empty());
+  }
 }
 
 TEST_CASE("fetching reads what its sources name and writes in .hasup alone; the node's own files are closed to it") {

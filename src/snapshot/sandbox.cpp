@@ -30,6 +30,7 @@ constexpr std::uint64_t access_truncate = 1ULL << 14U;  // ABI 3
 constexpr std::uint64_t special = LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK |
                                   LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO;
 constexpr std::uint64_t reading = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
+constexpr std::uint64_t removing = LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE;
 constexpr std::uint64_t of_files = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | access_truncate;
 
 constexpr rlim_t open_files = 1024;
@@ -97,6 +98,8 @@ outcome<long> restrict_files(const bounds& b, long newest_landlock) {
     return {};
   };
   if (auto allowed = allow_all(b.write, own); !allowed) return allowed.error();
+  if (auto allowed = allow_all(b.remove, (reading | removing) & attributes.handled_access_fs); !allowed)
+    return allowed.error();
   if (b.read) {
     if (auto allowed = allow_all(b.list, LANDLOCK_ACCESS_FS_READ_DIR); !allowed) return allowed.error();
     if (auto allowed = allow_all(*b.read, reading); !allowed) return allowed.error();
@@ -206,11 +209,16 @@ std::uint64_t memory_to_unpack(std::uint64_t max_window) {
 
 bounds unpack_bounds(const ports::worker_job& job) {
   bounds b;
+  const auto own = job.data_dir + "/.hasup/";
   b.write = answer_directories(job);
-  b.write.push_back(job.data_dir + "/.hasup");
+  b.write.insert(b.write.end(), {own + "lock", own + "staging"});
   b.moves = true;
   b.memory = memory_to_unpack(job.max_window);
-  b.read.emplace();
+  b.read = {own + "swap.json"};
+  const bool links = std::any_of(job.plan.archives.begin(), job.plan.archives.end(), [](const auto& archive) {
+    return !archive.as.empty() && archive.unpack != model::unpack_mode::archive;
+  });
+  (links ? b.write : *b.read).push_back(own + "cache");
   b.list = {job.data_dir};
   return b;
 }

@@ -15,8 +15,10 @@ namespace hasup::snapshot {
 
 // What a worker needs; all the rest is refused to it. Paths are absolute; what is not there is left out.
 struct bounds {
-  std::vector<std::string> write;  // directories: everything below may be read, made, changed and removed
-  bool moves = false;              // from one directory of them to another
+  // Directories: everything below may be read, made, changed and removed. Files: read and changed.
+  std::vector<std::string> write;
+  std::vector<std::string> remove;  // directories: everything below may be read and removed
+  bool moves = false;               // from one directory of them to another
   // Directories, for all below them, and files; and what a program of this system needs by itself (libraries,
   // certificates, name look-up). None: reading is not restricted.
   std::optional<std::vector<std::string>> read;
@@ -35,7 +37,9 @@ struct bounds {
 // window, and for the threads.
 std::uint64_t memory_to_unpack(std::uint64_t max_window);
 
-// Unpacking reads and writes .hasup of the data directory and the directories of the answer, and has no network.
+// Unpacking writes staging/ of .hasup and the directories of the answer, reads the cache and the record of a swap,
+// and has no network. It may write the cache only where it links a file of it into the staging directory: Landlock
+// lets nobody gain rights by a link.
 bounds unpack_bounds(const ports::worker_job& job);
 // The same without an answer.
 bounds ahead_bounds(const ports::worker_job& job);

@@ -71,6 +71,33 @@ class NginxLatest(Nginx):
         self.source = {"url": f"http://127.0.0.1:{port}/"}
 
 
+class NginxMoved(Directory):
+    """Its http leads to its https, on the default ports of an address of loopback's own; `elsewhere/` leads to another
+    port. Whoever shows no token gets 401."""
+
+    def __init__(self, test, files):
+        super().__init__(test, files)
+        keys, other = test.home.directory("nginx-moved"), free_port()
+        host = f"127.{os.getpid() % 200 + 20}.{int.from_bytes(os.urandom(1), 'big') % 250 + 1}.7"
+        run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
+            "2", "-keyout", keys / "server.key", "-out", keys / "server.crt", "-subj", "/CN=localhost", "-addext",
+            f"subjectAltName=IP:{host}")
+        (keys / "headers").write_text("X-Token: s3cr3t-token\n")
+        temp = " ".join(f"{kind}_temp_path {keys}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        secured = f"""ssl_certificate {keys}/server.crt; ssl_certificate_key {keys}/server.key;
+              if ($http_x_token != "s3cr3t-token") {{ return 401; }} root {files}; autoindex on;"""
+        (keys / "nginx.conf").write_text(f"""
+            user root; daemon off; pid {keys}/nginx.pid; error_log {keys}/error.log; worker_processes 1; events {{}}
+            http {{ access_log off; {temp}
+              server {{ listen {host}:80; location /elsewhere/ {{ rewrite ^/elsewhere(/.*)$ https://{host}:{other}$1 redirect; }}
+                        location / {{ return 301 https://{host}$request_uri; }} }}
+              server {{ listen {host}:443 ssl; {secured} }}
+              server {{ listen {host}:{other} ssl; {secured} }} }}""")
+        test.start_program([program(test, "nginx"), "-e", keys / "error.log", "-c", keys / "nginx.conf"],
+                           lambda: (keys / "nginx.pid").exists())
+        self.source = {"url": f"http://{host}/", "ca_file": f"{keys}/server.crt", "header_file": f"{keys}/headers"}
+
+
 class Apache(Nginx):
     """With the options of its listing that Debian sets."""
     listing = "FancyIndexing VersionSort HTMLTable NameWidth=* DescriptionWidth=* Charset=UTF-8"

@@ -264,6 +264,24 @@ class NginxLatestSource(Latest, Sources):
         self.assertEqual(snapshot["url"], self.source["url"] + "named/latest")
 
 
+@unittest.skipIf(os.geteuid() != 0, "only root may listen on the default ports")
+class MovedToHttps(Sources):
+    def setUp(self):
+        super().setUp()
+        self.host = source_servers.NginxMoved(self, self.home.directory("files"))
+        self.host.put("snap-1.bin", snapshot_bytes(1))
+
+    def test_a_host_that_moved_to_https_is_shown_the_lines_there(self):
+        out = self.fetch(self.host.source, self.newest(self.host.source))
+        self.assertEqual(out["failure"], "none", out["error"])
+        self.assertEqual(self.cached("snap-1.bin").read_bytes(), snapshot_bytes(1))
+
+    def test_another_port_of_it_is_not(self):
+        found = self.select(self.host.below("elsewhere"))
+        self.assertEqual(found["failure"], "unreachable", found)
+        self.assertIn("401", found["error"])
+
+
 class ApacheSource(Latest, Contract, Sources):
     make = source_servers.Apache
 

@@ -223,10 +223,10 @@ void add_recovery_and_log(std::vector<key>& out) {
   option("ca_file", "https, s3: the certificates to trust instead of the system's");
   option("client_certificate", "https: shown to the host of url, to no other one to which it leads");
   option("client_key", "https: its key, where client_certificate does not hold it");
-  option(
-      "header_file",
-      "http, https: lines such as \"Authorization: Bearer …\" for each request to scheme, host and port of url; no "
-      "other place to which it leads is shown them");
+  option("header_file",
+         "http, https: lines such as \"Authorization: Bearer …\" for each request to scheme, host and port of url, "
+         "and to https of that host (port 443) where url is its http (port 80); no other place to which it leads is "
+         "shown them");
   option(
       "proxy",
       "http, https, s3: http://HOST:PORT or socks5h://HOST:PORT, also http://USER:PASSWORD@HOST:PORT where its owner "

@@ -16,7 +16,9 @@
 //   staging/new/…        what will replace the entries of the data directory, same relative layout
 //   staging/archives/AS/NAME   archives of a plan with `as`
 //   staging/ahead/{new,archives}   the same, unpacked while it was fetched: of use only beside staging/ahead.json
-//   warm.json            which archives of the cache a prefetch left for the next recovery, once they are whole
+//   lock                 held by the one worker that is at work here
+//   warm/warm.json       which archives of the cache a prefetch left for the next recovery, once they are whole
+//   (aside, swap.json and warm/ are directly below: what fetches and what unpacks may write cache and staging alone)
 //   aside/…              the old entries, from the swap until clean_up or roll_back
 //   swap.json            the intent record, and the marker that forbids an ordinary start: present from before the
 //                        first rename until clean_up or roll_back is complete, and from before wipe deletes anything

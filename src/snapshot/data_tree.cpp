@@ -60,6 +60,12 @@ outcome<data_tree> data_tree::open_beside(const std::string& data_dir, const dis
   return tree;
 }
 
+outcome<void> data_tree::make_places(const disk& d, bool notes_warm) const {
+  for (const auto* dir : {"cache", "staging"})
+    if (auto made = d.make_dir(own(), dir, 0700); !made) return made;
+  return notes_warm ? d.make_dir(own(), "warm", 0700) : outcome<void>();
+}
+
 outcome<data_tree> data_tree::open_for_work(const std::string& data_dir, const disk& d, const job_control& control) {
   auto opened = open_unlocked(data_dir, d);
   if (!opened) return opened;

@@ -18,6 +18,10 @@ class data_tree {
   // The same for who works beside the one that has the lock, which it shares.
   static outcome<data_tree> open_beside(const std::string& data_dir, const disk& d, base::unique_fd lock);
 
+  // cache/ and staging/, where they are missing: what a worker may write is told to the kernel before it works, and
+  // of what is not there yet nothing can be told. `notes_warm`: warm/ too.
+  [[nodiscard]] outcome<void> make_places(const disk& d, bool notes_warm) const;
+
   [[nodiscard]] int lock() const { return lock_.get(); }
   [[nodiscard]] int root() const { return root_.get(); }  // DATA_DIR
   [[nodiscard]] int own() const { return own_.get(); }    // DATA_DIR/.hasup

@@ -96,9 +96,10 @@ void read_time(std::string_view raw, const std::string& text, html_link& link) {
 }
 
 void read_size(std::string_view raw, const std::string& text, html_link& link) {
-  // Caddy: data-size="123" or data-order="123" on the size cell; nginx: bytes at the end of the line.
+  // Caddy: data-size="123" or data-order="123" on the size cell; nginx: bytes at the end of the line;
+  // Apache too, below 1K, with an empty description after it in a table.
   static const RE2 attribute("data-(?:size|order)=\"(\\d+)\"");
-  static const RE2 bytes(R"(\d{2}:\d{2}(?::\d{2})?\s+(\d+)\s*(?:$|\n|\r))");
+  static const RE2 bytes(R"(\d{2}:\d{2}(?::\d{2})?\s+(\d+)(?:\s|&nbsp;)*(?:$|\n|\r))");
   std::uint64_t size = 0;
   if (RE2::PartialMatch(raw, attribute, &size) || RE2::PartialMatch(text, bytes, &size)) link.size = size;
 }

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstddef>
@@ -29,6 +30,7 @@ constexpr std::uint64_t access_truncate = 1ULL << 14U;  // ABI 3
 constexpr std::uint64_t special = LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK |
                                   LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO;
 constexpr std::uint64_t reading = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
+constexpr std::uint64_t removing = LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE;
 constexpr std::uint64_t of_files = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | access_truncate;
 
 constexpr rlim_t open_files = 1024;
@@ -77,15 +79,17 @@ std::vector<std::string> needs_of_the_system() {
   return out;
 }
 
-outcome<void> restrict_files(const bounds& b) {
-  const long abi = ::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION);
+// The ABI that holds now; 0: none does.
+outcome<long> restrict_files(const bounds& b, long newest_landlock) {
+  const long abi =
+      std::min(::syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION), newest_landlock);
   // Before ABI 2 nothing may move from one directory to another at all.
-  if (abi < (b.moves ? 2 : 1)) return {};
+  if (abi < (b.moves ? 2 : 1)) return 0;
   landlock_ruleset_attr attributes{};
   attributes.handled_access_fs = writing(abi) | (b.read ? reading : 0);
   const base::unique_fd ruleset(
       static_cast<int>(::syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0)));
-  if (!ruleset) return {};
+  if (!ruleset) return 0;
   auto own = attributes.handled_access_fs & ~special;
   if (!b.moves) own &= ~access_refer;
   const auto allow_all = [&ruleset](const std::vector<std::string>& paths, std::uint64_t rights) -> outcome<void> {
@@ -93,14 +97,16 @@ outcome<void> restrict_files(const bounds& b) {
       if (auto allowed = allow(ruleset.get(), path, rights); !allowed) return allowed;
     return {};
   };
-  if (auto allowed = allow_all(b.write, own); !allowed) return allowed;
+  if (auto allowed = allow_all(b.write, own); !allowed) return allowed.error();
+  if (auto allowed = allow_all(b.remove, (reading | removing) & attributes.handled_access_fs); !allowed)
+    return allowed.error();
   if (b.read) {
-    if (auto allowed = allow_all(b.list, LANDLOCK_ACCESS_FS_READ_DIR); !allowed) return allowed;
-    if (auto allowed = allow_all(*b.read, reading); !allowed) return allowed;
-    if (auto allowed = allow_all(needs_of_the_system(), reading); !allowed) return allowed;
+    if (auto allowed = allow_all(b.list, LANDLOCK_ACCESS_FS_READ_DIR); !allowed) return allowed.error();
+    if (auto allowed = allow_all(*b.read, reading); !allowed) return allowed.error();
+    if (auto allowed = allow_all(needs_of_the_system(), reading); !allowed) return allowed.error();
   }
   if (::syscall(SYS_landlock_restrict_self, ruleset.get(), 0) != 0) return system_failure("landlock", errno);
-  return {};
+  return abi;
 }
 
 constexpr sock_filter statement(unsigned code, unsigned k) {
@@ -110,9 +116,31 @@ constexpr sock_filter jump(unsigned code, unsigned k, unsigned yes, unsigned no)
   return {static_cast<__u16>(code), static_cast<__u8>(yes), static_cast<__u8>(no), k};
 }
 
+constexpr auto load = BPF_LD | BPF_W | BPF_ABS;
+constexpr auto equal = BPF_JMP | BPF_JEQ | BPF_K;
+constexpr auto answer = BPF_RET | BPF_K;
+constexpr unsigned allowed = SECCOMP_RET_ALLOW;
+constexpr unsigned refused = SECCOMP_RET_ERRNO | EPERM;
+constexpr unsigned unknown = SECCOMP_RET_ERRNO | ENOSYS;  // whoever has another way takes it
+
+// O_TRUNC empties a file however it is opened, and Landlock before ABI 3 asks only how. So it goes with writing
+// alone, which Landlock knows; the access mode 3 (neither, for ioctl) needs no right of it at all. `flags`: which
+// argument of the call has them.
+void refuse_to_empty(std::vector<sock_filter>& program, unsigned call, unsigned flags) {
+  constexpr auto and_with = BPF_ALU | BPF_AND | BPF_K;
+  static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the flags are the lower half of the argument");
+  const auto argument = static_cast<unsigned>(offsetof(seccomp_data, args) + flags * sizeof(__u64));
+  program.insert(program.end(),
+                 {jump(equal, call, 0, 7), statement(load, argument), jump(BPF_JMP | BPF_JSET | BPF_K, O_TRUNC, 0, 4),
+                  statement(and_with, O_ACCMODE), jump(equal, O_WRONLY, 2, 0), jump(equal, O_RDWR, 1, 0),
+                  statement(answer, refused), statement(answer, allowed)});
+}
+
 // No other program, and without network no socket of any kind. io_uring neither, since it does all of it past this
-// filter. truncate() by path, since Landlock before ABI 3 does not know it; nobody here uses it.
-void refuse_calls(bool network) {
+// filter. truncate() by path, since Landlock before ABI 3 does not know it, and files by their handles: nobody here
+// uses them. openat2 has its flags where they cannot be seen from here: with such a Landlock it is as on a kernel
+// that has none (disk.cpp then goes by steps). Elsewhere it stays, because it alone tells every mount.
+void refuse_calls(bool network, long landlock) {
 #if defined(__x86_64__)
   constexpr unsigned arch = AUDIT_ARCH_X86_64;
 #elif defined(__aarch64__)
@@ -120,23 +148,22 @@ void refuse_calls(bool network) {
 #else
 #error "hasup is built for x86-64 and arm64"
 #endif
-  std::vector<unsigned> refused{SYS_execve, SYS_execveat, SYS_truncate, 425 /* io_uring_setup */};
-  if (!network) refused.insert(refused.end(), {SYS_socket, SYS_connect});
-  constexpr auto load = BPF_LD | BPF_W | BPF_ABS;
-  constexpr auto equal = BPF_JMP | BPF_JEQ | BPF_K;
-  constexpr auto answer = BPF_RET | BPF_K;
+  std::vector<unsigned> calls{SYS_execve, SYS_execveat, SYS_truncate, SYS_open_by_handle_at,
+                              425 /* io_uring_setup */};
+  if (!network) calls.insert(calls.end(), {SYS_socket, SYS_connect});
   std::vector<sock_filter> program{statement(load, offsetof(seccomp_data, arch)), jump(equal, arch, 1, 0),
                                    statement(answer, SECCOMP_RET_KILL_PROCESS),
                                    statement(load, offsetof(seccomp_data, nr))};
 #if defined(__x86_64__)
   // The same calls by other numbers, on kernels built with the x32 ABI.
-  program.insert(program.end(),
-                 {jump(BPF_JMP | BPF_JGE | BPF_K, x32_calls, 0, 1), statement(answer, SECCOMP_RET_ERRNO | EPERM)});
+  program.insert(program.end(), {jump(BPF_JMP | BPF_JGE | BPF_K, x32_calls, 0, 1), statement(answer, refused)});
+  refuse_to_empty(program, SYS_open, 1);
 #endif
-  for (std::size_t i = 0; i < refused.size(); ++i)
-    program.push_back(jump(equal, refused[i], static_cast<unsigned>(refused.size() - i), 0));
-  program.push_back(statement(answer, SECCOMP_RET_ALLOW));
-  program.push_back(statement(answer, SECCOMP_RET_ERRNO | EPERM));
+  refuse_to_empty(program, SYS_openat, 2);
+  if (landlock > 0 && landlock < 3)
+    program.insert(program.end(), {jump(equal, SYS_openat2, 0, 1), statement(answer, unknown)});
+  for (const auto call : calls) program.insert(program.end(), {jump(equal, call, 0, 1), statement(answer, refused)});
+  program.push_back(statement(answer, allowed));
   const sock_fprog all{static_cast<unsigned short>(program.size()), program.data()};
   ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &all);  // a kernel without it goes on without it
 }
@@ -182,11 +209,16 @@ std::uint64_t memory_to_unpack(std::uint64_t max_window) {
 
 bounds unpack_bounds(const ports::worker_job& job) {
   bounds b;
+  const auto own = job.data_dir + "/.hasup/";
   b.write = answer_directories(job);
-  b.write.push_back(job.data_dir + "/.hasup");
+  b.write.insert(b.write.end(), {own + "lock", own + "staging"});
   b.moves = true;
   b.memory = memory_to_unpack(job.max_window);
-  b.read.emplace();
+  b.read = {own + "swap.json"};
+  const bool links = std::any_of(job.plan.archives.begin(), job.plan.archives.end(), [](const auto& archive) {
+    return !archive.as.empty() && archive.unpack != model::unpack_mode::archive;
+  });
+  (links ? b.write : *b.read).push_back(own + "cache");
   b.list = {job.data_dir};
   return b;
 }
@@ -212,12 +244,16 @@ bounds swap_bounds() {
   return b;
 }
 
-outcome<void> enter_sandbox(const bounds& b) {
+outcome<void> enter_sandbox(const bounds& b, long newest_landlock) {
   limit_resources(b.memory);
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return {};
-  if (!b.watches_processes)
-    if (auto restricted = restrict_files(b); !restricted) return restricted;
-  refuse_calls(b.network);
+  long landlock = 0;
+  if (!b.watches_processes) {
+    const auto restricted = restrict_files(b, newest_landlock);
+    if (!restricted) return restricted.error();
+    landlock = *restricted;
+  }
+  refuse_calls(b.network, landlock);
   return {};
 }
 

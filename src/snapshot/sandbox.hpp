@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,8 +15,10 @@ namespace hasup::snapshot {
 
 // What a worker needs; all the rest is refused to it. Paths are absolute; what is not there is left out.
 struct bounds {
-  std::vector<std::string> write;  // directories: everything below may be read, made, changed and removed
-  bool moves = false;              // from one directory of them to another
+  // Directories: everything below may be read, made, changed and removed. Files: read and changed.
+  std::vector<std::string> write;
+  std::vector<std::string> remove;  // directories: everything below may be read and removed
+  bool moves = false;               // from one directory of them to another
   // Directories, for all below them, and files; and what a program of this system needs by itself (libraries,
   // certificates, name look-up). None: reading is not restricted.
   std::optional<std::vector<std::string>> read;
@@ -34,7 +37,9 @@ struct bounds {
 // window, and for the threads.
 std::uint64_t memory_to_unpack(std::uint64_t max_window);
 
-// Unpacking reads and writes .hasup of the data directory and the directories of the answer, and has no network.
+// Unpacking writes staging/ of .hasup and the directories of the answer, reads the cache and the record of a swap,
+// and has no network. It may write the cache only where it links a file of it into the staging directory: Landlock
+// lets nobody gain rights by a link.
 bounds unpack_bounds(const ports::worker_job& job);
 // The same without an answer.
 bounds ahead_bounds(const ports::worker_job& job);
@@ -46,8 +51,9 @@ bounds swap_bounds();
 std::vector<std::string> answer_directories(const ports::worker_job& job);
 
 // Landlock and seccomp, each as far as the kernel has it; a kernel without them is no failure. No other program can
-// be started, no core is written. For the rest of the process's life and all threads that it makes from now on;
-// called while it has one only.
-outcome<void> enter_sandbox(const bounds& b);
+// be started, no core is written, no file emptied that may only be read. For the rest of the process's life and all
+// threads that it makes from now on; called while it has one only. Of Landlock nothing newer than `newest_landlock`
+// (an ABI version) is asked for: what an older kernel would hold can so be tried on a new one.
+outcome<void> enter_sandbox(const bounds& b, long newest_landlock = std::numeric_limits<long>::max());
 
 }  // namespace hasup::snapshot

@@ -11,7 +11,8 @@
 namespace hasup::snapshot {
 namespace {
 
-constexpr std::string_view file_name = "warm.json";
+constexpr std::string_view directory = "warm";
+constexpr std::string_view file_name = "warm/warm.json";
 constexpr std::size_t largest = 4U << 20U;
 
 outcome<bool> is_sealed(int own, const ports::warm_set& w) {
@@ -59,13 +60,14 @@ std::optional<ports::warm_set> warm_below(int data_dir) {
 }
 
 outcome<void> write_warm(int own, const disk& d, const ports::warm_set& w) {
-  return d.write_durably(own, std::string(file_name), ports::encode(w));
+  if (auto made = d.make_dir(own, directory, 0700); !made) return made;
+  return d.write_durably(own, file_name, ports::encode(w));
 }
 
 outcome<void> remove_warm(int own, const disk& d) {
   auto removed = d.remove_if_there(own, file_name);
   if (!removed) return removed.error();
-  return *removed ? d.sync_dir(own, "") : outcome<void>();
+  return *removed ? d.sync_dir(own, directory) : outcome<void>();
 }
 
 outcome<void> keep_in_cache(int own, const disk& d, const std::vector<std::string>& names) {

@@ -1,6 +1,6 @@
-// DATA_DIR/.hasup/warm.json: the archives of the cache that a prefetch left for the next recovery. Written durably
-// when they are whole and sealed; what it says is believed only as far as their seals (snapshot/cache_seal.hpp) say
-// the same.
+// DATA_DIR/.hasup/warm/warm.json: the archives of the cache that a prefetch left for the next recovery. Written
+// durably when they are whole and sealed; what it says is believed only as far as their seals
+// (snapshot/cache_seal.hpp) say the same.
 #pragma once
 
 #include <optional>

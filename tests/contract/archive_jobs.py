@@ -131,7 +131,7 @@ class ArchiveJobs(Sources):
         for name in ("state", "keys"):
             (self.data / name).mkdir()
         self.succeed(self.job(self.plan_job("fetch")))
-        self.assertFalse(self.own("staging").exists())
+        self.assertEqual(list(self.own("staging").iterdir()), [])
         said, left = self.outcome()
         self.data = own
         for name in ("state", "keys"):

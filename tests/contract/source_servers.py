@@ -1,4 +1,4 @@
-"""The real servers behind the kinds of snapshot sources: a directory, nginx, nginx with TLS, sshd, s3rver."""
+"""The real servers behind the kinds of snapshot sources: a directory, nginx, nginx with TLS, Apache, Caddy, sshd, s3rver."""
 
 import os
 import shutil
@@ -44,6 +44,98 @@ class Nginx(Directory):
 
     def down(self):
         return {"url": f"http://127.0.0.1:{free_port()}/"}
+
+
+def program(test, name):
+    found = shutil.which(name, path=SBIN)
+    test.assertIsNotNone(found, f"{name} is not installed; packaging/test.sh installs it")
+    return found
+
+
+class NginxLatest(Nginx):
+    """`moved/latest` redirects to snap-9.bin, `named/latest` is that file and says so in Content-Disposition."""
+
+    def __init__(self, test, files):
+        Directory.__init__(self, test, files)
+        run, port = test.home.directory("nginx-latest"), free_port()
+        user = "user root;" if os.geteuid() == 0 else ""
+        temp = " ".join(f"{kind}_temp_path {run}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        (run / "nginx.conf").write_text(f"""
+            {user} daemon off; pid {run}/nginx.pid; error_log {run}/error.log; worker_processes 1; events {{}}
+            http {{ access_log off; {temp} server {{
+              listen 127.0.0.1:{port}; root {files};
+              location = /moved/latest {{ return 302 /snap-9.bin; }}
+              location = /named/latest {{ alias {files}/snap-9.bin;
+                add_header Content-Disposition 'attachment; filename="snap-9.bin"'; }} }} }}""")
+        test.start_program([program(test, "nginx"), "-e", run / "error.log", "-c", run / "nginx.conf"], lambda: accepts(port))
+        self.source = {"url": f"http://127.0.0.1:{port}/"}
+
+
+class NginxMoved(Directory):
+    """Its http leads to its https, on the default ports of an address of loopback's own; `elsewhere/` leads to another
+    port. Whoever shows no token gets 401."""
+
+    def __init__(self, test, files):
+        super().__init__(test, files)
+        keys, other = test.home.directory("nginx-moved"), free_port()
+        host = f"127.{os.getpid() % 200 + 20}.{int.from_bytes(os.urandom(1), 'big') % 250 + 1}.7"
+        run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days",
+            "2", "-keyout", keys / "server.key", "-out", keys / "server.crt", "-subj", "/CN=localhost", "-addext",
+            f"subjectAltName=IP:{host}")
+        (keys / "headers").write_text("X-Token: s3cr3t-token\n")
+        temp = " ".join(f"{kind}_temp_path {keys}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        secured = f"""ssl_certificate {keys}/server.crt; ssl_certificate_key {keys}/server.key;
+              if ($http_x_token != "s3cr3t-token") {{ return 401; }} root {files}; autoindex on;"""
+        (keys / "nginx.conf").write_text(f"""
+            user root; daemon off; pid {keys}/nginx.pid; error_log {keys}/error.log; worker_processes 1; events {{}}
+            http {{ access_log off; {temp}
+              server {{ listen {host}:80; location /elsewhere/ {{ rewrite ^/elsewhere(/.*)$ https://{host}:{other}$1 redirect; }}
+                        location / {{ return 301 https://{host}$request_uri; }} }}
+              server {{ listen {host}:443 ssl; {secured} }}
+              server {{ listen {host}:{other} ssl; {secured} }} }}""")
+        test.start_program([program(test, "nginx"), "-e", keys / "error.log", "-c", keys / "nginx.conf"],
+                           lambda: (keys / "nginx.pid").exists())
+        self.source = {"url": f"http://{host}/", "ca_file": f"{keys}/server.crt", "header_file": f"{keys}/headers"}
+
+
+class Apache(Nginx):
+    """With the options of its listing that Debian sets."""
+    listing = "FancyIndexing VersionSort HTMLTable NameWidth=* DescriptionWidth=* Charset=UTF-8"
+
+    def __init__(self, test, files):
+        Directory.__init__(self, test, files)
+        run, port = test.home.directory("apache"), free_port()
+        modules = "\n".join(f"LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so"
+                            for name in ("mpm_event", "authz_core", "autoindex", "mime"))
+        user = "User www-data\nGroup www-data" if os.geteuid() == 0 else ""
+        (run / "apache.conf").write_text(f"""ServerRoot {run}\nServerName localhost\nListen 127.0.0.1:{port}\n{user}
+{modules}\nPidFile {run}/apache.pid\nErrorLog {run}/error.log\nTypesConfig {run}/mime.types\nDefaultRuntimeDir {run}
+DocumentRoot {files}\n<Directory {files}>\nOptions Indexes\nRequire all granted\nIndexOptions {self.listing}\n</Directory>\n""")
+        (run / "mime.types").write_text("text/plain txt\n")
+        test.start_program([program(test, "apache2"), "-D", "FOREGROUND", "-f", run / "apache.conf"], lambda: accepts(port))
+        self.source = {"url": f"http://127.0.0.1:{port}/"}
+
+
+class ApacheText(Apache):
+    listing = "FancyIndexing"  # lines of text
+
+
+class Caddy(Nginx):
+    asks = ""
+
+    def __init__(self, test, files):
+        Directory.__init__(self, test, files)
+        run, port = test.home.directory("caddy"), free_port()
+        (run / "Caddyfile").write_text(f"""{{\n admin off\n auto_https off\n}}
+http://127.0.0.1:{port} {{\n bind 127.0.0.1\n root * {files}\n {self.asks}\n file_server browse\n}}\n""")
+        test.start_program([program(test, "caddy"), "run", "--adapter", "caddyfile", "--config", run / "Caddyfile"],
+                           lambda: accepts(port), env={**os.environ, "HOME": str(run), "XDG_DATA_HOME": str(run),
+                                                       "XDG_CONFIG_HOME": str(run)})
+        self.source = {"url": f"http://127.0.0.1:{port}/"}
+
+
+class CaddyJson(Caddy):
+    asks = "request_header Accept application/json"  # as if the reader had: the listing is JSON then
 
 
 class NginxTls(Directory):

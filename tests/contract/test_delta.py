@@ -419,6 +419,27 @@ class Awkward(DeltaBase):
         self.assertEqual(len(out["notes"]), 1)
         self.assertIn("the host sent all of it", out["notes"][0])
 
+    def test_an_index_that_comes_slowly_costs_one_patience_and_the_archive_is_loaded_without_it(self):
+        self.two_archives()
+        self.cache_older()
+        self.source = {**self.source, "patience_ms": 2000}
+
+        def slow(handler, name):
+            if not name.endswith(".chunks"):
+                return False
+            handler.send_response(200)
+            handler.send_header("Content-Length", str(8 << 20))
+            handler.end_headers()
+            while not self.fault.closing.wait(0.1):
+                handler.wfile.write(b"x" * 1000)  # no stall
+            return True
+
+        self.fault.fault = slow
+        out = self.fetched()
+        self.assertEqual(out["at_hand"], 0)
+        self.assertEqual(len(out["notes"]), 1)
+        self.assertIn("the patience of 2s is used up", out["notes"][0])
+
     def test_a_host_that_breaks_off_is_gone_on_with(self):
         self.two_archives()
         self.cache_older()

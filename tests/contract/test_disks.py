@@ -88,10 +88,10 @@ class Disks(ArchiveJobs):
 
     def test_while_it_is_fetched(self):
         self.each("fetch", "create a.tar.zst.part", "write a.tar.zst.part", "write-on a.tar.zst.part", "fsync a.tar.zst.part",
-                  "rename cache/a.tar.zst", "fsyncdir cache", "mkdir cache")
+                  "rename cache/a.tar.zst", "fsyncdir cache", "mkdir cache", "mkdir staging")
 
     def test_while_it_is_unpacked(self):
-        self.each("unpack", "create state/first", "write state/first", "write-on state/big", "mkdir staging",
+        self.each("unpack", "create state/first", "write state/first", "write-on state/big", "mkdir staging/new",
                   "mkdir staging/unpack", "create staged.json.tmp", "write staged.json.tmp", "fsync staged.json.tmp",
                   "rename staged.json")
 

@@ -1,4 +1,5 @@
-"""What networks and backup hosts do to a download: in the end the whole verified file, or a part that is gone on with."""
+"""What networks and backup hosts do to a download: in the end the whole verified file, or a part that is gone on with.
+The node's own state stays as it is, whatever happens."""
 
 import contextlib
 import hashlib
@@ -21,9 +22,42 @@ SIZE = 40_000_000  # several pieces
 class Faults(Sources):
     def setUp(self):
         super().setUp()
+        self.put_state()
         self.host = self.start_host()
         self.data_bytes = snapshot_bytes(1, SIZE)
         self.host.files["a.bin"] = self.data_bytes
+
+    def put_state(self):
+        """What the node has."""
+        for name, content in (("state/db", snapshot_bytes(8)), ("state/sub/journal", b""), ("keys/wallet", b"secret"),
+                              ("a.bin", b"of the node"), ("config.toml", b"port = 1\n")):
+            path = self.data / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        (self.data / "state" / "link").symlink_to("db")
+        self.state = self.state_now()
+        self.assertEqual(len(self.state), 9)
+
+    def state_now(self):
+        """Names, which file each is, whose, size, time of change, content."""
+        found = {}
+        for path in sorted(self.data.rglob("*")):
+            name = str(path.relative_to(self.data))
+            if name.split("/")[0] == ".hasup":
+                continue
+            st = path.lstat()
+            content = (os.readlink(path) if path.is_symlink() else
+                       hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "")
+            found[name] = (st.st_ino, st.st_mode, st.st_uid, st.st_gid, st.st_nlink, st.st_size, st.st_mtime_ns,
+                           st.st_ctime_ns, content)
+        return found
+
+    def state_is_untouched(self):
+        self.assertEqual(self.state_now(), self.state)
+
+    def tearDown(self):
+        self.state_is_untouched()
+        super().tearDown()
 
     def start_host(self):
         host = FaultHost()
@@ -50,12 +84,14 @@ class Faults(Sources):
         self.assertEqual(out["sha256"], [hashlib.sha256(data).hexdigest()])
         self.assertTrue(self.cached("a.bin").read_bytes() == data)
         self.assertFalse(self.cached("a.bin.part").exists())
+        self.state_is_untouched()
 
     def expect_nothing(self, out, failure, *words):
         self.assertEqual(out["failure"], failure, out["error"])
         for word in words:
             self.assertIn(word, out["error"])
         self.assertFalse(self.cached("a.bin").exists())
+        self.state_is_untouched()
 
     def only(self, name, do):
         """A fault of requests for the content of one file."""
@@ -252,6 +288,7 @@ class Faults(Sources):
         if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=30m", "none", self.data]).returncode:
             self.skipTest("no file system may be mounted")
         self.addCleanup(unmount, self.data)
+        self.put_state()
         self.expect_nothing(self.load(), "no_space", "a.bin needs", "free")
         self.assertEqual(self.host.sent, 0)
         self.expect_nothing(self.load(None), "no_space", "a.bin needs")  # the answer tells the size
@@ -291,6 +328,7 @@ class Faults(Sources):
             self.host.on_sent = kill
             worker.wait(120)
             self.host.on_sent = lambda: None
+            self.state_is_untouched()
             file = self.cached("a.bin")
             if file.exists():
                 self.assertTrue(file.read_bytes() == self.data_bytes)

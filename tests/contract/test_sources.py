@@ -196,15 +196,109 @@ class Contract:
         self.assertEqual(len(found["candidates"]), 1100)
 
 
+class Latest:
+    """Mixed in where an address may stand for another file: http and https."""
+
+    def at(self, path):
+        return {**self.source, "url": self.source["url"] + path}
+
+    def put_snapshots(self):
+        for block in (9, 20):
+            data = snapshot_bytes(block)
+            self.host.put(f"snap-{block}.bin", data)
+            self.host.put(f"snap-{block}.bin.sha256", f"{hashlib.sha256(data).hexdigest()}  snap-{block}.bin\n".encode())
+
+    def test_a_text_called_latest_names_the_snapshot_and_is_read_once(self):
+        self.put_snapshots()
+        self.host.put("latest", b"snap-9.bin\n")
+        chosen = self.newest(self.at("latest"))
+        self.assertEqual(chosen["snapshots"][0]["name"], "snap-9.bin")
+        self.assertEqual(chosen["snapshots"][0]["size"], 100_000)
+        self.host.put("latest", b"snap-20.bin\n")
+        out = self.fetch(self.at("latest"), chosen, checksum="required")
+        self.assertEqual((out["failure"], out["verified"]), ("none", True), out["error"])
+        self.assertEqual(self.cached("snap-9.bin").read_bytes(), snapshot_bytes(9))
+        self.assertEqual(self.newest(self.at("latest"))["snapshots"][0]["name"], "snap-20.bin")
+
+    def test_a_text_called_latest_that_names_what_is_not_there(self):
+        self.put_snapshots()
+        self.host.put("latest", b"snap-300.bin\n")
+        found = self.select(self.at("latest"))
+        self.assertEqual((found["failure"], found["candidates"]), ("unreachable", []), found)
+        self.assertIn("404", found["error"])
+
+
 class DirectorySource(Contract, Sources):
     make = source_servers.Directory
 
 
-class NginxSource(Contract, Sources):
+class NginxSource(Latest, Contract, Sources):
     make = source_servers.Nginx
 
 
-class NginxTlsSource(Contract, Sources):
+class NginxLatestSource(Latest, Sources):
+    make = source_servers.NginxLatest
+
+    def setUp(self):
+        super().setUp()
+        self.host = self.make(self, self.home.directory("files"))
+        self.source = self.host.source
+
+    def newest_of(self, path):
+        self.put_snapshots()
+        chosen = self.newest(self.at(path))
+        out = self.fetch(self.at(path), chosen)
+        self.assertEqual(out["failure"], "none", out["error"])
+        self.assertEqual(self.cached("snap-9.bin").read_bytes(), snapshot_bytes(9))
+        return chosen["snapshots"][0], out
+
+    def test_a_redirect_called_latest_is_pinned_to_what_it_leads_to(self):
+        snapshot, out = self.newest_of("moved/latest")
+        self.assertEqual((snapshot["name"], snapshot["size"]), ("snap-9.bin", 100_000))
+        self.assertEqual(snapshot["url"], self.source["url"] + "snap-9.bin")
+        self.assertTrue(out["verified"], "by the side file of what it leads to")
+
+    def test_the_name_is_the_one_that_the_host_gives_it(self):
+        snapshot, _ = self.newest_of("named/latest")
+        self.assertEqual((snapshot["name"], snapshot["size"]), ("snap-9.bin", 100_000))
+        self.assertEqual(snapshot["url"], self.source["url"] + "named/latest")
+
+
+@unittest.skipIf(os.geteuid() != 0, "only root may listen on the default ports")
+class MovedToHttps(Sources):
+    def setUp(self):
+        super().setUp()
+        self.host = source_servers.NginxMoved(self, self.home.directory("files"))
+        self.host.put("snap-1.bin", snapshot_bytes(1))
+
+    def test_a_host_that_moved_to_https_is_shown_the_lines_there(self):
+        out = self.fetch(self.host.source, self.newest(self.host.source))
+        self.assertEqual(out["failure"], "none", out["error"])
+        self.assertEqual(self.cached("snap-1.bin").read_bytes(), snapshot_bytes(1))
+
+    def test_another_port_of_it_is_not(self):
+        found = self.select(self.host.below("elsewhere"))
+        self.assertEqual(found["failure"], "unreachable", found)
+        self.assertIn("401", found["error"])
+
+
+class ApacheSource(Latest, Contract, Sources):
+    make = source_servers.Apache
+
+
+class ApacheTextSource(Latest, Contract, Sources):
+    make = source_servers.ApacheText
+
+
+class CaddySource(Latest, Contract, Sources):
+    make = source_servers.Caddy
+
+
+class CaddyJsonSource(Latest, Contract, Sources):
+    make = source_servers.CaddyJson
+
+
+class NginxTlsSource(Latest, Contract, Sources):
     make = source_servers.NginxTls
 
     def refusal(self, **changes):

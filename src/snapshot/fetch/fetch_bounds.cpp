@@ -27,7 +27,10 @@ bounds fetch_bounds(const ports::worker_job& job, const std::string& home) {
   b.write = answer_directories(job);
   auto& read = b.read.emplace();
   if (job.mode == ports::worker_mode::fetch) {
-    b.write.push_back(job.data_dir + "/.hasup");
+    const auto own = job.data_dir + "/.hasup/";
+    b.write.insert(b.write.end(), {own + "lock", own + "cache"});
+    if (job.prefetch) b.write.push_back(own + "warm");
+    b.remove = {own + "staging"};
     b.list = {job.data_dir};
     add_seeds(job, read);
   }

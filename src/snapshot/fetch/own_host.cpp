@@ -31,7 +31,15 @@ std::optional<std::string> own_origin(const model::source& source) {
 
 bool is_own(const model::source& source, const std::string& url) {
   const auto own = own_origin(source);
-  return own && own == web_origin(url);
+  const auto named = web_origin(url);
+  if (!own || !named) return false;
+  if (*own == *named) return true;
+  // What a host that has moved to https gets is what it was shown before, but now nobody on the way sees it. Other
+  // ports of a host may be anybody's, and a store's requests are signed for the one address.
+  constexpr std::string_view open = "http://";
+  constexpr std::string_view port = ":80";
+  if (source.url.starts_with("s3://") || !own->starts_with(open) || !own->ends_with(port)) return false;
+  return *named == "https://" + own->substr(open.size(), own->size() - open.size() - port.size()) + ":443";
 }
 
 std::string downgrade_problem(const model::source& source, const std::string& url) {

@@ -240,6 +240,7 @@ outcome<std::optional<seeding::version>> seeding::prepare(remote_client& host, c
   if (snapshot_.chunks.empty()) return none;
   collect();
   if (seeds_.empty()) return none;
+  const asked_together one_patience(host);  // an index that comes too slowly is done without
   if (!read_index(host, url, digest)) return control_.cancelled() ? outcome<decltype(none)>(cancelled()) : none;
   const auto answer = host.head(url);
   if (control_.cancelled()) return cancelled();

@@ -332,6 +332,7 @@ void refine(remote_client& host, listed_file& file) {
     length = first.empty() ? length : content->length;
   }
   if (length) file.size = length;
+  if (file.time_exact) return;  // a manifest's, which says more than when the file was put there
   if (const auto time = answer->time ? answer->time : parse_http_time(answer->last_modified)) {
     file.time = time;
     file.time_exact = true;

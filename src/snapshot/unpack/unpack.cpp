@@ -15,7 +15,13 @@ outcome<void> begin_empty(const data_tree& tree, const disk& d, const job_contro
   if (auto there = look(tree.own(), "staging"); there && *there)
     if (auto removed = d.remove_file(tree.own(), "staging/staged.json"); !removed) return removed;
   if (auto removed = remove_ahead(tree.own(), d, stop); !removed) return removed;
-  return d.remove_tree(tree.own(), "staging", stop);
+  if (auto made = d.make_dir(tree.own(), "staging", 0700); !made) return made;
+  // The directory itself stays: it is the one that this process may write.
+  const auto names = list_names(tree.own(), "staging");
+  if (!names) return names.error();
+  for (const auto& name : *names)
+    if (auto removed = d.remove_tree(tree.own(), joined("staging", name), stop); !removed) return removed;
+  return {};
 }
 
 // Whether the mark is about these very archives, this very job, and nothing that decided anything has changed since.

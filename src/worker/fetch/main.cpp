@@ -18,9 +18,13 @@ namespace {
 using namespace hasup;
 
 snapshot::outcome<void> enter_sandbox(const ports::worker_job& job, const snapshot::job_control& control) {
-  if (job.mode == ports::worker_mode::fetch) {  // makes .hasup where it is missing
-    const auto tree = snapshot::data_tree::open_for_work(job.data_dir, snapshot::disk{}, control);
+  snapshot::data_tree held;  // until the bounds are closed around what is there now
+  if (job.mode == ports::worker_mode::fetch) {
+    const snapshot::disk d;
+    auto tree = snapshot::data_tree::open_for_work(job.data_dir, d, control);
     if (!tree) return tree.error();
+    if (auto made = tree->make_places(d, job.prefetch.has_value()); !made) return made;
+    held = std::move(*tree);
   }
   const char* named = std::getenv("HOME");
   const std::string home = named != nullptr ? named : "";

@@ -26,6 +26,15 @@ void unpack_ahead(const ports::worker_job& job) {
   snapshot::unpack_ahead(job, link, *tree);
 }
 
+// Holds the data directory until the bounds are closed around what is there now.
+snapshot::outcome<void> enter_sandbox(const ports::worker_job& job, const snapshot::job_control& control) {
+  const snapshot::disk d;
+  const auto tree = snapshot::data_tree::open_for_work(job.data_dir, d, control);
+  if (!tree) return tree.error();
+  if (auto made = tree->make_places(d, false); !made) return made;
+  return snapshot::enter_sandbox(snapshot::unpack_bounds(job));
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -43,8 +52,7 @@ int main(int argc, char** argv) {
     if (const auto own = job.data_dir + "/.hasup"; ::access(own.c_str(), F_OK) != 0)
       return snapshot::failed_result(
           snapshot::refusal(own + " is not there: nothing was fetched; fetch a snapshot first"));
-    if (auto entered = snapshot::enter_sandbox(snapshot::unpack_bounds(job)); !entered)
-      return snapshot::failed_result(entered.error());
+    if (auto entered = enter_sandbox(job, control); !entered) return snapshot::failed_result(entered.error());
     return job.prefetch ? snapshot::unpack_for_later(job, control) : snapshot::unpack(job, control);
   });
 }

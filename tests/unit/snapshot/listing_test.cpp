@@ -59,6 +59,17 @@ TEST_CASE("Apache's table gives times, and its rounded sizes are left out", "[li
   CHECK(base::format_time(*files[1].time) == "2026-11-22T01:02:00Z");
 }
 
+TEST_CASE("an empty file of Apache's table has its size, so that it is no snapshot", "[listing]") {
+  const std::string html =
+      R"(<tr><td valign="top">&nbsp;</td><td><a href="snap-4.bin">snap-4.bin</a></td><td align="right">2026-11-22 16:19  </td><td align="right">  0 </td><td>&nbsp;</td></tr>
+<tr><td valign="top">&nbsp;</td><td><a href="snap-3.bin">snap-3.bin</a></td><td align="right">2026-11-22 16:19  </td><td align="right">512 </td><td>&nbsp;</td></tr>
+<tr><td valign="top">&nbsp;</td><td><a href="snap-2.bin">snap-2.bin</a></td><td align="right">2026-11-22 16:19  </td><td align="right"> 98K</td><td>&nbsp;</td></tr>)";
+  const auto files = parse_html_listing(html, base_url);
+  REQUIRE(names(files) == std::vector<std::string>{"snap-3.bin", "snap-2.bin"});
+  CHECK(files[0].size == 512U);
+  CHECK_FALSE(files[1].size);
+}
+
 TEST_CASE("Caddy's HTML gives exact sizes and times", "[listing]") {
   const auto files = parse_html_listing(
       R"(<tr class="file"><td></td><td><a href="./snap-3.tar.zst"><svg></svg><span class="name">snap-3.tar.zst</span></a></td>

@@ -21,6 +21,29 @@ TEST_CASE("an address is the source's own when scheme, host and port are", "[own
   CHECK_FALSE(is_own(model::source("file:///x/"), "file:///x/a"));
 }
 
+TEST_CASE("the https of the same host is an http source's own too, on the default ports, and never the reverse",
+          "[own_host]") {
+  for (const auto* url : {"http://backup.example/leap/", "http://Backup.example:80/leap/"}) {
+    const model::source s(url);
+    for (const auto* own :
+         {"https://backup.example/leap/a", "https://backup.example:443/", "HTTPS://BACKUP.EXAMPLE/"})
+      CHECK(is_own(s, own));
+    for (const auto* other :
+         {"https://backup.example:8443/", "https://www.backup.example/", "https://backup.example.evil/",
+          "https://backup.exampl/", "https://backup.example@evil/", "http://backup.example:443/",
+          "https://backup.example:80/"})
+      CHECK_FALSE(is_own(s, other));
+  }
+  CHECK_FALSE(is_own(model::source("https://backup.example/"), "http://backup.example/"));
+  CHECK_FALSE(is_own(model::source("https://backup.example:80/"), "https://backup.example/"));
+  CHECK_FALSE(is_own(model::source("http://backup.example:8000/"), "https://backup.example/"));
+  CHECK_FALSE(is_own(model::source("http://backup.example:1080/"), "https://backup.example/"));
+  CHECK(is_own(model::source("http://[::1]/"), "https://[::1]/a"));
+  model::source store("s3://snaps/leap/");
+  store.endpoint = "http://minio";
+  CHECK_FALSE(is_own(store, "https://minio/snaps/leap/a"));
+}
+
 TEST_CASE("of a store the address of its bucket is its own", "[own_host]") {
   model::source s("s3://snaps/leap/");
   CHECK(is_own(s, "https://snaps.s3.us-east-1.amazonaws.com/leap/a"));

@@ -1,6 +1,7 @@
 // What a worker that has gone astray can still do: the code that reads what others wrote runs in these bounds.
 #include <fcntl.h>
 #include <linux/landlock.h>
+#include <linux/openat2.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -12,7 +13,10 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <fstream>
 #include <functional>
+#include <limits>
+#include <map>
 #include <set>
 #include <string>
 #include <thread>
@@ -56,7 +60,11 @@ class node {
  public:
   node() {
     fs::create_directories(root_ / "node/.hasup/cache");
-    fs::create_directories(root_ / "node/.hasup/stage");
+    fs::create_directories(root_ / "node/.hasup/staging/ahead");
+    fs::create_directories(root_ / "node/.hasup/warm");
+    put(root_ / "node/.hasup/lock", "");
+    put(root_ / "node/.hasup/swap.json", "record");
+    put(root_ / "node/.hasup/aside/state/db", "old state");
     fs::create_directories(root_ / "answer");
     put(root_ / "node/.hasup/cache/a", "archive");
     put(root_ / "node/state/db", "state");
@@ -71,13 +79,14 @@ class node {
   std::string operator/(const std::string& name) const { return root_ / name; }
 
   // The errors of these attempts, made one after the other in a process with these bounds.
-  static std::vector<int> in(const bounds& b, const std::vector<std::function<int()>>& attempts) {
+  static std::vector<int> in(const bounds& b, const std::vector<std::function<int()>>& attempts,
+                             long newest_landlock = std::numeric_limits<long>::max()) {
     int ends[2];
     REQUIRE(::pipe(ends) == 0);
     const pid_t pid = ::fork();
     if (pid == 0) {
       std::vector<int> errors;
-      if (!snapshot::enter_sandbox(b)) ::_exit(3);
+      if (!snapshot::enter_sandbox(b, newest_landlock)) ::_exit(3);
       for (const auto& attempt : attempts) errors.push_back(attempt());
       const auto n = ::write(ends[1], errors.data(), errors.size() * sizeof(int));
       ::_exit(n == static_cast<ssize_t>(errors.size() * sizeof(int)) ? 0 : 4);
@@ -99,6 +108,14 @@ class node {
   temp_tree root_;
 };
 
+// Bytes, as RLIMIT_DATA counts them.
+std::size_t data_of_this_process() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;)
+    if (std::size_t kib = 0; word == "VmData:" && status >> kib) return kib << 10;
+  return 0;
+}
+
 int start_a_program() {
   return error_of(::execl("/bin/true", "true", nullptr));
 }
@@ -112,33 +129,36 @@ TEST_CASE("reading an archive takes no more memory than its window may need") {
 #if defined(__SANITIZE_ADDRESS__)
   WARN("the address sanitizer takes terabytes of addresses for itself: not tested");
 #else
+  constexpr std::size_t window = 64U << 20;
   node n;
-  n.job.max_window = 64U << 20;
+  n.job.max_window = window + data_of_this_process();  // the cases before this one have left some
   const auto take = [](std::size_t bytes) {
     void* got = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     return got == MAP_FAILED ? errno : 0;
   };
   const auto limit = snapshot::memory_to_unpack(n.job.max_window);
-  const std::vector<std::function<int()>> attempts{[&] { return take(limit); }, [&] { return take(64U << 20); }};
+  const std::vector<std::function<int()>> attempts{[&] { return take(limit); }, [&] { return take(window); }};
   CHECK(node::in(snapshot::unpack_bounds(n.job), attempts) == std::vector{ENOMEM, 0});
   n.job.max_window = 0;
   CHECK(node::in(snapshot::unpack_bounds(n.job), attempts) == std::vector{0, 0});
 #endif
 }
 
-TEST_CASE("unpacking has no network, starts no program, writes in .hasup alone and reads no file of the node") {
+TEST_CASE("unpacking has no network, starts no program, writes in staging alone and reads no file of the node") {
   if (no_landlock()) return;
   node n;
   const auto b = snapshot::unpack_bounds(n.job);
   const auto errors =
       node::in(b, {
                       [&] { return read_of(n / "node/.hasup/cache/a"); },
-                      [&] { return write_of(n / "node/.hasup/stage/new"); },
-                      [&] { return rename_of(n / "node/.hasup/stage/new", n / "node/.hasup/cache/new"); },
+                      [&] { return write_of(n / "node/.hasup/staging/new"); },
+                      [&] { return rename_of(n / "node/.hasup/staging/new", n / "node/.hasup/staging/ahead/new"); },
+                      [&] { return write_of(n / "node/.hasup/lock"); },
+                      [&] { return read_of(n / "node/.hasup/swap.json"); },
                       [&] { return write_of(n / "answer/result.json"); },
                       [&] { return error_of(::open((n / "node").c_str(), O_RDONLY | O_DIRECTORY)); },
                   });
-  CHECK(errors == std::vector<int>(5, 0));
+  CHECK(errors == std::vector<int>(7, 0));
   const auto refused =
       node::in(b, {
                       [&] { return write_of(n / "node/state/db"); },
@@ -147,8 +167,8 @@ TEST_CASE("unpacking has no network, starts no program, writes in .hasup alone a
                       [&] { return read_of(n / "node/keep/wallet"); },
                       [&] { return read_of(n / "keys/id"); },
                       [&] { return error_of(::unlink((n / "node/keep/wallet").c_str())); },
-                      [&] { return rename_of(n / "node/keep/wallet", n / "node/.hasup/stage/wallet"); },
-                      [&] { return error_of(::mkfifo((n / "node/.hasup/stage/pipe").c_str(), 0600)); },
+                      [&] { return rename_of(n / "node/keep/wallet", n / "node/.hasup/staging/wallet"); },
+                      [&] { return error_of(::mkfifo((n / "node/.hasup/staging/pipe").c_str(), 0600)); },
                   });
   CHECK(refused[0] == EACCES);
   CHECK(refused[1] == EACCES);
@@ -181,7 +201,163 @@ TEST_CASE(
   CHECK(get(n / "node/.hasup/cache/a") == "archive");
 }
 
-TEST_CASE("fetching reads what its sources name and writes in .hasup alone; the node's own files are closed to it") {
+TEST_CASE("what may only be read is not emptied, with no Landlock of any age, and whatever way it is opened") {
+  node n;
+  n.job.mode = ports::worker_mode::fetch;
+  n.job.seeds = {n / "node/state/db"};
+  const auto open = [](const std::string& path, int flags) {
+    return error_of(::syscall(SYS_openat, AT_FDCWD, path.c_str(), flags | O_CLOEXEC, 0600));
+  };
+  const auto seed = n / "node/state/db";
+  const auto own = n / "node/.hasup/cache/a";
+  const auto openat2 = [&](std::uint64_t flags) {
+    open_how how{};
+    how.flags = flags;
+    return error_of(::syscall(SYS_openat2, AT_FDCWD, seed.c_str(), &how, sizeof how));
+  };
+  std::vector<unsigned> room((sizeof(file_handle) + MAX_HANDLE_SZ) / sizeof(unsigned));
+  auto* handle = reinterpret_cast<file_handle*>(room.data());
+  handle->handle_bytes = MAX_HANDLE_SZ;
+  int mount = 0;
+  const bool handles = ::name_to_handle_at(AT_FDCWD, seed.c_str(), handle, &mount, 0) == 0;
+  std::vector<std::function<int()>> attempts {
+    [&] { return open(seed, O_RDONLY | O_TRUNC); }, [&] { return open(seed, O_RDONLY | O_CREAT | O_TRUNC); },
+        [&] { return open(seed, O_ACCMODE | O_TRUNC); },  // for ioctl: neither reading nor writing
+        [&] {
+          const int here = ::open(seed.c_str(), O_RDONLY | O_CLOEXEC);
+          return handles ? error_of(::open_by_handle_at(here, handle, O_RDONLY | O_TRUNC)) : EPERM;
+        },
+#if defined(__x86_64__)
+        [&] { return error_of(::syscall(SYS_open, seed.c_str(), O_RDONLY | O_TRUNC, 0)); },
+        [&] { return error_of(::syscall(SYS_open, seed.c_str(), O_ACCMODE | O_TRUNC, 0)); },
+#endif
+  };
+  const std::vector<int> refused(attempts.size(), EPERM);
+  const auto b = snapshot::fetch_bounds(n.job, "");
+  for (const long abi : {0, 1, 2, 99}) {
+    INFO("Landlock ABI " << abi << " at most");
+    CHECK(node::in(b, attempts, abi) == refused);
+    CHECK(get(seed) == "state");
+    if (abi != 0 && !no_landlock()) {
+      // By a right to write, which Landlock knows from the first.
+      CHECK(node::in(b,
+                     {[&] { return open(seed, O_WRONLY | O_TRUNC); }, [&] { return open(seed, O_RDWR | O_TRUNC); }},
+                     abi) == std::vector<int>(2, EACCES));
+      // Whose flags no filter sees.
+      const int unseen = abi < 3 ? ENOSYS : EACCES;
+      CHECK(node::in(b, {[&] { return openat2(O_RDONLY | O_TRUNC); }, [&] { return openat2(O_ACCMODE | O_TRUNC); }},
+                     abi) == std::vector<int>(2, unseen));
+      CHECK(get(seed) == "state");
+    }
+    put(own, "archive");
+    CHECK(node::in(b,
+                   {[&] { return open(seed, O_RDONLY); }, [&] { return open(own, O_WRONLY | O_TRUNC); },
+                    [&] { return open(own, O_RDWR | O_CREAT | O_TRUNC); }},
+                   abi) == std::vector<int>(3, 0));
+    CHECK(get(own).empty());
+  }
+}
+
+TEST_CASE("in .hasup each mode writes what is its own; the record of a swap and the old state are the swap's alone") {
+  if (no_landlock()) return;
+  node n;
+  const auto own = [&](const std::string& name) { return n / ("node/.hasup/" + name); };
+  const auto unlink_of = [](const std::string& path) { return error_of(::unlink(path.c_str())); };
+  const auto mkdir_of = [](const std::string& path) { return error_of(::mkdir(path.c_str(), 0700)); };
+  const auto in_mode = [&](ports::worker_mode mode) {
+    auto job = n.job;
+    job.mode = mode;
+    job.file = n / "backup/snap-1";
+    job.create.target = model::source("file://" + (n / "backup"));
+    job.sources = {model::source("https://host/dir/")};
+    return job;
+  };
+  auto prefetch = in_mode(ports::worker_mode::fetch);
+  prefetch.prefetch.emplace();
+  auto linking = in_mode(ports::worker_mode::unpack);
+  auto& archive = linking.plan.archives.emplace_back();
+  archive.as = "snapshot";
+  archive.unpack = model::unpack_mode::none;
+  const std::vector<std::pair<std::string, bounds>> modes{
+      {"select", snapshot::fetch_bounds(in_mode(ports::worker_mode::select), "")},
+      {"verify", snapshot::fetch_bounds(in_mode(ports::worker_mode::verify), "")},
+      {"fetch", snapshot::fetch_bounds(in_mode(ports::worker_mode::fetch), "")},
+      {"prefetch", snapshot::fetch_bounds(prefetch, "")},
+      {"examine", snapshot::examine_bounds(in_mode(ports::worker_mode::examine))},
+      {"unpack", snapshot::unpack_bounds(in_mode(ports::worker_mode::unpack))},
+      {"unpack, linking", snapshot::unpack_bounds(linking)},
+      {"unpack ahead", snapshot::ahead_bounds(in_mode(ports::worker_mode::unpack))},
+      {"create", snapshot::create_bounds(in_mode(ports::worker_mode::create))},
+      {"send", snapshot::send_bounds(in_mode(ports::worker_mode::create), "")},
+  };
+  const std::vector<std::function<int()>> forbidden{
+      [&] { return write_of(own("swap.json")); },
+      [&] { return error_of(::open(own("swap.json").c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC)); },
+      [&] { return unlink_of(own("swap.json")); },
+      [&] { return write_of(own("swap.json.tmp")); },
+      [&] { return write_of(own("aside/state/db")); },
+      [&] { return write_of(own("aside/new")); },
+      [&] { return unlink_of(own("aside/state/db")); },
+      [&] { return mkdir_of(own("new")); },
+      [&] {
+        return write_of(own("staging/ahead.json")) == 0 && rename_of(own("staging/ahead.json"), own("swap.json")) == 0
+                   ? 0
+                   : EACCES;
+      },
+      [&] {
+        return write_of(own("cache/new")) == 0 && rename_of(own("cache/new"), own("swap.json")) == 0 ? 0 : EACCES;
+      },
+      [&] { return rename_of(own("aside"), own("staging/aside")) == 0 ? 0 : EACCES; },
+  };
+  for (const auto& [name, b] : modes) {
+    INFO(name);
+    CHECK(node::in(b, forbidden) == std::vector<int>(forbidden.size(), EACCES));
+    CHECK(get(own("swap.json")) == "record");
+    CHECK(get(own("aside/state/db")) == "old state");
+  }
+  fs::remove(own("swap.json"));
+  for (const auto& [name, b] : modes) {
+    INFO(name << ", where there is no record");
+    CHECK(node::in(b, {forbidden[0], forbidden[3], forbidden[8], forbidden[9]}) == std::vector<int>(4, EACCES));
+    CHECK_FALSE(fs::exists(own("swap.json")));
+  }
+
+  // Cache, staging (writing and removing), the mark of a prefetch.
+  const std::map<std::string, std::vector<int>> may{
+      {"select", {EACCES, EACCES, EACCES, EACCES}},
+      {"verify", {EACCES, EACCES, EACCES, EACCES}},
+      {"fetch", {0, EACCES, 0, EACCES}},
+      {"prefetch", {0, EACCES, 0, 0}},
+      {"examine", {EACCES, EACCES, EACCES, EACCES}},
+      {"unpack", {EACCES, 0, 0, EACCES}},
+      {"unpack, linking", {0, 0, 0, EACCES}},
+      {"unpack ahead", {EACCES, 0, 0, EACCES}},
+      {"create", {EACCES, EACCES, EACCES, EACCES}},
+      {"send", {EACCES, EACCES, EACCES, EACCES}},
+  };
+  for (const auto& [name, b] : modes) {
+    INFO(name);
+    put(own("staging/ahead.json"), "mark");
+    CHECK(node::in(b, {[&] { return write_of(own("cache/b")); }, [&] { return write_of(own("staging/b")); },
+                       [&] { return unlink_of(own("staging/ahead.json")); },
+                       [&] { return write_of(own("warm/warm.json.tmp")); }}) == may.at(name));
+  }
+}
+
+TEST_CASE("unpacking links an archive that only lies beside the data into the staging directory") {
+  if (no_landlock()) return;
+  node n;
+  auto& archive = n.job.plan.archives.emplace_back();
+  archive.as = "snapshot";
+  archive.unpack = model::unpack_mode::none;
+  CHECK(node::in(snapshot::unpack_bounds(n.job), {[&] {
+                   return error_of(
+                       ::link((n / "node/.hasup/cache/a").c_str(), (n / "node/.hasup/staging/a").c_str()));
+                 }}) == std::vector<int>{0});
+}
+
+TEST_CASE(
+    "fetching reads what its sources name and writes in the cache alone; the node's own files are closed to it") {
   if (no_landlock()) return;
   node n;
   n.job.mode = ports::worker_mode::fetch;
@@ -242,7 +418,7 @@ TEST_CASE("a thread that begins in a sandbox is as confined as the process") {
   };
   CHECK(node::in(snapshot::unpack_bounds(n.job),
                  {
-                     [&] { return in_a_thread([&] { return write_of(n / "node/.hasup/stage/new"); }); },
+                     [&] { return in_a_thread([&] { return write_of(n / "node/.hasup/staging/new"); }); },
                      [&] { return in_a_thread([&] { return write_of(n / "node/state/db"); }); },
                      [&] { return in_a_thread([&] { return read_of(n / "node/keep/wallet"); }); },
                      [&] { return in_a_thread(open_a_socket); },
@@ -280,7 +456,8 @@ TEST_CASE("the bounds of a fetch come from the configuration, never from what a 
   job.chosen.emplace();
   job.chosen->snapshots = {hostile};
   auto b = snapshot::fetch_bounds(job, "/home/u");
-  CHECK(b.write == std::vector<std::string>{"/work/", "/d/.hasup"});
+  CHECK(b.write == std::vector<std::string>{"/work/", "/d/.hasup/lock", "/d/.hasup/cache"});
+  CHECK(b.remove == std::vector<std::string>{"/d/.hasup/staging"});
   CHECK(b.read == std::vector<std::string>{"/pki/ca.crt", "/pki/token"});
   CHECK(b.list == std::vector<std::string>{"/d"});
   CHECK(b.network);

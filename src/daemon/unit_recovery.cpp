@@ -20,6 +20,7 @@ constexpr std::chrono::seconds journal_retry_after{5};
 
 void unit_runner::make_recovery() {
   ++recovery_ticket_;
+  recovers_stuck_head_ = false;
   recovery_ = std::make_unique<recovery_runner>(static_cast<recovery_host&>(*this),
                                                 recovery_settings{recovery_memory_, [this] {
                                                                     recovery_memory_ = recovery_->memory();

@@ -121,6 +121,26 @@ class StuckHead(LeapTest):
         self.assertIn("its head 300 has not been seen to grow for", self.wait_alerts(2)["reason"])
         self.check_untouched(inode)
 
+    def test_a_node_of_another_chain_is_no_evidence(self):
+        inode = self.state_file()
+        other = self.reference(self.home.path / "other", "--chain-id", "ab" * 32, "--block-interval", "10ms")
+        wait_until(lambda: get_info(int(other.rsplit(":", 1)[1]))["head_block_num"] > STUCK_AT, "it is beyond")
+        self.unit_with(other)
+        self.home.start()
+        self.assertIn("it is of another chain: " + "ab" * 32, self.wait_alerts(2)["reason"])
+        self.check_untouched(inode)
+
+    def test_a_full_disk_in_its_own_output_explains_it(self):
+        inode = self.state_file()
+        self.unit_with(self.reference(self.elsewhere))
+        path = self.home.path / "etc" / "units" / "leap.toml"
+        full = "echo write: No space left on device >&2; exec \\\"$0\\\" \\\"$@\\\""
+        path.write_text(path.read_text().replace('command = [', f'command = ["sh", "-c", "{full}", '))
+        self.home.start()
+        self.assertIn("its own output explains it (disk full: write: No space left on device)",
+                      self.wait_alerts(2)["reason"])
+        self.check_untouched(inode)
+
     def test_snapshots_behind_the_own_head_are_of_no_use(self):
         inode = self.state_file()
         for path in self.snapshots[1:]:

@@ -104,7 +104,7 @@ a node that follows irreversible blocks alone is behind every node that does not
 it is the same chain
 where
 .BR recovery.reference.chain_id ", " [require] " or the node itself, by " head.chain
-of its preset, says which.
+of its preset, says which (antelope does, and evm\-chain; evm does not).
 .TP
 there is a snapshot beyond the own head
 whose block a manifest or its name says for sure.

@@ -148,6 +148,7 @@ std::string head_text(const model::head& h) {
     text += fmt::format(", {} old", base::format_duration_short(std::max(age, base::duration{0})));
   }
   if (!h.weight.empty()) text += ", weight " + h.weight;
+  if (!h.chain.empty()) text += ", chain " + h.chain;
   return text;
 }
 
@@ -209,6 +210,7 @@ json::object to_json(const asked& a, const answered& got) {
     json::object head{{"number", nullptr}, {"time", nullptr}};
     if (h->number) head["number"] = *h->number;
     if (h->time) head["time"] = base::format_time(*h->time, true);
+    if (!h->chain.empty()) head["chain"] = h->chain;
     o["head"] = std::move(head);
   }
   return o;

@@ -83,6 +83,42 @@ they never speak alone, since they say nothing of the state. What is not known m
 whose probe had no verdict yet, the startup of one that began under an earlier hasupd and has not passed since, the time
 of one whose end nobody saw. None of the four matches a run that hasup ended itself, as it does when the liveness probe
 fails.
+.SS A head that stands still
+A node that runs and answers, but whose head has not grown for
+.B liveness.advances_within
+of its unit, is restarted. With
+.B trigger.stuck_restarts
+(a parameter of the shipped recipes nodeos and eos\-evm\-node) the state is replaced once so many restarts for it were in
+vain, and only when all of this holds:
+.TP
+others advance
+One node of the unit's
+.B [recovery.reference]
+was seen beyond the own head, and later with a higher head, within the last
+.BR liveness.advances_within ,
+while the own head stood. It is asked only then. A head that does not grow, and what is not known, are no evidence. It
+should be a head of the same kind as that of
+.BR [liveness] :
+a node that follows irreversible blocks alone is behind every node that does not.
+.TP
+it is the same chain
+where
+.BR recovery.reference.chain_id ", " [require] " or the node itself, by " head.chain
+of its preset, says which (antelope does, and evm\-chain; evm does not).
+.TP
+there is a snapshot beyond the own head
+whose block a manifest or its name says for sure.
+.TP
+nothing else explains it
+No class that says
+.BR hold ,
+and no full disk, in the node's output.
+.PP
+Otherwise it is restarted as before, with the event
+.B head_stuck
+that says which part is missing, and its state is left as it is: when a whole chain stands still, no node is wiped. When
+nothing comes of such a recovery the node is started again on what it had. The restarts are counted anew when the head
+passes where it stood, or when a person starts or restarts the unit.
 .SS What wipe means
 .B wipe
 names the entries of

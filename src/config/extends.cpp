@@ -10,7 +10,7 @@ namespace hasup::config {
 namespace {
 
 bool is_probe_path(const std::string& path) {
-  return path == "startup" || path == "readiness" || path == "liveness";
+  return path == "startup" || path == "readiness" || path == "liveness" || path == "recovery.reference";
 }
 
 // A probe that asks something else than the one it extends takes over only the settings, not the other's checks.
@@ -22,8 +22,8 @@ bool asks_something_else(const value& over, const value& under) {
 }
 
 void drop_checks(value& probe) {
-  constexpr std::array<std::string_view, 6> settings{"interval",  "timeout",      "failures",
-                                                     "successes", "max_head_age", "advances_within"};
+  constexpr std::array<std::string_view, 7> settings{"interval",     "timeout",         "failures", "successes",
+                                                     "max_head_age", "advances_within", "chain_id"};
   std::erase_if(probe.members, [&](const member& m) {
     return std::find(settings.begin(), settings.end(), m.key) == settings.end();
   });

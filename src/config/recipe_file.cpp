@@ -1,6 +1,7 @@
 #include "config/recipe_file.hpp"
 
 #include <algorithm>
+#include <charconv>
 #include <vector>
 
 #include "config/schema_check.hpp"
@@ -249,6 +250,20 @@ void check_archive_paths(const section& root, const value* words, const model::r
   }
 }
 
+// What a parameter fills in is a text: of a [trigger], which counts, it is read as the number that it says.
+void numbers_of_parameters(value& root) {
+  auto* trigger = root.find("trigger");
+  if (trigger == nullptr) return;
+  for (auto& m : trigger->members) {
+    auto& v = m.content;
+    std::int64_t n = 0;
+    const char* end = v.text.data() + v.text.size();
+    if (!v.is(value_type::text) || std::from_chars(v.text.data(), end, n).ptr != end || v.text.empty()) continue;
+    v.type = value_type::integer;
+    v.integer = n;
+  }
+}
+
 void read_import(const section& root, model::recipe& r) {
   const auto import = root.sub("import");
   if (!import.present()) return;
@@ -279,6 +294,7 @@ std::optional<recipe_file> read_recipe(const std::string& name, const place& at,
 model::recipe apply_recipe(const std::string& name, recipe_file file, const std::map<std::string, std::string>& given,
                            const place& at, report& findings) {
   fill_parameters(file.root, file.parameters, given, "archive.", at, "recipe \"" + name + "\"", findings);
+  numbers_of_parameters(file.root);
   check_schema(file.root, recipe_keys(), {}, findings);
   model::recipe r;
   r.name = name;
@@ -287,9 +303,7 @@ model::recipe apply_recipe(const std::string& name, recipe_file file, const std:
   for (const auto& c : root.subs("classify")) r.classes.push_back(read_class(c));
   const auto trigger = root.sub("trigger");
   trigger.read("failed_starts", 0, 1000, r.failed_starts);
-  unsigned stuck = 0;
-  trigger.read("stuck_restarts", 0, 1000, stuck);
-  if (stuck != 0) trigger.error("stuck_restarts", "\"stuck_restarts\" above 0 is not available in this version yet");
+  trigger.read("stuck_restarts", 0, 1000, r.stuck_restarts);
   const auto data = root.sub("data");
   data.read_entries("must_exist", section::entries::names, r.must_exist);
   data.read("bootstrap", model::bootstrap_mode_names, r.bootstrap);

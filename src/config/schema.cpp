@@ -49,6 +49,7 @@ void add_check_keys(std::vector<key>& out, const std::string& at) {
   out.push_back({at + "head.number", k::text, "", "JSON pointer to the block number"});
   out.push_back({at + "head.time", k::text, "", "JSON pointer to the block time"});
   out.push_back({at + "head.weight", k::text, "", "JSON pointer to the weight of the chain"});
+  out.push_back({at + "head.chain", k::text, "", "JSON pointer to the name of the chain, where the node says it"});
   out.push_back({at + "head.format",
                  k::word,
                  "\"rfc3339\"",
@@ -271,6 +272,22 @@ void add_recovery_and_log(std::vector<key>& out) {
       {"recovery.prefetch.max_size", k::size, "",
        "what the archives and their unpacked content may take on the disk; without it, what leaves free min_free "
        "and a quarter more, and a tenth of what is free. It is the first to go when space gets short"});
+  out.push_back(
+      {"recovery.reference", k::table, "",
+       "somebody else's nodes of the same chain (a public API, the node of another machine): the evidence that "
+       "others "
+       "advance, without which a head that stands still never leads to a recovery. Asked only while it does"});
+  out.push_back({"recovery.reference.preset", k::name, "",
+                 "recipes/probes/NAME.toml, which must say head.number; its parameters stand beside it"});
+  out.push_back(
+      {"recovery.reference.urls", k::texts, "",
+       "several nodes: one of them that advances beyond the own head is enough. Instead of the parameter url"});
+  out.push_back({"recovery.reference.interval", k::duration, "\"10s\"", "time between two rounds"});
+  out.push_back({"recovery.reference.timeout", k::duration, "\"5s\"", "a check that takes longer is no answer"});
+  out.push_back(
+      {"recovery.reference.chain_id", k::text, "",
+       "the chain that they must name (head.chain of the preset); without it that of the recipe's [require], "
+       "else the one that the unit's own node names"});
   out.push_back({"log", k::table, "", "the log of the node's output"});
   out.push_back({"log.max_size", k::size, "\"100MiB\"", "a file of this size is rotated"});
   out.push_back({"log.max_files", k::integer, "10", "rotated files kept"});

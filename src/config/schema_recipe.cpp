@@ -71,7 +71,9 @@ std::vector<key> make_recipe_keys() {
       {"classify[].advice", k::text, "\"\"", "what a person can do"},
       {"trigger", k::table, "", "recovery without a class"},
       {"trigger.failed_starts", k::integer, "2", "unexplained failed starts in a row; 0 = never"},
-      {"trigger.stuck_restarts", k::integer, "0", "0 = a stuck head never wipes"},
+      {"trigger.stuck_restarts", k::integer, "0",
+       "restarts for a head that stands still (liveness.advances_within) before the state is replaced, if others "
+       "advance (recovery.reference of the unit) and by a snapshot beyond the own head alone; 0 = never"},
       {"data", k::table, "", "what the node keeps in its data directory"},
       {"data.must_exist", k::texts, "[]", "missing = never started as it is"},
       {"data.bootstrap",

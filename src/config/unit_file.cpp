@@ -9,6 +9,7 @@
 #include "config/parsed_unit.hpp"
 #include "config/probe_section.hpp"
 #include "config/recipe_file.hpp"
+#include "config/reference_section.hpp"
 #include "config/schema_check.hpp"
 #include "config/section.hpp"
 #include "config/unit_sections.hpp"
@@ -19,6 +20,7 @@ namespace hasup::config {
 namespace {
 
 constexpr std::array<std::string_view, 3> roles{"startup", "readiness", "liveness"};
+constexpr std::string_view reference_path = "recovery.reference";
 constexpr std::int64_t most_instances = 1000;
 
 // Resolves one instance of a unit from the merged tree.
@@ -81,6 +83,15 @@ class instance_reader {
       auto& file = presets_[role] = read_preset(name->text, name->where, context_, findings_);
       offer(std::string(role), file);
     }
+    const auto* name = named(reference_table(), "preset");
+    if (name == nullptr) return;
+    auto& file = presets_[reference_path] = read_preset(name->text, name->where, context_, findings_);
+    offer(std::string(reference_path), file);
+  }
+
+  const value* reference_table() const {
+    const auto* recovery = tree_.find("recovery");
+    return recovery == nullptr ? nullptr : recovery->find("reference");
   }
 
   void load_recipe() {
@@ -119,6 +130,8 @@ class instance_reader {
 
   void apply_recovery(model::unit& u) {
     const section s = section(&tree_, findings_).sub("recovery");
+    if (s.raw("reference") != nullptr)
+      u.recovery.reference = read_reference(*s.raw("reference"), presets_[reference_path], findings_);
     if (!recipe_ || s.raw("recipe") == nullptr) return;
     u.recovery.params = given(s, recipe_->parameters);
     if (const auto* params = s.raw("params")) {
@@ -136,6 +149,34 @@ class instance_reader {
     }
     recipe = apply_recipe(u.recovery.recipe, std::move(*recipe_), u.recovery.params, s.where("recipe"), findings_);
     check_probes_of(u, s);
+    check_stuck_trigger(u, s);
+  }
+
+  // A wipe for a head that stands still needs somebody who shows that others advance.
+  void check_stuck_trigger(const model::unit& u, const section& recovery) {
+    const bool counts = recipe->stuck_restarts > 0;
+    if (!counts && recovery.has("reference"))
+      findings_.warning(
+          recovery.key_place("reference"),
+          "[recovery.reference] is never asked: trigger.stuck_restarts of recipe \"" + u.recovery.recipe + "\" is 0");
+    if (!counts || u.recovery.mode == model::recovery_mode::off) return;
+    const auto trigger =
+        "stuck_restarts = " + std::to_string(recipe->stuck_restarts) + " of recipe \"" + u.recovery.recipe + "\"";
+    if (!recovery.has("reference"))
+      recovery.error("recipe", trigger +
+                                   " needs [recovery.reference]: somebody else's node, whose head shows that "
+                                   "others advance while the own one stands still; write for example preset = "
+                                   "\"antelope\" and urls = [\"https://…\"]");
+    const auto& own = u.liveness;
+    if (!own || !own->advances_within)
+      return findings_.warning(recovery.where("recipe"), trigger +
+                                                             " never counts: a head stands still when [liveness] has "
+                                                             "advances_within and it fails");
+    if (u.recovery.reference && u.recovery.reference->interval >= *own->advances_within)
+      section(reference_table(), findings_)
+          .error("interval",
+                 "\"interval\" must be shorter than liveness.advances_within: others are believed to "
+                 "advance when their head grew within that");
   }
 
   // A condition on a probe that the unit does not have never holds, which nobody would notice.

@@ -39,12 +39,14 @@ json::object encode_exit(const unit::last_exit& e) {
 }
 
 json::object encode_stop(const unit::stopping& s) {
-  return {{"then", unit::after_stop_names.text(s.then)},
-          {"no_kill", s.no_kill},
-          {"killed", s.killed},
-          {"returns", s.returns},
-          {"delay_ms", s.delay.count()},
-          {"why", s.why}};
+  json::object o{{"then", unit::after_stop_names.text(s.then)},
+                 {"no_kill", s.no_kill},
+                 {"killed", s.killed},
+                 {"returns", s.returns},
+                 {"delay_ms", s.delay.count()},
+                 {"why", s.why}};
+  if (s.newer_than) o["newer_than"] = *s.newer_than;
+  return o;
 }
 
 json::object encode_instance(const instance_intent& i) {
@@ -54,6 +56,8 @@ json::object encode_instance(const instance_intent& i) {
   o["starts"] = times(i.starts);
   o["backoff_step"] = i.backoff_step;
   o["failed_starts"] = i.failed_starts;
+  if (i.stuck_at) o["stuck_at"] = *i.stuck_at;
+  if (i.stuck_restarts > 0) o["stuck_restarts"] = i.stuck_restarts;
   o["restarts"] = i.restarts;
   o["recoveries"] = i.recoveries;
   o["killed"] = i.killed;
@@ -120,6 +124,8 @@ instance_intent decode_instance(const json::object& object) {
   r.time_list("starts", i.starts);
   i.backoff_step = r.number<unsigned>("backoff_step");
   i.failed_starts = r.number<unsigned>("failed_starts");
+  i.stuck_restarts = r.number<unsigned>("stuck_restarts");
+  if (object.contains("stuck_at")) i.stuck_at = r.number<std::uint64_t>("stuck_at");
   i.restarts = r.number<unsigned>("restarts");
   i.recoveries = r.number<unsigned>("recoveries");
   i.killed = r.flag("killed");
@@ -133,6 +139,7 @@ instance_intent decode_instance(const json::object& object) {
     out.no_kill = sr.flag("no_kill");
     out.killed = sr.flag("killed");
     out.returns = sr.flag("returns");
+    if (sr.object().contains("newer_than")) out.newer_than = sr.number<std::uint64_t>("newer_than");
     out.delay = base::duration(sr.number<std::int64_t>("delay_ms"));
     out.why = sr.text("why");
     i.stop = std::move(out);

@@ -25,6 +25,8 @@ struct instance_intent {
   std::deque<base::wall_time> starts;
   unsigned backoff_step = 0;
   unsigned failed_starts = 0;
+  unsigned stuck_restarts = 0;
+  std::optional<std::uint64_t> stuck_at;
   unsigned restarts = 0;
   unsigned recoveries = 0;
   bool killed = false;

@@ -97,6 +97,7 @@ std::optional<bool> unit_runner::readiness_seen() const {
 
 void unit_runner::on_probe(model::probe_role role, const probe_loop::answer& a) {
   if (a.head) head_ = a.head;
+  if (a.head && role == model::probe_role::liveness) own_head_seen(*a.head);
   const bool good = a.verdict.value == unit::verdict::good;
   const bool bad = a.verdict.value == unit::verdict::bad;
   if (recovery_has_node()) {
@@ -123,7 +124,7 @@ void unit_runner::on_probe(model::probe_role role, const probe_loop::answer& a) 
   if (role == model::probe_role::liveness) {
     liveness_held_ = bad && maintenance_ ? a.verdict.reason : "";
     if (bad && maintenance_) publish("liveness_ignored", "in maintenance: " + a.verdict.reason);
-    if (bad && !maintenance_) dispatch(unit::liveness_failed{a.verdict.reason});
+    if (bad && !maintenance_) dispatch(liveness_failure(a));
     return;
   }
   dispatch(unit::health_changed{good  ? model::health::healthy

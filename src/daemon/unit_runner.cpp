@@ -6,6 +6,7 @@
 
 #include "daemon/disk_thread.hpp"
 #include "daemon/hook_run.hpp"
+#include "daemon/reference_watch.hpp"
 #include "probe/lane.hpp"
 #include "recovery/progress.hpp"
 
@@ -39,6 +40,8 @@ void unit_runner::restore(instance_intent was, std::vector<std::string> records)
   memory_.starts = std::move(was.starts);
   memory_.backoff_step = was.backoff_step;
   memory_.failed_starts = was.failed_starts;
+  memory_.stuck_restarts = was.stuck_restarts;
+  memory_.stuck_at = was.stuck_at;
   memory_.restarts = was.restarts;
   memory_.recoveries = was.recoveries;
   memory_.killed = was.killed;
@@ -81,6 +84,8 @@ instance_intent unit_runner::intent() const {
   out.starts = memory_.starts;
   out.backoff_step = memory_.backoff_step;
   out.failed_starts = memory_.failed_starts;
+  out.stuck_restarts = memory_.stuck_restarts;
+  out.stuck_at = memory_.stuck_at;
   out.restarts = memory_.restarts;
   out.recoveries = memory_.recoveries;
   out.killed = memory_.killed;
@@ -190,6 +195,8 @@ void unit_runner::replace_spec(model::unit unit, std::optional<model::recipe> re
   if (watches_memory() || watches_space()) host_.changed(*this);
   probe_as_now_configured();
   follow_prefetch();
+  if (was.recovery.reference != unit_.recovery.reference) reference_.reset();
+  follow_reference();
 }
 
 void unit_runner::probe_as_now_configured() {
@@ -227,6 +234,7 @@ void unit_runner::apply_pending_spec() {
 void unit_runner::set_maintenance(bool on) {
   if (std::exchange(maintenance_, on) == on) return;
   follow_prefetch();
+  follow_reference();
   if (on) return;
   const auto held = std::exchange(liveness_held_, {});
   if (!held.empty()) dispatch(unit::liveness_failed{held});
@@ -283,6 +291,7 @@ void unit_runner::drain() {
     f.recovery_parked = parked_;
     f.recovery_beside = beside_;
     f.maintenance = maintenance_;
+    if (memory_.stuck_at) f.reference = heard_of_others();
     f.now = wall_now();
     f.chance = std::uniform_real_distribution<double>(0, 1)(random_);
 
@@ -307,6 +316,7 @@ void unit_runner::drain() {
     }
   }
   follow_prefetch();
+  follow_reference();
   untold_fingerprint_ = 0;
   if (!adopting_) interrupted_.reset();  // gone on with, or there was nothing left of it
 }

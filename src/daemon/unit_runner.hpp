@@ -42,6 +42,7 @@ class lane;
 namespace hasup::daemon {
 
 class hook_run;
+class reference_watch;
 
 class unit_runner : public std::enable_shared_from_this<unit_runner>, private recovery_host {
  public:
@@ -268,6 +269,17 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void on_probe(model::probe_role role, const probe_loop::answer& a);
   std::optional<bool> startup_seen() const;
   std::optional<bool> readiness_seen() const;
+
+  // unit_stuck_head.cpp
+  bool counts_stuck_restarts() const;
+  unit::liveness_failed liveness_failure(const probe_loop::answer& a) const;
+  void own_head_seen(const model::head& head);
+  unit::own_head own_head() const;
+  bool asks_reference() const;
+  void follow_reference();
+  unit::others heard_of_others() const;
+  std::vector<std::string> stuck_head_story() const;
+
   void start_recovery_probes();
   void recovery_node_has_started();
   void watch_first_start();
@@ -391,6 +403,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
 
   std::unique_ptr<probe_loop> probes_[3];
   std::optional<model::head> head_;
+  std::string own_chain_;  // as the node named it last; "" = it never did
+  std::unique_ptr<reference_watch> reference_;
 
   worker_runner worker_;
   bool dry_running_ = false;                // worker_ asks the sources for it
@@ -424,6 +438,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool quiescing_ = false;
   bool recovery_no_kill_ = false;  // a person said: never SIGKILL
   bool recovery_stops_ = false;
+  bool recovers_stuck_head_ = false;   // the node ran before it, on a state that is as good as it was
   std::uint64_t recovery_ticket_ = 0;  // an answer to an older recovery is dropped
 
   struct prefetching {

@@ -107,6 +107,7 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
     out.grounds = memory_.exit->grounds;
     out.advice = memory_.exit->advice;
   }
+  for (auto& line : stuck_head_story()) out.evidence.push_back(std::move(line));
   for (const auto& e : events) {
     if (e.kind == "started" || e.kind == "running") continue;
     out.tried.push_back(fmt::format("{} {}: {}", base::format_time(e.at).substr(11, 8), e.kind, e.reason));
@@ -179,6 +180,13 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
       if (const auto held = held_by_maintenance(); !held.then.empty()) {
         out.next = fmt::format("nothing while it is in maintenance; then {}: {}", held.then, held.why);
         out.actions = {"hasup maintenance off " + unit_.id.unit, "hasup restart " + name + "    (restarts at once)"};
+      } else if (asks_reference()) {
+        out.next =
+            memory_.stuck_restarts < recipe_->stuck_restarts
+                ? "restarted again when the head still does not advance"
+                : "when the head still does not advance: its state is replaced if others advance and there is a "
+                  "snapshot beyond its head, else it is restarted again";
+        out.actions = {"hasup recover " + name + " --dry-run", "hasup maintenance on " + unit_.id.unit};
       }
       break;
   }

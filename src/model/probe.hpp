@@ -48,8 +48,9 @@ struct head_pointers {
   std::string time;
   std::string weight;
   time_format format = time_format::rfc3339;
+  std::string chain{};  // which chain it is, where the node says it
 
-  [[nodiscard]] bool empty() const { return number.empty() && time.empty() && weight.empty(); }
+  [[nodiscard]] bool empty() const { return number.empty() && time.empty() && weight.empty() && chain.empty(); }
 
   friend bool operator==(const head_pointers&, const head_pointers&) = default;
 };
@@ -94,7 +95,8 @@ struct probe {
 struct head {
   std::optional<std::uint64_t> number;
   std::optional<base::wall_time> time;
-  std::string weight;  // decimal text of any length; "" = none
+  std::string weight;   // decimal text of any length; "" = none
+  std::string chain{};  // as the node names its chain; "" = it was not asked, or does not say
 
   friend bool operator==(const head&, const head&) = default;
 };

@@ -104,8 +104,10 @@ inline constexpr base::enum_names<confirm_when, 2> confirm_when_names{
 struct recipe {
   std::string name;
   std::string description;
-  std::vector<exit_class> classes;      // first match wins
-  unsigned failed_starts = 2;           // [trigger]: unexplained failed starts in a row; 0 = never
+  std::vector<exit_class> classes;  // first match wins
+  unsigned failed_starts = 2;       // [trigger]: unexplained failed starts in a row; 0 = never
+  unsigned stuck_restarts =
+      0;  // restarts for a head that stands still, until others that advance are heard; 0 = never
   std::vector<std::string> must_exist;  // relative
   bootstrap_mode bootstrap = bootstrap_mode::hold;
   std::vector<std::string> locks;               // relative; asked with F_GETLK

@@ -132,6 +132,23 @@ enum class space_policy { automatic, stage, in_place };
 inline constexpr base::enum_names<space_policy, 3> space_policy_names{
     {{{space_policy::automatic, "auto"}, {space_policy::stage, "stage"}, {space_policy::in_place, "in_place"}}}};
 
+// Somebody else's node of the same chain.
+struct reference_endpoint {
+  std::string name;  // for people: scheme and host of the URL, without what may be a secret in it
+  probe asks;        // says a head number; interval and timeout are set
+
+  friend bool operator==(const reference_endpoint&, const reference_endpoint&) = default;
+};
+
+// [recovery.reference]: whether others advance, asked only while the unit's own head stands still.
+struct reference_policy {
+  std::vector<reference_endpoint> endpoints;  // one that advances is enough
+  base::duration interval{10'000};            // between two rounds
+  std::string chain_id;  // that they must name; "" = that of the unit's own node, where it says it
+
+  friend bool operator==(const reference_policy&, const reference_policy&) = default;
+};
+
 // [recovery]: which recipe, from where, how often.
 struct recovery_policy {
   std::string recipe;                         // "" = none
@@ -147,6 +164,7 @@ struct recovery_policy {
   std::uint64_t max_rate = 0;             // bytes a second of a download; 0 = as fast as it goes
   std::uint64_t max_window = 2ULL << 30;  // bytes that a zstd archive may look back
   std::optional<prefetch_policy> prefetch{};
+  std::optional<reference_policy> reference{};
 
   friend bool operator==(const recovery_policy&, const recovery_policy&) = default;
 };

@@ -59,6 +59,7 @@ void members(M& m, model::snapshot& s) {
   m("size", s.size);
   m("time_ns", s.time);
   m("block", s.block);
+  m("block_is_guess", s.block_is_guess);
   m("sha256", s.sha256);
   m("mirrors", s.mirrors);
   m("chunks", s.chunks);
@@ -123,6 +124,7 @@ void members(M& m, model::recipe& r) {
   m("description", r.description);
   m("classes", r.classes);
   m("failed_starts", r.failed_starts);
+  m("stuck_restarts", r.stuck_restarts);
   m("must_exist", r.must_exist);
   m("bootstrap", r.bootstrap);
   m("locks", r.locks);

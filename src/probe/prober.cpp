@@ -21,6 +21,7 @@ void add_head(std::optional<model::head>& all, const std::optional<model::head>&
   if (!all->number) all->number = one->number;
   if (!all->time) all->time = one->time;
   if (all->weight.empty()) all->weight = one->weight;
+  if (all->chain.empty()) all->chain = one->chain;
 }
 
 }  // namespace

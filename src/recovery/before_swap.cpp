@@ -149,6 +149,29 @@ void stepper::on_selected(const ports::worker_result& r) {
   take_candidates(r.candidates, r.notes);
 }
 
+// What there was, and did not lead on from where the head stands.
+std::string stepper::not_beyond(const std::vector<ports::candidate>& all) const {
+  const auto& newer_than = s.done.plan.asked.newer_than;
+  if (!newer_than) return {};
+  std::optional<std::uint64_t> highest;
+  unsigned behind = 0, silent = 0;
+  for (const auto& c : all) {
+    if (is_beyond(c, *newer_than)) continue;
+    const auto block = block_of(c);
+    if (!block ||
+        std::any_of(c.snapshots.begin(), c.snapshots.end(), [](const auto& x) { return x.block_is_guess; })) {
+      ++silent;
+      continue;
+    }
+    ++behind;
+    highest = std::max(highest.value_or(0), *block);
+  }
+  std::string text = " that is beyond the own head " + std::to_string(*newer_than);
+  if (behind > 0) text += "; the newest is of block " + std::to_string(*highest);
+  if (silent > 0) text += "; " + std::to_string(silent) + " of them do not say their block for sure";
+  return text;
+}
+
 void stepper::take_candidates(const std::vector<ports::candidate>& all, const std::vector<std::string>& notes) {
   std::vector<std::string> bad_names;
   const std::set<std::string> bad(s.remembered.bad.begin(), s.remembered.bad.end());
@@ -157,6 +180,7 @@ void stepper::take_candidates(const std::vector<ports::candidate>& all, const st
   if (candidates.empty()) {
     std::string why = "no snapshot to recover from";
     if (!s.done.plan.asked.snapshot.empty()) why += " is named " + s.done.plan.asked.snapshot;
+    why += not_beyond(all);
     if (!bad_names.empty())
       why += "; marked bad: " + joined(bad_names, ", ") + " (`hasup recover " + unit_name() +
              " --snapshot NAME` tries one all the same)";

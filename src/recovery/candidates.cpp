@@ -82,6 +82,13 @@ base::result<ports::candidate> candidate_from_file(const frozen& plan) {
   return only;
 }
 
+bool is_beyond(const ports::candidate& c, std::uint64_t block) {
+  const auto says = [](const model::snapshot& s) { return s.block && !s.block_is_guess; };
+  return std::any_of(c.snapshots.begin(), c.snapshots.end(), says) &&
+         std::all_of(c.snapshots.begin(), c.snapshots.end(),
+                     [&](const model::snapshot& s) { return !says(s) || *s.block > block; });
+}
+
 std::vector<ports::candidate> allowed(const std::vector<ports::candidate>& all, const frozen& plan,
                                       const std::set<std::string>& bad, std::vector<std::string>* skipped_bad) {
   std::vector<ports::candidate> out;
@@ -91,6 +98,7 @@ std::vector<ports::candidate> allowed(const std::vector<ports::candidate>& all, 
     const bool named = std::any_of(c.snapshots.begin(), c.snapshots.end(),
                                    [&](const model::snapshot& s) { return s.name == plan.asked.snapshot; });
     if (!plan.asked.snapshot.empty() && !named) continue;
+    if (plan.asked.newer_than && !is_beyond(c, *plan.asked.newer_than)) continue;
     const bool is_bad = std::any_of(c.snapshots.begin(), c.snapshots.end(),
                                     [&](const model::snapshot& s) { return bad.count(bad_key(s)) != 0; });
     if (is_bad && !named) {

@@ -20,8 +20,11 @@ std::vector<std::string> bad_keys(const ports::candidate& c, const std::vector<s
 // Marks it; the oldest are forgotten.
 void remember_as_bad(memory& m, const ports::candidate& c, const std::vector<std::string>& sha256);
 
+// Does every archive of it that says a block say one beyond this, and at least one say it for sure?
+bool is_beyond(const ports::candidate& c, std::uint64_t block);
+
 // The candidates that the options allow, without those marked bad (a snapshot named by a person stays).
-// `skipped_bad` gets the names of those left out.
+// `skipped_bad` gets the names of those left out for that.
 std::vector<ports::candidate> allowed(const std::vector<ports::candidate>& all, const frozen& plan,
                                       const std::set<std::string>& bad, std::vector<std::string>* skipped_bad);
 

@@ -32,6 +32,7 @@ json::object to_json(const frozen& f) {
                      {"from", f.asked.from},          {"yes", f.asked.yes},
                      {"by_hand", f.asked.by_hand},    {"beside", f.asked.beside},
                      {"explained", f.asked.explained}};
+  if (f.asked.newer_than) asked["newer_than"] = *f.asked.newer_than;
   return {{"unit", f.unit},
           {"why", f.why},
           {"asked", std::move(asked)},
@@ -136,6 +137,7 @@ frozen frozen_from(const json::object& o) {
   f.asked.by_hand = asked.at("by_hand").as_bool();
   if (const auto* beside = asked.if_contains("beside")) f.asked.beside = beside->as_bool();  // not in older journals
   if (const auto* explained = asked.if_contains("explained")) f.asked.explained = explained->as_bool();  // likewise
+  if (asked.contains("newer_than")) f.asked.newer_than = number_at<std::uint64_t>(asked, "newer_than");
   f.data_dir = text_at(o, "data_dir");
   f.also = texts_at(o, "also");
   f.mount = text_at(o, "mount");

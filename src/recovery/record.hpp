@@ -42,7 +42,9 @@
 // A journal that is gone while swap.json exists is noticed by `inspect`; that marker also forbids any ordinary start.
 #pragma once
 
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -66,6 +68,8 @@ struct options {
   bool by_hand = false;    // goes beyond the budget
   bool beside = false;     // begun while the node runs, which is stopped only when its replacement is staged
   bool explained = false;  // a class of the recipe said recover
+  // The state is good but does not get beyond this block: only snapshots that are said to be beyond it.
+  std::optional<std::uint64_t> newer_than{};
 
   friend bool operator==(const options&, const options&) = default;
 };

@@ -44,6 +44,7 @@ struct stepper {
   void take_warm(const ports::warm_set& warm, std::vector<ports::candidate> candidates);
   void give_up(outcome how, const std::string& why);
   void on_selected(const ports::worker_result& r);
+  std::string not_beyond(const std::vector<ports::candidate>& all) const;
   void take_candidates(const std::vector<ports::candidate>& all, const std::vector<std::string>& notes);
   void try_next();
   void try_candidate(std::size_t index);

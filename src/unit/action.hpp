@@ -1,6 +1,8 @@
 // What the unit machine wants done, in the order in which it must be done. The unit runner carries it out.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -27,6 +29,7 @@ struct start_steady_probes {};  // readiness and liveness
 struct stop_probes {};
 struct begin_recovery {  // or, when one is prepared beside the node, that one has the node now
   std::string why;
+  std::optional<std::uint64_t> newer_than{};  // only by a snapshot that is said to be beyond this block
 };
 struct resume_recovery {};  // a parked one, from its journal
 struct stop_recovery {

@@ -324,6 +324,17 @@ std::optional<classification> why_never_started(const model::recipe* recipe, std
   return port_in_use(lines);
 }
 
+std::string why_left_alone(const model::recipe& recipe, std::string_view evidence) {
+  const auto lines = lines_of(evidence);
+  model::recipe holds;
+  for (const auto& c : recipe.classes)
+    if (c.action == model::class_action::hold && !c.log.empty()) holds.classes.push_back(c);
+  if (const auto m = match_recipe(holds, {}, lines, {}); m.of != nullptr && m.line != nullptr)
+    return m.of->name + ": " + shown(*m.line);
+  const auto full = disk_full({}, lines, {});
+  return full ? full->name + ": " + full->evidence : std::string{};
+}
+
 classification classify_exec_error(int error, std::string_view program) {
   const std::string what = std::string(program) + ": " + std::strerror(error);
   switch (error) {

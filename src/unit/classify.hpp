@@ -73,6 +73,10 @@ std::string exit_text(const model::exit_status& status, const classification& c)
 // an API, as if it still loaded. Never hold or recover.
 std::optional<classification> why_never_started(const model::recipe* recipe, std::string_view evidence);
 
+// What the output of a run that goes on says of why its state must be left alone: a class of the recipe that a log
+// line alone decides and that says hold, or a full disk. "" = nothing.
+std::string why_left_alone(const model::recipe& recipe, std::string_view evidence);
+
 // The class of a start that never became a run: `error` is the errno of the failed exec, 0 when it did not come to
 // one. Always hold or restart.
 classification classify_exec_error(int error, std::string_view program);

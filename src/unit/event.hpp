@@ -1,6 +1,7 @@
 // What can happen to a unit instance. Past tense for facts, _wanted for what a person or another unit asks.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <variant>
@@ -83,6 +84,11 @@ struct health_changed {
 };
 struct liveness_failed {
   std::string why;
+  std::optional<std::uint64_t> stands_at{};  // it answers well, but its head has not advanced from here
+  std::string holds{};  // what the run's own output says that forbids a recovery, such as a full disk; "" = nothing
+};
+struct head_seen {
+  std::uint64_t number = 0;
 };
 struct maintenance_ended {};
 struct memory_exceeded {  // of run.limits.memory_restart
@@ -106,12 +112,13 @@ struct recovery_ended {
   bool node_alive = false;  // it still runs: it must be stopped before the unit may rest
   bool try_later = false;   // failed only because nothing usable could be had now
   bool as_before = true;    // failed, stopped: the data is what it was before
+  bool returns = false;  // it began while the node ran, though its head stood still: with the data as before, again
 };
 
 using event =
     std::variant<start_wanted, stop_wanted, adopt_wanted, restart_wanted, recover_wanted, approved, reset_wanted,
                  requirements_changed, requirement_lost, prepared, spawned, spawn_failed, adopted, main_exited,
-                 tree_emptied, stop_command_failed, startup_passed, health_changed, liveness_failed, memory_exceeded,
-                 space_low, parent_lost, maintenance_ended, timer_fired, recovery_ended>;
+                 tree_emptied, stop_command_failed, startup_passed, health_changed, liveness_failed, head_seen,
+                 memory_exceeded, space_low, parent_lost, maintenance_ended, timer_fired, recovery_ended>;
 
 }  // namespace hasup::unit

@@ -105,6 +105,7 @@ class step : transitions {
     if (auto* s = in<stopping>()) {
       s->then = after_stop::recover;
       s->why = e.why;
+      s->newer_than.reset();
       return;
     }
     if (auto* s = in<starting>(); s != nullptr) act(cancel_prepare{});
@@ -269,7 +270,15 @@ class step : transitions {
     if (!is<running>() || f_.maintenance) return;
     const auto why = "liveness failed: " + e.why;
     if (unit_.restart.policy == model::restart_when::never) return stop(after_stop::fail, why, false);
+    if (e.stands_at && counts_stuck_restarts()) return on_stuck_head(*e.stands_at, e.holds, why);
     back_off_or_fail(why, true);
+  }
+
+  void on(const head_seen& e) {
+    if (!m_.stuck_at || e.number <= *m_.stuck_at) return;
+    act(emit{"head_advances", fmt::format("head {} stood still and is passed: it advances again after {}",
+                                          *m_.stuck_at, times(m_.stuck_restarts, "restart"))});
+    forget_stuck_head();
   }
 
   // A restart in order, whatever the policy: the key asks for it.
@@ -334,7 +343,7 @@ class step : transitions {
     const bool wanted = m_.desired == desired::up;
     if (ended && e.node_alive) return stop(wanted ? after_stop::fail : after_stop::stop, e.why, false);
     if (const auto* r = in<recovering>(); ended && wanted && r != nullptr && r->start_after) return begin(e.why);
-    if (ended && wanted && e.as_before && returns()) {
+    if (ended && wanted && e.as_before && (returns() || e.returns)) {
       act(emit{"recovery_failed", e.why + "; starting on the state as it was"});
       return begin(e.why);
     }

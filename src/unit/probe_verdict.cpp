@@ -84,16 +84,18 @@ judged judge(const model::probe& p, const probe_memory& memory, const observatio
   return all;
 }
 
+bool stands_still(const model::probe& p, const probe_memory& memory, const observation& seen, base::mono_time now) {
+  return seen.out == kind::passed && seen.head && p.advances_within &&
+         judge_growth(memory, *seen.head, *p.advances_within, now).out == kind::failed;
+}
+
 void count(unsigned& in_row, unsigned& other) {
   if (in_row != std::numeric_limits<unsigned>::max()) ++in_row;
   other = 0;
 }
 
-}  // namespace
-
-probe_verdict observe(const model::probe& p, probe_memory& memory, const observation& seen, base::mono_time now,
-                      base::wall_time wall_now) {
-  remember_head(memory, seen, now);
+probe_verdict fold(const model::probe& p, probe_memory& memory, const observation& seen, base::mono_time now,
+                   base::wall_time wall_now) {
   const judged j = judge(p, memory, seen, now, wall_now);
   if (j.out == kind::unknown) {
     if (memory.value == verdict::undecided) return {verdict::undecided, j.reason};
@@ -114,6 +116,16 @@ probe_verdict observe(const model::probe& p, probe_memory& memory, const observa
   if (memory.value == verdict::undecided) return {verdict::undecided, j.reason + " (" + progress + ")"};
   return {memory.value,
           memory.cause + "; last answer " + (passed ? "passed" : "failed: " + j.reason) + " (" + progress + ")"};
+}
+
+}  // namespace
+
+probe_verdict observe(const model::probe& p, probe_memory& memory, const observation& seen, base::mono_time now,
+                      base::wall_time wall_now) {
+  remember_head(memory, seen, now);
+  auto out = fold(p, memory, seen, now, wall_now);
+  out.head_stands = stands_still(p, memory, seen, now);
+  return out;
 }
 
 }  // namespace hasup::unit

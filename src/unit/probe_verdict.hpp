@@ -31,7 +31,8 @@ inline constexpr base::enum_names<verdict, 3> verdict_names{
 
 struct probe_verdict {
   verdict value = verdict::undecided;
-  std::string reason;  // for a person: why it is so, or what the last answer was while the verdict still stands
+  std::string reason;        // for a person: why it is so, or what the last answer was while the verdict still stands
+  bool head_stands = false;  // of this answer: the node answered well, but its head has not grown for advances_within
 
   friend bool operator==(const probe_verdict&, const probe_verdict&) = default;
 };

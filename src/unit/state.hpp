@@ -58,6 +58,8 @@ struct stopping {
   bool term_sent = false;   // to what is left of the tree
   bool by_command = false;  // stop_command was to stop it; the signal has not been sent yet
   bool returns = false;     // for recover, see recovering
+  // for recover, of a head that stands still there: by a snapshot beyond it alone
+  std::optional<std::uint64_t> newer_than{};
   base::duration delay{0};  // for back_off
   bool killed = false;      // with SIGKILL, by hasup
   std::string why;          // the reason shown when `then` is reached
@@ -104,9 +106,11 @@ struct memory {
   std::string reason = "not started yet";
   std::deque<base::wall_time> starts;  // of the start limit, oldest first
   unsigned backoff_step = 0;
-  unsigned failed_starts = 0;   // unexplained, in a row
-  unsigned recovery_tries = 0;  // in a row, for want of a snapshot
-  unsigned restarts = 0;        // without a person asking for it
+  unsigned failed_starts = 0;             // unexplained, in a row
+  unsigned stuck_restarts = 0;            // for a head that has stood still at stuck_at since
+  std::optional<std::uint64_t> stuck_at;  // the highest head that it had when it stood still
+  unsigned recovery_tries = 0;            // in a row, for want of a snapshot
+  unsigned restarts = 0;                  // without a person asking for it
   unsigned recoveries = 0;
   bool startup_passed = false;  // of the current run
   held_back held;

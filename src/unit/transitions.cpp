@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "unit/backoff.hpp"
@@ -12,6 +13,10 @@ namespace hasup::unit {
 
 using model::desired;
 using model::health;
+
+std::string times(unsigned n, const std::string& what) {
+  return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s");
+}
 
 void transitions::enter(state s, std::string kind, std::string why) {
   m_.now = std::move(s);
@@ -48,6 +53,42 @@ void transitions::forgive() {
   m_.failed_starts = 0;
   m_.recovery_tries = 0;
   m_.backoff_step = 0;
+  forget_stuck_head();
+}
+
+void transitions::forget_stuck_head() {
+  m_.stuck_restarts = 0;
+  m_.stuck_at.reset();
+}
+
+bool transitions::counts_stuck_restarts() const {
+  return f_.recipe != nullptr && f_.recipe->stuck_restarts > 0 && unit_.has_recovery();
+}
+
+void transitions::on_stuck_head(std::uint64_t at, const std::string& holds, const std::string& why) {
+  const unsigned trigger = f_.recipe->stuck_restarts;
+  m_.stuck_at = std::max(at, m_.stuck_at.value_or(0));  // a restart may have taken it back
+  const auto restart = [&](const std::string& text) {
+    if (m_.stuck_restarts != std::numeric_limits<unsigned>::max()) ++m_.stuck_restarts;
+    back_off_or_fail(text, true);
+  };
+  if (m_.stuck_restarts < trigger)
+    return restart(fmt::format("{}; restart {} of {} for that", why, m_.stuck_restarts + 1, trigger));
+  if (f_.recovery_beside) return restart(why);  // what a person has begun follows
+  const auto stands = fmt::format("head {} stands still after {}", *m_.stuck_at, times(m_.stuck_restarts, "restart"));
+  if (holds.empty() && f_.reference.advance) {
+    stop(after_stop::recover, fmt::format("{}, and others advance ({}); recovering", stands, f_.reference.text),
+         false);
+    in<stopping>()->newer_than = m_.stuck_at;
+    return;
+  }
+  const auto told =
+      holds.empty()
+          ? fmt::format("{}, but nothing shows that others advance ({}): its state is left as it is", stands,
+                        f_.reference.text)
+          : fmt::format("{}, but its own output explains it ({}): its state is left as it is", stands, holds);
+  act(emit{"head_stuck", told});
+  restart(told);
 }
 
 void transitions::begin(const std::string& why) {
@@ -141,6 +182,7 @@ void transitions::go_on_stopping(const stopping& s) {
   const bool up = m_.desired == desired::up;
   stop(up ? s.then : after_stop::stop, s.why, s.no_kill, s.delay);
   in<stopping>()->returns = s.returns;
+  in<stopping>()->newer_than = s.newer_than;
   in<stopping>()->killed = s.killed;
 }
 
@@ -214,7 +256,7 @@ void transitions::settle() {
            fmt::format("{}; next start in {}", s.why, base::format_duration_rounded(s.delay)));
       return act(start_timer{timer::backoff, s.delay});
     case after_stop::recover:
-      return recover(s.why, s.returns);
+      return recover(s.why, s.returns, s.newer_than);
     case after_stop::fail:
       return fail(s.why);
     case after_stop::hold:
@@ -230,10 +272,10 @@ std::string transitions::with_what_began_it(const std::string& why) const {
   return why + "; " + s->why;
 }
 
-void transitions::recover(const std::string& why, bool returns) {
+void transitions::recover(const std::string& why, bool returns, std::optional<std::uint64_t> newer_than) {
   m_.startup_passed = false;
   rest(recovering{why, returns}, "recovering", why);
-  act(begin_recovery{why});
+  act(begin_recovery{why, newer_than});
 }
 
 // A code that the unit file calls a success explains an exit that nothing else does.

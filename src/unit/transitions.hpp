@@ -1,6 +1,8 @@
 // How a state of a unit instance is entered and left: the moves that the events of machine.cpp are made of.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -16,6 +18,9 @@ inline constexpr base::duration prepare_again_after{5'000};
 inline constexpr base::duration adopted_grace{10'000};
 inline constexpr base::duration recover_again_first{60'000};  // doubled each time
 inline constexpr base::duration recover_again_last{600'000};
+
+// "1 restart", "2 restarts"
+std::string times(unsigned n, const std::string& what);
 
 class transitions {
  protected:
@@ -48,6 +53,11 @@ class transitions {
     return s != nullptr && s->returns;
   }
   void forgive();
+  void forget_stuck_head();
+  [[nodiscard]] bool counts_stuck_restarts() const;
+  // The node runs and answers, but its head stands still: a restart, or, when restarts were in vain, others advance
+  // and nothing else explains it, a recovery.
+  void on_stuck_head(std::uint64_t at, const std::string& holds, const std::string& why);
   void begin(const std::string& why);
   void wait();
   void prepare_start();
@@ -68,7 +78,7 @@ class transitions {
   void on_stop_timeout();
   // The tree is empty: what was decided happens.
   void settle();
-  void recover(const std::string& why, bool returns = false);
+  void recover(const std::string& why, bool returns = false, std::optional<std::uint64_t> newer_than = {});
   // An exit is in last_exit, and a person knows what was asked for; what a look at the data found is nowhere else.
   std::string with_what_began_it(const std::string& why) const;
   // Not asked for by a person.

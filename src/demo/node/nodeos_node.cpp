@@ -120,7 +120,8 @@ class nodeos_node {
     timer_.expires_after(settings_.block_interval);
     timer_.async_wait([this](error_code failed) {
       if (failed) return;
-      if (!paused_) produce();
+      const bool stuck = settings_.stuck_at > 0 && chain_.head().number == settings_.stuck_at;
+      if (!paused_ && !stuck) produce();
       schedule_block();
     });
   }

@@ -68,6 +68,7 @@ constexpr std::array command_line_only = {
     option{"state-size"},
     option{"state-growth"},
     option{"load-time"},
+    option{"stuck-at"},
 };
 
 constexpr std::array known_plugins = {
@@ -119,12 +120,14 @@ std::optional<node_end> take_numbers(const arguments& options, nodeos_settings& 
   const auto content = options.number("state-size", s.content_size);
   const auto growth = options.number("state-growth", 0);
   const auto threshold = options.number("resource-monitor-space-threshold", 0);
-  for (const auto* number : {&database, &guard, &content, &growth, &threshold})
+  const auto stuck_at = options.number("stuck-at", 0);
+  for (const auto* number : {&database, &guard, &content, &growth, &threshold, &stuck_at})
     if (!*number) return node_end{other_exception, number->error().message};
   s.database_mb = *database;
   s.guard_mb = *guard;
   s.content_size = *content;
   s.state_growth = *growth;
+  s.stuck_at = *stuck_at;
   if (options.has("resource-monitor-space-threshold")) s.space_threshold = static_cast<unsigned>(*threshold);
   const auto interval = base::parse_duration(options.text("block-interval", "500ms"));
   if (!interval || interval->count() == 0)

@@ -34,6 +34,7 @@ struct nodeos_settings {
   bool heap = false;                        // database-map-mode
   std::chrono::milliseconds load_time{0};   // of an existing database, before anything else happens
   std::uint64_t state_growth = 0;           // bytes a block; makes the state file as large as the database may become
+  std::uint64_t stuck_at = 0;               // a block after which it finds no further one; 0 = none
   digest chain{};                           // of a chain that begins here
   std::size_t content_size = 0;             // of its state
 

@@ -85,7 +85,9 @@ TEST_CASE("all shipped units, recipes and presets pass the check") {
   CHECK(all.units.at("eos-evm-miner").instances[3].run.env.at("PORT") == "50308");
   for (const auto* name : {"nodeos", "eos-evm-node", "redis", "anvil"})
     CHECK(config::resolve_recipe(name, {}, dirs).has_value());
-  for (const auto* name : {"antelope", "evm"}) CHECK(config::resolve_preset(name, {}, dirs).has_value());
+  for (const auto* name : {"antelope", "evm", "evm-chain"}) CHECK(config::resolve_preset(name, {}, dirs).has_value());
+  CHECK(config::resolve_preset("antelope", {}, dirs)->checks.at(0).head.chain == "/chain_id");
+  CHECK(config::resolve_preset("evm-chain", {}, dirs)->checks.at(1).head.chain == "/result");
 }
 
 TEST_CASE("the effective form of each shipped unit reads back to the same unit") {

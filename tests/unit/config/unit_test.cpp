@@ -17,7 +17,7 @@ const test::files beside{
     .units = {},
     .presets = {{"antelope",
                  "[params]\nurl = \"http://127.0.0.1:8888\"\n[[check]]\nkind = \"http\"\nurl = \"${url}/v1\"\n"
-                 "head = { number = \"/n\", time = \"/t\" }\n"}},
+                 "head = { number = \"/n\", time = \"/t\", chain = \"/c\" }\n"}},
     .recipes = {
         {"tiny", "[params]\nname = \"x\"\n[data]\nwipe = [\"${name}\"]\n[snapshot]\nmatch = \"*\"\ninto = \".\"\n"}}};
 
@@ -58,6 +58,7 @@ std::map<std::string, sample> check_samples(const std::string& role) {
       {"head.number", http("head = { number = \"/m\" }")},
       {"head.time", http("head = { time = \"/t\" }")},
       {"head.weight", http("head = { weight = \"/w\" }")},
+      {"head.chain", http("head = { number = \"/n\", chain = \"/c\" }")},
       {"head.format", http("head = { time = \"/t\", format = \"unix\" }")},
       {"port_owner", http("port_owner = \"any\"")},
   };
@@ -186,6 +187,13 @@ std::map<std::string, sample> samples() {
   recovery("prefetch", "source = \"/b\"\nprefetch = { every = \"2h\" }");
   recovery("prefetch.every", "source = \"/b\"\nprefetch = { every = \"3h\" }");
   recovery("prefetch.max_size", "source = \"/b\"\nprefetch = { max_size = \"50GiB\" }");
+  const std::string reference = "source = \"/b\"\n[recovery.reference]\npreset = \"antelope\"\n";
+  recovery("reference", reference);
+  recovery("reference.preset", reference + "url = \"http://10.0.0.1\"");
+  recovery("reference.urls", reference + "urls = [\"http://10.0.0.1\", \"http://10.0.0.2\"]");
+  recovery("reference.interval", reference + "interval = \"3s\"");
+  recovery("reference.timeout", reference + "timeout = \"3s\"");
+  recovery("reference.chain_id", reference + "chain_id = \"aca3\"");
   recovery("max_snapshot_age", "source = \"/b\"\nmax_snapshot_age = \"72h\"");
   recovery("source.patience", "source = { url = \"https://h/b/\", patience = \"5m\" }");
   recovery("public_key",

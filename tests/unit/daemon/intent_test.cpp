@@ -29,6 +29,8 @@ intent everything() {
   i.starts = {at(1'700'000'000), at(1'700'000'060)};
   i.backoff_step = 3;
   i.failed_starts = 2;
+  i.stuck_restarts = 4;
+  i.stuck_at = 387'721'720;
   i.restarts = 17;
   i.recoveries = 4;
   i.killed = i.failed = i.completed = i.ever_started = true;
@@ -44,6 +46,7 @@ intent everything() {
   i.stop->then = unit::after_stop::back_off;
   i.stop->no_kill = i.stop->killed = i.stop->returns = true;
   i.stop->delay = base::duration{2'500};
+  i.stop->newer_than = 387'721'720;
   i.stop->why = "liveness failed";
   i.backoff.emplace();
   i.backoff->until = at(1'700'000'070);
@@ -96,6 +99,8 @@ TEST_CASE("an intent comes back as it was written", "[intent]") {
   CHECK(i.starts == std::deque<base::wall_time>{at(1'700'000'000), at(1'700'000'060)});
   CHECK(i.backoff_step == 3);
   CHECK(i.failed_starts == 2);
+  CHECK(i.stuck_restarts == 4);
+  CHECK(i.stuck_at == 387'721'720U);
   CHECK(i.restarts == 17);
   CHECK(i.recoveries == 4);
   CHECK((i.killed && i.failed && i.completed && i.ever_started));
@@ -110,6 +115,7 @@ TEST_CASE("an intent comes back as it was written", "[intent]") {
   REQUIRE(i.stop);
   CHECK(i.stop->then == unit::after_stop::back_off);
   CHECK((i.stop->no_kill && i.stop->killed && i.stop->returns));
+  CHECK(i.stop->newer_than == 387'721'720U);
   CHECK(i.stop->delay == base::duration{2'500});
   CHECK(i.stop->why == "liveness failed");
   REQUIRE(i.exit);

@@ -157,6 +157,7 @@ TEST_CASE("a result, progress and a recipe come back as they were written", "[po
   recipe.classes[1].startup = model::startup_seen::not_passed;
   recipe.classes[1].readiness = model::readiness_seen::failed;
   recipe.failed_starts = 0;
+  recipe.stuck_restarts = 3;
   recipe.must_exist = {"state"};
   recipe.bootstrap = model::bootstrap_mode::recover;
   recipe.locks = {"l"};

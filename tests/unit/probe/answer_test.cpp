@@ -223,6 +223,24 @@ TEST_CASE("a head is read where the check says, and its absence fails") {
   CHECK(r.head->weight == "123456789012345678901");
 }
 
+TEST_CASE("the name of the chain is read with the head; a node that does not say it is none the worse") {
+  model::check c;
+  c.head.number = "/head_block_num";
+  c.head.chain = "/chain_id";
+  answer_memory memory;
+  auto r = judge_answer(c, R"({"chain_id":"aca3","head_block_num":5})", memory, mono, wall);
+  REQUIRE(r.head);
+  CHECK(r.head->chain == "aca3");
+  r = judge_answer(c, R"({"head_block_num":5})", memory, mono, wall);
+  CHECK(r.out == outcome::passed);
+  CHECK(r.head->chain.empty());
+  c.head.number.clear();  // a check for that alone
+  r = judge_answer(c, R"({"chain_id":17777})", memory, mono, wall);
+  REQUIRE(r.head);
+  CHECK(r.head->chain == "17777");
+  CHECK_FALSE(r.head->number);
+}
+
 TEST_CASE("an answer that is no JSON is quoted on one line") {
   const auto r = ask(at("/x"), "<html>\n<body>" + std::string(200, 'x'));
   CHECK(r.out == outcome::failed);

@@ -49,6 +49,48 @@ TEST_CASE("an empty list refuses with what the sources said") {
   CHECK(has(t.done(r).take(), "finished unavailable: no snapshot to recover from; http://backup/: nothing matches"));
 }
 
+TEST_CASE("for a head that stands still only what is beyond it is taken") {
+  auto plan = leap();
+  plan.asked.newer_than = 150;
+  auto guess = one_candidate(0, "guess", 20'261'122);
+  guess.snapshots[0].block_is_guess = true;
+  trace t;
+  SECTION("the first that is") {
+    t.begin(plan).quiesced().done();
+    t.listed({guess, one_candidate(0, "silent", std::nullopt), one_candidate(0, "same", 150),
+              one_candidate(0, "beyond", 151)});
+    CHECK(has(t.take(), "trying beyond"));
+    REQUIRE(t.state.done.candidates.size() == 1);
+  }
+  SECTION("none is") {
+    t.begin(plan).quiesced().done();
+    t.listed({guess, one_candidate(0, "silent", std::nullopt), one_candidate(0, "same", 150),
+              one_candidate(0, "older", 100)});
+    const auto said = t.take();
+    CHECK(has(said,
+              "finished unavailable: no snapshot to recover from that is beyond the own head 150; the newest is "
+              "of block 150; 2 of them do not say their block for sure"));
+    CHECK(!has(said, "worker fetch"));
+    CHECK(!has(said, "worker swap"));
+  }
+  SECTION("also of archives of one set, all of them") {
+    auto set = one_candidate(0, "state", 200);
+    set.snapshots.push_back(one_snapshot("blocks", 140));
+    CHECK_FALSE(recovery::is_beyond(set, 150));
+    set.snapshots[1].block = 200;
+    CHECK(recovery::is_beyond(set, 150));
+    set.snapshots[1].block.reset();
+    CHECK(recovery::is_beyond(set, 150));
+    set.snapshots[0].block.reset();
+    CHECK_FALSE(recovery::is_beyond(set, 150));
+  }
+  SECTION("beyond the budget nothing is asked") {
+    plan.budget_count = 1;
+    t.state.remembered.swaps = {base::wall_time{std::chrono::hours(999)} + std::chrono::minutes(59)};
+    CHECK(has(t.begin(plan).take(), "finished refused: the budget of 1 recoveries"));
+  }
+}
+
 TEST_CASE("a snapshot marked bad is skipped unless it is named") {
   trace t;
   t.begin(leap()).quiesced().done().listed(two).failed(ports::worker_failure::bad_snapshot, "torn");

@@ -67,6 +67,17 @@ ports::warm_set warm_of(const recovery::frozen& plan, std::vector<ports::candida
 
 }  // namespace
 
+TEST_CASE("what was fetched beforehand is used for a stuck head only when it is beyond it") {
+  auto plan = a_plan();
+  auto candidate = of(0, "b.bin.zst");
+  candidate.snapshots[0].block = 200;
+  const auto warm = warm_of(plan, {candidate});
+  plan.asked.newer_than = 199;
+  CHECK(recovery::usable(warm, plan, {}, now));
+  plan.asked.newer_than = 200;
+  CHECK_FALSE(recovery::usable(warm, plan, {}, now));
+}
+
 TEST_CASE("what was fetched beforehand is used as long as it would be chosen now") {
   auto plan = a_plan();
   plan.max_snapshot_age = 24h;

@@ -15,6 +15,7 @@ std::vector<recovery::record> one_of_each() {
   auto plan = leap();
   plan.asked.snapshot = "s3 \"quoted\" \xc3\xa9";
   plan.asked.yes = plan.asked.explained = true;
+  plan.asked.newer_than = 387'721'720;
   plan.space = model::space_policy::automatic;
   plan.data_dir = "/var/lib/leap/data";
   plan.also = {"/var/lib/leap/blocks"};

@@ -22,7 +22,9 @@ inline std::string text(const action& a) {
     std::string operator()(const start_startup_probe&) const { return "probe startup"; }
     std::string operator()(const start_steady_probes&) const { return "probe steady"; }
     std::string operator()(const stop_probes&) const { return ""; }
-    std::string operator()(const begin_recovery&) const { return "begin_recovery"; }
+    std::string operator()(const begin_recovery& r) const {
+      return "begin_recovery" + (r.newer_than ? " newer than " + std::to_string(*r.newer_than) : "");
+    }
     std::string operator()(const resume_recovery&) const { return "resume_recovery"; }
     std::string operator()(const stop_recovery&) const { return "stop_recovery"; }
     std::string operator()(const approve_recovery&) const { return "approve_recovery"; }

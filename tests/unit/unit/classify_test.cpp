@@ -432,3 +432,27 @@ TEST_CASE("a run that the kernel killed for want of memory says only that") {
   facts.oom_kills = 0;
   CHECK(unit::classify(&recipe, killed(SIGKILL), "", facts).name == "killed by signal 9");
 }
+
+TEST_CASE("what a run says that forbids a recovery while it goes on") {
+  model::recipe r;
+  model::exit_class full;
+  full.name = "disk nearly full";
+  full.log = "exceeded file system configured threshold";
+  full.action = model::class_action::hold;
+  model::exit_class dirty;
+  dirty.name = "dirty database";
+  dirty.log = "dirty flag set";
+  dirty.action = model::class_action::recover;
+  model::exit_class by_code;
+  by_code.name = "configuration";
+  by_code.exit_codes = {254};
+  by_code.log = "plugin_config_exception";
+  by_code.action = model::class_action::hold;
+  r.classes = {dirty, by_code, full};
+  CHECK(unit::why_left_alone(r, "block 1\nblock 2\n").empty());
+  CHECK(unit::why_left_alone(r, "database dirty flag set\n").empty());
+  CHECK(unit::why_left_alone(r, "plugin_config_exception\n").empty());  // its exit code must speak for it
+  CHECK(unit::why_left_alone(r, "dirty flag set\nexceeded file system configured threshold\nblock 3\n") ==
+        "disk nearly full: exceeded file system configured threshold");
+  CHECK(unit::why_left_alone(r, "write: No space left on device\n") == "disk full: write: No space left on device");
+}

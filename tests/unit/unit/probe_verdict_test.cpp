@@ -161,7 +161,7 @@ TEST_CASE("a head must grow within advances_within, and until it was seen to gro
   CHECK(a.see_head(101).value == verdict::good);
   CHECK(a.see_head(101).value == verdict::good);
   CHECK(a.see_head(101).value == verdict::good);  // 3 s: exactly the limit
-  CHECK(a.see_head(101) == unit::probe_verdict{verdict::bad, "head 101 has not advanced for 4s (limit 3s)"});
+  CHECK(a.see_head(101) == unit::probe_verdict{verdict::bad, "head 101 has not advanced for 4s (limit 3s)", true});
   CHECK(a.see_head(102).value == verdict::good);
 }
 
@@ -170,7 +170,7 @@ TEST_CASE("a head that stands still from the first look fails after advances_wit
   a.probe.failures = 1;
   a.probe.advances_within = 3s;
   for (int i = 0; i < 4; ++i) CHECK(a.see_head(100).value == verdict::undecided);
-  CHECK(a.see_head(100) == unit::probe_verdict{verdict::bad, "head 100 has not advanced for 4s (limit 3s)"});
+  CHECK(a.see_head(100) == unit::probe_verdict{verdict::bad, "head 100 has not advanced for 4s (limit 3s)", true});
 }
 
 TEST_CASE("a falling head is no growth, the growth after it is") {

@@ -66,7 +66,8 @@ std::string text(const state& s) {
   } else if (const auto* st = std::get_if<stopping>(&s)) {
     out += ", then " + text(st->then) + (st->main_gone ? ", main gone" : "") + (st->no_kill ? ", no kill" : "") +
            (st->term_sent ? ", strays asked" : "") + (st->by_command ? ", by command" : "") +
-           (st->returns ? ", returns" : "");
+           (st->returns ? ", returns" : "") +
+           (st->newer_than ? ", newer than " + std::to_string(*st->newer_than) : "");
   } else if (const auto* r = std::get_if<recovering>(&s)) {
     out += r->returns ? ", returns" : "";
   } else if (const auto* f = std::get_if<failed>(&s)) {
@@ -128,6 +129,10 @@ std::vector<named_memory> all_states(base::wall_time now) {
   up.held = {};
   up.held.requirement_lost = "it is gone";
   add(up, ", healthy for a minute, what it requires was lost in maintenance");
+  up.held = {};
+  up.stuck_at = 150;
+  up.stuck_restarts = 2;
+  add(up, ", healthy for a minute, restarted twice for its head 150");
   add(in(completed{}));
   add(in(backoff{base::duration{1'000}, "the cause"}));
   for (const auto then : all_after_stop) {
@@ -229,7 +234,11 @@ void add_process(std::vector<named_event>& out) {
   out.push_back({"startup passed", startup_passed{}});
   for (const auto h : {model::health::healthy, model::health::unhealthy, model::health::unknown})
     out.push_back({"health: " + std::string(model::health_names.text(h)), health_changed{h, "the probe says"}});
-  out.push_back({"liveness failed", liveness_failed{"head stands"}});
+  out.push_back({"liveness failed", liveness_failed{"the probe says"}});
+  out.push_back({"liveness failed, its head stands", liveness_failed{"head stands", 150}});
+  out.push_back(
+      {"liveness failed, its head stands on a full disk", liveness_failed{"head stands", 150, "disk full"}});
+  out.push_back({"head 151 seen", head_seen{151}});
   out.push_back({"memory exceeded", memory_exceeded{"too much memory"}});
   out.push_back({"space low", space_low{"too little space"}});
   out.push_back({"parent lost", parent_lost{"its shim died"}});
@@ -256,6 +265,7 @@ void add_recovery(std::vector<named_event>& out) {
   ended("failed", outcome::failed, nothing);
   ended("failed, try later", outcome::failed, later);
   ended("failed, node alive", outcome::failed, alive);
+  ended("failed, it was for a stuck head", outcome::failed, [](recovery_ended& e) { e.returns = true; });
   ended("failed, data altered", outcome::failed, altered);
   ended("stopped", outcome::stopped, nothing);
   ended("stopped, node alive", outcome::stopped, alive);
@@ -282,6 +292,8 @@ std::string changes(const memory& a, const memory& b) {
   number("starts", a.starts.size(), b.starts.size());
   number("backoff_step", a.backoff_step, b.backoff_step);
   number("failed_starts", a.failed_starts, b.failed_starts);
+  number("stuck_restarts", a.stuck_restarts, b.stuck_restarts);
+  number("stuck_at", a.stuck_at.value_or(0), b.stuck_at.value_or(0));
   number("recovery_tries", a.recovery_tries, b.recovery_tries);
   number("restarts", a.restarts, b.restarts);
   number("recoveries", a.recoveries, b.recoveries);
@@ -318,6 +330,8 @@ void node(bench& b) {
   b.add_startup();
   b.add_readiness();
   b.add_recovery();
+  b.recipe.stuck_restarts = 2;
+  b.f.reference.text = "api: no answer";
   b.unit.restart.start_limit_count = 3;
   b.unit.run.start_timeout = base::duration{300'000};
 }
@@ -349,6 +363,11 @@ void beside(bench& b) {
   b.f.recovery_beside = true;
 }
 
+void others_advance(bench& b) {
+  node(b);
+  b.f.reference = {true, "api advances"};
+}
+
 const std::vector<world> worlds = {
     {"node", "A node with startup and readiness probes and [recovery]; policy always, 3 starts, requirements met.",
      node},
@@ -356,6 +375,8 @@ const std::vector<world> worlds = {
     {"never", "As node.txt without [recovery], policy never; only what differs.", never_again},
     {"lacking", "As node.txt while its requirements are not met; only what differs.", lacking},
     {"maintenance", "As node.txt in maintenance; only what differs.", in_maintenance},
+    {"others", "As node.txt while others advance, which counts for a head that stands still; only what differs.",
+     others_advance},
     {"parked", "As node.txt with a recovery parked in its journal; only what differs.", parked},
     {"beside", "As node.txt while a recovery asked for by hand is prepared beside the node; only what differs.",
      beside},

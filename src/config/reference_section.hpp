@@ -1,0 +1,16 @@
+// [recovery.reference] -> model::reference_policy.
+#pragma once
+
+#include <optional>
+
+#include "config/probe_section.hpp"
+#include "model/unit.hpp"
+
+namespace hasup::config {
+
+// `table` with all variables filled in and checked against the schema; `preset` is the one that it names, nothing
+// when it names none or that cannot be read (which is reported already where the name stands).
+std::optional<model::reference_policy> read_reference(const value& table, const std::optional<preset_file>& preset,
+                                                      report& findings);
+
+}  // namespace hasup::config

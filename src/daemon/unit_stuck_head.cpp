@@ -1,0 +1,84 @@
+// A head that stands still: who else is asked then, and what is told of it.
+#include <fmt/format.h>
+
+#include "daemon/reference_watch.hpp"
+#include "daemon/unit_runner.hpp"
+#include "unit/transitions.hpp"
+
+namespace hasup::daemon {
+
+bool unit_runner::counts_stuck_restarts() const {
+  return recipe_ && recipe_->stuck_restarts > 0 && unit_.has_recovery();
+}
+
+unit::liveness_failed unit_runner::liveness_failure(const probe_loop::answer& a) const {
+  unit::liveness_failed out{a.verdict.reason};
+  if (!a.verdict.head_stands || !a.head || !a.head->number || !counts_stuck_restarts()) return out;
+  out.stands_at = a.head->number;
+  const auto ring = process::read_evidence(services_.shim, to_text(unit_.id), run_);
+  out.holds = unit::why_left_alone(*recipe_, ring ? *ring : std::string());
+  return out;
+}
+
+void unit_runner::own_head_seen(const model::head& head) {
+  if (!head.chain.empty()) own_chain_ = head.chain;
+  if (head.number && memory_.stuck_at && *head.number > *memory_.stuck_at) dispatch(unit::head_seen{*head.number});
+}
+
+unit::own_head unit_runner::own_head() const {
+  unit::own_head own;
+  own.number = memory_.stuck_at.value_or(0);
+  const auto& reference = unit_.recovery.reference;
+  if (reference) own.chain = reference->chain_id;
+  if (own.chain.empty() && recipe_)
+    for (const auto& plan : recipe_->plans)
+      if (own.chain.empty()) own.chain = plan.require.chain_id;
+  if (own.chain.empty()) own.chain = own_chain_;
+  if (unit_.liveness && unit_.liveness->advances_within) own.may_stand = *unit_.liveness->advances_within;
+  return own;
+}
+
+// Others are asked while the own head stands still, and never else.
+bool unit_runner::asks_reference() const {
+  if (!memory_.stuck_at || memory_.desired != model::desired::up || !unit_.recovery.reference) return false;
+  if (!counts_stuck_restarts() || maintenance_ || recovery_active()) return false;
+  switch (state()) {
+    case model::unit_state::starting:
+    case model::unit_state::running:
+    case model::unit_state::stopping:
+    case model::unit_state::backoff:
+      return true;
+    default:
+      return false;
+  }
+}
+
+void unit_runner::follow_reference() {
+  const bool asks = asks_reference();
+  if (!asks) reference_.reset();
+  if (!asks || reference_) return;
+  auto as = probe_target();
+  as.main_pid = 0;  // it is about nobody of this machine
+  reference_ = std::make_unique<reference_watch>(services_.loop, services_.prober, *unit_.recovery.reference,
+                                                 std::move(as), [this] { return own_head(); });
+}
+
+unit::others unit_runner::heard_of_others() const {
+  if (reference_) return reference_->judge();
+  return {false, unit_.recovery.reference ? "nobody was asked yet" : "there is no [recovery.reference] to ask"};
+}
+
+// For `hasup why`; nothing when the head moves, or nobody counts.
+std::vector<std::string> unit_runner::stuck_head_story() const {
+  if (!memory_.stuck_at || !counts_stuck_restarts()) return {};
+  std::vector<std::string> out;
+  out.push_back(fmt::format("head {} stands still: {} for it, of {} before its state may be replaced",
+                            *memory_.stuck_at, unit::times(memory_.stuck_restarts, "restart"),
+                            recipe_->stuck_restarts));
+  if (!asks_reference()) return out;
+  const auto others = heard_of_others();
+  out.push_back((others.advance ? "others advance: " : "nothing shows that others advance: ") + others.text);
+  return out;
+}
+
+}  // namespace hasup::daemon

@@ -1,0 +1,228 @@
+"""A head that stands still: restarts, and a recovery only while others advance and from what is beyond the own head."""
+
+import http.server
+import json
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import unittest
+import urllib.request
+
+from hasup_home import DEMO_NODE, accepts, free_port, get_info, wait_until
+from leap import LeapTest
+
+STUCK_AT = 150
+
+LIVENESS = """
+[liveness]
+preset = "antelope"
+url = "http://127.0.0.1:{port}"
+advances_within = "3s"
+interval = "100ms"
+timeout = "5s"
+
+[recovery.reference]
+preset = "antelope"
+urls = [{urls}]
+interval = "200ms"
+"""
+
+
+class StuckHead(LeapTest):
+    def setUp(self):
+        super().setUp()
+        self.elsewhere = self.data.rename(self.home.path / "elsewhere")  # with 300 blocks, as the backup has them
+        self.make_chain(self.data, STUCK_AT)
+
+    def make_chain(self, data, blocks):
+        command = [DEMO_NODE, "make-chain", "--data-dir", data, "--blocks", blocks, "--state-size", self.state_size]
+        subprocess.run(list(map(str, command)), check=True, timeout=60)
+
+    def unit_with(self, *urls, more=("--stuck-at", STUCK_AT), stuck_restarts=1, source=None, **options):
+        self.leap_unit(source or f"file://{self.backup}/", more=more, params=f'stuck_restarts = {stuck_restarts}\n',
+                       **options)
+        path = self.home.path / "etc" / "units" / "leap.toml"
+        path.write_text(path.read_text() +
+                        LIVENESS.format(port=self.port, urls=", ".join(f'"{url}"' for url in urls)))
+
+    def reference(self, data, *more):
+        """Somebody else's node of the same chain; its URL."""
+        port = free_port()
+        self.start_program([DEMO_NODE, "nodeos", "--data-dir", data, "--http", f"127.0.0.1:{port}",
+                            "--block-interval", "100ms", *more], lambda: accepts(port))
+        return f"http://127.0.0.1:{port}"
+
+    def nobody(self):
+        return f"http://127.0.0.1:{free_port()}"
+
+    def state_file(self):
+        return os.stat(self.data / "state" / "shared_memory.bin").st_ino
+
+    def kinds(self):
+        return [e["kind"] for e in self.home.events("leap")]
+
+    def wait_alerts(self, n):
+        """The last of them."""
+        def alerts():
+            told = [e for e in self.home.events("leap") if e["kind"] == "head_stuck"]
+            return told[-1] if len(told) >= n else None
+        try:
+            return wait_until(alerts, f"{n} alerts", 120, 0.1)
+        except AssertionError as e:
+            raise AssertionError(f"{e}\n{self.home.report()}") from None
+
+    def check_untouched(self, inode):
+        self.assertEqual(self.state_file(), inode)
+        self.assertEqual(self.home.unit_status("leap")["recoveries"], 0)
+        self.assertNotIn("recovery_swapping", self.kinds())
+        self.assertFalse((self.data / ".hasup" / "aside").exists())
+
+    def test_while_others_advance_it_is_restarted_and_then_recovered_from_what_is_beyond(self):
+        inode = self.state_file()
+        self.unit_with(self.nobody(), self.reference(self.elsewhere), stuck_restarts=2)
+        self.home.start()
+        status, info = self.wait_recovered()
+        self.assertGreater(info["head_block_num"], 300)
+        self.assertNotEqual(self.state_file(), inode)
+        kinds = self.kinds()
+        before = kinds[:kinds.index("recovering")]
+        self.assertEqual(before.count("backing_off"), 2, before)
+        self.assertNotIn("head_stuck", kinds)
+        began = next(e for e in self.home.events("leap") if e["kind"] == "recovering")
+        self.assertIn(f"head {STUCK_AT} stands still after 2 restarts, and others advance (http://127.0.0.1:",
+                      began["reason"])
+        tried = next(e for e in self.home.events("leap") if e["kind"] == "recovery_selected")
+        self.assertIn(self.snapshots[-1].name, tried["reason"])
+        # It goes on as any node.
+        head = info["head_block_num"]
+        wait_until(lambda: get_info(self.port)["head_block_num"] > head + 10, "it advances")
+
+    def test_a_whole_chain_that_stands_still_has_nobody_wiped(self):
+        inode = self.state_file()
+        other = self.home.path / "other"
+        shutil.copytree(self.data, other)
+        self.unit_with(self.reference(other, "--stuck-at", STUCK_AT))
+        self.home.start()
+        alert = self.wait_alerts(2)
+        self.assertIn(f"its head {STUCK_AT} is not beyond the own head {STUCK_AT}", alert["reason"])
+        self.check_untouched(inode)
+        self.assertNotIn("recovering", self.kinds())
+        self.home.wait_for("leap", state="running")
+        why = self.home.ok("why", "leap")
+        self.assertIn(f"head {STUCK_AT} stands still: ", why)
+        self.assertIn("nothing shows that others advance: http://127.0.0.1:", why)
+
+    def test_a_dead_node_with_a_high_head_is_no_evidence(self):
+        inode = self.state_file()
+        self.unit_with(self.reference(self.elsewhere, "--stuck-at", 300))
+        self.home.start()
+        self.assertIn("its head 300 has not been seen to grow for", self.wait_alerts(2)["reason"])
+        self.check_untouched(inode)
+
+    def test_a_node_of_another_chain_is_no_evidence(self):
+        inode = self.state_file()
+        other = self.reference(self.home.path / "other", "--chain-id", "ab" * 32, "--block-interval", "10ms")
+        wait_until(lambda: get_info(int(other.rsplit(":", 1)[1]))["head_block_num"] > STUCK_AT, "it is beyond")
+        self.unit_with(other)
+        self.home.start()
+        self.assertIn("it is of another chain: " + "ab" * 32, self.wait_alerts(2)["reason"])
+        self.check_untouched(inode)
+
+    def test_a_full_disk_in_its_own_output_explains_it(self):
+        inode = self.state_file()
+        self.unit_with(self.reference(self.elsewhere))
+        path = self.home.path / "etc" / "units" / "leap.toml"
+        full = "echo write: No space left on device >&2; exec \\\"$0\\\" \\\"$@\\\""
+        path.write_text(path.read_text().replace('command = [', f'command = ["sh", "-c", "{full}", '))
+        self.home.start()
+        self.assertIn("its own output explains it (disk full: write: No space left on device)",
+                      self.wait_alerts(2)["reason"])
+        self.check_untouched(inode)
+
+    def test_snapshots_behind_the_own_head_are_of_no_use(self):
+        inode = self.state_file()
+        for path in self.snapshots[1:]:
+            path.unlink()
+            path.with_name(path.name + ".sha256").unlink()
+        self.unit_with(self.reference(self.elsewhere))
+        self.home.start()
+        failed = self.home.wait_event("leap", lambda e: e["kind"] == "recovery_failed", "nothing to recover from", 120)
+        self.assertIn(f"no snapshot to recover from that is beyond the own head {STUCK_AT}; the newest is of block 100",
+                      failed["reason"])
+        self.home.wait_for("leap", state="running")
+        self.assertEqual(get_info(self.port)["head_block_num"], STUCK_AT)
+        self.check_untouched(inode)
+
+    def test_a_person_who_is_asked_and_says_no_has_the_node_as_it_was(self):
+        inode = self.state_file()
+        self.unit_with(self.reference(self.elsewhere), mode="ask")
+        self.home.start()
+        status = self.home.wait_for("leap", 120, state="asking")
+        self.assertIn(f"{self.snapshots[-1].name} is ready to replace the state", status["reason"])
+        self.home.ok("recover", "leap", "--cancel")
+        self.home.wait_for("leap", state="running")
+        self.assertEqual(get_info(self.port)["head_block_num"], STUCK_AT)
+        self.check_untouched(inode)
+
+    def test_while_nobody_answers_nothing_is_wiped(self):
+        inode = self.state_file()
+        self.unit_with(self.nobody())
+        self.home.start()
+        alert = self.wait_alerts(2)
+        self.assertIn("nothing shows that others advance", alert["reason"])
+        self.assertIn("refused", alert["reason"])
+        self.check_untouched(inode)
+
+    def test_a_hasupd_that_dies_meanwhile_has_counted(self):
+        self.unit_with(self.reference(self.elsewhere), stuck_restarts=1)
+        self.home.start()
+        self.home.wait_event("leap", lambda e: e["kind"] == "backing_off" and "restart 1 of 1" in e["reason"],
+                             "its restart", 120)
+        wait_until(lambda: json.loads((self.home.path / "state" / "intent.json").read_text())
+                   ["instances"]["leap@0"].get("stuck_restarts") == 1, "it is saved")
+        self.home.kill_daemon(signal.SIGKILL)
+        self.home.start()
+        self.wait_recovered()
+        self.assertEqual([e for e in self.home.events("leap") if "restart 2" in e["reason"]], [])
+        began = next(e for e in self.home.events("leap") if e["kind"] == "recovering")
+        self.assertIn("after 1 restart, and others advance", began["reason"])
+
+    def test_others_are_asked_only_while_the_own_head_stands_still(self):
+        asked = []
+
+        class Reference(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                asked.append(self.path)
+                body = json.dumps({"head_block_num": 1, "head_block_time": "2026-11-22T00:00:00.000"}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Reference)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.unit_with(f"http://127.0.0.1:{server.server_port}", more=(), stuck_restarts=9)
+        self.home.start()
+        self.home.wait_healthy("leap")
+        wait_until(lambda: get_info(self.port)["head_block_num"] > STUCK_AT + 50, "it advances")
+        self.assertEqual(asked, [])
+        urllib.request.urlopen(f"http://127.0.0.1:{self.port}/v1/producer/pause", b"", timeout=60).close()
+        wait_until(lambda: asked, "somebody else is asked", 120)
+        self.home.wait_event("leap", lambda e: e["kind"] == "head_advances", "its restart helped", 120)
+        told = []
+        for _ in range(2):  # a question that was on its way may still come, during the first blocks
+            head = get_info(self.port)["head_block_num"]
+            wait_until(lambda: get_info(self.port)["head_block_num"] > head + 30, "it advances")
+            told.append(len(asked))
+        self.assertEqual(told[0], told[1])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -143,7 +143,14 @@ What was put aside is deleted once the recovery is confirmed, and put back when 
 .BR keep " (identity files) is neither wiped nor brought in, even inside a wiped directory and with"
 .BR "wipe = [\(dq*\(dq]" ;
 .B shared
-entries stay in place for this plan.
+entries stay in place for this plan, and the node goes on with them. What they were is kept all the same where the file
+system has reflinks (xfs, btrfs, bcachefs): right before the swap they are cloned into
+.IR DATA_DIR/.hasup/clones ,
+which takes no room but for what the node then overwrites, so that a roll back brings back exactly what was there;
+what is kept inside of them stays as it is by then. Elsewhere, or where one of them is a link, a mount point of its own
+or somebody else's, a roll back leaves in them what the node wrote, and says so;
+.B hasup recover \-\-dry\-run
+says it beforehand.
 .SS Which snapshots
 The names come from
 .BR match " or " pattern .

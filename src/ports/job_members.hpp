@@ -279,6 +279,7 @@ void members(M& m, room_found& r) {
   m("cached", r.cached);
   m("state", r.state);
   m("freed", r.freed);
+  m("not_cloned", r.not_cloned);
 }
 
 template <class M>
@@ -295,6 +296,7 @@ void members(M& m, worker_result& r) {
   m("half_swapped", r.half_swapped);
   m("wiped", r.wiped);
   m("free_bytes", r.free_bytes);
+  m("inexact", r.inexact);
   m("room", r.room);
   m("warm", r.warm);
   m("made", r.made);

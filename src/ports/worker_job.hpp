@@ -20,6 +20,7 @@
 //   warm/warm.json       which archives of the cache a prefetch left for the next recovery, once they are whole
 //   (aside, swap.json and warm/ are directly below: what fetches and what unpacks may write cache and staging alone)
 //   aside/…              the old entries, from the swap until clean_up or roll_back
+//   clones/…             what shared entries were before the swap, for as long, where the file system has reflinks
 //   swap.json            the intent record, and the marker that forbids an ordinary start: present from before the
 //                        first rename until clean_up or roll_back is complete, and from before wipe deletes anything
 //                        until clean_up
@@ -53,7 +54,7 @@ enum class worker_mode {
   unpack,            // unpack them into the staging directory, syncfs
   create,            // pack data into an archive, with its checksum beside it; changes nothing of the data
   wipe,              // for good: delete what the plan replaces, once the chosen archives are whole in the cache
-  swap,              // old entries aside, new entries in
+  swap,              // old entries aside, new entries in; shared ones stay, cloned aside where that can be
   rewipe,            // before a further first start: remove what the last attempt created under `wipe`
   roll_back,         // remove what stands in the place of the old entries, put those back as they were
   clean_up,          // delete aside, staging, swap.json and all cached archives but the newest kept
@@ -260,6 +261,8 @@ struct room_found {
   std::vector<cached_file> cached;
   std::vector<std::uint64_t> state;  // one a plan: what stands where that plan replaces, or stood before wipe
   std::vector<std::uint64_t> freed;  // one a plan: what deleting that would free; at most `state`
+  // One a plan: why its shared entries cannot be cloned aside; "" = as far as can be seen they can. Empty: unknown.
+  std::vector<std::string> not_cloned;
   // Of the free bytes, what other recoveries on the file system will still take, and whose; hasupd fills it in.
   std::uint64_t promised = 0;
   std::vector<std::string> promised_to;
@@ -284,6 +287,9 @@ struct worker_result {
   // gave no answer.
   bool wiped = false;
   std::uint64_t free_bytes = 0;
+  // roll_back: in what the state that is back differs from what it was, "what the node wrote to blocks meanwhile
+  // stays (the file system has no reflinks)"; "" = in nothing
+  std::string inexact;
 
   // measure
   std::optional<room_found> room;

@@ -350,10 +350,13 @@ void stepper::on_rolled_back(const ports::worker_result& r) {
   }
   s.tries = 0;
   for (const auto& note : r.notes) say("note", note);
-  commit(rolled_back{});
-  say("rolled_back",
-      s.done.wiped ? "what it brought is taken away; the old state was deleted" : "the old state is back as it was");
+  commit(rolled_back{r.inexact});
+  say("rolled_back", s.done.wiped ? "what it brought is taken away; the old state was deleted" : old_state_is_back());
   after_rolled_back();
+}
+
+std::string stepper::old_state_is_back() const {
+  return s.done.inexact.empty() ? "the old state is back as it was" : "the old state is back, but " + s.done.inexact;
 }
 
 void stepper::after_rolled_back() {
@@ -364,13 +367,13 @@ void stepper::after_rolled_back() {
     case after_roll_back::end_rolled_back:
       return give_up(outcome::rolled_back, p.last_why);
     case after_roll_back::end_by_hand:
-      return end(outcome::cancelled, p.last_why + "; the old state is back as it was");
+      return end(outcome::cancelled, p.last_why + "; " + old_state_is_back());
     case after_roll_back::again:
     case after_roll_back::next:
       break;
   }
   if (s.stop && p.wiped) return end_as_stopped();
-  if (s.stop) return end(outcome::cancelled, "stopped; the old state is back as it was");
+  if (s.stop) return end(outcome::cancelled, "stopped; " + old_state_is_back());
   if (p.then == after_roll_back::again && budget_left()) return try_candidate(*p.current);
   try_next();
 }

@@ -95,6 +95,7 @@ void stepper::on_leftover_undone(const ports::worker_result& r) {
     if (!s.done.wiped) commit(wiped{});
     say("wiped", "the old state was deleted by an earlier recovery; this one goes on without it");
   }
+  if (!r.inexact.empty()) say("note", "the old state is back, but " + r.inexact);
   if (s.stop) return end_as_stopped();
   // What was staged may have been swapped in and removed again.
   if (s.done.at == mark::staged) return try_candidate(*s.done.current);
@@ -207,10 +208,10 @@ void stepper::try_next() {
   give_up(index ? outcome::refused : not_now(), why);
 }
 
-// The old state stands as it was, if it stands; was it ever away?
+// The old state stands, if it stands; was it ever away?
 void stepper::give_up(outcome how, const std::string& why) {
   if (s.done.was_rolled_back)
-    return end(outcome::rolled_back, why + (s.done.wiped ? "" : "; the old state is back as it was"));
+    return end(outcome::rolled_back, why + (s.done.wiped ? "" : "; " + old_state_is_back()));
   end(how, why + untouched());
 }
 

@@ -120,6 +120,18 @@ base::result<plan_description> describe_plan(const frozen& plan, const memory& r
                                         {"would_ask", plan.mode == model::recovery_mode::ask && !plan.asked.yes}})};
 }
 
+namespace {
+
+// What a roll back would make of what the node goes on with.
+std::string describe_shared(const model::recovery_plan& plan, unsigned index, const ports::room_found& room) {
+  if (plan.shared.empty() || index >= room.not_cloned.size()) return {};
+  const auto& why = room.not_cloned[index];
+  return why.empty() ? "  cloned aside (reflink), so that a roll back is exact: " + listed(plan.shared) + "\n"
+                     : "  " + why + ": a roll back keeps what the node wrote to " + listed(plan.shared) + "\n";
+}
+
+}  // namespace
+
 base::result<std::string> describe_room(const frozen& plan, const memory& remembered,
                                         const std::vector<ports::candidate>& candidates,
                                         const ports::room_found& room) {
@@ -135,6 +147,7 @@ base::result<std::string> describe_room(const frozen& plan, const memory& rememb
     any_fits = any_fits || found.fits;
     if (!told.insert(c.plan).second) continue;
     out += "room for plan \"" + p.name + "\": " + found.text + (found.fits ? "" : "; it would be refused") + "\n";
+    if (!found.in_place) out += describe_shared(p, c.plan, room);
     if (c.plan >= room.freed.size() || room.freed[c.plan] == 0) continue;  // there is none
     const auto old_state = "  the old state, " + base::format_byte_size(room.state[c.plan]) + ", ";
     if (!found.in_place)
@@ -160,6 +173,12 @@ base::result<plan_description> with_room(plan_description described, const froze
     at = end == std::string::npos ? said->size() : end + 1;
   }
   object["room"] = std::move(lines);
+  // Shared entries by the reason for which they cannot be cloned aside: null = they can, or there are none.
+  json::object not_cloned;
+  for (std::size_t i = 0; i < plan.recipe.plans.size() && i < room.not_cloned.size(); ++i)
+    not_cloned[plan.recipe.plans[i].name] =
+        room.not_cloned[i].empty() ? json::value(nullptr) : json::value(room.not_cloned[i]);
+  object["not_cloned"] = std::move(not_cloned);
   return plan_description{described.text + *said, json::serialize(object)};
 }
 

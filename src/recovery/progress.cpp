@@ -154,9 +154,10 @@ struct applier {
     p.at = mark::rolling_back;
     return {};
   }
-  base::result<void> operator()(const rolled_back&) const {
+  base::result<void> operator()(const rolled_back& r) const {
     if (p.at != mark::rolling_back) return out_of_order("rolled_back");
     p.was_rolled_back = true;
+    if (!r.inexact.empty()) p.inexact = r.inexact;  // a later one that is exact does not undo that
     if (p.then == after_roll_back::again) ++p.restagings;
     forget_attempt(p);
     p.at = mark::selected;

@@ -48,6 +48,7 @@ struct progress {
   unsigned restagings = 0;             // of the current candidate
   std::vector<base::wall_time> swaps;  // of this recovery
   bool was_rolled_back = false;        // at least once: "nothing was touched" is no longer true
+  std::string inexact;                 // in what the old state then differs from what it was; "" = in nothing
   bool wiped = false;                  // there is no old state any more
   bool wiped_for_current = false;      // and what the current candidate replaces was deleted for it
   after_roll_back then = after_roll_back::next;

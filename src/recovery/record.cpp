@@ -92,6 +92,9 @@ struct writer {
     out["then"] = after_roll_back_names.text(r.then);
     out["why"] = r.why;
   }
+  void operator()(const rolled_back& r) const {
+    if (!r.inexact.empty()) out["inexact"] = r.inexact;
+  }
   template <class Bare>
   void operator()(const Bare&) const {}
 };
@@ -196,7 +199,7 @@ record read_record(std::string_view kind, const json::object& o) {
   if (kind == "loaded") return loaded{};
   if (kind == "confirmed") return confirmed{};
   if (kind == "rolling_back") return rolling_back{name_at(o, "then", after_roll_back_names), text_at(o, "why")};
-  if (kind == "rolled_back") return rolled_back{};
+  if (kind == "rolled_back") return rolled_back{o.contains("inexact") ? text_at(o, "inexact") : ""};
   if (kind == "undo_wanted") return undo_wanted{};
   if (kind == "wiping") return wiping{};
   if (kind == "wiped") return wiped{};

@@ -26,7 +26,7 @@
 //   loaded         | new, beyond the snapshot       | may run        | confirm, starting without the extra arguments
 //   confirmed      | new; aside is being deleted    | may run        | clean_up again; never a way back from here
 //   rolling_back   | new, old, or half of each      | being stopped  | roll_back again: swap.json says what is done
-//   rolled_back    | old, as it was                 | stopped        | the next candidate, or the end
+//   rolled_back    | old, as it was **              | stopped        | the next candidate, or the end
 //   undo_wanted    | as the record before it says   | likewise       | rolling_back, unless it is rolled back already
 // clang-format on
 //
@@ -38,6 +38,10 @@
 //   old state: where the table says "old", there is nothing, `aside` holds nothing of it, and a roll back only takes
 //   away what the swap brought. A recovery that ends then without a node leaves swap.json, which forbids any start,
 //   and the archive in the cache; the next one goes on from there.
+//
+// ** Entries that the plan shares are in place all the time and hold what the node wrote to them. Where the file
+// system
+//   has reflinks they are cloned before the swap and are as they were again; else `inexact` says so.
 //
 // A journal that is gone while swap.json exists is noticed by `inspect`; that marker also forbids any ordinary start.
 #pragma once
@@ -171,7 +175,9 @@ struct rolling_back {
   after_roll_back then = after_roll_back::next;
   std::string why;
 };
-struct rolled_back {};
+struct rolled_back {
+  std::string inexact{};  // in what the state that is back differs from what it was (worker_result); "" = in nothing
+};
 // A person wants the old state back, while something moves files or spawns the node.
 struct undo_wanted {};
 

@@ -104,6 +104,7 @@ struct stepper {
   void undo();
   void run_roll_back();
   void on_rolled_back(const ports::worker_result& r);
+  [[nodiscard]] std::string old_state_is_back() const;
   void after_rolled_back();
   void clean_up(bool node_up);
   void on_cleaned(const ports::worker_result& r);

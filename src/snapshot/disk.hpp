@@ -84,10 +84,12 @@ class disk {
   // Temporary file, fsync, rename, fsync of the directory: there as a whole or as before.
   outcome<void> write_durably(int root, std::string_view path, std::string_view text) const;
 
- private:
+  // For who makes changing calls of its own (tree_clone.hpp): after each of them.
   void tell(std::string_view call) const {
     if (after_) after_(call);
   }
+
+ private:
   outcome<void> remove_children(int dir, const std::string& shown, const std::function<bool()>& stop) const;
   outcome<void> remove_entry(int dir, const std::string& name, const std::string& shown,
                              const std::function<bool()>& stop) const;

@@ -9,7 +9,9 @@
 
 #include "base/unique_fd.hpp"
 #include "snapshot/disk.hpp"
+#include "snapshot/shared_entries.hpp"
 #include "snapshot/swap_record.hpp"
+#include "snapshot/tree_clone.hpp"
 #include "snapshot/warm_file.hpp"
 #include "snapshot/wipe_rules.hpp"
 
@@ -88,6 +90,23 @@ void look_into_cache(int root, ports::room_found& out) {
   }
 }
 
+// What clones take is not counted: it is what the node will overwrite of the shared entries until the recovery is
+// confirmed, of which nobody knows how much it is, and which is free again with the clones.
+void look_at_reflinks(const ports::worker_job& job, int root, ports::room_found& out) {
+  const auto own = open_beneath(root, ".hasup", O_RDONLY | O_DIRECTORY);
+  const auto why_none = why_no_reflinks(own ? own->get() : root);
+  if (!why_none) return;
+  for (const auto& plan : job.plans) {
+    std::string why;
+    if (!plan.shared.empty()) {
+      auto rules = return_rules(plan.shared, job.keep);
+      if (rules) why = look_at_shared(root, *rules).why_not;
+      if (why.empty()) why = *why_none;
+    }
+    out.not_cloned.push_back(std::move(why));
+  }
+}
+
 outcome<void> look_around(const ports::worker_job& job, const job_control& control, ports::room_found& out,
                           std::optional<ports::warm_set>& warm) {
   const auto place = nearest(job.data_dir);
@@ -103,6 +122,7 @@ outcome<void> look_around(const ports::worker_job& job, const job_control& contr
   if (!root) return {};
   look_into_cache(root.get(), out);
   if (job.look_for_warm) warm = warm_below(root.get());
+  look_at_reflinks(job, root.get(), out);
   tree_size staging(root.get(), st.st_dev, control);
   if (auto added = staging.add(".hasup/staging"); !added) return added;
   out.staging = staging.freed();

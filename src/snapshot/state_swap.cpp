@@ -66,6 +66,7 @@ outcome<void> state_swap::swap() {
                      "\"; roll it back first");
     // Written once more: the job that wrote it may have died, or have been refused, before it was durable.
     if (auto written = write_record(**record); !written) return written;
+    note_shared(**record);
     if ((*record)->phase == swap_phase::swapped) return {};
   } else {
     if (wiped)
@@ -77,9 +78,12 @@ outcome<void> state_swap::swap() {
       planned->wiped = true;
       planned->deleted = (*record)->deleted;
       planned->deleted_bytes = (*record)->deleted_bytes;
+    } else if (auto cloned = clone_beside(*planned); !cloned) {
+      return cloned;
     }
     if (auto written = write_record(*planned); !written) return written;
     record = std::optional<swap_record>(std::move(*planned));
+    note_shared(**record);
   }
   return move_everything_in(**record);
 }

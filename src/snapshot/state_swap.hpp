@@ -25,7 +25,7 @@ namespace hasup::snapshot {
 
 class state_swap {
  public:
-  state_swap(const ports::worker_job& job, const job_control& control, const disk& d)
+  state_swap(const ports::worker_job& job, job_control& control, const disk& d)
       : job_(job), control_(control), disk_(d) {}
 
   // Deletes what the plan replaces, for good. Refuses before anything is touched, and before the record is written,
@@ -33,12 +33,14 @@ class state_swap {
   // directory by one rename before anything of it is deleted.
   outcome<void> wipe();
   // Needs a complete staging directory. Refuses before the first rename when a process has the data open, or an entry
-  // is a link, a mount point or somebody else's.
+  // is a link, a mount point or somebody else's. What the plan shares stays in place and is cloned aside where that
+  // can be (state_swap_shared.cpp).
   outcome<void> swap();
   // Removes what an attempt to start created in the place of entries that nothing from staging replaced.
   outcome<void> rewipe();
-  // The old entries return, the very same files. Without a record there is nothing to undo but the staging directory.
-  // After wipe what is deleted stays so, and the record stays.
+  // The old entries return, the very same files, and shared ones as they were where they were cloned. Without a
+  // record there is nothing to undo but the staging directory. After wipe what is deleted stays so, and the record
+  // stays.
   outcome<void> roll_back();
   // No way back after this: aside, staging, record, and all cached archives but the chosen ones (else the newest).
   outcome<void> clean_up();
@@ -47,6 +49,8 @@ class state_swap {
 
   // Whether the record says that the old state is deleted or being deleted, as far as was seen.
   [[nodiscard]] bool wiped() const { return wiped_; }
+  // After roll_back: in what the state that is back differs from what it was; "" = in nothing.
+  [[nodiscard]] const std::string& inexact() const { return inexact_; }
   // Remarks for a person, to be shown with the result.
   [[nodiscard]] const std::vector<std::string>& notes() const { return notes_; }
 
@@ -78,14 +82,24 @@ class state_swap {
   outcome<void> clear_places(const swap_record& record);
   outcome<void> return_old(const swap_record& record);
   outcome<void> discard(const std::string& path);
+  outcome<void> clone_beside(swap_record& record);
+  outcome<void> clone_shared(swap_record& record);
+  outcome<std::string> clone_all(const std::vector<std::string>& paths, std::vector<swap_entry>& clones);
+  outcome<void> discard_clones(const std::function<bool()>& stop = {}) const;
+  outcome<void> check_clones(const swap_record& record) const;
+  outcome<void> return_shared(const swap_record& record);
+  outcome<void> return_clone(const swap_entry& entry);
+  void note_shared(const swap_record& record);
+  void note_inexact(const swap_record& record);
   outcome<void> prune_cache();
   outcome<std::string> newest_in_cache() const;
 
   const ports::worker_job& job_;
-  const job_control& control_;
+  job_control& control_;
   disk disk_;
   data_tree tree_;
   std::vector<std::string> notes_;
+  std::string inexact_;
   bool wiped_ = false;
 };
 

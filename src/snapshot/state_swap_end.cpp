@@ -29,14 +29,14 @@ outcome<void> state_swap::roll_back() {
     } else if (auto undone = undo_swap(r); !undone) {
       return undone;
     }
-    if (!r.shared.empty() && !r.wiped)
-      notes_.push_back("shared entries stayed in place and may be newer than the old state that was put back");
+    note_inexact(r);
   }
   if (auto removed = disk_.remove_tree(tree_.own(), "staging"); !removed) return removed;
   auto empty = disk_.remove_empty_dirs(tree_.own(), "aside");
   if (!empty) return empty.error();
   if (!*empty)
     return refusal(tree_.own_path("aside") + " holds entries that no record names; look whether they are needed");
+  if (auto removed = discard_clones(); !removed) return removed;
   if (*record && (*record)->wiped) {
     auto& r = **record;
     r.phase = swap_phase::wiped;
@@ -51,11 +51,17 @@ outcome<void> state_swap::roll_back() {
 
 outcome<void> state_swap::undo_swap(swap_record& r) {
   if (auto possible = check_can_return(r); !possible) return possible;
+  if (r.phase == swap_phase::intent) {
+    r.shared_as = shared_fate::untouched;
+    r.clones.clear();
+  }
+  if (auto possible = check_clones(r); !possible) return possible;
   if (r.phase != swap_phase::rolling_back) {
     r.phase = swap_phase::rolling_back;
     if (auto written = write_record(r); !written) return written;
   }
   if (auto cleared = clear_places(r); !cleared) return cleared;
+  if (auto back = return_shared(r); !back) return back;
   return return_old(r);
 }
 
@@ -132,10 +138,13 @@ outcome<void> state_swap::clean_up() {
     }
     if (auto removed = disk_.remove_tree(tree_.own(), "aside", stop_when_cancelled(control_)); !removed)
       return removed;
+    if (auto removed = discard_clones(stop_when_cancelled(control_)); !removed) return removed;
   } else {
     auto empty = disk_.remove_empty_dirs(tree_.own(), "aside");
     if (!empty) return empty.error();
     if (!*empty) notes_.push_back(tree_.own_path("aside") + " holds old entries without a record; left as they are");
+    if (*empty)
+      if (auto removed = discard_clones(stop_when_cancelled(control_)); !removed) return removed;
   }
   if (auto removed = disk_.remove_tree(tree_.own(), "staging", stop_when_cancelled(control_)); !removed)
     return removed;

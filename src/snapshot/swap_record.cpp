@@ -11,7 +11,14 @@ namespace json = boost::json;
 
 constexpr std::string_view file_name = "swap.json";
 constexpr int version = 1;
-constexpr int version_of_wiped = 2;  // a hasup that knows nothing of it must leave it alone
+// A hasup that knows nothing of these must leave them alone.
+constexpr int version_of_wiped = 2;
+constexpr int version_of_clones = 3;
+
+int version_of(const swap_record& record) {
+  if (record.wiped) return version_of_wiped;
+  return record.shared_as == shared_fate::stays ? version : version_of_clones;
+}
 
 json::value identity_json(const std::optional<identity>& id) {
   if (!id) return nullptr;
@@ -54,10 +61,19 @@ std::vector<swap_entry> entries_from(const json::value& v) {
   return out;
 }
 
+void read_clones(const json::value& parsed, swap_record& out) {
+  const auto fate = shared_fate_names.parse(std::string_view(parsed.at("shared_as").as_string()));
+  if (!fate) throw std::invalid_argument("unknown fate of shared entries");
+  out.shared_as = *fate;
+  out.clones = entries_from(parsed.at("clones"));
+  for (const auto& e : out.clones)
+    if (!e.new_entry) throw std::invalid_argument("a clone without an identity");
+}
+
 }  // namespace
 
 std::string encode(const swap_record& record) {
-  json::object out{{"version", record.wiped ? version_of_wiped : version},
+  json::object out{{"version", version_of(record)},
                    {"phase", swap_phase_names.text(record.phase)},
                    {"plan", record.plan},
                    {"wipe", texts_json(record.wipe)},
@@ -67,6 +83,11 @@ std::string encode(const swap_record& record) {
                    {"entries", entries_json(record.entries)}};
   if (record.wiped) out["deleted"] = entries_json(record.deleted);
   if (record.wiped) out["deleted_bytes"] = record.deleted_bytes;
+  if (!record.not_cloned.empty()) out["not_cloned"] = record.not_cloned;
+  if (version_of(record) == version_of_clones) {
+    out["shared_as"] = shared_fate_names.text(record.shared_as);
+    out["clones"] = entries_json(record.clones);
+  }
   return json::serialize(out);
 }
 
@@ -77,7 +98,7 @@ base::result<swap_record> decode_swap_record(std::string_view text) {
     options.allow_invalid_utf8 = true;  // file names are bytes
     const auto parsed = json::parse(text, {}, options);
     const auto written_as = parsed.at("version").as_int64();
-    if (written_as != version && written_as != version_of_wiped)
+    if (written_as != version && written_as != version_of_wiped && written_as != version_of_clones)
       return base::error{"it was written by another version of hasup"};
     swap_record out;
     out.wiped = written_as == version_of_wiped;
@@ -92,6 +113,9 @@ base::result<swap_record> decode_swap_record(std::string_view text) {
     out.entries = entries_from(parsed.at("entries"));
     if (out.wiped) out.deleted = entries_from(parsed.at("deleted"));
     if (out.wiped) out.deleted_bytes = parsed.at("deleted_bytes").to_number<std::uint64_t>();
+    if (const auto* why = parsed.as_object().if_contains("not_cloned"))
+      out.not_cloned = std::string(why->as_string());
+    if (written_as == version_of_clones) read_clones(parsed, out);
     if (out.phase == swap_phase::wiped && !out.wiped) return base::error{"unknown phase"};
     return out;
   } catch (const std::exception& e) {

@@ -31,6 +31,15 @@ inline constexpr base::enum_names<swap_phase, 5> swap_phase_names{{{{swap_phase:
                                                                     {swap_phase::rolling_back, "rolling_back"},
                                                                     {swap_phase::wiped, "wiped"}}}};
 
+// What becomes of shared entries, which the node goes on with where they stand, at a roll back.
+enum class shared_fate {
+  stays,      // what the node wrote to them stays: a roll back is inexact
+  cloned,     // what they were comes back from clones/, and what was not there goes
+  untouched,  // they are what they were: no node ran on them, since the swap did not come to its end
+};
+inline constexpr base::enum_names<shared_fate, 3> shared_fate_names{
+    {{{shared_fate::stays, "stays"}, {shared_fate::cloned, "cloned"}, {shared_fate::untouched, "untouched"}}}};
+
 struct swap_entry {
   std::string path;                   // relative to the data directory
   std::optional<identity> old_entry;  // what stood there
@@ -48,6 +57,9 @@ struct swap_record {
   bool wiped = false;               // in every phase: the old state is deleted, or its deletion has begun
   std::vector<swap_entry> deleted;  // what was, or is being, deleted; without new entries
   std::uint64_t deleted_bytes = 0;  // what that took on the disk
+  shared_fate shared_as = shared_fate::stays;
+  std::vector<swap_entry> clones;  // with `cloned`: what stands in place as the old entry, its clone as the new one
+  std::string not_cloned;          // with `stays`: why; "" = unknown
 
   friend bool operator==(const swap_record&, const swap_record&) = default;
 };

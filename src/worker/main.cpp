@@ -99,7 +99,7 @@ void start_unpacking_ahead(const char* job_file) {
   if (pid > 0) ::dup2(ours.get(), snapshot::ahead_descriptor);
 }
 
-ports::worker_result with_swap(const ports::worker_job& job, const snapshot::job_control& control) {
+ports::worker_result with_swap(const ports::worker_job& job, snapshot::job_control& control) {
   snapshot::state_swap state(job, control, snapshot::disk{});
   const auto done = [&]() -> snapshot::outcome<void> {
     if (auto entered = snapshot::enter_sandbox(snapshot::swap_bounds()); !entered) return entered;
@@ -121,6 +121,7 @@ ports::worker_result with_swap(const ports::worker_job& job, const snapshot::job
   auto out = done ? ports::worker_result{} : snapshot::failed_result(done.error());
   out.notes = state.notes();
   out.wiped = state.wiped();
+  out.inexact = state.inexact();
   return out;
 }
 

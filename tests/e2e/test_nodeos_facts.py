@@ -280,7 +280,7 @@ class Facts(FleetTest):
         with self.subTest(only_other.name):
             status = self.home.wait_for(only_other.name, state="failed")
             self.assertEqual(only_other.tried(), [("snapshot-0000000290.bin", "state only")])
-            self.assertIn("the old state is back as it was", status["reason"])
+            self.assertIn("the old state is back", status["reason"])
             self.assertEqual(status["recoveries"], 0)
             self.assertEqual(only_other.picture(), only_other.before)
 
@@ -293,7 +293,7 @@ class Facts(FleetTest):
         status = self.home.wait_for("leap", state="failed")
         self.assertIn("the node ended with code 0: database size exhausted", status["reason"])
         self.assertIn("not the snapshot's fault", status["reason"])
-        self.assertIn("the old state is back as it was", status["reason"])
+        self.assertIn("the old state is back", status["reason"])
         self.assertEqual(node.picture(), node.before)
         self.assertIn("Blockchain started", node.log())
         self.assertNotIn("pre-dates versioning", node.log())

@@ -41,6 +41,29 @@ TEST_CASE("the budget also ends a recovery between two candidates") {
   CHECK(has(text, "the old state is back as it was"));
 }
 
+TEST_CASE("a roll back that is not exact is never called so, by this hasupd or the next") {
+  ports::worker_result back;
+  back.inexact = "what the node wrote to blocks meanwhile stays (the file system has no reflinks)";
+  const std::string said = "the old state is back, but " + back.inexact;
+  trace t;
+  t.until_running(leap(), {one_candidate(0, "s3"), one_candidate(1, "s3")});
+  t.exited(0, exit_kind::unexplained, "unexplained", "missed a block in trace_history.log").quiesced().take();
+  CHECK(has(t.done(back).take(), "recovery_rolled_back: " + said + "\n"));
+  t.fetched().unpacked().done().started().take();
+  SECTION("a later one that is exact does not make up for it") {}
+  SECTION("known to the journal") {
+    trace again;
+    again.feed(recovery::resume_wanted{t.state.done, true});
+    t = std::move(again);
+  }
+  t.exited(254, exit_kind::unexplained, "unexplained").quiesced().take();
+  const auto text = t.done().take();
+  INFO(text);
+  CHECK(has(text, "recovery_rolled_back: " + said + "\n"));
+  CHECK(has(text, "finished rolled_back: no snapshot is left to try"));
+  CHECK_FALSE(has(text, "as it was"));
+}
+
 TEST_CASE("an empty list refuses with what the sources said") {
   trace t;
   t.begin(leap()).quiesced().done();

@@ -334,6 +334,16 @@ TEST_CASE("a dry run shows the room that each plan needs and what stays aside") 
   CHECK(has(*text, "room for plan \"state only\": s3.zst needs 4.4KiB"));
   CHECK(has(*text, "it would be refused\n  the old state, 500B, stays until the node is confirmed\n"));
   CHECK(has(*text, "room for plan \"full set\": s2.bin needs 1000B"));
+  CHECK_FALSE(has(*text, "roll back"));  // unknown
+  room.not_cloned = {"", ""};
+  const auto exact = recovery::describe_room(plan, {}, {one_candidate(0, "s2"), one_candidate(1, "s2")}, room);
+  CHECK(has(exact.value(), "\n  cloned aside (reflink), so that a roll back is exact: blocks\n"));
+  CHECK(exact.value().find("roll back") == exact.value().rfind("roll back"));  // the other plan shares nothing
+  room.not_cloned = {"the file system has no reflinks", ""};
+  CHECK(has(recovery::describe_room(plan, {}, {one_candidate(0, "s2")}, room).value(),
+            "\n  the file system has no reflinks: a roll back keeps what the node wrote to blocks\n"));
+  auto shown = recovery::with_room({"", "{}"}, plan, {}, {one_candidate(0, "s2")}, room);
+  CHECK(has(shown.value().json, R"("not_cloned":{"state only":"the file system has no reflinks","full set":null})"));
   const auto none = recovery::describe_room(plan, {}, {one_candidate(0, "s3.zst")}, room);
   REQUIRE_FALSE(none.has_value());
   CHECK(has(none.error().message, "There is no room for any of the snapshots."));

@@ -5,6 +5,7 @@
 
 #include "base/unique_fd.hpp"
 #include "unit/snapshot/temp_tree.hpp"
+#include "unit/snapshot/xfs_volume.hpp"
 
 using namespace hasup;
 using namespace hasup::test;
@@ -61,6 +62,35 @@ TEST_CASE("the old state is what a plan replaces, in blocks on the disk") {
   // What has a second name would not be freed.
   CHECK(about(r.room->freed[0], 0));
   CHECK(about(r.room->freed[1], 1600 * KiB));
+}
+
+TEST_CASE("whether shared entries can be cloned aside is tried without a trace") {
+  const auto not_cloned = [](const std::string& dir) {
+    put(dir + "/state/a", "a");
+    put(dir + "/blocks/log", "b");
+    fs::create_directory_symlink("blocks", dir + "/linked");
+    const auto before = picture(dir);
+    const auto times = fs::last_write_time(dir);
+    ports::worker_job job;
+    job.mode = ports::worker_mode::measure;
+    job.data_dir = dir;
+    for (auto shared : {std::vector<std::string>{}, {"blocks"}, {"linked"}}) {
+      model::recovery_plan p;
+      p.wipe = {"state"};
+      p.shared = std::move(shared);
+      job.plans.push_back(std::move(p));
+    }
+    const auto r = snapshot::measure(job, {});
+    REQUIRE(r.room);
+    CHECK(picture(dir) == before);
+    CHECK(fs::last_write_time(dir) == times);
+    return r.room->not_cloned;
+  };
+  temp_tree memory(true);
+  CHECK(not_cloned(memory / "data") ==
+        std::vector<std::string>{"", "the file system has no reflinks", "linked is a symbolic link"});
+  if (const auto volume = xfs_volume::make())
+    CHECK(not_cloned(volume->path() + "/data") == std::vector<std::string>{"", "", "linked is a symbolic link"});
 }
 
 TEST_CASE("whole archives and parts of them in the cache are told, their notes are not") {

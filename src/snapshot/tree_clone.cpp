@@ -1,0 +1,168 @@
+#include "snapshot/tree_clone.hpp"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <cstring>
+#include <string_view>
+#include <vector>
+
+namespace hasup::snapshot {
+namespace {
+
+std::string because(const std::string& path, int code) {
+  switch (code) {
+    case EOPNOTSUPP:
+    case ENOTTY:
+    case ENOSYS:
+      return "the file system has no reflinks";
+    case EXDEV:
+      return path + " is on another file system than .hasup";
+    case ENOSPC:
+    case EDQUOT:
+      return "there is no room to clone " + path;
+    default:
+      return path + " cannot be cloned: " + std::strerror(code);
+  }
+}
+
+bool is_wanted(std::string_view attribute) {
+  return attribute.starts_with("user.") || attribute.starts_with("system.posix_acl_");
+}
+
+// 0 or errno. What the file system does not know cannot be there.
+int copy_attributes(int from, int to) {
+  const auto size = ::flistxattr(from, nullptr, 0);
+  if (size < 0) return errno == EOPNOTSUPP || errno == ENOSYS ? 0 : errno;
+  if (size == 0) return 0;
+  std::string names(static_cast<std::size_t>(size), '\0');
+  const auto got = ::flistxattr(from, names.data(), names.size());
+  if (got < 0) return errno;
+  names.resize(static_cast<std::size_t>(got));
+  std::vector<char> value(64U << 10);  // XATTR_SIZE_MAX
+  for (std::size_t at = 0; at < names.size();) {
+    const std::string name(names.c_str() + at);
+    at += name.size() + 1;
+    if (!is_wanted(name)) continue;
+    const auto n = ::fgetxattr(from, name.c_str(), value.data(), value.size());
+    if (n < 0) return errno;
+    if (::fsetxattr(to, name.c_str(), value.data(), static_cast<std::size_t>(n), 0) != 0) return errno;
+  }
+  return 0;
+}
+
+// Last of all, since anything else changes the times. 0 or errno.
+int copy_looks(int from, int to, const struct stat& was) {
+  struct stat is {};
+  if (::fstat(to, &is) != 0) return errno;
+  if ((is.st_uid != was.st_uid || is.st_gid != was.st_gid) && ::fchown(to, was.st_uid, was.st_gid) != 0) return errno;
+  if (::fchmod(to, was.st_mode & 07777U) != 0) return errno;
+  if (const int code = copy_attributes(from, to); code != 0) return code;
+  const std::array<timespec, 2> times{was.st_atim, was.st_mtim};
+  return ::futimens(to, times.data()) == 0 ? 0 : errno;
+}
+
+}  // namespace
+
+outcome<std::string> tree_clone::make(const std::string& from, const std::string& to) {
+  struct stat st {};
+  if (::fstat(to_root_, &st) != 0) return system_failure("stat .hasup", errno);
+  device_ = st.st_dev;
+  return make_any(from, to);
+}
+
+outcome<std::string> tree_clone::make_any(const std::string& from, const std::string& to) {
+  if (control_.cancelled()) return cancelled();
+  auto dir = open_beneath(from_root_, parent_of(from), O_PATH | O_DIRECTORY);
+  if (!dir) return dir.error().message;
+  struct stat was {};
+  if (::fstatat(dir->get(), std::string(name_of(from)).c_str(), &was, AT_SYMLINK_NOFOLLOW) != 0)
+    return because(from, errno);
+  if (was.st_dev != device_) return because(from, EXDEV);
+  if (S_ISDIR(was.st_mode)) return clone_dir(from, to, was);
+  if (S_ISREG(was.st_mode)) return clone_file(from, to, was);
+  if (S_ISLNK(was.st_mode)) return clone_link(from, to, was);
+  return from + " is neither a file nor a directory nor a link";
+}
+
+outcome<std::string> tree_clone::clone_dir(const std::string& from, const std::string& to, const struct stat& was) {
+  auto source = open_beneath(from_root_, from, O_RDONLY | O_DIRECTORY);
+  if (!source) return source.error().message;  // also where another mount begins
+  if (auto made = disk_.make_dir(to_root_, to, 0700); !made) return made.error().message;
+  auto names = list_names(from_root_, from);
+  if (!names) return names.error().message;
+  for (const auto& name : *names) {
+    auto why = make_any(joined(from, name), joined(to, name));
+    if (!why || !why->empty()) return why;
+  }
+  auto target = open_beneath(to_root_, to, O_RDONLY | O_DIRECTORY);
+  if (!target) return target.error().message;
+  if (const int code = copy_looks(source->get(), target->get(), was); code != 0) return because(from, code);
+  disk_.tell("looks");
+  return std::string{};
+}
+
+outcome<std::string> tree_clone::clone_file(const std::string& from, const std::string& to, const struct stat& was) {
+  auto dir = open_beneath(to_root_, parent_of(to), O_PATH | O_DIRECTORY);
+  if (!dir) return dir.error().message;
+  const std::string name(name_of(to));
+  if (was.st_nlink > 1) {
+    const auto [first, is_new] = names_.try_emplace(was.st_ino, to);
+    if (!is_new) {
+      if (::linkat(to_root_, first->second.c_str(), dir->get(), name.c_str(), 0) != 0) return because(from, errno);
+      disk_.tell("link");
+      return std::string{};
+    }
+  }
+  auto source = open_beneath(from_root_, from, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+  if (!source) return source.error().message;
+  const base::unique_fd target(
+      ::openat(dir->get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!target) return because(from, errno);
+  disk_.tell("create");
+  if (::ioctl(target.get(), FICLONE, source->get()) != 0) return because(from, errno);
+  disk_.tell("clone");
+  if (const int code = copy_looks(source->get(), target.get(), was); code != 0) return because(from, code);
+  disk_.tell("looks");
+  bytes_ += static_cast<std::uint64_t>(was.st_size);
+  control_.advance(bytes_);
+  return std::string{};
+}
+
+outcome<std::string> tree_clone::clone_link(const std::string& from, const std::string& to, const struct stat& was) {
+  auto source = open_beneath(from_root_, parent_of(from), O_PATH | O_DIRECTORY);
+  if (!source) return source.error().message;
+  auto dir = open_beneath(to_root_, parent_of(to), O_PATH | O_DIRECTORY);
+  if (!dir) return dir.error().message;
+  const std::string name(name_of(to));
+  std::array<char, PATH_MAX> text{};
+  const auto n = ::readlinkat(source->get(), std::string(name_of(from)).c_str(), text.data(), text.size() - 1);
+  if (n < 0) return because(from, errno);
+  if (::symlinkat(text.data(), dir->get(), name.c_str()) != 0) return because(from, errno);
+  disk_.tell("symlink");
+  struct stat is {};
+  if (::fstatat(dir->get(), name.c_str(), &is, AT_SYMLINK_NOFOLLOW) != 0) return because(from, errno);
+  if ((is.st_uid != was.st_uid || is.st_gid != was.st_gid) &&
+      ::fchownat(dir->get(), name.c_str(), was.st_uid, was.st_gid, AT_SYMLINK_NOFOLLOW) != 0)
+    return because(from, errno);
+  const std::array<timespec, 2> times{was.st_atim, was.st_mtim};
+  if (::utimensat(dir->get(), name.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) != 0) return because(from, errno);
+  disk_.tell("looks");
+  return std::string{};
+}
+
+std::optional<std::string> why_no_reflinks(int dir) {
+  const auto unnamed = [dir] { return base::unique_fd(::openat(dir, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600)); };
+  const auto one = unnamed();
+  const auto other = unnamed();
+  if (!one || !other || ::write(one.get(), "x", 1) != 1) return std::nullopt;
+  return ::ioctl(other.get(), FICLONE, one.get()) == 0 ? std::string{} : because("a file of .hasup", errno);
+}
+
+}  // namespace hasup::snapshot

@@ -33,6 +33,7 @@ struct snapshot_call {
   std::optional<std::uint64_t> block;
   std::string chain_id;
   std::string node_version;
+  std::string set;
 };
 
 }  // namespace hasup::cli

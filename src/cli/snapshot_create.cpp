@@ -229,6 +229,7 @@ exit_code create_snapshots(const context& c) {
   order.block = o.block;
   order.chain_id = o.chain_id;
   order.node_version = o.node_version;
+  order.set = o.set;
   order.sign_key = absolute(o.sign);
   std::vector<create_source> sources;
   std::vector<std::string> words;

@@ -44,6 +44,8 @@ void add_snapshot_options(CLI::App& sub, invocation& into) {
   made("--block", o.block, "Its block, for manifest.json; default: as its name says", "N");
   made("--chain-id", o.chain_id, "For manifest.json", "ID");
   made("--node-version", o.node_version, "For manifest.json", "VERSION");
+  made("--set", o.set, "The backup that it is part of, for manifest.json: archives with the same word fit together",
+       "NAME");
   sub.add_flag("--no-chunks", o.no_chunks,
                "Larger frames, and no index of them: a host that has an older archive loads all of this one")
       ->group("options of create");
@@ -85,7 +87,8 @@ bool has_listing_options(const invocation& i) {
 
 bool has_create_options(const snapshot_call& o) {
   return !o.to.empty() || o.level != snapshot_call{}.level || !o.sign.empty() || !o.password_file.empty() ||
-         o.allow_changes || o.no_chunks || o.block || !o.chain_id.empty() || !o.node_version.empty();
+         o.allow_changes || o.no_chunks || o.block || !o.chain_id.empty() || !o.node_version.empty() ||
+         !o.set.empty();
 }
 
 std::string create_problem(const invocation& i) {

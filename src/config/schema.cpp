@@ -255,6 +255,9 @@ void add_recovery_and_log(std::vector<key>& out) {
        "for both, for a class of the recipe that says recover or with a person's yes",
        availability::now,
        {"auto", "stage", "in_place"}});
+  out.push_back({"recovery.group", k::text, "",
+                 "units with the same word are restored as one set, from archives of the same backup (\"set\" in "
+                 "manifest.json): all are staged before one is replaced, and all go back when one cannot go on"});
   out.push_back({"recovery.max_rate", k::text, "", "download no faster than this: \"200MiB/s\""});
   out.push_back({"recovery.max_window", k::size, "\"2GiB\"",
                  "memory that an archive may need to be decompressed (zstd --long, the dictionary of xz), beside 64 "

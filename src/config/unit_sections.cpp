@@ -115,6 +115,13 @@ void read_recovery(const section& s, model::recovery_policy& out) {
   read_rate(s, out.max_rate);
   s.read_size("max_window", out.max_window);
   read_prefetch(s, out.prefetch);
+  s.read("group", out.group);
+  if (s.raw("group") != nullptr && !model::is_unit_name(out.group))
+    s.error("group", "\"" + out.group + "\" is no group name; use a-z, 0-9, ., _ and -");
+  if (!out.group.empty() && out.space == model::space_policy::in_place)
+    s.error("space",
+            "a [recovery] group is restored as one set or not at all, which needs the old state: \"space\" "
+            "cannot be \"in_place\"");
   s.read("public_key", out.public_key);
   if (s.has("public_key"))
     if (const auto key = model::parse_minisign_key(out.public_key); !key)

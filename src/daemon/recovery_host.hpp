@@ -11,6 +11,7 @@
 #include "model/recipe.hpp"
 #include "model/unit.hpp"
 #include "ports/worker_job.hpp"
+#include "recovery/group.hpp"
 
 namespace hasup::daemon {
 
@@ -60,7 +61,7 @@ class recovery_host {
   virtual void release_readers() = 0;
 
   // Starts the node with `append` after its command, or `instead` of its command an import, which is not probed. Ends
-  // in on_node_started, later on_node_exited.
+  // in on_node_started, later on_node_exited. What the unit requires is waited for first.
   virtual void start_node(std::vector<std::string> append, std::vector<std::string> instead) = 0;
   // Orderly stop with the unit's stop_timeout; ends in on_node_exited.
   virtual void stop_node() = 0;
@@ -69,6 +70,16 @@ class recovery_host {
   virtual void journal(std::string record, std::function<void()> then) = 0;
   // Deletes the journal: the recovery is over. `then` as above.
   virtual void journal_clear(std::function<void()> then) = 0;
+
+  // Of [recovery] group, by their shown names: the others that are configured now.
+  virtual std::vector<std::string> group_members() const = 0;
+  // Their recoveries begin, following this one with archives of backup `set`; what they come to is told by
+  // on_group().
+  virtual void call_group(const std::vector<std::string>& members, const std::string& set) = 0;
+  // As far as each of these is just now.
+  virtual std::vector<recovery::member_view> group_views() const = 0;
+  // group_view() of the runner is another one.
+  virtual void group_moved() = 0;
 
   // One event for the event log and the unit's reason: "fetched snapshot-…bin.zst (5.1 GiB, sha256 verified)".
   virtual void report(std::string kind, std::string reason) = 0;

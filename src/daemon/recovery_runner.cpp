@@ -80,6 +80,15 @@ class recovery_runner::impl : public std::enable_shared_from_this<impl> {
     return !events_.empty() || !actions_.empty() || durable_pending_ || !recovery::phase_of(state_).empty();
   }
 
+  // Whoever goes back is seen at once, whoever is further when it is written down.
+  [[nodiscard]] recovery::member_view group_view() const {
+    auto v = recovery::view_of(state_);
+    if ((!durable_pending_ && actions_.empty()) || v.at <= shown_.at) return v;
+    auto was = shown_;
+    was.deciding = v.at == recovery::member_stage::confirmed;
+    return was;
+  }
+
   recovery_view view_;
 
  private:
@@ -102,12 +111,26 @@ class recovery_runner::impl : public std::enable_shared_from_this<impl> {
       }
     }
     draining_ = false;
+    if (host_ != nullptr && !durable_pending_) show_to_group();
+  }
+
+  // Nobody may act on what a crash could take back.
+  void show_to_group() {
+    const bool alone = state_.done.plan.group.empty() && state_.gave_up_on.empty();
+    auto view = alone ? recovery::member_view{} : recovery::view_of(state_);
+    if (view == shown_) return;
+    shown_ = std::move(view);
+    host_->group_moved();
   }
 
   void decide(const recovery::event& e) {
     const auto remembered = state_.remembered;
     recovery::actions out;
-    recovery::next(state_, e, {host_->now(), host_->wall_now()}, out);
+    const recovery::instant now{host_->now(), host_->wall_now()};
+    // What it does next may be decided already, by the group.
+    if (!state_.done.plan.group.empty() && state_.done.at == recovery::mark::loaded)
+      recovery::next(state_, recovery::group_seen{host_->group_views()}, now, out);
+    recovery::next(state_, e, now, out);
     for (auto& a : out) actions_.push_back(std::move(a));
     refresh_view();
     if (changed_ && remembered != state_.remembered) changed_();
@@ -154,6 +177,7 @@ class recovery_runner::impl : public std::enable_shared_from_this<impl> {
     view_.reason = a.why;
     host_->report(std::move(a.kind), std::move(a.why));
   }
+  void carry_out(recovery::call_group a) { host_->call_group(a.members, a.set); }
   void carry_out(recovery::finish a) { host_->finished(to_daemon(a.how), std::move(a.why)); }
 
   recovery_host* host_;
@@ -163,6 +187,7 @@ class recovery_runner::impl : public std::enable_shared_from_this<impl> {
   std::deque<recovery::action> actions_;
   bool draining_ = false;
   bool durable_pending_ = false;  // a write is on its way to the disk
+  recovery::member_view shown_;
 };
 
 recovery_runner::recovery_runner(recovery_host& host, recovery_settings settings)
@@ -173,8 +198,10 @@ recovery_runner::~recovery_runner() {
 }
 
 void recovery_runner::begin(std::string why, recovery_options options) {
-  impl_->take(recovery::begin_wanted{
-      recovery::freeze(impl_->host().unit(), impl_->host().recipe(), std::move(why), std::move(options))});
+  auto& host = impl_->host();
+  auto plan = recovery::freeze(host.unit(), host.recipe(), std::move(why), std::move(options));
+  if (plan.asked.leader.empty()) plan.members = host.group_members();
+  impl_->take(recovery::begin_wanted{std::move(plan)});
 }
 
 void recovery_runner::resume(const std::vector<std::string>& journal_records, bool node_running, bool beside) {
@@ -234,6 +261,9 @@ void recovery_runner::on_health(model::health health) {
 void recovery_runner::on_timer() {
   impl_->take(recovery::timer_fired{});
 }
+void recovery_runner::on_group() {
+  impl_->take(recovery::group_seen{impl_->host().group_views()});
+}
 void recovery_runner::stop(bool force) {
   impl_->take(recovery::stop_wanted{force});
 }
@@ -279,6 +309,10 @@ recovery_view recovery_runner::view() const {
 
 std::optional<recovery::room_promised> recovery_runner::promised_room() const {
   return recovery::promised_room(impl_->state(), impl_->view_.progress);
+}
+
+recovery::member_view recovery_runner::group_view() const {
+  return impl_->group_view();
 }
 
 const recovery_memory& recovery_runner::memory() const {

@@ -64,6 +64,8 @@ class recovery_runner {
   void on_head(const model::head& head);
   void on_health(model::health health);
   void on_timer();
+  // Another member of its group is further, or back.
+  void on_group();
 
   // Before the swap: cancelled. After it: parked, once the node passed the first new block unless forced.
   void stop(bool force = false);
@@ -84,6 +86,8 @@ class recovery_runner {
   [[nodiscard]] bool imports() const;
   [[nodiscard]] bool active() const;  // begin or resume was called and it has not finished; asking counts as active
   [[nodiscard]] recovery_view view() const;
+  // For others of the group: nothing that a crash could take back but `deciding`. `unit` is left empty at rest.
+  [[nodiscard]] recovery::member_view group_view() const;
   [[nodiscard]] std::optional<recovery::room_promised> promised_room() const;
   [[nodiscard]] const recovery_memory& memory() const;
 

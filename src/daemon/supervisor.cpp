@@ -28,6 +28,13 @@ bool satisfies(const unit_runner& r, model::condition c) {
   return false;
 }
 
+// Of a group that is restored as one set, what is confirmed by itself and waits for the others is what they require.
+bool restored_with(const unit_runner& who, const unit_runner& r, model::condition c) {
+  const auto& group = who.spec().recovery.group;
+  return c != model::condition::completed && !group.empty() && r.spec().recovery.group == group &&
+         r.group_view().at >= recovery::member_stage::ready;
+}
+
 // Nobody knows yet: after an adoption, or while a start is under way. Never a reason to stop a dependent.
 bool undecided(const unit_runner& r) {
   return r.undecided() || r.state() == model::unit_state::starting ||
@@ -96,7 +103,7 @@ supervisor::~supervisor() = default;
 bool supervisor::requirements_met(const unit_runner& who, std::vector<std::string>& waiting_for) {
   for (const auto& r : who.spec().requires_units) {
     bool met = false;
-    for (const auto& i : instances_of(r.unit)) met = met || satisfies(*i, r.when);
+    for (const auto& i : instances_of(r.unit)) met = met || satisfies(*i, r.when) || restored_with(who, *i, r.when);
     if (!met) waiting_for.push_back(r.unit + " (" + std::string(model::condition_names.text(r.when)) + ")");
   }
   if (const auto& owner = who.spec().data.shared_with; holds_readers(owner))
@@ -166,6 +173,7 @@ void supervisor::inform_dependents(const std::string& unit) {
   for (const auto& [id, r] : runners_) {
     for (const auto& need : r->spec().requires_units) {
       if (need.unit != unit) continue;
+      r->look_at_requirements();
       if (r->state() == model::unit_state::waiting)
         r->dispatch(unit::requirements_changed{});
       else if (auto loss = lost(need))

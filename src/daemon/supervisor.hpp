@@ -75,6 +75,11 @@ class supervisor : public control::service, private unit_host {
   void stop_readers(const model::instance_id& of, std::function<void()> then) override;
   void release_readers(const model::instance_id& of) override;
   void add_promised(const model::instance_id& to, ports::room_found& room) override;
+  std::vector<std::string> group_members(const unit_runner& who) const override;
+  void call_group(const unit_runner& leader, const std::vector<std::string>& members,
+                  const std::string& set) override;
+  std::vector<recovery::member_view> group_views(const unit_runner& who) const override;
+  void group_moved(const unit_runner& who) override;
   std::vector<std::int32_t> reader_pids(const model::instance_id& of) override;
 
   // supervisor_units.cpp: the set of units
@@ -104,6 +109,10 @@ class supervisor : public control::service, private unit_host {
   std::vector<std::string> start_order() const;  // unit names, what is required first
   runners instances_of(const std::string& unit) const;
   runner_ptr find(const model::instance_id& id) const;
+
+  // supervisor_groups.cpp: units that are restored as one set
+  runners group_of(const unit_runner& who) const;
+  void tell_group(const std::string& group);
 
   // supervisor_commands.cpp
   std::optional<runners> resolve(const control::command& c, control::command_reply& error) const;
@@ -173,6 +182,7 @@ class supervisor : public control::service, private unit_host {
   space_watch space_watch_;
   schedule schedule_;
   upgrade upgrade_;
+  std::set<std::string> moved_groups_;  // a telling is posted
   bool save_posted_ = false;
   bool stops_posted_ = false;
   std::vector<intent_file::write_answer> save_then_;

@@ -14,6 +14,7 @@
 #include "probe/prober.hpp"
 #include "process/cgroup.hpp"
 #include "process/shim_client.hpp"
+#include "recovery/group.hpp"
 #include "unit/event.hpp"
 
 namespace boost::asio {
@@ -66,6 +67,12 @@ class unit_host {
   // Units with shared_with on this one: stops those that run, keeps them from starting, calls back when all are down.
   virtual void stop_readers(const model::instance_id& of, std::function<void()> then) = 0;
   virtual void release_readers(const model::instance_id& of) = 0;
+  // Of its [recovery] group, see recovery_host.
+  virtual std::vector<std::string> group_members(const unit_runner& who) const = 0;
+  virtual void call_group(const unit_runner& leader, const std::vector<std::string>& members,
+                          const std::string& set) = 0;
+  virtual std::vector<recovery::member_view> group_views(const unit_runner& who) const = 0;
+  virtual void group_moved(const unit_runner& who) = 0;
   // What the recoveries of others will still take of the file system that was measured.
   virtual void add_promised(const model::instance_id& to, ports::room_found& room) = 0;
   // Their processes: they may have the data open at an ordinary start.

@@ -21,6 +21,8 @@ constexpr std::chrono::seconds journal_retry_after{5};
 void unit_runner::make_recovery() {
   ++recovery_ticket_;
   recovers_stuck_head_ = false;
+  group_refusal_ = {};
+  first_start_.reset();
   recovery_ = std::make_unique<recovery_runner>(static_cast<recovery_host&>(*this),
                                                 recovery_settings{recovery_memory_, [this] {
                                                                     recovery_memory_ = recovery_->memory();
@@ -103,6 +105,7 @@ void unit_runner::on(const unit::stop_recovery& a) {
   // Nothing of the node runs yet, so there is nothing that a stop would have to wait for.
   recovery_stops_ = recovery_active();
   if (!recovery_stops_) return;
+  if (std::exchange(first_start_, std::nullopt)) return not_spawned();
   if (hook_ && hook_->name() == "pre_start")
     return end_pre_start(*hook_, [weak = weak_from_this()] {
       const auto self = weak.lock();
@@ -266,9 +269,14 @@ void unit_runner::start_node(std::vector<std::string> append, std::vector<std::s
     recovery_->on_node_started();
     return start_recovery_probes();
   }
+  first_start_ = std::move(append);
+  look_at_requirements();
+}
+
+void unit_runner::first_start(const std::vector<std::string>& append) {
   auto found = std::make_shared<base::result<launch>>(base::error{});
   services_.disk.run([found, unit = unit_, cgroups = services_.cgroup] { *found = prepare_launch(unit, cgroups); },
-                     [weak = weak_from_this(), found, append = std::move(append)] {
+                     [weak = weak_from_this(), found, append] {
                        const auto self = weak.lock();
                        if (!self || !self->recovery_) return;
                        if (!*found) return self->spawn_refused(0, found->error().message);

@@ -67,6 +67,13 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void dispatch(unit::event e);
   // A recovery asked for by a person, with its options.
   void recover(std::string why, recovery_options options);
+  // unit_group.cpp: what is restored as one set. As far as it is, for the others of its group.
+  recovery::member_view group_view() const;
+  // Begins to be restored from backup `set` with `leader`, or notes why it cannot be.
+  void follow(const std::string& leader, const std::string& set);
+  void on_group();
+  // A first start waits for what the unit requires; something of that may be there now.
+  void look_at_requirements();
   void cancel_recovery();
   // What to do instead, of one that has replaced the state already; "" = it is not too late, or there is none.
   std::string too_late_to_cancel() const;
@@ -157,6 +164,10 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void start_node(std::vector<std::string> append, std::vector<std::string> instead) override;
   void stop_node() override;
   void not_spawned();
+  std::vector<std::string> group_members() const override { return host_.group_members(*this); }
+  void call_group(const std::vector<std::string>& members, const std::string& set) override;
+  std::vector<recovery::member_view> group_views() const override { return host_.group_views(*this); }
+  void group_moved() override { host_.group_moved(*this); }
   void journal(std::string record, std::function<void()> then) override;
   void journal_clear(std::function<void()> then) override;
   void report(std::string kind, std::string reason) override;
@@ -285,6 +296,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void watch_first_start();
   void look_at_first_start();
 
+  std::string cannot_follow() const;
+  void first_start(const std::vector<std::string>& append);
   void make_recovery();
   void look_for_mount();
   void resume_recovery_now();
@@ -413,6 +426,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::unique_ptr<recovery_runner> recovery_;
   recovery_memory recovery_memory_;
   std::optional<recovery_options> recovery_options_;
+  recovery::member_view group_refusal_;                  // it was called and cannot follow: gave_up_on and why
+  std::optional<std::vector<std::string>> first_start_;  // its extra arguments, while it waits for what is required
   std::unique_ptr<journal::file_journal> journal_;
   std::vector<std::string> journal_records_;  // as found at the start of the daemon
   bool parked_ = false;

@@ -34,6 +34,7 @@ struct snapshot {
   std::string chunks{};    // URL of the index of its chunks (snapshot/delta/chunk_index.hpp); "" = none is known
   std::string chain_id{};  // as a manifest says them; ""
   std::string node_version{};
+  std::string set{};  // of which backup it is, as a manifest says it: archives with the same word fit together; ""
   std::optional<std::uint64_t> unpacked{};  // bytes that it takes unpacked, as a manifest says them
   bool block_is_guess = false;  // the only number in its name, which may be a date: good enough to order by
   std::string sha256_by{};      // who says it: "manifest.json"; "" = not known

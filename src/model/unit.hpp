@@ -165,6 +165,7 @@ struct recovery_policy {
   std::uint64_t max_window = 2ULL << 30;  // bytes that a zstd archive may look back
   std::optional<prefetch_policy> prefetch{};
   std::optional<reference_policy> reference{};
+  std::string group{};  // units with the same word are restored as one set, from archives of one backup; ""
 
   friend bool operator==(const recovery_policy&, const recovery_policy&) = default;
 };

@@ -65,6 +65,7 @@ void members(M& m, model::snapshot& s) {
   m("chunks", s.chunks);
   m("chain_id", s.chain_id);
   m("node_version", s.node_version);
+  m("set", s.set);
   m("unpacked", s.unpacked);
   m("sha256_by", s.sha256_by);
   m("sha256_else", s.sha256_else);
@@ -195,6 +196,7 @@ void members(M& m, create_order& c) {
   m("block", c.block);
   m("chain_id", c.chain_id);
   m("node_version", c.node_version);
+  m("set", c.set);
 }
 
 template <class M>

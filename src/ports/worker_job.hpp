@@ -142,6 +142,7 @@ struct create_order {
   std::optional<std::uint64_t> block;
   std::string chain_id;
   std::string node_version;
+  std::string set;
 };
 
 struct worker_job {

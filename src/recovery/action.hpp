@@ -47,13 +47,18 @@ struct report {
   std::string kind;  // recovery_…
   std::string why;
 };
+// Begin recoveries of these units that follow this one with archives of backup `set`.
+struct call_group {
+  std::vector<std::string> members;
+  std::string set;
+};
 struct finish {
   outcome how;
   std::string why;
 };
 
 using action = std::variant<write, clear_journal, run_worker, cancel_worker, quiesce, release_readers, start_node,
-                            stop_node, start_timer, cancel_timer, report, finish>;
+                            stop_node, start_timer, cancel_timer, report, call_group, finish>;
 using actions = std::vector<action>;
 
 }  // namespace hasup::recovery

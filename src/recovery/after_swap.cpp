@@ -132,6 +132,7 @@ void stepper::on_node_started() {
   r.last_advance = now.mono;
   if (s.done.at == mark::loaded) r.since = now.mono;
   s.now = r;
+  s.confirmed_by_itself = false;
   if (s.done.undo_wanted) return undo();
   if (s.stop && !stop_must_wait()) return stop_running_node(true);
   if (s.stop) say_stop_waits();
@@ -187,7 +188,9 @@ void stepper::check_running() {
     on_loaded();
     if (!std::holds_alternative<running>(s.now)) return;
   }
-  if (s.done.at == mark::loaded && is_confirmed(std::get<running>(s.now))) return on_confirmed();
+  const auto& r = std::get<running>(s.now);
+  const bool is_due = !s.confirmed_by_itself && is_confirmed(r);
+  if (s.done.at == mark::loaded && (is_due || group_has_confirmed())) return on_confirmed();
   arm_running_timer();
 }
 
@@ -215,7 +218,7 @@ void stepper::arm_running_timer() {
   const auto& r = std::get<running>(s.now);
   const auto& recipe = s.done.plan.recipe;
   auto due = r.last_advance + limit_of(r);
-  if (s.done.at == mark::loaded && !s.done.plan.has_head && r.startup_passed && r.healthy)
+  if (s.done.at == mark::loaded && !s.confirmed_by_itself && !s.done.plan.has_head && r.startup_passed && r.healthy)
     due = std::min(due, *r.since + recipe.confirm_advancing_for);
   const auto left = std::chrono::ceil<base::duration>(due - now.mono);
   out.emplace_back(start_timer{std::max(left, base::duration{1})});
@@ -223,7 +226,9 @@ void stepper::arm_running_timer() {
 
 void stepper::on_running_timer() {
   auto& r = std::get<running>(s.now);
-  if (s.done.at == mark::loaded && is_confirmed(r)) return on_confirmed();
+  if (s.done.at == mark::loaded && !s.confirmed_by_itself && is_confirmed(r)) return on_confirmed();
+  const bool by_health = !s.done.plan.has_head || s.done.plan.recipe.confirm == model::confirm_when::healthy;
+  if (s.confirmed_by_itself && by_health && r.healthy) r.last_advance = now.mono;  // it only waits for the group
   const auto limit = limit_of(r);
   if (now.mono - r.last_advance < limit) return arm_running_timer();
   std::string why = s.done.at == mark::importing ? "the import did not end"
@@ -253,7 +258,8 @@ void stepper::on_node_exited(const node_exited& e) {
     const bool last_try = c->node_starting;
     c->node_up = c->node_starting = false;
     // It was started once more for nothing but to hand a living node over: its exit is the unit's business again.
-    if (c->cleaned && last_try && !s.stop) return end(outcome::recovered, "recovered, but the node ended again");
+    if (c->cleaned && last_try && !s.stop && !group_may_need_us())
+      return end(outcome::recovered, "recovered, but the node ended again");
     return settle_clean_up();
   }
   if (const auto* stopping = std::get_if<stopping_node>(&s.now)) {
@@ -261,6 +267,7 @@ void stepper::on_node_exited(const node_exited& e) {
     return quiesce_first();
   }
   if (!std::holds_alternative<running>(s.now) && !std::holds_alternative<starting>(s.now)) return;
+  s.confirmed_by_itself = false;
   out.emplace_back(cancel_timer{});
   if (s.done.undo_wanted) return undo();
   if (s.stop) return end_as_stopped();
@@ -312,23 +319,30 @@ void stepper::retry_start(const node_exited& e, const std::string& what) {
 
 void stepper::roll_back(after_roll_back then, const std::string& why) {
   const bool alive = std::holds_alternative<running>(s.now);
+  s.confirmed_by_itself = false;
   s.tries = 0;
+  if (group_keeps()) return keep_with_the_group(alive, why);
   commit(rolling_back{then, why});
   say("rolling_back", why + (s.done.wiped ? "; taking away what it brought" : "; putting the old state back"));
   if (alive) return stop_running_node(false);
   quiesce_first();
 }
 
-// Nothing is held against the snapshot: a person may have it again.
+// Nothing is held against the snapshot: a person, or the group, may have it again.
 void stepper::undo() {
-  const auto why = "rolled back by hand from " + chosen_name();
+  const bool for_group = !s.done.undo_why.empty();
+  const auto why = for_group ? s.done.undo_why : "rolled back by hand from " + chosen_name();
+  const auto then = !for_group  ? after_roll_back::end_by_hand
+                    : follows() ? after_roll_back::end_rolled_back
+                                : after_roll_back::next;
+  if (for_group && s.done.at != mark::rolling_back) commit(dropped{*s.done.current, fate::unreachable, why});
   auto* stopping = std::get_if<stopping_node>(&s.now);
   if (stopping == nullptr && !std::holds_alternative<quiescing>(s.now) && s.done.at != mark::rolling_back) {
     out.emplace_back(cancel_timer{});
-    return roll_back(after_roll_back::end_by_hand, why);
+    return roll_back(then, why);
   }
   // What is under way leads there as soon as the journal says so.
-  commit(rolling_back{after_roll_back::end_by_hand, why});
+  commit(rolling_back{then, why});
   say("rolling_back", why + "; putting the old state back");
   if (stopping != nullptr) stopping->park = false;
 }
@@ -379,8 +393,15 @@ void stepper::after_rolled_back() {
 }
 
 void stepper::on_confirmed() {
-  commit(confirmed{});
   const auto& r = std::get<running>(s.now);
+  if (!group_confirms()) {
+    if (!std::exchange(s.confirmed_by_itself, true))
+      say("confirmed_by_itself",
+          (r.last ? "the head advances, now " + std::to_string(*r.last) : std::string("the node is healthy")) +
+              "; the old state is kept until all of group " + s.done.plan.group + " are that far");
+    return arm_running_timer();
+  }
+  commit(confirmed{});
   say("confirmed", r.last ? "the head advances, now " + std::to_string(*r.last) : "the node is healthy");
   out.emplace_back(cancel_timer{});
   out.emplace_back(release_readers{});
@@ -414,7 +435,7 @@ void stepper::settle_clean_up() {
   auto& c = std::get<cleaning>(s.now);
   if (s.stop) {
     // The recovery is complete; only the unit is wanted down.
-    if (!c.cleaned || c.node_up || c.node_starting) return;
+    if (!c.cleaned || c.node_up || c.node_starting || group_may_need_us()) return;
     out.emplace_back(cancel_timer{});
     out.emplace_back(clear_journal{});
     s.done = progress{};
@@ -423,7 +444,7 @@ void stepper::settle_clean_up() {
     out.emplace_back(finish{outcome::parked, "stopped; the recovery was complete"});
     return;
   }
-  if (c.cleaned && c.node_up)
+  if (c.cleaned && c.node_up && !group_may_need_us())
     return end(outcome::recovered,
                "recovered from " + chosen_name() + " (plan \"" + s.done.chosen_plan()->name + "\")");
   if (!c.worker_busy && !c.node_up && !c.node_starting) {

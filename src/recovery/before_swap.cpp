@@ -25,7 +25,7 @@ std::string source_of(const ports::candidate& c) {
 
 bool stepper::budget_left() const {
   const auto& p = s.done.plan;
-  return p.asked.by_hand || p.budget_count == 0 ||
+  return p.asked.by_hand || follows() || p.budget_count == 0 ||
          swaps_within(s.remembered.swaps, p.budget_within, now.wall) < p.budget_count;
 }
 
@@ -47,9 +47,9 @@ bool stepper::must_ask() const {
   return to_ask && !p.plan.asked.yes && !approved;
 }
 
-// Sources come back and new backups are made; a person who asked is answered and decides.
+// Sources come back and new backups are made; a person who asked is answered and decides, and so is a leader.
 outcome stepper::not_now() const {
-  return s.done.plan.asked.by_hand ? outcome::refused : outcome::unavailable;
+  return s.done.plan.asked.by_hand || follows() ? outcome::refused : outcome::unavailable;
 }
 
 void stepper::quiesce_first() {
@@ -113,6 +113,7 @@ void stepper::go_on_before_swap() {
       if (s.archive_ready) return look_before_wipe();
       // The archive that the old state was deleted for is here, wherever it came from.
       if (s.done.wiped_for_current && !s.done.sha256.empty()) return unpack();
+      if (gather()) return;
       return make_sure_of_room();
     default:
       return stage_is_ready();
@@ -182,6 +183,7 @@ void stepper::take_candidates(const std::vector<ports::candidate>& all, const st
     std::string why = "no snapshot to recover from";
     if (!s.done.plan.asked.snapshot.empty()) why += " is named " + s.done.plan.asked.snapshot;
     why += not_beyond(all);
+    why += without_a_set(all);
     if (!bad_names.empty())
       why += "; marked bad: " + joined(bad_names, ", ") + " (`hasup recover " + unit_name() +
              " --snapshot NAME` tries one all the same)";
@@ -197,6 +199,15 @@ void stepper::take_candidates(const std::vector<ports::candidate>& all, const st
                     "` forgets that)");
   commit(selected{std::move(candidates)});
   try_next();
+}
+
+// What a person should know when there are archives, but none that a group could take.
+std::string stepper::without_a_set(const std::vector<ports::candidate>& all) const {
+  if (follows()) return " of backup \"" + s.done.plan.asked.set + "\"";
+  if (s.done.plan.group.empty() || all.empty()) return {};
+  if (std::any_of(all.begin(), all.end(), [](const auto& c) { return !set_of(c).empty(); })) return {};
+  return " says of which backup it is, and group " + s.done.plan.group +
+         " is restored as one set (\"set\" in manifest.json, `hasup snapshot create --set`)";
 }
 
 void stepper::try_next() {
@@ -225,6 +236,7 @@ void stepper::try_candidate(std::size_t index) {
   const auto& c = *s.done.chosen();
   say("selected",
       "trying " + name_of(c) + " from " + source_of(c) + " (plan \"" + s.done.chosen_plan()->name + "\")");
+  if (gather()) return;
   make_sure_of_room();
 }
 
@@ -364,6 +376,7 @@ void stepper::retry_worker(step then, const ports::worker_result& r) {
 }
 
 void stepper::stage_is_ready() {
+  if (gather()) return;
   if (must_ask()) return ask();
   if (!s.inspected) return quiesce_first();
   begin_swap();

@@ -16,6 +16,12 @@ bool shares_a_snapshot(const ports::candidate& a, const ports::candidate& b) {
   });
 }
 
+// Of a group, only what says of which backup it is; of a follower, only the leader's.
+bool fits_group(const ports::candidate& c, const frozen& plan) {
+  if (!plan.asked.leader.empty()) return set_of(c) == plan.asked.set;
+  return plan.group.empty() || !set_of(c).empty();
+}
+
 // A plan that uses a bad snapshot as well is no way out; one that the node merely refused is.
 bool worth_a_try(const progress& p, std::size_t i) {
   if (p.fates[i] != fate::untried) return false;
@@ -95,6 +101,7 @@ std::vector<ports::candidate> allowed(const std::vector<ports::candidate>& all, 
   for (const auto& c : all) {
     if (c.plan >= plan.recipe.plans.size() || c.snapshots.empty()) continue;
     if (!plan.asked.plan.empty() && plan.recipe.plans[c.plan].name != plan.asked.plan) continue;
+    if (!fits_group(c, plan)) continue;
     const bool named = std::any_of(c.snapshots.begin(), c.snapshots.end(),
                                    [&](const model::snapshot& s) { return s.name == plan.asked.snapshot; });
     if (!plan.asked.snapshot.empty() && !named) continue;
@@ -126,6 +133,12 @@ std::string name_of(const ports::candidate& c) {
   std::string out;
   for (const auto& s : c.snapshots) out += (out.empty() ? "" : ", ") + s.name;
   return out;
+}
+
+std::string set_of(const ports::candidate& c) {
+  const auto set = c.snapshots.empty() ? std::string() : c.snapshots.front().set;
+  const bool same = std::all_of(c.snapshots.begin(), c.snapshots.end(), [&](const auto& s) { return s.set == set; });
+  return same ? set : std::string();
 }
 
 std::optional<std::uint64_t> block_of(const ports::candidate& c) {

@@ -40,6 +40,8 @@ base::result<ports::candidate> candidate_from_file(const frozen& plan);
 
 // "snapshot-…bin.zst", or "a.tar, b.tar"
 std::string name_of(const ports::candidate& c);
+// The backup that all its archives are of; "" = they do not say, or are of several.
+std::string set_of(const ports::candidate& c);
 // The highest block of its archives.
 std::optional<std::uint64_t> block_of(const ports::candidate& c);
 

@@ -9,6 +9,7 @@
 
 #include "model/exit_status.hpp"
 #include "model/state.hpp"
+#include "recovery/group.hpp"
 #include "recovery/progress.hpp"
 
 namespace hasup::recovery {
@@ -59,9 +60,13 @@ struct stop_wanted {
 struct approve_wanted {};
 struct cancel_wanted {};
 struct roll_back_wanted {};  // after the swap: a person wants the old state back
+// The other members of the group, and of a follower its leader.
+struct group_seen {
+  std::vector<member_view> members;
+};
 
-using event =
-    std::variant<begin_wanted, resume_wanted, quiesced, worker_done, node_started, node_exited, startup_passed,
-                 head_seen, health_seen, timer_fired, stop_wanted, approve_wanted, cancel_wanted, roll_back_wanted>;
+using event = std::variant<begin_wanted, resume_wanted, quiesced, worker_done, node_started, node_exited,
+                           startup_passed, head_seen, health_seen, timer_fired, stop_wanted, approve_wanted,
+                           cancel_wanted, roll_back_wanted, group_seen>;
 
 }  // namespace hasup::recovery

@@ -31,7 +31,9 @@ frozen freeze(const model::unit& unit, const model::recipe& recipe, std::string 
   f.max_rate = unit.recovery.max_rate;
   f.max_window = unit.recovery.max_window;
   f.min_free = unit.data.min_free;
-  f.space = unit.recovery.space;
+  f.group = unit.recovery.group;
+  // What goes back together needs its old state.
+  f.space = f.group.empty() ? unit.recovery.space : model::space_policy::stage;
   f.has_head = says_its_head(unit.startup) || says_its_head(unit.readiness) || says_its_head(unit.liveness);
   return f;
 }

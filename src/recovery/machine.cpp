@@ -144,6 +144,9 @@ void stepper::run(ports::worker_mode mode) {
 // place, the marker that forbids a start, the empty place of the old state, and the archives.
 void stepper::end(outcome how, std::string why) {
   out.emplace_back(cancel_timer{});
+  const bool follows = this->follows();
+  const auto set = s.done.plan.asked.set;
+  const bool for_group = !s.done.undo_why.empty();
   const bool over = how != outcome::parked && how != outcome::stuck && how != outcome::recovered;
   if (over && s.done.wiped) {
     how = outcome::emptied;
@@ -155,7 +158,12 @@ void stepper::end(outcome how, std::string why) {
     s.done = progress{};
   }
   s.now = ended{how};
-  s.stop = s.stop_by_force = false;
+  const bool own_doing = follows && how != outcome::recovered && how != outcome::parked && how != outcome::stuck &&
+                         s.abandoned.empty() && !for_group;
+  s.gave_up_on = own_doing ? set : "";
+  s.gave_up_why = own_doing ? why : "";
+  s.abandoned.clear();
+  s.stop = s.stop_by_force = s.confirmed_by_itself = false;
   out.emplace_back(finish{how, std::move(why)});
 }
 
@@ -239,6 +247,7 @@ void stepper::resume(const resume_wanted& e) {
 
 // Before anything was touched nothing is left of it; else it goes on with the next start.
 void stepper::end_as_stopped() {
+  if (!s.abandoned.empty() && !s.done.beyond_swap()) return end(outcome::refused, s.abandoned + untouched());
   if (before_swap(s)) return end(outcome::cancelled, "stopped before anything was touched");
   end(outcome::parked, "stopped; `hasup start " + unit_name() + "` goes on with the recovery");
 }
@@ -255,6 +264,8 @@ void stepper::stop(bool force) {
   if (is<selecting>(s) || is<measuring>(s) || is<fetching>(s) || is<unpacking>(s) || is<inspecting>(s)) {
     s.now = cancelling{};
     out.emplace_back(cancel_worker{});
+  } else if (is<gathering>(s)) {
+    end_as_stopped();
   } else if (const auto* p = std::get_if<pausing>(&s.now); p != nullptr && p->then != step::roll_back) {
     end_as_stopped();
   } else if (is<running>(s)) {
@@ -376,6 +387,7 @@ struct dispatcher {
   void operator()(const approve_wanted&) const { to.approve(); }
   void operator()(const cancel_wanted&) const { to.cancel(); }
   void operator()(const roll_back_wanted&) const { to.roll_back_by_hand(); }
+  void operator()(const group_seen& e) const { to.on_group(e); }
 };
 
 }  // namespace

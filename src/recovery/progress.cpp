@@ -61,6 +61,7 @@ struct applier {
     if (p.current != r.candidate) p.restagings = 0;
     forget_attempt(p);
     p.current = r.candidate;
+    p.undo_why.clear();
     p.then = after_roll_back::next;
     p.at = mark::trying;
     return {};
@@ -163,9 +164,10 @@ struct applier {
     p.at = mark::selected;
     return {};
   }
-  base::result<void> operator()(const undo_wanted&) const {
-    if (!p.can_roll_back()) return out_of_order("undo_wanted");
+  base::result<void> operator()(const undo_wanted& r) const {
+    if (!(r.why.empty() ? p.can_roll_back() : p.can_undo_swap())) return out_of_order("undo_wanted");
     p.undo_wanted = true;
+    p.undo_why = r.why;
     return {};
   }
 };

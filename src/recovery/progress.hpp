@@ -53,6 +53,7 @@ struct progress {
   bool wiped_for_current = false;      // and what the current candidate replaces was deleted for it
   after_roll_back then = after_roll_back::next;
   bool undo_wanted = false;  // a person wants the old state back; done when what is under way has ended
+  std::string undo_why;      // or the group does, for this; it stays until the next begins
   std::string last_why;      // the newest reason for dropping a candidate or rolling back
 
   [[nodiscard]] const ports::candidate* chosen() const {

@@ -33,25 +33,34 @@ json::object to_json(const frozen& f) {
                      {"by_hand", f.asked.by_hand},    {"beside", f.asked.beside},
                      {"explained", f.asked.explained}};
   if (f.asked.newer_than) asked["newer_than"] = *f.asked.newer_than;
-  return {{"unit", f.unit},
-          {"why", f.why},
-          {"asked", std::move(asked)},
-          {"data_dir", f.data_dir},
-          {"also", json::value_from(f.also)},
-          {"mount", f.mount},
-          {"sources", sources_of(f)},
-          {"recipe", embedded(ports::encode(f.recipe))},
-          {"mode", model::recovery_mode_names.text(f.mode)},
-          {"checksum", model::checksum_policy_names.text(f.checksum)},
-          {"budget_count", f.budget_count},
-          {"budget_within_ms", f.budget_within.count()},
-          {"max_snapshot_age_ms", f.max_snapshot_age.count()},
-          {"max_rate", f.max_rate},
-          {"max_window", f.max_window},
-          {"public_key", f.public_key},
-          {"min_free", f.min_free},
-          {"space", model::space_policy_names.text(f.space)},
-          {"has_head", f.has_head}};
+  if (!f.asked.leader.empty()) {
+    asked["leader"] = f.asked.leader;
+    asked["set"] = f.asked.set;
+  }
+  json::object out{{"unit", f.unit},
+                   {"why", f.why},
+                   {"asked", std::move(asked)},
+                   {"data_dir", f.data_dir},
+                   {"also", json::value_from(f.also)},
+                   {"mount", f.mount},
+                   {"sources", sources_of(f)},
+                   {"recipe", embedded(ports::encode(f.recipe))},
+                   {"mode", model::recovery_mode_names.text(f.mode)},
+                   {"checksum", model::checksum_policy_names.text(f.checksum)},
+                   {"budget_count", f.budget_count},
+                   {"budget_within_ms", f.budget_within.count()},
+                   {"max_snapshot_age_ms", f.max_snapshot_age.count()},
+                   {"max_rate", f.max_rate},
+                   {"max_window", f.max_window},
+                   {"public_key", f.public_key},
+                   {"min_free", f.min_free},
+                   {"space", model::space_policy_names.text(f.space)},
+                   {"has_head", f.has_head}};
+  if (!f.group.empty()) {
+    out["group"] = f.group;
+    out["members"] = json::value_from(f.members);
+  }
+  return out;
 }
 
 // What each record carries beside its name.
@@ -94,6 +103,9 @@ struct writer {
   }
   void operator()(const rolled_back& r) const {
     if (!r.inexact.empty()) out["inexact"] = r.inexact;
+  }
+  void operator()(const undo_wanted& r) const {
+    if (!r.why.empty()) out["why"] = r.why;
   }
   template <class Bare>
   void operator()(const Bare&) const {}
@@ -141,6 +153,10 @@ frozen frozen_from(const json::object& o) {
   if (const auto* beside = asked.if_contains("beside")) f.asked.beside = beside->as_bool();  // not in older journals
   if (const auto* explained = asked.if_contains("explained")) f.asked.explained = explained->as_bool();  // likewise
   if (asked.contains("newer_than")) f.asked.newer_than = number_at<std::uint64_t>(asked, "newer_than");
+  if (asked.contains("leader")) {
+    f.asked.leader = text_at(asked, "leader");
+    f.asked.set = text_at(asked, "set");
+  }
   f.data_dir = text_at(o, "data_dir");
   f.also = texts_at(o, "also");
   f.mount = text_at(o, "mount");
@@ -162,6 +178,10 @@ frozen frozen_from(const json::object& o) {
   f.min_free = number_at<std::uint64_t>(o, "min_free");
   if (o.contains("space")) f.space = name_at(o, "space", model::space_policy_names);
   f.has_head = o.at("has_head").as_bool();
+  if (o.contains("group")) {
+    f.group = text_at(o, "group");
+    f.members = texts_at(o, "members");
+  }
   return f;
 }
 
@@ -200,7 +220,7 @@ record read_record(std::string_view kind, const json::object& o) {
   if (kind == "confirmed") return confirmed{};
   if (kind == "rolling_back") return rolling_back{name_at(o, "then", after_roll_back_names), text_at(o, "why")};
   if (kind == "rolled_back") return rolled_back{o.contains("inexact") ? text_at(o, "inexact") : ""};
-  if (kind == "undo_wanted") return undo_wanted{};
+  if (kind == "undo_wanted") return undo_wanted{o.contains("why") ? text_at(o, "why") : ""};
   if (kind == "wiping") return wiping{};
   if (kind == "wiped") return wiped{};
   if (kind == "importing") return importing{number_at<unsigned>(o, "attempt")};

@@ -74,6 +74,8 @@ struct options {
   bool explained = false;  // a class of the recipe said recover
   // The state is good but does not get beyond this block: only snapshots that are said to be beyond it.
   std::optional<std::uint64_t> newer_than{};
+  std::string leader{};    // the unit whose recovery this one goes with (group.hpp); "" = it leads itself
+  std::string set{};       // with a leader: only archives of this backup
 
   friend bool operator==(const options&, const options&) = default;
 };
@@ -98,7 +100,9 @@ struct frozen {
   std::string public_key;        // "" = signatures are not looked at
   std::uint64_t min_free = 0;
   model::space_policy space = model::space_policy::stage;
-  bool has_head = true;  // a probe of the unit says where the head of the chain is
+  bool has_head = true;                // a probe of the unit says where the head of the chain is
+  std::string group{};                 // [recovery] group; "" = it is restored by itself
+  std::vector<std::string> members{};  // the others of the group, if this one leads them
 };
 
 // What became of a candidate.
@@ -178,8 +182,10 @@ struct rolling_back {
 struct rolled_back {
   std::string inexact{};  // in what the state that is back differs from what it was (worker_result); "" = in nothing
 };
-// A person wants the old state back, while something moves files or spawns the node.
-struct undo_wanted {};
+// A person or the group wants the old state back, perhaps while something moves files or spawns the node.
+struct undo_wanted {
+  std::string why{};  // the group's reason; "" = a person's
+};
 
 using record =
     std::variant<begun, selected, trying, fetched, dropped, staged, approved, swapping, swapped, first_start, loaded,

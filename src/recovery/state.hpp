@@ -7,6 +7,7 @@
 //   stopping_node{then} → quiescing/rolling_back → the next candidate | ended
 //   Beside a node that runs (options.beside): selecting → … → unpacking → (asking →) quiescing → inspecting →
 //   swapping undoing_leftover: a swap whose journal is lost is rolled back before anything else
+//   Of a group (group.hpp): … → gathering → measuring …, and … → unpacking → gathering → …
 //   In place (space_plan.hpp): … → fetching → (asking →) (quiescing → inspecting →) wiping_now → unpacking → …
 #pragma once
 
@@ -17,6 +18,7 @@
 
 #include "recovery/action.hpp"
 #include "recovery/event.hpp"
+#include "recovery/group.hpp"
 #include "recovery/progress.hpp"
 #include "recovery/space_plan.hpp"
 
@@ -61,13 +63,14 @@ struct stopping_node {
   bool park = false;  // else roll back, as the journal says
 };
 struct cancelling {};
+struct gathering {};  // waits for others of the group; done.at says at which point
 struct ended {
   outcome how = outcome::recovered;
 };
 
 using activity = std::variant<idle, quiescing, inspecting, undoing_leftover, selecting, measuring, fetching,
                               unpacking, wiping_now, swapping_now, rewiping, starting, asking, running, cleaning,
-                              rolling_back_now, pausing, stopping_node, cancelling, ended>;
+                              rolling_back_now, pausing, stopping_node, cancelling, gathering, ended>;
 
 struct state {
   progress done;
@@ -90,6 +93,12 @@ struct state {
   std::string sum;                           // of the current candidate, for a person; "" = not measured
   bool stop = false;                         // a person wants the unit down
   bool stop_by_force = false;                // and does not wait for the first new block
+  std::vector<member_view> others;           // of the group, as last seen
+  bool others_seen = false;                  // at least once since it began or was taken up
+  bool confirmed_by_itself = false;          // the node that runs; the group has to be as well
+  std::string abandoned;                     // why it is being stopped for the group's sake; ""
+  std::string gave_up_on;                    // see member_view
+  std::string gave_up_why;
 };
 
 // Phase for status (section 7 of the design); "" when no recovery is under way.

@@ -46,6 +46,7 @@ struct stepper {
   void on_selected(const ports::worker_result& r);
   std::string not_beyond(const std::vector<ports::candidate>& all) const;
   void take_candidates(const std::vector<ports::candidate>& all, const std::vector<std::string>& notes);
+  [[nodiscard]] std::string without_a_set(const std::vector<ports::candidate>& all) const;
   void try_next();
   void try_candidate(std::size_t index);
   void make_sure_of_room();
@@ -66,6 +67,29 @@ struct stepper {
   [[nodiscard]] bool budget_left() const;
   [[nodiscard]] outcome not_now() const;
   [[nodiscard]] std::string budget_text() const;
+
+  // group.cpp
+  [[nodiscard]] bool is_grouped() const;
+  [[nodiscard]] bool follows() const;
+  [[nodiscard]] std::string group_set() const;
+  [[nodiscard]] const member_view* member(const std::string& name) const;
+  [[nodiscard]] std::vector<std::string> behind(member_stage at) const;
+  [[nodiscard]] bool leader_says(member_stage at) const;
+  bool gather();
+  void call_members();
+  void on_group(const group_seen& e);
+  [[nodiscard]] std::string group_trouble() const;
+  [[nodiscard]] std::string leader_left() const;
+  void lead();
+  void follow();
+  void abandon(const std::string& why);
+  void undo_for_group(const std::string& why);
+  [[nodiscard]] bool group_confirms() const;
+  [[nodiscard]] bool group_may_need_us() const;
+  [[nodiscard]] bool is_with_us(const member_view& v) const;
+  [[nodiscard]] bool group_has_confirmed() const;
+  [[nodiscard]] bool group_keeps() const;
+  void keep_with_the_group(bool node_up, const std::string& why);
 
   // in_place.cpp
   void archive_is_ready();

@@ -96,6 +96,7 @@ model::snapshot snapshot_of(const listed_file& f, const std::string& source, std
   out.chain_id = f.chain_id;
   out.unpacked = f.unpacked;
   out.node_version = f.node_version;
+  out.set = f.set;
   out.sha256_by = f.sha256_by;
   out.sha256_else = f.sha256_else;
   out.beside = f.beside;
@@ -235,11 +236,18 @@ std::vector<ports::candidate> plan_candidates(const model::recovery_plan& plan, 
   if (columns.empty()) return out;
   for (std::size_t row = 0; row < columns[0].size(); ++row) {
     ports::candidate c{index, {columns[0][row]}};
+    if (plan.same_set && columns.size() > 1 && c.snapshots[0].set.empty()) {
+      notes.push_back(c.snapshots[0].name + " does not say of which backup it is, and plan \"" + plan.name +
+                      "\" takes archives of the same one (\"set\" in manifest.json, `hasup snapshot create --set`)");
+      continue;
+    }
     for (std::size_t k = 1; k < columns.size(); ++k) {
       const auto& column = columns[k];
       const bool by_block = c.snapshots[0].block && std::all_of(column.begin(), column.end(),
                                                                 [](const auto& s) { return s.block.has_value(); });
-      const auto partner = by_block              ? std::find_if(column.begin(), column.end(),
+      const auto partner = plan.same_set         ? std::find_if(column.begin(), column.end(),
+                                                                [&](const auto& s) { return s.set == c.snapshots[0].set; })
+                           : by_block            ? std::find_if(column.begin(), column.end(),
                                                                 [&](const auto& s) { return s.block == c.snapshots[0].block; })
                            : row < column.size() ? column.begin() + static_cast<std::ptrdiff_t>(row)
                                                  : column.end();

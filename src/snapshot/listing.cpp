@@ -113,6 +113,7 @@ std::optional<listed_file> json_file(const json::object& o, std::string_view bas
   }
   file.chain_id = json_word(o, "chain_id");
   file.node_version = json_word(o, "node_version");
+  file.set = json_word(o, "set");
   return file;
 }
 

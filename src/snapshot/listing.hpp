@@ -27,6 +27,7 @@ struct listed_file {
   std::optional<std::uint64_t> block{};
   std::string chain_id{};
   std::string node_version{};
+  std::string set{};                        // see model::snapshot
   std::optional<std::uint64_t> unpacked{};  // bytes that it takes unpacked
 
   std::string sha256_by{};  // see model::snapshot
@@ -47,8 +48,8 @@ std::vector<listed_file> parse_html_listing(std::string_view html, std::string_v
                                             listed wanted = listed::snapshots);
 
 // An array of files, or an object with "snapshots" or "files": each is a name, or has "name" or "filename" and may
-// have "size", "sha256", "url", "chunks" (the name of the index of its chunks), "block", "chain_id", "node_version"
-// and "time", "mtime" or "mod_time" (RFC 3339, RFC 1123 or seconds since 1970).
+// have "size", "sha256", "url", "chunks" (the name of the index of its chunks), "block", "chain_id", "node_version",
+// "set" and "time", "mtime" or "mod_time" (RFC 3339, RFC 1123 or seconds since 1970).
 base::result<std::vector<listed_file>> parse_json_listing(std::string_view json, std::string_view base,
                                                           listed wanted = listed::snapshots);
 

@@ -47,6 +47,7 @@ json::object object_of(const manifest_row& row) {
   if (row.block) out["block"] = *row.block;
   if (!row.chain_id.empty()) out["chain_id"] = row.chain_id;
   if (!row.node_version.empty()) out["node_version"] = row.node_version;
+  if (!row.set.empty()) out["set"] = row.set;
   if (row.unpacked > 0) out["unpacked_size"] = row.unpacked;
   if (!row.chunks.empty()) out["chunks"] = row.chunks;
   return out;
@@ -97,8 +98,8 @@ std::vector<std::string> texts_to_keep(const std::vector<side_file>& beside, con
 }
 
 manifest_row row_of(const ports::create_order& order, const ports::worker_result& made, base::wall_time time) {
-  return {made.name,      made.bytes,         made.sha256.at(0), time,        order.block,
-          order.chain_id, order.node_version, made.chunks,       made.content};
+  return {made.name,      made.bytes,         made.sha256.at(0), time,         order.block,
+          order.chain_id, order.node_version, made.chunks,       made.content, order.set};
 }
 
 base::result<std::string> manifest_with(std::string_view text, const manifest_row& row) {

@@ -44,6 +44,7 @@ struct manifest_row {
   std::string node_version;
   std::string chunks{};        // the name of the index of its chunks; ""
   std::uint64_t unpacked = 0;  // bytes; 0 = not known
+  std::string set{};           // the backup that it is of; ""
 };
 manifest_row row_of(const ports::create_order& order, const ports::worker_result& made, base::wall_time time);
 

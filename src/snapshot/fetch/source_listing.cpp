@@ -59,6 +59,7 @@ void merge_manifest(std::vector<listed_file>& files, const std::vector<listed_fi
     found->chain_id = m.chain_id;
     found->unpacked = m.unpacked;
     found->node_version = m.node_version;
+    found->set = m.set;
     if (m.size) found->size = m.size;
     if (m.time && m.time_exact) {
       found->time = m.time;

@@ -181,6 +181,9 @@ class trace {
   static std::string line(const recovery::start_timer& a) { return "timer " + base::format_duration(a.after); }
   static std::string line(const recovery::cancel_timer&) { return "no timer"; }
   static std::string line(const recovery::report& a) { return a.kind + ": " + a.why; }
+  static std::string line(const recovery::call_group& a) {
+    return "call " + recovery::names_of(a.members) + " for " + a.set;
+  }
   static std::string line(const recovery::finish& a) {
     return "finished " + std::string(recovery::outcome_names.text(a.how)) + ": " + a.why;
   }

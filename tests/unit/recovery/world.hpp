@@ -39,6 +39,16 @@ struct story {
   unsigned wipe_dies = 0;                // so many workers die in the middle of the deletion
   bool import = false;                   // a run of its own makes the state of the archive
   bool cut_twice = false;                // also in the test of pairs of cuts
+  std::vector<std::string> set{};        // one a candidate: of which backup it is; "-" = the host does not have it
+};
+
+// Of a group that is restored as one set (group_world.hpp).
+struct membership {
+  std::string unit = "leap";
+  std::vector<std::string> others{};
+  std::function<void(const recovery::call_group&)> call{};
+  std::function<void()> tick{};  // counts for all, and may cut all off
+  std::function<std::vector<recovery::member_view>()> look{};
 };
 
 // What a cut leaves alive.
@@ -49,7 +59,9 @@ enum class cut {
 
 class world {
  public:
-  explicit world(const story& s) : story_(s) { node_running = s.beside; }
+  explicit world(const story& s, membership m = {}) : story_(s), membership_(std::move(m)) {
+    node_running = s.beside;
+  }
 
   enum class place { old_state, half, gone, fresh, half_imported, imported, used, loaded };
 
@@ -75,10 +87,13 @@ class world {
   cut kind = cut::daemon;
   bool was_cut = false;
   std::vector<recovery::outcome> outcomes;
+  std::string data_set;       // of what stands in the place of the old state
 
   recovery::frozen plan() const {
     recovery::frozen f;
-    f.unit = "leap";
+    f.unit = membership_.unit;
+    if (grouped()) f.group = "evm";
+    if (grouped()) f.members = membership_.others;
     f.why = "database dirty";
     f.recipe.name = "nodeos";
     f.recipe.confirm = model::confirm_when::advancing;
@@ -104,21 +119,7 @@ class world {
 
   // From the journal, or from the beginning when `fresh`; until nothing more happens or the cut.
   void live(bool fresh) {
-    state_ = recovery::state{};
-    began_without_journal_ = !fresh && journal.empty();
-    pending_.clear();
-    timer_ = false;
-    was_cut = false;
-    if (fresh) {
-      pending_.push_back(recovery::begin_wanted{plan()});
-    } else {
-      auto done = recovery::replay(journal);
-      if (!done) return complain("journal: " + done.error().message);
-      const auto candidate = index_of(*done);
-      const bool beside = runs_on_old_state();
-      pending_.push_back(recovery::resume_wanted{std::move(*done), node_running, beside});
-      if (node_running && !beside) imports() ? watch_import() : watch_node(candidate);  // probed again
-    }
+    wake(fresh);
     try {
       while (step_once()) {
       }
@@ -127,6 +128,51 @@ class world {
       if (kind == cut::machine) node_running = false;
     }
   }
+
+  void wake(bool fresh) {
+    state_ = recovery::state{};
+    began_without_journal_ = !fresh && journal.empty();
+    pending_.clear();
+    timer_ = false;
+    was_cut = false;
+    if (fresh) return pending_.push_back(recovery::begin_wanted{plan()});
+    auto done = recovery::replay(journal);
+    if (!done) return complain("journal: " + done.error().message);
+    const auto candidate = index_of(*done);
+    const bool beside = runs_on_old_state();
+    pending_.push_back(recovery::resume_wanted{std::move(*done), node_running, beside});
+    if (node_running && !beside) imports() ? watch_import() : watch_node(candidate);  // probed again
+  }
+
+  // For group_world, which lets several take turns.
+  void follow(const std::string& leader, const std::string& set) {
+    auto f = plan();
+    f.members.clear();
+    f.asked.leader = leader;
+    f.asked.set = set;
+    f.asked.yes = true;
+    f.asked.by_hand = false;
+    pending_.push_back(recovery::begin_wanted{std::move(f)});
+  }
+  void hear(recovery::event e) { pending_.push_back(std::move(e)); }
+  [[nodiscard]] bool is_called() const {
+    return std::any_of(pending_.begin(), pending_.end(),
+                       [](const auto& e) { return std::holds_alternative<recovery::begin_wanted>(e); });
+  }
+  [[nodiscard]] bool has_events() const { return !pending_.empty(); }
+  [[nodiscard]] std::optional<base::duration> due() const {
+    return timer_ ? std::optional(set_at_ + due_) : std::nullopt;
+  }
+  [[nodiscard]] base::duration clock() const { return now_; }
+  [[nodiscard]] const recovery::state& machine() const { return state_; }
+  // The machine is gone, and with it what nobody wrote down.
+  void die() {
+    state_ = recovery::state{};
+    pending_.clear();
+    timer_ = false;
+    if (kind == cut::machine) node_running = false;
+  }
+  bool take_turn() { return step_once(); }
 
   // Nothing goes on: is everything as it must be?
   void check_end() {
@@ -168,6 +214,7 @@ class world {
   // One more thing has happened; perhaps the last.
   void tick() {
     ++steps;
+    if (membership_.tick) membership_.tick();
     if (cut_at != 0 && steps == cut_at) throw cut_off();
   }
 
@@ -188,8 +235,13 @@ class world {
     if (pending_.empty()) {
       if (!timer_) return false;
       timer_ = false;
-      now_ += due_;
-      pending_.push_back(recovery::timer_fired{});
+      if (state_.confirmed_by_itself && node_running &&
+          data == place::loaded) {  // it waits, but does not stand still
+        pending_.push_back(recovery::head_seen{++head_});
+      } else {
+        now_ = grouped() ? std::max(now_, set_at_ + due_) : now_ + due_;
+        pending_.push_back(recovery::timer_fired{});
+      }
     }
     const auto e = pending_.front();
     pending_.pop_front();
@@ -199,6 +251,9 @@ class world {
     }
     recovery::actions out;
     happen(e);
+    if (membership_.look && state_.done.at == recovery::mark::loaded)  // as the runner of hasupd does
+      recovery::next(state_, recovery::group_seen{membership_.look()}, {base::mono_time(now_), base::wall_time(now_)},
+                     out);
     recovery::next(state_, e, {base::mono_time(now_), base::wall_time(now_)}, out);
     for (auto& a : out) {
       tick();
@@ -221,8 +276,13 @@ class world {
   void carry_out(recovery::report&) {}
   void carry_out(recovery::finish& a) { outcomes.push_back(a.how); }
   void carry_out(recovery::release_readers&) {}
+  void carry_out(recovery::call_group& a) {
+    if (!membership_.call) return complain("called a group that it is not in");
+    membership_.call(a);
+  }
   void carry_out(recovery::start_timer& a) {
     timer_ = true;
+    set_at_ = now_;
     due_ = a.after;
   }
   void carry_out(recovery::cancel_timer&) { timer_ = false; }
@@ -318,6 +378,7 @@ class world {
         wipe(job, r);
         break;
       case ports::worker_mode::swap:
+        data_set = job.chosen->snapshots[0].set;
         swap(r);
         break;
       case ports::worker_mode::rewipe:
@@ -345,12 +406,14 @@ class world {
   std::vector<ports::candidate> listing() const {
     std::vector<ports::candidate> all;
     for (std::size_t i = 0; i < story_.node.size(); ++i) {
+      if (!story_.set.empty() && story_.set[i] == "-") continue;
       ports::candidate c;
       c.snapshots.resize(1);
       c.snapshots[0].name = std::to_string(i);
       c.snapshots[0].source = "file:///";
       c.snapshots[0].url = "file:///" + std::to_string(i);
       c.snapshots[0].block = 100 - i;
+      if (!story_.set.empty()) c.snapshots[0].set = story_.set[i];
       c.snapshots[0].size = !story_.too_large.empty() && story_.too_large[i] ? 101 : 10;
       all.push_back(std::move(c));
     }
@@ -522,15 +585,21 @@ class world {
     if (const auto* h = std::get_if<recovery::head_seen>(&e)) {
       now_ += std::chrono::seconds(30);
       if (state_.done.current && *h->number > 100 - index_of(state_.done)) data = place::loaded;
+      head_ = std::max(head_, *h->number);
     }
   }
 
+  [[nodiscard]] bool grouped() const { return !membership_.others.empty(); }
+
   story story_;
+  membership membership_;
   recovery::state state_;
   std::deque<recovery::event> pending_;
   std::set<std::size_t> killed_;
   base::duration now_{1'000'000};
   base::duration due_{0};
+  base::duration set_at_{0};
+  std::uint64_t head_ = 0;
   bool timer_ = false;
   bool stop_said_ = false;
   bool back_said_ = false;

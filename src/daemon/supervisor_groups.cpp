@@ -1,0 +1,55 @@
+// Units that are restored as one set ([recovery] group): each hears how far the others are.
+#include <boost/asio/post.hpp>
+
+#include "daemon/supervisor.hpp"
+
+namespace hasup::daemon {
+
+supervisor::runners supervisor::group_of(const unit_runner& who) const {
+  runners out;
+  const auto& group = who.spec().recovery.group;
+  if (group.empty()) return out;
+  for (const auto& [id, r] : runners_)
+    if (r.get() != &who && r->spec().recovery.group == group) out.push_back(r);
+  return out;
+}
+
+std::vector<std::string> supervisor::group_members(const unit_runner& who) const {
+  std::vector<std::string> out;
+  for (const auto& r : group_of(who)) out.push_back(shown_name(r->spec()));
+  return out;
+}
+
+void supervisor::call_group(const unit_runner& leader, const std::vector<std::string>& members,
+                            const std::string& set) {
+  for (const auto& r : group_of(leader))
+    if (std::find(members.begin(), members.end(), shown_name(r->spec())) != members.end()) {
+      stops_.erase(r->spec().id);
+      r->follow(shown_name(leader.spec()), set);
+    }
+}
+
+std::vector<recovery::member_view> supervisor::group_views(const unit_runner& who) const {
+  std::vector<recovery::member_view> out;
+  for (const auto& r : group_of(who)) out.push_back(r->group_view());
+  return out;
+}
+
+// From a fresh call: whoever moved is in the middle of its own.
+void supervisor::group_moved(const unit_runner& who) {
+  const auto& group = who.spec().recovery.group;
+  if (group.empty() || !moved_groups_.insert(group).second) return;
+  boost::asio::post(services_.loop, [this, group] { tell_group(group); });
+}
+
+void supervisor::tell_group(const std::string& group) {
+  moved_groups_.erase(group);
+  const auto all = runners_;  // telling one may change the others
+  for (const auto& [id, r] : all) {
+    if (r->spec().recovery.group != group || !r->recovery_active()) continue;
+    r->on_group();
+    r->look_at_requirements();
+  }
+}
+
+}  // namespace hasup::daemon

@@ -1,0 +1,66 @@
+// A unit that is restored as one set with others ([recovery] group), and a first start that waits for what the unit
+// requires.
+#include <fmt/format.h>
+
+#include "daemon/unit_runner.hpp"
+#include "recovery/progress.hpp"
+
+namespace hasup::daemon {
+
+recovery::member_view unit_runner::group_view() const {
+  recovery::member_view v;
+  if (recovery_ && (!parked_ || recovery_active()))
+    v = recovery_->group_view();
+  else if (const auto done = recovery::replay(journal_records_); parked_ && done)
+    v = recovery::view_of(*done);
+  if (v.at == recovery::member_stage::none && v.gave_up_on.empty()) v = group_refusal_;
+  v.unit = shown_name(unit_);
+  return v;
+}
+
+std::string unit_runner::cannot_follow() const {
+  if (!recipe_ || unit_.recovery.mode == model::recovery_mode::off) return "its recovery.mode is off";
+  if (maintenance_) return "it is in maintenance";
+  if (memory_.desired == model::desired::down)
+    return fmt::format("it is stopped (`hasup start {}`, or take it out of the group)", shown_name(unit_));
+  return {};
+}
+
+void unit_runner::follow(const std::string& leader, const std::string& set) {
+  if (recovery_active() || recovery_options_) return;
+  if (auto why = cannot_follow(); !why.empty()) {
+    group_refusal_.gave_up_on = set;
+    group_refusal_.why = std::move(why);
+    return host_.group_moved(*this);
+  }
+  recovery_options options;
+  options.leader = leader;
+  options.set = set;
+  options.yes = true;  // the leader asks, if somebody has to be asked
+  recover(fmt::format("{} is restored from backup \"{}\", and group {} is restored as one set", leader, set,
+                      unit_.recovery.group),
+          std::move(options));
+}
+
+void unit_runner::on_group() {
+  if (recovery_active()) recovery_->on_group();
+}
+
+void unit_runner::call_group(const std::vector<std::string>& members, const std::string& set) {
+  host_.call_group(*this, members, set);
+}
+
+void unit_runner::look_at_requirements() {
+  if (!first_start_) return;
+  std::vector<std::string> missing;
+  if (!host_.requirements_met(*this, missing)) {
+    if (missing == waiting_for_) return;
+    waiting_for_ = std::move(missing);
+    return report("recovery_waits", "the first start waits for " + recovery::names_of(waiting_for_));
+  }
+  waiting_for_.clear();
+  const auto append = std::move(*std::exchange(first_start_, std::nullopt));
+  first_start(append);
+}
+
+}  // namespace hasup::daemon

@@ -239,7 +239,9 @@ std::string encode(const record& r) {
 base::result<record> decode(std::string_view text) {
   try {
     boost::system::error_code failed;
-    const auto value = json::parse(text, failed);
+    json::parse_options options;
+    options.allow_invalid_utf8 = true;  // reasons name files, whose names are bytes
+    const auto value = json::parse(text, failed, {}, options);
     if (failed) return base::error{"journal record is not JSON: " + failed.message()};
     const auto& o = value.as_object();
     if (const auto version = number_at<int>(o, "version"); version != record_version)

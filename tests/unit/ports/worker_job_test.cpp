@@ -134,10 +134,13 @@ TEST_CASE("a result, progress and a recipe come back as they were written", "[po
   result.room->staging = 8;
   result.room->cached = {{"a.tar", true, 9}, {"b.tar", false, 10}};
   result.room->state = {11, 12};
+  result.room->not_cloned = {"", "the file system has no reflinks"};
+  result.inexact = "what the node wrote to blocks meanwhile stays";
   check_round_trip(result, decode_result);
   CHECK(decode_result(encode(result))->proofs == result.proofs);
   CHECK(decode_result(encode(result))->announced == "md5:00");
   CHECK(decode_result(encode(result))->room == result.room);
+  CHECK(decode_result(encode(result))->inexact == result.inexact);
   CHECK(decode_result(encode(result))->writer->command == result.writer->command);
   CHECK(decode_result(encode(result))->writers[1].start_time == UINT64_MAX);
   CHECK(decode_result(encode(result))->writers[1].ancestors == std::vector<std::int32_t>{6, 1});

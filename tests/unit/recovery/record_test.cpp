@@ -40,7 +40,7 @@ std::vector<recovery::record> one_of_each() {
           recovery::loaded{},
           recovery::confirmed{},
           recovery::rolling_back{recovery::after_roll_back::again, "why"},
-          recovery::rolled_back{"what the node wrote to blocks meanwhile stays"},
+          recovery::rolled_back{"what the node wrote to \xff meanwhile stays"},
           recovery::undo_wanted{},
           recovery::wiping{},
           recovery::wiped{},

@@ -227,23 +227,28 @@ void unit_runner::quiesce() {
 void unit_runner::await_node_end(base::duration patience, bool asked) {
   recovery_node_ending_ = true;
   node_timer_.expires_after(patience);
-  node_timer_.async_wait([this, asked](const boost::system::error_code& ec) {
-    if (ec || !shim_ || node_timer_.expiry() > now()) return;
-    const auto limit = base::format_duration(unit_.run.stop_timeout);
-    if (!asked) {
-      publish("strays_found", "processes are left after the main process ended; asking them to end");
-      shim_->signal(SIGTERM, true);
-      return await_node_end(unit_.run.stop_timeout, true);
-    }
-    if (asked_by_command_ && pid_ != 0) return stop_command_failed("no end within " + limit + " of stop_command");
-    if (recovery_no_kill_) {
-      publish("still_stopping", "does not end within " + limit + "; not killed, as asked");
-      return await_node_end(unit_.run.stop_timeout, true);
-    }
-    memory_.killed = true;
-    publish("killed", "SIGKILL after " + limit + " without an end");
-    shim_->signal(SIGKILL, true);
+  // An expiry may be on its way when the runner goes.
+  node_timer_.async_wait([weak = weak_from_this(), asked](const boost::system::error_code& ec) {
+    const auto self = weak.lock();
+    if (!ec && self && self->shim_ && self->node_timer_.expiry() <= self->now()) self->node_end_overdue(asked);
   });
+}
+
+void unit_runner::node_end_overdue(bool asked) {
+  const auto limit = base::format_duration(unit_.run.stop_timeout);
+  if (!asked) {
+    publish("strays_found", "processes are left after the main process ended; asking them to end");
+    shim_->signal(SIGTERM, true);
+    return await_node_end(unit_.run.stop_timeout, true);
+  }
+  if (asked_by_command_ && pid_ != 0) return stop_command_failed("no end within " + limit + " of stop_command");
+  if (recovery_no_kill_) {
+    publish("still_stopping", "does not end within " + limit + "; not killed, as asked");
+    return await_node_end(unit_.run.stop_timeout, true);
+  }
+  memory_.killed = true;
+  publish("killed", "SIGKILL after " + limit + " without an end");
+  shim_->signal(SIGKILL, true);
 }
 
 void unit_runner::release_readers() {

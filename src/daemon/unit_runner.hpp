@@ -284,6 +284,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void tell_late_exit();
   void ended_beside(recovery_outcome outcome, const std::string& reason);
   void await_node_end(base::duration patience, bool asked);
+  void node_end_overdue(bool asked);
   void add_room(const recovery::frozen& plan, std::vector<ports::candidate> candidates,
                 recovery::plan_description described, dry_run_answer then);
   void start_worker(ports::worker_job job, bool as_daemon,

@@ -75,6 +75,7 @@ class supervisor : public control::service, private unit_host {
   void stop_readers(const model::instance_id& of, std::function<void()> then) override;
   void release_readers(const model::instance_id& of) override;
   void add_promised(const model::instance_id& to, ports::room_found& room) override;
+  std::string disk_taken_by(const unit_runner& who) const override;
   std::vector<std::int32_t> reader_pids(const model::instance_id& of) override;
 
   // supervisor_units.cpp: the set of units
@@ -140,6 +141,7 @@ class supervisor : public control::service, private unit_host {
   void note_settings(control::instance_status& s) const;
   void advance_stops_soon();
   void advance_reader_waits();
+  void tell_of_disks(unit_runner& who);
   void hold_back(unit_runner& who);
   bool holds_readers(const std::string& owner) const;
   void drop_when_gone(unit_runner& who);
@@ -169,6 +171,7 @@ class supervisor : public control::service, private unit_host {
   unit_settings settings_;
   std::map<model::instance_id, std::function<void()>> reader_waits_;
   std::set<model::instance_id> held_readers_of_;
+  std::map<model::instance_id, std::uint64_t> recovers_on_;  // the disks that recoveries were last seen at work on
   memory_watch memory_watch_;
   space_watch space_watch_;
   schedule schedule_;

@@ -20,6 +20,7 @@ constexpr std::chrono::seconds journal_retry_after{5};
 
 void unit_runner::make_recovery() {
   ++recovery_ticket_;
+  milestones_.reset();
   recovery_ = std::make_unique<recovery_runner>(static_cast<recovery_host&>(*this),
                                                 recovery_settings{recovery_memory_, [this] {
                                                                     recovery_memory_ = recovery_->memory();
@@ -173,6 +174,7 @@ void unit_runner::run_worker(ports::worker_job job) {
     const auto self = is_current();
     if (!self) return;
     if (r.room) self->host_.add_promised(self->unit_.id, *r.room);
+    self->note_device(r);
     self->recovery_->on_worker_done(std::move(r));
   };
   const bool moves = job.mode == worker_mode::wipe || job.mode == worker_mode::swap ||
@@ -322,8 +324,28 @@ void unit_runner::report(std::string kind, std::string reason) {
   host_.changed(*this);
 }
 
-void unit_runner::show_progress(const ports::worker_progress&, const std::string&) {
-}  // status asks recovery_->view()
+// Status asks by itself; the events and hasupd's log are told now and then.
+void unit_runner::show_progress() {
+  if (!recovery_active()) return;
+  const auto r = recovery_progress();
+  const auto done = r.bytes_total ? r.bytes_done : r.files_done;
+  if (!milestones_.is_one(r.phase, r.snapshot, done, r.bytes_total ? r.bytes_total : r.files_total, now())) return;
+  control::event e;
+  e.kind = "recovery_progress";
+  const auto far = control::progress_text(r, wall_now());
+  e.reason = r.phase + (far.empty() ? "" : "  " + far) + (r.snapshot.empty() ? "" : "  " + r.snapshot);
+  e.recovery = control::encode(r);
+  publish(std::move(e));
+}
+
+void unit_runner::discard_archives(std::vector<std::string> names, std::vector<std::string> sha256) {
+  ports::worker_job job;
+  job.mode = ports::worker_mode::discard;
+  job.data_dir = unit_.data.dir;
+  job.useless = std::move(names);
+  job.useless_sha256 = std::move(sha256);
+  start_worker(std::move(job), false, {}, [](const ports::worker_result&) {});  // what stays goes with the next
+}
 
 void unit_runner::tell_outcome(recovery_outcome outcome, const std::string& reason) {
   publish("recovery_ended", reason, {{"outcome", std::string(recovery_outcome_names.text(outcome))}});

@@ -249,6 +249,8 @@ void members(M& m, worker_job& j) {
   m("prefetch", j.prefetch);
   m("background", j.background);
   m("look_for_warm", j.look_for_warm);
+  m("useless", j.useless);
+  m("useless_sha256", j.useless_sha256);
 }
 
 template <class M>
@@ -293,8 +295,10 @@ void members(M& m, worker_result& r) {
   m("half_swapped", r.half_swapped);
   m("wiped", r.wiped);
   m("free_bytes", r.free_bytes);
+  m("device", r.device);
   m("room", r.room);
   m("warm", r.warm);
+  m("in_cache", r.in_cache);
   m("made", r.made);
   m("candidates", r.candidates);
   m("notes", r.notes);
@@ -324,6 +328,8 @@ void members(M& m, worker_progress& p) {
   m("bytes_done", p.bytes_done);
   m("bytes_total", p.bytes_total);
   m("bytes_per_s", p.bytes_per_s);
+  m("files_done", p.files_done);
+  m("files_total", p.files_total);
 }
 
 }  // namespace hasup::ports

@@ -25,7 +25,7 @@ namespace hasup::snapshot {
 
 class state_swap {
  public:
-  state_swap(const ports::worker_job& job, const job_control& control, const disk& d)
+  state_swap(const ports::worker_job& job, job_control& control, const disk& d)
       : job_(job), control_(control), disk_(d) {}
 
   // Deletes what the plan replaces, for good. Refuses before anything is touched, and before the record is written,
@@ -44,6 +44,8 @@ class state_swap {
   outcome<void> clean_up();
   // What was fetched for a recovery to come: all of the cache and of staging. Refused where a swap is not over.
   outcome<void> drop_warm();
+  // job.useless leave the cache, but for what warm.json names and none of job.useless_sha256 is.
+  outcome<void> discard_archives();
 
   // Whether the record says that the old state is deleted or being deleted, as far as was seen.
   [[nodiscard]] bool wiped() const { return wiped_; }
@@ -78,11 +80,13 @@ class state_swap {
   outcome<void> clear_places(const swap_record& record);
   outcome<void> return_old(const swap_record& record);
   outcome<void> discard(const std::string& path);
+  enum class cancelling { heeded, ignored };
+  outcome<void> remove_counted(const std::vector<std::string>& paths, cancelling c);
   outcome<void> prune_cache();
   outcome<std::string> newest_in_cache() const;
 
   const ports::worker_job& job_;
-  const job_control& control_;
+  job_control& control_;
   disk disk_;
   data_tree tree_;
   std::vector<std::string> notes_;

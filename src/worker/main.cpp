@@ -99,7 +99,7 @@ void start_unpacking_ahead(const char* job_file) {
   if (pid > 0) ::dup2(ours.get(), snapshot::ahead_descriptor);
 }
 
-ports::worker_result with_swap(const ports::worker_job& job, const snapshot::job_control& control) {
+ports::worker_result with_swap(const ports::worker_job& job, snapshot::job_control& control) {
   snapshot::state_swap state(job, control, snapshot::disk{});
   const auto done = [&]() -> snapshot::outcome<void> {
     if (auto entered = snapshot::enter_sandbox(snapshot::swap_bounds()); !entered) return entered;
@@ -114,6 +114,8 @@ ports::worker_result with_swap(const ports::worker_job& job, const snapshot::job
         return state.roll_back();
       case ports::worker_mode::drop_warm:
         return state.drop_warm();
+      case ports::worker_mode::discard:
+        return state.discard_archives();
       default:
         return state.clean_up();
     }
@@ -127,11 +129,13 @@ ports::worker_result with_swap(const ports::worker_job& job, const snapshot::job
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc == 2 && std::string_view(argv[1]) == "--look") return snapshot::run_looks(snapshot::inspect);
+  if (argc == 2 && std::string_view(argv[1]) == "--look")
+    return snapshot::run_looks([](const ports::worker_job& job) { return snapshot::inspect(job); });
   return snapshot::run_job(argc, argv, [&](const ports::worker_job& job, snapshot::job_control& control) {
     switch (job.mode) {
       case ports::worker_mode::inspect:
-        return snapshot::inspect(job);
+        control.begin_files("quiesce", std::nullopt);
+        return snapshot::inspect(job, [&control] { control.count_file(); });
       case ports::worker_mode::make_directories:
         return snapshot::make_directories(job);
       case ports::worker_mode::measure:

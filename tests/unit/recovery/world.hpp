@@ -280,6 +280,7 @@ class world {
       case ports::worker_mode::make_directories:
         complain("directories made in a recovery");
         break;
+      case ports::worker_mode::discard:
       case ports::worker_mode::drop_warm:
         complain("what was prefetched is dropped in a recovery");
         break;

@@ -98,7 +98,7 @@ class world {
   }
 
   ports::worker_job job;
-  snapshot::job_control control;
+  mutable snapshot::job_control control;
   std::map<std::string, std::string> before;
 
  private:

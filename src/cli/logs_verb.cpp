@@ -121,7 +121,36 @@ void show_all(std::vector<source>& all, const filter& f, std::size_t lines, log_
   out.flush();
 }
 
-exit_code follow(std::vector<source>& all, const filter& f, log_printer& out) {
+// A recovery is silent in its node's log for hours: what hasupd tells of it stands between the lines, on stderr.
+// Without a hasupd only the log is shown.
+class recovery_news {
+ public:
+  recovery_news(const context& c, const std::vector<source>& all)
+      : c_(c), stream_(c.daemon.follow(std::nullopt, "")) {
+    for (const auto& s : all) units_.insert(s.log.instance_name);
+  }
+
+  void show() {
+    using outcome = control::event_stream::outcome;
+    control::event e;
+    for (auto is = outcome::event; stream_ && is == outcome::event;) {
+      is = stream_->next(e, std::chrono::steady_clock::now());
+      if (is == outcome::closed) stream_ = c_.daemon.follow(std::nullopt, "");
+      if (is != outcome::event || !e.kind.starts_with("recovery_")) continue;
+      const auto concerned = [&](const std::string& name) { return control::concerns(e, name); };
+      if (const auto who = std::find_if(units_.begin(), units_.end(), concerned); who != units_.end())
+        complain(c_, *who + " " + printable(e.kind + ": " + e.reason));
+    }
+  }
+
+ private:
+  const context& c_;
+  control::client_result<control::event_stream> stream_;
+  std::set<std::string> units_;
+};
+
+exit_code follow(const context& c, std::vector<source>& all, const filter& f, log_printer& out) {
+  recovery_news news(c, all);
   const base::unique_fd watch(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
   std::set<std::string> directories;
   for (const auto& s : all) directories.insert(s.log.path.substr(0, s.log.path.rfind('/') + 1));
@@ -129,6 +158,7 @@ exit_code follow(std::vector<source>& all, const filter& f, log_printer& out) {
     if (watch) ::inotify_add_watch(watch.get(), d.c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO);
   while (!interrupted()) {
     show_all(all, f, all_lines, out);
+    if (!f.pattern) news.show();
     pollfd p{watch.get(), POLLIN, 0};
     ::poll(&p, watch ? 1 : 0, 1000);  // without inotify, and for a directory that comes later, a look each second
     char ignored[4096];
@@ -203,7 +233,7 @@ exit_code run_logs(const context& c) {
   show_all(all, f, lines, out);
   for (const auto& s : all)
     if (!s.reader.damaged().empty()) complain(c, s.reader.damaged());
-  return c.call.follow && !c.call.previous ? follow(all, f, out) : exit_code::done;
+  return c.call.follow && !c.call.previous ? follow(c, all, f, out) : exit_code::done;
 }
 
 }  // namespace hasup::cli

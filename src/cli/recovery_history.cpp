@@ -43,7 +43,7 @@ void take_in(past_recovery& r, const control::event& e) {
   if (e.kind == "recovery_rolled_back") r.snapshot.clear();
   if (e.kind == "recovery_failed" && r.result.empty()) r.result = "failed";
   const bool goes_on = in_recovery(e) || (r.beside && !r.ended);
-  if (!r.ended || named) r.outcome = e.reason;
+  if ((!r.ended || named) && e.kind != "recovery_progress") r.outcome = e.reason;
   if (goes_on && !(named && r.beside && e.state != "recovering")) return;
   r.state = e.state;
   if (!r.ended) r.ended = e.at;

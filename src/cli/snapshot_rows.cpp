@@ -30,14 +30,25 @@ bool is_bad(const snapshot_row& r, const snapshot_policy& policy) {
 }
 
 std::string reason_against(const snapshot_row& r, const snapshot_policy& policy) {
-  if (is_bad(r, policy))
-    return "is remembered as bad" + (policy.reset.empty() ? "" : "; `" + policy.reset + "` forgets that");
+  if (r.bad) return "is remembered as bad" + (policy.reset.empty() ? "" : "; `" + policy.reset + "` forgets that");
   if (!r.asked) return {};
   if (policy.needs_signature && !r.is_signed) return "is not signed, and a public key is set";
   if (!policy.needs_signature && !r.disagree.empty()) return "is announced in two ways: " + r.disagree;
   if (!policy.needs_signature && policy.checksum == model::checksum_policy::required && r.digest.empty())
     return "has no checksum, and one is required";
   return {};
+}
+
+// A file of another source may have the name of one that was fetched, and another digest.
+void mark_at_hand(snapshot_row& r, unsigned plan, const ports::worker_result& found) {
+  const auto here = found.in_cache.find(r.file.name);
+  if (here == found.in_cache.end()) return;
+  if (r.digest.starts_with("sha256:") && r.digest != "sha256:" + here->second) return;
+  r.fetched = true;
+  if (!found.warm || !found.warm->unpacked || found.warm->candidates.empty()) return;
+  const auto& first = found.warm->candidates.front();
+  r.unpacked = first.plan == plan && std::any_of(first.snapshots.begin(), first.snapshots.end(),
+                                                 [&](const auto& s) { return s.name == r.file.name; });
 }
 
 snapshot_row row_of(const model::snapshot& s, const ports::worker_result& found, const snapshot_policy& policy) {
@@ -53,8 +64,13 @@ snapshot_row row_of(const model::snapshot& s, const ports::worker_result& found,
       r.disagree = p->disagree;
     }
   }
+  r.bad = is_bad(r, policy);
   r.why_not = reason_against(r, policy);
   return r;
+}
+
+std::string at_hand_text(const snapshot_row& r) {
+  return r.unpacked ? "unpacked" : r.fetched ? "fetched" : "-";
 }
 
 constexpr std::string_view no_match = "does not match";
@@ -66,7 +82,7 @@ std::string age_text(const model::snapshot& s, base::wall_time now) {
 }
 
 // In the order of the screen; what has the smallest `keep` goes first when there is too little room, 0 never goes.
-enum column { name_c, block_c, size_c, age_c, proof_c, plan_c, source_c, why_c, count_c };
+enum column { name_c, block_c, size_c, age_c, proof_c, at_hand_c, plan_c, source_c, why_c, count_c };
 struct title {
   std::string_view text;
   int keep;
@@ -77,6 +93,7 @@ constexpr std::array<title, count_c> titles{{{"SNAPSHOT", 0, false},
                                              {"SIZE", 5, true},
                                              {"AGE", 6, true},
                                              {"PROOF", 3, false},
+                                             {"AT HAND", 7, false},
                                              {"PLAN", 2, false},
                                              {"SOURCE", 1, false},
                                              {"", 0, false}}};
@@ -90,6 +107,7 @@ cells cells_of(const snapshot_row& r, base::wall_time now) {
   out[size_c] = r.file.size ? base::format_byte_size(*r.file.size) : "-";
   out[age_c] = age_text(r.file, now);
   out[proof_c] = r.plan.empty() ? "-" : proof_text(r);
+  out[at_hand_c] = at_hand_text(r);
   out[plan_c] = r.plan.empty() ? "-" : printable(r.plan);
   out[source_c] = printable(snapshot::without_password(r.file.source));
   out[why_c] = printable(r.why_not);
@@ -119,7 +137,7 @@ layout lay_out(const std::vector<cells>& rows, std::size_t width) {
     return sum;
   };
   const auto wanted = std::min<std::size_t>(l.width[why_c], 24);
-  for (int keep = 1; keep <= 6 && used() + wanted > width; ++keep)
+  for (int keep = 1; keep <= 7 && used() + wanted > width; ++keep)
     for (std::size_t c = 0; c < why_c; ++c)
       if (titles[c].keep == keep) l.shown[c] = false;
   if (used() + wanted > width)
@@ -150,6 +168,7 @@ std::vector<snapshot_row> snapshot_rows(const ports::worker_result& found, const
     for (const auto& s : c.snapshots) {
       auto row = row_of(s, found, policy);
       row.group = group;
+      mark_at_hand(row, c.plan, found);
       if (c.plan < policy.plans.size()) row.plan = policy.plans[c.plan].name;
       fits = fits && row.why_not.empty();
       out.push_back(std::move(row));
@@ -246,6 +265,8 @@ std::string snapshots_json(const std::vector<snapshot_row>& rows, const std::str
     o["digest"] = text_or_null(r.digest);
     o["chunks"] = text_or_null(snapshot::without_password(r.file.chunks));
     o["signed"] = r.asked ? json::value(r.is_signed) : json::value(nullptr);
+    o["at_hand"] = r.fetched ? json::value(at_hand_text(r)) : json::value(nullptr);
+    o["bad"] = r.bad;
     o["taken"] = r.taken;
     o["refused"] = text_or_null(r.why_not);
     if (r.taken) taken.emplace_back(valid_utf8(r.file.name));

@@ -19,10 +19,13 @@ struct snapshot_row {
   std::string digest;      // "sha256:…"; ""
   std::string disagree{};  // two say different ones, and which; ""
   bool is_signed = false;
-  bool asked = false;   // digest and is_signed are known
-  bool taken = false;   // a recovery would take it
-  bool matches = true;  // by its name
-  std::string why_not;  // ""
+  bool asked = false;     // digest and is_signed are known
+  bool taken = false;     // a recovery would take it
+  bool matches = true;    // by its name
+  bool bad = false;       // it is remembered as that
+  bool fetched = false;   // whole in the unit's cache
+  bool unpacked = false;  // and beside it: a recovery only renames it
+  std::string why_not;    // ""
 };
 
 struct snapshot_policy {

@@ -16,6 +16,7 @@ found_snapshots look_for_snapshots(const context& c, const snapshot_target& targ
   job.mode = ports::worker_mode::select;
   job.data_dir = target.data_dir;
   job.explain = true;
+  job.look_for_warm = target.is_unit;
   out.answer = call_worker(c, job, target.home);
   snapshot_policy policy;
   policy.plans = job.plans;

@@ -189,20 +189,15 @@ style style_of(const instance_status& u) {
   return style::yellow;
 }
 
-std::string render_progress(const control::recovery_status& r, const terminal& t) {
-  std::string out = r.phase;
-  if (r.bytes_total && *r.bytes_total > 0) {
-    const double part = std::min(1.0, static_cast<double>(r.bytes_done) / static_cast<double>(*r.bytes_total));
-    constexpr std::size_t cells = 24;
-    const auto full = static_cast<std::size_t>(std::floor(part * cells));
-    const std::string bar = std::string(full, '#') + std::string(cells - full, '-');
-    out += fmt::format("  [{}] {:3.0f}%  {} of {}", paint(bar, style::blue, t.colour), std::floor(part * 100),
-                       base::format_byte_size(r.bytes_done), base::format_byte_size(*r.bytes_total));
-  } else if (r.bytes_done > 0) {
-    out += "  " + base::format_byte_size(r.bytes_done);
+std::string render_progress(const control::recovery_status& r, base::wall_time now, const terminal& t) {
+  constexpr std::size_t cells = 24;
+  std::string bar;
+  if (const auto part = control::part_done(r)) {
+    const auto full = static_cast<std::size_t>(std::floor(*part * cells));
+    bar = "[" + paint(std::string(full, '#') + std::string(cells - full, '-'), style::blue, t.colour) + "]";
   }
-  if (r.bytes_per_s > 0) out += fmt::format(", {}/s", base::format_byte_size(r.bytes_per_s));
-  if (r.eta_s) out += fmt::format(", {} left", seconds_text(static_cast<double>(*r.eta_s)));
+  const auto text = control::progress_text(r, now, bar);
+  auto out = r.phase + (text.empty() ? "" : "  " + text);
   if (!r.snapshot.empty()) out += "  " + printable(r.snapshot);
   return out;
 }
@@ -221,7 +216,7 @@ std::string prefetch_text(const control::prefetch_status& p, base::wall_time now
     progress.bytes_done = p.bytes_done;
     progress.bytes_total = p.bytes_total;
     progress.bytes_per_s = p.bytes_per_s;
-    add(render_progress(progress, t));
+    add(render_progress(progress, now, t));
   }
   if (!p.problem.empty()) add(printable(p.problem));
   return out.empty() ? "nothing is at hand yet" : out;
@@ -240,9 +235,9 @@ std::string render_table(const std::vector<instance_status>& units, base::wall_t
     if (!units[i].recovery) continue;
     terminal plain = t;
     plain.colour = false;
-    const auto bar = render_progress(*units[i].recovery, plain);
+    const auto bar = render_progress(*units[i].recovery, now, plain);
     const bool fits = t.width == 0 || display_width(bar) + 4 <= t.width;
-    out += "  > " + (fits ? render_progress(*units[i].recovery, t) : shorten(bar, t.width - 4)) + "\n";
+    out += "  > " + (fits ? render_progress(*units[i].recovery, now, t) : shorten(bar, t.width - 4)) + "\n";
   }
   return out;
 }
@@ -300,7 +295,7 @@ std::string render_details(const instance_status& u, base::wall_time now, const 
   if (u.exit) line(out, t, "last exit", exit_text(u, *u.exit, now));
   line(out, t, "upstream", printable(u.upstream));
   line(out, t, "role", printable(u.role));
-  if (u.recovery) line(out, t, "recovery", render_progress(*u.recovery, t));
+  if (u.recovery) line(out, t, "recovery", render_progress(*u.recovery, now, t));
   if (u.prefetch) line(out, t, "prefetch", prefetch_text(*u.prefetch, now, t));
   if (u.maintenance) line(out, t, "note", "in maintenance");
   for (const auto& s : u.by_hand) line(out, t, "by hand", printable(to_text(s)));

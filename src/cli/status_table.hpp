@@ -19,8 +19,8 @@ std::string kill_text(const control::instance_status& u, base::wall_time now);
 // Everything that is known of one instance, one thing a line.
 std::string render_details(const control::instance_status& u, base::wall_time now, const terminal& t);
 
-// "fetch  [#####-----]  48%  4.1GiB of 8.5GiB, 210MiB/s, 21s left  snapshot-….bin.zst"
-std::string render_progress(const control::recovery_status& r, const terminal& t);
+// "fetch  [#####-----]  48%  4.1GiB of 8.5GiB, 210MiB/s, 21s left, 20s so far  snapshot-….bin.zst"
+std::string render_progress(const control::recovery_status& r, base::wall_time now, const terminal& t);
 
 // Running and healthy, or completed: what `hasup status UNIT` exits with 0 for.
 bool is_fine(const control::instance_status& u);

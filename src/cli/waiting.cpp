@@ -9,13 +9,15 @@
 #include "base/time_text.hpp"
 #include "cli/data_holder.hpp"
 #include "cli/status_table.hpp"
+#include "recovery/milestones.hpp"
 
 namespace hasup::cli {
 namespace {
 
 using std::chrono::steady_clock;
-constexpr base::duration grace{3'000};        // a state from before the command is believed after this
-constexpr base::duration look_every{500};     // without events: progress of a recovery
+constexpr base::duration grace{3'000};     // a state from before the command is believed after this
+constexpr base::duration look_every{500};  // without events: progress of a recovery
+constexpr base::duration progress_pause{10'000};
 constexpr base::duration away_limit{15'000};  // hasupd may be restarted meanwhile
 
 struct one {
@@ -24,8 +26,9 @@ struct one {
   standing is = standing::pending;
   std::string line;     // what is said of it
   std::string blocked;  // why it can never be started
-  std::string shown;    // the last plain line
-  bool ended = false;   // not configured any more, or scaled away
+  std::string shown;    // the last plain line, but for how far it is
+  recovery::milestones progress{progress_pause};
+  bool ended = false;  // not configured any more, or scaled away
 };
 
 std::string own_line(const control::instance_status& u) {
@@ -70,8 +73,9 @@ class progress_view {
     for (const auto& o : all) {
       if (drawn_ == rows) break;
       const auto& u = o.seen.now;
-      auto rest = u.recovery && !u.recovery->phase.empty() ? render_progress(*u.recovery, terminal{}) : o.line;
-      if (const auto kill = kill_text(u, std::chrono::system_clock::now()); !kill.empty()) rest = kill + ", " + rest;
+      const auto now = std::chrono::system_clock::now();
+      auto rest = u.recovery && !u.recovery->phase.empty() ? render_progress(*u.recovery, now, terminal{}) : o.line;
+      if (const auto kill = kill_text(u, now); !kill.empty()) rest = kill + ", " + rest;
       const auto room = c_.out.width > name_width_ + 3 ? c_.out.width - name_width_ - 3 : 10;
       text += "\r\x1b[K" + paint(pad(control::display_name(u), name_width_), style::bold, c_.out.colour) + "  " +
               paint(shorten(rest, room), style_of(u), c_.out.colour) + "\n";
@@ -83,11 +87,18 @@ class progress_view {
   void print_changes(one& o) {
     const auto& u = o.seen.now;
     auto text = o.line;
-    // The phase alone: bytes would print a line each half second.
     if (u.recovery) text += " [" + u.recovery->phase + "]";
     if (u.kill_at && u.state == model::unit_state::stopping) text += "; SIGKILL at " + base::format_time(*u.kill_at);
-    if (text == o.shown) return;
+    // Not each half second.
+    bool further = false;
+    if (u.recovery)
+      further = o.progress.is_one(u.recovery->phase, u.recovery->snapshot, u.recovery->bytes_done,
+                                  u.recovery->bytes_total, steady_clock::now());
+    if (text == o.shown && !further) return;
     o.shown = text;
+    if (u.recovery)
+      if (const auto far = control::progress_text(*u.recovery, std::chrono::system_clock::now()); !far.empty())
+        text += " " + far;
     print(pad(control::display_name(u), name_width_) + "  " + text + "\n");
   }
 

@@ -169,7 +169,7 @@ std::string progress_line(const ports::worker_progress& p, const terminal& t) {
   r.bytes_per_s = p.bytes_per_s;
   if (p.bytes_total && p.bytes_per_s > 0 && *p.bytes_total > p.bytes_done)
     r.eta_s = (*p.bytes_total - p.bytes_done) / p.bytes_per_s;
-  return render_progress(r, t);
+  return render_progress(r, {}, t);
 }
 
 std::string phase_line(const ports::worker_progress& p) {

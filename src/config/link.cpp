@@ -25,6 +25,7 @@ class linker {
     }
     loops();
     directories();
+    groups();
   }
 
  private:
@@ -60,6 +61,18 @@ class linker {
         u.findings.error(use->where, "requirements form a loop: " + base::cycle_text(loop));
       }
     }
+  }
+
+  // Where others may be in files that were not read nobody knows.
+  void groups() {
+    std::map<std::string, unsigned> members;
+    for (const auto& u : units_) members[u.recovery_group] += u.instances;
+    const bool all_known = known_.size() == by_name_.size();
+    for (auto& u : units_)
+      if (all_known && !u.recovery_group.empty() && members[u.recovery_group] == 1)
+        u.findings.warning(u.recovery_group_place, "nobody else is in [recovery] group \"" + u.recovery_group +
+                                                       "\", which is restored as one set: write it into the "
+                                                       "units that it belongs to, too");
   }
 
   struct claim {

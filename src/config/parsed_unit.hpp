@@ -31,6 +31,9 @@ struct parsed_unit {
   std::vector<data_use> data;         // data.dir and data.also of every instance, unless shared
   std::vector<unit_reference_use> requires_units;
   std::optional<unit_reference_use> shared_with;
+  std::string recovery_group;  // "" = it is restored by itself
+  place recovery_group_place;
+  unsigned instances = 1;
 };
 
 parsed_unit parse_unit(const std::string& name, const std::string& file, std::string_view text,

@@ -246,6 +246,9 @@ void read_instances(const value& root, unsigned count, const file_context& conte
       out.entry.recipe = std::move(reader.recipe);
       out.requires_units = std::move(reader.requires_units);
       out.shared_with = std::move(reader.shared_with);
+      out.recovery_group = out.entry.instances.back().recovery.group;
+      out.recovery_group_place = section(&root, out.findings).sub("recovery").where("group");
+      out.instances = count;
     } else if (reader.recipe != out.entry.recipe) {
       out.findings.error(section(&root, out.findings).sub("recovery").where(),
                          "parameters of a recipe cannot depend on ${instance}");

@@ -11,14 +11,16 @@ namespace hasup::control {
 json::object to_json(const event& e) {
   json::object detail;
   for (const auto& [key, value] : e.detail) detail.emplace(key, value);
-  return json::object{{"seq", e.seq},
-                      {"at", base::format_time(e.at, true)},
-                      {"unit", text_or_null(e.unit)},
-                      {"instance", value_or_null(e.instance)},
-                      {"kind", e.kind},
-                      {"state", text_or_null(e.state)},
-                      {"reason", e.reason},
-                      {"detail", std::move(detail)}};
+  json::object out{{"seq", e.seq},
+                   {"at", base::format_time(e.at, true)},
+                   {"unit", text_or_null(e.unit)},
+                   {"instance", value_or_null(e.instance)},
+                   {"kind", e.kind},
+                   {"state", text_or_null(e.state)},
+                   {"reason", e.reason},
+                   {"detail", std::move(detail)}};
+  if (!e.recovery.empty()) out["recovery"] = json::parse(e.recovery);
+  return out;
 }
 
 event event_from_json(const json::value& v) {
@@ -40,6 +42,7 @@ event event_from_json(const json::value& v) {
       e.detail.emplace(key, is_text ? std::string(value.get_string()) : json::serialize(value));
     }
   }
+  if (const auto* r = f.find("recovery")) e.recovery = json::serialize(*r);
   return e;
 }
 

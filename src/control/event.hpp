@@ -21,6 +21,7 @@ struct event {
   std::string state;   // of the unit afterwards; "" = unchanged or none
   std::string reason;  // for a person
   std::map<std::string, std::string> detail;
+  std::string recovery;  // of recovery_progress: the JSON object of status; ""
 
   friend bool operator==(const event&, const event&) = default;
 };

@@ -36,7 +36,14 @@ json::value to_json(const std::optional<recovery_status>& r) {
                       {"bytes_total", value_or_null(r->bytes_total)},
                       {"bytes_per_s", r->bytes_per_s},
                       {"eta_s", value_or_null(r->eta_s)},
-                      {"asks", r->asks}};
+                      {"asks", r->asks},
+                      {"began_at", time_or_null(r->began_at)},
+                      {"phase_since", time_or_null(r->phase_since)},
+                      {"files_done", r->files_done},
+                      {"files_total", value_or_null(r->files_total)},
+                      {"head", value_or_null(r->head)},
+                      {"confirms_at", time_or_null(r->confirms_at)},
+                      {"gives_up_at", time_or_null(r->gives_up_at)}};
 }
 
 json::value to_json(const std::optional<prefetch_status>& p) {
@@ -97,6 +104,13 @@ recovery_status recovery_from_json(const json::value& v) {
   r.bytes_per_s = f.number_or<std::uint64_t>("bytes_per_s", 0);
   r.eta_s = f.number<std::uint64_t>("eta_s");
   r.asks = f.flag("asks");
+  r.began_at = f.time("began_at");
+  r.phase_since = f.time("phase_since");
+  r.files_done = f.number_or<std::uint64_t>("files_done", 0);
+  r.files_total = f.number<std::uint64_t>("files_total");
+  r.head = f.number<std::uint64_t>("head");
+  r.confirms_at = f.time("confirms_at");
+  r.gives_up_at = f.time("gives_up_at");
   return r;
 }
 
@@ -207,6 +221,10 @@ instance_status instance_from_json(const json::value& v) {
   if (const auto* r = f.find("recovery")) s.recovery = recovery_from_json(*r);
   if (const auto* p = f.find("prefetch")) s.prefetch = prefetch_from_json(*p);
   return s;
+}
+
+std::string encode(const recovery_status& r) {
+  return json::serialize(to_json(std::optional(r)));
 }
 
 std::string encode(const instance_status& s) {

@@ -53,6 +53,13 @@ struct recovery_status {
   std::uint64_t bytes_per_s = 0;
   std::optional<std::uint64_t> eta_s;
   bool asks = false;  // all is staged, and a person must say yes; the unit is `asking`, or still `running`
+  std::optional<base::wall_time> began_at;  // or when this hasupd went on with it
+  std::optional<base::wall_time> phase_since;
+  std::uint64_t files_done = 0;  // where files are deleted, and not bytes
+  std::optional<std::uint64_t> files_total;
+  std::optional<std::uint64_t> head;           // of the restored node
+  std::optional<base::wall_time> confirms_at;  // when its head goes on advancing until then
+  std::optional<base::wall_time> gives_up_at;  // when its head does not advance, or the import does not end, by then
 
   friend bool operator==(const recovery_status&, const recovery_status&) = default;
 };
@@ -115,8 +122,15 @@ struct host_status {
 
 std::string encode(const host_status& s);
 std::string encode(const instance_status& s);
+std::string encode(const recovery_status& r);
 base::result<host_status> decode_status(std::string_view json);
 base::result<instance_status> decode_instance(std::string_view json);
+
+// "4.1GiB of 8.5GiB, 210MiB/s, 21s left, 20s so far": all but the phase and the names; "" = nothing is known.
+// With `bar` before the first, when there is a total: "[#####-----]".
+std::string progress_text(const recovery_status& r, base::wall_time now, const std::string& bar = {});
+// How much of the bytes, or files, is done; nothing without a total.
+std::optional<double> part_done(const recovery_status& r);
 
 // "instances = 4 by `hasup scale`, the file says 2; back to the file: hasup scale miner --reset"
 std::string to_text(const setting_by_hand& s);

@@ -83,7 +83,11 @@ class recovery_host {
 
   // One event for the event log and the unit's reason: "fetched snapshot-…bin.zst (5.1 GiB, sha256 verified)".
   virtual void report(std::string kind, std::string reason) = 0;
-  virtual void show_progress(const ports::worker_progress& progress, const std::string& plan) = 0;
+  // Another phase, or something new of the worker's: view() has it.
+  virtual void show_progress() = 0;
+  // Right before finished(): archives of the cache that nothing will be recovered from; nobody waits for their
+  // deletion.
+  virtual void discard_archives(std::vector<std::string> names, std::vector<std::string> sha256) = 0;
   virtual void finished(recovery_outcome outcome, std::string reason) = 0;
 
   virtual base::mono_time now() const = 0;

@@ -2,7 +2,9 @@
 
 #include <deque>
 #include <type_traits>
+#include <utility>
 
+#include "recovery/candidates.hpp"
 #include "recovery/freeze.hpp"
 #include "recovery/machine.hpp"
 
@@ -67,6 +69,20 @@ class recovery_runner::impl : public std::enable_shared_from_this<impl> {
     drain();
   }
 
+  void take(const ports::worker_progress& progress) {
+    view_.progress = progress;
+    follow_phase();
+    progress_is_new_ = true;
+    if (!draining_ && !durable_pending_) tell_progress();
+  }
+
+  // The worker knows better whether it fetches (or looks at what is at hand of it), verifies, or unpacks the rest of
+  // what it has fetched.
+  [[nodiscard]] std::string shown_phase() const {
+    const auto& now = view_.progress.phase;
+    return view_.phase == "fetch" && (now == "verify" || now == "stage") ? now : view_.phase;
+  }
+
   [[nodiscard]] const recovery::state& state() const { return state_; }
   [[nodiscard]] recovery_host& host() const { return *host_; }
 
@@ -112,6 +128,7 @@ class recovery_runner::impl : public std::enable_shared_from_this<impl> {
     }
     draining_ = false;
     if (host_ != nullptr && !durable_pending_) show_to_group();
+    if (host_ != nullptr && !durable_pending_) tell_progress();
   }
 
   // Nobody may act on what a crash could take back.
@@ -139,18 +156,23 @@ class recovery_runner::impl : public std::enable_shared_from_this<impl> {
   void refresh_view() {
     const std::string phase(recovery::phase_of(state_));
     const bool moved = phase != view_.phase;
+    if (moved && view_.phase.empty()) view_.began_at = host_->wall_now();
     view_.phase = phase;
     const auto* c = state_.done.chosen();
     const auto* p = state_.done.chosen_plan();
     view_.plan = phase.empty() || !p ? "" : p->name;
     view_.snapshot = phase.empty() || !c || c->snapshots.empty() ? "" : c->snapshots.front().name;
     view_.source = phase.empty() || !c || c->snapshots.empty() ? "" : c->snapshots.front().source;
-    if (!moved) return;
-    view_.progress = {};
-    view_.progress.phase = view_.phase;
-    view_.progress.snapshot = view_.snapshot;
-    view_.progress.source = view_.source;
-    if (!phase.empty()) host_->show_progress(view_.progress, view_.plan);
+    view_.outlook = recovery::outlook_of(state_);
+    if (moved) view_.progress = {};
+    follow_phase();
+    progress_is_new_ = progress_is_new_ || moved;
+  }
+
+  // What stands in the journal before it is told first.
+  void tell_progress() {
+    if (!std::exchange(progress_is_new_, false) || host_ == nullptr || view_.phase.empty()) return;
+    host_->show_progress();
   }
 
   std::function<void()> when_durable() {
@@ -178,7 +200,17 @@ class recovery_runner::impl : public std::enable_shared_from_this<impl> {
     host_->report(std::move(a.kind), std::move(a.why));
   }
   void carry_out(recovery::call_group a) { host_->call_group(a.members, a.set); }
-  void carry_out(recovery::finish a) { host_->finished(to_daemon(a.how), std::move(a.why)); }
+  void carry_out(recovery::finish a) {
+    if (!a.useless.empty()) host_->discard_archives(std::move(a.useless), recovery::bad_digests(state_.remembered));
+    host_->finished(to_daemon(a.how), std::move(a.why));
+  }
+
+  void follow_phase() {
+    if (auto shown = shown_phase(); shown != shown_phase_) {
+      shown_phase_ = std::move(shown);
+      view_.phase_since = host_->wall_now();
+    }
+  }
 
   recovery_host* host_;
   std::function<void()> changed_;
@@ -188,6 +220,8 @@ class recovery_runner::impl : public std::enable_shared_from_this<impl> {
   bool draining_ = false;
   bool durable_pending_ = false;  // a write is on its way to the disk
   recovery::member_view shown_;
+  bool progress_is_new_ = false;  // and nobody was told yet
+  std::string shown_phase_;
 };
 
 recovery_runner::recovery_runner(recovery_host& host, recovery_settings settings)
@@ -222,11 +256,7 @@ void recovery_runner::on_worker_done(const ports::worker_result& result) {
 }
 
 void recovery_runner::on_worker_progress(const ports::worker_progress& progress) {
-  if (!active()) return;
-  auto& view = impl_->view_;
-  view.progress = progress;
-  if (view.progress.phase.empty()) view.progress.phase = view.phase;
-  impl_->host().show_progress(view.progress, view.plan);
+  if (active()) impl_->take(progress);
 }
 
 void recovery_runner::on_quiesced() {
@@ -300,10 +330,7 @@ bool recovery_runner::active() const {
 
 recovery_view recovery_runner::view() const {
   auto v = impl_->view_;
-  // The worker knows better whether it fetches (or looks at what is at hand of it), verifies, or unpacks the rest of
-  // what it has fetched.
-  const auto& now = v.progress.phase;
-  if (v.phase == "fetch" && (now == "verify" || now == "stage")) v.phase = now;
+  v.phase = impl_->shown_phase();
   return v;
 }
 

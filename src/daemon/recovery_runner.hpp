@@ -28,7 +28,10 @@ struct recovery_settings {
 
 // For status; phase is "" when no recovery is under way.
 struct recovery_view {
-  std::string phase;  // of section 7
+  std::string phase;           // of section 7
+  base::wall_time began_at{};  // or when it was gone on with
+  base::wall_time phase_since{};
+  recovery::outlook outlook;
   std::string plan;
   std::string snapshot;
   std::string source;

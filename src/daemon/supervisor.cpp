@@ -119,6 +119,7 @@ void supervisor::changed(unit_runner& who) {
   hold_back(who);
   if (!stops_.empty()) advance_stops_soon();
   advance_reader_waits();
+  tell_of_disks(who);
   advance_rolling();
   if (removed_.contains(who.spec().id)) drop_when_gone(who);
 }
@@ -238,6 +239,27 @@ void supervisor::add_promised(const model::instance_id& to, ports::room_found& r
     room.promised += other->bytes;
     room.promised_to.push_back(shown_name(r->spec()));
   }
+}
+
+std::string supervisor::disk_taken_by(const unit_runner& who) const {
+  if (who.device() == 0) return {};
+  for (const auto& [id, r] : runners_)
+    if (r.get() != &who && r->recovers_on() == who.device()) return shown_name(r->spec());
+  return {};
+}
+
+// What others fetch beforehand there makes way for it, and is gone on with after it.
+void supervisor::tell_of_disks(unit_runner& who) {
+  const auto disk = who.recovers_on();
+  const auto was = recovers_on_.find(who.spec().id);
+  if (disk == (was == recovers_on_.end() ? 0 : was->second)) return;
+  if (disk != 0)
+    recovers_on_[who.spec().id] = disk;
+  else
+    recovers_on_.erase(was);
+  boost::asio::post(services_.loop, [this] {
+    for (const auto& [id, r] : runners_) r->disks_changed();
+  });
 }
 
 std::vector<std::int32_t> supervisor::reader_pids(const model::instance_id& of) {

@@ -80,6 +80,7 @@ class supervisor : public control::service, private unit_host {
                   const std::string& set) override;
   std::vector<recovery::member_view> group_views(const unit_runner& who) const override;
   void group_moved(const unit_runner& who) override;
+  std::string disk_taken_by(const unit_runner& who) const override;
   std::vector<std::int32_t> reader_pids(const model::instance_id& of) override;
 
   // supervisor_units.cpp: the set of units
@@ -149,6 +150,7 @@ class supervisor : public control::service, private unit_host {
   void note_settings(control::instance_status& s) const;
   void advance_stops_soon();
   void advance_reader_waits();
+  void tell_of_disks(unit_runner& who);
   void hold_back(unit_runner& who);
   bool holds_readers(const std::string& owner) const;
   void drop_when_gone(unit_runner& who);
@@ -178,6 +180,7 @@ class supervisor : public control::service, private unit_host {
   unit_settings settings_;
   std::map<model::instance_id, std::function<void()>> reader_waits_;
   std::set<model::instance_id> held_readers_of_;
+  std::map<model::instance_id, std::uint64_t> recovers_on_;  // the disks that recoveries were last seen at work on
   memory_watch memory_watch_;
   space_watch space_watch_;
   schedule schedule_;

@@ -75,6 +75,8 @@ class unit_host {
   virtual void group_moved(const unit_runner& who) = 0;
   // What the recoveries of others will still take of the file system that was measured.
   virtual void add_promised(const model::instance_id& to, ports::room_found& room) = 0;
+  // The unit whose recovery is at work on the same disk as this one's data; "" = none.
+  [[nodiscard]] virtual std::string disk_taken_by(const unit_runner& who) const = 0;
   // Their processes: they may have the data open at an ordinary start.
   virtual std::vector<std::int32_t> reader_pids(const model::instance_id& of) = 0;
 };

@@ -25,7 +25,7 @@ constexpr base::duration longest_drop{10'000};
 
 bool unit_runner::may_prefetch() const {
   return unit_.recovery.prefetch && recipe_ && unit_.has_recovery() && state() == model::unit_state::running &&
-         pid_ != 0 && !maintenance_ && !parked_ && !recovery_active();
+         pid_ != 0 && !maintenance_ && !parked_ && !recovery_active() && host_.disk_taken_by(*this).empty();
 }
 
 bool unit_runner::busy_with_others() const {
@@ -40,7 +40,11 @@ void unit_runner::follow_prefetch() {
     prefetch_->due.reset();
     if (recovery_active()) prefetch_->have.reset();  // it may use it up: looked at again after it
     // A recovery's first job, or a start's, ends it all the same.
-    if (prefetch_->let_go() && !recovery_active()) worker_.cancel();
+    if (prefetch_->let_go() && !recovery_active()) {
+      worker_.cancel();
+      if (const auto other = host_.disk_taken_by(*this); !other.empty())
+        publish("prefetch_paused", "the recovery of " + other + " has the disk first; gone on with after it");
+    }
     if (!unit_.recovery.prefetch) prefetch_.reset();
     return;
   }
@@ -104,6 +108,8 @@ void unit_runner::look_for_snapshots() {
     if (!measured.ok() || !measured.room)
       return prefetch_problem("what is on the disk cannot be seen: " + measured.error);
     prefetch_->have = measured.warm;
+    note_device(measured);
+    if (!may_prefetch()) return follow_prefetch();  // somebody else's recovery is at work on that disk
     run_prefetch(recovery::job_of(plan, ports::worker_mode::select),
                  [this, plan, measured](const auto& listed) { choose_prefetch(plan, measured, listed); });
   });
@@ -162,6 +168,11 @@ void unit_runner::prefetch_ended(const ports::worker_job& job, const ports::work
   prefetch_problem(name + " is not good, and remembered as bad: " + r.error);
 }
 
+void unit_runner::note_device(const ports::worker_result& r) {
+  if (r.room && r.room->device != 0) device_ = r.room->device;
+  if (r.device != 0) device_ = r.device;
+}
+
 // Told once, however often it is met.
 void unit_runner::prefetch_problem(std::string why) {
   if (why != prefetch_->problem) publish("prefetch_problem", why);
@@ -214,6 +225,8 @@ std::optional<control::prefetch_status> unit_runner::prefetch_view() const {
     s.bytes_per_s = p.progress.bytes_per_s;
   }
   s.problem = p.problem;
+  if (const auto other = host_.disk_taken_by(*this); !other.empty() && state() == model::unit_state::running)
+    s.problem = "paused during the recovery of " + other + ", which is on the same disk";
   s.next_look_at = p.due;
   return s;
 }

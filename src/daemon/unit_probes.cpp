@@ -101,6 +101,7 @@ void unit_runner::on_probe(model::probe_role role, const probe_loop::answer& a) 
   const bool good = a.verdict.value == unit::verdict::good;
   const bool bad = a.verdict.value == unit::verdict::bad;
   if (recovery_has_node()) {
+    show_progress();
     if (a.head) recovery_->on_head(*a.head);
     if (a.changed && role == model::probe_role::startup && good) {
       probes_[slot(role)].reset();

@@ -23,6 +23,7 @@ void unit_runner::make_recovery() {
   recovers_stuck_head_ = false;
   group_refusal_ = {};
   first_start_.reset();
+  milestones_.reset();
   recovery_ = std::make_unique<recovery_runner>(static_cast<recovery_host&>(*this),
                                                 recovery_settings{recovery_memory_, [this] {
                                                                     recovery_memory_ = recovery_->memory();
@@ -184,6 +185,7 @@ void unit_runner::run_worker(ports::worker_job job) {
     const auto self = is_current();
     if (!self) return;
     if (r.room) self->host_.add_promised(self->unit_.id, *r.room);
+    self->note_device(r);
     self->recovery_->on_worker_done(std::move(r));
   };
   const bool moves = job.mode == worker_mode::wipe || job.mode == worker_mode::swap ||
@@ -238,23 +240,28 @@ void unit_runner::quiesce() {
 void unit_runner::await_node_end(base::duration patience, bool asked) {
   recovery_node_ending_ = true;
   node_timer_.expires_after(patience);
-  node_timer_.async_wait([this, asked](const boost::system::error_code& ec) {
-    if (ec || !shim_ || node_timer_.expiry() > now()) return;
-    const auto limit = base::format_duration(unit_.run.stop_timeout);
-    if (!asked) {
-      publish("strays_found", "processes are left after the main process ended; asking them to end");
-      shim_->signal(SIGTERM, true);
-      return await_node_end(unit_.run.stop_timeout, true);
-    }
-    if (asked_by_command_ && pid_ != 0) return stop_command_failed("no end within " + limit + " of stop_command");
-    if (recovery_no_kill_) {
-      publish("still_stopping", "does not end within " + limit + "; not killed, as asked");
-      return await_node_end(unit_.run.stop_timeout, true);
-    }
-    memory_.killed = true;
-    publish("killed", "SIGKILL after " + limit + " without an end");
-    shim_->signal(SIGKILL, true);
+  // An expiry may be on its way when the runner goes.
+  node_timer_.async_wait([weak = weak_from_this(), asked](const boost::system::error_code& ec) {
+    const auto self = weak.lock();
+    if (!ec && self && self->shim_ && self->node_timer_.expiry() <= self->now()) self->node_end_overdue(asked);
   });
+}
+
+void unit_runner::node_end_overdue(bool asked) {
+  const auto limit = base::format_duration(unit_.run.stop_timeout);
+  if (!asked) {
+    publish("strays_found", "processes are left after the main process ended; asking them to end");
+    shim_->signal(SIGTERM, true);
+    return await_node_end(unit_.run.stop_timeout, true);
+  }
+  if (asked_by_command_ && pid_ != 0) return stop_command_failed("no end within " + limit + " of stop_command");
+  if (recovery_no_kill_) {
+    publish("still_stopping", "does not end within " + limit + "; not killed, as asked");
+    return await_node_end(unit_.run.stop_timeout, true);
+  }
+  memory_.killed = true;
+  publish("killed", "SIGKILL after " + limit + " without an end");
+  shim_->signal(SIGKILL, true);
 }
 
 void unit_runner::release_readers() {
@@ -333,8 +340,28 @@ void unit_runner::report(std::string kind, std::string reason) {
   host_.changed(*this);
 }
 
-void unit_runner::show_progress(const ports::worker_progress&, const std::string&) {
-}  // status asks recovery_->view()
+// Status asks by itself; the events and hasupd's log are told now and then.
+void unit_runner::show_progress() {
+  if (!recovery_active()) return;
+  const auto r = recovery_progress();
+  const auto done = r.bytes_total ? r.bytes_done : r.files_done;
+  if (!milestones_.is_one(r.phase, r.snapshot, done, r.bytes_total ? r.bytes_total : r.files_total, now())) return;
+  control::event e;
+  e.kind = "recovery_progress";
+  const auto far = control::progress_text(r, wall_now());
+  e.reason = r.phase + (far.empty() ? "" : "  " + far) + (r.snapshot.empty() ? "" : "  " + r.snapshot);
+  e.recovery = control::encode(r);
+  publish(std::move(e));
+}
+
+void unit_runner::discard_archives(std::vector<std::string> names, std::vector<std::string> sha256) {
+  ports::worker_job job;
+  job.mode = ports::worker_mode::discard;
+  job.data_dir = unit_.data.dir;
+  job.useless = std::move(names);
+  job.useless_sha256 = std::move(sha256);
+  start_worker(std::move(job), false, {}, [](const ports::worker_result&) {});  // what stays goes with the next
+}
 
 void unit_runner::tell_outcome(recovery_outcome outcome, const std::string& reason) {
   publish("recovery_ended", reason, {{"outcome", std::string(recovery_outcome_names.text(outcome))}});

@@ -368,12 +368,17 @@ void unit_runner::on(const unit::emit& e) {
 void unit_runner::publish(const std::string& kind, const std::string& why,
                           std::map<std::string, std::string> detail) {
   control::event e;
-  e.unit = unit_.id.unit;
-  e.instance = unit_.id.index;
   e.kind = kind;
-  e.state = model::unit_state_names.text(state());
   e.reason = why;
   e.detail = std::move(detail);
+  publish(std::move(e));
+}
+
+// As of this unit, in its state.
+void unit_runner::publish(control::event e) {
+  e.unit = unit_.id.unit;
+  e.instance = unit_.id.index;
+  e.state = model::unit_state_names.text(state());
   host_.publish(std::move(e));
 }
 

@@ -31,6 +31,7 @@
 #include "process/process_tree.hpp"
 #include "process/spawner.hpp"
 #include "recovery/machine.hpp"
+#include "recovery/milestones.hpp"
 #include "unit/machine.hpp"
 #include "unit/memory_guard.hpp"
 #include "unit/space_guard.hpp"
@@ -150,6 +151,11 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
     std::string why;
   };
   held_back held_by_maintenance() const;
+  // The file system that a recovery is at work on; 0: none, or it is not known.
+  std::uint64_t recovers_on() const { return recovery_active() && !asks() ? device_ : 0; }
+  std::uint64_t device() const { return device_; }
+  // Others have begun, or ended, a recovery.
+  void disks_changed() { follow_prefetch(); }
   control::instance_status status();
   control::instance_story story(const std::vector<control::event>& events);
 
@@ -171,7 +177,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void journal(std::string record, std::function<void()> then) override;
   void journal_clear(std::function<void()> then) override;
   void report(std::string kind, std::string reason) override;
-  void show_progress(const ports::worker_progress& progress, const std::string& plan) override;
+  void show_progress() override;
+  void discard_archives(std::vector<std::string> names, std::vector<std::string> sha256) override;
   void finished(recovery_outcome outcome, std::string reason) override;
   base::mono_time now() const override;
   base::wall_time wall_now() const override;
@@ -309,6 +316,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void tell_late_exit();
   void ended_beside(recovery_outcome outcome, const std::string& reason);
   void await_node_end(base::duration patience, bool asked);
+  void node_end_overdue(bool asked);
   void add_room(const recovery::frozen& plan, std::vector<ports::candidate> candidates,
                 recovery::plan_description described, dry_run_answer then);
   void start_worker(ports::worker_job job, bool as_daemon,
@@ -329,10 +337,13 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void prefetch_problem(std::string why);
   bool drop_prefetched(const std::string& why);
   std::optional<control::prefetch_status> prefetch_view() const;
+  control::recovery_status recovery_progress() const;
   void dry_run_from(recovery::frozen plan, dry_run_answer then);
   void retry_journal(const base::error& e, std::function<void()> again);
 
+  void note_device(const ports::worker_result& r);
   void publish(const std::string& kind, const std::string& why, std::map<std::string, std::string> detail = {});
+  void publish(control::event e);
 
   unit_host& host_;
   daemon_services& services_;
@@ -453,7 +464,9 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool quiescing_ = false;
   bool recovery_no_kill_ = false;  // a person said: never SIGKILL
   bool recovery_stops_ = false;
-  bool recovers_stuck_head_ = false;   // the node ran before it, on a state that is as good as it was
+  bool recovers_stuck_head_ = false;  // the node ran before it, on a state that is as good as it was
+  recovery::milestones milestones_{std::chrono::minutes(1)};
+  std::uint64_t device_ = 0;           // the file system of data.dir, as seen last; 0 = not yet
   std::uint64_t recovery_ticket_ = 0;  // an answer to an older recovery is dropped
 
   struct prefetching {

@@ -123,6 +123,7 @@ bool unit_runner::comes_back() const {
 }
 
 void unit_runner::inspected(std::uint64_t ticket, const ports::worker_result& r) {
+  note_device(r);
   if (ticket != prepare_ticket_) return;
   auto verdict = judge(r);
   seen_free_.clear();

@@ -66,23 +66,36 @@ control::instance_status unit_runner::status() {
   } else {
     last_usage_at_ = {};
   }
-  if (recovery_active()) {
-    const auto v = recovery_->view();
-    control::recovery_status r;
-    r.phase = v.phase;
-    r.plan = v.plan;
-    r.snapshot = v.snapshot;
-    r.source = v.source;
-    r.bytes_done = v.progress.bytes_done;
-    r.bytes_total = v.progress.bytes_total;
-    r.bytes_per_s = v.progress.bytes_per_s;
-    if (r.bytes_total && r.bytes_per_s > 0 && *r.bytes_total >= r.bytes_done)
-      r.eta_s = (*r.bytes_total - r.bytes_done) / r.bytes_per_s;
-    r.asks = asks();
-    s.recovery = r;
-  }
+  if (recovery_active()) s.recovery = recovery_progress();
   s.prefetch = prefetch_view();
   return s;
+}
+
+control::recovery_status unit_runner::recovery_progress() const {
+  const auto v = recovery_->view();
+  control::recovery_status r;
+  r.phase = v.phase;
+  r.plan = v.plan;
+  r.snapshot = v.snapshot;
+  r.source = v.source;
+  r.bytes_done = v.progress.bytes_done;
+  r.bytes_total = v.progress.bytes_total;
+  r.bytes_per_s = v.progress.bytes_per_s;
+  r.files_done = v.progress.files_done;
+  r.files_total = v.progress.files_total;
+  if (r.bytes_total && r.bytes_per_s > 0 && *r.bytes_total >= r.bytes_done)
+    r.eta_s = (*r.bytes_total - r.bytes_done) / r.bytes_per_s;
+  r.asks = asks();
+  r.began_at = v.began_at;
+  r.phase_since = v.phase_since;
+  r.head = v.outlook.head;
+  const auto at = [this](std::optional<base::mono_time> t) -> std::optional<base::wall_time> {
+    if (!t) return std::nullopt;
+    return wall_now() + std::chrono::duration_cast<base::wall_time::duration>(*t - now());
+  };
+  r.confirms_at = at(v.outlook.confirms_at);
+  r.gives_up_at = at(v.outlook.gives_up_at);
+  return r;
 }
 
 // What would stop or restart the node if nobody worked on it. A requirement that came back meanwhile is no reason.
@@ -109,7 +122,7 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
   }
   for (auto& line : stuck_head_story()) out.evidence.push_back(std::move(line));
   for (const auto& e : events) {
-    if (e.kind == "started" || e.kind == "running") continue;
+    if (e.kind == "started" || e.kind == "running" || e.kind == "recovery_progress") continue;
     out.tried.push_back(fmt::format("{} {}: {}", base::format_time(e.at).substr(11, 8), e.kind, e.reason));
   }
   const auto name = shown_name(unit_);

@@ -253,6 +253,8 @@ void members(M& m, worker_job& j) {
   m("prefetch", j.prefetch);
   m("background", j.background);
   m("look_for_warm", j.look_for_warm);
+  m("useless", j.useless);
+  m("useless_sha256", j.useless_sha256);
 }
 
 template <class M>
@@ -299,8 +301,10 @@ void members(M& m, worker_result& r) {
   m("wiped", r.wiped);
   m("free_bytes", r.free_bytes);
   m("inexact", r.inexact);
+  m("device", r.device);
   m("room", r.room);
   m("warm", r.warm);
+  m("in_cache", r.in_cache);
   m("made", r.made);
   m("candidates", r.candidates);
   m("notes", r.notes);
@@ -330,6 +334,8 @@ void members(M& m, worker_progress& p) {
   m("bytes_done", p.bytes_done);
   m("bytes_total", p.bytes_total);
   m("bytes_per_s", p.bytes_per_s);
+  m("files_done", p.files_done);
+  m("files_total", p.files_total);
 }
 
 }  // namespace hasup::ports

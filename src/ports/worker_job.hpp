@@ -59,6 +59,7 @@ enum class worker_mode {
   roll_back,         // remove what stands in the place of the old entries, put those back as they were
   clean_up,          // delete aside, staging, swap.json and all cached archives but the newest kept
   drop_warm,  // delete what was fetched beforehand: warm.json, the cache, staging; not where a swap is under way
+  discard,    // delete `useless` from the cache
 };
 // What hasupd's own environment says about proxies, agents and S3 keys is for the modes with a network alone:
 // select, fetch and verify, and create where the archive comes to another host.
@@ -67,7 +68,7 @@ inline constexpr std::array ways_out{
     "no_proxy",         "NO_PROXY",    "SSH_AUTH_SOCK", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
     "AWS_SESSION_TOKEN"};
 
-inline constexpr base::enum_names<worker_mode, 15> worker_mode_names{
+inline constexpr base::enum_names<worker_mode, 16> worker_mode_names{
     {{{worker_mode::inspect, "inspect"},
       {worker_mode::make_directories, "make_directories"},
       {worker_mode::select, "select"},
@@ -82,7 +83,8 @@ inline constexpr base::enum_names<worker_mode, 15> worker_mode_names{
       {worker_mode::rewipe, "rewipe"},
       {worker_mode::roll_back, "roll_back"},
       {worker_mode::clean_up, "clean_up"},
-      {worker_mode::drop_warm, "drop_warm"}}}};
+      {worker_mode::drop_warm, "drop_warm"},
+      {worker_mode::discard, "discard"}}}};
 
 // A candidate: one snapshot for each archive of the plan, in the plan's order.
 struct candidate {
@@ -203,8 +205,11 @@ struct worker_job {
   // say what is noted; unpack: what warm.json says is unpacked beside its archives, as a fetch would have done
   std::optional<warm_set> prefetch;
   bool background = false;  // others have the processor and the disk first
-  // inspect, measure: the answer says what warm.json has
+  // inspect, measure: the answer says what warm.json has; select: that, and what of the candidates is in the cache
   bool look_for_warm = false;
+  // discard: names of archives; and, as lower-case hex, which of them goes even where warm.json names it
+  std::vector<std::string> useless;
+  std::vector<std::string> useless_sha256;
   // fetch, verify (one snapshot), unpack, wipe
   std::optional<candidate> chosen;
   // fetch, unpack, wipe, swap, rewipe, roll_back, clean_up
@@ -291,11 +296,14 @@ struct worker_result {
   // roll_back: in what the state that is back differs from what it was, "what the node wrote to blocks meanwhile
   // stays (the file system has no reflinks)"; "" = in nothing
   std::string inexact;
+  std::uint64_t device = 0;  // st_dev of the data directory, or of the nearest directory above it; 0 = not known
 
   // measure
   std::optional<room_found> room;
-  // inspect, measure: with look_for_warm; nothing when there is none or its files are not those it was written for
+  // With look_for_warm; nothing when there is none or its files are not those it was written for
   std::optional<warm_set> warm;
+  // select, with look_for_warm: of the candidates' archives, those that are whole in the cache: name -> sha256
+  std::map<std::string, std::string> in_cache;
 
   // make_directories: what was not there
   std::vector<std::string> made;
@@ -335,6 +343,9 @@ struct worker_progress {
   std::uint64_t bytes_done = 0;
   std::optional<std::uint64_t> bytes_total;
   std::uint64_t bytes_per_s = 0;
+  // Where files are deleted, or looked at, and not bytes
+  std::uint64_t files_done = 0;
+  std::optional<std::uint64_t> files_total;
 };
 
 // JSON, one object. Decoding checks every type; an unknown member is ignored (an older worker may read a newer job).

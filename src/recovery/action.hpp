@@ -55,6 +55,8 @@ struct call_group {
 struct finish {
   outcome how;
   std::string why;
+  std::vector<std::string>
+      useless{};  // archives of the cache that nothing will be recovered from, see candidates.hpp
 };
 
 using action = std::variant<write, clear_journal, run_worker, cancel_worker, quiesce, release_readers, start_node,

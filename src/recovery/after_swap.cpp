@@ -9,6 +9,16 @@ namespace {
 
 constexpr unsigned most_restagings = 2;
 
+bool may_load(const state& s, const running& r) {
+  return !r.startup_passed && !r.last && s.done.at == mark::first_start;
+}
+
+// Until startup passed a node may load for hours; then it must advance within what the recipe says.
+base::duration limit_of(const state& s, const running& r) {
+  if (s.done.at == mark::importing) return s.done.plan.recipe.import_timeout;
+  return may_load(s, r) ? first_start_limit : s.done.plan.recipe.confirm_within;
+}
+
 }  // namespace
 
 std::vector<std::string> stepper::extra_arguments() const {
@@ -205,13 +215,23 @@ void stepper::on_loaded() {
 }
 
 bool stepper::may_load(const running& r) const {
-  return !r.startup_passed && !r.last && s.done.at == mark::first_start;
+  return recovery::may_load(s, r);
 }
 
-// Until startup passed a node may load for hours; then it must advance within what the recipe says.
 base::duration stepper::limit_of(const running& r) const {
-  if (s.done.at == mark::importing) return s.done.plan.recipe.import_timeout;
-  return may_load(r) ? first_start_limit : s.done.plan.recipe.confirm_within;
+  return recovery::limit_of(s, r);
+}
+
+outlook outlook_of(const state& s) {
+  const auto* r = std::get_if<running>(&s.now);
+  if (r == nullptr) return {};
+  outlook out;
+  out.head = r->last;
+  const auto& recipe = s.done.plan.recipe;
+  if (s.done.at == mark::loaded && recipe.confirm == model::confirm_when::advancing)
+    out.confirms_at = *r->since + recipe.confirm_advancing_for;
+  if (!s.done.wiped) out.gives_up_at = r->last_advance + limit_of(s, *r);
+  return out;
 }
 
 void stepper::arm_running_timer() {

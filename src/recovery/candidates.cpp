@@ -1,6 +1,8 @@
 #include "recovery/candidates.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <set>
 
 namespace hasup::recovery {
 namespace {
@@ -52,6 +54,28 @@ std::string bad_key(const model::snapshot& s) {
 
 std::string bad_key_of_digest(std::string_view sha256) {
   return "sha256:" + std::string(sha256);
+}
+
+std::vector<std::string> bad_digests(const memory& m) {
+  constexpr std::string_view lead = "sha256:";
+  std::vector<std::string> out;
+  for (const auto& key : m.bad)
+    if (key.starts_with(lead)) out.push_back(key.substr(lead.size()));
+  return out;
+}
+
+std::vector<std::string> useless_archives(const progress& p) {
+  if (p.plan.asked.from.starts_with(p.plan.data_dir + "/.hasup/")) return {};
+  const auto is_over = [&](std::size_t i) { return p.fates[i] == fate::bad || p.fates[i] == fate::refused; };
+  std::set<std::string> failed, needed;
+  for (std::size_t i = 0; i < p.candidates.size(); ++i) {
+    const bool usable = !is_over(i) && (p.fates[i] != fate::untried || worth_a_try(p, i));
+    if (!usable && !is_over(i)) continue;
+    for (const auto& s : p.candidates[i].snapshots) (usable ? needed : failed).insert(s.name);
+  }
+  std::vector<std::string> out;
+  std::set_difference(failed.begin(), failed.end(), needed.begin(), needed.end(), std::back_inserter(out));
+  return out;
 }
 
 std::vector<std::string> bad_keys(const ports::candidate& c, const std::vector<std::string>& sha256) {

@@ -57,4 +57,10 @@ base::result<std::vector<std::string>> import_command(const model::recipe& recip
 // How many of the swaps count towards the budget now.
 unsigned swaps_within(const std::vector<base::wall_time>& swaps, base::duration within, base::wall_time now);
 
+// The archives of what was tried in vain, when a recovery ends: no other candidate is made of them. What a person
+// named that lies in the cache itself is his.
+std::vector<std::string> useless_archives(const progress& p);
+// Of bad_keys(): the digests alone, lower-case hex.
+std::vector<std::string> bad_digests(const memory& m);
+
 }  // namespace hasup::recovery

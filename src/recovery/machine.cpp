@@ -152,6 +152,9 @@ void stepper::end(outcome how, std::string why) {
     how = outcome::emptied;
     why += what_is_left();
   }
+  std::vector<std::string> useless;
+  // Where the old state is deleted they may be all there is, and a person is told where they are.
+  if (over && how != outcome::asking && how != outcome::emptied) useless = useless_archives(s.done);
   if (how != outcome::parked && how != outcome::stuck) {
     if (s.done.at != mark::none) out.emplace_back(clear_journal{});
     if (how != outcome::emptied) out.emplace_back(release_readers{});
@@ -164,7 +167,7 @@ void stepper::end(outcome how, std::string why) {
   s.gave_up_why = own_doing ? why : "";
   s.abandoned.clear();
   s.stop = s.stop_by_force = s.confirmed_by_itself = false;
-  out.emplace_back(finish{how, std::move(why)});
+  out.emplace_back(finish{how, std::move(why), std::move(useless)});
 }
 
 // 1 s, 2 s, 4 s … at most longest_pause; `tries` were in vain.

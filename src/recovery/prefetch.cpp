@@ -96,10 +96,15 @@ prefetch_plan plan_prefetch(const frozen& plan, const memory& remembered, const 
     return plan_space(name_of(c), plan.data_dir, n, room, spare).fits;
   };
   const auto within = [&](std::uint64_t bytes) { return max_size == 0 || bytes <= max_size; };
+  // In place the old state goes first, and what stands unpacked beside it goes with it: it would be done twice.
+  const auto may_unpack = [&](const ports::candidate& c, const space_need& n) {
+    const bool in_place = plan.space == model::space_policy::in_place && n.freed > 0;
+    return !in_place && fits(c, n) && within(size_of(c) + n.unpacked);
+  };
   const auto stays = [&](const std::string& why) {
     const auto& c = have->candidates.front();
     const auto need = space_need_of(c, plan.recipe.plans[c.plan], room);
-    if (have->unpacked || !fits(c, need) || !within(size_of(c) + need.unpacked)) return nothing(why);
+    if (have->unpacked || !may_unpack(c, need)) return nothing(why);
     prefetch_plan p;
     p.what = prefetch_plan::kind::unpack;
     p.why = "unpacking " + name_of(c);
@@ -126,7 +131,7 @@ prefetch_plan plan_prefetch(const frozen& plan, const memory& remembered, const 
 
   const auto need = space_need_of(newest, out.job.plan, room);
   const auto archives = size_of(newest);
-  out.job.unpack_ahead = fits(newest, need) && within(archives + need.unpacked);
+  out.job.unpack_ahead = may_unpack(newest, need);
   if (out.job.unpack_ahead) {
     out.why = "fetching and unpacking " + name_of(newest);
     return out;
@@ -134,7 +139,9 @@ prefetch_plan plan_prefetch(const frozen& plan, const memory& remembered, const 
   auto only_archives = need;
   only_archives.unpacked = 0;
   if (fits(newest, only_archives) && within(archives)) {
-    out.why = "fetching " + name_of(newest) + ", which is not unpacked before it is needed: there is no room";
+    const bool in_place = fits(newest, need) && within(archives + need.unpacked);
+    out.why = "fetching " + name_of(newest) + ", which is not unpacked before it is needed: " +
+              (in_place ? "recovery.space = \"in_place\" deletes the old state first" : "there is no room");
     return out;
   }
   if (have && !good) return {prefetch_plan::kind::drop, "there is no room for " + name_of(newest), false, {}};

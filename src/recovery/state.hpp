@@ -104,6 +104,14 @@ struct state {
 // Phase for status (section 7 of the design); "" when no recovery is under way.
 std::string_view phase_of(const state& s);
 
+// While the node, or an import, runs: what is still waited for. Nothing in any other step.
+struct outlook {
+  std::optional<std::uint64_t> head;           // the highest seen
+  std::optional<base::mono_time> confirms_at;  // the head must go on advancing until then
+  std::optional<base::mono_time> gives_up_at;  // without a further advance, or an end of the import, by then
+};
+outlook outlook_of(const state& s);
+
 // What it, or its node, will still write on the file system `device`: not free for others. Not known any more after a
 // restart of the daemon beyond `staged`.
 struct room_promised {

@@ -81,18 +81,19 @@ std::optional<ports::writer_info> find_unseen_writer(const std::vector<std::stri
 }
 
 // Of the data directory, or of the nearest directory above it that exists.
-std::uint64_t free_bytes_at(std::string path) {
+void look_at_file_system(std::string path, ports::worker_result& out) {
   while (!path.empty()) {
     const base::unique_fd fd(::open(path.c_str(), open_dir));
     if (fd) {
-      auto free = free_space(fd.get());
-      return free ? *free : 0;
+      if (const auto free = free_space(fd.get())) out.free_bytes = *free;
+      struct stat st {};
+      if (::fstat(fd.get(), &st) == 0) out.device = st.st_dev;
+      return;
     }
     const auto slash = path.rfind('/');
-    if (slash == std::string::npos || path == "/") break;
+    if (slash == std::string::npos || path == "/") return;
     path.resize(slash == 0 ? 1 : slash);
   }
-  return 0;
 }
 
 void look_inside(const ports::worker_job& job, ports::worker_result& out) {
@@ -127,15 +128,16 @@ void look_inside(const ports::worker_job& job, ports::worker_result& out) {
 
 }  // namespace
 
-outcome<std::optional<ports::writer_info>> find_writer(const ports::worker_job& job, const std::string& dir) {
+outcome<std::optional<ports::writer_info>> find_writer(const ports::worker_job& job, const std::string& dir,
+                                                       const std::function<void()>& each) {
   const auto excluded = excluded_pids(job);
-  if (!dir.empty()) return find_open_writer(file_set({dir}, false), excluded);
+  if (!dir.empty()) return find_open_writer(file_set({dir}, false, each), excluded);
   auto holder = find_lock_holder(job, excluded);
   if (!holder || *holder) return holder;
   std::vector<std::string> dirs{job.data_dir};
   dirs.insert(dirs.end(), job.also.begin(), job.also.end());
   if (job.seen_free && ask_for_writers(dirs).who == writing::nobody) return std::optional<ports::writer_info>{};
-  auto seen = find_open_writer(file_set(dirs, true), excluded);
+  auto seen = find_open_writer(file_set(dirs, true, each), excluded);
   if (seen || !job.tolerated.empty()) return seen;
   return find_unseen_writer(dirs, excluded);
 }
@@ -145,7 +147,7 @@ std::string describe(const ports::writer_info& writer) {
          " open for writing; stop it first";
 }
 
-ports::worker_result inspect(const ports::worker_job& job) {
+ports::worker_result inspect(const ports::worker_job& job, const std::function<void()>& each) {
   ports::worker_result out;
   if (job.data_dir.empty() || job.data_dir[0] != '/') {
     out.failure = ports::worker_failure::refused;
@@ -153,16 +155,16 @@ ports::worker_result inspect(const ports::worker_job& job) {
     return out;
   }
   out.mounted = job.mount.empty() || is_mount_point(job.mount);
-  out.free_bytes = free_bytes_at(job.data_dir);
+  look_at_file_system(job.data_dir, out);
   look_inside(job, out);
   if (job.all_writers) {
     std::vector<std::string> dirs{job.data_dir};
     dirs.insert(dirs.end(), job.also.begin(), job.also.end());
-    out.writers = find_open_writers(file_set(dirs, true), excluded_pids(job));
+    out.writers = find_open_writers(file_set(dirs, true, each), excluded_pids(job));
     if (!out.writers.empty()) out.writer = out.writers.front();
     return out;
   }
-  auto writer = find_writer(job);
+  auto writer = find_writer(job, "", each);
   if (!writer) {
     out.failure = writer.error().kind;
     out.error = writer.error().message;

@@ -36,7 +36,12 @@ base::result<void> replace_file(const std::string& path, std::string_view text, 
 
 void job_control::begin(std::string phase, std::string snapshot, std::string source,
                         std::optional<std::uint64_t> total, std::uint64_t done) {
-  now_ = {std::move(phase), std::move(snapshot), std::move(source), done, total, 0};
+  now_ = {};
+  now_.phase = std::move(phase);
+  now_.snapshot = std::move(snapshot);
+  now_.source = std::move(source);
+  now_.bytes_done = done;
+  now_.bytes_total = total;
   measured_ = clock::now();
   measured_done_ = done;
   write();
@@ -44,9 +49,8 @@ void job_control::begin(std::string phase, std::string snapshot, std::string sou
 
 void job_control::advance(std::uint64_t done) {
   now_.bytes_done = done;
-  if (progress_path_.empty() && !told_) return;
   const auto now = clock::now();
-  if (now - written_ < std::chrono::milliseconds(500)) return;
+  if (!is_due(now)) return;
   const auto span = std::chrono::duration<double>(now - measured_).count();
   if (span > 0 && done >= measured_done_)
     now_.bytes_per_s = static_cast<std::uint64_t>(static_cast<double>(done - measured_done_) / span);
@@ -55,6 +59,22 @@ void job_control::advance(std::uint64_t done) {
     measured_done_ = done;
   }
   write();
+}
+
+void job_control::begin_files(std::string phase, std::optional<std::uint64_t> total) {
+  now_ = {};
+  now_.phase = std::move(phase);
+  now_.files_total = total;
+  write();
+}
+
+void job_control::count_file() {
+  ++now_.files_done;
+  if (is_due(clock::now())) write();
+}
+
+bool job_control::is_due(clock::time_point now) const {
+  return (!progress_path_.empty() || told_) && now - written_ >= std::chrono::milliseconds(500);
 }
 
 void job_control::write() {

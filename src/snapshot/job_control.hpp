@@ -29,9 +29,15 @@ class job_control {
              std::uint64_t done = 0);
   // At most twice a second reaches the file; cheap to call.
   void advance(std::uint64_t done);
+  // A new phase whose work is files, not bytes.
+  void begin_files(std::string phase, std::optional<std::uint64_t> total);
+  // One more of them; as advance().
+  void count_file();
 
  private:
   void write();
+  // Whether somebody is to be told, and was not just now.
+  [[nodiscard]] bool is_due(clock::time_point now) const;
 
   std::string progress_path_;
   std::function<void(const ports::worker_progress&)> told_;

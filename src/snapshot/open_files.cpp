@@ -151,16 +151,17 @@ void describe_fully(ports::writer_info& w) {
 
 }  // namespace
 
-file_set::file_set(const std::vector<std::string>& dirs, bool skip_own) : skip_own_(skip_own) {
+file_set::file_set(const std::vector<std::string>& dirs, bool skip_own, const std::function<void()>& each)
+    : skip_own_(skip_own) {
   for (const auto& dir : dirs) {
     const std::unique_ptr<char, decltype(&std::free)> real(::realpath(dir.c_str(), nullptr), &std::free);
     if (!real) continue;
     roots_.emplace_back(real.get());
-    walk(AT_FDCWD, real.get(), true);
+    walk(AT_FDCWD, real.get(), true, each);
   }
 }
 
-void file_set::walk(int parent, const std::string& name, bool top) {
+void file_set::walk(int parent, const std::string& name, bool top, const std::function<void()>& each) {
   const int fd = ::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   const dir_stream dir(fd < 0 ? nullptr : ::fdopendir(fd));
   if (!dir) {
@@ -174,10 +175,11 @@ void file_set::walk(int parent, const std::string& name, bool top) {
     if (entry == "." || entry == ".." || files_.size() >= bound) continue;
     if (top && skip_own_ && entry == ".hasup") continue;
     if (::fstatat(::dirfd(dir.get()), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) continue;
-    if (S_ISDIR(st.st_mode)) walk(::dirfd(dir.get()), e->d_name, false);
+    if (S_ISDIR(st.st_mode)) walk(::dirfd(dir.get()), e->d_name, false, each);
     if (!S_ISREG(st.st_mode)) continue;
     files_.emplace(st.st_dev, st.st_ino);
     inodes_.insert(st.st_ino);
+    if (each) each();
   }
 }
 

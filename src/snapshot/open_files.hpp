@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -15,8 +16,9 @@ namespace hasup::snapshot {
 // The files of some directories: told by device and inode as far as the walk went, by path beyond that.
 class file_set {
  public:
-  // `skip_own` leaves out .hasup directly below each directory.
-  file_set(const std::vector<std::string>& dirs, bool skip_own);
+  // `skip_own` leaves out .hasup directly below each directory. `each` is called for every file, while the walk goes
+  // on.
+  file_set(const std::vector<std::string>& dirs, bool skip_own, const std::function<void()>& each = {});
 
   [[nodiscard]] bool has_path(std::string_view path) const;
   [[nodiscard]] bool has_file(std::uint64_t device, std::uint64_t inode) const;
@@ -24,7 +26,7 @@ class file_set {
   [[nodiscard]] bool has_device(std::uint64_t device) const { return devices_.contains(device); }
 
  private:
-  void walk(int parent, const std::string& name, bool top);
+  void walk(int parent, const std::string& name, bool top, const std::function<void()>& each);
 
   static constexpr std::size_t bound = 500'000;
   bool skip_own_;

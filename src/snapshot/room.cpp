@@ -37,11 +37,14 @@ class tree_size {
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
   // What removing it would free: what has a second name does not count, which may be elsewhere.
   [[nodiscard]] std::uint64_t freed() const { return freed_; }
+  // Names of any kind, with those that count no bytes a second time.
+  [[nodiscard]] std::uint64_t entries() const { return entries_; }
 
  private:
   outcome<void> add(const std::string& path, const struct stat& st) {
     if (control_.cancelled()) return cancelled();
     if (st.st_dev != device_) return {};
+    ++entries_;
     const bool has_more_names = st.st_nlink > 1 && !S_ISDIR(st.st_mode);
     if (has_more_names && !seen_.insert(st.st_ino).second) return {};
     bytes_ += on_disk(st);
@@ -64,6 +67,7 @@ class tree_size {
   std::set<ino_t> seen_;
   std::uint64_t bytes_ = 0;
   std::uint64_t freed_ = 0;
+  std::uint64_t entries_ = 0;
 };
 
 // Of the data directory, or of the nearest directory above it that exists.
@@ -151,6 +155,15 @@ outcome<std::uint64_t> bytes_on_disk(int root, const std::string& path, const jo
   tree_size size(root, st.st_dev, control);
   if (auto added = size.add(path); !added) return added.error();
   return size.bytes();
+}
+
+std::optional<std::uint64_t> entries_of(int root, const std::vector<std::string>& paths, const job_control& control) {
+  struct stat st {};
+  if (::fstat(root, &st) != 0) return std::nullopt;
+  tree_size size(root, st.st_dev, control);
+  for (const auto& path : paths)
+    if (!size.add(path)) return std::nullopt;
+  return size.entries();
 }
 
 ports::worker_result measure(const ports::worker_job& job, const job_control& control) {

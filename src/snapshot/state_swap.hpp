@@ -46,6 +46,8 @@ class state_swap {
   outcome<void> clean_up();
   // What was fetched for a recovery to come: all of the cache and of staging. Refused where a swap is not over.
   outcome<void> drop_warm();
+  // job.useless leave the cache, but for what warm.json names and none of job.useless_sha256 is.
+  outcome<void> discard_archives();
 
   // Whether the record says that the old state is deleted or being deleted, as far as was seen.
   [[nodiscard]] bool wiped() const { return wiped_; }
@@ -91,6 +93,8 @@ class state_swap {
   outcome<void> return_clone(const swap_entry& entry);
   void note_shared(const swap_record& record);
   void note_inexact(const swap_record& record);
+  enum class cancelling { heeded, ignored };
+  outcome<void> remove_counted(const std::vector<std::string>& paths, cancelling c);
   outcome<void> prune_cache();
   outcome<std::string> newest_in_cache() const;
 

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <set>
 
+#include "snapshot/listing.hpp"
+#include "snapshot/room.hpp"
 #include "snapshot/state_swap.hpp"
 #include "snapshot/warm_file.hpp"
 
@@ -31,7 +33,7 @@ outcome<void> state_swap::roll_back() {
     }
     note_inexact(r);
   }
-  if (auto removed = disk_.remove_tree(tree_.own(), "staging"); !removed) return removed;
+  if (auto removed = remove_counted({"staging"}, cancelling::ignored); !removed) return removed;
   auto empty = disk_.remove_empty_dirs(tree_.own(), "aside");
   if (!empty) return empty.error();
   if (!*empty)
@@ -136,8 +138,7 @@ outcome<void> state_swap::clean_up() {
       r.phase = swap_phase::confirmed;
       if (auto written = write_record(r); !written) return written;
     }
-    if (auto removed = disk_.remove_tree(tree_.own(), "aside", stop_when_cancelled(control_)); !removed)
-      return removed;
+    if (auto removed = remove_counted({"aside", "staging"}, cancelling::heeded); !removed) return removed;
     if (auto removed = discard_clones(stop_when_cancelled(control_)); !removed) return removed;
   } else {
     auto empty = disk_.remove_empty_dirs(tree_.own(), "aside");
@@ -154,6 +155,24 @@ outcome<void> state_swap::clean_up() {
     if (auto synced = disk_.sync_dir(tree_.own(), ""); !synced) return synced;
   }
   return prune_cache();
+}
+
+// In .hasup; tells how far it is.
+outcome<void> state_swap::remove_counted(const std::vector<std::string>& paths, cancelling c) {
+  const auto all = entries_of(tree_.own(), paths, control_);
+  const bool counts = !all || *all > 0;
+  if (counts) control_.begin_files(std::string(ports::worker_mode_names.text(job_.mode)), all);
+  for (const auto& path : paths) {
+    auto there = look(tree_.own(), path);
+    if (!there) return there.error();
+    if (!*there) continue;
+    const auto each = [&] {
+      if (counts) control_.count_file();
+      return c == cancelling::heeded && control_.cancelled();
+    };
+    if (auto removed = disk_.remove_tree(tree_.own(), path, each); !removed) return removed;
+  }
+  return {};
 }
 
 // The archives of the confirmed snapshot stay: the next recovery may need nothing else. Without a choice the newest
@@ -201,6 +220,31 @@ outcome<void> state_swap::drop_warm() {
   for (const auto* dir : {"staging", "cache"})
     if (auto removed = disk_.remove_tree(tree_.own(), dir, stop_when_cancelled(control_)); !removed) return removed;
   return disk_.sync_dir(tree_.own(), "");
+}
+
+outcome<void> state_swap::discard_archives() {
+  if (auto opened = open(); !opened) return opened;
+  auto warm = read_warm(tree_.own());
+  if (!warm) return warm.error();
+  const auto is_kept = [&](const std::string& name) {
+    if (!*warm) return false;
+    const auto& files = (*warm)->candidates.front().snapshots;
+    const auto& bad = job_.useless_sha256;
+    for (std::size_t i = 0; i < files.size(); ++i)
+      if (files[i].name == name && std::find(bad.begin(), bad.end(), (*warm)->sha256[i]) == bad.end()) return true;
+    return false;
+  };
+  auto cache = look(tree_.own(), "cache");
+  if (!cache) return cache.error();
+  if (!*cache) return {};
+  for (const auto& name : job_.useless) {
+    if (!is_snapshot_name(name) || !is_plain_relative(name) || is_kept(name)) continue;
+    // Without its seal it is none of warm.json's any more.
+    for (const auto* ending : {".seal", "", ".resume", ".part"})
+      if (auto removed = disk_.remove_if_there(tree_.own(), "cache/" + name + ending); !removed)
+        return removed.error();
+  }
+  return disk_.sync_dir(tree_.own(), "cache");
 }
 
 }  // namespace hasup::snapshot

@@ -91,7 +91,7 @@ outcome<void> state_swap::finish_wipe(const swap_record& record) {
   auto staging = look(tree_.own(), "staging");
   if (!staging) return staging.error();
   if (*staging)
-    if (auto removed = disk_.remove_tree(tree_.own(), "staging/discard"); !removed) return removed;
+    if (auto removed = remove_counted({"staging/discard"}, cancelling::ignored); !removed) return removed;
   return disk_.sync_dir(tree_.own(), "");
 }
 

@@ -114,6 +114,8 @@ ports::worker_result with_swap(const ports::worker_job& job, snapshot::job_contr
         return state.roll_back();
       case ports::worker_mode::drop_warm:
         return state.drop_warm();
+      case ports::worker_mode::discard:
+        return state.discard_archives();
       default:
         return state.clean_up();
     }
@@ -128,11 +130,13 @@ ports::worker_result with_swap(const ports::worker_job& job, snapshot::job_contr
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc == 2 && std::string_view(argv[1]) == "--look") return snapshot::run_looks(snapshot::inspect);
+  if (argc == 2 && std::string_view(argv[1]) == "--look")
+    return snapshot::run_looks([](const ports::worker_job& job) { return snapshot::inspect(job); });
   return snapshot::run_job(argc, argv, [&](const ports::worker_job& job, snapshot::job_control& control) {
     switch (job.mode) {
       case ports::worker_mode::inspect:
-        return snapshot::inspect(job);
+        control.begin_files("quiesce", std::nullopt);
+        return snapshot::inspect(job, [&control] { control.count_file(); });
       case ports::worker_mode::make_directories:
         return snapshot::make_directories(job);
       case ports::worker_mode::measure:

@@ -41,6 +41,8 @@ bounds fetch_bounds(const ports::worker_job& job, const std::string& home) {
   for (const auto& plan : job.plans)
     if (!plan.require.block_within.empty() && !job.data_dir.empty())
       add(job.data_dir + "/" + plan.require.block_within);
+  if (job.mode == ports::worker_mode::select && job.look_for_warm && !job.data_dir.empty())
+    add(job.data_dir + "/.hasup");
   for (const auto& s : job.sources) {
     for (const auto* path : {&s.ca_file, &s.client_certificate, &s.client_key, &s.header_file, &s.identity_file,
                              &s.known_hosts, &s.credentials_file})

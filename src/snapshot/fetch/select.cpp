@@ -1,16 +1,21 @@
 #include "snapshot/fetch/select.hpp"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <chrono>
 #include <set>
 
 #include "base/time_text.hpp"
+#include "base/unique_fd.hpp"
 #include "snapshot/block_log.hpp"
+#include "snapshot/cache_seal.hpp"
 #include "snapshot/candidate_order.hpp"
 #include "snapshot/explanation.hpp"
 #include "snapshot/fetch/expected_digest.hpp"
 #include "snapshot/fetch/source_listing.hpp"
 #include "snapshot/requirement.hpp"
+#include "snapshot/warm_file.hpp"
 
 namespace hasup::snapshot {
 namespace {
@@ -158,6 +163,19 @@ void explain_proofs(const std::vector<listed_source>& sources,
   }
 }
 
+// What a recovery would not have to fetch. What cannot be read is not at hand.
+void look_into_cache(const ports::worker_job& job, ports::worker_result& out) {
+  const base::unique_fd root(::open(job.data_dir.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!root) return;
+  out.warm = warm_below(root.get());
+  const auto own = open_beneath(root.get(), ".hasup", O_RDONLY | O_DIRECTORY);
+  if (!own) return;
+  for (const auto& c : out.candidates)
+    for (const auto& s : c.snapshots)
+      if (is_plain_relative(s.name) && !out.in_cache.contains(s.name))
+        if (const auto seal = read_seal(own->get(), s.name); seal && *seal) out.in_cache[s.name] = (*seal)->sha256;
+}
+
 }  // namespace
 
 ports::worker_result select(const ports::worker_job& job, job_control& control, patience p) {
@@ -215,6 +233,7 @@ ports::worker_result select(const ports::worker_job& job, job_control& control, 
     drop_unfit(job, job.plans[i], by_plan[i], out.notes, job.explain ? &out.passed : nullptr);
     out.candidates.insert(out.candidates.end(), by_plan[i].begin(), by_plan[i].end());
   }
+  if (job.look_for_warm && !job.data_dir.empty()) look_into_cache(job, out);
   if (job.explain) explain_proofs(listed_ones, by_plan, control, out.proofs);
   if (job.sources.empty()) {
     out.failure = ports::worker_failure::refused;

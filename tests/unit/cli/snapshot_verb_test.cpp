@@ -78,6 +78,34 @@ TEST_CASE("the table says what is taken, what proves each and why others are not
         "1 further file is no snapshot by name; --all shows it\n");
 }
 
+TEST_CASE("what is at hand and what is remembered as bad is marked") {
+  auto found = deployment();
+  found.in_cache = {{"snap-300.bin", "cc"}, {"snap-200.bin", std::string(64, 'a')}, {"snap-100.bin", "dd"}};
+  auto p = policy();
+  p.bad = {recovery::bad_key(found.candidates[2].snapshots[0])};
+  found.warm.emplace().candidates = {found.candidates[1]};
+  auto rows = snapshot_rows(found, p);
+  const auto shown = render_snapshots(rows, now, false, wide());
+  CHECK(
+      shown.substr(0, shown.find("  snap-400")) ==
+      "  SNAPSHOT           BLOCK    SIZE     AGE  PROOF           AT HAND\n"
+      "> snap-300.bin         300  3.0GiB      2h  none            fetched\n"
+      "  snap-200.bin         200  3.0GiB    1d2h  sha256, signed  fetched\n"
+      "  snap-100.bin         100  3.0GiB    2d2h  md5             fetched  is remembered as bad; `hasup reset leap` "
+      "forgets that\n");
+  const auto json = snapshots_json(rows, "leap", true, {}, now);
+  CHECK(json.find(R"("at_hand":"fetched","bad":true)") != std::string::npos);
+  CHECK(json.find(R"("at_hand":null,"bad":false)") != std::string::npos);
+
+  found.warm->unpacked = true;
+  found.in_cache["snap-300.bin"] = "ee";
+  found.proofs[0].digest = "sha256:" + std::string(64, 'f');  // the host has another one by now
+  rows = snapshot_rows(found, p);
+  CHECK_FALSE(rows[0].fetched);
+  CHECK(rows[1].unpacked);
+  CHECK_FALSE(rows[2].unpacked);
+}
+
 TEST_CASE("a narrow terminal loses columns, never the names") {
   const auto rows = snapshot_rows(deployment(), policy());
   for (const std::size_t width : {20U, 40U, 60U, 80U}) {
@@ -236,16 +264,16 @@ TEST_CASE("what is remembered as bad is read from the daemon's file") {
 }
 
 TEST_CASE("progress on a terminal, and in a log") {
-  ports::worker_progress p{"fetch", "snap-1.bin", "https://h/", 1ULL << 30, 4ULL << 30, 100 << 20};
+  ports::worker_progress p{"fetch", "snap-1.bin", "https://h/", 1ULL << 30, 4ULL << 30, 100 << 20, 0, {}};
   CHECK(progress_line(p, wide()) ==
         "fetch  [######------------------]  25%  1.0GiB of 4.0GiB, 100MiB/s, 30s left  snap-1.bin");
   CHECK(phase_line(p) == "fetching snap-1.bin (4.0GiB) from https://h/");
   p.bytes_total.reset();
   p.bytes_per_s = 0;
   CHECK(progress_line(p, wide()) == "fetch  1.0GiB  snap-1.bin");
-  CHECK(phase_line({"verify", "snap-1.bin", "", 0, std::nullopt, 0}) == "verifying snap-1.bin");
-  CHECK(phase_line({"create", "x.tar.zst", "/b", 0, 1 << 20, 0}) == "packing x.tar.zst (1.0MiB) to /b");
-  CHECK(phase_line({"select", "", "https://h/", 0, std::nullopt, 0}) == "");
+  CHECK(phase_line({"verify", "snap-1.bin", "", 0, std::nullopt, 0, 0, {}}) == "verifying snap-1.bin");
+  CHECK(phase_line({"create", "x.tar.zst", "/b", 0, 1 << 20, 0, 0, {}}) == "packing x.tar.zst (1.0MiB) to /b");
+  CHECK(phase_line({"select", "", "https://h/", 0, std::nullopt, 0, 0, {}}) == "");
 }
 
 TEST_CASE("the command line of snapshot") {

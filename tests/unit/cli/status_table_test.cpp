@@ -31,8 +31,22 @@ std::vector<control::instance_status> deployment() {
   node.state = unit_state::recovering;
   node.reason = "exited with code 2: database dirty; restoring snapshot-2026-11-20.tar.zst";
   node.restarts = 12;
-  node.recovery = control::recovery_status{
-      "fetch", "full set", "snapshot-2026-11-20.tar.zst", "https://b/", 4ULL << 30, 8ULL << 30, 210 << 20, 21};
+  node.recovery = control::recovery_status{"fetch",
+                                           "full set",
+                                           "snapshot-2026-11-20.tar.zst",
+                                           "https://b/",
+                                           4ULL << 30,
+                                           8ULL << 30,
+                                           210 << 20,
+                                           21,
+                                           false,
+                                           {},
+                                           {},
+                                           0,
+                                           {},
+                                           {},
+                                           {},
+                                           {}};
   for (unsigned i : {2u, 3u}) {
     auto& miner = all[i];
     miner.unit = "miner";
@@ -168,13 +182,55 @@ TEST_CASE("the next restart by the clock is told, and what would keep it from be
 TEST_CASE("a recovery of unknown size has no bar") {
   control::recovery_status r;
   r.phase = "select";
-  CHECK(render_progress(r, terminal{}) == "select");
+  CHECK(render_progress(r, now, terminal{}) == "select");
   r.phase = "fetch";
   r.bytes_done = 1 << 20;
   r.bytes_per_s = 1024;
-  CHECK(render_progress(r, terminal{}) == "fetch  1.0MiB, 1.0KiB/s");
+  CHECK(render_progress(r, now, terminal{}) == "fetch  1.0MiB, 1.0KiB/s");
   r.bytes_total = 1 << 19;  // more than announced
-  CHECK(render_progress(r, terminal{}).find("100%") != std::string::npos);
+  CHECK(render_progress(r, now, terminal{}).find("100%") != std::string::npos);
+}
+
+TEST_CASE("each step of a recovery says how far it is, or how long it has been going") {
+  const auto ago = [](int seconds) { return now - std::chrono::seconds(seconds); };
+  control::recovery_status r;
+  r.snapshot = "s.bin";
+  r.began_at = ago(100);
+  const auto said = [&](const char* phase) {
+    r.phase = phase;
+    return render_progress(r, now, terminal{});
+  };
+  r.phase_since = ago(100);
+  CHECK(said("quiesce") == "quiesce  1m40s so far  s.bin");
+  r.phase_since = ago(60);
+  CHECK(said("select") == "select  1m so far (1m40s in all)  s.bin");
+  r.bytes_done = 1 << 20;
+  r.bytes_total = 4 << 20;
+  r.bytes_per_s = 1 << 17;
+  r.eta_s = 24;
+  CHECK(said("fetch") ==
+        "fetch  [######------------------]  25%  1.0MiB of 4.0MiB, 128KiB/s, 24s left, 1m so far (1m40s in all)  "
+        "s.bin");
+  CHECK(control::progress_text(r, now) == "25%, 1.0MiB of 4.0MiB, 128KiB/s, 24s left, 1m so far (1m40s in all)");
+  r.bytes_done = r.bytes_per_s = 0;
+  r.bytes_total.reset();
+  r.eta_s.reset();
+  r.files_done = 300;
+  CHECK(said("wipe") == "wipe  300 files deleted, 1m so far (1m40s in all)  s.bin");
+  r.files_total = 1200;
+  CHECK(said("clean_up") ==
+        "clean_up  [######------------------]  25%  300 of 1200 files deleted, 1m so far (1m40s in all)  s.bin");
+  r.files_done = 0;
+  r.files_total.reset();
+  r.gives_up_at = now + std::chrono::hours(23);
+  CHECK(said("import") == "import  gives up in 23h unless it ends, 1m so far (1m40s in all)  s.bin");
+  CHECK(said("first_start") == "first_start  gives up in 23h, 1m so far (1m40s in all)  s.bin");
+  r.gives_up_at = now + std::chrono::minutes(29);
+  r.confirms_at = now + std::chrono::seconds(80);
+  r.head = 101;
+  CHECK(said("confirm") ==
+        "confirm  head 101, confirmed when it advances for 1m20s more, gives up in 29m without an advance, 1m so far "
+        "(1m40s in all)  s.bin");
 }
 
 TEST_CASE("fine is running and healthy, or completed") {

@@ -43,7 +43,20 @@ instance_status full_instance() {
   u.logs_dropped = 12;
   u.cpu_percent = 41.5;
   u.memory_bytes = 8589934592;
-  u.recovery = recovery_status{"fetch", "state only", "s.bin.zst", "https://b/", 1, 2, 3, 4};
+  u.recovery.emplace();
+  u.recovery->phase = "fetch";
+  u.recovery->plan = "state only";
+  u.recovery->snapshot = "s.bin.zst";
+  u.recovery->source = "https://b/";
+  u.recovery->bytes_done = 1;
+  u.recovery->bytes_total = 2;
+  u.recovery->bytes_per_s = 3;
+  u.recovery->eta_s = 4;
+  u.recovery->began_at = u.recovery->phase_since = u.since;
+  u.recovery->files_done = 5;
+  u.recovery->files_total = 6;
+  u.recovery->head = 7;
+  u.recovery->confirms_at = u.recovery->gives_up_at = u.since;
   return u;
 }
 

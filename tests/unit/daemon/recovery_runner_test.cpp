@@ -47,6 +47,7 @@ class fake_host : public daemon::recovery_host {
   std::vector<std::string> records;
   std::vector<std::pair<recovery_outcome, std::string>> outcomes;
   std::vector<std::string> shown;
+  std::vector<std::string> discarded_sha256;
   std::optional<ports::worker_failure> fail_fetch_of;  // of the newest
   bool node_is_good = true;
   bool node_says_refused = false;
@@ -124,8 +125,13 @@ class fake_host : public daemon::recovery_host {
     answer(std::move(then));
   }
   void report(std::string kind, std::string) override { calls.push_back(std::move(kind)); }
-  void show_progress(const ports::worker_progress& p, const std::string& plan) override {
-    shown.push_back(p.phase + "/" + p.snapshot + "/" + plan);
+  void show_progress() override {
+    const auto v = runner->view();
+    shown.push_back(v.phase + "/" + v.snapshot + "/" + v.plan);
+  }
+  void discard_archives(std::vector<std::string> names, std::vector<std::string> sha256) override {
+    for (const auto& n : names) calls.push_back("discard " + n);
+    discarded_sha256 = std::move(sha256);
   }
   void finished(recovery_outcome outcome, std::string reason) override {
     outcomes.emplace_back(outcome, std::move(reason));
@@ -278,6 +284,9 @@ TEST_CASE("when no snapshot fits the old state is back") {
   p.host.node_is_good = false;
   p.runner.begin("dirty database", {});
   p.host.live();
+  CHECK(p.host.called("discard s1"));
+  CHECK(p.host.called("discard s2"));
+  CHECK(p.host.discarded_sha256 == std::vector<std::string>{"aas2", "aas1"});
   REQUIRE(p.host.outcomes.size() == 1);
   CHECK(p.host.outcomes[0].first == recovery_outcome::rolled_back);
   CHECK(std::count(p.host.calls.begin(), p.host.calls.end(), "worker roll_back") == 2);
@@ -299,8 +308,15 @@ TEST_CASE("the view follows the phases, and the worker tells verify from fetch")
   CHECK(v.source == "http://backup/");
   CHECK(v.plan == "state only");
   CHECK(v.progress.bytes_done == 5);
-  CHECK(p.host.shown.back() == "verify//state only");
+  CHECK(p.host.shown ==
+        std::vector<std::string>{"quiesce//", "select//", "fetch/s2/state only", "verify/s2/state only"});
+  const auto since = v.phase_since;
+  CHECK(v.began_at <= since);
+  progress.bytes_done = 6;
+  p.runner.on_worker_progress(progress);
+  CHECK(p.runner.view().phase_since == since);
   p.host.live();
+  CHECK_FALSE(p.host.called("discard s2"));
   CHECK(p.host.outcomes.at(0).first == recovery_outcome::recovered);
 }
 

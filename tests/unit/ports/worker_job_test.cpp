@@ -145,8 +145,9 @@ TEST_CASE("a result, progress and a recipe come back as they were written", "[po
   CHECK(decode_result(encode(result))->writers[1].start_time == UINT64_MAX);
   CHECK(decode_result(encode(result))->writers[1].ancestors == std::vector<std::int32_t>{6, 1});
 
-  worker_progress progress{"fetch", "s", "h", 1, std::nullopt, 3};
+  worker_progress progress{"fetch", "s", "h", 1, std::nullopt, 3, 4, std::nullopt};
   check_round_trip(progress, decode_progress);
+  progress.files_total = 5;
   progress.bytes_total = 7;
   check_round_trip(progress, decode_progress);
 

@@ -254,3 +254,32 @@ TEST_CASE("room that is short is not spent on what may never be needed") {
     CHECK(decide(7 * gib - 1, 0, warm_of(plan, {of(0, "a.bin.zst")})).what == prefetch_plan::kind::nothing);
   }
 }
+
+TEST_CASE("where the old state is deleted first nothing is unpacked beside it") {
+  auto plan = a_plan();
+  plan.space = model::space_policy::in_place;
+  auto room = room_of(100 * gib);
+  room.freed = room.state;
+  const std::vector<ports::candidate> all{of(0, "b.bin.zst")};
+  const auto p = recovery::plan_prefetch(plan, {}, {}, room, all, 0, now);
+  REQUIRE(p.what == prefetch_plan::kind::fetch);
+  CHECK_FALSE(p.job.unpack_ahead);
+  CHECK(
+      p.why ==
+      "fetching b.bin.zst, which is not unpacked before it is needed: recovery.space = \"in_place\" deletes the old "
+      "state first");
+
+  SECTION("nor what is here already") {
+    auto warm = warm_of(plan, {of(0, "b.bin.zst")});
+    warm.unpacked = false;
+    CHECK(recovery::plan_prefetch(plan, {}, warm, room, all, 0, now).what == prefetch_plan::kind::nothing);
+  }
+  SECTION("unless there is nothing to delete") {
+    room.freed = {0, 0};
+    CHECK(recovery::plan_prefetch(plan, {}, {}, room, all, 0, now).job.unpack_ahead);
+  }
+  SECTION("or both stand side by side") {
+    plan.space = model::space_policy::automatic;
+    CHECK(recovery::plan_prefetch(plan, {}, {}, room, all, 0, now).job.unpack_ahead);
+  }
+}

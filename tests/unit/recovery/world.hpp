@@ -87,7 +87,7 @@ class world {
   cut kind = cut::daemon;
   bool was_cut = false;
   std::vector<recovery::outcome> outcomes;
-  std::string data_set;       // of what stands in the place of the old state
+  std::string data_set;  // of what stands in the place of the old state
 
   recovery::frozen plan() const {
     recovery::frozen f;
@@ -340,6 +340,7 @@ class world {
       case ports::worker_mode::make_directories:
         complain("directories made in a recovery");
         break;
+      case ports::worker_mode::discard:
       case ports::worker_mode::drop_warm:
         complain("what was prefetched is dropped in a recovery");
         break;

@@ -82,7 +82,9 @@ TEST_CASE("every way to write to the data is found, with pid and command", "[ins
   CHECK(out.writer->path.find(d.dir()) == 0);
   CHECK(out.data_dir_exists);
   d.job.tolerated = {h.pid()};
-  CHECK(snapshot::inspect(d.job).ok());
+  int files = 0;
+  CHECK(snapshot::inspect(d.job, [&] { ++files; }).ok());
+  CHECK(files > 0);
 }
 
 TEST_CASE("who only reads, and what is open in .hasup, is no writer", "[inspect]") {

@@ -1,9 +1,14 @@
 // swap, rewipe, roll_back and clean_up on real directories, stopped after every system call and taken up again.
 #include "snapshot/state_swap.hpp"
 
+#include <fcntl.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 
+#include "base/unique_fd.hpp"
+#include "snapshot/cache_seal.hpp"
 #include "snapshot/staged.hpp"
+#include "snapshot/warm_file.hpp"
 #include "stopped_work.hpp"
 #include "temp_tree.hpp"
 
@@ -336,6 +341,62 @@ TEST_CASE("clean up keeps the chosen archive, or else the newest", "[swap]") {
   CHECK_FALSE(there(cache + "half.zst.resume"));
   CHECK_FALSE(there(w.dir() + "/.hasup/staging"));
   w.check_old();
+}
+
+TEST_CASE("archives of no use leave the cache, what a prefetch left for the next recovery does not", "[swap]") {
+  world w;
+  const auto own = w.dir() + "/.hasup/";
+  const auto fill = [&] {
+    for (const auto* name :
+         {"bad.zst", "bad.zst.seal", "other.zst", "other.zst.seal", "half.zst.part", "half.zst.resume"})
+      put(own + "cache/" + name, "x");
+    put(own + "escape", "x");
+  };
+  fill();
+  w.job.mode = ports::worker_mode::discard;
+  w.job.useless = {"bad.zst", "half.zst", "../escape", "gone.zst"};
+  REQUIRE(w.worker().discard_archives().has_value());
+  for (const auto* name : {"bad.zst", "bad.zst.seal", "half.zst.part", "half.zst.resume"})
+    CHECK_FALSE(there(own + "cache/" + name));
+  for (const auto* name : {"cache/other.zst", "cache/other.zst.seal", "escape"}) CHECK(there(own + name));
+
+  fill();
+  struct stat st {};
+  REQUIRE(::stat((own + "cache/bad.zst").c_str(), &st) == 0);
+  const base::unique_fd fd(::open(own.c_str(), O_RDONLY | O_DIRECTORY));
+  snapshot::cache_seal seal;
+  seal.sha256 = "ab";
+  seal.size = static_cast<std::uint64_t>(st.st_size);
+  seal.modified_ns = st.st_mtim.tv_sec * 1'000'000'000 + st.st_mtim.tv_nsec;
+  seal.inode = st.st_ino;
+  REQUIRE(snapshot::write_seal(fd.get(), snapshot::disk{}, "bad.zst", seal).has_value());
+  ports::warm_set warm;
+  warm.candidates.resize(1);
+  warm.candidates[0].snapshots.resize(1);
+  warm.candidates[0].snapshots[0].name = "bad.zst";
+  warm.sha256 = {"ab"};
+  REQUIRE(snapshot::write_warm(fd.get(), snapshot::disk{}, warm).has_value());
+  w.job.useless = {"bad.zst"};
+  w.job.useless_sha256 = {"cd"};
+  REQUIRE(w.worker().discard_archives().has_value());
+  CHECK(there(own + "cache/bad.zst"));  // by its name alone: it is another one
+  w.job.useless_sha256 = {"ab"};
+  REQUIRE(w.worker().discard_archives().has_value());
+  CHECK_FALSE(there(own + "cache/bad.zst"));
+  const base::unique_fd root(::open(w.dir().c_str(), O_RDONLY | O_DIRECTORY));
+  CHECK_FALSE(snapshot::warm_below(root.get()).has_value());
+}
+
+TEST_CASE("the deletion of the old state says how far it is", "[swap]") {
+  world w;
+  REQUIRE(w.worker().swap().has_value());
+  std::vector<ports::worker_progress> told;
+  w.control = snapshot::job_control([&](const ports::worker_progress& p) { told.push_back(p); }, {});
+  w.job.mode = ports::worker_mode::clean_up;
+  REQUIRE(w.worker().clean_up().has_value());
+  REQUIRE_FALSE(told.empty());
+  CHECK(told[0].phase == "clean_up");
+  CHECK(told[0].files_total.value_or(0) > 1);
 }
 
 TEST_CASE("deletion never follows a link", "[swap]") {

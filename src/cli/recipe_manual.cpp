@@ -151,6 +151,27 @@ what is kept inside of them stays as it is by then. Elsewhere, or where one of t
 or somebody else's, a roll back leaves in them what the node wrote, and says so;
 .B hasup recover \-\-dry\-run
 says it beforehand.
+.SS Units that are restored as one set
+Some states fit each other only when they are of the same moment: that of an EVM node and of the chain that it reads.
+Units with the same word in
+.B recovery.group
+are restored together: when one of them needs a recovery, the others are, too, from archives of the same backup. Of which
+backup an archive is says \(dqset\(dq of its row in
+.IR manifest.json ,
+which
+.B hasup snapshot create \-\-set
+.I NAME
+writes; others are not used. Every member looks for its archives, fetches and unpacks them beside what runs; only once all
+are staged the states are replaced. A member that is confirmed by itself keeps its old state until all are, and counts as
+healthy for members that require it. When one cannot have that backup, or its node ends on it, all put their old states
+back, and the next older backup that all have is tried. A member that is stopped, in maintenance or has mode off cannot be
+restored, and so nobody of its group is. When one has mode ask, the unit
+whose recovery it is asks for all. There is always a way
+back:
+.B recovery.space
+is stage.
+.B same_set
+of a plan does the same for the archives of one unit.
 .SS Which snapshots
 The names come from
 .BR match " or " pattern .

@@ -234,7 +234,10 @@ recovery_runner::~recovery_runner() {
 void recovery_runner::begin(std::string why, recovery_options options) {
   auto& host = impl_->host();
   auto plan = recovery::freeze(host.unit(), host.recipe(), std::move(why), std::move(options));
-  if (plan.asked.leader.empty()) plan.members = host.group_members();
+  if (plan.asked.leader.empty()) {
+    plan.members = host.group_members();
+    if (host.group_asks()) plan.mode = model::recovery_mode::ask;
+  }
   impl_->take(recovery::begin_wanted{std::move(plan)});
 }
 

@@ -76,6 +76,7 @@ class supervisor : public control::service, private unit_host {
   void release_readers(const model::instance_id& of) override;
   void add_promised(const model::instance_id& to, ports::room_found& room) override;
   std::vector<std::string> group_members(const unit_runner& who) const override;
+  bool group_asks(const unit_runner& who) const override;
   void call_group(const unit_runner& leader, const std::vector<std::string>& members,
                   const std::string& set) override;
   std::vector<recovery::member_view> group_views(const unit_runner& who) const override;

@@ -1,4 +1,5 @@
 // Units that are restored as one set ([recovery] group): each hears how far the others are.
+#include <algorithm>
 #include <boost/asio/post.hpp>
 
 #include "daemon/supervisor.hpp"
@@ -18,6 +19,12 @@ std::vector<std::string> supervisor::group_members(const unit_runner& who) const
   std::vector<std::string> out;
   for (const auto& r : group_of(who)) out.push_back(shown_name(r->spec()));
   return out;
+}
+
+bool supervisor::group_asks(const unit_runner& who) const {
+  const auto others = group_of(who);
+  return std::any_of(others.begin(), others.end(),
+                     [](const auto& r) { return r->spec().recovery.mode == model::recovery_mode::ask; });
 }
 
 void supervisor::call_group(const unit_runner& leader, const std::vector<std::string>& members,

@@ -69,6 +69,7 @@ class unit_host {
   virtual void release_readers(const model::instance_id& of) = 0;
   // Of its [recovery] group, see recovery_host.
   virtual std::vector<std::string> group_members(const unit_runner& who) const = 0;
+  virtual bool group_asks(const unit_runner& who) const = 0;
   virtual void call_group(const unit_runner& leader, const std::vector<std::string>& members,
                           const std::string& set) = 0;
   virtual std::vector<recovery::member_view> group_views(const unit_runner& who) const = 0;

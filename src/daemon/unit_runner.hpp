@@ -171,6 +171,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void stop_node() override;
   void not_spawned();
   std::vector<std::string> group_members() const override { return host_.group_members(*this); }
+  bool group_asks() const override { return host_.group_asks(*this); }
   void call_group(const std::vector<std::string>& members, const std::string& set) override;
   std::vector<recovery::member_view> group_views() const override { return host_.group_views(*this); }
   void group_moved() override { host_.group_moved(*this); }

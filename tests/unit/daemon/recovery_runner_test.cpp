@@ -136,6 +136,32 @@ class fake_host : public daemon::recovery_host {
   void finished(recovery_outcome outcome, std::string reason) override {
     outcomes.emplace_back(outcome, std::move(reason));
   }
+  // The other member of its group, if there is one; its unit is named likewise.
+  fake_host* other = nullptr;
+  std::vector<std::string> group_members() const override {
+    return other ? std::vector<std::string>{other->unit_.id.unit} : std::vector<std::string>{};
+  }
+  bool group_asks() const override { return false; }
+  void call_group(const std::vector<std::string>&, const std::string& set) override {
+    recovery::options o;
+    o.leader = unit_.id.unit;
+    o.set = set;
+    o.yes = true;
+    other->runner->begin("the group is restored", std::move(o));
+  }
+  std::vector<recovery::member_view> group_views() const override {
+    if (other == nullptr) return {};
+    auto v = other->runner->group_view();
+    v.unit = other->unit_.id.unit;
+    return {v};
+  }
+  void group_moved() override {
+    for (auto* host : {this, other})
+      later_.push_back([host] {
+        if (host->runner->active()) host->runner->on_group();
+      });
+  }
+
   base::mono_time now() const override { return base::mono_time(now_); }
   base::wall_time wall_now() const override { return base::wall_time(now_); }
   void start_timer(base::duration after) override { timer_ = after; }
@@ -155,6 +181,15 @@ class fake_host : public daemon::recovery_host {
       later_.pop_front();
       next();
     }
+  }
+
+  // One answer; false when none is queued.
+  bool step() {
+    if (later_.empty()) return false;
+    auto next = std::move(later_.front());
+    later_.pop_front();
+    next();
+    return true;
   }
 
   [[nodiscard]] bool called(const std::string& what) const {
@@ -186,6 +221,7 @@ class fake_host : public daemon::recovery_host {
     c.snapshots[0].url = "http://backup/" + name;
     c.snapshots[0].source = "http://backup/";
     c.snapshots[0].block = block;
+    c.snapshots[0].set = "set of " + name;
     return c;
   }
 
@@ -225,6 +261,43 @@ TEST_CASE("a recovery comes to its end whether answers come at once or later") {
     // An answer from inside a call is queued: the only nesting is the host's own call.
     CHECK(p.host.deepest <= 1);
   }
+}
+
+TEST_CASE("nobody of a group acts on a confirmation that is not on the disk yet") {
+  pair_of a(false);
+  pair_of b(false);
+  a.host.other = &b.host;
+  b.host.other = &a.host;
+  b.host.unit_.id.unit = "index";
+  for (auto* host : {&a.host, &b.host}) host->unit_.recovery.group = "evm";
+  a.runner.begin("dirty database", {});
+  const auto at = [](const fake_host& h, const std::string& record) {
+    return std::any_of(h.records.begin(), h.records.end(), [&](const std::string& r) {
+      return r.find("\"record\":\"" + record + "\"") != std::string::npos;
+    });
+  };
+  // Both nodes advance until the leader writes its decision, which the disk keeps to itself.
+  while (!at(a.host, "confirmed")) {
+    a.host.disk_answers = !at(a.host, "loaded");
+    const bool more = a.host.step();
+    REQUIRE((b.host.step() || more));
+  }
+  REQUIRE(a.host.waiting_disk);
+  CHECK(a.runner.group_view().deciding);
+  CHECK(a.runner.group_view().at == recovery::member_stage::ready);
+  while (a.host.step() || b.host.step()) {
+  }
+  CHECK(!at(b.host, "confirmed"));
+  CHECK(b.host.outcomes.empty());
+
+  a.host.disk_answers = true;
+  std::exchange(a.host.waiting_disk, {})();
+  while (a.host.step() || b.host.step()) {
+  }
+  REQUIRE(a.host.outcomes.size() == 1);
+  REQUIRE(b.host.outcomes.size() == 1);
+  CHECK(a.host.outcomes[0].first == recovery_outcome::recovered);
+  CHECK(b.host.outcomes[0].first == recovery_outcome::recovered);
 }
 
 TEST_CASE("a damaged newest snapshot leads to the older one, and the memory changes are told") {

@@ -117,6 +117,22 @@ TEST_CASE("archives of a plan are paired by block, else by order", "[order]") {
   CHECK(order_of(by_order, {file("snap-a", 1)}).empty());
 }
 
+TEST_CASE("archives of one backup are paired by its word, whatever their order and blocks", "[order]") {
+  auto p = plan({spec("snap-*", archive_order::block), spec("blocks-*", archive_order::block)});
+  p.same_set = true;
+  const auto of = [](const std::string& name, const std::string& set) {
+    auto f = file(name);
+    f.set = set;
+    return f;
+  };
+  CHECK(order_of(p, {of("snap-3", "c"), of("snap-2", "b"), of("snap-1", "a"), of("blocks-9", "a"),
+                     of("blocks-8", "c"), of("blocks-3", "")}) == strings{"snap-3+blocks-8", "snap-1+blocks-9"});
+  std::vector<std::string> notes;
+  CHECK(plan_candidates(p, 0, "http://h/", {file("snap-3"), file("blocks-3")}, notes).empty());
+  REQUIRE(notes.size() == 1);
+  CHECK(notes[0].find("snap-3 does not say of which backup it is") == 0);
+}
+
 TEST_CASE("unfinished uploads and side files never match", "[order]") {
   CHECK(order_of(plan({spec("*", archive_order::name)}),
                  {file("a.zst"), file("a.zst.sha256"), file("a.zst.part"), file("SHA256SUMS"), file(".pending-a"),

@@ -61,6 +61,7 @@ TEST_CASE("a manifest begins, grows, and has one row for a name") {
   with_block.unpacked = 9999;
   with_block.node_version = "v5.0.3";
   with_block.chunks = "b.tar.zst.chunks";
+  with_block.set = "day-20";
   text = manifest_with(*text, with_block);
   REQUIRE(text.has_value());
   text = manifest_with(*text, row("a.tar.zst", 'c'));
@@ -74,9 +75,10 @@ TEST_CASE("a manifest begins, grows, and has one row for a name") {
   CHECK((*listed)[0].time == *base::parse_time("2026-11-21T01:02:03Z"));
   CHECK((*listed)[0].chunks.empty());
   CHECK((*listed)[1].chunks == "https://h/b.tar.zst.chunks");
-  CHECK(
-      text->find("\"block\":387721720,\"chain_id\":\"aca376\",\"node_version\":\"v5.0.3\",\"unpacked_size\":9999") !=
-      std::string::npos);
+  CHECK((*listed)[0].set.empty());
+  CHECK((*listed)[1].set == "day-20");
+  CHECK(text->find("\"block\":387721720,\"chain_id\":\"aca376\",\"node_version\":\"v5.0.3\",\"set\":\"day-20\","
+                   "\"unpacked_size\":9999") != std::string::npos);
 
   const auto without = manifest_without(*text, "a.tar.zst");
   REQUIRE(without.has_value());

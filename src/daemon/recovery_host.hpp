@@ -73,6 +73,8 @@ class recovery_host {
 
   // Of [recovery] group, by their shown names: the others that are configured now.
   virtual std::vector<std::string> group_members() const = 0;
+  // A recovery of this one begins that leads them: what they could not have before they are asked again.
+  virtual void begin_group() = 0;
   // Has one of them mode ask?
   virtual bool group_asks() const = 0;
   // Their recoveries begin, following this one with archives of backup `set`; what they come to is told by

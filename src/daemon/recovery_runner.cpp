@@ -96,6 +96,11 @@ class recovery_runner::impl : public std::enable_shared_from_this<impl> {
     return !events_.empty() || !actions_.empty() || durable_pending_ || !recovery::phase_of(state_).empty();
   }
 
+  void forget_giving_up() {
+    state_.gave_up_on.clear();
+    state_.gave_up_why.clear();
+  }
+
   // Whoever goes back is seen at once, whoever is further when it is written down.
   [[nodiscard]] recovery::member_view group_view() const {
     auto v = recovery::view_of(state_);
@@ -235,6 +240,7 @@ void recovery_runner::begin(std::string why, recovery_options options) {
   auto& host = impl_->host();
   auto plan = recovery::freeze(host.unit(), host.recipe(), std::move(why), std::move(options));
   if (plan.asked.leader.empty()) {
+    host.begin_group();
     plan.members = host.group_members();
     if (host.group_asks()) plan.mode = model::recovery_mode::ask;
   }
@@ -339,6 +345,10 @@ recovery_view recovery_runner::view() const {
 
 std::optional<recovery::room_promised> recovery_runner::promised_room() const {
   return recovery::promised_room(impl_->state(), impl_->view_.progress);
+}
+
+void recovery_runner::forget_giving_up() {
+  impl_->forget_giving_up();
 }
 
 recovery::member_view recovery_runner::group_view() const {

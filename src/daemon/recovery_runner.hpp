@@ -69,6 +69,8 @@ class recovery_runner {
   void on_timer();
   // Another member of its group is further, or back.
   void on_group();
+  // That it could not have a backup, of one that has ended.
+  void forget_giving_up();
 
   // Before the swap: cancelled. After it: parked, once the node passed the first new block unless forced.
   void stop(bool force = false);

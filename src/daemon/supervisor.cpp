@@ -28,10 +28,9 @@ bool satisfies(const unit_runner& r, model::condition c) {
   return false;
 }
 
-// Of a group that is restored as one set, what is confirmed by itself and waits for the others is what they require.
-bool restored_with(const unit_runner& who, const unit_runner& r, model::condition c) {
-  const auto& group = who.spec().recovery.group;
-  return c != model::condition::completed && !group.empty() && r.spec().recovery.group == group &&
+// Confirmed by itself, it waits for the others of its group, which may wait for who requires it.
+bool waits_for_its_group(const unit_runner& r, model::condition c) {
+  return c != model::condition::completed && r.recovery_active() &&
          r.group_view().at >= recovery::member_stage::ready;
 }
 
@@ -103,7 +102,7 @@ supervisor::~supervisor() = default;
 bool supervisor::requirements_met(const unit_runner& who, std::vector<std::string>& waiting_for) {
   for (const auto& r : who.spec().requires_units) {
     bool met = false;
-    for (const auto& i : instances_of(r.unit)) met = met || satisfies(*i, r.when) || restored_with(who, *i, r.when);
+    for (const auto& i : instances_of(r.unit)) met = met || satisfies(*i, r.when) || waits_for_its_group(*i, r.when);
     if (!met) waiting_for.push_back(r.unit + " (" + std::string(model::condition_names.text(r.when)) + ")");
   }
   if (const auto& owner = who.spec().data.shared_with; holds_readers(owner))
@@ -131,6 +130,7 @@ void supervisor::drop_when_gone(unit_runner& who) {
     const auto it = runners_.find(id);
     if (it == runners_.end() || !it->second->gone() || !removed_.contains(id)) return;
     auto stays = it->second->what_stays();
+    tell_group_soon(it->second->spec().recovery.group);
     runners_.erase(it);
     removed_.erase(id);
     if (worth_keeping(stays) || settings_.contains(id.unit))

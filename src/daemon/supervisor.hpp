@@ -77,10 +77,15 @@ class supervisor : public control::service, private unit_host {
   void add_promised(const model::instance_id& to, ports::room_found& room) override;
   std::vector<std::string> group_members(const unit_runner& who) const override;
   bool group_asks(const unit_runner& who) const override;
+  void begin_group(const unit_runner& leader) override;
   void call_group(const unit_runner& leader, const std::vector<std::string>& members,
                   const std::string& set) override;
   std::vector<recovery::member_view> group_views(const unit_runner& who) const override;
   void group_moved(const unit_runner& who) override;
+  void group_changed(const std::string& left, const std::string& joined) override {
+    tell_group_soon(left);
+    tell_group_soon(joined);
+  }
   std::string disk_taken_by(const unit_runner& who) const override;
   std::vector<std::int32_t> reader_pids(const model::instance_id& of) override;
 
@@ -114,6 +119,7 @@ class supervisor : public control::service, private unit_host {
 
   // supervisor_groups.cpp: units that are restored as one set
   runners group_of(const unit_runner& who) const;
+  void tell_group_soon(const std::string& group);
   void tell_group(const std::string& group);
 
   // supervisor_commands.cpp

@@ -8,16 +8,16 @@ namespace hasup::daemon {
 
 supervisor::runners supervisor::group_of(const unit_runner& who) const {
   runners out;
-  const auto& group = who.spec().recovery.group;
+  const auto group = who.group_view().group;
   if (group.empty()) return out;
   for (const auto& [id, r] : runners_)
-    if (r.get() != &who && r->spec().recovery.group == group) out.push_back(r);
+    if (r.get() != &who && r->group_view().group == group) out.push_back(r);
   return out;
 }
 
 std::vector<std::string> supervisor::group_members(const unit_runner& who) const {
   std::vector<std::string> out;
-  for (const auto& r : group_of(who)) out.push_back(shown_name(r->spec()));
+  for (const auto& r : group_of(who)) out.push_back(r->group_view().unit);
   return out;
 }
 
@@ -27,13 +27,17 @@ bool supervisor::group_asks(const unit_runner& who) const {
                      [](const auto& r) { return r->spec().recovery.mode == model::recovery_mode::ask; });
 }
 
+void supervisor::begin_group(const unit_runner& leader) {
+  for (const auto& r : group_of(leader)) r->forget_giving_up();
+}
+
 void supervisor::call_group(const unit_runner& leader, const std::vector<std::string>& members,
                             const std::string& set) {
-  for (const auto& r : group_of(leader))
-    if (std::find(members.begin(), members.end(), shown_name(r->spec())) != members.end()) {
-      stops_.erase(r->spec().id);
-      r->follow(shown_name(leader.spec()), set);
-    }
+  for (const auto& r : group_of(leader)) {
+    const auto name = r->group_view().unit;
+    if (std::find(members.begin(), members.end(), name) == members.end()) continue;
+    r->follow(leader.group_view().unit, set, stops_.contains(r->spec().id) ? "it is being stopped" : "");
+  }
 }
 
 std::vector<recovery::member_view> supervisor::group_views(const unit_runner& who) const {
@@ -42,9 +46,14 @@ std::vector<recovery::member_view> supervisor::group_views(const unit_runner& wh
   return out;
 }
 
-// From a fresh call: whoever moved is in the middle of its own.
 void supervisor::group_moved(const unit_runner& who) {
-  const auto& group = who.spec().recovery.group;
+  const auto group = who.group_view().group;
+  tell_group_soon(group);
+  if (who.spec().recovery.group != group) tell_group_soon(who.spec().recovery.group);
+}
+
+// From a fresh call: whoever moved is in the middle of its own.
+void supervisor::tell_group_soon(const std::string& group) {
   if (group.empty() || !moved_groups_.insert(group).second) return;
   boost::asio::post(services_.loop, [this, group] { tell_group(group); });
 }
@@ -53,7 +62,7 @@ void supervisor::tell_group(const std::string& group) {
   moved_groups_.erase(group);
   const auto all = runners_;  // telling one may change the others
   for (const auto& [id, r] : all) {
-    if (r->spec().recovery.group != group || !r->recovery_active()) continue;
+    if (!r->recovery_active() || r->group_view().group != group) continue;
     r->on_group();
     r->look_at_requirements();
   }

@@ -8,14 +8,21 @@
 namespace hasup::daemon {
 
 recovery::member_view unit_runner::group_view() const {
+  using recovery::member_stage;
   recovery::member_view v;
-  if (recovery_ && (!parked_ || recovery_active()))
-    v = recovery_->group_view();
-  else if (const auto done = recovery::replay(journal_records_); parked_ && done)
-    v = recovery::view_of(*done);
-  if (v.at == recovery::member_stage::none && v.gave_up_on.empty()) v = group_refusal_;
+  if (recovery_) v = recovery_->group_view();  // one that is parked, too, until the next daemon
+  if (v.at == member_stage::none && parked_)
+    if (const auto done = recovery::replay(journal_records_)) v = recovery::view_of(*done);
+  if (v.at != member_stage::none) return v;
+  if (!group_refusal_.gave_up_on.empty()) v = group_refusal_;
   v.unit = shown_name(unit_);
+  v.group = unit_.recovery.group;
   return v;
+}
+
+void unit_runner::forget_giving_up() {
+  group_refusal_ = {};
+  if (recovery_) recovery_->forget_giving_up();
 }
 
 std::string unit_runner::cannot_follow() const {
@@ -26,13 +33,14 @@ std::string unit_runner::cannot_follow() const {
   return {};
 }
 
-void unit_runner::follow(const std::string& leader, const std::string& set) {
-  if (recovery_active() || recovery_options_) return;
-  if (auto why = cannot_follow(); !why.empty()) {
+void unit_runner::follow(const std::string& leader, const std::string& set, const std::string& instead) {
+  if (recovery_active()) return;
+  if (auto why = instead.empty() ? cannot_follow() : instead; !why.empty()) {
     group_refusal_.gave_up_on = set;
     group_refusal_.why = std::move(why);
     return host_.group_moved(*this);
   }
+  if (recovery_options_) return;  // it is on its way
   recovery_options options;
   options.leader = leader;
   options.set = set;
@@ -54,11 +62,10 @@ void unit_runner::look_at_requirements() {
   if (!first_start_) return;
   std::vector<std::string> missing;
   if (!host_.requirements_met(*this, missing)) {
-    if (missing == waiting_for_) return;
-    waiting_for_ = std::move(missing);
-    return report("recovery_waits", "the first start waits for " + recovery::names_of(waiting_for_));
+    if (missing == first_start_waits_for_) return;
+    first_start_waits_for_ = std::move(missing);
+    return report("recovery_waits", "the first start waits for " + recovery::names_of(first_start_waits_for_));
   }
-  waiting_for_.clear();
   const auto append = std::move(*std::exchange(first_start_, std::nullopt));
   first_start(append);
 }

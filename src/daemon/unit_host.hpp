@@ -70,9 +70,11 @@ class unit_host {
   // Of its [recovery] group, see recovery_host.
   virtual std::vector<std::string> group_members(const unit_runner& who) const = 0;
   virtual bool group_asks(const unit_runner& who) const = 0;
+  virtual void begin_group(const unit_runner& leader) = 0;
   virtual void call_group(const unit_runner& leader, const std::vector<std::string>& members,
                           const std::string& set) = 0;
   virtual std::vector<recovery::member_view> group_views(const unit_runner& who) const = 0;
+  virtual void group_changed(const std::string& left, const std::string& joined) = 0;
   virtual void group_moved(const unit_runner& who) = 0;
   // What the recoveries of others will still take of the file system that was measured.
   virtual void add_promised(const model::instance_id& to, ports::room_found& room) = 0;

@@ -276,7 +276,9 @@ void unit_runner::start_node(std::vector<std::string> append, std::vector<std::s
     recovery_->on_node_started();
     return start_recovery_probes();
   }
+  if (recovery_stops_) return not_spawned();
   first_start_ = std::move(append);
+  first_start_waits_for_.clear();
   look_at_requirements();
 }
 
@@ -296,6 +298,7 @@ void unit_runner::first_start(const std::vector<std::string>& append) {
 }
 
 void unit_runner::stop_node() {
+  if (std::exchange(first_start_, std::nullopt)) return not_spawned();
   if (pid_ == 0) return;
   signal_stop();
   await_node_end(unit_.run.stop_timeout, true);

@@ -183,7 +183,8 @@ bool unit_runner::is_down() const {
 void unit_runner::replace_spec(model::unit unit, std::optional<model::recipe> recipe, std::string effective_toml) {
   // A recovery goes on with what it began with; the new spec applies when it is over.
   pending_spec_.reset();
-  if (recovery_active() || (parked_ && parked_elsewhere(unit.data.dir))) {
+  const bool is_kept = parked_ && (parked_elsewhere(unit.data.dir) || is_restored_with_others());
+  if (recovery_active() || is_kept) {
     pending_spec_ = spec_change{std::move(unit), std::move(recipe), std::move(effective_toml)};
     return;
   }
@@ -195,6 +196,7 @@ void unit_runner::replace_spec(model::unit unit, std::optional<model::recipe> re
   if (watches_memory() || watches_space()) host_.changed(*this);
   probe_as_now_configured();
   follow_prefetch();
+  if (was.recovery.group != unit_.recovery.group) host_.group_changed(was.recovery.group, unit_.recovery.group);
   if (was.recovery.reference != unit_.recovery.reference) reference_.reset();
   follow_reference();
 }
@@ -218,6 +220,11 @@ void unit_runner::probe_as_now_configured() {
 bool unit_runner::parked_elsewhere(const std::string& data_dir) const {
   const auto done = recovery::replay(journal_records_);
   return done && done->at != recovery::mark::none && done->plan.data_dir != data_dir;
+}
+
+bool unit_runner::is_restored_with_others() const {
+  const auto v = group_view();
+  return v.at != recovery::member_stage::none && !v.group.empty();
 }
 
 bool unit_runner::half_restored() const {
@@ -300,6 +307,8 @@ void unit_runner::drain() {
     if (memory_.now.index() != state_before) since_ = f.now;
     if (memory_.desired == model::desired::up) back_after_boot_ = false;
     for (const auto& a : actions) perform(a);
+    // What a stop has overtaken is not the order of the next recovery.
+    if (std::holds_alternative<unit::stop_wanted>(e)) recovery_options_.reset();
     if (!only_goes_on(e)) tells_of_end_ = host_.newest_event();
     post_start();
     if (recovery_active() || (at_rest() && state() != model::unit_state::backoff)) seen_free_.clear();

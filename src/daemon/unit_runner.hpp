@@ -70,8 +70,10 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void recover(std::string why, recovery_options options);
   // unit_group.cpp: what is restored as one set. As far as it is, for the others of its group.
   recovery::member_view group_view() const;
-  // Begins to be restored from backup `set` with `leader`, or notes why it cannot be.
-  void follow(const std::string& leader, const std::string& set);
+  // Begins to be restored from backup `set` with `leader`, or notes why it cannot be, which may be `instead`.
+  void follow(const std::string& leader, const std::string& set, const std::string& instead);
+  // That it could not be is no answer to who asks anew.
+  void forget_giving_up();
   void on_group();
   // A first start waits for what the unit requires; something of that may be there now.
   void look_at_requirements();
@@ -171,6 +173,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void stop_node() override;
   void not_spawned();
   std::vector<std::string> group_members() const override { return host_.group_members(*this); }
+  void begin_group() override { host_.begin_group(*this); }
   bool group_asks() const override { return host_.group_asks(*this); }
   void call_group(const std::vector<std::string>& members, const std::string& set) override;
   std::vector<recovery::member_view> group_views() const override { return host_.group_views(*this); }
@@ -281,6 +284,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void apply_pending_spec();
   void probe_as_now_configured();
   bool parked_elsewhere(const std::string& data_dir) const;
+  bool is_restored_with_others() const;
 
   // unit_probes.cpp
   probe::target probe_target() const;
@@ -440,6 +444,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::optional<recovery_options> recovery_options_;
   recovery::member_view group_refusal_;                  // it was called and cannot follow: gave_up_on and why
   std::optional<std::vector<std::string>> first_start_;  // its extra arguments, while it waits for what is required
+  std::vector<std::string> first_start_waits_for_;       // as told
   std::unique_ptr<journal::file_journal> journal_;
   std::vector<std::string> journal_records_;  // as found at the start of the daemon
   bool parked_ = false;

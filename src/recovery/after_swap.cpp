@@ -268,6 +268,7 @@ void stepper::on_running_timer() {
 }
 
 void stepper::stop_running_node(bool park) {
+  s.confirmed_by_itself = false;
   out.emplace_back(cancel_timer{});
   out.emplace_back(stop_node{});
   s.now = stopping_node{park};
@@ -277,9 +278,14 @@ void stepper::on_node_exited(const node_exited& e) {
   if (auto* c = std::get_if<cleaning>(&s.now)) {
     const bool last_try = c->node_starting;
     c->node_up = c->node_starting = false;
+    // It ends again and again, and cannot be handed over yet.
+    if (c->cleaned && last_try && !s.stop && group_may_need_us()) {
+      c->pausing = true;
+      out.emplace_back(start_timer{longest_pause});
+      return;
+    }
     // It was started once more for nothing but to hand a living node over: its exit is the unit's business again.
-    if (c->cleaned && last_try && !s.stop && !group_may_need_us())
-      return end(outcome::recovered, "recovered, but the node ended again");
+    if (c->cleaned && last_try && !s.stop) return end(outcome::recovered, "recovered, but the node ended again");
     return settle_clean_up();
   }
   if (const auto* stopping = std::get_if<stopping_node>(&s.now)) {
@@ -455,7 +461,8 @@ void stepper::settle_clean_up() {
   auto& c = std::get<cleaning>(s.now);
   if (s.stop) {
     // The recovery is complete; only the unit is wanted down.
-    if (!c.cleaned || c.node_up || c.node_starting || group_may_need_us()) return;
+    if (!c.cleaned || c.node_up || c.node_starting) return;
+    if (group_may_need_us()) return end(outcome::parked, "stopped; the others of its group are not confirmed yet");
     out.emplace_back(cancel_timer{});
     out.emplace_back(clear_journal{});
     s.done = progress{};
@@ -467,7 +474,9 @@ void stepper::settle_clean_up() {
   if (c.cleaned && c.node_up && !group_may_need_us())
     return end(outcome::recovered,
                "recovered from " + chosen_name() + " (plan \"" + s.done.chosen_plan()->name + "\")");
-  if (!c.worker_busy && !c.node_up && !c.node_starting) {
+  if (c.cleaned && c.node_up && !std::exchange(c.told, true))
+    say("waits", "all is done here; waits until the others of group " + s.done.plan.group + " are confirmed, too");
+  if (!c.worker_busy && !c.node_up && !c.node_starting && !c.pausing) {
     c.node_starting = true;
     out.emplace_back(start_node{});
   }

@@ -122,6 +122,10 @@ void stepper::go_on_before_swap() {
 
 void stepper::select() {
   const auto& plan = s.done.plan;
+  if (!plan.asked.from.empty() && is_grouped())
+    return end(outcome::refused,
+               "a file does not say of which backup it is, and group " + plan.group +
+                   " is restored as one set; take recovery.group out of the unit to restore it alone");
   if (!plan.asked.from.empty()) {
     auto only = candidate_from_file(plan);
     if (!only) return end(outcome::refused, only.error().message);

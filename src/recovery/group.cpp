@@ -47,6 +47,7 @@ member_stage stage_of(const progress& p) {
 member_view view_of(const progress& p) {
   member_view v;
   v.unit = p.plan.unit;
+  v.group = p.plan.group;
   v.at = stage_of(p);
   if (v.at == member_stage::none) return v;
   v.leader = p.plan.asked.leader;
@@ -160,17 +161,17 @@ std::string stepper::group_trouble() const {
     if (v.at == member_stage::none && s.done.beyond_swap())
       return v.unit + " of group " + s.done.plan.group + " is not restored from backup \"" + group_set() + "\"";
   }
-  if (s.done.beyond_swap())
+  if (s.others_seen)
     for (const auto& name : s.done.plan.members)
-      if (member(name) == nullptr) return name + " of group " + s.done.plan.group + " is gone";
+      if (member(name) == nullptr) return name + " is not in group " + s.done.plan.group + " any more";
   return {};
 }
 
 void stepper::lead() {
-  // Two members found at the same time that they are broken: the first by name leads.
+  // Two members found at the same time that they are broken: the first by name leads, unless one is further.
   if (!s.done.beyond_swap())
     for (const auto& v : s.others)
-      if (v.at != member_stage::none && v.leader.empty() && v.unit < unit_name())
+      if (v.leader.empty() && v.at != member_stage::none && (v.unit < unit_name() || v.at >= member_stage::placed))
         return abandon(v.unit + " restores group " + s.done.plan.group);
   if (std::holds_alternative<gathering>(s.now)) {
     if (gather()) return;
@@ -184,7 +185,8 @@ void stepper::lead() {
 // Why the leader's word is not to be waited for any more; "" = it is. Nobody may have looked yet.
 std::string stepper::leader_left() const {
   const auto* leader = member(s.done.plan.asked.leader);
-  if (leader == nullptr) return {};
+  if (leader == nullptr)
+    return s.others_seen ? s.done.plan.asked.leader + " of group " + s.done.plan.group + " is gone" : "";
   if (leader->at != member_stage::none && leader->leader.empty() && leader->set == group_set()) return {};
   return leader->unit + ", which leads group " + s.done.plan.group + ", does not restore backup \"" + group_set() +
          "\" any more";
@@ -215,7 +217,8 @@ void stepper::undo_for_group(const std::string& why) {
   const bool busy = holds_alternative<swapping_now>(s.now) || holds_alternative<rewiping>(s.now) ||
                     holds_alternative<starting>(s.now);
   commit(undo_wanted{why});
-  if (!busy) undo();
+  if (!busy) return undo();
+  if (holds_alternative<starting>(s.now)) out.emplace_back(stop_node{});  // it may wait for what it requires
 }
 
 // Is it the group's decision that everybody keeps what is in place?

@@ -31,6 +31,7 @@ enum class member_stage { none, looking, found, staged, placed, ready, confirmed
 // A member as the others see it: nothing that its journal would not bear out after a crash.
 struct member_view {
   std::string unit;
+  std::string group{};  // that it is restored with now, whatever its unit file says meanwhile
   member_stage at = member_stage::none;
   std::string set;         // of which backup; "" = it has not chosen, or goes back
   std::string leader;      // "" = it leads itself

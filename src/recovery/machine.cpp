@@ -309,9 +309,13 @@ void stepper::roll_back_by_hand() {
     return say("not_rolled_back", "the old state was deleted to make room, so there is nothing to put back");
   if (s.done.at == mark::confirmed)
     return say("not_rolled_back", "too late: " + chosen_name() + " is confirmed and the old state is being deleted");
+  if (group_keeps())
+    return say("not_rolled_back", "too late: the others of group " + s.done.plan.group +
+                                      " are confirmed on backup \"" + group_set() + "\"");
   const bool busy = is<swapping_now>(s) || is<rewiping>(s) || is<starting>(s);
   if (!busy) return undo();
   if (!s.done.undo_wanted) commit(undo_wanted{});
+  if (is<starting>(s)) out.emplace_back(stop_node{});  // it may wait for what it requires
 }
 
 void stepper::on_quiesced() {
@@ -328,6 +332,7 @@ void stepper::on_timer() {
   if (is<running>(s)) return on_running_timer();
   if (is<cleaning>(s)) {
     auto& c = std::get<cleaning>(s.now);
+    if (std::exchange(c.pausing, false)) return settle_clean_up();
     if (c.worker_busy || c.cleaned) return;
     c.worker_busy = true;
     return run(ports::worker_mode::clean_up);

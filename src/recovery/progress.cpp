@@ -145,6 +145,7 @@ struct applier {
   base::result<void> operator()(const confirmed&) const {
     if (p.at != mark::loaded) return out_of_order("confirmed");
     p.at = mark::confirmed;
+    p.undo_wanted = false;
     return {};
   }
   base::result<void> operator()(const rolling_back& r) const {

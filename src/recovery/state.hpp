@@ -54,6 +54,8 @@ struct cleaning {
   bool cleaned = false;
   bool node_up = true;
   bool node_starting = false;
+  bool pausing = false;  // before it is started once more
+  bool told = false;     // that others are waited for
 };
 struct rolling_back_now {};
 struct pausing {

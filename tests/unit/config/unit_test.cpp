@@ -200,6 +200,7 @@ std::map<std::string, sample> samples() {
            "source = \"/b\"\npublic_key = \"RWQN/LuEHqZLOjBPKgFDPgVM33bqZrk3c99j/UKnnw4yGa7JOkohUYWJ\"");
   recovery("max_rate", "source = \"/b\"\nmax_rate = \"200MiB/s\"");
   recovery("max_window", "source = \"/b\"\nmax_window = \"128MiB\"");
+  recovery("group", "source = \"/b\"\ngroup = \"evm\"");
   recovery("space", "source = \"/b\"\nspace = \"stage\"");
   for (const std::string role : {"startup", "readiness", "liveness"}) out.merge(probe_samples(role));
   return out;

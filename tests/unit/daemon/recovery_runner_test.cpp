@@ -142,6 +142,9 @@ class fake_host : public daemon::recovery_host {
     return other ? std::vector<std::string>{other->unit_.id.unit} : std::vector<std::string>{};
   }
   bool group_asks() const override { return false; }
+  void begin_group() override {
+    if (other != nullptr) other->runner->forget_giving_up();
+  }
   void call_group(const std::vector<std::string>&, const std::string& set) override {
     recovery::options o;
     o.leader = unit_.id.unit;

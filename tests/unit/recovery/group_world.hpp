@@ -158,6 +158,7 @@ class group_world {
       for (const auto& m : members)
         if (!m->journal.empty() && is_at_rest(*m)) {
           ++started_again_;
+          for (auto& t : told_) t.clear();  // who is taken up is told anew
           m->wake(false);
           return true;
         }

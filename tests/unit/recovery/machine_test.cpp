@@ -270,7 +270,7 @@ TEST_CASE("a roll back by hand waits for what is under way and needs something t
 
   trace starting;
   starting.until_first_start(leap(), two).take();
-  CHECK(starting.feed(recovery::roll_back_wanted{}).take() == "write undo_wanted\n");
+  CHECK(starting.feed(recovery::roll_back_wanted{}).take() == "write undo_wanted\nstop node\n");
   trace still_alive;
   CHECK(has(still_alive.feed(recovery::resume_wanted{starting.state.done, true}).take(), "stop node"));
   CHECK(has(starting.started().take(), "stop node"));

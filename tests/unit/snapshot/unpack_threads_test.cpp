@@ -103,7 +103,7 @@ TEST_CASE("an archive of many frames that is cut off anywhere is bad", "[unpack]
 
 TEST_CASE("any compression that is cut off at a multiple of 64 KiB is bad", "[unpack]") {
   node n;
-  const std::string filter = GENERATE("", "gzip", "bzip2", "xz", "lz4");
+  const std::string filter = GENERATE("", "gzip", "bzip2", "xz", "lz4", "zstd");
   n.use("a.tar" + filter);
   const auto tar = tar_of({{"state/a", noise(500'000)}, {"state/b", "b"}});
   std::string packed = tar;
@@ -123,6 +123,8 @@ TEST_CASE("any compression that is cut off at a multiple of 64 KiB is bad", "[un
     REQUIRE(archive_write_free(a) == ARCHIVE_OK);
     packed.resize(used);
   }
+  fs::create_directories(n.dir() + "/state");
+  put(n.dir() + "/state/a", "what the node has");
   auto out = n.unpack_bytes(packed);
   INFO(filter << ": " << out.error);
   REQUIRE(out.ok());
@@ -133,6 +135,8 @@ TEST_CASE("any compression that is cut off at a multiple of 64 KiB is bad", "[un
     CHECK(out.failure == worker_failure::bad_snapshot);
     CHECK_FALSE(n.is_staged());
   }
+  CHECK(get(n.dir() + "/state/a") == "what the node has");
+  CHECK(std::distance(fs::directory_iterator(n.dir()), fs::directory_iterator()) == 2);  // state and .hasup
 }
 
 TEST_CASE("a damaged frame anywhere, and what follows the last one, make the snapshot bad", "[unpack]") {

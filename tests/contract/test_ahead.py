@@ -8,7 +8,7 @@ import subprocess
 import threading
 import unittest
 
-from archive_jobs import ArchiveJobs, BIG, ENOUGH, node_files, packed, tar_of, zip_of
+from archive_jobs import ArchiveJobs, BIG, ENOUGH, node_files, packed, tar_of, tree, zip_of
 from hasup_home import unmount, wait_until
 from test_sources import snapshot_bytes
 
@@ -203,6 +203,39 @@ class Ahead(ArchiveJobs):
             self.cached("a.tar.zst").unlink()
             self.succeed(self.fetch_ahead())
         self.expect_ahead(expected)
+
+    def test_a_worker_killed_at_any_point_of_unpacking(self):
+        """Nothing counts, the node's state is what it was, and the next one makes all of it."""
+        self.put_node()
+        expected = self.ordinary()
+        self.succeed(self.job(self.plan_job("fetch")))
+        (self.data / "state" / "db").write_bytes(b"what the node has")
+        before = self.visible()
+        chance = random.Random(12)
+        cut_off = 0
+        for _ in range(25):
+            limit = chance.randrange(0, BIG)
+            worker = self.start_job(self.plan_job("unpack"))
+            while worker.poll() is None and self.written() < limit:
+                pass
+            worker.kill()
+            worker.wait(120)
+            if not self.own("staging", "staged.json").exists():
+                cut_off += 1
+                self.assertFalse(self.result.exists())
+            self.assertEqual(self.visible(), before)
+        self.assertGreater(cut_off, 5)
+        self.same_as(expected)
+
+    def visible(self):
+        return {p: v for p, v in tree(self.data).items() if not p.startswith(".hasup")}
+
+    def written(self):
+        """Bytes that have come out."""
+        try:
+            return sum(p.lstat().st_blocks * 512 for p in self.own("staging").rglob("*") if p.is_file())
+        except OSError:
+            return 0
 
     def test_one_that_is_killed_while_it_unpacks_alone_changes_nothing(self):
         self.put_node()

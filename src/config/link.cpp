@@ -69,7 +69,7 @@ class linker {
     for (const auto& u : units_) members[u.recovery_group] += u.instances;
     const bool all_known = known_.size() == by_name_.size();
     for (auto& u : units_)
-      if (all_known && !u.recovery_group.empty() && members[u.recovery_group] == 1)
+      if (all_known && !u.findings.failed() && !u.recovery_group.empty() && members[u.recovery_group] == 1)
         u.findings.warning(u.recovery_group_place, "nobody else is in [recovery] group \"" + u.recovery_group +
                                                        "\", which is restored as one set: write it into the "
                                                        "units that it belongs to, too");

@@ -77,6 +77,26 @@ TEST_CASE("unknown units, loops and self-requirements are errors of the units co
   CHECK_FALSE(all.units.at("a").valid);
 }
 
+TEST_CASE("a group that nobody else is in is a warning, and one that is restored in place an error") {
+  const home h;
+  h.dir.write("etc/recipes/r.toml",
+              "[[plan]]\nname = \"p\"\nwipe = [\"x\"]\n[[plan.archive]]\nmatch = \"*\"\ninto = \".\"\n");
+  const auto unit = [&](const std::string& name, const std::string& more) {
+    h.unit(name, run + "[data]\ndir = \"/srv/" + name + "\"\n[recovery]\nrecipe = \"r\"\nsource = \"/b\"\n" + more);
+  };
+  unit("a", "group = \"evm\"\n");
+  unit("b", "group = \"evm\"\n");
+  unit("c", "group = \"emv\"\n");
+  unit("d", "group = \"evm\"\nspace = \"in_place\"\n");
+  unit("e", "group = \"two words\"\n");
+  const auto said = h.said();
+  INFO(said);
+  CHECK(said.find("units/c.toml:8:9: warning: nobody else is in [recovery] group \"emv\"") != std::string::npos);
+  CHECK(said.find("units/d.toml:9:9: error: a [recovery] group is restored as one set") != std::string::npos);
+  CHECK(said.find("units/e.toml:8:9: error: \"two words\" is no group name") != std::string::npos);
+  CHECK(said.find("units/a.toml:8") == std::string::npos);
+}
+
 TEST_CASE("two writers on one directory are an error, however it is spelled") {
   const home h;
   h.unit("a", "[data]\ndir = \"/srv//data/./x/\"\n" + run);

@@ -16,6 +16,10 @@ std::vector<recovery::record> one_of_each() {
   plan.asked.snapshot = "s3 \"quoted\" \xc3\xa9";
   plan.asked.yes = plan.asked.explained = true;
   plan.asked.newer_than = 387'721'720;
+  plan.asked.leader = "nodeos";
+  plan.asked.set = "2026-11-22T04:00";
+  plan.group = "evm";
+  plan.members = {"nodeos", "miner@1"};
   plan.space = model::space_policy::automatic;
   plan.data_dir = "/var/lib/leap/data";
   plan.also = {"/var/lib/leap/blocks"};
@@ -41,7 +45,7 @@ std::vector<recovery::record> one_of_each() {
           recovery::confirmed{},
           recovery::rolling_back{recovery::after_roll_back::again, "why"},
           recovery::rolled_back{"what the node wrote to \xff meanwhile stays"},
-          recovery::undo_wanted{},
+          recovery::undo_wanted{"the group goes back"},
           recovery::wiping{},
           recovery::wiped{},
           recovery::importing{2},

@@ -16,6 +16,7 @@ import subprocess
 import tarfile
 import tempfile
 
+import redis_node
 import test_anvil
 from hasup_home import DEMO_NODE, alive, end_process, free_port, get_info, rpc, wait_until
 
@@ -336,8 +337,7 @@ class Redis(Recovered):
 
     def make(self):
         self.state_file = self.data / "dump.rdb"
-        node = self.run_beside(["redis-server", "--port", self.port, "--bind", "127.0.0.1", "--dir", self.data, "--save",
-                                ""], lambda: self.cli("ping", check=False) == "PONG")
+        node = self.run_beside(redis_node.server(self.port, self.data), lambda: redis_node.answers(self.port))
         try:
             for day, keys in ((18, 50), (19, 100), (20, 150)):
                 name = f"redis-2026-11-{day}.tar.gz"
@@ -348,11 +348,8 @@ class Redis(Recovered):
         finally:
             end_process(node)
 
-    def cli(self, *words, check=True):
-        done = subprocess.run(["redis-cli", "-p", str(self.port), *words], capture_output=True, text=True, timeout=60)
-        if check and done.returncode != 0:
-            raise RuntimeError(f"redis-cli {words[0]}: {done.stdout}{done.stderr}")
-        return done.stdout.strip()
+    def cli(self, *words):
+        return redis_node.cli(self.port, *words)
 
     def mark(self):
         self.marks += 1

@@ -1,9 +1,9 @@
 """Two real redis servers that are restored as one set: both on archives of the same backup, or both as they were."""
 
 import random
-import subprocess
 import unittest
 
+import redis_node
 from hasup_home import HasupTest, free_port, wait_until
 
 UNIT = """
@@ -55,17 +55,11 @@ class Group(HasupTest):
             self.seed(name, "start")
 
     def cli(self, name, *words):
-        return subprocess.run(["redis-cli", "-p", str(self.port[name]), *words], check=True, capture_output=True,
-                              text=True, timeout=60).stdout.strip()
-
-    def answers(self, name):
-        done = subprocess.run(["redis-cli", "-p", str(self.port[name]), "ping"], capture_output=True, text=True,
-                              timeout=60)
-        return done.stdout.strip() == "PONG"
+        return redis_node.cli(self.port[name], *words)
 
     def seed(self, name, of):
-        server = self.start_program(["redis-server", "--port", self.port[name], "--bind", "127.0.0.1", "--dir",
-                                     self.data[name], "--save", ""], lambda: self.answers(name))
+        server = self.start_program(redis_node.server(self.port[name], self.data[name]),
+                                    lambda: redis_node.answers(self.port[name]))
         self.cli(name, "set", "of", of)
         self.cli(name, "save")
         server.terminate()

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import unittest
 
+import redis_node
 from hasup_home import HasupTest, free_port, wait_until, write_sha256
 
 UNIT = """
@@ -60,17 +61,14 @@ class RedisTest(HasupTest):
         self.publish("redis-2026-11-20.tar.gz")
 
     def cli(self, *words):
-        return subprocess.run(["redis-cli", "-p", str(self.port), *words], check=True, capture_output=True, text=True,
-                              timeout=60).stdout.strip()
+        return redis_node.cli(self.port, *words)
 
     def answers(self):
-        done = subprocess.run(["redis-cli", "-p", str(self.port), "ping"], capture_output=True, text=True, timeout=60)
-        return done.stdout.strip() == "PONG"
+        return redis_node.answers(self.port)
 
     def seed(self, keys):
         """A redis-server of the test's own writes a dump with so many keys."""
-        server = self.start_program(["redis-server", "--port", self.port, "--bind", "127.0.0.1", "--dir", self.data,
-                                     "--save", ""], self.answers)
+        server = self.start_program(redis_node.server(self.port, self.data), self.answers)
         for n in range(keys):
             self.cli("set", f"key:{n}", f"value {n} of {keys}")
         self.cli("save")

@@ -144,6 +144,33 @@ class Group(HasupTest):
         for name in ("ledger", "index"):
             self.assertTrue([e for e in self.home.events(name) if e["kind"] == "recovery_rolled_back"], name)
 
+    def test_one_that_waits_for_another_which_breaks_goes_back_with_it(self):
+        """index is replaced, but not started before ledger is healthy, which it never is on that archive."""
+        for day in (19, 20):
+            self.publish("ledger", day, broken=day == 20)
+            self.publish("index", day)
+        self.start_home()
+        self.break_ledger()
+        self.home.wait_for("ledger", state="running", recoveries=1)
+        self.wait_on(19)
+        index = [e["kind"] for e in self.home.events("index")]
+        self.assertIn("recovery_waits", index)
+        self.assertIn("recovery_rolled_back", index)
+
+    def test_a_recovery_by_hand_can_be_taken_back_while_it_waits_for_what_is_required(self):
+        self.publish("index", 20)
+        self.start_home()
+        self.home.unit("index", (self.home.path / "etc" / "units" / "index.toml").read_text().replace(
+            'group = "evm"\n', ""))
+        self.home.ok("apply")
+        self.home.ok("stop", "ledger")  # takes index down, too
+        self.home.ok("recover", "index", "--yes", "--no-wait")
+        self.home.wait_event("index", lambda e: e["kind"] == "recovery_waits", "the first start waits")
+        self.home.ok("recover", "index", "--rollback", "--no-wait")
+        self.home.wait_event("index", lambda e: e["kind"] == "recovery_ended", "the recovery has ended")
+        self.home.ok("start", "index")
+        self.assertEqual(self.cli("index", "get", "of"), "start")
+
     def test_without_a_common_backup_nothing_is_touched_and_the_healthy_one_runs_on(self):
         self.publish("ledger", 20)
         self.publish("index", 19)

@@ -98,6 +98,9 @@ std::optional<listed_file> json_file(const json::object& o, std::string_view bas
   if (!file.time) file.time_exact = false;
   if (const auto* digest = o.if_contains("sha256"); digest != nullptr && digest->is_string())
     file.sha256 = parse_digest(std::string_view(digest->get_string())).value_or("");
+  for (const auto kind : {digest_kind::sha512, digest_kind::blake2b, digest_kind::md5})
+    if (auto digest = parse_digest(json_word(o, digest_kind_names.text(kind)), kind))
+      file.other_digests[kind] = std::move(*digest);
   if (const auto* chunks = o.if_contains("chunks"); chunks != nullptr && chunks->is_string())
     if (const std::string_view index(chunks->get_string()); is_chunk_index(index))
       file.chunks = std::string(base) + percent_encode(index);

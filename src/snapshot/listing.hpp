@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -34,6 +35,8 @@ struct listed_file {
   std::string sha256_else{};
   std::string beside{};  // see model::snapshot
 
+  std::map<digest_kind, std::string> other_digests{};  // but sha256, which an index says too; lower-case hex
+
   friend bool operator==(const listed_file&, const listed_file&) = default;
 };
 
@@ -48,8 +51,8 @@ std::vector<listed_file> parse_html_listing(std::string_view html, std::string_v
                                             listed wanted = listed::snapshots);
 
 // An array of files, or an object with "snapshots" or "files": each is a name, or has "name" or "filename" and may
-// have "size", "sha256", "url", "chunks" (the name of the index of its chunks), "block", "chain_id", "node_version",
-// "set" and "time", "mtime" or "mod_time" (RFC 3339, RFC 1123 or seconds since 1970).
+// have "size", "sha256", "sha512", "blake2b", "md5", "url", "chunks" (the name of the index of its chunks), "block",
+// "chain_id", "node_version", "set" and "time", "mtime" or "mod_time" (RFC 3339, RFC 1123 or seconds since 1970).
 base::result<std::vector<listed_file>> parse_json_listing(std::string_view json, std::string_view base,
                                                           listed wanted = listed::snapshots);
 

@@ -60,6 +60,22 @@ class Proofs(Sources):
                 self.assertEqual((out["failure"], out["snapshot"]), ("bad_snapshot", "a.bin"))
                 self.assertFalse(self.cached("a.bin").exists())
 
+    def test_a_manifest_may_have_only_another_kind(self):
+        for kind, made in (("sha512", hashlib.sha512), ("blake2b", hashlib.blake2b), ("md5", hashlib.md5)):
+            with self.subTest(kind=kind):
+                self.clear()
+                self.forget()
+                digest = made(self.data_bytes).hexdigest()
+                row = {"name": "a.bin", kind: digest.upper()}
+                (self.files / "manifest.json").write_text(json.dumps({"snapshots": [row]}))
+                out = self.load()
+                self.assertEqual((out["failure"], out["verified"], out["verified_by"]), ("none", True, kind), out["error"])
+                self.forget()
+                row[kind] = ("1" if digest[0] == "0" else "0") + digest[1:]
+                (self.files / "manifest.json").write_text(json.dumps([row]))
+                out = self.load()
+                self.assertEqual((out["failure"], out["snapshot"]), ("bad_snapshot", "a.bin"))
+
     def strange_host(self):
         host = FaultHost()
         self.addCleanup(host.close)

@@ -1,6 +1,7 @@
 #include "snapshot/fetch/expected_digest.hpp"
 
 #include <array>
+#include <map>
 
 #include "snapshot/fetch/version_answer.hpp"
 #include "snapshot/listing.hpp"
@@ -57,10 +58,14 @@ constexpr std::array<side_files, 4> all_side_files{{{digest_kind::sha256, {".sha
 
 constexpr std::string_view manifest_name = "manifest.json";
 
+// What was asked for already, by place: a manifest may have digests of every kind.
+using seen_texts = std::map<std::string, side_text>;
+
 // Asks all who may announce a digest of one kind, and holds what they say against each other.
 class asking {
  public:
-  asking(remote_client& host, const model::snapshot& s, digest_kind kind) : host_(host), s_(s), kind_(kind) {}
+  asking(remote_client& host, const model::snapshot& s, digest_kind kind, seen_texts& seen)
+      : host_(host), s_(s), kind_(kind), seen_(seen) {}
 
   void heard(const std::string& hex, const std::string& by) {
     if (!first_.empty() && hex != first_) {
@@ -75,12 +80,21 @@ class asking {
   // `read`: the digest in the text. `must`: a text that is there has to hold one.
   template <class Read>
   outcome<void> ask(const std::string& place, bool must, Read read) {
-    auto found = look_for(host_, place);
-    if (!found) return found.error();
-    if (found->denied && denied_.empty()) denied_ = found->unclear;
-    if (!found->unclear.empty() && !found->denied && first_.empty()) return unreachable(found->unclear);
-    if (!found->text) return {};
-    const std::optional<std::string> digest = read(*found->text);
+    auto found = seen_.find(place);
+    if (found == seen_.end()) {
+      auto looked = look_for(host_, place);
+      if (!looked) return looked.error();
+      found = seen_.emplace(place, std::move(*looked)).first;
+    }
+    return weigh(place, found->second, must, read);
+  }
+
+  template <class Read>
+  outcome<void> weigh(const std::string& place, const side_text& found, bool must, Read read) {
+    if (found.denied && denied_.empty()) denied_ = found.unclear;
+    if (!found.unclear.empty() && !found.denied && first_.empty()) return unreachable(found.unclear);
+    if (!found.text) return {};
+    const std::optional<std::string> digest = read(*found.text);
     if (digest)
       heard(*digest, percent_decode(place.substr(place.rfind('/') + 1)));
     else if (must && first_.empty())
@@ -104,6 +118,7 @@ class asking {
   remote_client& host_;
   const model::snapshot& s_;
   digest_kind kind_;
+  seen_texts& seen_;
   std::string first_;  // hex
   std::string by_;
   std::string denied_;
@@ -111,11 +126,15 @@ class asking {
 };
 
 // Nothing where it is of another kind: many things are called so.
-std::optional<std::string> digest_in_manifest(const std::string& text, const std::string& name) {
+std::optional<std::string> digest_in_manifest(const std::string& text, const std::string& name, digest_kind kind) {
   const auto files = parse_json_listing(text, "");
   if (!files) return std::nullopt;
-  for (const auto& file : *files)
-    if (file.name == name && !file.sha256.empty()) return file.sha256;
+  for (const auto& file : *files) {
+    if (file.name != name) continue;
+    const auto other = file.other_digests.find(kind);
+    if (kind == digest_kind::sha256 && !file.sha256.empty()) return file.sha256;
+    if (other != file.other_digests.end()) return other->second;
+  }
   return std::nullopt;
 }
 
@@ -126,8 +145,9 @@ outcome<announcement> expected_digest(remote_client& host, const model::snapshot
   const auto base = place_of(s);
   const auto directory = base.substr(0, base.rfind('/') + 1);
   std::string denied;
+  seen_texts seen;
   for (const auto& side : all_side_files) {
-    asking all(host, s, side.kind);
+    asking all(host, s, side.kind, seen);
     if (side.kind == digest_kind::sha256) {
       if (!s.sha256.empty()) {
         auto digest = parse_digest(s.sha256);
@@ -135,12 +155,12 @@ outcome<announcement> expected_digest(remote_client& host, const model::snapshot
         all.heard(*digest, s.sha256_by.empty() ? "the listing" : s.sha256_by);
         if (!s.sha256_else.empty()) all.heard_otherwise(s.sha256_else);
       }
-      if (s.sha256_by != manifest_name)
-        if (auto asked = all.ask(directory + std::string(manifest_name), false,
-                                 [&](const std::string& text) { return digest_in_manifest(text, s.name); });
-            !asked)
-          return asked.error();
     }
+    if (side.kind != digest_kind::sha256 || s.sha256_by != manifest_name)
+      if (auto asked = all.ask(directory + std::string(manifest_name), false,
+                               [&](const std::string& text) { return digest_in_manifest(text, s.name, side.kind); });
+          !asked)
+        return asked.error();
     for (const auto ending : side.endings)
       if (auto asked = all.ask(base + std::string(ending), true,
                                [&](const std::string& text) { return find_digest(text, s.name, true, side.kind); });

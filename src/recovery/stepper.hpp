@@ -68,6 +68,12 @@ struct stepper {
   [[nodiscard]] outcome not_now() const;
   [[nodiscard]] std::string budget_text() const;
 
+  // confirmed.cpp
+  void on_confirmed();
+  void clean_up(bool node_up);
+  void on_cleaned(const ports::worker_result& r);
+  void settle_clean_up();
+
   // group.cpp
   [[nodiscard]] bool is_grouped() const;
   [[nodiscard]] bool follows() const;
@@ -120,7 +126,6 @@ struct stepper {
   void arm_running_timer();
   void on_running_timer();
   void on_loaded();
-  void on_confirmed();
   void stop_running_node(bool park);
   void judge_exit(const node_exited& e);
   void retry_start(const node_exited& e, const std::string& what);
@@ -130,9 +135,6 @@ struct stepper {
   void on_rolled_back(const ports::worker_result& r);
   [[nodiscard]] std::string old_state_is_back() const;
   void after_rolled_back();
-  void clean_up(bool node_up);
-  void on_cleaned(const ports::worker_result& r);
-  void settle_clean_up();
   [[nodiscard]] std::vector<std::string> extra_arguments() const;
   [[nodiscard]] std::vector<std::string> import_words() const;
   [[nodiscard]] bool has_imported() const;

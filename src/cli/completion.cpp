@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "base/joined.hpp"
 #include "cli/invocation.hpp"
 #include "cli/selection.hpp"
 #include "cli/verbs.hpp"
@@ -14,12 +15,6 @@ namespace {
 // Prints the names, one a line: from the daemon, or from the unit files when it is down. The scripts take them as
 // data: no shell ever expands them.
 constexpr std::string_view names_command = "hasup completion units 2>/dev/null";
-
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const auto& w : words) text += (text.empty() ? "" : " ") + w;
-  return text;
-}
 
 std::string pattern(const verb_shape& v) {
   std::string text = v.name;
@@ -61,7 +56,7 @@ _hasup() {
                   all_verbs(verbs));
   text += "    case ${COMP_WORDS[1]} in\n";
   for (const auto& v : verbs)
-    text += fmt::format("      {}) words=\"{}{}\"; units={} files={} ;;\n", pattern(v), joined(v.options),
+    text += fmt::format("      {}) words=\"{}{}\"; units={} files={} ;;\n", pattern(v), base::joined(v.options, " "),
                         own_words(v), v.takes_units ? 1 : 0, takes_files(v) ? 1 : 0);
   text += R"(    esac
     case $before in
@@ -107,7 +102,7 @@ std::string zsh(const std::vector<verb_shape>& verbs) {
       "  if (( CURRENT == 2 )); then\n    _describe verb verbs\n    return\n  fi\n"
       "  case $words[2] in\n    help) _describe verb verbs ;;\n";
   for (const auto& v : verbs) {
-    text += fmt::format("    {})\n      compadd -- {}{}\n", pattern(v), joined(v.options), own_words(v));
+    text += fmt::format("    {})\n      compadd -- {}{}\n", pattern(v), base::joined(v.options, " "), own_words(v));
     if (v.takes_units)
       text += fmt::format(
           "      units=(${{(f)\"$({})\"}})\n      [[ $PREFIX == @* ]] || units=(${{units:#@*}})\n      compadd -- "
@@ -130,7 +125,7 @@ std::string fish(const std::vector<verb_shape>& verbs) {
   for (const auto& v : verbs) {
     text += fmt::format("complete -c hasup -n __fish_use_subcommand -a {} -d '{}'\n", v.name, quoted(v.summary));
     const auto seen = fmt::format("-n '__fish_seen_subcommand_from {}'",
-                                  v.name + (v.aliases.empty() ? "" : " " + joined(v.aliases)));
+                                  v.name + (v.aliases.empty() ? "" : " " + base::joined(v.aliases, " ")));
     for (const auto& o : v.options)
       text += fmt::format("complete -c hasup {} {} {}\n", seen, o.starts_with("--") ? "-l" : "-s",
                           o.substr(o.find_first_not_of('-')));

@@ -3,6 +3,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "snapshot/listing.hpp"
+
 namespace hasup::cli {
 
 void add_snapshot_options(CLI::App& sub, invocation& into) {
@@ -97,10 +99,7 @@ std::string create_problem(const invocation& i) {
     return "create of what? A unit, a directory or a file: hasup snapshot create leap --to /backup";
   if (o.to.empty()) return "where to? hasup snapshot create " + i.targets[0] + " --to DIR|sftp://…|s3://…";
   if (i.targets.size() > 1 && !o.name.empty()) return "--name is for one archive; each of several has its own";
-  constexpr std::size_t longest_set = 128;  // more is not read from a manifest
-  const bool is_plain =
-      std::none_of(o.set.begin(), o.set.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
-  if (o.set.size() > longest_set || !is_plain)
+  if (!snapshot::is_manifest_word(o.set))
     return "--set is a word of at most 128 characters, such as the time at which the backup began";
   if (!o.password_file.empty() && o.sign.empty()) return "--password-file is for the key of --sign";
   if (has_listing_options(i) || !i.output.empty() || !o.checksum.empty() || !o.public_key.empty() ||

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/joined.hpp"
 #include "base/suggestion.hpp"
 #include "config/probe_section.hpp"
 #include "config/schema_check.hpp"
@@ -50,9 +51,7 @@ void fill(value& v, const scope& in, report& findings) {
 std::string listed(std::vector<std::string> names) {
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
-  std::string text;
-  for (const auto& n : names) text += (text.empty() ? "" : ", ") + n;
-  return text;
+  return base::joined(names);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // requires.
 #include <fmt/format.h>
 
+#include "base/joined.hpp"
 #include "daemon/unit_runner.hpp"
 #include "recovery/progress.hpp"
 
@@ -64,7 +65,7 @@ void unit_runner::look_at_requirements() {
   if (!host_.requirements_met(*this, missing)) {
     if (missing == first_start_waits_for_) return;
     first_start_waits_for_ = std::move(missing);
-    return report("recovery_waits", "the first start waits for " + recovery::names_of(first_start_waits_for_));
+    return report("recovery_waits", "the first start waits for " + base::joined(first_start_waits_for_));
   }
   const auto append = std::move(*std::exchange(first_start_, std::nullopt));
   first_start(append);

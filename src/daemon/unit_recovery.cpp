@@ -71,7 +71,8 @@ void unit_runner::on(const unit::resume_recovery&) {
 void unit_runner::resume_recovery_now() {
   make_recovery();
   auto options = std::exchange(recovery_options_, std::nullopt);
-  if (options && !recovery::replay(journal_records_)) {
+  const auto done = recovery::replay(journal_records_);
+  if (options && !done) {
     // A person asks anew. What the damaged journal began is undone first, from what stands in the data directory.
     const auto why = "the journal of the last recovery cannot be understood; beginning anew, as asked by hand";
     return journal_clear([weak = weak_from_this(), why, options = std::move(*options)] {
@@ -79,7 +80,6 @@ void unit_runner::resume_recovery_now() {
     });
   }
   parked_ = false;
-  const auto done = recovery::replay(journal_records_);
   recovers_stuck_head_ = done && done->plan.asked.newer_than;
   const bool node_running = pid_ != 0;
   recovery_->resume(journal_records_, node_running);

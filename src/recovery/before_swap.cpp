@@ -4,18 +4,13 @@
 #include <set>
 
 #include "base/byte_size.hpp"
+#include "base/joined.hpp"
 #include "recovery/candidates.hpp"
 #include "recovery/prefetch.hpp"
 #include "recovery/stepper.hpp"
 
 namespace hasup::recovery {
 namespace {
-
-std::string joined(const std::vector<std::string>& parts, std::string_view between) {
-  std::string out;
-  for (const auto& p : parts) out += (out.empty() ? "" : std::string(between)) + p;
-  return out;
-}
 
 std::string source_of(const ports::candidate& c) {
   return c.snapshots.empty() ? "" : c.snapshots.front().source;
@@ -189,9 +184,9 @@ void stepper::take_candidates(const std::vector<ports::candidate>& all, const st
     why += not_beyond(all);
     why += without_a_set(all);
     if (!bad_names.empty())
-      why += "; marked bad: " + joined(bad_names, ", ") + " (`hasup recover " + unit_name() +
+      why += "; marked bad: " + base::joined(bad_names) + " (`hasup recover " + unit_name() +
              " --snapshot NAME` tries one all the same)";
-    if (!notes.empty()) why += "; " + joined(notes, "; ");
+    if (!notes.empty()) why += "; " + base::joined(notes, "; ");
     return give_up(not_now(), why);
   }
   for (const auto& note : notes) say("note", note);

@@ -5,6 +5,7 @@
 #include <boost/json.hpp>
 
 #include "base/byte_size.hpp"
+#include "base/joined.hpp"
 #include "base/time_text.hpp"
 #include "recovery/candidates.hpp"
 #include "recovery/machine.hpp"
@@ -14,9 +15,7 @@ namespace hasup::recovery {
 namespace {
 
 std::string listed(const std::vector<std::string>& names) {
-  std::string out;
-  for (const auto& n : names) out += (out.empty() ? "" : ", ") + n;
-  return out.empty() ? "nothing" : out;
+  return names.empty() ? "nothing" : base::joined(names);
 }
 
 std::string describe(const model::snapshot& one) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/joined.hpp"
 #include "recovery/candidates.hpp"
 #include "recovery/stepper.hpp"
 
@@ -67,12 +68,6 @@ member_view view_of(const state& s) {
   return v;
 }
 
-std::string names_of(const std::vector<std::string>& members) {
-  std::string out;
-  for (const auto& m : members) out += (out.empty() ? "" : ", ") + m;
-  return out;
-}
-
 bool stepper::is_grouped() const {
   return !s.done.plan.members.empty() || follows();
 }
@@ -127,7 +122,7 @@ bool stepper::gather() {
   const auto missing = behind(is_staged ? member_stage::staged : member_stage::found);
   if (missing.empty()) return false;
   if (!std::holds_alternative<gathering>(s.now))
-    say("gathering", "waits for " + names_of(missing) + " of group " + s.done.plan.group + " to have backup \"" +
+    say("gathering", "waits for " + base::joined(missing) + " of group " + s.done.plan.group + " to have backup \"" +
                          group_set() + "\" " + (is_staged ? "staged" : "found"));
   s.now = gathering{};
   call_members();

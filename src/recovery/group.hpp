@@ -46,7 +46,4 @@ struct member_view {
 member_view view_of(const state& s);
 member_view view_of(const progress& p);
 
-// "leap, evm-node"
-std::string names_of(const std::vector<std::string>& members);
-
 }  // namespace hasup::recovery

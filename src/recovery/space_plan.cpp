@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/byte_size.hpp"
+#include "base/joined.hpp"
 #include "recovery/candidates.hpp"
 
 namespace hasup::recovery {
@@ -55,12 +56,6 @@ std::string text_of(const space_need& need) {
   return out;
 }
 
-std::string listed(const std::vector<std::string>& names) {
-  std::string out;
-  for (const auto& n : names) out += (out.empty() ? "" : ", ") + n;
-  return out;
-}
-
 }  // namespace
 
 std::uint64_t space_need::to_fetch() const {
@@ -105,7 +100,8 @@ space_plan reckon(const std::string& name, const std::string& data_dir, const sp
   if (in_place) out.text += " and " + base::format_byte_size(need.freed) + " that the old state takes";
   if (min_free > 0) out.text += ", " + base::format_byte_size(min_free) + " must stay free (data.min_free)";
   if (room.promised > 0)
-    out.text += ", " + base::format_byte_size(room.promised) + " are for the recovery of " + listed(room.promised_to);
+    out.text +=
+        ", " + base::format_byte_size(room.promised) + " are for the recovery of " + base::joined(room.promised_to);
   const auto have = less(sum(room.free_bytes, room.staging), sum(min_free, room.promised));
   auto missing = less(need.total(), in_place ? sum(have, need.freed) : have);
   if (in_place)

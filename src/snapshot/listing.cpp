@@ -59,15 +59,12 @@ bool is_chunk_index(std::string_view name) {
 
 // A short text of one line, or a number as one; anything else says nothing.
 std::string json_word(const json::object& o, std::string_view key) {
-  constexpr std::size_t most = 128;
   const auto* found = o.if_contains(key);
   if (found == nullptr) return {};
   if (found->is_int64() || found->is_uint64()) return json::serialize(*found);
   if (!found->is_string()) return {};
   const std::string_view text(found->get_string());
-  for (const char c : text)
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return {};
-  return text.size() > most ? std::string() : std::string(text);
+  return is_manifest_word(text) ? std::string(text) : std::string();
 }
 
 std::optional<listed_file> json_file(const json::object& o, std::string_view base, listed wanted) {
@@ -121,6 +118,12 @@ std::optional<listed_file> json_file(const json::object& o, std::string_view bas
 }
 
 }  // namespace
+
+bool is_manifest_word(std::string_view text) {
+  constexpr std::size_t most = 128;
+  return text.size() <= most &&
+         std::none_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+}
 
 name_kind kind_of_name(std::string_view name) {
   if (name.empty() || name == "." || name == ".." || name.size() > 200 || has_unsafe_bytes(name))

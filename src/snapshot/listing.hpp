@@ -56,6 +56,10 @@ std::vector<listed_file> parse_html_listing(std::string_view html, std::string_v
 base::result<std::vector<listed_file>> parse_json_listing(std::string_view json, std::string_view base,
                                                           listed wanted = listed::snapshots);
 
+// Whether such a chain_id, node_version or set of a manifest is read: at most 128 bytes, none of them a control
+// character.
+bool is_manifest_word(std::string_view text);
+
 // HTML or JSON by its first character.
 base::result<std::vector<listed_file>> parse_listing(std::string_view body, std::string_view base,
                                                      listed wanted = listed::snapshots);

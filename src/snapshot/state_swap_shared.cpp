@@ -18,6 +18,7 @@
 #include <cerrno>
 #include <set>
 
+#include "base/joined.hpp"
 #include "snapshot/shared_entries.hpp"
 #include "snapshot/state_swap.hpp"
 #include "snapshot/tree_clone.hpp"
@@ -27,12 +28,6 @@ namespace {
 
 std::string clone_path(const std::string& path) {
   return "clones/" + path;
-}
-
-std::string listed(const std::vector<std::string>& names) {
-  std::string out;
-  for (const auto& n : names) out += (out.empty() ? "" : ", ") + n;
-  return out;
 }
 
 outcome<void> sync_if_there(const disk& d, int root, const std::string& dir) {
@@ -105,7 +100,7 @@ outcome<void> state_swap::discard_clones(const std::function<bool()>& stop) cons
 
 void state_swap::note_shared(const swap_record& record) {
   if (record.wiped || record.shared.empty() || record.shared_as != shared_fate::stays) return;
-  notes_.push_back("a roll back will keep what the node writes to " + listed(record.shared) + ": " +
+  notes_.push_back("a roll back will keep what the node writes to " + base::joined(record.shared) + ": " +
                    (record.not_cloned.empty() ? "it was not cloned aside" : record.not_cloned));
 }
 
@@ -185,7 +180,7 @@ outcome<void> state_swap::return_shared(const swap_record& record) {
 
 void state_swap::note_inexact(const swap_record& record) {
   if (record.wiped || record.shared.empty() || record.shared_as != shared_fate::stays) return;
-  inexact_ = "what the node wrote to " + listed(record.shared) + " meanwhile stays";
+  inexact_ = "what the node wrote to " + base::joined(record.shared) + " meanwhile stays";
   if (!record.not_cloned.empty()) inexact_ += " (" + record.not_cloned + ")";
 }
 

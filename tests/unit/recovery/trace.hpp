@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/joined.hpp"
 #include "recovery/machine.hpp"
 
 namespace hasup::tests {
@@ -182,7 +183,7 @@ class trace {
   static std::string line(const recovery::cancel_timer&) { return "no timer"; }
   static std::string line(const recovery::report& a) { return a.kind + ": " + a.why; }
   static std::string line(const recovery::call_group& a) {
-    return "call " + recovery::names_of(a.members) + " for " + a.set;
+    return "call " + base::joined(a.members) + " for " + a.set;
   }
   static std::string line(const recovery::finish& a) {
     return "finished " + std::string(recovery::outcome_names.text(a.how)) + ": " + a.why;

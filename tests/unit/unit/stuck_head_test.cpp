@@ -31,6 +31,12 @@ struct stuck_bench : bench {
     feed(spawned{100});
     REQUIRE(state() == model::unit_state::running);
   }
+  // So often, while others advance.
+  void restarted_in_vain(unsigned times) {
+    run();
+    others_advance();
+    m.stuck_restarts = times;
+  }
   void others_advance() { f.reference = {true, "https://api advances: head 200 10s ago, 210 now"}; }
 };
 
@@ -155,39 +161,29 @@ TEST_CASE("other failures of liveness neither count nor forget") {
 TEST_CASE("what never leads to a recovery of a stuck head") {
   stuck_bench b;
   SECTION("its own output explains it") {
-    b.run();
-    b.others_advance();
-    b.m.stuck_restarts = 2;
+    b.restarted_in_vain(2);
     auto e = b.stands();
     e.holds = "disk full: No space left on device";
     CHECK(b.fails(e) == "stopping: !head_stuck; !stopping; send_stop; timer 10s; / backoff: !backing_off; timer 1s;");
   }
   SECTION("the recipe does not count") {
     b.recipe.stuck_restarts = 0;
-    b.run();
-    b.others_advance();
-    b.m.stuck_restarts = 9;
+    b.restarted_in_vain(9);
     CHECK(b.fails(b.stands()) == restarts + "1s;");
   }
   SECTION("mode off") {
     b.unit.recovery.mode = model::recovery_mode::off;
-    b.run();
-    b.others_advance();
-    b.m.stuck_restarts = 9;
+    b.restarted_in_vain(9);
     CHECK(b.fails(b.stands()) == restarts + "1s;");
   }
   SECTION("maintenance") {
-    b.run();
-    b.others_advance();
-    b.m.stuck_restarts = 9;
+    b.restarted_in_vain(9);
     b.f.maintenance = true;
     CHECK(b.feed(b.stands()) == "running:");
   }
   SECTION("it is never restarted") {
     b.unit.restart.policy = model::restart_when::never;
-    b.run();
-    b.others_advance();
-    b.m.stuck_restarts = 9;
+    b.restarted_in_vain(9);
     b.feed(b.stands());
     b.feed(main_exited{{0, std::nullopt, false}, {}});
     CHECK(b.feed(tree_emptied{}) == "failed: !failed;");
@@ -196,9 +192,7 @@ TEST_CASE("what never leads to a recovery of a stuck head") {
 
 TEST_CASE("a recovery of a stuck head that comes to nothing lets the node run again on what it had") {
   stuck_bench b;
-  b.run();
-  b.others_advance();
-  b.m.stuck_restarts = 2;
+  b.restarted_in_vain(2);
   b.fails(b.stands());
   REQUIRE(b.state() == model::unit_state::recovering);
   recovery_ended ended{recovery_ended::outcome::failed, "no snapshot to recover from"};
@@ -209,9 +203,7 @@ TEST_CASE("a recovery of a stuck head that comes to nothing lets the node run ag
 
 TEST_CASE("a stop that another hasupd had begun for it goes on to the same recovery") {
   stuck_bench b;
-  b.run();
-  b.others_advance();
-  b.m.stuck_restarts = 2;
+  b.restarted_in_vain(2);
   b.feed(b.stands());
   const auto was = std::get<stopping>(b.m.now);
   REQUIRE(was.newer_than == 150U);
@@ -226,9 +218,7 @@ TEST_CASE("a stop that another hasupd had begun for it goes on to the same recov
 
 TEST_CASE("a person's recovery is not bound to what is beyond the stuck head") {
   stuck_bench b;
-  b.run();
-  b.others_advance();
-  b.m.stuck_restarts = 2;
+  b.restarted_in_vain(2);
   b.feed(b.stands());
   b.feed(recover_wanted{"asked for"});
   b.feed(main_exited{{0, std::nullopt, false}, {}});

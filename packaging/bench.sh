@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Measures hasup beside pm2, supervisord, runit, s6 and a bare loop; prints the tables and writes docs/benchmarks.md.
-# Installs the peers from Debian and the pm2 of tests/e2e/pm2, and builds the release programs. Three quarters of an hour,
-# half of it for the rows unpack and fetch.
+# Installs the peers from Debian and the pm2 of tests/e2e/pm2, and builds the release programs. More than an hour,
+# most of it for the rows unpack and fetch.
 #   packaging/bench.sh           all of it
 #   packaging/bench.sh --quick   small sizes, under two minutes of measuring; prints only
 #   packaging/bench.sh --rows restart,logs --peers hasup,s6   further arguments of tests/bench/run.py; prints only
+#   packaging/bench.sh --rows fetch --write docs/benchmarks.md   replaces one table
 #   packaging/bench.sh --rows unpack --archive-mib 8192       archives of another size; HASUP_BENCH_DIR: another disk
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from context import say
@@ -36,8 +37,18 @@ def fill(directory, size):
         (place / f"{i:06d}.sst").write_bytes(rows.choice(words) * rows.randrange(1, 200))
 
 
+@dataclass(frozen=True)
+class Made:
+    """Archives of one content: which kinds there are, as files of how many bytes, and the bytes of the tar in them."""
+    sizes: dict
+    tar: int
+
+    def served(self):
+        return ", ".join(f"{size / (1 << 20):,.0f} MiB ({kind})" for kind, size in self.sizes.items())
+
+
 def make(directory, mib):
-    """DIRECTORY/one-frame/a.tar.zst and so on: the kinds that were made, and the bytes of the tar."""
+    """DIRECTORY/one-frame/a.tar.zst and so on."""
     kinds = [kind for kind, command in KINDS.items() if shutil.which(command.split()[0])]
     fill(directory / "data", mib << 20)
     tar = directory / "a.tar"
@@ -49,7 +60,7 @@ def make(directory, mib):
         place.mkdir()
         subprocess.run(KINDS[kind].format(tar=tar, out=place / "a.tar.zst").split(), check=True)
     tar.unlink()
-    return kinds, size
+    return Made({kind: (directory / kind.replace(" ", "-") / "a.tar.zst").stat().st_size for kind in kinds}, size)
 
 
 @contextmanager

@@ -26,13 +26,13 @@ class Sizes:
     chains: int            # of the deep graph: as many chains of many / chains units
     log_ms: int
     log_rounds: int
-    unpack_mib: int        # archives hold about so much
+    unpack_mib: int        # archives hold about so much; two thirds of it compressed, so that the whole run's are above 2 GiB
     unpack_rounds: int
     warm_mib: int          # the state of a recovery with a snapshot at hand
 
 
 WHOLE = Sizes("whole", crashes=200, crowd=1000, fleets=(1, 20), idle_fleet=20, idle_s=60, status_runs=20, many=1000, many_rounds=3,
-              chains=10, log_ms=2000, log_rounds=3, unpack_mib=2048, unpack_rounds=5, warm_mib=8192)
+              chains=10, log_ms=2000, log_rounds=3, unpack_mib=3300, unpack_rounds=5, warm_mib=8192)
 QUICK = Sizes("quick", crashes=20, crowd=1000, fleets=(1, 20), idle_fleet=20, idle_s=5, status_runs=3, many=200, many_rounds=1,
               chains=10, log_ms=500, log_rounds=1, unpack_mib=512, unpack_rounds=3, warm_mib=512)
 SMALLEST = Sizes("smallest", crashes=3, crowd=20, fleets=(2,), idle_fleet=2, idle_s=0.5, status_runs=1, many=6, many_rounds=1,

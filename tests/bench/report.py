@@ -1,5 +1,6 @@
 """Tables as text, and docs/benchmarks.md: what was measured, on what, and the notes that people wrote there."""
 
+import dataclasses
 import os
 import platform
 import subprocess
@@ -56,22 +57,35 @@ def notes_in(path):
         return ""
 
 
-def write(path, tables, sizes, peers, left_out, load, seconds):
-    versions = ", ".join(f"{p.name} {p.version()}" for p in peers if p.version())
+def taken():
+    return f"*Taken on {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())} at {commit()}, release build; {machine()}.*"
+
+
+def sections_in(path):
+    """Title -> text of the tables that the file has."""
+    try:
+        text = path.read_text().split("\n## Notes\n")[0]
+    except OSError:
+        return {}
+    return {part.split("\n", 1)[0]: f"## {part.rstrip()}\n" for part in text.split("\n## ")[1:]}
+
+
+def write(path, tables, peers, left_out, load):
+    """Replaces the tables that were measured and keeps the others and the notes: each says when and at what it was taken."""
+    sections = sections_in(path)
+    for table in tables:
+        sections[table.title] = markdown_of(dataclasses.replace(table, what=f"{table.what}\n\n{taken()}"))
+    versions = ", ".join(f"{p.name} {p.version()}" for p in peers if p.version() and p.name != "hasup")
     parts = [
         "# Benchmarks",
         "",
-        "hasup beside what else keeps processes running, measured in one run, each in turn. Written by",
-        f"`packaging/bench.sh{' --' + sizes.name if sizes.name != 'whole' else ''}`; absolute times are those of one "
-        "machine, so look at the ratios.",
+        "hasup beside what people use instead, each in turn within one run of `packaging/bench.sh`; absolute times are those of",
+        "one machine, so look at the ratios. Each table says when and of which commit it was taken.",
         "",
-        f"- date: {time.strftime('%Y-%m-%d %H:%M UTC', time.gmtime())}; {seconds / 60:.0f} minutes; load average at the "
-        f"start {load:.1f}",
-        f"- machine: {machine()}",
-        f"- versions: {versions}; hasup at {commit()}, release build",
+        f"- of the last run: {versions}; load average at its start {load:.1f}",
         *([f"- left out: {', '.join(left_out)}"] if left_out else []),
         "",
-        *[markdown_of(t) for t in tables],
+        *sections.values(),
         "## Notes",
         "",
         NOTES_BEGIN,

@@ -25,6 +25,14 @@ BY_HAND = {
     "curl, sha256sum, tar": ("tar", 'cd "$OUT/.." && curl -sfO "$URL" && curl -sfO "$URL.sha256" && '
                                     'sha256sum --quiet -c a.tar.zst.sha256 && tar --zstd -xf a.tar.zst -C "$OUT"'),
 }
+# What has to be done, each thing alone and with all that it needs in memory or on the same disk: {file} is the archive,
+# {tar} what is in it, $OUT an empty directory.
+STAGES = {
+    "curl -o": 'curl -sf "$URL" -o "$OUT/a"',
+    "sha256sum": 'sha256sum {file}',
+    "zstd -d": 'zstd -dcq --long=31 {file}',
+    "tar x": 'tar -xf {tar} -C "$OUT"',
+}
 
 
 class Host:
@@ -51,6 +59,9 @@ class Host:
     def answers(self):
         with socket.socket() as s:
             return s.connect_ex(("127.0.0.1", self.port)) == 0
+
+    def url(self, kind):
+        return f"http://127.0.0.1:{self.port}/{kind.replace(' ', '-')}/"
 
     def close(self):
         self.process.terminate()
@@ -105,7 +116,7 @@ def one_round(place, name, host, kind):
     node.mkdir()
     out.mkdir(parents=True)
     subprocess.run(["sync", "-f", place], check=True)
-    url = f"http://127.0.0.1:{host.port}/{kind.replace(' ', '-')}/"
+    url = host.url(kind)
     files, memory = jobs(node, run, url), 0
     begun = time.monotonic()
     if name == "hasup":
@@ -116,32 +127,54 @@ def one_round(place, name, host, kind):
     return time.monotonic() - begun, memory
 
 
+def stages_alone(place, host, kind, archive, tar):
+    """Stage -> seconds. Those that write end with their data on the disk."""
+    took, out = {}, place / "hand" / "out"
+    for stage, command in STAGES.items():
+        shutil.rmtree(place / "hand", ignore_errors=True)
+        out.mkdir(parents=True)
+        subprocess.run(["sync", "-f", place], check=True)
+        begun = time.monotonic()
+        subprocess.run(["bash", "-c", command.format(file=archive, tar=tar) + ' && sync -f "$OUT"'], check=True, stdout=subprocess.DEVNULL,
+                       env={**os.environ, "URL": host.url(kind) + "a.tar.zst", "OUT": str(out)})
+        took[stage] = time.monotonic() - begun
+    return took
+
+
 def measure(sizes):
     if not shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin") or not shutil.which("curl"):
         say("left out: fetching, without nginx and curl")
         return None
     names = ["hasup", *(n for n, (program, _) in BY_HAND.items() if shutil.which(program))]
-    seen, unpacked = {}, 0
+    seen, alone, made = {}, {}, None
     with archives.grounds(sizes.unpack_mib) as grounds:
         for ground, directory in grounds.items():
-            unpacked = measure_on(ground, directory, names, sizes, seen)
-    return table(seen, unpacked, sizes)
+            made = measure_on(ground, directory, names, sizes, seen, alone)
+    return table(seen, alone, made, sizes)
 
 
-def measure_on(ground, directory, names, sizes, seen):
+def measure_on(ground, directory, names, sizes, seen, alone):
     say(f"fetch: making archives of {sizes.unpack_mib} MiB ({ground})")
     files, place = directory / "files", directory / "place"
     files.mkdir()
     (place / "run").mkdir(parents=True)
-    kinds, unpacked = archives.make(files, sizes.unpack_mib)
-    for kind in kinds:
+    made = archives.make(files, sizes.unpack_mib)
+    tar = directory / "a.tar"
+    for kind in made.sizes:
         archive = files / kind.replace(" ", "-") / "a.tar.zst"
         with open(archive, "rb") as f:
             Path(f"{archive}.sha256").write_text(f"{hashlib.file_digest(f, 'sha256').hexdigest()}  a.tar.zst\n")
     host = Host(files, place / "run")
     try:
+        for kind in made.sizes:
+            archive = files / kind.replace(" ", "-") / "a.tar.zst"
+            subprocess.run(["zstd", "-dqf", "--long=31", archive, "-o", tar], check=True)
+            for round_ in range(min(3, sizes.unpack_rounds)):
+                say(f"fetch: {ground}, {kind}, stages alone, round {round_ + 1}")
+                alone.setdefault((ground, kind), []).append(stages_alone(place, host, kind, archive, tar))
+            tar.unlink()
         for round_ in range(sizes.unpack_rounds):
-            for kind in kinds:
+            for kind in made.sizes:
                 for name in archives.turns(names, round_):
                     say(f"fetch: {ground}, {kind}, {name}, round {round_ + 1}")
                     seen.setdefault((ground, kind, name), []).append(one_round(place, name, host, kind))
@@ -149,21 +182,29 @@ def measure_on(ground, directory, names, sizes, seen):
         host.close()
     for used in (files, place):
         shutil.rmtree(used)
-    return unpacked
+    return made
 
 
-def table(seen, unpacked, sizes):
-    rows = []
+def table(seen, alone, made, sizes):
+    rows, unpacked = [], made.tar
     for ground, kind, name in sorted(seen, key=lambda k: list(seen).index((*k[:2], "hasup"))):
         took = seen[ground, kind, name]
         seconds, mine = (median([t[0] for t in rounds]) for rounds in (took, seen[ground, kind, "hasup"]))
         memory = max(t[1] for t in took)
         rows.append([name, ground, kind, f"{seconds:.2f} s", f"{seconds / mine:.2f}x", f"{unpacked / seconds / 1e6:,.0f} MB/s",
                      f"{memory:.0f} MiB" if memory else ""])
+    for (ground, kind), rounds in alone.items():
+        mine = median([t[0] for t in seen[ground, kind, "hasup"]])
+        stages = {stage: median([one[stage] for one in rounds]) for stage in STAGES}
+        each = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in stages.items())
+        for what, seconds in (("one after the other", sum(stages.values())), ("the longest", max(stages.values()))):
+            rows.append([f"stages alone ({each}): {what}", ground, kind, f"{seconds:.2f} s", f"{seconds / mine:.2f}x",
+                         f"{unpacked / seconds / 1e6:,.0f} MB/s", ""])
     return Table("Fetching and unpacking a snapshot",
-                 f"A tar.zst of {unpacked / (1 << 20):,.0f} MiB of the same kind from nginx on loopback until its content is "
+                 f"The same tar of {unpacked / (1 << 20):,.0f} MiB as a tar.zst of {made.served()} from nginx on loopback until its content is "
                  f"on a disk (synced) or in memory (tmpfs), medians of {sizes.unpack_rounds}. hasup verifies the sha256 before "
                  "anything counts, notes what is durable so that a break is gone on with, keeps the archive, and unpacks what "
                  "comes while it comes; `curl | bsdtar -x` verifies nothing and keeps nothing. Memory is that of hasup's two "
-                 "processes.",
+                 "processes. The last rows are each stage alone (medians of 3): what they take one after the other, and the "
+                 "longest, below which nothing can be that does all of them at once.",
                  ["", "to", "archive", "time", "of hasup", "unpacked", "memory"], rows)

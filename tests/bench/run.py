@@ -12,7 +12,6 @@ import os
 import resource
 import signal
 import sys
-import time
 from pathlib import Path
 
 import context
@@ -40,7 +39,7 @@ def arguments():
     p.add_argument("--rows", default=",".join(ROWS), help="only these, with commas: " + ", ".join(ROWS))
     p.add_argument("--peers", help="only these, with commas")
     p.add_argument("--archive-mib", type=int, help="how much the archives of the rows unpack, fetch and delta hold")
-    p.add_argument("--write", type=Path, help="the file to write the tables to, beside printing them")
+    p.add_argument("--write", type=Path, help="the file whose tables are replaced by these, beside printing them")
     return p.parse_args()
 
 
@@ -64,7 +63,7 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    load, begun = os.getloadavg()[0], time.monotonic()
+    load = os.getloadavg()[0]
     chosen, left_out = choose_peers(given.peers.split(",") if given.peers else None)
     for line in left_out:
         say(f"left out: {line}")
@@ -100,7 +99,7 @@ def main():
     if left_out:
         print("left out: " + ", ".join(left_out))
     if given.write:
-        report.write(given.write, tables, sizes, chosen, left_out, load, time.monotonic() - begun)
+        report.write(given.write, tables, chosen, left_out, load)
         print(f"written to {given.write}")
 
 

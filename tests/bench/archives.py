@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,22 +64,23 @@ def make(directory, mib):
 
 
 @contextmanager
-def grounds(mib):
-    """name -> directory: a disk (HASUP_BENCH_DIR, else /var/tmp), where the disk is the limit, and memory, where what
-    the programs themselves cost is seen."""
-    with tempfile.TemporaryDirectory(prefix="hasup-bench-", dir=os.environ.get("HASUP_BENCH_DIR", "/var/tmp")) as disk:
-        places = {"disk": Path(disk)}
-        os.chmod(disk, 0o755)
-        shm = os.statvfs("/dev/shm")
-        available_kb = int(Path("/proc/meminfo").read_text().split("MemAvailable:")[1].split()[0])
-        needed = 5 * (mib << 20)  # archives of two kinds, a cache, what is unpacked, and some more
-        if shm.f_bavail * shm.f_bsize < needed or available_kb << 10 < needed:
-            say("left out: in memory, for want of room in /dev/shm")
-            yield places
-            return
-        with tempfile.TemporaryDirectory(prefix="hasup-bench-", dir="/dev/shm") as memory:
-            os.chmod(memory, 0o755)
-            yield {**places, "memory": Path(memory)}
+def grounds(mib, wanted):
+    """name -> directory, of those wanted: a disk (HASUP_BENCH_DIR, else /var/tmp), where the disk is the limit, and
+    memory, where what the programs themselves cost is seen."""
+    places = {"disk": os.environ.get("HASUP_BENCH_DIR", "/var/tmp"), "memory": "/dev/shm"}
+    shm = os.statvfs("/dev/shm")
+    available_kb = int(Path("/proc/meminfo").read_text().split("MemAvailable:")[1].split()[0])
+    needed = 5 * (mib << 20)  # archives of two kinds, a cache, what is unpacked, and some more
+    if "memory" in wanted and (shm.f_bavail * shm.f_bsize < needed or available_kb << 10 < needed):
+        say("left out: in memory, for want of room in /dev/shm")
+        del places["memory"]
+    with ExitStack() as stack:
+        out = {}
+        for name in [n for n in places if n in wanted]:
+            directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="hasup-bench-", dir=places[name]))
+            os.chmod(directory, 0o755)
+            out[name] = Path(directory)
+        yield out
 
 
 def turns(names, round_):

@@ -29,6 +29,7 @@ class Sizes:
     unpack_mib: int        # archives hold about so much; two thirds of it compressed, so that the whole run's are above 2 GiB
     unpack_rounds: int
     warm_mib: int          # the state of a recovery with a snapshot at hand
+    grounds: tuple = ("disk", "memory")  # where the rows unpack and fetch write to
 
 
 WHOLE = Sizes("whole", crashes=200, crowd=1000, fleets=(1, 20), idle_fleet=20, idle_s=60, status_runs=20, many=1000, many_rounds=3,

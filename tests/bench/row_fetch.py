@@ -147,7 +147,7 @@ def measure(sizes):
         return None
     names = ["hasup", *(n for n, (program, _) in BY_HAND.items() if shutil.which(program))]
     seen, alone, made = {}, {}, None
-    with archives.grounds(sizes.unpack_mib) as grounds:
+    with archives.grounds(sizes.unpack_mib, sizes.grounds) as grounds:
         for ground, directory in grounds.items():
             made = measure_on(ground, directory, names, sizes, seen, alone)
     return table(seen, alone, made, sizes)

@@ -76,7 +76,7 @@ def one_round(place, name):
 def measure(sizes):
     peers = ["hasup", *(n for n, (program, _) in BY_HAND.items() if shutil.which(program))]
     seen, alone, made = {}, [], None
-    with archives.grounds(sizes.unpack_mib) as grounds:
+    with archives.grounds(sizes.unpack_mib, sizes.grounds) as grounds:
         for ground, directory in grounds.items():
             say(f"unpack: making archives of {sizes.unpack_mib} MiB ({ground})")
             made = archives.make(directory, sizes.unpack_mib)
@@ -101,12 +101,13 @@ def table(seen, made, alone, sizes):
         seconds, mine = (median([t["took"] for t in rounds]) for rounds in (took, seen[ground, kind, "hasup"]))
         rows.append([name, ground, kind, f"{seconds:.2f} s", f"{seconds / mine:.2f}x", f"{unpacked / seconds / 1e6:,.0f} MB/s",
                      f"{median([t['cpu'] for t in took]):.2f} s", f"{max(t['memory'] for t in took):.0f} MiB"])
-    seconds = unpacked / median(alone)
-    rows.append(["dd oflag=direct", "disk", "the same bytes", f"{seconds:.2f} s", "", f"{median(alone) / 1e6:,.0f} MB/s", "", ""])
+    if alone:
+        rows.append(["dd oflag=direct", "disk", "the same bytes", f"{unpacked / median(alone):.2f} s", "",
+                     f"{median(alone) / 1e6:,.0f} MB/s", "", ""])
     return Table("Unpacking a snapshot",
                  f"A tar of {unpacked / (1 << 20):,.0f} MiB with a sparse database, a blocks log that does not compress, "
                  f"and small files, as a tar.zst of {made.served()}, from the page cache to a disk (synced) and to memory (tmpfs), medians of "
                  f"{sizes.unpack_rounds}. hasup refuses hostile entries, watches the free space and finds the holes; the others "
-                 "do none of it. The last row is what the disk takes at most. Memory is that of the largest process, no less than what "
+                 "do none of it. The row of dd is what the disk takes at most. Memory is that of the largest process, no less than what "
                  "starts it has (some 25 MiB).",
                  ["", "to", "archive", "time", "of hasup", "written", "CPU time", "memory"], rows)

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Measures hasup beside pm2, supervisord, runit, s6 and a bare loop, and prints the tables of docs/benchmarks.md.
 
-    run.py [--quick | --smallest] [--rows restart,fleet,many,logs,unpack,fetch,delta,warm] [--archive-mib N] [--peers hasup,s6,…] [--write FILE]
+    run.py [--quick | --smallest] [--rows restart,fleet,many,logs,unpack,fetch,delta,warm] [--archive-mib N]
+           [--grounds memory] [--peers hasup,s6,…] [--write FILE]
 
 packaging/bench.sh installs and builds what it needs, and writes docs/benchmarks.md with it.
 """
@@ -39,6 +40,7 @@ def arguments():
     p.add_argument("--rows", default=",".join(ROWS), help="only these, with commas: " + ", ".join(ROWS))
     p.add_argument("--peers", help="only these, with commas")
     p.add_argument("--archive-mib", type=int, help="how much the archives of the rows unpack, fetch and delta hold")
+    p.add_argument("--grounds", default="disk,memory", help="where the rows unpack and fetch write to")
     p.add_argument("--write", type=Path, help="the file whose tables are replaced by these, beside printing them")
     return p.parse_args()
 
@@ -68,6 +70,7 @@ def main():
     for line in left_out:
         say(f"left out: {line}")
 
+    given.sizes = dataclasses.replace(given.sizes, grounds=tuple(given.grounds.split(",")))
     if given.archive_mib:
         given.sizes = dataclasses.replace(given.sizes, unpack_mib=given.archive_mib)
     rows, sizes, tables = given.rows.split(","), given.sizes, []

@@ -28,23 +28,32 @@ prefix_hash::~prefix_hash() {
   thread_.join();
 }
 
+bool prefix_hash::has_work() const {
+  // A wake-up for each network packet would cost more than the hashing.
+  return last_ ? hashed_ < reached_ : hashed_ + chunk <= reached_;
+}
+
 void prefix_hash::reach(std::uint64_t end) {
   {
     const std::lock_guard lock(mutex_);
     if (end <= reached_) return;
-    // A wake-up for each network packet would cost more than the hashing.
-    const bool awake = hashed_ < reached_;
+    const bool awake = has_work();
     reached_ = end;
-    if (awake || reached_ - hashed_ < chunk) return;
+    if (awake || !has_work()) return;
   }
   moved_.notify_all();
+}
+
+std::uint64_t prefix_hash::hashed() const {
+  const std::lock_guard lock(mutex_);
+  return hashed_;
 }
 
 void prefix_hash::follow() {
   std::vector<char> buffer(chunk);
   std::unique_lock lock(mutex_);
   while (true) {
-    moved_.wait(lock, [&] { return stop_ || hashed_ < reached_; });
+    moved_.wait(lock, [&] { return stop_ || has_work(); });
     if (stop_) return;
     const auto at = hashed_;
     const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(chunk, reached_ - at));
@@ -66,6 +75,7 @@ void prefix_hash::follow() {
 outcome<digests> prefix_hash::take(std::uint64_t size, job_control& control) {
   std::unique_lock lock(mutex_);
   reached_ = std::max(reached_, size);
+  last_ = true;
   moved_.notify_all();
   while (hashed_ < size && error_ == 0 && !ended_) {
     if (control.cancelled()) return cancelled();

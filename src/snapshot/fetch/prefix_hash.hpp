@@ -28,19 +28,23 @@ class prefix_hash {
 
   // All bytes below `end` are there.
   void reach(std::uint64_t end);
+  // How many bytes are hashed; what is less than a MiB behind waits for more, or for take().
+  [[nodiscard]] std::uint64_t hashed() const;
   // Waits until the first `size` bytes are hashed; their digests. To be called once.
   outcome<digests> take(std::uint64_t size, job_control& control);
 
  private:
   void follow();
+  [[nodiscard]] bool has_work() const;
 
   const int fd_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable moved_;
   std::uint64_t reached_ = 0;
   std::uint64_t hashed_ = 0;
   int error_ = 0;
   bool ended_ = false;  // the file is shorter than it was said to be
+  bool last_ = false;   // nothing more comes: take() waits
   bool stop_ = false;
   std::map<digest_kind, digester> hashes_;
   std::thread thread_;

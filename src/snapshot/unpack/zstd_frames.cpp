@@ -15,6 +15,19 @@ bool is_zstd(const char* data) {
   return magic == ZSTD_MAGICNUMBER || (magic & ZSTD_MAGIC_SKIPPABLE_MASK) == ZSTD_MAGIC_SKIPPABLE_START;
 }
 
+bool is_large_frame(const char* data, std::size_t size, std::uint64_t window, std::uint64_t smallest) {
+  ZSTD_frameHeader header{};
+  while (ZSTD_getFrameHeader(&header, data, size) == 0) {
+    if (header.frameType == ZSTD_frame)
+      return header.windowSize <= window && header.frameContentSize > smallest;  // unknown is the largest number
+    const auto length = ZSTD_SKIPPABLEHEADERSIZE + header.frameContentSize;
+    if (length >= size) return false;
+    data += length;
+    size -= length;
+  }
+  return false;
+}
+
 frame_run find_frames(const char* data, std::size_t size, const frame_limits& limits) {
   frame_run run;
   while (run.bytes < size) {
@@ -47,6 +60,7 @@ frame_run find_frames(const char* data, std::size_t size, const frame_limits& li
     }
     run.why = frame_run::stop::batch_full;
     if (run.bytes > 0 && (bound > limits.batch || run.decompressed + bound > limits.batch)) return run;
+    run.widest = std::max(run.widest, run.window);
     run.bytes += length;
     run.decompressed += bound;
   }

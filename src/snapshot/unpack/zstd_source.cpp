@@ -30,6 +30,7 @@ failure damaged(const char* why) {
 struct frame_stream {
   block_queue input{stream_block, stream_depth};
   block_queue output{stream_block, stream_depth};
+  std::uint64_t window = 0;
   bool ended = false;
   std::optional<std::uint64_t> end;  // where the next frame begins; nothing: damaged
 };
@@ -152,19 +153,26 @@ outcome<bool> zstd_source::read_up_to(std::size_t filled) {
   return carry_.filled > 0;
 }
 
+// Decompressed. Whole frames are worth it only where one is decompressed while another one is read or written, and
+// each takes its buffers compressed and decompressed; with room for one alone, a stream does more at once.
+std::uint64_t zstd_source::largest_whole() const {
+  return limits_.memory / 5;
+}
+
 outcome<bool> zstd_source::send_next() {
   auto something = read_up_to(wanted_);
   if (!something || !*something) return something;
   const auto run = find_frames(carry_.data.get(), carry_.filled, {limits_.window, frame_limits{}.batch});
-  if (run.bytes > 0 && carry_.filled + run.bytes + run.decompressed <= limits_.memory) {
+  if (run.bytes > 0 && run.decompressed <= largest_whole() &&
+      carry_.filled + run.bytes + run.decompressed <= limits_.memory) {
     wanted_ = read_step;
     return send_whole(run);
   }
-  if (run.bytes > 0) return send_stream(run.window);
+  if (run.bytes > 0) return send_stream(run.widest);
   if (run.why == frame_run::stop::too_wide)
     return refusal("needs a window of " + base::format_byte_size(run.window) + " of memory, but no more than " +
                    base::format_byte_size(limits_.window) + " may be used; raise recovery.max_window");
-  const bool large = at_end_ || carry_.filled >= limits_.largest_frame || run.announced > limits_.memory;
+  const bool large = at_end_ || carry_.filled >= limits_.largest_frame || run.announced > largest_whole();
   if (run.why == frame_run::stop::incomplete && !large) {
     wanted_ = carry_.filled + read_step;
     return true;
@@ -216,6 +224,7 @@ outcome<bool> zstd_source::send_stream(std::uint64_t window) {
   if (auto room = room_for_window(window); !room) return room.error();
   auto p = std::make_shared<piece>();
   p->streamed.emplace();
+  p->streamed->window = window;
   {
     const std::lock_guard lock(mutex_);
     if (closing_) return false;
@@ -298,7 +307,10 @@ void zstd_source::decompress_stream(piece& p) {
   auto& stream = *p.streamed;
   std::optional<std::uint64_t> end;
   try {
-    end = stream_frame(stream_, stream.input, stream.output);
+    // A frame that is alike is no reason to begin anew.
+    end = stream_frames(stream_, stream.input, stream.output, [&](std::string_view next) {
+      return is_large_frame(next.data(), next.size(), stream.window, largest_whole());
+    });
   } catch (const std::exception& e) {
     stream.output.fail({ports::worker_failure::internal, e.what()});
   }

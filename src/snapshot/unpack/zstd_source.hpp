@@ -1,6 +1,6 @@
 // Decompresses zstd on all cores where the file allows it. One thread reads and finds the frames (pzstd, the seekable
 // format and files put together have many); whole frames that fit the memory go to the cores and come out in the
-// file's order; a frame too large for that is decompressed as a stream, in order too. Windows of up to 2 GiB
+// file's order; frames too large for that are decompressed as streams, in order too. Windows of up to 2 GiB
 // (`zstd --long=31`), which libarchive refuses.
 //
 //   read ──frames──> todo ──> cores ──┐
@@ -50,6 +50,7 @@ class zstd_source : public byte_source {
   void read_all();
   outcome<bool> read_up_to(std::size_t filled);
   outcome<bool> send_next();
+  [[nodiscard]] std::uint64_t largest_whole() const;
   bool send_whole(const frame_run& run);
   outcome<bool> send_stream(std::uint64_t window);
   void feed(piece& p);

@@ -33,7 +33,8 @@ outcome<void> room_for_window(std::uint64_t window) {
   return {};
 }
 
-std::optional<std::uint64_t> stream_frame(zstd_context& context, block_queue& input, block_queue& output) {
+std::optional<std::uint64_t> stream_frames(zstd_context& context, block_queue& input, block_queue& output,
+                                           const std::function<bool(std::string_view)>& goes_on) {
   if (!context) context.reset(ZSTD_createDCtx());
   if (!context) throw std::bad_alloc();
   ZSTD_DCtx_reset(context.get(), ZSTD_reset_session_only);
@@ -61,9 +62,10 @@ std::optional<std::uint64_t> stream_frame(zstd_context& context, block_queue& in
     }
     to->filled = out.pos;
     inside = out.pos == out.size && left != 0;
-    if (left == 0 || out.pos == out.size) {
+    const bool ends = left == 0 && !goes_on({from->data.get() + in.pos, in.size - in.pos});
+    if (ends || out.pos == out.size) {
       if (out.pos > 0 && !output.push(std::move(*to))) return std::nullopt;
-      if (left == 0) {
+      if (ends) {
         output.finish();
         return from->offset + in.pos;
       }

@@ -59,3 +59,28 @@ TEST_CASE("what is no frame, and a frame that looks back too far, are told of wh
   CHECK(run.bytes == a.size());
   CHECK(run.why == stop::unknown);
 }
+
+TEST_CASE("a stream goes on with frames that are large, need no more memory, and are seen whole enough", "[unpack]") {
+  using snapshot::is_large_frame;
+  const auto frame = [](std::size_t size, bool says) { return zstd_frame(std::string(size, 'f'), 3, 17, says); };
+  const auto large = frame(100'000, true), small = frame(1000, true), silent = frame(1000, false);
+  const auto goes_on = [](const std::string& text) {
+    return is_large_frame(text.data(), text.size(), 1U << 17, 50'000);
+  };
+  CHECK(goes_on(large));
+  CHECK_FALSE(goes_on(small));
+  CHECK(goes_on(silent));  // it may be large
+  CHECK(goes_on(skippable_frame("1234") + skippable_frame("") + large));
+  CHECK_FALSE(goes_on(skippable_frame("1234") + small));
+  CHECK_FALSE(goes_on(skippable_frame(std::string(100, 'x')).substr(0, 50)));
+  CHECK_FALSE(goes_on(zstd_frame(std::string(100'000, 'w'), 3, 27, false)));  // a larger window
+  CHECK_FALSE(goes_on("no frame at all"));
+  for (std::size_t cut = 0; cut < 5; ++cut) CHECK_FALSE(goes_on(large.substr(0, cut)));
+}
+
+TEST_CASE("the window of whole frames is the widest of them", "[unpack]") {
+  const auto all = zstd_frame("a") + zstd_frame(std::string(200'000, 'w'), 3, 17, false) + skippable_frame("x");
+  const auto run = find_frames(all.data(), all.size(), {});
+  CHECK(run.bytes == all.size());
+  CHECK(run.widest == 1U << 17U);
+}

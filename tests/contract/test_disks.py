@@ -6,7 +6,7 @@ import os
 import subprocess
 import unittest
 
-from archive_jobs import ArchiveJobs, node_files, tree
+from archive_jobs import ArchiveJobs, node_files, packed, tar_of, tree
 from fault_mount import FaultMount, missing
 from hasup_home import unmount
 from test_sources import snapshot_bytes
@@ -162,6 +162,78 @@ class Disks(ArchiveJobs):
                 self.succeed(self.stage("unpack"))
                 self.succeed(self.stage("swap"))
                 self.expect_restored()
+
+
+class Folded(ArchiveJobs):
+    """A data directory where `Keys` is `keys`."""
+
+    def setUp(self):
+        super().setUp()
+        self.data = self.folding_directory()
+        for name in ("state", "keys"):
+            (self.data / name).mkdir()
+        (self.data / "keys" / "secret").write_text("mine")
+        self.assertEqual((self.data / "KEY\u00adS" / "secret").read_text(), "mine", "it folds")
+
+    def folding_directory(self):
+        """Of the file system that shows this directory."""
+        below = self.home.directory("below")
+        return FaultMount(self, below, self.home.path / "disk", fold=True).path
+
+    def refused(self, files):
+        before = contents(self.data)
+        self.put(packed(tar_of(files), "zstd", "-q", "-1"))
+        self.succeed(self.job(self.plan_job("fetch", unpack_ahead=False)))
+        out = self.unpack()
+        self.assertEqual(out["failure"], "bad_snapshot", out["error"])
+        self.assertEqual(contents(self.data), before)
+        self.assertFalse(self.own("staging", "staged.json").exists())
+        self.own("cache", "a.tar.zst").unlink()
+        return out["error"]
+
+    def test_two_entries_that_are_one_here_are_refused_by_name(self):
+        for first, second in (("a", "A"), ("blocks/Log", "blocks/l\u00adog")):
+            with self.subTest(second=second):
+                error = self.refused({"state/" + first: b"1", "state/" + second: b"2"})
+                self.assertIn(f'entry "state/{second}" is there twice for this file system, which folds names', error)
+        error = self.refused({"state/a": b"1", "state/L": "a", "state/l": b"2"})
+        self.assertIn('entry "state/L" is there twice for this file system', error)
+        error = self.refused({"state/a": b"1", "state/b": b"1", "state/x/": None, "state/a\u00ad/b": b"2"})
+        self.assertIn('entry "state/a\u00ad/b" lies below something that is no directory', error)
+
+    def test_what_is_kept_is_not_brought_under_another_spelling(self):
+        for name in ("KEYS/secret", "k\u00adeys/secret"):
+            with self.subTest(name=name):
+                error = self.refused({"state/a": b"1", name: b"theirs"})
+                self.assertIn(f'entry "{name}" differs from an entry that is kept only in case', error)
+
+    def test_nothing_comes_into_the_directory_of_hasup(self):
+        for name in (".HASUP/swap.json", "state/.ha\u00adsup/swap.json", ".ha\u017fup/x"):
+            with self.subTest(name=name):
+                self.assertIn("would write into .hasup", self.refused({"state/a": b"1", name: b"{}"}))
+
+    def test_an_ordinary_archive_is_restored(self):
+        self.put_node()
+        for mode in ("fetch", "unpack", "swap", "clean_up"):
+            self.succeed(self.job(self.plan_job(mode, unpack_ahead=False)))
+        self.assertEqual((self.data / "STATE" / "first").read_bytes(), b"first")
+        self.assertEqual((self.data / "keys" / "secret").read_text(), "mine")
+
+
+@unittest.skipIf(os.geteuid() != 0, "only root may mount a disk")
+class Casefold(Folded):
+    """The same where the kernel folds them."""
+
+    def folding_directory(self):
+        image, disk = self.home.path / "image", self.home.directory("casefold")
+        made = subprocess.run(f"truncate -s 128M {image} && mkfs.ext4 -q -O casefold {image} && mount -o loop {image} {disk}",
+                              shell=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        if made.returncode != 0:
+            self.skipTest("no ext4 that folds names can be mounted here (the kernel needs CONFIG_UNICODE): " + made.stdout.strip())
+        self.addCleanup(unmount, disk)
+        (disk / "node").mkdir()
+        subprocess.run(["chattr", "+F", disk / "node"], check=True)
+        return disk / "node"
 
 
 @unittest.skipIf(os.geteuid() != 0, "only root may mount a small disk")

@@ -220,6 +220,22 @@ class Latest:
         self.assertEqual(self.cached("snap-9.bin").read_bytes(), snapshot_bytes(9))
         self.assertEqual(self.newest(self.at("latest"))["snapshots"][0]["name"], "snap-20.bin")
 
+    def test_what_latest_names_is_another_archive_by_the_time_it_is_fetched(self):
+        """What was seen when it was chosen is its size; another one is no longer the archive that was chosen."""
+        self.put_snapshots()
+        self.host.put("latest", b"snap-9.bin\n")
+        chosen = self.newest(self.at("latest"))
+        other = snapshot_bytes(10, 100_001)
+        self.host.put("snap-9.bin", other)
+        self.host.put("snap-9.bin.sha256", f"{hashlib.sha256(other).hexdigest()}  snap-9.bin\n".encode())
+        out = self.fetch(self.at("latest"), chosen)
+        self.assertEqual(out["failure"], "unreachable", out["error"])
+        self.assertIn("snap-9.bin was announced with 100000 bytes, but has 100001; it changed since it was listed", out["error"])
+        self.assertFalse(self.cached("snap-9.bin").exists())
+        out = self.fetch(self.at("latest"), self.newest(self.at("latest")), checksum="required")
+        self.assertEqual((out["failure"], out["verified"]), ("none", True), out["error"])
+        self.assertEqual(self.cached("snap-9.bin").read_bytes(), other)
+
     def test_a_text_called_latest_that_names_what_is_not_there(self):
         self.put_snapshots()
         self.host.put("latest", b"snap-300.bin\n")

@@ -3,8 +3,10 @@ data directory. The data directory is on a file system that fails when it is tol
 
 import hashlib
 import os
+import re
 import subprocess
 import unittest
+from pathlib import Path
 
 from archive_jobs import ArchiveJobs, node_files, packed, tar_of, tree
 from fault_mount import FaultMount, missing
@@ -234,6 +236,43 @@ class Casefold(Folded):
         (disk / "node").mkdir()
         subprocess.run(["chattr", "+F", disk / "node"], check=True)
         return disk / "node"
+
+
+def wide_frame(data):
+    """One zstd frame that says that it may look back 2 GiB, as `zstd --long=31` does; its blocks are the data as it is, and
+    so many that nobody can tell beforehand whether it fits into memory as a whole."""
+    out, size = bytearray(b"\x28\xb5\x2f\xfd\x00\xa8"), 2000
+    for at in range(0, len(data), size):
+        block = data[at:at + size]
+        out += (len(block) << 3 | (at + size >= len(data))).to_bytes(3, "little") + block
+    return bytes(out)
+
+
+@unittest.skipIf(os.geteuid() != 0, "only root may give a process another /proc/meminfo")
+class LittleMemory(ArchiveJobs):
+    """A machine that has not the memory which an archive may use, as lxcfs shows a container its own."""
+
+    def with_memory(self, available_kib, mode):
+        meminfo = self.home.path / "meminfo"
+        meminfo.write_text(re.sub("MemAvailable: *[0-9]+ kB", f"MemAvailable:   {available_kib} kB",
+                                  Path("/proc/meminfo").read_text()))
+        return self.job(self.plan_job(mode, max_window=2 << 30, unpack_ahead=False), lead=[
+            "unshare", "--mount", "sh", "-ec", f'mount --bind {meminfo} /proc/meminfo; exec "$@"', "sh"])
+
+    def test_a_window_that_fits_max_window_but_not_what_is_free_is_refused_with_both_numbers(self):
+        (self.data / "state").mkdir()
+        (self.data / "state" / "db").write_text("old")
+        self.put(wide_frame(tar_of(node_files(big=300_000))))
+        self.succeed(self.with_memory(8 << 20, "fetch"))
+        for available in (1 << 20, 2 << 20):  # the window itself is not all that is needed
+            out = self.with_memory(available, "unpack")
+            self.assertEqual((out["failure"], out["snapshot"]), ("refused", "a.tar.zst"), out["error"])
+            self.assertIn(f"a.tar.zst needs a window of 2.0GiB of memory, but only {available >> 20}.0GiB are available;", out["error"])
+            self.assertFalse(self.own("staging", "staged.json").exists())
+            self.assertEqual(list(contents(self.data)), ["state", "state/db"])
+        self.succeed(self.with_memory(8 << 20, "unpack"))
+        self.succeed(self.with_memory(1 << 20, "swap"))
+        self.assertEqual((self.data / "state" / "first").read_bytes(), b"first")
 
 
 @unittest.skipIf(os.geteuid() != 0, "only root may mount a small disk")

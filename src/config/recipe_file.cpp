@@ -7,6 +7,7 @@
 #include "config/schema_check.hpp"
 #include "config/section.hpp"
 #include "model/exit_status.hpp"
+#include "model/own_directory.hpp"
 #include "model/version_range.hpp"
 
 namespace hasup::config {
@@ -104,8 +105,8 @@ model::archive_spec read_archive(const section& s) {
   if (s.has("as") == s.has("into"))
     s.error("into", "an archive needs either \"as\" (a file beside the data) or \"into\" (\".\" or an entry)");
   if (const auto* v = s.raw("into"); v != nullptr && v->text != ".") {
-    const bool plain =
-        !v->text.empty() && v->text != ".." && v->text != ".hasup" && v->text.find('/') == std::string::npos;
+    const bool plain = !v->text.empty() && v->text != ".." && v->text.find('/') == std::string::npos &&
+                       !model::is_own_directory(v->text);
     if (!plain) s.error("into", "\"into\" is \".\" or the name of an entry of the data directory");
   }
   if (const auto* v = s.raw("strip")) {

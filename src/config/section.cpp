@@ -4,6 +4,7 @@
 
 #include "base/byte_size.hpp"
 #include "config/paths.hpp"
+#include "model/own_directory.hpp"
 
 namespace hasup::config {
 
@@ -149,7 +150,7 @@ static std::string entry_problem(const std::string& text, section::entries allow
   if (text.starts_with('/')) return "must be relative to the data directory";
   if (("/" + text + "/").find("/../") != std::string::npos) return "must not hold \"..\"";
   if (path.empty()) return "must name an entry of the data directory, not the directory itself";
-  if (path == ".hasup" || path.starts_with(".hasup/")) return "is hasup's own directory";
+  if (model::is_in_own_directory(path)) return "is hasup's own directory";
   if (allowed != section::entries::globs && path.find('*') != std::string::npos)
     return "must be a name; patterns are not read here";
   return {};

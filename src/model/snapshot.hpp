@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,6 +18,9 @@ struct snapshot_mirror {
   std::string sha256;  // as below
   unsigned source_nth = 0;
   std::string beside{};  // as below
+  std::string sha256_by{};
+  std::map<std::string, std::string> digests{};
+  std::string digests_by{};
 
   friend bool operator==(const snapshot_mirror&, const snapshot_mirror&) = default;
 };
@@ -42,6 +46,10 @@ struct snapshot {
   unsigned source_nth = 0;      // of the sources with that URL, which may differ in how to get in (model/source.hpp)
 
   std::string beside{};  // the address beside which its side files stand, where that is not `url`; ""
+
+  // Further ones that an index says, lower-case hex by kind ("sha512", "blake2b", "md5"), and who says them.
+  std::map<std::string, std::string> digests{};
+  std::string digests_by{};
 
   friend bool operator==(const snapshot&, const snapshot&) = default;
 };

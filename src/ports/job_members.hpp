@@ -49,6 +49,9 @@ void members(M& m, model::snapshot_mirror& s) {
   m("sha256", s.sha256);
   m("source_nth", s.source_nth);
   m("beside", s.beside);
+  m("sha256_by", s.sha256_by);
+  m("digests", s.digests);
+  m("digests_by", s.digests_by);
 }
 
 template <class M>
@@ -71,6 +74,8 @@ void members(M& m, model::snapshot& s) {
   m("sha256_else", s.sha256_else);
   m("source_nth", s.source_nth);
   m("beside", s.beside);
+  m("digests", s.digests);
+  m("digests_by", s.digests_by);
 }
 
 template <class M>

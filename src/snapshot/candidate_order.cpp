@@ -89,6 +89,19 @@ std::vector<model::snapshot> matching(const model::archive_spec& spec, const nam
   return out;
 }
 
+model::snapshot_mirror mirror_of(const model::snapshot& s) {
+  return {s.url, s.source, s.sha256, s.source_nth, s.beside, s.sha256_by, s.digests, s.digests_by};
+}
+
+// Whether they are known to be different files.
+bool contradict(const model::snapshot& a, const model::snapshot& b) {
+  if (!a.sha256.empty() && !b.sha256.empty()) return a.sha256 != b.sha256;
+  return std::any_of(a.digests.begin(), a.digests.end(), [&](const auto& said) {
+    const auto other = b.digests.find(said.first);
+    return other != b.digests.end() && other->second != said.second;
+  });
+}
+
 }  // namespace
 
 model::snapshot snapshot_of(const listed_file& f, const std::string& source, std::optional<std::uint64_t> named) {
@@ -100,6 +113,8 @@ model::snapshot snapshot_of(const listed_file& f, const std::string& source, std
   out.sha256_by = f.sha256_by;
   out.sha256_else = f.sha256_else;
   out.beside = f.beside;
+  for (const auto& [kind, hex] : f.other_digests) out.digests.emplace(digest_kind_names.text(kind), hex);
+  out.digests_by = f.other_digests_by;
   return out;
 }
 
@@ -282,7 +297,7 @@ void join_ways(std::vector<ports::candidate>& candidates) {
       if (other.source_nth < kept.source_nth) std::swap(other.source_nth, kept.source_nth);
       const auto after = std::find_if(kept.mirrors.begin(), kept.mirrors.end(),
                                       [&](const auto& m) { return m.source_nth > other.source_nth; });
-      kept.mirrors.insert(after, {other.url, other.source, other.sha256, other.source_nth, other.beside});
+      kept.mirrors.insert(after, mirror_of(other));
     }
   }
   candidates = std::move(out);
@@ -297,9 +312,8 @@ void find_mirrors(std::vector<ports::candidate>& candidates) {
     for (auto& s : c.snapshots) {
       if (!s.size) continue;
       for (const auto& other : places[{s.name, *s.size}]) {
-        const bool contradicts = !s.sha256.empty() && !other.sha256.empty() && s.sha256 != other.sha256;
-        if (other.source == s.source || other.url == s.url || contradicts) continue;
-        s.mirrors.push_back({other.url, other.source, other.sha256, other.source_nth, other.beside});
+        if (other.source == s.source || other.url == s.url || contradict(s, other)) continue;
+        s.mirrors.push_back(mirror_of(other));
         s.mirrors.insert(s.mirrors.end(), other.mirrors.begin(), other.mirrors.end());  // further ways to it
       }
     }

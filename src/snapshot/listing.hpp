@@ -36,6 +36,7 @@ struct listed_file {
   std::string beside{};  // see model::snapshot
 
   std::map<digest_kind, std::string> other_digests{};  // but sha256, which an index says too; lower-case hex
+  std::string other_digests_by{};                      // who says them
 
   friend bool operator==(const listed_file&, const listed_file&) = default;
 };

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "base/folded_name.hpp"
+#include "model/own_directory.hpp"
 #include "snapshot/disk.hpp"
 
 namespace hasup::snapshot {
@@ -11,14 +13,29 @@ namespace {
 
 enum class relation { none, leads_to, covers };
 
+using matching = bool (*)(const std::string& pattern, const std::string& name);
+
+bool matches(const std::string& pattern, const std::string& name) {
+  return ::fnmatch(pattern.c_str(), name.c_str(), 0) == 0;
+}
+
+bool is_ascii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+}
+
+// Of a pattern that is not ASCII only the case of ASCII letters is left aside: folded, all such names would be alike.
+bool matches_when_folded(const std::string& pattern, const std::string& name) {
+  return ::fnmatch(pattern.c_str(), (is_ascii(pattern) ? base::folded_name(name) : name).c_str(), FNM_CASEFOLD) == 0;
+}
+
 // covers: the path is what the pattern names, or below it. leads_to: the path is a directory above such a place.
-relation relate(std::string_view pattern, std::string_view path, int flags = 0) {
+relation relate(std::string_view pattern, std::string_view path, matching matches_component) {
   while (true) {
     const auto p = pattern.find('/');
     const auto q = path.find('/');
     const std::string want(pattern.substr(0, p));
     const std::string have(path.substr(0, q));
-    if (::fnmatch(want.c_str(), have.c_str(), flags) != 0) return relation::none;
+    if (!matches_component(want, have)) return relation::none;
     if (p == std::string_view::npos) return relation::covers;
     if (q == std::string_view::npos) return relation::leads_to;
     pattern.remove_prefix(p + 1);
@@ -26,9 +43,10 @@ relation relate(std::string_view pattern, std::string_view path, int flags = 0) 
   }
 }
 
-relation relate_any(const std::vector<std::string>& patterns, std::string_view path, int flags = 0) {
+relation relate_any(const std::vector<std::string>& patterns, std::string_view path,
+                    matching matches_component = matches) {
   relation best = relation::none;
-  for (const auto& pattern : patterns) best = std::max(best, relate(pattern, path, flags));
+  for (const auto& pattern : patterns) best = std::max(best, relate(pattern, path, matches_component));
   return best;
 }
 
@@ -36,8 +54,7 @@ std::optional<failure> check(std::vector<std::string>& patterns, std::string_vie
   for (auto& p : patterns) {
     while (p.size() > 1 && p.back() == '/') p.pop_back();
     while (p.starts_with("./")) p.erase(0, 2);
-    const bool own = p == ".hasup" || p.starts_with(".hasup/");
-    if (!is_plain_relative(p) || own)
+    if (!is_plain_relative(p) || model::is_in_own_directory(p))
       return refusal(std::string(key) + " has \"" + p +
                      "\"; it must be a path below the data directory without \"..\" and not .hasup");
   }
@@ -86,7 +103,7 @@ outcome<wipe_rules> wipe_rules::from(std::vector<std::string> wipe, std::vector<
 }
 
 fate wipe_rules::decide(std::string_view path) const {
-  if (path == ".hasup" || path.starts_with(".hasup/")) return fate::untouched;
+  if (model::is_in_own_directory(path)) return fate::untouched;
   const auto guarded = std::max(relate_any(keep_, path), relate_any(shared_, path));
   if (guarded == relation::covers) return fate::untouched;
   const auto wiped = relate_any(wipe_, path);
@@ -99,8 +116,8 @@ bool wipe_rules::keeps(std::string_view path) const {
   return relate_any(keep_, path) == relation::covers;
 }
 
-bool wipe_rules::keeps_in_other_case(std::string_view path) const {
-  return !keeps(path) && relate_any(keep_, path, FNM_CASEFOLD) == relation::covers;
+bool wipe_rules::keeps_when_folded(std::string_view path) const {
+  return !keeps(path) && relate_any(keep_, path, matches_when_folded) == relation::covers;
 }
 
 outcome<std::vector<std::string>> replaced_entries(int root, std::string_view under, const wipe_rules& rules) {

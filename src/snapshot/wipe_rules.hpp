@@ -28,8 +28,9 @@ class wipe_rules {
   [[nodiscard]] fate decide(std::string_view path) const;
   // Kept entries and what is below them: never brought in by an archive either.
   [[nodiscard]] bool keeps(std::string_view path) const;
-  // Only written in other case: on a file system that folds case it would be one of them.
-  [[nodiscard]] bool keeps_in_other_case(std::string_view path) const;
+  // Not kept as it is written, but a file system that folds names would take it for one that is
+  // (base/folded_name.hpp).
+  [[nodiscard]] bool keeps_when_folded(std::string_view path) const;
 
   [[nodiscard]] const std::vector<std::string>& wipe() const { return wipe_; }
   [[nodiscard]] const std::vector<std::string>& keep() const { return keep_; }

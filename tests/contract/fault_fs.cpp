@@ -1,8 +1,10 @@
-// A file system that shows a directory and fails as disks and mounts do: fault_fs DIRECTORY MOUNT_POINT FAULTS, until
-// it is unmounted. Each line of the file FAULTS is "OPERATION ACTION NAME …": from then on that operation on files
-// whose path ends in NAME ("*": all) hangs until the line is gone, or fails with EIO, ENOSPC …, or with EIO*1
-// so many times.
-// read-on and write-on are those at 4 MiB and later.
+// A file system that shows a directory and fails as disks and mounts do: fault_fs DIRECTORY MOUNT_POINT FAULTS
+// [fold], until it is unmounted. Each line of the file FAULTS is "OPERATION ACTION NAME …": from then on that
+// operation on files whose path ends in NAME ("*": all) hangs until the line is gone, or fails with EIO, ENOSPC …, or
+// with EIO*1 so many times. read-on and write-on are those at 4 MiB and later.
+//
+// With "fold" names are found as on a file system that folds them: whatever the case of their ASCII letters, and with
+// or without a soft hyphen (U+00AD), which ext4's casefold ignores.
 //
 // A process that waits for an answer which the file system has taken and does not give cannot be killed, as on a
 // mount of NFS that is gone.
@@ -32,6 +34,7 @@ constexpr off_t later = 4 << 20;
 
 std::string top;
 std::string faults;
+bool folds = false;
 std::map<std::string, int> done;  // of lines, how often they were heeded
 std::mutex one;
 
@@ -63,8 +66,34 @@ int fault(const char* operation, std::string_view path) {
   }
 }
 
+std::string folded(std::string_view name) {
+  std::string out;
+  for (std::size_t i = 0; i < name.size(); ++i)
+    if (name.substr(i).starts_with("\u00ad"))
+      ++i;
+    else
+      out += name[i] >= 'A' && name[i] <= 'Z' ? static_cast<char>(name[i] | 0x20) : name[i];
+  return out;
+}
+
+// The name that an entry of `dir` has which is found by `name`; that itself where there is none.
+std::string as_it_is(const std::string& dir, const std::string& name) {
+  std::string found = name;
+  if (DIR* entries = ::opendir(dir.c_str()); entries != nullptr) {
+    while (const dirent* entry = ::readdir(entries))
+      if (folded(entry->d_name) == folded(name)) found = entry->d_name;
+    ::closedir(entries);
+  }
+  return found;
+}
+
 std::string real(const char* path) {
-  return top + path;
+  if (!folds) return top + path;
+  std::string out = top;
+  std::istringstream parts(path);
+  for (std::string part; std::getline(parts, part, '/');)
+    if (!part.empty()) out += "/" + as_it_is(out, part);
+  return out;
 }
 
 int result(long n) {
@@ -233,8 +262,9 @@ fuse_operations operations() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 4) {
-    std::fprintf(stderr, "usage: %s DIRECTORY MOUNT_POINT FAULTS\n", argv[0]);
+  folds = argc == 5 && std::string_view(argv[4]) == "fold";
+  if (argc != 4 && !folds) {
+    std::fprintf(stderr, "usage: %s DIRECTORY MOUNT_POINT FAULTS [fold]\n", argv[0]);
     return 2;
   }
   top = argv[1];

@@ -22,9 +22,9 @@ def missing():
 
 
 class FaultMount:
-    """`files` is shown at `path`; `fail("read hang", …)` says what goes wrong there from now on."""
+    """`files` is shown at `path`; `fail("read hang", …)` says what goes wrong there from now on. It folds names if asked."""
 
-    def __init__(self, test, files, path):
+    def __init__(self, test, files, path, fold=False):
         why = missing()
         if why:
             raise unittest.SkipTest(why)
@@ -32,7 +32,7 @@ class FaultMount:
         path.mkdir(exist_ok=True)
         self.faults = path.with_name(path.name + ".faults")
         self.faults.write_text("")
-        self.program = test.start_program([FAULT_FS, files, path, self.faults], lambda: os.path.ismount(path))
+        self.program = test.start_program([FAULT_FS, files, path, self.faults] + ["fold"] * fold, lambda: os.path.ismount(path))
         test.addCleanup(self.unmount)
 
     def fail(self, *lines):

@@ -31,9 +31,9 @@ def signature(secret, method, path, query, headers, signed, scope):
 
 
 class Gate:
-    """Listens on loopback; requests that are signed with `secret` reach the store, others get S3's answer."""
+    """Listens on loopback; requests that are signed with `secret` by `key` reach the store, others get S3's answer."""
 
-    def __init__(self, store_port, secret):
+    def __init__(self, store_port, secret, key="S3RVER"):
         gate = self
         self.refused = 0
         self.requests = []  # (method, path with query), of those that were signed
@@ -49,13 +49,13 @@ class Gate:
                 headers = {k.lower(): v for k, v in self.headers.items()}
                 if headers.get("x-amz-content-sha256") not in ("UNSIGNED-PAYLOAD", hashlib.sha256(body).hexdigest()):
                     return False
-                found = re.fullmatch(r"AWS4-HMAC-SHA256 Credential=[^/]+/([^,]+), ?SignedHeaders=([^,]+), ?Signature=(\w+)",
+                found = re.fullmatch(r"AWS4-HMAC-SHA256 Credential=([^/]+)/([^,]+), ?SignedHeaders=([^,]+), ?Signature=(\w+)",
                                      headers.get("authorization", ""))
-                if not found:
+                if not found or found[1] != key:
                     return False
                 path, _, query = self.path.partition("?")
-                return found[3] == signature(secret, self.command, path, query, headers, found[2].split(";"),
-                                             found[1].split("/"))
+                return found[4] == signature(secret, self.command, path, query, headers, found[3].split(";"),
+                                             found[2].split("/"))
 
             def do_GET(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -70,8 +70,10 @@ class Gate:
                     return
                 store = http.client.HTTPConnection("127.0.0.1", store_port, timeout=60)
                 names = ("range", "if-range", "authorization", "x-amz-date", "x-amz-content-sha256", "content-type")
+                # The store knows one key, and does not look at what was signed with it.
                 store.request(self.command, self.path, body=body or None,
-                              headers={k: v for k, v in self.headers.items() if k.lower() in names})
+                              headers={k: v.replace(f"Credential={key}/", "Credential=S3RVER/")
+                                       for k, v in self.headers.items() if k.lower() in names})
                 found = store.getresponse()
                 data = found.read()
                 kept = {k: v for k, v in found.getheaders() if k.lower() not in ("connection", "keep-alive", "date")}

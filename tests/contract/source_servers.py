@@ -1,5 +1,6 @@
 """The real servers behind the kinds of snapshot sources: a directory, nginx, nginx with TLS, Apache, Caddy, sshd, s3rver."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -69,6 +70,57 @@ class NginxLatest(Nginx):
                 add_header Content-Disposition 'attachment; filename="snap-9.bin"'; }} }} }}""")
         test.start_program([program(test, "nginx"), "-e", run / "error.log", "-c", run / "nginx.conf"], lambda: accepts(port))
         self.source = {"url": f"http://127.0.0.1:{port}/"}
+
+
+class NginxUnlisted(Nginx):
+    """Shows no listing: what is there stands in a file that is written with each upload. `api/snapshots` gives the same
+    rows with the address of each file, as hosts do whose index a program makes."""
+    index = said_by = "manifest.json"
+    shown_at = ""
+
+    def __init__(self, test, files):
+        Directory.__init__(self, test, files)
+        run, port = test.home.directory("nginx-unlisted"), free_port()
+        user = "user root;" if os.geteuid() == 0 else ""
+        temp = " ".join(f"{kind}_temp_path {run}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        (run / "nginx.conf").write_text(f"""
+            {user} daemon off; pid {run}/nginx.pid; error_log {run}/error.log; worker_processes 1; events {{}}
+            http {{ access_log off; {temp} types {{ application/json json; }} server {{
+              listen 127.0.0.1:{port}; root {files};
+              location = /api/snapshots {{ types {{}} default_type application/json; alias {files}/{self.index}; }} }} }}""")
+        test.start_program([program(test, "nginx"), "-e", run / "error.log", "-c", run / "nginx.conf"], lambda: accepts(port))
+        self.top = f"http://127.0.0.1:{port}/"
+        self.source = {"url": self.top + self.shown_at}
+        self.rows = {}
+        self.write_index()
+
+    def put(self, name, data):
+        super().put(name, data)
+        if "/" not in name:
+            self.say(name, size=len(data), time=int((self.files / name).stat().st_mtime))
+
+    def say(self, name, **words):
+        self.rows.setdefault(name, {"name": name}).update(words)
+        self.write_index()
+
+    def write_index(self):
+        (self.files / self.index).write_text(json.dumps({"snapshots": list(self.rows.values())}))
+
+    def below(self, name):
+        return {"url": f"{self.top}{name}/{self.shown_at}"}
+
+
+class NginxIndex(NginxUnlisted):
+    index = shown_at = said_by = "snapshots.json"
+
+
+class NginxApi(NginxUnlisted):
+    index = "rows.json"
+    shown_at = "api/snapshots?network=main"
+    said_by = "snapshots"
+
+    def say(self, name, **words):
+        super().say(name, url=self.top + urllib.parse.quote(name), **words)
 
 
 class NginxMoved(Directory):
@@ -170,7 +222,8 @@ class NginxTls(Directory):
 
 
 class Sshd(Directory):
-    def __init__(self, test, files):
+    def __init__(self, test, files, lead=()):
+        """`lead`: words before the program's own."""
         super().__init__(test, files)
         self.keys = keys = test.home.directory("ssh")
         for name in ("host", "user", "other"):
@@ -184,7 +237,7 @@ class Sshd(Directory):
             PermitRootLogin prohibit-password\nMaxStartups 100\n""".replace("            ", ""))
         if os.geteuid() == 0:
             os.makedirs("/run/sshd", exist_ok=True)  # where sshd shuts its unprivileged child in
-        self.program = test.start_program([shutil.which("sshd", path=SBIN), "-D", "-e", "-f", keys / "config"],
+        self.program = test.start_program([*lead, shutil.which("sshd", path=SBIN), "-D", "-e", "-f", keys / "config"],
                                           lambda: accepts(self.port))
         self.user = subprocess.run(["id", "-un"], capture_output=True, text=True, check=True).stdout.strip()
         self.know("host")
@@ -202,18 +255,17 @@ class Sshd(Directory):
 
 
 class S3(Directory):
-    KEYS = "[default]\naws_access_key_id = S3RVER\naws_secret_access_key = S3RVER\n"  # s3rver knows these only
-
-    def __init__(self, test, files):
+    def __init__(self, test, files, key="S3RVER", secret="S3RVER"):
         super().__init__(test, files)
         self.port = free_port()
         test.assertTrue(S3RVER.exists(), f"{S3RVER} is not there; packaging/test.sh installs it")
         self.credentials = test.home.directory("s3") / "credentials"
-        self.credentials.write_text(self.KEYS + "\n[wrong]\naws_access_key_id=S3RVER\naws_secret_access_key=other\n")
+        self.credentials.write_text(f"[default]\naws_access_key_id = {key}\naws_secret_access_key = {secret}\n\n"
+                                    "[wrong]\naws_access_key_id=S3RVER\naws_secret_access_key=other\n")
         test.start_program([S3RVER, "-d", test.home.directory("s3-store"), "-a", "127.0.0.1", "-p", self.port, "-s",
                             "--no-vhost-buckets", "--configure-bucket", "snaps"], self.answers,
                            env={**os.environ, "NODE_OPTIONS": "--openssl-legacy-provider"})  # its continuation tokens
-        self.gate = sigv4_gate.Gate(self.port, "S3RVER")
+        self.gate = sigv4_gate.Gate(self.port, secret, key)
         test.addCleanup(self.gate.close)
         self.source = {"url": "s3://snaps/leap/", "endpoint": f"http://127.0.0.1:{self.gate.port}",
                        "credentials_file": str(self.credentials)}

@@ -3,10 +3,12 @@ data directory. The data directory is on a file system that fails when it is tol
 
 import hashlib
 import os
+import re
 import subprocess
 import unittest
+from pathlib import Path
 
-from archive_jobs import ArchiveJobs, node_files, tree
+from archive_jobs import ArchiveJobs, node_files, packed, tar_of, tree
 from fault_mount import FaultMount, missing
 from hasup_home import unmount
 from test_sources import snapshot_bytes
@@ -162,6 +164,115 @@ class Disks(ArchiveJobs):
                 self.succeed(self.stage("unpack"))
                 self.succeed(self.stage("swap"))
                 self.expect_restored()
+
+
+class Folded(ArchiveJobs):
+    """A data directory where `Keys` is `keys`."""
+
+    def setUp(self):
+        super().setUp()
+        self.data = self.folding_directory()
+        for name in ("state", "keys"):
+            (self.data / name).mkdir()
+        (self.data / "keys" / "secret").write_text("mine")
+        self.assertEqual((self.data / "KEY\u00adS" / "secret").read_text(), "mine", "it folds")
+
+    def folding_directory(self):
+        """Of the file system that shows this directory."""
+        below = self.home.directory("below")
+        return FaultMount(self, below, self.home.path / "disk", fold=True).path
+
+    def refused(self, files):
+        before = contents(self.data)
+        self.put(packed(tar_of(files), "zstd", "-q", "-1"))
+        self.succeed(self.job(self.plan_job("fetch", unpack_ahead=False)))
+        out = self.unpack()
+        self.assertEqual(out["failure"], "bad_snapshot", out["error"])
+        self.assertEqual(contents(self.data), before)
+        self.assertFalse(self.own("staging", "staged.json").exists())
+        self.own("cache", "a.tar.zst").unlink()
+        return out["error"]
+
+    def test_two_entries_that_are_one_here_are_refused_by_name(self):
+        for first, second in (("a", "A"), ("blocks/Log", "blocks/l\u00adog")):
+            with self.subTest(second=second):
+                error = self.refused({"state/" + first: b"1", "state/" + second: b"2"})
+                self.assertIn(f'entry "state/{second}" is there twice for this file system, which folds names', error)
+        error = self.refused({"state/a": b"1", "state/L": "a", "state/l": b"2"})
+        self.assertIn('entry "state/L" is there twice for this file system', error)
+        error = self.refused({"state/a": b"1", "state/b": b"1", "state/x/": None, "state/a\u00ad/b": b"2"})
+        self.assertIn('entry "state/a\u00ad/b" lies below something that is no directory', error)
+
+    def test_what_is_kept_is_not_brought_under_another_spelling(self):
+        for name in ("KEYS/secret", "k\u00adeys/secret"):
+            with self.subTest(name=name):
+                error = self.refused({"state/a": b"1", name: b"theirs"})
+                self.assertIn(f'entry "{name}" differs from an entry that is kept only in case', error)
+
+    def test_nothing_comes_into_the_directory_of_hasup(self):
+        for name in (".HASUP/swap.json", "state/.ha\u00adsup/swap.json", ".ha\u017fup/x"):
+            with self.subTest(name=name):
+                self.assertIn("would write into .hasup", self.refused({"state/a": b"1", name: b"{}"}))
+
+    def test_an_ordinary_archive_is_restored(self):
+        self.put_node()
+        for mode in ("fetch", "unpack", "swap", "clean_up"):
+            self.succeed(self.job(self.plan_job(mode, unpack_ahead=False)))
+        self.assertEqual((self.data / "STATE" / "first").read_bytes(), b"first")
+        self.assertEqual((self.data / "keys" / "secret").read_text(), "mine")
+
+
+@unittest.skipIf(os.geteuid() != 0, "only root may mount a disk")
+class Casefold(Folded):
+    """The same where the kernel folds them."""
+
+    def folding_directory(self):
+        image, disk = self.home.path / "image", self.home.directory("casefold")
+        made = subprocess.run(f"truncate -s 128M {image} && mkfs.ext4 -q -O casefold {image} && mount -o loop {image} {disk}",
+                              shell=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        if made.returncode != 0:
+            self.skipTest("no ext4 that folds names can be mounted here (the kernel needs CONFIG_UNICODE): " + made.stdout.strip())
+        self.addCleanup(unmount, disk)
+        (disk / "node").mkdir()
+        subprocess.run(["chattr", "+F", disk / "node"], check=True)
+        return disk / "node"
+
+
+def wide_frame(data):
+    """One zstd frame that says that it may look back 2 GiB, as `zstd --long=31` does; its blocks are the data as it is, and
+    so many that nobody can tell beforehand whether it fits into memory as a whole."""
+    out, size = bytearray(b"\x28\xb5\x2f\xfd\x00\xa8"), 2000
+    for at in range(0, len(data), size):
+        block = data[at:at + size]
+        out += (len(block) << 3 | (at + size >= len(data))).to_bytes(3, "little") + block
+    return bytes(out)
+
+
+@unittest.skipIf(os.geteuid() != 0, "only root may give a process another /proc/meminfo")
+class LittleMemory(ArchiveJobs):
+    """A machine that has not the memory which an archive may use, as lxcfs shows a container its own."""
+
+    def with_memory(self, available_kib, mode):
+        meminfo = self.home.path / "meminfo"
+        meminfo.write_text(re.sub("MemAvailable: *[0-9]+ kB", f"MemAvailable:   {available_kib} kB",
+                                  Path("/proc/meminfo").read_text()))
+        return self.job(self.plan_job(mode, max_window=2 << 30, unpack_ahead=False), lead=[
+            "unshare", "--mount", "sh", "-ec", f'mount --bind {meminfo} /proc/meminfo; exec "$@"', "sh"])
+
+    def test_a_window_that_fits_max_window_but_not_what_is_free_is_refused_with_both_numbers(self):
+        (self.data / "state").mkdir()
+        (self.data / "state" / "db").write_text("old")
+        self.put(wide_frame(tar_of(node_files(big=300_000))))
+        self.succeed(self.with_memory(8 << 20, "fetch"))
+        for available in (1 << 20, 2 << 20):  # the window itself is not all that is needed
+            out = self.with_memory(available, "unpack")
+            self.assertEqual((out["failure"], out["snapshot"]), ("refused", "a.tar.zst"), out["error"])
+            self.assertIn(f"a.tar.zst needs a window of 2.0GiB of memory, but only {available >> 20}.0GiB are available;", out["error"])
+            self.assertFalse(self.own("staging", "staged.json").exists())
+            self.assertEqual(list(contents(self.data)), ["state", "state/db"])
+        self.succeed(self.with_memory(8 << 20, "unpack"))
+        self.succeed(self.with_memory(1 << 20, "swap"))
+        self.assertEqual((self.data / "state" / "first").read_bytes(), b"first")
 
 
 @unittest.skipIf(os.geteuid() != 0, "only root may mount a small disk")

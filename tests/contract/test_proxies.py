@@ -13,18 +13,11 @@ import source_servers
 from fault_host import FaultHost
 from hasup_home import BIN, accepts, free_port, wait_until
 from leap import LeapTest
+from nowhere import Nowhere
 from test_sources import Sources, snapshot_bytes
 
 TINYPROXY = shutil.which("tinyproxy", path=source_servers.SBIN)
 PASSWORD = "s3cr3t-of-the-proxy"
-
-
-def open_to_all(path, right):
-    """Whether others have this right; nobody has one to what has just been removed."""
-    try:
-        return path.stat().st_mode & right
-    except FileNotFoundError:
-        return 0
 
 
 class Proxy:
@@ -199,11 +192,77 @@ class Proxies(Proxy, Sources):
         self.assertNotIn(PASSWORD, self.result.read_text())
 
 
+class Socks(Sources):
+    """`ssh -D` to a sshd that knows the name of the host, as nobody on this side does."""
+
+    NAME = "backup-host-on-the-far-side.test"
+
+    def setUp(self):
+        super().setUp()
+        if os.geteuid() != 0:
+            self.skipTest("only root may give a process another /etc/hosts")
+        hosts = self.home.path / "hosts"
+        hosts.write_text(f"127.0.0.1 localhost {self.NAME}\n")
+        self.far = source_servers.Sshd(self, self.home.directory("far"), lead=[
+            "unshare", "--mount", "sh", "-ec", f'mount --bind {hosts} /etc/hosts; exec "$@"', "sh"])
+        self.bytes = snapshot_bytes(1, 40_000_000)  # in several pieces
+        self.host = FaultHost(name=self.NAME)
+        self.addCleanup(self.host.close)
+        self.host.files["snap-1.bin"] = self.bytes
+        self.host.files["snap-1.bin.sha256"] = hashlib.sha256(self.bytes).hexdigest().encode()
+        self.host.files[""] = b'<a href="snap-1.bin">snap-1.bin</a>'
+
+    def start_socks(self):
+        port = free_port()
+        source = self.far.source
+        self.program = self.start_program(
+            ["ssh", "-F", "none", "-N", "-D", f"127.0.0.1:{port}", "-i", source["identity_file"], "-o", "BatchMode=yes", "-o",
+             f"UserKnownHostsFile={source['known_hosts']}", "-o", "ExitOnForwardFailure=yes", "-p", self.far.port,
+             f"{self.far.user}@127.0.0.1"], lambda: accepts(port))
+        return port
+
+    def test_names_are_looked_up_at_its_far_end(self):
+        port = self.start_socks()
+        source = {"url": self.host.url, "proxy": f"socks5h://127.0.0.1:{port}", "patience_ms": 5000}
+        out = self.job(self.fetch_job(source, self.newest(source), checksum="required"))
+        self.assertEqual((out["failure"], out["verified_by"]), ("none", "sha256"), out["error"])
+        self.assertEqual(self.cached("snap-1.bin").read_bytes(), self.bytes)
+        self.assertGreater(len(self.host.loads("snap-1.bin")), 1)
+        shutil.rmtree(self.data / ".hasup")
+        plain = {"url": self.host.url}
+        out = self.job(self.fetch_job(plain, self.newest(plain, all_proxy=source["proxy"]), checksum="required"),
+                       all_proxy=source["proxy"])
+        self.assertEqual(out["failure"], "none", out["error"])
+        asked = len(self.host.requests)
+        for way in (f"socks5://127.0.0.1:{port}", ""):  # here nobody knows the name
+            found = self.select({**source, "proxy": way})
+            self.assertEqual(found["failure"], "unreachable", way)
+            self.assertIn("resolve", found["error"].lower())
+        self.assertEqual(len(self.host.requests), asked)
+
+    def test_when_it_goes_in_the_middle_the_next_job_goes_on_from_there(self):
+        port = self.start_socks()
+        source = {"url": self.host.url, "proxy": f"socks5h://127.0.0.1:{port}", "patience_ms": 2000}
+        found = self.newest(source)
+        self.host.on_sent = lambda: self.host.sent < 20_000_000 or self.program.poll() is not None or self.program.kill()
+        out = self.job(self.fetch_job(source, found, checksum="required"))
+        self.assertEqual(out["failure"], "unreachable", out["error"])
+        self.assertIn(f"by way of the proxy 127.0.0.1:{port}", out["error"])
+        self.host.on_sent = lambda: None
+        here = self.cached("snap-1.bin.part").stat().st_blocks * 512
+        self.assertGreater(here, 1_000_000)
+        sent, port = self.host.sent, self.start_socks()
+        out = self.job(self.fetch_job({**source, "proxy": f"socks5h://127.0.0.1:{port}"}, found, checksum="required"))
+        self.assertEqual((out["failure"], out["verified_by"]), ("none", "sha256"), out["error"])
+        self.assertLess(self.host.sent - sent, len(self.bytes), "what had come is not loaded again")
+
+
 @unittest.skipIf(TINYPROXY is None, "tinyproxy is not installed; packaging/packages.sh names it")
-class PasswordOfAProxy(Proxy, LeapTest):
+class PasswordOfAProxy(Proxy, Nowhere, LeapTest):
     """Over a whole recovery, in its middle and at its end, and of `hasup snapshot get`."""
 
     OTHER = "s3cr3t-of-tomorrow"
+    secrets = (PASSWORD, OTHER)
 
     def setUp(self):
         super().setUp()
@@ -222,49 +281,6 @@ class PasswordOfAProxy(Proxy, LeapTest):
 
     def in_the_middle(self):
         wait_until(lambda: self.host.sent >= 200_000, "the host is in the middle of a snapshot")
-
-    def readable_by_all(self):
-        """Files of this home that another user can read."""
-        for directory in ("state", "run", "log", "tmp", "leap"):
-            for root, inner, files in os.walk(self.home.path / directory):
-                inner[:] = [d for d in inner if open_to_all(Path(root) / d, 0o001)]
-                for name in files:
-                    path = Path(root) / name
-                    try:
-                        if not path.is_file() or not open_to_all(path, 0o004):
-                            continue
-                        content = path.read_bytes()
-                    except FileNotFoundError:
-                        continue  # a temporary one
-                    yield path, content
-
-    def assert_nowhere(self, unit="leap"):
-        words = (PASSWORD, self.OTHER)
-        seen = 0
-        for path, content in self.readable_by_all():
-            seen += 1
-            for word in words:
-                self.assertNotIn(word.encode(), content, path)
-        self.assertGreater(seen, 0)
-        for log in (self.home.daemon_log, *(self.home.path / "log").glob("*")):
-            for word in words:
-                self.assertNotIn(word, log.read_text(errors="replace"), log)
-        for path in (self.home.path / "state" / "events").rglob("*"):
-            for word in words:
-                self.assertTrue(path.is_dir() or word.encode() not in path.read_bytes(), path)
-        for answer in (["status"], ["status", "--json"], ["events", "-n", "all"], ["events", "--json", "-n", "all"],
-                       ["why", unit], ["why", unit, "--json"], ["check"], ["recover", unit, "--history"],
-                       ["snapshot", "list", unit, "--json"], ["recover", unit, "--dry-run"]):
-            done = self.home.hasup(*answer)
-            for word in words:
-                self.assertNotIn(word, done.stdout + done.stderr, answer)
-        for entry in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                line = Path(f"/proc/{entry}/cmdline").read_bytes()
-            except OSError:
-                continue
-            for word in words:
-                self.assertNotIn(word.encode(), line)
 
     def write_unit(self, password=PASSWORD, port=None):
         self.leap_unit(self.host.url, params="")

@@ -1,11 +1,18 @@
-"""What gets into a source is shown to that host alone, whoever names another one; and https leads to nothing that is not."""
+"""What gets into a source is shown to that host alone, whoever names another one; https leads to nothing that is not;
+and the keys of a store are seen nowhere while something is loaded from it."""
 
 import hashlib
 import json
+import os
+import threading
 import unittest
+from pathlib import Path
 
 import source_servers
 from fault_host import FaultHost
+from hasup_home import processes_of, wait_until
+from leap import LeapTest
+from nowhere import Nowhere
 from test_sources import Sources, snapshot_bytes
 
 NAME = "snap-7.bin"
@@ -124,6 +131,92 @@ class Secrets(Sources):
     def test_a_host_whose_redirects_never_end(self):
         self.redirects(self.own, "latest", "/latest")
         self.assertIn("redirects in a circle", self.select(self.source("latest"))["error"])
+
+
+class KeysOfAStore(Nowhere, LeapTest):
+    """Over a whole recovery from S3, in the middle of its fetch and at its end."""
+
+    KEY, SECRET = "AKIA0OF0THE0TEST0OF0HASUP", "s3cr3t+of/the+store+9f2c"
+    secrets = (KEY, SECRET)
+
+    def setUp(self):
+        super().setUp()
+        self.host = source_servers.S3(self, self.home.directory("unused"), self.KEY, self.SECRET)
+        for file in self.backup.iterdir():
+            self.host.put(file.name, file.read_bytes())
+        self.asked, self.go_on = threading.Event(), threading.Event()
+        self.addCleanup(self.go_on.set)
+        self.host.gate.fault = self.hold
+        self.home.env["TMPDIR"] = str(self.home.directory("tmp"))
+
+    def hold(self, handler, _body):
+        """The store waits with the first snapshot that it is to send."""
+        if handler.command == "GET" and handler.path.endswith(".bin"):
+            self.asked.set()
+            self.go_on.wait(120)
+        return False
+
+    def files_of_hasup(self):
+        for directory in ("state", "run", "log", "tmp", "leap"):
+            for root, _, names in os.walk(self.home.path / directory):
+                for name in names:
+                    path = Path(root) / name
+                    try:
+                        if path.is_file():
+                            yield path, path.read_bytes()
+                    except FileNotFoundError:
+                        pass  # a temporary one
+
+    def environments(self):
+        """Of hasup's processes and what runs under them: name -> its environment."""
+        found = {}
+        for pid, command in processes_of(self.home.path).items():
+            try:
+                found[command] = Path(f"/proc/{pid}/environ").read_bytes()
+            except OSError:
+                pass  # it has just ended
+        return found
+
+    def recover(self, seen_by=(), **options):
+        """`seen_by`: parts of the command lines of those who may have them in their environment."""
+        self.leap_unit("file:///nowhere/", checksum="required")
+        path = self.home.path / "etc" / "units" / "leap.toml"
+        words = {"url": "s3://snaps/leap/", "endpoint": self.host.source["endpoint"], **options}
+        text = path.read_text().replace('source = "file:///nowhere/"', "source = { %s }" % ", ".join(
+            f'{key} = "{word}"' for key, word in words.items()))
+        path.write_text(text)
+        self.home.start()
+        self.break_leap()
+        wait_until(self.asked.is_set, "the fetch is under way")
+        workers = [c for c in self.environments() if "hasup-worker" in c]
+        self.assertTrue(workers)
+        self.expect_nowhere(seen_by)
+        self.go_on.set()
+        self.wait_recovered()
+        self.assertTrue([path for _, path in self.host.gate.requests if path.endswith(".bin")])
+        self.expect_nowhere(seen_by)
+
+    def expect_nowhere(self, seen_by):
+        self.assert_nowhere()
+        for path, content in self.files_of_hasup():
+            for word in self.secrets:
+                self.assertNotIn(word.encode(), content, path)
+        for command, environment in self.environments().items():
+            if any(part in command for part in seen_by):
+                continue
+            for word in self.secrets:
+                self.assertNotIn(word.encode(), environment, command)
+
+    def test_of_a_file(self):
+        self.recover(credentials_file=self.host.credentials)
+
+    def test_of_a_profile(self):
+        self.host.credentials.write_text(self.host.credentials.read_text().replace("[default]", "[backups]"))
+        self.recover(credentials_file=self.host.credentials, profile="backups")
+
+    def test_of_the_environment(self):
+        self.home.env.update(AWS_ACCESS_KEY_ID=self.KEY, AWS_SECRET_ACCESS_KEY=self.SECRET)
+        self.recover(seen_by=("hasupd", "hasup-worker"))
 
 
 if __name__ == "__main__":

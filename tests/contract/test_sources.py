@@ -25,16 +25,16 @@ class Sources(HasupTest):
     def environment(self, **more):
         return {"PATH": "/usr/bin:/bin", "HOME": str(self.home.path), "LANG": "C.UTF-8", **more}
 
-    def start_job(self, job, **environment):
+    def start_job(self, job, lead=(), stdin=subprocess.DEVNULL, **environment):
+        """`lead`: words before the worker's own."""
         self.result = self.home.path / "result.json"
         self.result.unlink(missing_ok=True)
         file = self.home.path / "job.json"
         file.write_text(json.dumps({"result_path": str(self.result), "progress_path": "", **job}))
-        return subprocess.Popen([BIN / "hasup-worker", file], env=self.environment(**environment),
-                                stdin=subprocess.DEVNULL)
+        return subprocess.Popen([*lead, BIN / "hasup-worker", file], env=self.environment(**environment), stdin=stdin)
 
-    def job(self, job, **environment):
-        self.start_job(job, **environment).wait(300)
+    def job(self, job, **options):
+        self.start_job(job, **options).wait(300)
         return json.loads(self.result.read_text())
 
     def select(self, *sources, match="snap-*.bin", explain=False, **environment):
@@ -220,6 +220,22 @@ class Latest:
         self.assertEqual(self.cached("snap-9.bin").read_bytes(), snapshot_bytes(9))
         self.assertEqual(self.newest(self.at("latest"))["snapshots"][0]["name"], "snap-20.bin")
 
+    def test_what_latest_names_is_another_archive_by_the_time_it_is_fetched(self):
+        """What was seen when it was chosen is its size; another one is no longer the archive that was chosen."""
+        self.put_snapshots()
+        self.host.put("latest", b"snap-9.bin\n")
+        chosen = self.newest(self.at("latest"))
+        other = snapshot_bytes(10, 100_001)
+        self.host.put("snap-9.bin", other)
+        self.host.put("snap-9.bin.sha256", f"{hashlib.sha256(other).hexdigest()}  snap-9.bin\n".encode())
+        out = self.fetch(self.at("latest"), chosen)
+        self.assertEqual(out["failure"], "unreachable", out["error"])
+        self.assertIn("snap-9.bin was announced with 100000 bytes, but has 100001; it changed since it was listed", out["error"])
+        self.assertFalse(self.cached("snap-9.bin").exists())
+        out = self.fetch(self.at("latest"), self.newest(self.at("latest")), checksum="required")
+        self.assertEqual((out["failure"], out["verified"]), ("none", True), out["error"])
+        self.assertEqual(self.cached("snap-9.bin").read_bytes(), other)
+
     def test_a_text_called_latest_that_names_what_is_not_there(self):
         self.put_snapshots()
         self.host.put("latest", b"snap-300.bin\n")
@@ -262,6 +278,62 @@ class NginxLatestSource(Latest, Sources):
         snapshot, _ = self.newest_of("named/latest")
         self.assertEqual((snapshot["name"], snapshot["size"]), ("snap-9.bin", 100_000))
         self.assertEqual(snapshot["url"], self.source["url"] + "named/latest")
+
+
+class Unlisted(Contract):
+    """Mixed in where a file says what is there: what that file says is all that is known of it."""
+
+    def test_a_manifest_says_the_digest_and_the_time(self):
+        data = snapshot_bytes(7)
+        self.host.put("snap-7.bin", data)
+        self.host.say("snap-7.bin", sha256=hashlib.sha256(data).hexdigest(), time="2026-01-02T03:04:05Z")
+        chosen = self.newest(self.source)
+        self.assertEqual(chosen["snapshots"][0]["sha256"], hashlib.sha256(data).hexdigest())
+        self.assertEqual(chosen["snapshots"][0]["time_ns"] // 10**9, 1767323045)
+        out = self.fetch(self.source, chosen, checksum="required")
+        self.assertEqual((out["failure"], out["verified"]), ("none", True), out["error"])
+
+    def test_another_kind_of_digest_is_as_good(self):
+        data = snapshot_bytes(7)
+        self.host.put("snap-7.bin", data)
+        for kind, made in (("sha512", hashlib.sha512), ("blake2b", hashlib.blake2b), ("md5", hashlib.md5)):
+            with self.subTest(kind=kind):
+                digest = made(data).hexdigest()
+                self.host.rows.clear()
+                self.host.say("snap-7.bin", size=len(data), **{kind: digest.upper()})
+                out = self.fetch(self.source, self.newest(self.source), checksum="required")
+                self.assertEqual((out["failure"], out["verified_by"]), ("none", kind), out["error"])
+                self.cached("snap-7.bin").unlink()
+                wrong = ("1" if digest[0] == "0" else "0") + digest[1:]
+                self.host.say("snap-7.bin", **{kind: wrong})
+                chosen = self.newest(self.source)
+                out = self.fetch(self.source, chosen, checksum="required")
+                self.assertEqual((out["failure"], out["snapshot"]), ("bad_snapshot", "snap-7.bin"), out["error"])
+                who = self.host.said_by
+                self.assertIn(f"snap-7.bin has {kind} {digest}, but {who} announced {wrong};", out["error"])
+                self.assertFalse(self.cached("snap-7.bin").exists())
+
+    def test_a_side_file_that_says_another_digest_is_refused(self):
+        data, other = snapshot_bytes(7), snapshot_bytes(8)
+        self.host.put("snap-7.bin", data)
+        self.host.say("snap-7.bin", sha512=hashlib.sha512(data).hexdigest())
+        self.host.put("snap-7.bin.sha512", hashlib.sha512(other).hexdigest().encode())
+        out = self.fetch(self.source, self.newest(self.source))
+        self.assertEqual(out["failure"], "refused", out["error"])
+        self.assertIn("snap-7.bin is announced in two ways: ", out["error"])
+        self.assertIn(f" says sha512 {hashlib.sha512(data).hexdigest()}, but snap-7.bin.sha512 says", out["error"])
+
+
+class NginxUnlistedSource(Unlisted, Sources):
+    make = source_servers.NginxUnlisted
+
+
+class NginxIndexSource(Unlisted, Sources):
+    make = source_servers.NginxIndex
+
+
+class NginxApiSource(Unlisted, Sources):
+    make = source_servers.NginxApi
 
 
 @unittest.skipIf(os.geteuid() != 0, "only root may listen on the default ports")
@@ -414,7 +486,7 @@ class S3Source(Contract, Sources):
         self.assertEqual(self.newest(source, **keys)["snapshots"][0]["name"], "snap-1.bin")
         self.assertIn("SignatureDoesNotMatch", self.select(source)["error"], "unsigned")
         self.home.directory(".aws")
-        (self.home.path / ".aws" / "credentials").write_text(source_servers.S3.KEYS)
+        (self.home.path / ".aws" / "credentials").write_text(self.host.credentials.read_text())
         self.assertEqual(self.newest(source)["snapshots"][0]["name"], "snap-1.bin")
 
 

@@ -236,6 +236,32 @@ class RecoveryGoesOn(LeapTest):
     def test_killed_while_the_snapshot_is_fetched(self):
         self.die_in_phase("fetch", rate=1_000_000)
 
+    def fetching(self):
+        """(pid, start time) of each process that fetches, or is about to, for this home."""
+        return {(pid, start_time(pid)) for pid, command in processes_of(self.home.path).items()
+                if command.split(" ")[0].endswith("/hasup-worker-fetch")}
+
+    def test_the_worker_that_fetches_ends_its_job_without_hasupd_and_nothing_is_loaded_twice(self):
+        port = self.start_backup_host(self.backup, rate=1_000_000)
+        self.leap_unit(f"http://127.0.0.1:{port}/", checksum="required")
+        self.home.start()
+        self.break_leap()
+        cache = self.data / ".hasup" / "cache"
+        # Those that only list are gone when the first part of an archive is here.
+        before = wait_until(lambda: any(cache.glob("*.part")) and self.fetching(), "an archive comes", step=0.01)
+        self.assertEqual(len(before), 1)
+        self.home.kill_daemon(signal.SIGKILL)
+        self.assertEqual(self.fetching(), before)
+        wait_until(lambda: not self.fetching(), "it ends")
+        archive, = cache.glob("*.bin")
+        whole = archive.stat()
+        self.assertEqual(whole.st_size, self.snapshots[-1].stat().st_size)
+        self.home.start()
+        self.wait_recovered()
+        used = archive.stat()
+        self.assertEqual((used.st_ino, used.st_mtime_ns), (whole.st_ino, whole.st_mtime_ns))
+        self.assertEqual(self.home.unit_status("leap")["recoveries"], 1)
+
     def test_killed_while_the_restored_node_is_being_confirmed(self):
         self.die_in_phase("confirm", rate=0, advancing_for="4s")
 

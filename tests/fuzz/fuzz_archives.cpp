@@ -129,7 +129,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     space_guard guard(dir.get(), 0, "the target");
     extractor out(dir.get(), "a", guard, control, [](const std::string& path) {
       if (path == "keep") return hasup::snapshot::admission::left_out;
-      return path == "KEEP" ? hasup::snapshot::admission::only_case_differs : hasup::snapshot::admission::yes;
+      return path == "KEEP" ? hasup::snapshot::admission::only_folding_differs : hasup::snapshot::admission::yes;
     });
     if (out.extract(*reader)) static_cast<void>(out.make_links("").has_value());
     EXPECT(::faccessat(dir.get(), "keep", F_OK, AT_SYMLINK_NOFOLLOW) != 0);

@@ -275,7 +275,8 @@ failure other_size(const model::snapshot& s, std::uint64_t actual) {
   const auto text =
       s.name + " was announced with " + std::to_string(*s.size) + " bytes, but has " + std::to_string(actual);
   // A manifest is a promise about the content; a listing only shows a moment, and an upload may go on.
-  if (!s.sha256.empty()) return bad_snapshot(s.name, text + "; the archive is damaged or was replaced");
+  if (!s.sha256.empty() || !s.digests.empty())
+    return bad_snapshot(s.name, text + "; the archive is damaged or was replaced");
   return {ports::worker_failure::unreachable, text + "; it changed since it was listed", s.name};
 }
 

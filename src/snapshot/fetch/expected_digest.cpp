@@ -125,6 +125,18 @@ class asking {
   std::string disagree_;
 };
 
+// What came with the snapshot: from its listing, a manifest or an index.
+struct said_before {
+  std::string hex;
+  std::string by;  // ""
+};
+
+said_before said_with(const model::snapshot& s, digest_kind kind) {
+  if (kind == digest_kind::sha256) return {s.sha256, s.sha256_by};
+  const auto found = s.digests.find(std::string(digest_kind_names.text(kind)));
+  return found == s.digests.end() ? said_before{} : said_before{found->second, s.digests_by};
+}
+
 // Nothing where it is of another kind: many things are called so.
 std::optional<std::string> digest_in_manifest(const std::string& text, const std::string& name, digest_kind kind) {
   const auto files = parse_json_listing(text, "");
@@ -148,15 +160,16 @@ outcome<announcement> expected_digest(remote_client& host, const model::snapshot
   seen_texts seen;
   for (const auto& side : all_side_files) {
     asking all(host, s, side.kind, seen);
-    if (side.kind == digest_kind::sha256) {
-      if (!s.sha256.empty()) {
-        auto digest = parse_digest(s.sha256);
-        if (!digest) return unreachable("the manifest's sha256 of " + s.name + " is not 64 hex digits");
-        all.heard(*digest, s.sha256_by.empty() ? "the listing" : s.sha256_by);
-        if (!s.sha256_else.empty()) all.heard_otherwise(s.sha256_else);
-      }
+    const auto before = said_with(s, side.kind);
+    if (!before.hex.empty()) {
+      auto digest = parse_digest(before.hex, side.kind);
+      if (!digest)
+        return unreachable("the manifest's " + std::string(digest_kind_names.text(side.kind)) + " of " + s.name +
+                           " is not " + std::to_string(hex_digits(side.kind)) + " hex digits");
+      all.heard(*digest, before.by.empty() ? "the listing" : before.by);
+      if (side.kind == digest_kind::sha256 && !s.sha256_else.empty()) all.heard_otherwise(s.sha256_else);
     }
-    if (side.kind != digest_kind::sha256 || s.sha256_by != manifest_name)
+    if (before.by != manifest_name)
       if (auto asked = all.ask(directory + std::string(manifest_name), false,
                                [&](const std::string& text) { return digest_in_manifest(text, s.name, side.kind); });
           !asked)

@@ -20,7 +20,7 @@ struct announcement {
 };
 
 // All who announce a sha256: snapshot.sha256, manifest.json beside the archive, NAME.sha256, NAME.sha256sum,
-// SHA256SUMS; where none does, the same for sha512, blake2b and md5. A host that does not answer
+// SHA256SUMS; where none does, the same for sha512, blake2b and md5 (snapshot.digests …). A host that does not answer
 // properly (anything but 200, 403, 404 and 410) is `unreachable`: no answer is not the answer "no checksum". Where a
 // checksum is known, one that shows no more (403) says nothing.
 outcome<announcement> expected_digest(remote_client& host, const model::snapshot& s);

@@ -157,6 +157,10 @@ void fetcher::gather_places(const model::snapshot& s) {
     file.sha256 = m.sha256;
     file.source_nth = m.source_nth;
     file.beside = m.beside;
+    file.sha256_by = m.sha256_by;
+    file.sha256_else.clear();
+    file.digests = m.digests;
+    file.digests_by = m.digests_by;
     add(file);
   }
 }

@@ -36,8 +36,10 @@ std::string file_url(const std::string& path) {
 }
 
 void announced_by(std::vector<listed_file>& files, std::string_view who) {
-  for (auto& f : files)
+  for (auto& f : files) {
     if (!f.sha256.empty()) f.sha256_by = who;
+    if (!f.other_digests.empty()) f.other_digests_by = who;
+  }
 }
 
 // Digests and what is inside, and sizes and times where a listing has none, come from the manifest beside the files.
@@ -241,6 +243,18 @@ std::string beside_of(const std::string& url, const std::string& pinned, const s
   return has_archive_ending(percent_decode(path.substr(last))) ? path : path.substr(0, last) + percent_encode(name);
 }
 
+outcome<std::vector<listed_file>> list_index(remote_client& host, const std::string& url) {
+  std::string body;
+  auto answer = host.get(url, body);
+  if (!answer) return answer.error();
+  if (answer->status != 200) return unreachable(without_password(url) + ": " + status_text(answer->status));
+  const auto path = answer->url.substr(0, answer->url.find_first_of("?#"));
+  auto files = parse_json_listing(body, path.substr(0, path.rfind('/') + 1));
+  if (!files) return unreachable(without_password(url) + ": " + files.error().message);
+  announced_by(*files, percent_decode(path.substr(path.rfind('/') + 1)));
+  return std::move(*files);
+}
+
 // A text that holds a name is followed once, and what it names is pinned: the text may say something else in the
 // middle of the download.
 outcome<std::vector<listed_file>> list_http_file(remote_client& host, const std::string& url, bool follow,
@@ -249,9 +263,17 @@ outcome<std::vector<listed_file>> list_http_file(remote_client& host, const std:
   if (!answer) return answer.error();
   const auto pinned = answer->url.substr(0, answer->url.find('#'));
   const auto path = pinned.substr(0, pinned.find('?'));
-  const bool page =
-      answer->content_type.starts_with("text/html") || answer->content_type.starts_with("application/json");
-  if (answer->status == 405 || answer->status == 501 || path.ends_with('/') || (answer->status == 200 && page))
+  const bool no_head = answer->status == 405 || answer->status == 501;
+  if (no_head && !path.ends_with('/')) {
+    std::string first;
+    if (auto content = host.peek(pinned, first, 0); content && content->status == 200) answer = content;
+  }
+  const auto is_a = [&](std::string_view type) {
+    return answer->status == 200 && answer->content_type.starts_with(type);
+  };
+  // Servers lead from a directory to its address with a slash, so that what answers without one is a document.
+  if (is_a("application/json") && !path.ends_with('/')) return list_index(host, pinned);
+  if (no_head || path.ends_with('/') || is_a("text/html"))
     return list_http_directory(host, path.ends_with('/') ? path : path + "/", scope);
   if (answer->status != 200) return unreachable(without_password(url) + ": " + status_text(answer->status));
   listed_file file;
@@ -277,18 +299,6 @@ outcome<std::vector<listed_file>> list_http_file(remote_client& host, const std:
   file.time = parse_http_time(answer->last_modified);
   file.time_exact = file.time.has_value();
   return std::vector<listed_file>{std::move(file)};
-}
-
-outcome<std::vector<listed_file>> list_index(remote_client& host, const std::string& url) {
-  std::string body;
-  auto answer = host.get(url, body);
-  if (!answer) return answer.error();
-  if (answer->status != 200) return unreachable(without_password(url) + ": " + status_text(answer->status));
-  const auto path = answer->url.substr(0, answer->url.find_first_of("?#"));
-  auto files = parse_json_listing(body, path.substr(0, path.rfind('/') + 1));
-  if (!files) return unreachable(without_password(url) + ": " + files.error().message);
-  announced_by(*files, percent_decode(path.substr(path.rfind('/') + 1)));
-  return std::move(*files);
 }
 
 outcome<std::vector<listed_file>> list_any(remote_client& host, listing_scope& scope) {

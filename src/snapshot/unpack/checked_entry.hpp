@@ -20,8 +20,8 @@ struct checked_entry {
 // Whether an entry may come out.
 enum class admission {
   yes,
-  left_out,           // it stays in the archive
-  only_case_differs,  // from what is kept: on a file system that folds case it would be that
+  left_out,              // it stays in the archive
+  only_folding_differs,  // from what is kept: on a file system that folds names it would be that
 };
 
 // `bad_snapshot` names the entry and what is wrong with it.

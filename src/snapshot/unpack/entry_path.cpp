@@ -1,18 +1,8 @@
 #include "snapshot/unpack/entry_path.hpp"
 
-#include <algorithm>
+#include "model/own_directory.hpp"
 
 namespace hasup::snapshot {
-namespace {
-
-// A file system may fold case (ext4's casefold, a share of another system): there .HASUP is .hasup.
-bool is_own_directory(std::string_view name) {
-  constexpr std::string_view own = ".hasup";
-  return std::equal(name.begin(), name.end(), own.begin(), own.end(),
-                    [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a | 0x20 : a) == b; });
-}
-
-}  // namespace
 
 base::result<std::string> clean_entry_path(std::string_view raw) {
   if (raw.starts_with('/')) return base::error{"is an absolute path"};
@@ -24,7 +14,7 @@ base::result<std::string> clean_entry_path(std::string_view raw) {
     raw.remove_prefix(end == std::string_view::npos ? raw.size() : end + 1);
     if (part.empty() || part == ".") continue;
     if (part == "..") return base::error{"leads upwards with \"..\""};
-    if (is_own_directory(part)) return base::error{"would write into .hasup"};
+    if (model::is_own_directory(part)) return base::error{"would write into .hasup"};
     if (part.size() > 255) return base::error{"has a name longer than 255 bytes"};
     for (const char c : part)
       if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return base::error{"has control characters in its name"};
@@ -43,7 +33,7 @@ bool link_stays_inside(std::string_view path, std::string_view target) {
     const auto part = target.substr(0, end);
     target.remove_prefix(end == std::string_view::npos ? target.size() : end + 1);
     if (part.empty() || part == ".") continue;
-    if (is_own_directory(part)) return false;
+    if (model::is_own_directory(part)) return false;
     depth += part == ".." ? -1 : 1;
     if (depth < 0) return false;
   }

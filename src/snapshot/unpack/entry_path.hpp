@@ -8,8 +8,8 @@
 
 namespace hasup::snapshot {
 
-// "./a//b/" -> "a/b"; "" for the root itself. Absolute paths, "..", .hasup anywhere, over-long names and control
-// bytes are errors that say which.
+// "./a//b/" -> "a/b"; "" for the root itself. Absolute paths, "..", .hasup anywhere and in any spelling that a file
+// system may take for it, over-long names and control bytes are errors that say which.
 base::result<std::string> clean_entry_path(std::string_view raw);
 
 // Whether a symbolic link at `path` (clean) with this target stays below the root, read as text.

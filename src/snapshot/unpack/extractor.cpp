@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "snapshot/unpack/checked_entry.hpp"
@@ -34,6 +35,17 @@ failure extractor::hostile(const std::string& path, const std::string& why) cons
   return hostile_entry(name_, path, why);
 }
 
+// Entries that differ only in case are as different as any others where the file system says so, so nothing is asked
+// of the names beforehand (as restic and git have it); where it folds them, it refuses the second one itself.
+failure extractor::twice(int dir, const std::string& path) const {
+  const auto names = list_names(dir, "");
+  const bool exactly = !names || std::binary_search(names->begin(), names->end(), name_of(path));
+  return hostile(path, exactly
+                           ? "is there twice"
+                           : "is there twice for this file system, which folds names: another entry differs only in "
+                             "case or in characters that cannot be seen; restore it where names are not folded");
+}
+
 outcome<void> extractor::extract(archive_reader& reader) {
   while (true) {
     if (control_.cancelled()) return cancelled();
@@ -55,8 +67,8 @@ outcome<void> extractor::one(archive_reader& reader, ::archive_entry* entry) {
   for (auto up = parent_of(path); !up.empty() && !links_.empty(); up = parent_of(up))
     if (links_.contains(std::string(up))) return hostile(path, "would be written through a link");
   const auto admitted = admit_ ? admit_(path) : admission::yes;
-  if (admitted == admission::only_case_differs)
-    return hostile(path, "differs only in upper and lower case from an entry that is kept");
+  if (admitted == admission::only_folding_differs)
+    return hostile(path, "differs from an entry that is kept only in case or in characters that cannot be seen");
   if (admitted == admission::left_out) return {};
   if (checked->is == kind::hard_link) return make_hard_link(path, checked->target);
   if (checked->is == kind::directory) {
@@ -69,8 +81,7 @@ outcome<void> extractor::one(archive_reader& reader, ::archive_entry* entry) {
     auto at = parent(path);
     if (!at) return at.error();
     struct stat st {};
-    if (::fstatat(*at, std::string(name_of(path)).c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0)
-      return hostile(path, "is there twice");
+    if (::fstatat(*at, std::string(name_of(path)).c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0) return twice(*at, path);
     links_[path] = checked->target;
     return {};
   }
@@ -98,7 +109,7 @@ outcome<void> extractor::make_file(archive_reader& reader, ::archive_entry* entr
   const auto mode = file_mode(archive_entry_perm(entry));
   const base::unique_fd fd(
       ::openat(*at, std::string(name_of(path)).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode));
-  if (!fd && errno == EEXIST) return hostile(path, "is there twice");
+  if (!fd && errno == EEXIST) return twice(*at, path);
   if (!fd) return system_failure("create " + path, errno);
   sparse_writer out(fd.get(), guard_, buffer_);
   while (true) {
@@ -138,7 +149,7 @@ outcome<void> extractor::make_hard_link(const std::string& path, const std::stri
   auto from = open_beneath(dir_, parent_of(*target), O_PATH | O_DIRECTORY);
   if (!from) return from.error();
   if (::linkat(from->get(), std::string(name_of(*target)).c_str(), *at, std::string(name_of(path)).c_str(), 0) != 0) {
-    if (errno == EEXIST) return hostile(path, "is there twice");
+    if (errno == EEXIST) return twice(*at, path);
     return system_failure("link " + path, errno);
   }
   return {};
@@ -165,7 +176,7 @@ outcome<void> extractor::make_links(const std::string& root) {
     auto at = parent(path);
     if (!at) return at.error();
     if (::symlinkat(target.c_str(), *at, std::string(name_of(path)).c_str()) != 0) {
-      if (errno == EEXIST) return hostile(path, "is there twice");
+      if (errno == EEXIST) return twice(*at, path);
       if (errno == ENAMETOOLONG || errno == ENOENT) return hostile(path, "is a link with an impossible target");
       return system_failure("link " + path, errno);
     }

@@ -34,6 +34,8 @@ class extractor {
   // The parent directory of path, made where it is missing.
   outcome<int> parent(const std::string& path);
   failure hostile(const std::string& path, const std::string& why) const;
+  // What is said when something is at `path` already, in its open directory.
+  failure twice(int dir, const std::string& path) const;
 
   int dir_;
   std::string name_;

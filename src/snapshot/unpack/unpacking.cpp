@@ -156,7 +156,7 @@ admission unpacking::admit(const model::archive_spec& spec, const std::string& p
   const std::string place = spec.into == "." ? "" : spec.into;
   const auto as_read = [&](const std::string& inside) {
     if (rules_.keeps(inside)) return admission::left_out;
-    return rules_.keeps_in_other_case(inside) ? admission::only_case_differs : admission::yes;
+    return rules_.keeps_when_folded(inside) ? admission::only_folding_differs : admission::yes;
   };
   const auto whole = as_read(joined(place, path));
   const auto slash = path.find('/');

@@ -85,7 +85,10 @@ TEST_CASE("a job comes back as it was written", "[ports]") {
   job.chosen->snapshots[0].sha256_by = "manifest.json";
   job.chosen->snapshots[0].sha256_else = "the listing says 1";
   job.chosen->snapshots[0].beside = "http://n/b";
-  job.chosen->snapshots[0].mirrors.push_back({"http://m/a", "http://m/", "", 3, "http://n/a"});
+  job.chosen->snapshots[0].digests = {{"md5", "5"}, {"sha512", "6"}};
+  job.chosen->snapshots[0].digests_by = "index.json";
+  job.chosen->snapshots[0].mirrors.push_back(
+      {"http://m/a", "http://m/", "", 3, "http://n/a", "SUMS", {{"blake2b", "7"}}, "other.json"});
   check_round_trip(job, decode_job);
   const auto back = decode_job(encode(job));
   CHECK(back->mode == worker_mode::unpack);

@@ -161,6 +161,18 @@ TEST_CASE("files of one name and size on several sources are each other's mirror
   CHECK(all[2].snapshots[0].mirrors == mirrors{{"http://y/a", "http://y/", ""}});
   CHECK(all[3].snapshots[0].mirrors.empty());
   CHECK(all[4].snapshots[0].mirrors.empty());
+
+  // Other kinds of digests count as much, and go with the place that said them.
+  all = {file("http://x/", 5, ""), file("http://y/", 5, ""), file("http://z/", 5, "t")};
+  all[0].snapshots[0].digests = {{"md5", "1"}, {"sha512", "2"}};
+  all[0].snapshots[0].digests_by = "index.json";
+  all[1].snapshots[0].digests = {{"sha512", "3"}};
+  find_mirrors(all);
+  CHECK(all[0].snapshots[0].mirrors == mirrors{{"http://z/a", "http://z/", "t"}});
+  CHECK(all[1].snapshots[0].mirrors == mirrors{{"http://z/a", "http://z/", "t"}});
+  REQUIRE(all[2].snapshots[0].mirrors.size() == 2);
+  CHECK(all[2].snapshots[0].mirrors[0].digests == all[0].snapshots[0].digests);
+  CHECK(all[2].snapshots[0].mirrors[0].digests_by == "index.json");
 }
 
 TEST_CASE("what several sources of one URL list is one candidate, with a way for each in their order", "[order]") {

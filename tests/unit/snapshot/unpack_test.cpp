@@ -42,6 +42,10 @@ TEST_CASE("hostile and damaged entries make the snapshot bad, by the entry's nam
                                   {{".hasup/x", "x"}},
                                   {{".HASUP/x", "x"}},
                                   {{"state/.Hasup/swap.json", "x"}},
+                                  {{".ha\u017fup/x", "x"}},
+                                  {{"state/.h\u00adas\u200dup/swap.json", "x"}},
+                                  {{"\ufeff.HASU\U000e0020P", "x"}},
+                                  {{"state/l", "", AE_IFLNK, "../.ha\u017fup/x"}},
                                   {{"state/a", "1"}, {"state/a", "2"}},
                                   {{"state/a", "1"}, {"state/a/b", "2"}},
                                   {{"state/dev", "", AE_IFCHR}},
@@ -88,17 +92,30 @@ TEST_CASE("kept entries never come out of an archive, what may not be replaced i
   CHECK(out.notes[0].find("config.toml") != std::string::npos);
 }
 
-TEST_CASE("what differs from a kept entry only in case is refused, in both readings of a leading directory",
-          "[unpack]") {
-  const std::string path = GENERATE("KEYS/k", "state/PRIV_validator.json", "lead/Keys/k");
+TEST_CASE(
+    "what only a file system that folds names takes for a kept entry is refused, in both readings of a leading "
+    "directory",
+    "[unpack]") {
+  const std::string path = GENERATE("KEYS/k", "state/PRIV_validator.json", "lead/Keys/k", "key\u017f/k",
+                                    "lead/\u212aEY\u200bs/k", "state/pri\u00adv_validator.json");
   node n;
   n.job.keep = {"keys", "state/priv*.json"};
   n.job.plan.archives[0].strip = true;
   const auto out = n.unpack({{path, "k"}});
   INFO(out.error);
   CHECK(out.failure == worker_failure::bad_snapshot);
-  CHECK(out.error.find("\"" + path + "\" differs only in upper and lower case") != std::string::npos);
+  CHECK(out.error.find("\"" + path + "\" differs from an entry that is kept only in case") != std::string::npos);
   CHECK_FALSE(n.is_staged());
+}
+
+TEST_CASE("names that no file system takes for a kept one or for hasup's come out", "[unpack]") {
+  node n;
+  n.job.keep = {"keys", "\u043a\u043b\u044e\u0447"};
+  n.job.plan.wipe = {"*"};
+  const auto out = n.unpack({{"hasup", "a"}, {".hasup2", "b"}, {"\u0434\u043e\u043c", "c"}, {"A", "d"}, {"a", "e"}});
+  INFO(out.error);
+  REQUIRE(out.ok());
+  for (const auto* name : {"hasup", ".hasup2", "\u0434\u043e\u043c", "A", "a"}) CHECK(there(n.staged(name)));
 }
 
 TEST_CASE("an archive that grows far beyond what was announced is bad, by the entry's name", "[unpack]") {

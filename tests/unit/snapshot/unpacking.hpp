@@ -5,6 +5,7 @@
 #include <archive_entry.h>
 #include <fcntl.h>
 
+#include <clocale>
 #include <functional>
 #include <string>
 #include <vector>
@@ -25,6 +26,8 @@ struct entry {
 
 // A tar file with exactly these entries, however hostile.
 inline void make_tar(const std::string& path, const std::vector<entry>& entries) {
+  static const bool any_name = std::setlocale(LC_CTYPE, "C.UTF-8") != nullptr;  // as the worker does
+  REQUIRE(any_name);
   archive* a = archive_write_new();
   archive_write_set_format_pax_restricted(a);
   REQUIRE(archive_write_open_filename(a, path.c_str()) == ARCHIVE_OK);

@@ -116,9 +116,15 @@ and no full disk, in the node's output.
 .PP
 Otherwise it is restarted as before, with the event
 .B head_stuck
-that says which part is missing, and its state is left as it is: when a whole chain stands still, no node is wiped. When
-nothing comes of such a recovery the node is started again on what it had. The restarts are counted anew when the head
-passes where it stood, or when a person starts or restarts the unit.
+that says which part is missing, and its state is left as it is: when a whole chain stands still, no node is wiped.
+.PP
+The node runs on while a snapshot is looked for, fetched and unpacked, and in mode ask until a person says yes; it is
+stopped right before its state is replaced. When its head gets beyond where it stood before that, the recovery is called
+off; so it is in maintenance, and when the node ends with a class that says
+.BR hold .
+When it ends by itself for another reason, the recovery goes on without it. When nothing comes of it, the node is
+restarted as before, or, if it has ended, started on what it had. The restarts are counted anew when the head passes
+where it stood, or when a person starts or restarts the unit.
 .SS What wipe means
 .B wipe
 names the entries of

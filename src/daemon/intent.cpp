@@ -45,7 +45,6 @@ json::object encode_stop(const unit::stopping& s) {
                  {"returns", s.returns},
                  {"delay_ms", s.delay.count()},
                  {"why", s.why}};
-  if (s.newer_than) o["newer_than"] = *s.newer_than;
   return o;
 }
 
@@ -139,7 +138,6 @@ instance_intent decode_instance(const json::object& object) {
     out.no_kill = sr.flag("no_kill");
     out.killed = sr.flag("killed");
     out.returns = sr.flag("returns");
-    if (sr.object().contains("newer_than")) out.newer_than = sr.number<std::uint64_t>("newer_than");
     out.delay = base::duration(sr.number<std::int64_t>("delay_ms"));
     out.why = sr.text("why");
     i.stop = std::move(out);

@@ -1,5 +1,5 @@
-// A recovery that a person asks for: what it would do, its preparation beside the node that runs, its question, and
-// when it is too late to cancel it.
+// A recovery that is prepared beside the node that runs, its question, what it would do, and when it is too late to
+// cancel it.
 #include <fmt/format.h>
 #include <sys/stat.h>
 
@@ -20,6 +20,7 @@ void unit_runner::begin_beside(std::string why, recovery_options options) {
   put_prefetch_off();
   options.beside = beside_ = true;
   make_recovery();
+  stands_at_ = options.newer_than;
   recovery_->begin(std::move(why), std::move(options));
 }
 
@@ -32,8 +33,15 @@ bool unit_runner::go_on_beside(std::int32_t pid) {
   parked_ = false;
   beside_ = true;
   make_recovery();
+  stands_at_ = done->plan.asked.newer_than;
   recovery_->resume(journal_records_, true, true);
   return true;
+}
+
+// Nobody asked for it. Not when the node is being stopped for it.
+void unit_runner::call_off(const std::string& why) {
+  if (!beside_ || state() == model::unit_state::stopping) return;
+  on(unit::stop_recovery{false, false, why});
 }
 
 // Nothing came of it, or a person must say yes: the unit is as it was.
@@ -45,13 +53,22 @@ void unit_runner::ended_beside(recovery_outcome outcome, const std::string& reas
   }
   beside_ = take_down_ = false;
   question_.clear();
-  auto text = outcome == recovery_outcome::cancelled ? "recovery cancelled before anything was touched"
-                                                     : "no recovery: " + reason;
-  if (runs) text += "; the node was not stopped and runs on";
+  const bool cancelled = outcome == recovery_outcome::cancelled;
+  const bool is_restarted = runs && stands_at_ && !cancelled;
+  auto text = !cancelled            ? "no recovery: " + reason
+              : called_off_.empty() ? "recovery cancelled before anything was touched"
+                                    : "recovery called off before anything was touched: " + called_off_;
+  called_off_.clear();
+  if (runs && !is_restarted) text += "; the node was not stopped and runs on";
   if (runs) memory_.reason = text;
   tell_outcome(outcome, text);
   apply_pending_spec();
   follow_prefetch();
+  if (runs && stands_at_) {  // its liveness told of this head once
+    start_probe(model::probe_role::liveness);
+    follow_reference();
+  }
+  if (is_restarted) dispatch(unit::preparation_failed{reason});
   host_.changed(*this);
 }
 

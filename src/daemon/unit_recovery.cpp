@@ -20,7 +20,8 @@ constexpr std::chrono::seconds journal_retry_after{5};
 
 void unit_runner::make_recovery() {
   ++recovery_ticket_;
-  recovers_stuck_head_ = false;
+  stands_at_.reset();
+  called_off_.clear();
   group_refusal_ = {};
   first_start_.reset();
   milestones_.reset();
@@ -53,11 +54,6 @@ void unit_runner::on(const unit::begin_recovery& a) {
   // What is missing was not explained by the last exit, however that was.
   options.explained =
       memory_.exit && memory_.exit->recovers && a.why.find(unit::never_from_nothing) == std::string::npos;
-  recovers_stuck_head_ = a.newer_than.has_value();
-  if (a.newer_than) {
-    options.newer_than = a.newer_than;
-    options.explained = false;
-  }
   recovery_->begin(a.why, std::move(options));
 }
 
@@ -80,7 +76,7 @@ void unit_runner::resume_recovery_now() {
     });
   }
   parked_ = false;
-  recovers_stuck_head_ = done && done->plan.asked.newer_than;
+  if (done) stands_at_ = done->plan.asked.newer_than;
   const bool node_running = pid_ != 0;
   recovery_->resume(journal_records_, node_running);
   if (std::exchange(roll_back_next_, false)) recovery_->roll_back();
@@ -89,6 +85,7 @@ void unit_runner::resume_recovery_now() {
 
 void unit_runner::on(const unit::stop_recovery& a) {
   if (beside_) {  // what becomes of the node is not its business
+    called_off_ = a.called_off;
     recovery_->stop(a.force);
     if (beside_ && std::exchange(take_down_, false)) recovery_->on_quiesced();
     return;
@@ -403,7 +400,7 @@ void unit_runner::finished(recovery_outcome outcome, std::string reason) {
   // Queued at once: an exit of the node that comes next is for the unit machine, after this.
   recovery_ended ended{is, std::move(reason)};
   ended.node_alive = pid_ != 0 || running_fingerprint_ != 0;
-  ended.returns = recovers_stuck_head_;
+  ended.returns = stands_at_.has_value();
   emptied_ = outcome == recovery_outcome::emptied;
   ended.try_later = outcome == recovery_outcome::unavailable || emptied_;
   ended.as_before = outcome != recovery_outcome::parked && outcome != recovery_outcome::stuck && !emptied_;

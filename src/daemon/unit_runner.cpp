@@ -242,6 +242,7 @@ void unit_runner::set_maintenance(bool on) {
   if (std::exchange(maintenance_, on) == on) return;
   follow_prefetch();
   follow_reference();
+  if (on && stands_at_) call_off("it is in maintenance");
   if (on) return;
   const auto held = std::exchange(liveness_held_, {});
   if (!held.empty()) dispatch(unit::liveness_failed{held});
@@ -297,6 +298,7 @@ void unit_runner::drain() {
     for (const auto& w : waiting_for_) f.waiting_for += (f.waiting_for.empty() ? "waiting for " : ", ") + w;
     f.recovery_parked = parked_;
     f.recovery_beside = beside_;
+    if (beside_) f.beside_for_head = stands_at_;
     f.maintenance = maintenance_;
     if (memory_.stuck_at) f.reference = heard_of_others();
     f.now = wall_now();

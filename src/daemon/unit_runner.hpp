@@ -206,6 +206,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void on(const unit::start_steady_probes&);
   void on(const unit::stop_probes&);
   void on(const unit::begin_recovery&);
+  void on(const unit::prepare_recovery&);
   void on(const unit::resume_recovery&);
   void on(const unit::stop_recovery&);
   void on(const unit::approve_recovery&);
@@ -317,6 +318,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool recovery_has_node() const { return recovery_active() && !beside_; }
   void begin_beside(std::string why, recovery_options options);
   bool go_on_beside(std::int32_t pid);
+  void call_off(const std::string& why);
   void tell_outcome(recovery_outcome outcome, const std::string& reason);
   void tell_late_exit();
   void ended_beside(recovery_outcome outcome, const std::string& reason);
@@ -470,7 +472,9 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool quiescing_ = false;
   bool recovery_no_kill_ = false;  // a person said: never SIGKILL
   bool recovery_stops_ = false;
-  bool recovers_stuck_head_ = false;  // the node ran before it, on a state that is as good as it was
+  // It is for a head that stands still here: the node ran before it, on a state that is as good as it was.
+  std::optional<std::uint64_t> stands_at_;
+  std::string called_off_;  // why, while it is on its way to its end
   recovery::milestones milestones_{std::chrono::minutes(1)};
   std::uint64_t device_ = 0;           // the file system of data.dir, as seen last; 0 = not yet
   std::uint64_t recovery_ticket_ = 0;  // an answer to an older recovery is dropped

@@ -133,6 +133,8 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
   if (beside_) {
     out.next = asks() ? "nothing until a person says yes; until then the node runs on"
                       : "the node runs on until a snapshot is staged; then it is stopped, and its state replaced";
+    if (stands_at_)
+      out.next += fmt::format("; when its head gets beyond {} by itself, the recovery is called off", *stands_at_);
     if (asks()) out.actions = {"hasup recover " + name + " --yes"};
     out.actions.push_back("hasup recover " + name + " --cancel");
     return out;

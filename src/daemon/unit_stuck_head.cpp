@@ -22,7 +22,17 @@ unit::liveness_failed unit_runner::liveness_failure(const probe_loop::answer& a)
 
 void unit_runner::own_head_seen(const model::head& head) {
   if (!head.chain.empty()) own_chain_ = head.chain;
-  if (head.number && memory_.stuck_at && *head.number > *memory_.stuck_at) dispatch(unit::head_seen{*head.number});
+  if (!head.number) return;
+  const bool is_awaited = beside_ && stands_at_ && *head.number > *stands_at_;
+  if (is_awaited || (memory_.stuck_at && *head.number > *memory_.stuck_at)) dispatch(unit::head_seen{*head.number});
+}
+
+// As one that a person asks for: the node is left alone until its replacement is staged.
+void unit_runner::on(const unit::prepare_recovery& a) {
+  if (recovery_active() || parked_) return;
+  recovery_options options;
+  options.newer_than = a.newer_than;
+  begin_beside(a.why, std::move(options));
 }
 
 unit::own_head unit_runner::own_head() const {

@@ -100,6 +100,7 @@ void stepper::on_leftover_undone(const ports::worker_result& r) {
 void stepper::go_on_before_swap() {
   switch (s.done.at) {
     case mark::begun:
+      if (s.done.plan.asked.beside && !s.done.plan.asked.by_hand && !s.inspected) return look_for_warm();
       return select();
     case mark::selected:
       if (s.done.then == after_roll_back::again && s.done.current) return try_candidate(*s.done.current);
@@ -134,6 +135,12 @@ void stepper::select() {
   }
   s.now = selecting{};
   run(ports::worker_mode::select);
+}
+
+// Beside a node that runs nothing is inspected before the swap is due.
+void stepper::look_for_warm() {
+  s.now = measuring{};
+  run(ports::worker_mode::measure);
 }
 
 void stepper::take_warm(const ports::warm_set& warm, std::vector<ports::candidate> candidates) {
@@ -251,6 +258,10 @@ void stepper::make_sure_of_room() {
 void stepper::on_measured(const ports::worker_result& r) {
   if (s.archive_ready) return weigh_before_wipe(r);
   s.room = r.room;
+  if (s.done.at == mark::begun) {
+    s.warm = r.warm;
+    return select();
+  }
   if (r.ok() && r.room) return weigh_room();
   // Fetching and unpacking look for room themselves, only later.
   say("note", "how much room there is could not be measured: " + (r.error.empty() ? "no answer" : r.error));

@@ -127,7 +127,8 @@ void stepper::run(ports::worker_mode mode) {
   const auto& p = s.done;
   auto job = job_of(p.plan, mode);
   job.unpack_ahead = mode == ports::worker_mode::fetch && !s.in_place;
-  job.look_for_warm = mode == ports::worker_mode::inspect && p.at == mark::begun;
+  const bool looks = mode == ports::worker_mode::inspect || mode == ports::worker_mode::measure;
+  job.look_for_warm = looks && p.at == mark::begun;
   if (mode == ports::worker_mode::fetch) {
     job.settled = p.settled;
     job.settled_by = p.settled_by;

@@ -5,8 +5,9 @@
 //      → first_run → confirming → cleaning → ended(recovered)
 //   pausing{then}: between two tries of a step      cancelling: a worker was told to stop, before the swap
 //   stopping_node{then} → quiescing/rolling_back → the next candidate | ended
-//   Beside a node that runs (options.beside): selecting → … → unpacking → (asking →) quiescing → inspecting →
-//   swapping undoing_leftover: a swap whose journal is lost is rolled back before anything else
+//   Beside a node that runs (options.beside): (measuring →) selecting → … → unpacking → (asking →) quiescing →
+//   inspecting → swapping
+//   undoing_leftover: a swap whose journal is lost is rolled back before anything else
 //   Of a group (group.hpp): … → gathering → measuring …, and … → unpacking → gathering → …
 //   In place (space_plan.hpp): … → fetching → (asking →) (quiescing → inspecting →) wiping_now → unpacking → …
 #pragma once

@@ -41,6 +41,7 @@ struct stepper {
   void on_leftover_undone(const ports::worker_result& r);
   void go_on_before_swap();
   void select();
+  void look_for_warm();
   void take_warm(const ports::warm_set& warm, std::vector<ports::candidate> candidates);
   void give_up(outcome how, const std::string& why);
   void on_selected(const ports::worker_result& r);

@@ -29,12 +29,16 @@ struct start_steady_probes {};  // readiness and liveness
 struct stop_probes {};
 struct begin_recovery {  // or, when one is prepared beside the node, that one has the node now
   std::string why;
-  std::optional<std::uint64_t> newer_than{};  // only by a snapshot that is said to be beyond this block
+};
+struct prepare_recovery {  // beside the node, which runs on; it comes to recover_wanted or preparation_failed
+  std::string why;
+  std::uint64_t newer_than = 0;  // only by a snapshot that is said to be beyond this block
 };
 struct resume_recovery {};  // a parked one, from its journal
 struct stop_recovery {
-  bool force = false;    // not even held until the first new block after a restore
-  bool no_kill = false;  // never SIGKILL
+  bool force = false;        // not even held until the first new block after a restore
+  bool no_kill = false;      // never SIGKILL
+  std::string called_off{};  // why, when no person wants it
 };
 struct approve_recovery {};
 // One line of the event log.
@@ -45,7 +49,7 @@ struct emit {
 
 using action = std::variant<prepare, cancel_prepare, spawn, send_stop, send_signal, term_tree, kill_tree, start_timer,
                             cancel_timers, start_startup_probe, start_steady_probes, stop_probes, begin_recovery,
-                            resume_recovery, stop_recovery, approve_recovery, emit>;
+                            prepare_recovery, resume_recovery, stop_recovery, approve_recovery, emit>;
 using actions = std::vector<action>;
 
 }  // namespace hasup::unit

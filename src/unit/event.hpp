@@ -90,6 +90,10 @@ struct liveness_failed {
 struct head_seen {
   std::uint64_t number = 0;
 };
+// What was prepared beside a node whose head stands still came to nothing.
+struct preparation_failed {
+  std::string why;
+};
 struct maintenance_ended {};
 struct memory_exceeded {  // of run.limits.memory_restart
   std::string why;
@@ -115,10 +119,10 @@ struct recovery_ended {
   bool returns = false;  // it began while the node ran, though its head stood still: with the data as before, again
 };
 
-using event =
-    std::variant<start_wanted, stop_wanted, adopt_wanted, restart_wanted, recover_wanted, approved, reset_wanted,
-                 requirements_changed, requirement_lost, prepared, spawned, spawn_failed, adopted, main_exited,
-                 tree_emptied, stop_command_failed, startup_passed, health_changed, liveness_failed, head_seen,
-                 memory_exceeded, space_low, parent_lost, maintenance_ended, timer_fired, recovery_ended>;
+using event = std::variant<start_wanted, stop_wanted, adopt_wanted, restart_wanted, recover_wanted, approved,
+                           reset_wanted, requirements_changed, requirement_lost, prepared, spawned, spawn_failed,
+                           adopted, main_exited, tree_emptied, stop_command_failed, startup_passed, health_changed,
+                           liveness_failed, head_seen, preparation_failed, memory_exceeded, space_low, parent_lost,
+                           maintenance_ended, timer_fired, recovery_ended>;
 
 }  // namespace hasup::unit

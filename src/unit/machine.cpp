@@ -105,7 +105,6 @@ class step : transitions {
     if (auto* s = in<stopping>()) {
       s->then = after_stop::recover;
       s->why = e.why;
-      s->newer_than.reset();
       return;
     }
     if (auto* s = in<starting>(); s != nullptr) act(cancel_prepare{});
@@ -269,16 +268,26 @@ class step : transitions {
   void on(const liveness_failed& e) {
     if (!is<running>() || f_.maintenance) return;
     const auto why = "liveness failed: " + e.why;
+    if (f_.beside_for_head) return act(emit{"liveness_ignored", why + "; its state is about to be replaced"});
     if (unit_.restart.policy == model::restart_when::never) return stop(after_stop::fail, why, false);
     if (e.stands_at && counts_stuck_restarts()) return on_stuck_head(*e.stands_at, e.holds, why);
     back_off_or_fail(why, true);
   }
 
   void on(const head_seen& e) {
+    if (f_.beside_for_head && e.number > *f_.beside_for_head && has_process())  // else it is being taken down for it
+      act(stop_recovery{false, false,
+                        fmt::format("head {} is beyond {}, where it stood still", e.number, *f_.beside_for_head)});
     if (!m_.stuck_at || e.number <= *m_.stuck_at) return;
     act(emit{"head_advances", fmt::format("head {} stood still and is passed: it advances again after {}",
                                           *m_.stuck_at, times(m_.stuck_restarts, "restart"))});
     forget_stuck_head();
+  }
+
+  // The head may have been passed, or a person is at work on it, since it was told.
+  void on(const preparation_failed& e) {
+    if (!is<running>() || !m_.stuck_at || f_.maintenance) return;
+    leave_state("and others advance, but " + e.why);
   }
 
   // A restart in order, whatever the policy: the key asks for it.

@@ -19,7 +19,9 @@ struct facts {
   bool maintenance = false;      // a person works on it: no recovery, and no restart of what runs, by itself
   bool recovery_parked = false;  // a journal is there: the next start goes on with that recovery
   bool recovery_beside = false;  // one is prepared while the node runs: the node's end, however it comes, begins it
-  others reference;              // whether others advance, while the own head stands still
+  // And nobody asked for that one: the head stands still here. Called off when it is passed.
+  std::optional<std::uint64_t> beside_for_head{};
+  others reference;  // whether others advance, while the own head stands still
   base::wall_time now;
   double chance = 0.5;  // [0, 1), for the jitter
 };

@@ -9,8 +9,10 @@
 //             fail → failed · complete → completed · hold → failed, until maintenance ends → recovering
 //   recovering → running | failed | stopped | asking → recovering
 //
-// A recovery that a person asks for is prepared while the unit is running (facts.recovery_beside); the unit comes to
-// recovering by way of stopping{recover} when all is staged, or earlier when its node ends for any other reason.
+// A recovery that a person asks for, or that a head which stands still leads to, is prepared while the unit is
+// running (facts.recovery_beside); the unit comes to recovering by way of stopping{recover} when all is staged, or
+// earlier when its node ends for any other reason. The latter is called off when the head advances, or when the node
+// ends in a way that wants a person.
 //
 // Every exit passes through stopping until the whole process tree is gone: the next start never meets a leftover.
 #pragma once
@@ -58,8 +60,6 @@ struct stopping {
   bool term_sent = false;   // to what is left of the tree
   bool by_command = false;  // stop_command was to stop it; the signal has not been sent yet
   bool returns = false;     // for recover, see recovering
-  // for recover, of a head that stands still there: by a snapshot beyond it alone
-  std::optional<std::uint64_t> newer_than{};
   base::duration delay{0};  // for back_off
   bool killed = false;      // with SIGKILL, by hasup
   std::string why;          // the reason shown when `then` is reached

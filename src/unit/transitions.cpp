@@ -65,30 +65,37 @@ bool transitions::counts_stuck_restarts() const {
   return f_.recipe != nullptr && f_.recipe->stuck_restarts > 0 && unit_.has_recovery();
 }
 
+namespace {
+
+std::string standstill(const memory& m) {
+  return fmt::format("head {} stands still after {}", *m.stuck_at, times(m.stuck_restarts, "restart"));
+}
+
+}  // namespace
+
 void transitions::on_stuck_head(std::uint64_t at, const std::string& holds, const std::string& why) {
   const unsigned trigger = f_.recipe->stuck_restarts;
   m_.stuck_at = std::max(at, m_.stuck_at.value_or(0));  // a restart may have taken it back
-  const auto restart = [&](const std::string& text) {
-    if (m_.stuck_restarts != std::numeric_limits<unsigned>::max()) ++m_.stuck_restarts;
-    back_off_or_fail(text, true);
-  };
   if (m_.stuck_restarts < trigger)
-    return restart(fmt::format("{}; restart {} of {} for that", why, m_.stuck_restarts + 1, trigger));
-  if (f_.recovery_beside) return restart(why);  // what a person has begun follows
-  const auto stands = fmt::format("head {} stands still after {}", *m_.stuck_at, times(m_.stuck_restarts, "restart"));
-  if (holds.empty() && f_.reference.advance) {
-    stop(after_stop::recover, fmt::format("{}, and others advance ({}); recovering", stands, f_.reference.text),
-         false);
-    in<stopping>()->newer_than = m_.stuck_at;
-    return;
-  }
-  const auto told =
-      holds.empty()
-          ? fmt::format("{}, but nothing shows that others advance ({}): its state is left as it is", stands,
-                        f_.reference.text)
-          : fmt::format("{}, but its own output explains it ({}): its state is left as it is", stands, holds);
+    return restart_for_head(fmt::format("{}; restart {} of {} for that", why, m_.stuck_restarts + 1, trigger));
+  if (f_.recovery_beside) return restart_for_head(why);  // what a person has begun follows
+  if (!holds.empty())
+    return leave_state(fmt::format("but its own output explains it ({}): its state is left as it is", holds));
+  if (!f_.reference.advance)
+    return leave_state(
+        fmt::format("but nothing shows that others advance ({}): its state is left as it is", f_.reference.text));
+  act(prepare_recovery{fmt::format("{}, and others advance ({})", standstill(m_), f_.reference.text), *m_.stuck_at});
+}
+
+void transitions::restart_for_head(const std::string& why) {
+  if (m_.stuck_restarts != std::numeric_limits<unsigned>::max()) ++m_.stuck_restarts;
+  back_off_or_fail(why, true);
+}
+
+void transitions::leave_state(const std::string& but) {
+  const auto told = standstill(m_) + ", " + but;
   act(emit{"head_stuck", told});
-  restart(told);
+  restart_for_head(told);
 }
 
 void transitions::begin(const std::string& why) {
@@ -182,7 +189,6 @@ void transitions::go_on_stopping(const stopping& s) {
   const bool up = m_.desired == desired::up;
   stop(up ? s.then : after_stop::stop, s.why, s.no_kill, s.delay);
   in<stopping>()->returns = s.returns;
-  in<stopping>()->newer_than = s.newer_than;
   in<stopping>()->killed = s.killed;
 }
 
@@ -240,8 +246,10 @@ void transitions::settle() {
   if (f_.recovery_beside) {
     // It would be started only to be stopped again. What the data was good for before, it is good for still.
     const bool again = s.then == after_stop::start || s.then == after_stop::back_off;
-    if (s.then != after_stop::stop) return recover(s.why, again || s.returns);
-    act(stop_recovery{});
+    // What wants a person is not overtaken by a recovery that no person has asked for.
+    const bool wants_a_person = f_.beside_for_head && !again && s.then != after_stop::recover;
+    if (s.then != after_stop::stop && !wants_a_person) return recover(s.why, again || s.returns);
+    act(stop_recovery{false, false, s.then == after_stop::stop ? "" : s.why});
   }
   switch (s.then) {
     case after_stop::stop:
@@ -256,7 +264,7 @@ void transitions::settle() {
            fmt::format("{}; next start in {}", s.why, base::format_duration_rounded(s.delay)));
       return act(start_timer{timer::backoff, s.delay});
     case after_stop::recover:
-      return recover(s.why, s.returns, s.newer_than);
+      return recover(s.why, s.returns);
     case after_stop::fail:
       return fail(s.why);
     case after_stop::hold:
@@ -272,10 +280,10 @@ std::string transitions::with_what_began_it(const std::string& why) const {
   return why + "; " + s->why;
 }
 
-void transitions::recover(const std::string& why, bool returns, std::optional<std::uint64_t> newer_than) {
+void transitions::recover(const std::string& why, bool returns) {
   m_.startup_passed = false;
   rest(recovering{why, returns}, "recovering", why);
-  act(begin_recovery{why, newer_than});
+  act(begin_recovery{why});
 }
 
 // A code that the unit file calls a success explains an exit that nothing else does.

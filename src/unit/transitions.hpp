@@ -56,8 +56,11 @@ class transitions {
   void forget_stuck_head();
   [[nodiscard]] bool counts_stuck_restarts() const;
   // The node runs and answers, but its head stands still: a restart, or, when restarts were in vain, others advance
-  // and nothing else explains it, a recovery.
+  // and nothing else explains it, a recovery, which is prepared while it runs.
   void on_stuck_head(std::uint64_t at, const std::string& holds, const std::string& why);
+  void restart_for_head(const std::string& why);
+  // Told, and restarted as before; `but` says what a recovery lacks.
+  void leave_state(const std::string& but);
   void begin(const std::string& why);
   void wait();
   void prepare_start();
@@ -78,7 +81,7 @@ class transitions {
   void on_stop_timeout();
   // The tree is empty: what was decided happens.
   void settle();
-  void recover(const std::string& why, bool returns = false, std::optional<std::uint64_t> newer_than = {});
+  void recover(const std::string& why, bool returns = false);
   // An exit is in last_exit, and a person knows what was asked for; what a look at the data found is nowhere else.
   std::string with_what_began_it(const std::string& why) const;
   // Not asked for by a person.

@@ -10,7 +10,7 @@ import threading
 import unittest
 import urllib.request
 
-from hasup_home import DEMO_NODE, accepts, free_port, get_info, wait_until
+from hasup_home import DEMO_NODE, accepts, alive, free_port, get_info, wait_until
 from leap import LeapTest
 
 STUCK_AT = 150
@@ -47,9 +47,9 @@ class StuckHead(LeapTest):
         path.write_text(path.read_text() +
                         LIVENESS.format(port=self.port, urls=", ".join(f'"{url}"' for url in urls)))
 
-    def reference(self, data, *more):
+    def reference(self, data, *more, port=None):
         """Somebody else's node of the same chain; its URL."""
-        port = free_port()
+        port = port or free_port()
         self.start_program([DEMO_NODE, "nodeos", "--data-dir", data, "--http", f"127.0.0.1:{port}",
                             "--block-interval", "100ms", *more], lambda: accepts(port))
         return f"http://127.0.0.1:{port}"
@@ -62,6 +62,43 @@ class StuckHead(LeapTest):
 
     def kinds(self):
         return [e["kind"] for e in self.home.events("leap")]
+
+    def recovery(self):
+        return self.home.unit_status("leap")["recovery"] or {}
+
+    def wait_recovery(self, said, what):
+        try:
+            wait_until(lambda: said(self.recovery()), what, 120, 0.05)
+        except AssertionError as e:
+            raise AssertionError(f"{e}\n{self.home.report()}") from None
+
+    def prepares(self, *urls, **options):
+        """Its snapshot is on its way, slowly; the pid of the node."""
+        host = self.start_backup_host(self.backup, rate=40_000)
+        self.unit_with(*urls, source=f"http://127.0.0.1:{host}/", **options)
+        self.home.start()
+        self.wait_recovery(lambda r: r.get("phase") == "fetch" and r["bytes_done"] > 0, "it fetches")
+        status = self.home.unit_status("leap")
+        self.assertEqual(status["state"], "running")
+        self.assertEqual(get_info(self.port)["head_block_num"], STUCK_AT)
+        return status["pid"]
+
+    def advance(self):
+        urllib.request.urlopen(f"http://127.0.0.1:{self.port}/v1/producer/resume", b"", timeout=60).close()
+
+    def ended(self, n=1):
+        told = [e for e in self.home.events("leap") if e["kind"] == "recovery_ended"]
+        return told[n - 1] if len(told) >= n else None
+
+    def check_called_off(self, pid, inode, why):
+        ended = wait_until(self.ended, "it is over", 60)
+        self.assertEqual(ended["detail"]["outcome"], "cancelled")
+        self.assertIn("recovery called off before anything was touched: " + why, ended["reason"])
+        self.assertIn("the node was not stopped and runs on", ended["reason"])
+        status = self.home.unit_status("leap")
+        self.assertEqual((status["state"], status["pid"], status["recovery"]), ("running", pid, None))
+        self.assertFalse((self.home.path / "state" / "journals" / "leap@0").exists())
+        self.check_untouched(inode)
 
     def wait_alerts(self, n):
         """The last of them."""
@@ -87,12 +124,15 @@ class StuckHead(LeapTest):
         self.assertGreater(info["head_block_num"], 300)
         self.assertNotEqual(self.state_file(), inode)
         kinds = self.kinds()
-        before = kinds[:kinds.index("recovering")]
+        before = kinds[:kinds.index("recovery_began")]
         self.assertEqual(before.count("backing_off"), 2, before)
         self.assertNotIn("head_stuck", kinds)
-        began = next(e for e in self.home.events("leap") if e["kind"] == "recovering")
+        began = next(e for e in self.home.events("leap") if e["kind"] == "recovery_began")
         self.assertIn(f"head {STUCK_AT} stands still after 2 restarts, and others advance (http://127.0.0.1:",
                       began["reason"])
+        after = kinds[kinds.index("recovery_began"):]
+        self.assertLess(after.index("recovery_staged"), after.index("stopping"), after)
+        self.assertLess(after.index("stopping"), after.index("recovery_swapping"), after)
         tried = next(e for e in self.home.events("leap") if e["kind"] == "recovery_selected")
         self.assertIn(self.snapshots[-1].name, tried["reason"])
         # It goes on as any node.
@@ -108,7 +148,7 @@ class StuckHead(LeapTest):
         alert = self.wait_alerts(2)
         self.assertIn(f"its head {STUCK_AT} is not beyond the own head {STUCK_AT}", alert["reason"])
         self.check_untouched(inode)
-        self.assertNotIn("recovering", self.kinds())
+        self.assertNotIn("recovery_began", self.kinds())
         self.home.wait_for("leap", state="running")
         why = self.home.ok("why", "leap")
         self.assertIn(f"head {STUCK_AT} stands still: ", why)
@@ -148,23 +188,112 @@ class StuckHead(LeapTest):
             path.with_name(path.name + ".sha256").unlink()
         self.unit_with(self.reference(self.elsewhere))
         self.home.start()
-        failed = self.home.wait_event("leap", lambda e: e["kind"] == "recovery_failed", "nothing to recover from", 120)
-        self.assertIn(f"no snapshot to recover from that is beyond the own head {STUCK_AT}; the newest is of block 100",
-                      failed["reason"])
+        alert = self.wait_alerts(2)
+        self.assertIn("and others advance, but no snapshot to recover from that is beyond the own head "
+                      f"{STUCK_AT}; the newest is of block 100", alert["reason"])
+        self.assertNotIn("recovering", self.kinds())
         self.home.wait_for("leap", state="running")
         self.assertEqual(get_info(self.port)["head_block_num"], STUCK_AT)
         self.check_untouched(inode)
+
+    def test_the_node_runs_while_its_replacement_is_fetched(self):
+        inode = self.state_file()
+        pid = self.prepares(self.reference(self.elsewhere))
+        self.assertEqual(self.state_file(), inode)
+        self.assertIn(f"when its head gets beyond {STUCK_AT} by itself, the recovery is called off",
+                      self.home.ok("why", "leap"))
+        self.wait_recovery(lambda r: r.get("phase") != "fetch", "it has fetched")
+        self.wait_recovered()
+        events = [e for e in self.home.events("leap") if e["kind"] in ("recovery_staged", "exited", "stopping")]
+        self.assertEqual([e["kind"] for e in events][-3:], ["recovery_staged", "stopping", "exited"])
+        self.assertFalse(alive(pid))
+        self.assertEqual(json.loads(self.home.ok("recover", "leap", "--history", "--json"))[0]["result"], "recovered")
+
+    def test_a_head_that_advances_meanwhile_calls_it_off(self):
+        inode = self.state_file()
+        pid = self.prepares(self.reference(self.elsewhere))
+        self.advance()
+        self.check_called_off(pid, inode, f"head {STUCK_AT + 1} is beyond {STUCK_AT}, where it stood still")
+        self.assertIn("head_advances", self.kinds())
+        self.assertEqual(json.loads(self.home.ok("recover", "leap", "--history", "--json"))[0]["result"], "cancelled")
+
+    def test_a_head_that_advances_while_there_is_no_hasupd_calls_it_off(self):
+        inode = self.state_file()
+        pid = self.prepares(self.reference(self.elsewhere))
+        self.home.kill_daemon(signal.SIGKILL)
+        self.advance()
+        wait_until(lambda: get_info(self.port)["head_block_num"] > STUCK_AT, "it advances")
+        self.home.start()
+        self.check_called_off(pid, inode, "head 1")
+
+    def test_maintenance_calls_it_off_and_its_end_lets_it_begin_anew(self):
+        inode = self.state_file()
+        pid = self.prepares(self.reference(self.elsewhere))
+        self.home.ok("maintenance", "on", "leap")
+        self.check_called_off(pid, inode, "it is in maintenance")
+        self.home.ok("maintenance", "off", "leap")
+        self.wait_recovered()
+
+    def test_a_node_that_ends_meanwhile_is_not_started_before_it_is_recovered(self):
+        pid = self.prepares(self.reference(self.elsewhere))
+        before = self.kinds().count("started")
+        os.kill(pid, signal.SIGKILL)
+        self.wait_recovered()
+        self.assertEqual(self.kinds().count("started"), before)
+        self.assertEqual(self.kinds().count("recovery_first_start"), 1)
+
+    def test_a_new_hasupd_goes_on_beside_the_node(self):
+        pid = self.prepares(self.reference(self.elsewhere))
+        self.home.kill_daemon(signal.SIGKILL)
+        self.home.start()
+        self.wait_recovery(lambda r: r.get("phase") == "fetch", "it fetches")
+        self.assertEqual(self.home.unit_status("leap")["pid"], pid)
+        self.wait_recovered()
+        self.assertEqual(self.kinds().count("recovery_began"), 1)
+
+    def test_what_was_prefetched_is_looked_at_and_is_of_no_use_behind_the_own_head(self):
+        host_port = self.start_backup_host(self.backup)
+        reference_port = free_port()
+        self.unit_with(f"http://127.0.0.1:{reference_port}", source=f"http://127.0.0.1:{host_port}/", stuck_restarts=1)
+        path = self.home.path / "etc" / "units" / "leap.toml"
+        path.write_text(path.read_text().replace("[recovery.params]",
+                                                 'prefetch = { every = "1s" }\n\n[recovery.params]'))
+        self.home.start()
+        wait_until(lambda: "prefetched" in self.kinds(), "a snapshot is at hand", 60)
+        self.assertNotIn("recovery_began", self.kinds())
+        self.reference(self.elsewhere, port=reference_port)
+        self.wait_recovered()
+        notes = [e["reason"] for e in self.home.events("leap") if e["kind"] == "recovery_note"]
+        self.assertIn("what was fetched beforehand is not used: it is none of the candidates", notes)
 
     def test_a_person_who_is_asked_and_says_no_has_the_node_as_it_was(self):
         inode = self.state_file()
         self.unit_with(self.reference(self.elsewhere), mode="ask")
         self.home.start()
-        status = self.home.wait_for("leap", 120, state="asking")
+        self.wait_recovery(lambda r: r.get("asks"), "it asks")
+        status = self.home.unit_status("leap")
+        self.assertEqual(status["state"], "running")
         self.assertIn(f"{self.snapshots[-1].name} is ready to replace the state", status["reason"])
-        self.home.ok("recover", "leap", "--cancel")
-        self.home.wait_for("leap", state="running")
         self.assertEqual(get_info(self.port)["head_block_num"], STUCK_AT)
+        self.home.ok("recover", "leap", "--cancel")
+        wait_until(lambda: self.ended(), "it is over", 60)
+        self.assertEqual(self.home.unit_status("leap")["pid"], status["pid"])
         self.check_untouched(inode)
+        # It stands still, so it is asked again; this time it goes on before there is an answer.
+        self.wait_recovery(lambda r: r.get("asks"), "it asks again")
+        self.assertEqual(self.home.unit_status("leap")["pid"], status["pid"])
+        self.advance()
+        self.assertIn("is beyond", wait_until(lambda: self.ended(2), "it is over", 60)["reason"])
+        self.check_untouched(inode)
+
+    def test_a_person_who_says_yes_has_it_replaced(self):
+        inode = self.state_file()
+        self.unit_with(self.reference(self.elsewhere), mode="ask")
+        self.home.start()
+        self.wait_recovery(lambda r: r.get("asks"), "it asks")
+        self.home.ok("recover", "leap", "--yes")
+        self.wait_recovered()
+        self.assertNotEqual(self.state_file(), inode)
 
     def test_while_nobody_answers_nothing_is_wiped(self):
         inode = self.state_file()
@@ -186,7 +315,7 @@ class StuckHead(LeapTest):
         self.home.start()
         self.wait_recovered()
         self.assertEqual([e for e in self.home.events("leap") if "restart 2" in e["reason"]], [])
-        began = next(e for e in self.home.events("leap") if e["kind"] == "recovering")
+        began = next(e for e in self.home.events("leap") if e["kind"] == "recovery_began")
         self.assertIn("after 1 restart, and others advance", began["reason"])
 
     def test_others_are_asked_only_while_the_own_head_stands_still(self):

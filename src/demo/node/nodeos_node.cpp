@@ -146,6 +146,7 @@ class nodeos_node {
     if (request.path == "/v1/chain/get_info") return reply(ok(get_info()));
     if (request.path == "/v1/producer/pause" || request.path == "/v1/producer/resume") {
       paused_ = request.path.ends_with("pause");
+      if (!paused_) settings_.stuck_at = 0;  // somebody has the next block after all
       return reply({201, "application/json", {}, R"({"result":"ok"})", nullptr});
     }
     if (request.path == "/v1/producer/paused")

@@ -46,7 +46,6 @@ intent everything() {
   i.stop->then = unit::after_stop::back_off;
   i.stop->no_kill = i.stop->killed = i.stop->returns = true;
   i.stop->delay = base::duration{2'500};
-  i.stop->newer_than = 387'721'720;
   i.stop->why = "liveness failed";
   i.backoff.emplace();
   i.backoff->until = at(1'700'000'070);
@@ -115,7 +114,6 @@ TEST_CASE("an intent comes back as it was written", "[intent]") {
   REQUIRE(i.stop);
   CHECK(i.stop->then == unit::after_stop::back_off);
   CHECK((i.stop->no_kill && i.stop->killed && i.stop->returns));
-  CHECK(i.stop->newer_than == 387'721'720U);
   CHECK(i.stop->delay == base::duration{2'500});
   CHECK(i.stop->why == "liveness failed");
   REQUIRE(i.exit);

@@ -65,6 +65,21 @@ std::vector<story> stories() {
     all.back().beside = true;
     all.back().stop_after = at;
   }
+  const auto stands = [&](std::string name, std::vector<bool> damaged, std::vector<node_kind> nodes) -> story& {
+    all.push_back(told("its head stands, " + std::move(name), std::move(damaged), std::move(nodes)));
+    all.back().beside = all.back().by_itself = true;
+    return all.back();
+  };
+  stands("the newest is good", {false}, {node_kind::good}).cut_twice = true;
+  stands("all are damaged", {true}, {node_kind::good});
+  stands("the newest is refused", {false, false}, {node_kind::refuses, node_kind::good});
+  auto& at_hand = stands("prefetched, and no host", {false}, {node_kind::good});
+  at_hand.warm = at_hand.host_down = true;
+  stands("no host", {false}, {node_kind::good}).host_down = true;
+  for (std::size_t at = 1; at <= 20; at += 3) {
+    stands("it ends at step " + std::to_string(at), {false}, {node_kind::good}).node_dies_after = at;
+    stands("called off at step " + std::to_string(at), {false}, {node_kind::good}).stop_after = at;
+  }
   for (std::size_t at = 1; at <= 40; at += 3) {
     all.push_back(told("stopped at step " + std::to_string(at), {false}, {node_kind::good}));
     all.back().stop_after = at;
@@ -152,6 +167,16 @@ TEST_CASE("each story ends as it should when nothing is cut") {
       CHECK(w.outcomes.back() == outcome::refused);
       CHECK(!w.node_was_stopped);
     }
+    if (s.name == "its head stands, the newest is good") CHECK(w.outcomes.back() == outcome::recovered);
+    if (s.name == "its head stands, prefetched, and no host") {
+      CHECK(w.outcomes.back() == outcome::recovered);
+      CHECK(w.selects == 0);
+    }
+    if (s.name == "its head stands, no host" || s.name == "its head stands, all are damaged") {
+      CHECK(w.outcomes.back() == outcome::unavailable);
+      CHECK(!w.node_was_stopped);
+    }
+    if (s.name == "its head stands, called off at step 1") CHECK(!w.node_was_stopped);
     if (s.name == "the node breaks on all") CHECK(w.outcomes.back() == outcome::rolled_back);
     if (s.name == "all are too large") CHECK(w.outcomes.back() == outcome::unavailable);
     if (s.name == "all are damaged") CHECK(w.outcomes.back() == outcome::unavailable);

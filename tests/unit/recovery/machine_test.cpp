@@ -527,6 +527,38 @@ TEST_CASE("beside a node that runs all is staged before it is stopped") {
   CHECK(has(t.done().take(), "write swapping"));
 }
 
+TEST_CASE("what was prefetched is taken for a head that stands still, while the node runs") {
+  auto plan = leap();
+  plan.asked.beside = true;
+  plan.asked.newer_than = 150;
+  plan.sources = {model::source("http://backup/")};
+  const auto c = one_candidate(0, "s3", 300);
+  ports::worker_result looked;
+  looked.warm = ports::warm_set{ports::encode(plan.recipe), {c}, {"aa"}, true, "sha256", "", true, {}};
+  looked.room.emplace();
+  looked.room->free_bytes = 1'000'000'000;
+  looked.room->state = looked.room->freed = {1000, 1000};
+  trace t;
+  t.room.reset();  // the look waits
+  auto text = t.begin(plan).take();
+  CHECK(has(text, "worker measure"));
+  CHECK(!has(text, "quiesce"));
+  SECTION("it is beyond") {
+    text = t.done(looked).take();
+    CHECK(has(text, "recovery_warm"));
+    CHECK(has(text, "worker fetch s3"));
+    CHECK(!has(text, "worker select"));
+    CHECK(!has(text, "quiesce"));
+  }
+  SECTION("it is not") {
+    looked.warm->candidates[0].snapshots[0].block = 150;
+    CHECK(has(t.done(looked).take(), "worker select"));
+  }
+  SECTION("nobody can look: the sources are asked") {
+    CHECK(has(t.failed(ports::worker_failure::internal, "killed").take(), "worker select"));
+  }
+}
+
 TEST_CASE("beside a node that runs a snapshot that cannot be had ends it without a stop") {
   auto plan = leap();
   plan.asked.by_hand = plan.asked.beside = true;

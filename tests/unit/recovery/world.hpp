@@ -30,6 +30,7 @@ struct story {
   std::size_t back_after = 0;            // a person wants the old state back after this many steps; 0 = never
   std::vector<bool> too_large;           // one a candidate: there is no room for it; empty = room for all
   bool beside = false;                   // begun by hand while the node ran
+  bool by_itself = false;                // or by nobody's hand, because its head stood still
   std::size_t node_dies_after = 0;       // that node ends by itself after this many steps; 0 = never
   bool warm = false;                     // the first was fetched beforehand
   bool host_down = false;                // no source can be reached
@@ -103,9 +104,10 @@ class world {
                                                                                "${archive.snapshot.path}"};
     f.budget_count = 0;
     f.sources = {model::source("file:///")};
-    f.asked.by_hand = story_.beside;
+    f.asked.by_hand = story_.beside && !story_.by_itself;
+    if (story_.by_itself) f.asked.newer_than = 50;
     f.asked.beside = story_.beside && node_running;  // as hasupd does
-    f.asked.yes = story_.beside;
+    f.asked.yes = f.asked.by_hand;
     if (story_.in_place) f.space = model::space_policy::in_place;
     model::recovery_plan p;
     p.name = "state only";
@@ -357,6 +359,7 @@ class world {
           r.candidates = listing();
         break;
       case ports::worker_mode::measure:
+        if (job.look_for_warm && story_.warm) r.warm = prefetched();
         r.room.emplace();
         r.room->free_bytes = 100;
         r.room->state = r.room->freed = {data == place::old_state ? 50U : 0U};

@@ -22,11 +22,14 @@ inline std::string text(const action& a) {
     std::string operator()(const start_startup_probe&) const { return "probe startup"; }
     std::string operator()(const start_steady_probes&) const { return "probe steady"; }
     std::string operator()(const stop_probes&) const { return ""; }
-    std::string operator()(const begin_recovery& r) const {
-      return "begin_recovery" + (r.newer_than ? " newer than " + std::to_string(*r.newer_than) : "");
+    std::string operator()(const begin_recovery&) const { return "begin_recovery"; }
+    std::string operator()(const prepare_recovery& r) const {
+      return "prepare_recovery newer than " + std::to_string(r.newer_than);
     }
     std::string operator()(const resume_recovery&) const { return "resume_recovery"; }
-    std::string operator()(const stop_recovery&) const { return "stop_recovery"; }
+    std::string operator()(const stop_recovery& r) const {
+      return "stop_recovery" + (r.called_off.empty() ? "" : " (" + r.called_off + ")");
+    }
     std::string operator()(const approve_recovery&) const { return "approve_recovery"; }
     std::string operator()(const emit& e) const { return "!" + e.kind; }
   } visitor;
@@ -39,6 +42,7 @@ struct bench {
   memory m;
   facts f;
   bool with_recipe = false;
+  actions last;  // of the last event
 
   bench() {
     unit.id = {"leap", 0};
@@ -62,6 +66,7 @@ struct bench {
     next(m, e, f, out);
     std::string line(model::unit_state_names.text(name_of(m.now)));
     line += ":";
+    last = out;
     for (const auto& a : out)
       if (const auto t = text(a); !t.empty()) line += " " + t + ";";
     return line;

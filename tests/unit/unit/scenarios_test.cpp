@@ -66,8 +66,7 @@ std::string text(const state& s) {
   } else if (const auto* st = std::get_if<stopping>(&s)) {
     out += ", then " + text(st->then) + (st->main_gone ? ", main gone" : "") + (st->no_kill ? ", no kill" : "") +
            (st->term_sent ? ", strays asked" : "") + (st->by_command ? ", by command" : "") +
-           (st->returns ? ", returns" : "") +
-           (st->newer_than ? ", newer than " + std::to_string(*st->newer_than) : "");
+           (st->returns ? ", returns" : "");
   } else if (const auto* r = std::get_if<recovering>(&s)) {
     out += r->returns ? ", returns" : "";
   } else if (const auto* f = std::get_if<failed>(&s)) {
@@ -84,7 +83,8 @@ std::string text_of_all(const action& a) {
     return std::string("timer ") + names[static_cast<std::size_t>(t->which)] + " " + base::format_duration(t->after);
   }
   if (const auto* r = std::get_if<stop_recovery>(&a))
-    return std::string("stop_recovery") + (r->force ? " force" : "") + (r->no_kill ? " no_kill" : "");
+    return std::string("stop_recovery") + (r->force ? " force" : "") + (r->no_kill ? " no_kill" : "") +
+           (r->called_off.empty() ? "" : " \"" + r->called_off + "\"");
   return text(a);
 }
 
@@ -239,6 +239,7 @@ void add_process(std::vector<named_event>& out) {
   out.push_back(
       {"liveness failed, its head stands on a full disk", liveness_failed{"head stands", 150, "disk full"}});
   out.push_back({"head 151 seen", head_seen{151}});
+  out.push_back({"preparation failed", preparation_failed{"there is no snapshot"}});
   out.push_back({"memory exceeded", memory_exceeded{"too much memory"}});
   out.push_back({"space low", space_low{"too little space"}});
   out.push_back({"parent lost", parent_lost{"its shim died"}});
@@ -363,6 +364,11 @@ void beside(bench& b) {
   b.f.recovery_beside = true;
 }
 
+void beside_for_head(bench& b) {
+  beside(b);
+  b.f.beside_for_head = 150;
+}
+
 void others_advance(bench& b) {
   node(b);
   b.f.reference = {true, "api advances"};
@@ -380,6 +386,10 @@ const std::vector<world> worlds = {
     {"parked", "As node.txt with a recovery parked in its journal; only what differs.", parked},
     {"beside", "As node.txt while a recovery asked for by hand is prepared beside the node; only what differs.",
      beside},
+    {"beside_for_head",
+     "As node.txt while a recovery is prepared beside the node because its head stands still at 150; only what "
+     "differs.",
+     beside_for_head},
 };
 
 std::string trace(const world& w, const std::vector<named_memory>& states, const std::vector<named_event>& events) {

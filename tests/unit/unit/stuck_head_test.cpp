@@ -37,6 +37,11 @@ struct stuck_bench : bench {
     others_advance();
     m.stuck_restarts = times;
   }
+  // As hasupd does when it is told to.
+  void is_prepared() {
+    f.recovery_beside = true;
+    f.beside_for_head = m.stuck_at;
+  }
   void others_advance() { f.reference = {true, "https://api advances: head 200 10s ago, 210 now"}; }
 };
 
@@ -53,13 +58,15 @@ TEST_CASE("a stuck head is restarted first; with evidence the state is replaced 
   b.start_again();
   CHECK(b.fails(b.stands()) == restarts + "2s;");
   b.start_again();
-  CHECK(b.feed(b.stands()) == "stopping: !stopping; send_stop; timer 10s;");
+  // The node runs on.
+  CHECK(b.feed(b.stands()) == "running: prepare_recovery newer than 150;");
   CHECK(
-      b.m.reason ==
-      "head 150 stands still after 2 restarts, and others advance (https://api advances: head 200 10s ago, 210 now); "
-      "recovering");
+      std::get<prepare_recovery>(b.last.at(0)).why ==
+      "head 150 stands still after 2 restarts, and others advance (https://api advances: head 200 10s ago, 210 now)");
+  b.is_prepared();
+  CHECK(b.feed(recover_wanted{"snapshot-300 is ready", false, true}) == "stopping: !stopping; send_stop; timer 10s;");
   b.feed(main_exited{{0, std::nullopt, false}, {}});
-  CHECK(b.feed(tree_emptied{}) == "recovering: !recovering; begin_recovery newer than 150;");
+  CHECK(b.feed(tree_emptied{}) == "recovering: !recovering; begin_recovery;");
 }
 
 TEST_CASE("without evidence it is restarted as before, and told") {
@@ -79,9 +86,7 @@ TEST_CASE("without evidence it is restarted as before, and told") {
   b.start_again();
   // It comes later.
   b.others_advance();
-  b.feed(b.stands());
-  b.feed(main_exited{{0, std::nullopt, false}, {}});
-  CHECK(b.feed(tree_emptied{}) == "recovering: !recovering; begin_recovery newer than 150;");
+  CHECK(b.feed(b.stands()) == "running: prepare_recovery newer than 150;");
 }
 
 // Simulated time: the liveness fails every five minutes, nobody is beyond the own head.
@@ -101,7 +106,7 @@ TEST_CASE("a whole chain that stands still for an hour has no node wiped") {
     b.f.now += 5min;
     b.f.reference = judge_others(heard, own, now);
     const auto line = b.fails(b.stands());
-    REQUIRE_THAT(line, !Catch::Contains("begin_recovery"));
+    REQUIRE_THAT(line, !Catch::Contains("_recovery"));
     REQUIRE(b.state() == model::unit_state::backoff);
     alerts += line.find("!head_stuck") != std::string::npos ? 1 : 0;
     ++restarted;
@@ -123,9 +128,7 @@ TEST_CASE("a head that is passed begins to count anew") {
     CHECK(b.feed(head_seen{150}) == "running:");
     b.fails(b.stands(140));  // taken back by the restart: what is beyond is beyond the highest
     b.start_again();
-    b.feed(b.stands(150));
-    b.feed(main_exited{{0, std::nullopt, false}, {}});
-    CHECK(b.feed(tree_emptied{}) == "recovering: !recovering; begin_recovery newer than 150;");
+    CHECK(b.feed(b.stands(140)) == "running: prepare_recovery newer than 150;");
   }
   SECTION("it went beyond") {
     CHECK(b.feed(head_seen{151}) == "running: !head_advances;");
@@ -190,39 +193,107 @@ TEST_CASE("what never leads to a recovery of a stuck head") {
   }
 }
 
-TEST_CASE("a recovery of a stuck head that comes to nothing lets the node run again on what it had") {
+TEST_CASE("a recovery of a stuck head that comes to nothing before the swap has the node restarted as before") {
   stuck_bench b;
   b.restarted_in_vain(2);
-  b.fails(b.stands());
+  b.feed(b.stands());
+  b.is_prepared();
+  const auto over = [&] {
+    b.f.recovery_beside = false;
+    b.f.beside_for_head.reset();
+    return b.feed(preparation_failed{"no snapshot is beyond 150"});
+  };
+  SECTION("it still stands") {
+    CHECK(over() == "stopping: !head_stuck; !stopping; send_stop; timer 10s;");
+    CHECK(b.m.reason == "head 150 stands still after 2 restarts, and others advance, but no snapshot is beyond 150");
+    b.feed(main_exited{{0, std::nullopt, false}, {}});
+    CHECK(b.feed(tree_emptied{}) == "backoff: !backing_off; timer 1s;");
+    CHECK(b.m.stuck_restarts == 3);
+    b.start_again();  // the next one is tried as soon as the head stands still again
+    CHECK(b.feed(b.stands()) == "running: prepare_recovery newer than 150;");
+  }
+  SECTION("its head was passed") {
+    b.feed(head_seen{151});
+    CHECK(over() == "running:");
+  }
+  SECTION("a person has begun to work on it") {
+    b.f.maintenance = true;
+    CHECK(over() == "running:");
+  }
+  SECTION("it has been stopped") {
+    b.feed(stop_wanted{});
+    CHECK(over() == "stopping:");
+  }
+}
+
+TEST_CASE("a recovery of a stuck head that comes to nothing without its node has it started on what it had") {
+  stuck_bench b;
+  b.restarted_in_vain(2);
+  b.feed(b.stands());
+  b.is_prepared();
+  b.exits(1);
   REQUIRE(b.state() == model::unit_state::recovering);
+  b.f.recovery_beside = false;
+  b.f.beside_for_head.reset();
   recovery_ended ended{recovery_ended::outcome::failed, "no snapshot to recover from"};
   ended.returns = true;
   CHECK(b.feed(ended) == "starting: !recovery_failed; prepare;");
-  CHECK(b.m.stuck_restarts == 2);  // the next one is tried as soon as the head stands still again
+  CHECK(b.m.stuck_restarts == 2);
 }
 
-TEST_CASE("a stop that another hasupd had begun for it goes on to the same recovery") {
+TEST_CASE("a head that is passed while its recovery is prepared calls it off") {
   stuck_bench b;
   b.restarted_in_vain(2);
   b.feed(b.stands());
-  const auto was = std::get<stopping>(b.m.now);
-  REQUIRE(was.newer_than == 150U);
-  stuck_bench next;
-  next.m.desired = model::desired::up;
-  next.m.startup_passed = true;
-  next.m.now = starting{starting::step::spawning};
-  next.feed(adopted{100, {}, was});
-  next.feed(main_exited{{0, std::nullopt, false}, {}});
-  CHECK(next.feed(tree_emptied{}) == "recovering: !recovering; begin_recovery newer than 150;");
+  b.is_prepared();
+  CHECK(b.feed(head_seen{150}) == "running:");
+  CHECK(b.feed(head_seen{151}) ==
+        "running: stop_recovery (head 151 is beyond 150, where it stood still); !head_advances;");
+  CHECK_FALSE(b.m.stuck_at);
+  // What another hasupd has counted is gone with the first word of it, and it prepares still.
+  CHECK(b.feed(head_seen{152}) == "running: stop_recovery (head 152 is beyond 150, where it stood still);");
 }
 
-TEST_CASE("a person's recovery is not bound to what is beyond the stuck head") {
+TEST_CASE("while its recovery is prepared a stuck node is not restarted for its liveness") {
   stuck_bench b;
   b.restarted_in_vain(2);
   b.feed(b.stands());
-  b.feed(recover_wanted{"asked for"});
-  b.feed(main_exited{{0, std::nullopt, false}, {}});
-  CHECK(b.feed(tree_emptied{}) == "recovering: !recovering; begin_recovery;");
+  b.is_prepared();
+  CHECK(b.feed(b.stands()) == "running: !liveness_ignored;");
+  CHECK(b.feed(liveness_failed{"no answer"}) == "running: !liveness_ignored;");
+  CHECK(b.m.stuck_restarts == 2);
+}
+
+TEST_CASE("a node that ends while its recovery is prepared") {
+  stuck_bench b;
+  b.restarted_in_vain(2);
+  b.feed(b.stands());
+  b.is_prepared();
+  SECTION("by itself, or for what a recovery cures: it goes on without it") {
+    const auto what = GENERATE(exit_action::unexplained, exit_action::restart, exit_action::recover);
+    CHECK(b.exits(1, what) == "recovering: !recovering; begin_recovery;");
+  }
+  SECTION("for what wants a person: called off") {
+    CHECK(b.exits(1, exit_action::hold) == "failed: stop_recovery (exited with code 1: a class); !failed;");
+  }
+  SECTION("for want of memory") {
+    b.feed(memory_exceeded{"too much"});
+    b.feed(main_exited{{0, std::nullopt, false}, {}});
+    CHECK(b.feed(tree_emptied{}) == "recovering: !recovering; begin_recovery;");
+  }
+  SECTION("a person stops it") {
+    CHECK(b.feed(stop_wanted{}) == "stopping: stop_recovery; !stopping; send_stop; timer 10s;");
+    b.feed(main_exited{{0, std::nullopt, false}, {}});
+    CHECK(b.feed(tree_emptied{}) == "stopped: stop_recovery; !stopped;");
+  }
+}
+
+TEST_CASE("a recovery that a person has begun is not called off by a head that is passed") {
+  stuck_bench b;
+  b.restarted_in_vain(1);
+  b.m.stuck_at = 150;
+  b.f.recovery_beside = true;
+  CHECK(b.feed(head_seen{151}) == "running: !head_advances;");
 }
 
 }  // namespace hasup::unit

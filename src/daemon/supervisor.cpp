@@ -130,7 +130,7 @@ void supervisor::drop_when_gone(unit_runner& who) {
     const auto it = runners_.find(id);
     if (it == runners_.end() || !it->second->gone() || !removed_.contains(id)) return;
     auto stays = it->second->what_stays();
-    tell_group_soon(it->second->spec().recovery.group);
+    tell_group_soon(it->second->group_view().group);
     runners_.erase(it);
     removed_.erase(id);
     if (worth_keeping(stays) || settings_.contains(id.unit))

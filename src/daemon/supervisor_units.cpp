@@ -289,7 +289,7 @@ control::command_reply supervisor::apply(files read, bool dry_run, const std::st
       if (r->runs_on(entry.effective_toml, entry.recipe) && !runs_other) continue;
       const bool restart = runs_other && !r->at_rest() && !r->recovery_active();
       if (restart) to_restart.push_back(r);
-      if (r->recovery_active())
+      if (r->recovers_before(unit))
         say(shown_name(unit) + ": changed; applies after its recovery, which is not altered");
       else if (restart && model::log_file_name(r->spec()) != model::log_file_name(unit))
         say(shown_name(unit) + ": its log is called " + model::log_file_name(unit) + " now, will be restarted");

@@ -181,10 +181,8 @@ bool unit_runner::is_down() const {
 }
 
 void unit_runner::replace_spec(model::unit unit, std::optional<model::recipe> recipe, std::string effective_toml) {
-  // A recovery goes on with what it began with; the new spec applies when it is over.
   pending_spec_.reset();
-  const bool is_kept = parked_ && (parked_elsewhere(unit.data.dir) || is_restored_with_others());
-  if (recovery_active() || is_kept) {
+  if (recovers_before(unit)) {
     pending_spec_ = spec_change{std::move(unit), std::move(recipe), std::move(effective_toml)};
     return;
   }
@@ -216,15 +214,14 @@ void unit_runner::probe_as_now_configured() {
     dispatch(unit::startup_passed{});
 }
 
+bool unit_runner::recovers_before(const model::unit& next) const {
+  return recovery_active() || (parked_ && parked_elsewhere(next.data.dir));
+}
+
 // Whether a parked recovery is about another directory than this one.
 bool unit_runner::parked_elsewhere(const std::string& data_dir) const {
   const auto done = recovery::replay(journal_records_);
   return done && done->at != recovery::mark::none && done->plan.data_dir != data_dir;
-}
-
-bool unit_runner::is_restored_with_others() const {
-  const auto v = group_view();
-  return v.at != recovery::member_stage::none && !v.group.empty();
 }
 
 bool unit_runner::half_restored() const {

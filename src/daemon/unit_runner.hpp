@@ -121,6 +121,9 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   // The host hears of a change then.
   void tell_when_worker_ends();
   bool recovery_active() const;
+  // A recovery goes on with what it began with, and one that is parked in the directory where it began: that spec
+  // applies when it is over.
+  bool recovers_before(const model::unit& next) const;
   // What its recovery will still write, and where.
   std::optional<recovery::room_promised> promised_room() const;
   // A recovery that is not going on was left beyond its swap: nobody may open the data.
@@ -285,7 +288,6 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void apply_pending_spec();
   void probe_as_now_configured();
   bool parked_elsewhere(const std::string& data_dir) const;
-  bool is_restored_with_others() const;
 
   // unit_probes.cpp
   probe::target probe_target() const;

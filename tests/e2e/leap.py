@@ -66,6 +66,12 @@ on_loss = "restart"
 """
 
 
+def tried(events):
+    """(snapshot, plan) of each attempt, in order."""
+    return [(e["reason"].split()[1], e["reason"].split('(plan "')[1].split('"')[0])
+            for e in events if e["reason"].startswith("trying ")]
+
+
 class LeapTest(HasupTest):
     state_size = 400_000
 
@@ -106,6 +112,12 @@ class LeapTest(HasupTest):
     def wait_recovered(self, recoveries=1, **options):
         status = self.home.wait_for("leap", state="running", health="healthy", recoveries=recoveries, **options)
         return status, get_info(self.port)
+
+    def tried(self):
+        return tried(self.home.events("leap"))
+
+    def assert_last_exit(self, status, class_name, code):
+        self.assertEqual((status["last_exit"]["class"], status["last_exit"]["code"]), (class_name, code), status["reason"])
 
     def alter(self, path):
         """One byte in the data; nodeos would load it without a word."""

@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from hasup_home import DEMO_NODE, HasupTest, free_port, get_info, wait_until
-from leap import UNIT
+from leap import UNIT, tried
 
 BLOCKS = 300
 SNAPSHOTS_AT = (100, 200, 300)
@@ -121,9 +121,7 @@ class Node:
         return len(self.events("exited"))
 
     def tried(self):
-        """(snapshot, plan) of each attempt, in order."""
-        return [(e["reason"].split()[1], e["reason"].split('(plan "')[1].split('"')[0])
-                for e in self.events() if e["reason"].startswith("trying ")]
+        return tried(self.events())
 
     def refusals(self):
         """Why each attempt was taken back."""

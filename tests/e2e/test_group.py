@@ -3,106 +3,12 @@
 import random
 import unittest
 
-import redis_node
-from hasup_home import HasupTest, free_port, wait_until
-
-UNIT = """
-[data]
-dir = "{data}"
-
-[run]
-command = ["redis-server", "--port", "{port}", "--bind", "127.0.0.1", "--dir", "${{data.dir}}", "--save", "",
-           "--appendonly", "no"]
-stop_timeout = "30s"
-
-[readiness]
-interval = "100ms"
-timeout = "5s"
-kind = "exec"
-command = ["sh", "-c", "test \\"$(redis-cli -p {port} ping)\\" = PONG"]
-
-[restart]
-backoff = {{ initial = "100ms", max = "1s" }}
-
-[recovery]
-recipe = "redis"
-source = "file://{backup}/"
-group = "evm"
-budget = {{ count = 20, within = "1h" }}
-"""
-
-NEEDS = """
-[[requires]]
-unit = "ledger"
-condition = "healthy"
-"""
-
-NAME = "redis-2026-11-{day}.tar.zst"
+from hasup_home import wait_until
+from redis_group import GroupTest
 
 
-class Group(HasupTest):
+class Group(GroupTest):
     """`ledger`, and `index`, which needs a healthy ledger. Of both there are backups of the 18th, 19th and 20th."""
-
-    def setUp(self):
-        super().setUp()
-        self.port = {}
-        self.data = {}
-        self.backup = {}
-        for name in ("ledger", "index"):
-            self.port[name] = free_port()
-            self.data[name] = self.home.directory(name)
-            self.backup[name] = self.home.directory(name + "-backup")
-            self.seed(name, "start")
-
-    def cli(self, name, *words):
-        return redis_node.cli(self.port[name], *words)
-
-    def seed(self, name, of):
-        server = self.start_program(redis_node.server(self.port[name], self.data[name]),
-                                    lambda: redis_node.answers(self.port[name]))
-        self.cli(name, "set", "of", of)
-        self.cli(name, "save")
-        server.terminate()
-        server.wait(60)
-
-    def publish(self, name, day, broken=False):
-        """As a backup of that day, of what `name` would have then; broken: redis refuses it."""
-        self.seed(name, str(day))
-        dump = self.data[name] / "dump.rdb"
-        if broken:
-            dump.write_bytes(b"not a database" + dump.read_bytes())
-        self.home.ok("snapshot", "create", self.data[name], "--to", self.backup[name], "--name",
-                     NAME.format(day=day), "--set", f"day-{day}")
-        self.seed_anew(name)
-
-    def seed_anew(self, name):
-        (self.data[name] / "dump.rdb").unlink()
-        self.seed(name, "start")
-
-    def start_home(self, needs=NEEDS):
-        for name, more in (("ledger", ""), ("index", needs)):
-            text = UNIT.format(data=self.data[name], port=self.port[name], backup=self.backup[name])
-            self.home.unit(name, text + more)
-        self.home.start()
-        self.home.wait_healthy("index")
-
-    def break_ledger(self):
-        self.home.ok("stop", "ledger")
-        with open(self.data["ledger"] / "dump.rdb", "r+b") as f:
-            f.write(b"not a database")
-        self.home.hasup("start", "ledger", "index", "--no-wait")
-
-    def newest_event(self):
-        return max(e["seq"] for e in self.home.events())
-
-    def is_over(self, recoveries):
-        units = [self.home.unit_status(name) for name in ("ledger", "index")]
-        return all(u["recovery"] is None and u["state"] == "running" and u["recoveries"] >= recoveries for u in units)
-
-    def wait_on(self, day):
-        for name in ("ledger", "index"):
-            self.home.wait_for(name, state="running", health="healthy")
-            self.assertEqual(self.cli(name, "get", "of"), str(day), name)
 
     def test_one_that_is_broken_takes_the_other_along_to_the_same_backup(self):
         for name in ("ledger", "index"):
@@ -118,9 +24,7 @@ class Group(HasupTest):
         index = self.home.events("index")
         self.assertLess(next(e["seq"] for e in ledger if e["kind"] == "recovery_confirmed_by_itself"),
                         next(e["seq"] for e in index if e["kind"] == "recovery_confirmed"))
-        staged = [e["seq"] for e in ledger + index if e["kind"] == "recovery_staged"]
-        swapped = [e["seq"] for e in ledger + index if e["kind"] == "recovery_swapping"]
-        self.assertLess(max(staged), min(swapped))
+        self.assert_all_were_staged_before_one_was_replaced()
 
     def test_the_newest_backup_that_all_have_is_taken(self):
         for day in (18, 19, 20):
@@ -160,8 +64,7 @@ class Group(HasupTest):
     def test_a_recovery_by_hand_can_be_taken_back_while_it_waits_for_what_is_required(self):
         self.publish("index", 20)
         self.start_home()
-        self.home.unit("index", (self.home.path / "etc" / "units" / "index.toml").read_text().replace(
-            'group = "evm"\n', ""))
+        self.write_unit("index", group="")
         self.home.ok("apply")
         self.home.ok("stop", "ledger")  # takes index down, too
         self.home.ok("recover", "index", "--yes", "--no-wait")
@@ -174,16 +77,15 @@ class Group(HasupTest):
     def test_without_a_common_backup_nothing_is_touched_and_the_healthy_one_runs_on(self):
         self.publish("ledger", 20)
         self.publish("index", 19)
-        self.start_home(needs="")
-        self.home.wait_healthy("ledger")
+        self.needs = {}
+        self.start_home()
         index = self.home.unit_status("index")
         self.home.ok("stop", "ledger")
-        with open(self.data["ledger"] / "dump.rdb", "r+b") as f:
-            f.write(b"not a database")
-        broken = (self.data["ledger"] / "dump.rdb").read_bytes()
+        self.spoil("ledger")
+        broken = self.dump("ledger").read_bytes()
         self.home.hasup("start", "ledger", "--no-wait")
         self.home.wait_for("ledger", state="failed")
-        self.assertEqual((self.data["ledger"] / "dump.rdb").read_bytes(), broken)
+        self.assertEqual(self.dump("ledger").read_bytes(), broken)
         self.assertIn("index of group evm cannot have backup", self.home.unit_status("ledger")["reason"])
         self.assertEqual(self.home.unit_status("index")["pid"], index["pid"])
         self.assertEqual(self.cli("index", "get", "of"), "start")

@@ -9,7 +9,7 @@ import struct
 import subprocess
 import unittest
 
-from hasup_home import DEMO_NODE, alive, get_info, rpc, tree_digest, wait_until, write_sha256
+from hasup_home import DEMO_NODE, accepts, alive, end_process, get_info, rpc, tree_digest, wait_until, write_sha256
 from leap import BLOCKS, LeapTest
 
 
@@ -33,8 +33,9 @@ class LeapRecovers(LeapTest):
         status, info = self.wait_recovered()
         self.assertNotEqual(status["pid"], old_pid)
         self.assertGreater(info["head_block_num"], BLOCKS)
-        self.assertEqual(status["last_exit"]["code"], 2)
-        self.assertIn("dirty", status["last_exit"]["class"])
+        self.assert_last_exit(status, "dirty database", 2)
+        # The altered one was never given to the node.
+        self.assertEqual(self.tried(), [(s.name, "state only") for s in self.snapshots[:0:-1]])
         log = self.home.log_text("leap")
         self.assertIn("database dirty flag set", log)
         self.assertIn("Starting initialization from snapshot", log)
@@ -58,6 +59,8 @@ class LeapRecovers(LeapTest):
         self.home.start()
         _, info = self.wait_recovered()
         self.assertGreater(info["head_block_num"], BLOCKS)
+        self.assertEqual(self.tried(), [(self.snapshots[-1].name, "state only")])
+        self.assertFalse([e for e in self.home.events("leap") if e["kind"] == "started"])
 
     def test_blocks_that_do_not_reach_the_snapshot_make_the_full_set_be_replaced(self):
         source = f"file://{self.backup}/"
@@ -67,7 +70,9 @@ class LeapRecovers(LeapTest):
         listed = self.home.ok("snapshot", "list", "leap")
         self.assertIn("block 300 is newer than blocks/blocks.log (head 20); so it is not for plan \"state only\"", listed)
         self.home.start()
-        _, info = self.wait_recovered()
+        status, info = self.wait_recovered()
+        self.assert_last_exit(status, "dirty database", 2)
+        self.assertEqual(self.tried(), [(self.snapshots[-1].name, "full set")])
         self.assertGreater(info["head_block_num"], BLOCKS)
         self.assertNotIn("does not contain the head block from the snapshot", self.home.log_text("leap"))
         self.assertIn(f"{self.snapshots[-1].name}: block 300 is newer than blocks/blocks.log (head 20)",
@@ -81,9 +86,7 @@ class LeapRecovers(LeapTest):
         self.home.start()
         _, info = self.wait_recovered()
         self.assertGreater(info["head_block_num"], 250)
-        tried = [e["reason"] for e in self.home.events("leap") if "trying" in e["reason"]]
-        self.assertEqual([t.split()[1] for t in tried], [self.snapshots[1].name], tried)
-        self.assertIn("(plan \"state only\")", tried[0])
+        self.assertEqual(self.tried(), [(self.snapshots[1].name, "state only")])
         self.assertEqual((self.data / "blocks" / "blocks.log").read_bytes()[:len(before)], before)
 
     def test_blocks_of_which_the_head_is_not_known_are_for_the_node_to_judge(self):
@@ -93,6 +96,7 @@ class LeapRecovers(LeapTest):
         self.home.start()
         _, info = self.wait_recovered()
         self.assertGreater(info["head_block_num"], BLOCKS)
+        self.assertEqual(self.tried(), [(self.snapshots[-1].name, "state only"), (self.snapshots[-1].name, "full set")])
         self.assertIn("does not contain the head block from the snapshot", self.home.log_text("leap"))
         notes = [e["reason"] for e in self.home.events("leap") if e["kind"] == "recovery_note"]
         self.assertTrue(any("blocks.log does not end with a whole block" in n for n in notes), notes)
@@ -105,8 +109,7 @@ class LeapRecovers(LeapTest):
         self.home.start()
         self.wait_recovered()
         self.assertIn(f"{self.snapshots[2].name}: is of chain other, not of ours", self.home.ok("why", "leap"))
-        tried = [e["reason"] for e in self.home.events("leap") if "trying" in e["reason"]]
-        self.assertEqual([t.split()[1] for t in tried], [self.snapshots[1].name], tried)
+        self.assertEqual(self.tried(), [(self.snapshots[1].name, "state only")])
 
     def test_an_archive_that_a_person_names_may_lie_anywhere(self):
         elsewhere = self.home.directory("elsewhere") / self.snapshots[0].name
@@ -172,6 +175,7 @@ class NothingIsWiped(LeapTest):
         self.home.start()
         # Exit 0 before startup passed is a failed start; several of them in a row must not lead to a recovery.
         wait_until(lambda: sum(e["kind"] == "exited" for e in self.home.events("leap")) >= 4, "four failed starts")
+        self.assert_last_exit(self.home.unit_status("leap"), "address in use", 0)
         self.assert_untouched(inode)
         taken.close()
         self.home.ok("start", "leap")
@@ -179,15 +183,18 @@ class NothingIsWiped(LeapTest):
         self.assert_untouched(inode)
 
     def test_a_taken_http_port_is_not_mistaken_for_the_node_and_never_wipes(self):
-        backup_port = self.start_backup_host(self.backup)  # a stranger that answers HTTP
-        self.port = backup_port
+        stranger = self.start_program([DEMO_NODE, "backup-host", "--dir", self.backup, "--http",
+                                       f"127.0.0.1:{self.port}"], lambda: accepts(self.port))
         self.leap_unit(f"file://{self.backup}/")
         inode = self.inode()
         self.home.start()
         self.home.wait_event("leap", lambda e: e["kind"] == "started", "leap started")
         wait_until(lambda: "closing port" in self.home.log_text("leap"), "nodeos says that its port is taken")
         self.assertNotEqual(self.home.unit_status("leap")["health"], "healthy")
-        self.home.ok("stop", "leap")
+        self.assert_untouched(inode)
+        end_process(stranger)
+        self.home.ok("restart", "leap")  # nodeos does not try the port again
+        self.home.wait_healthy("leap")
         self.assert_untouched(inode)
 
     def test_a_foreign_nodeos_on_the_data_directory_is_named_and_left_alone(self):
@@ -216,8 +223,12 @@ class NothingIsWiped(LeapTest):
         self.leap_unit(f"file://{self.backup}/", more=("--no-such-option", "1"))
         inode = self.inode()
         self.home.start()
-        self.home.wait_event("leap", lambda e: "code 254" in e["reason"], "the refused start")
-        self.home.ok("stop", "leap")
+        self.assert_last_exit(self.home.wait_for("leap", state="failed"), "configuration", 254)
+        self.assert_untouched(inode)
+        self.leap_unit(f"file://{self.backup}/")
+        self.home.ok("apply")
+        self.home.ok("start", "leap")
+        self.home.wait_healthy("leap")
         self.assert_untouched(inode)
 
     def test_a_chain_that_stands_still_is_not_wiped(self):

@@ -294,6 +294,7 @@ class Facts(FleetTest):
         self.assertIn("the node ended with code 0: database size exhausted", status["reason"])
         self.assertIn("not the snapshot's fault", status["reason"])
         self.assertIn("the old state is back", status["reason"])
+        self.assertEqual(set(node.tried()), {(f"snapshot-{BLOCKS:010}.bin", "state only")})
         self.assertEqual(node.picture(), node.before)
         self.assertIn("Blockchain started", node.log())
         self.assertNotIn("pre-dates versioning", node.log())
@@ -333,6 +334,7 @@ class Facts(FleetTest):
         self.home.ok("apply")
         self.home.ok("start", "leap", "--no-wait")
         node.assert_last_exit(node.wait_recovered(), "dirty database", 2)
+        self.assertEqual(node.tried(), [(self.snapshots[-1].name, "state only")])
         node.assert_blocks_kept()
         node.wait_beyond(BLOCKS)
 

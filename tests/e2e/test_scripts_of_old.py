@@ -91,7 +91,8 @@ class StartLeap(FleetTest):
         self.assertFalse(node.events("recovery_swapping"))
         self.start_program([DEMO_NODE, "backup-host", "--dir", self.backup, "--http", f"127.0.0.1:{port}"],
                            lambda: accepts(port))
-        node.wait_recovered()
+        node.assert_last_exit(node.wait_recovered(), "dirty database", 2)
+        self.assertEqual(set(node.tried()), {(self.snapshots[-1].name, "state only")})
         node.wait_beyond(BLOCKS)
         node.assert_blocks_kept()
 
@@ -132,8 +133,9 @@ class StartLeap(FleetTest):
             snapshot.unlink()
         unproved.unit(checksum="required")
         self.home.start()
-        altered.wait_recovered()
+        altered.assert_last_exit(altered.wait_recovered(), "dirty database", 2)
         self.assertEqual(altered.tried(), [(s.name, "state only") for s in self.snapshots[:0:-1]])
+        self.assertEqual(altered.events("recovery_rolling_back"), [], "it was given to the node")
         status = self.home.wait_for("unproved", state="failed")
         self.assertIn("the old state is untouched", status["reason"])
         self.assertEqual(unproved.picture(), unproved.before)
@@ -179,7 +181,8 @@ class StartLeap(FleetTest):
         self.home.ok("stop", "stopped")
         self.assertEqual(self.home.unit_status("stopped")["last_exit"]["class"], "stopped")
         wait_until(lambda: port.exits() >= 3, "the port was taken three times")
-        self.assertEqual(self.home.wait_for("bad-config", state="failed")["last_exit"]["class"], "configuration")
+        port.assert_last_exit(self.home.unit_status("port-clash"), "address in use", 0)
+        config.assert_last_exit(self.home.wait_for("bad-config", state="failed"), "configuration", 254)
         if os.geteuid() == 0:
             status = self.home.wait_for("full-disk", state="failed")
             self.assertEqual(status["last_exit"]["class"], "disk full", full.log())
@@ -202,6 +205,7 @@ class StartLeap(FleetTest):
         head = node.head()
         node.kill()
         node.assert_last_exit(node.wait_recovered(), "dirty database", 2)
+        self.assertEqual(node.tried(), [(self.snapshots[-1].name, "state only")])
         node.assert_blocks_kept()
         node.wait_beyond(head)
         # Nor is every nodeos of the machine killed for it.

@@ -8,6 +8,7 @@
 using namespace hasup;
 using recovery::outcome;
 using tests::cut;
+using tests::name_of;
 using tests::node_kind;
 using tests::story;
 using tests::world;
@@ -199,24 +200,26 @@ TEST_CASE("each story ends as it should when nothing is cut") {
 }
 
 TEST_CASE("a recovery that is cut off anywhere goes on to a whole end") {
-  std::size_t cuts = 0;
+  std::map<cut, std::size_t> cuts;
   for (const auto& s : stories())
-    for (const auto kind : {cut::daemon, cut::machine})
-      for (std::size_t at = 1;; ++at) {
+    for (const auto kind : {cut::daemon, cut::worker, cut::both, cut::machine})
+      for (std::size_t at = 1;; at += kind == cut::both ? 3 : 1) {
         world w(s);
         w.kind = kind;
         w.cut_at = at;
         w.live(true);
-        if (!w.was_cut) break;
-        ++cuts;
+        if (!std::exchange(w.was_cut, false)) break;
+        ++cuts[kind];
         w.cut_at = 0;
-        w.live(false);
+        if (kind != cut::worker) w.live(false);
         go_on(w);
         w.check_end();
-        INFO(s.name << ", cut at " << at << (kind == cut::daemon ? ", daemon" : ", machine"));
+        INFO(s.name << ", cut at " << at << ", " << name_of(kind));
         REQUIRE(w.complaints == "");
       }
-  std::cout << "crash matrix: " << cuts << " cuts in " << stories().size() << " stories\n";
+  std::cout << "crash matrix: " << stories().size() << " stories";
+  for (const auto& [kind, count] : cuts) std::cout << ", " << count << " deaths of " << name_of(kind);
+  std::cout << "\n";
 }
 
 TEST_CASE("a second cut while it goes on changes nothing") {

@@ -1,5 +1,7 @@
 // Units that are restored as one set: all on archives of the same backup, or all as they were, wherever it is cut.
+#include <array>
 #include <iostream>
+#include <random>
 
 #include "unit/recovery/group_world.hpp"
 
@@ -8,6 +10,7 @@
 using namespace hasup;
 using tests::cut;
 using tests::group_world;
+using tests::name_of;
 using tests::node_kind;
 using tests::story;
 
@@ -98,10 +101,10 @@ TEST_CASE("a group ends on one backup, or as it was") {
 }
 
 TEST_CASE("a group that is cut off anywhere ends on one backup, or as it was") {
-  std::size_t cuts = 0;
+  std::map<cut, std::size_t> cuts;
   for (const auto& t : tales())
-    for (const auto kind : {cut::daemon, cut::machine})
-      for (std::size_t at = 1;; ++at) {
+    for (const auto kind : {cut::daemon, cut::worker, cut::both, cut::machine})
+      for (std::size_t at = 1;; at += kind == cut::both ? 3 : 1) {
         group_world w(t.members);
         w.refuses = t.refuses;
         w.kind = kind;
@@ -109,13 +112,56 @@ TEST_CASE("a group that is cut off anywhere ends on one backup, or as it was") {
         for (const auto i : t.leads) w.begin(i);
         w.run();
         if (!w.was_cut) break;
-        ++cuts;
+        ++cuts[kind];
         w.cut_at = 0;
-        w.resume();
-        w.run();
+        if (kind != cut::worker) {
+          w.resume();
+          w.run();
+        }
         w.check_end();
-        INFO(t.name << ", cut at " << at << (kind == cut::daemon ? ", daemon" : ", machine"));
+        INFO(t.name << ", cut at " << at << ", " << name_of(kind));
         REQUIRE(w.complaints == "");
       }
-  std::cout << "crash matrix of groups: " << cuts << " cuts in " << tales().size() << " stories\n";
+  std::cout << "crash matrix of groups: " << tales().size() << " stories";
+  for (const auto& [kind, count] : cuts) std::cout << ", " << count << " deaths of " << name_of(kind);
+  std::cout << "\n";
+}
+
+TEST_CASE("a group that is cut off once more while it goes on ends on one backup, or as it was") {
+  std::mt19937 dice(5);  // the same pairs in every run: all of them take hours
+  std::size_t cuts = 0;
+  const auto all = tales();
+  const auto told = [](const tale& t, cut kind, std::size_t at) {
+    auto w = std::make_unique<group_world>(t.members);
+    w->refuses = t.refuses;
+    w->kind = kind;
+    w->cut_at = at;
+    for (const auto i : t.leads) w->begin(i);
+    w->run();
+    return w;
+  };
+  for (const auto& t : all) {
+    const auto length = told(t, cut::machine, 0)->steps;
+    for (const auto first : {cut::daemon, cut::both, cut::machine})
+      for (std::size_t at = 1 + dice() % 7;; at += 1 + dice() % 7) {
+        const auto w = told(t, first, at);
+        if (!w->was_cut) break;
+        const auto left = length > at ? length - at : 0;
+        const auto later = 1 + dice() % (left + 15);  // it looks at what there is once more
+        w->kind = std::array{cut::daemon, cut::both, cut::machine}[dice() % 3];
+        w->cut_at = w->steps + later;
+        INFO(t.name << ", cut at " << at << ", " << name_of(first) << ", and " << later << " later, "
+                    << name_of(w->kind));
+        w->resume();
+        w->run();
+        cuts += w->was_cut ? 1 : 0;
+        w->cut_at = 0;
+        w->resume();
+        w->run();
+        w->check_end();
+        REQUIRE(w->complaints == "");
+      }
+  }
+  CHECK(cuts > 2000);
+  std::cout << "crash matrix of groups: " << cuts << " pairs of cuts in " << all.size() << " stories\n";
 }

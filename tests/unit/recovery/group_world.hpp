@@ -21,6 +21,7 @@ class group_world {
         if (n != names[i]) m.others.push_back(n);
       m.call = [this, i](const recovery::call_group& c) { call(i, c); };
       m.tick = [this] { tick(); };
+      m.worker_dies = [this] { return worker_dies(); };
       m.look = [this, i] { return others_of(i); };
       members.push_back(std::make_unique<world>(stories[i], std::move(m)));
     }
@@ -87,12 +88,19 @@ class group_world {
 
   void tick() {
     ++steps;
-    if (cut_at != 0 && steps == cut_at) throw cut_off{};
+    if (kind != cut::worker && cut_at != 0 && steps == cut_at) throw cut_off{};
     check_promises();
+  }
+
+  bool worker_dies() {
+    if (cut_at == 0 || ++worker_steps_ != cut_at) return false;
+    was_cut = true;
+    return true;
   }
 
   // The first state that is put aside for a backup is so when all others have that staged.
   void check_promises() {
+    if (kind == cut::worker && was_cut) return;  // who was staged may have gone back for that
     were_aside_.resize(members.size());
     for (std::size_t i = 0; i < members.size(); ++i) {
       const bool first = members[i]->old_aside && !were_aside_[i];
@@ -174,6 +182,7 @@ class group_world {
   std::vector<bool> were_aside_;
   std::set<std::string> replaced_with_;
   unsigned started_again_ = 0;
+  std::size_t worker_steps_ = 0;
   std::vector<std::string> refused_;
 };
 

@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -48,15 +49,32 @@ struct membership {
   std::string unit = "leap";
   std::vector<std::string> others{};
   std::function<void(const recovery::call_group&)> call{};
-  std::function<void()> tick{};  // counts for all, and may cut all off
+  std::function<void()> tick{};         // counts for all, and may cut all off
+  std::function<bool()> worker_dies{};  // the same of workers: this one, here?
   std::function<std::vector<recovery::member_view>()> look{};
 };
 
-// What a cut leaves alive.
+// Who dies, of hasupd, its worker and the node.
 enum class cut {
-  daemon,   // hasupd dies: node and worker run on
-  machine,  // power is gone: the node dies, a worker stops where it is
+  daemon,   // hasupd alone: node and worker run on
+  worker,   // where it is, before it began, or when all was done but nobody was told; hasupd lives on
+  both,     // hasupd, and the worker where it is
+  machine,  // all of them: power is gone
 };
+
+inline std::string_view name_of(cut kind) {
+  switch (kind) {
+    case cut::daemon:
+      return "hasupd";
+    case cut::worker:
+      return "the worker";
+    case cut::both:
+      return "both";
+    case cut::machine:
+      return "the machine";
+  }
+  return "";
+}
 
 class world {
  public:
@@ -127,7 +145,7 @@ class world {
       }
     } catch (const cut_off&) {
       was_cut = true;
-      if (kind == cut::machine) node_running = false;
+      if (kind == cut::machine) lose_node();
     }
   }
 
@@ -172,7 +190,7 @@ class world {
     state_ = recovery::state{};
     pending_.clear();
     timer_ = false;
-    if (kind == cut::machine) node_running = false;
+    if (kind == cut::machine) lose_node();
   }
   bool take_turn() { return step_once(); }
 
@@ -202,7 +220,7 @@ class world {
     // Cut between the last record's deletion and the outcome, "cancelled" only says that nothing is left to do.
     if (how == recovery::outcome::cancelled && data == place::loaded) return;
     if (how != recovery::outcome::recovered && data != place::old_state) complain("the old state is not back");
-    if (story_.beside && !node_was_stopped && story_.node_dies_after == 0 && kind == cut::daemon && !node_running)
+    if (story_.beside && !node_was_stopped && story_.node_dies_after == 0 && !node_was_lost_ && !node_running)
       complain("the node is down, and nobody stopped it");
   }
 
@@ -210,6 +228,7 @@ class world {
   struct cut_off : std::runtime_error {
     cut_off() : std::runtime_error("cut") {}
   };
+  struct worker_died {};
 
   void complain(const std::string& what) { complaints += what + " at step " + std::to_string(steps) + "; "; }
 
@@ -217,8 +236,10 @@ class world {
   void tick() {
     ++steps;
     if (membership_.tick) membership_.tick();
-    if (cut_at != 0 && steps == cut_at) throw cut_off();
+    if (kind != cut::worker && cut_at != 0 && steps == cut_at) throw cut_off();
   }
+
+  void lose_node() { node_was_lost_ = std::exchange(node_running, false) || node_was_lost_; }
 
   // Not a node of the recovery's.
   [[nodiscard]] bool runs_on_old_state() const { return node_running && data == place::old_state; }
@@ -237,8 +258,8 @@ class world {
     if (pending_.empty()) {
       if (!timer_) return false;
       timer_ = false;
-      if (state_.confirmed_by_itself && node_running &&
-          data == place::loaded) {  // it waits, but does not stand still
+      // It waits for its group, but does not stand still.
+      if (state_.confirmed_by_itself && node_running && state_.done.at == recovery::mark::loaded) {
         pending_.push_back(recovery::head_seen{++head_});
       } else {
         now_ = grouped() ? std::max(now_, set_at_ + due_) : now_ + due_;
@@ -302,7 +323,17 @@ class world {
     e.kind = recovery::exit_kind::environment;
     pending_.push_back(std::move(e));
   }
-  void carry_out(recovery::run_worker& a) { pending_.push_back(recovery::worker_done{work(a.job)}); }
+  void carry_out(recovery::run_worker& a) {
+    try {
+      if (worker_dies()) throw worker_died{};
+      auto result = work(a.job);
+      if (worker_dies()) throw worker_died{};
+      pending_.push_back(recovery::worker_done{std::move(result)});
+    } catch (const worker_died&) {
+      was_cut = true;
+      pending_.push_back(recovery::worker_done{ports::internal_failure("killed by signal 9")});
+    }
+  }
   void carry_out(recovery::start_node& a) {
     if (a.instead.empty()) return start_node(!a.append.empty());
     if (node_running) complain("an import beside a node");
@@ -365,8 +396,11 @@ class world {
         r.room->state = r.room->freed = {data == place::old_state ? 50U : 0U};
         break;
       case ports::worker_mode::fetch:
-        if (!story_.too_large.empty() && story_.too_large[index_of(job)])
-          complain("fetched what there is no room for");
+        if (!story_.too_large.empty() && story_.too_large[index_of(job)]) {
+          if (kind != cut::worker) complain("fetched what there is no room for");
+          r.failure = ports::worker_failure::no_space;  // who measures may have died
+          break;
+        }
         if (!job.settled.empty() && index_of(job) != 0) complain("another archive taken for the prefetched one");
         r.verified = true;
         r.sha256 = {"aa" + std::to_string(index_of(job))};
@@ -433,9 +467,15 @@ class world {
     return w;
   }
 
-  // A step of a worker. When hasupd dies the worker runs on, and its answer is taken up; so only power can cut it.
+  // A step of a worker. When hasupd alone dies the worker runs on, and its answer is taken up.
   void worker_step() {
-    if (kind == cut::machine) tick();
+    if (kind == cut::machine || kind == cut::both) tick();
+    if (worker_dies()) throw worker_died{};
+  }
+
+  bool worker_dies() {
+    if (kind != cut::worker) return false;
+    return membership_.worker_dies ? membership_.worker_dies() : ++worker_steps_ == cut_at;
   }
 
   void unpack(ports::worker_result& r) {
@@ -608,9 +648,11 @@ class world {
   bool stop_said_ = false;
   bool back_said_ = false;
   bool import_was_killed_ = false;
+  bool node_was_lost_ = false;  // with the machine, at some cut
   bool ever_recovered_ = false;
   bool began_without_journal_ = false;
   std::size_t events_ = 0;
+  std::size_t worker_steps_ = 0;
 };
 
 }  // namespace hasup::tests

@@ -20,6 +20,7 @@ void unit_runner::begin_beside(std::string why, recovery_options options) {
   put_prefetch_off();
   options.beside = beside_ = true;
   make_recovery();
+  journal_anew_ = true;
   recovery_->begin(std::move(why), std::move(options));
 }
 

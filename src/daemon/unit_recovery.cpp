@@ -20,6 +20,7 @@ constexpr std::chrono::seconds journal_retry_after{5};
 
 void unit_runner::make_recovery() {
   ++recovery_ticket_;
+  journal_anew_ = false;
   recovers_stuck_head_ = false;
   group_refusal_ = {};
   first_start_.reset();
@@ -49,6 +50,7 @@ void unit_runner::on(const unit::begin_recovery& a) {
   }
   recovery_no_kill_ = recovery_stops_ = false;
   make_recovery();
+  journal_anew_ = true;
   auto options = std::exchange(recovery_options_, std::nullopt).value_or(recovery_options{});
   // What is missing was not explained by the last exit, however that was.
   options.explained =
@@ -314,10 +316,18 @@ void unit_runner::retry_journal(const base::error& e, std::function<void()> agai
 }
 
 void unit_runner::journal(std::string record, std::function<void()> then) {
+  // Whatever an earlier recovery has left there is not this one's.
+  if (std::exchange(journal_anew_, false))
+    return journal_clear([weak = weak_from_this(), record, then] {
+      if (const auto self = weak.lock()) self->journal(record, then);
+    });
   journal_->append(record, [weak = weak_from_this(), record, then](const base::result<void>& done) {
     const auto self = weak.lock();
     if (!self) return;
-    if (done) return then();
+    if (done) {
+      self->journal_records_.push_back(record);
+      return then();
+    }
     self->retry_journal(done.error(), [weak, record, then] {
       if (const auto s = weak.lock()) s->journal(record, then);
     });
@@ -411,16 +421,12 @@ void unit_runner::finished(recovery_outcome outcome, std::string reason) {
   if (outcome == recovery_outcome::recovered && pid_ != 0) restart_if_parent_lost();
   if (outcome == recovery_outcome::recovered && pid_ == 0) tell_late_exit();
   if (outcome == recovery_outcome::asking) return;
-  if (outcome != recovery_outcome::parked && outcome != recovery_outcome::stuck) {
-    apply_pending_spec();
-    if (!emptied_) host_.release_readers(unit_.id);  // there is nothing that they could read
-    return;
-  }
-  // The data may be half swapped: its readers stay down, and the next start goes on from the journal.
-  parked_ = true;
-  journal_->read_all([weak = weak_from_this()](const base::result<std::vector<std::string>>& records) {
-    if (const auto self = weak.lock(); self && records) self->journal_records_ = *records;
-  });
+  // The data may be half swapped: its readers stay down, and the next start goes on from the journal. One that was
+  // complete when it was stopped has left none.
+  parked_ = !journal_records_.empty();
+  if (parked_) return;
+  apply_pending_spec();
+  if (!emptied_) host_.release_readers(unit_.id);  // there is nothing that they could read
 }
 
 // The node ended when nothing of the recovery could come of it any more: that is the unit's business.

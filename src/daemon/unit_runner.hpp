@@ -446,7 +446,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::optional<std::vector<std::string>> first_start_;  // its extra arguments, while it waits for what is required
   std::vector<std::string> first_start_waits_for_;       // as told
   std::unique_ptr<journal::file_journal> journal_;
-  std::vector<std::string> journal_records_;  // as found at the start of the daemon
+  std::vector<std::string> journal_records_;  // what it holds, durably
+  bool journal_anew_ = false;                 // what it holds is replaced by the next record
   bool parked_ = false;
   bool waits_for_mount_ = false;  // before the parked recovery is gone on with
   bool beside_ = false;           // the recovery is prepared while the unit machine still has the node

@@ -37,7 +37,7 @@ std::string parked_instead(const unit_runner& r, const control::command& c) {
   const auto asked = options_of(c);
   const bool particular =
       option(c, "dry_run") || !asked.snapshot.empty() || !asked.plan.empty() || !asked.from.empty();
-  if (!particular || !r.half_restored()) return {};
+  if (!particular || !r.half_restored() || r.journal_is_damaged()) return {};
   const auto name = shown_name(r.spec());
   if (r.wiped())
     return fmt::format(
@@ -338,6 +338,13 @@ control::command_reply supervisor::recover(const runners& targets, const control
       if (!r->recovery_active()) return {exit_code::failed, name + " is not being recovered", {}, {}};
       r->cancel_recovery();
     } else if (option(c, "rollback")) {
+      if (r->journal_is_damaged())
+        return {exit_code::failed,
+                fmt::format("the journal of {}'s last recovery cannot be understood (`hasup why {}`); `hasup recover "
+                            "{}` begins anew, and first puts back the old state, if that is still there",
+                            name, name, name),
+                {},
+                {}};
       if (r->wiped())
         return {exit_code::failed,
                 fmt::format("there is no way back for {}: its old state was deleted to make room for the new one "

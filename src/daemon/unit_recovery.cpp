@@ -70,17 +70,18 @@ void unit_runner::on(const unit::resume_recovery&) {
   look_for_mount();
 }
 
+base::result<recovery::progress> unit_runner::journaled() const {
+  if (!journal_error_.empty()) return base::error{journal_error_};
+  return recovery::replay(journal_records_);
+}
+
 void unit_runner::resume_recovery_now() {
-  make_recovery();
   auto options = std::exchange(recovery_options_, std::nullopt);
-  const auto done = recovery::replay(journal_records_);
-  if (options && !done) {
-    // A person asks anew. What the damaged journal began is undone first, from what stands in the data directory.
-    const auto why = "the journal of the last recovery cannot be understood; beginning anew, as asked by hand";
-    return journal_clear([weak = weak_from_this(), why, options = std::move(*options)] {
-      if (const auto self = weak.lock(); self && self->recovery_) self->recovery_->begin(why, options);
-    });
-  }
+  const auto done = journaled();
+  // A person asks anew. What the damaged journal began is undone first, from what stands in the data directory.
+  if (options && !done) return begin_without_journal(std::move(*options));
+  if (!journal_error_.empty()) return read_journal_again();
+  make_recovery();
   parked_ = false;
   recovers_stuck_head_ = done && done->plan.asked.newer_than;
   const bool node_running = pid_ != 0;
@@ -89,13 +90,53 @@ void unit_runner::resume_recovery_now() {
   if (node_running && recovery_active()) start_recovery_probes();
 }
 
+// What kept it from being read may be gone.
+void unit_runner::read_journal_again() {
+  awaits_journal_ = true;
+  journal_->read_all([weak = weak_from_this()](const base::result<std::vector<std::string>>& records) {
+    const auto self = weak.lock();
+    if (!self || !std::exchange(self->awaits_journal_, false)) return;
+    if (records) {
+      self->journal_error_.clear();
+      self->journal_records_ = *records;
+      return self->resume_recovery_now();
+    }
+    self->journal_error_ = records.error().message;
+    const auto name = shown_name(self->unit_);
+    self->make_recovery();
+    self->finished(recovery_outcome::stuck,
+                   fmt::format("the journal of the recovery cannot be read: {}; `hasup start {}` reads it again, "
+                               "`hasup recover {}` sets it aside and begins anew",
+                               self->journal_error_, name, name));
+  });
+}
+
+void unit_runner::begin_without_journal(recovery_options options) {
+  awaits_journal_ = true;
+  make_recovery();
+  journal_->set_aside([weak = weak_from_this(), options = std::move(options)](const base::result<std::string>& kept) {
+    const auto self = weak.lock();
+    if (!self || !std::exchange(self->awaits_journal_, false)) return;
+    if (!kept)
+      return self->finished(recovery_outcome::stuck,
+                            "the damaged journal of the last recovery cannot be set aside: " + kept.error().message +
+                                "; once that is mended, `hasup recover " + shown_name(self->unit_) + "`");
+    self->journal_error_.clear();
+    self->journal_records_.clear();
+    self->parked_ = false;
+    if (!kept->empty()) self->publish("journal_set_aside", "the damaged journal is kept as " + *kept);
+    self->recovery_->begin("the journal of the last recovery cannot be understood; beginning anew, as asked by hand",
+                           options);
+  });
+}
+
 void unit_runner::on(const unit::stop_recovery& a) {
   if (beside_) {  // what becomes of the node is not its business
     recovery_->stop(a.force);
     if (beside_ && std::exchange(take_down_, false)) recovery_->on_quiesced();
     return;
   }
-  if (std::exchange(waits_for_mount_, false)) {
+  if (std::exchange(waits_for_mount_, false) || std::exchange(awaits_journal_, false)) {
     journal_timer_.cancel();
     unit::recovery_ended ended{unit::recovery_ended::outcome::stopped,
                                "stopped; `hasup start " + shown_name(unit_) + "` goes on with the recovery"};
@@ -140,7 +181,7 @@ bool unit_runner::roll_back() {
     recovery_->roll_back();
     return true;
   }
-  const auto done = recovery::replay(journal_records_);
+  const auto done = journaled();
   if (!parked_ || !done || !done->can_roll_back()) return false;
   roll_back_next_ = true;
   dispatch(unit::recover_wanted{"rolling back by hand", memory_.desired == model::desired::down});
@@ -423,7 +464,7 @@ void unit_runner::finished(recovery_outcome outcome, std::string reason) {
   if (outcome == recovery_outcome::asking) return;
   // The data may be half swapped: its readers stay down, and the next start goes on from the journal. One that was
   // complete when it was stopped has left none.
-  parked_ = !journal_records_.empty();
+  parked_ = has_journal();
   if (parked_) return;
   apply_pending_spec();
   if (!emptied_) host_.release_readers(unit_.id);  // there is nothing that they could read

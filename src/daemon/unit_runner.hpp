@@ -52,7 +52,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   ~unit_runner() override;
 
   // Before anything else: what the intent file said, and the journal of a recovery that was under way.
-  void restore(instance_intent intent, std::vector<std::string> journal);
+  void restore(instance_intent intent, base::result<std::vector<std::string>> journal);
   // A shim of this instance is alive: takes its process over as it is.
   void adopt();
   // Of all the claims that are held, those of hooks of this instance: they are waited for before anything is started.
@@ -125,6 +125,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::optional<recovery::room_promised> promised_room() const;
   // A recovery that is not going on was left beyond its swap: nobody may open the data.
   bool half_restored() const;
+  // Its journal is there and cannot be read or understood.
+  bool journal_is_damaged() const { return parked_ && !journaled(); }
   // The last recovery deleted the old state and found no other; until a recovery or a person puts one there.
   bool emptied() const { return emptied_; }
   // What a recovery would do, after asking the sources; false when a recovery or a check is under way.
@@ -313,6 +315,11 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void make_recovery();
   void look_for_mount();
   void resume_recovery_now();
+  // How far the recovery is that the journal tells of.
+  base::result<recovery::progress> journaled() const;
+  void read_journal_again();
+  void begin_without_journal(recovery_options options);
+  bool has_journal() const { return !journal_records_.empty() || !journal_error_.empty(); }
   // The node is started, watched and stopped by the recovery, not by the unit machine.
   bool recovery_has_node() const { return recovery_active() && !beside_; }
   void begin_beside(std::string why, recovery_options options);
@@ -447,6 +454,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::vector<std::string> first_start_waits_for_;       // as told
   std::unique_ptr<journal::file_journal> journal_;
   std::vector<std::string> journal_records_;  // what it holds, durably
+  std::string journal_error_;                 // why nobody knows what it holds; "" = it could be read
+  bool awaits_journal_ = false;               // to be read or set aside, before the recovery is gone on with
   bool journal_anew_ = false;                 // what it holds is replaced by the next record
   bool parked_ = false;
   bool waits_for_mount_ = false;  // before the parked recovery is gone on with

@@ -6,6 +6,7 @@
 
 #include <boost/asio/post.hpp>
 #include <cerrno>
+#include <cstdio>
 
 #include "journal/atomic_file.hpp"
 #include "journal/file_io.hpp"
@@ -77,6 +78,20 @@ base::result<void> journal_file::clear() {
   return remove_durably(path_);
 }
 
+base::result<std::string> journal_file::set_aside() {
+  file_.reset();
+  size_ = 0;
+  for (unsigned i = 1;; ++i) {
+    auto to = path_ + ".damaged" + (i == 1 ? "" : "." + std::to_string(i));
+    if (::renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) {
+      if (const auto synced = sync_directory_of(path_); !synced) return synced.error();
+      return base::success(std::move(to));
+    }
+    if (errno == ENOENT) return base::success({});
+    if (errno != EEXIST) return base::errno_error("rename " + path_ + " to " + to);
+  }
+}
+
 file_journal::file_journal(std::string path, boost::asio::any_io_executor disk, boost::asio::any_io_executor loop)
     : file_(std::make_shared<journal_file>(std::move(path))), disk_(std::move(disk)), loop_(std::move(loop)) {}
 
@@ -98,6 +113,13 @@ void file_journal::append(std::string record, std::function<void(base::result<vo
 void file_journal::clear(std::function<void(base::result<void>)> then) {
   boost::asio::post(disk_, [file = file_, loop = loop_, then = std::move(then)]() mutable {
     auto done = file->clear();
+    boost::asio::post(loop, [done = std::move(done), then = std::move(then)] { then(done); });
+  });
+}
+
+void file_journal::set_aside(std::function<void(base::result<std::string>)> then) {
+  boost::asio::post(disk_, [file = file_, loop = loop_, then = std::move(then)]() mutable {
+    auto done = file->set_aside();
     boost::asio::post(loop, [done = std::move(done), then = std::move(then)] { then(done); });
   });
 }

@@ -25,6 +25,9 @@ class journal_file {
   base::result<void> append(const std::string& record);
   // Deletes the file; fine when there is none.
   base::result<void> clear();
+  // Renames the file, whatever it holds, so that a new journal can begin: PATH.damaged, or PATH.damaged.2 and so on
+  // where that is taken. The new path; "" when there is no file.
+  base::result<std::string> set_aside();
 
  private:
   base::result<void> open_for_append();
@@ -44,6 +47,7 @@ class file_journal {
   void read_all(std::function<void(base::result<std::vector<std::string>>)> then);
   void append(std::string record, std::function<void(base::result<void>)> then);
   void clear(std::function<void(base::result<void>)> then);
+  void set_aside(std::function<void(base::result<std::string>)> then);
 
  private:
   std::shared_ptr<journal_file> file_;

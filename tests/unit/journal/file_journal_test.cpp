@@ -135,6 +135,22 @@ TEST_CASE("clearing deletes the file, also when there is none") {
   CHECK(*file.read_all() == std::vector<std::string>{"two"});
 }
 
+TEST_CASE("a journal that is set aside is kept, and a new one begins") {
+  const temporary_directory dir;
+  const auto path = dir / "leap.journal";
+  journal::journal_file file(path);
+  CHECK(file.set_aside()->empty());
+  put(path, "not a journal");
+  REQUIRE(!file.append("one"));
+  CHECK(*file.set_aside() == path + ".damaged");
+  REQUIRE(file.append("one").has_value());
+  CHECK(*file.set_aside() == path + ".damaged.2");
+  REQUIRE(file.append("two").has_value());
+  CHECK(*file.read_all() == std::vector<std::string>{"two"});
+  CHECK(*journal::read_whole(path + ".damaged") == "not a journal");
+  CHECK(*journal::journal_file(path + ".damaged.2").read_all() == std::vector<std::string>{"one"});
+}
+
 TEST_CASE("a full disk leaves the records before it, and room makes it work again") {
   const temporary_directory dir;
   const auto path = dir / "leap.journal";

@@ -4,6 +4,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,10 +32,13 @@ class journal_file {
 
  private:
   base::result<void> open_for_append();
+  base::result<void> cut_back();
+  base::error not_appended(base::error e);
 
   std::string path_;
   base::unique_fd file_;
-  std::size_t size_ = 0;  // of the whole records
+  std::size_t size_ = 0;               // of the whole records
+  std::optional<std::size_t> cut_to_;  // what lies behind that is of an append that failed
 };
 
 // The same with all file work on the disk executor (which must run one piece of work at a time, as one thread does)

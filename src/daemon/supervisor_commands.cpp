@@ -249,7 +249,8 @@ control::command_reply supervisor::stop(const runners& targets, bool no_kill, bo
 
 control::command_reply supervisor::stop_for_shutdown(const runners& targets, bool no_kill) {
   for (const auto& [id, r] : runners_) r->return_after_boot();
-  return stop(targets, no_kill, false);
+  // A first start is repeated on the same snapshot, so a machine that goes down need not wait for its first block.
+  return stop(targets, no_kill, true);
 }
 
 // Dependents first: a unit is asked to stop once nothing that requires it is left in the list.

@@ -20,7 +20,9 @@ constexpr std::chrono::seconds journal_retry_after{5};
 
 void unit_runner::make_recovery() {
   ++recovery_ticket_;
-  journal_anew_ = false;
+  journal_anew_ = ends_without_journal_ = false;
+  journal_retry_ = {};
+  journal_timer_.cancel();
   recovers_stuck_head_ = false;
   group_refusal_ = {};
   first_start_.reset();
@@ -134,7 +136,7 @@ void unit_runner::on(const unit::stop_recovery& a) {
   if (beside_) {  // what becomes of the node is not its business
     recovery_->stop(a.force);
     if (beside_ && std::exchange(take_down_, false)) recovery_->on_quiesced();
-    return;
+    return end_without_journal();
   }
   if (std::exchange(waits_for_mount_, false) || std::exchange(awaits_journal_, false)) {
     journal_timer_.cancel();
@@ -149,6 +151,7 @@ void unit_runner::on(const unit::stop_recovery& a) {
   // Nothing of the node runs yet, so there is nothing that a stop would have to wait for.
   recovery_stops_ = recovery_active();
   if (!recovery_stops_) return;
+  end_without_journal();
   if (std::exchange(first_start_, std::nullopt)) return not_spawned();
   if (hook_ && hook_->name() == "pre_start")
     return end_pre_start(*hook_, [weak = weak_from_this()] {
@@ -172,7 +175,10 @@ void unit_runner::on(const unit::approve_recovery&) {
 }
 
 void unit_runner::cancel_recovery() {
-  if (recovery_) recovery_->cancel();
+  if (!recovery_) return;
+  const bool too_late = recovery_->touched();
+  recovery_->cancel();
+  if (!too_late) end_without_journal();
 }
 
 bool unit_runner::roll_back() {
@@ -349,11 +355,50 @@ void unit_runner::stop_node() {
 
 // Nothing may go on before the record is durable, so a full or failing disk is waited for.
 void unit_runner::retry_journal(const base::error& e, std::function<void()> again) {
-  publish("journal_failed", "cannot write the recovery journal: " + e.message + "; trying again");
+  if (std::exchange(journal_told_, e.message) != e.message)
+    publish("journal_failed", "cannot write the recovery journal: " + e.message + "; trying again");
+  if (ends_without_journal_) return abandon_recovery();
+  journal_retry_ = std::move(again);
   journal_timer_.expires_after(journal_retry_after);
-  journal_timer_.async_wait([again = std::move(again)](const boost::system::error_code& ec) {
-    if (!ec) again();
+  journal_timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& ec) {
+    const auto self = weak.lock();
+    if (!ec && self && self->journal_retry_) std::exchange(self->journal_retry_, {})();
   });
+}
+
+// A person wants the unit down, or the recovery to end: it is written once more, and not waited for.
+void unit_runner::end_without_journal() {
+  ends_without_journal_ = recovery_active();
+  if (!ends_without_journal_ || !journal_retry_) return;
+  journal_timer_.cancel();
+  std::exchange(journal_retry_, {})();
+}
+
+// As if hasupd had been killed here: what the journal holds is where the next start goes on. Where that is before the
+// first touch there is nothing to go on with, and its file goes as soon as it can.
+void unit_runner::abandon_recovery() {
+  const auto done = journaled();
+  const bool is_touched = !done || done->touched();
+  recovery_memory_ = recovery_->memory();
+  const bool stuck_head = recovers_stuck_head_;
+  worker_.cancel();
+  node_timer_.cancel();
+  make_recovery();
+  recovers_stuck_head_ = stuck_head;
+  if (is_touched) {
+    finished(recovery_outcome::parked, "stopped, while its journal could not be written (" + journal_told_ +
+                                           "); `hasup start " + shown_name(unit_) + "` goes on with the recovery");
+    // The unit machine stops the node, which was to be left alive rather than killed.
+    if (recovery_no_kill_) dispatch(unit::stop_wanted{true, "stopped by hand", false});
+    return;
+  }
+  journal_clear([] {});
+  journal_records_.clear();
+  const bool was_there = done->was_rolled_back;
+  finished(recovery_outcome::cancelled, !was_there ? "stopped before anything was touched"
+                                        : done->inexact.empty()
+                                            ? "stopped; the old state is back as it was"
+                                            : "stopped; the old state is back, but " + done->inexact);
 }
 
 void unit_runner::journal(std::string record, std::function<void()> then) {
@@ -366,6 +411,7 @@ void unit_runner::journal(std::string record, std::function<void()> then) {
     const auto self = weak.lock();
     if (!self) return;
     if (done) {
+      self->journal_told_.clear();
       self->journal_records_.push_back(record);
       return then();
     }
@@ -376,12 +422,16 @@ void unit_runner::journal(std::string record, std::function<void()> then) {
 }
 
 void unit_runner::journal_clear(std::function<void()> then) {
-  journal_records_.clear();
   parked_ = false;
-  journal_->clear([weak = weak_from_this(), then](const base::result<void>& done) {
+  // Where nobody waits for it any more, the next recovery replaces what is left.
+  journal_->clear([weak = weak_from_this(), ticket = recovery_ticket_, then](const base::result<void>& done) {
     const auto self = weak.lock();
-    if (!self) return;
-    if (done) return then();
+    if (!self || ticket != self->recovery_ticket_) return;
+    if (done) {
+      self->journal_told_.clear();
+      self->journal_records_.clear();
+      return then();
+    }
     self->retry_journal(done.error(), [weak, then] {
       if (const auto s = weak.lock()) s->journal_clear(then);
     });

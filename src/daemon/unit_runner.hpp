@@ -281,6 +281,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void make_directories(std::uint64_t ticket);
   void inspected(std::uint64_t ticket, const ports::worker_result& r);
   unit::prepared judge(const ports::worker_result& r) const;
+  void clean_up_confirmed(std::uint64_t ticket);
   ports::worker_job inspect_job() const;
   void save_spec();
   void apply_pending_spec();
@@ -352,6 +353,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   control::recovery_status recovery_progress() const;
   void dry_run_from(recovery::frozen plan, dry_run_answer then);
   void retry_journal(const base::error& e, std::function<void()> again);
+  void end_without_journal();
+  void abandon_recovery();
 
   void note_device(const ports::worker_result& r);
   void publish(const std::string& kind, const std::string& why, std::map<std::string, std::string> detail = {});
@@ -456,6 +459,9 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::vector<std::string> journal_records_;  // what it holds, durably
   std::string journal_error_;                 // why nobody knows what it holds; "" = it could be read
   bool awaits_journal_ = false;               // to be read or set aside, before the recovery is gone on with
+  std::function<void()> journal_retry_;       // what could not be written, while it waits
+  std::string journal_told_;                  // why, as told
+  bool ends_without_journal_ = false;         // a person wants it to end: what cannot be written is not waited for
   bool journal_anew_ = false;                 // what it holds is replaced by the next record
   bool parked_ = false;
   bool waits_for_mount_ = false;  // before the parked recovery is gone on with

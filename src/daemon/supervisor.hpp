@@ -105,7 +105,8 @@ class supervisor : public control::service, private unit_host {
   // What apply reads from the disk before it decides.
   struct files {
     config::loaded config;
-    std::map<std::string, std::vector<std::string>> journals;  // by instance: of recoveries that were under way
+    // By instance: of recoveries that were under way.
+    std::map<std::string, base::result<std::vector<std::string>>> journals;
     traces left;
     std::string distrusted;  // why they were not even read; "" = they were
   };

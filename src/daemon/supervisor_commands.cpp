@@ -37,7 +37,7 @@ std::string parked_instead(const unit_runner& r, const control::command& c) {
   const auto asked = options_of(c);
   const bool particular =
       option(c, "dry_run") || !asked.snapshot.empty() || !asked.plan.empty() || !asked.from.empty();
-  if (!particular || !r.half_restored()) return {};
+  if (!particular || !r.half_restored() || r.journal_is_damaged()) return {};
   const auto name = shown_name(r.spec());
   if (r.wiped())
     return fmt::format(
@@ -249,7 +249,8 @@ control::command_reply supervisor::stop(const runners& targets, bool no_kill, bo
 
 control::command_reply supervisor::stop_for_shutdown(const runners& targets, bool no_kill) {
   for (const auto& [id, r] : runners_) r->return_after_boot();
-  return stop(targets, no_kill, false);
+  // A first start is repeated on the same snapshot, so a machine that goes down need not wait for its first block.
+  return stop(targets, no_kill, true);
 }
 
 // Dependents first: a unit is asked to stop once nothing that requires it is left in the list.
@@ -338,6 +339,13 @@ control::command_reply supervisor::recover(const runners& targets, const control
       if (!r->recovery_active()) return {exit_code::failed, name + " is not being recovered", {}, {}};
       r->cancel_recovery();
     } else if (option(c, "rollback")) {
+      if (r->journal_is_damaged())
+        return {exit_code::failed,
+                fmt::format("the journal of {}'s last recovery cannot be understood (`hasup why {}`); `hasup recover "
+                            "{}` begins anew, and first puts back the old state, if that is still there",
+                            name, name, name),
+                {},
+                {}};
       if (r->wiped())
         return {exit_code::failed,
                 fmt::format("there is no way back for {}: its old state was deleted to make room for the new one "

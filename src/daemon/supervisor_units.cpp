@@ -14,9 +14,8 @@ namespace hasup::daemon {
 namespace {
 
 // Before the loop runs: the journal of a recovery that was under way.
-std::vector<std::string> read_journal(const std::string& path) {
-  auto records = journal::journal_file(path).read_all();
-  return records ? std::move(*records) : std::vector<std::string>{};
+base::result<std::vector<std::string>> read_journal(const std::string& path) {
+  return journal::journal_file(path).read_all();
 }
 
 config::loaded load_trusted(const config::directories& dirs, const std::map<std::string, unsigned>& counts) {
@@ -213,8 +212,7 @@ supervisor::files supervisor::read_files(const daemon_services& services,
   f.config = load_trusted(dirs, counts);
   for (const auto& [name, entry] : f.config.units)
     for (const auto& unit : entry.instances)
-      if (auto records = read_journal(dirs.state + "/journals/" + to_text(unit.id)); !records.empty())
-        f.journals[to_text(unit.id)] = std::move(records);
+      f.journals[to_text(unit.id)] = read_journal(dirs.state + "/journals/" + to_text(unit.id));
   return f;
 }
 

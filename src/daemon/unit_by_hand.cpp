@@ -21,12 +21,13 @@ void unit_runner::begin_beside(std::string why, recovery_options options) {
   options.beside = beside_ = true;
   make_recovery();
   stands_at_ = options.newer_than;
+  journal_anew_ = true;
   recovery_->begin(std::move(why), std::move(options));
 }
 
 // As an earlier hasupd did, whose node ran on.
 bool unit_runner::go_on_beside(std::int32_t pid) {
-  const auto done = recovery::replay(journal_records_);
+  const auto done = journaled();
   if (!done || !done->plan.asked.beside || done->touched() || done->was_rolled_back) return false;
   if (done->plan.data_dir != unit_.data.dir) return false;
   dispatch(adoption(pid));
@@ -75,7 +76,7 @@ void unit_runner::ended_beside(recovery_outcome outcome, const std::string& reas
 bool unit_runner::wiped() const {
   if (recovery_active()) return recovery_->wiped();
   if (!parked_) return emptied_;
-  const auto done = recovery::replay(journal_records_);
+  const auto done = journaled();
   return done && done->no_way_back();
 }
 

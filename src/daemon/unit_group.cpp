@@ -13,7 +13,7 @@ recovery::member_view unit_runner::group_view() const {
   recovery::member_view v;
   if (recovery_) v = recovery_->group_view();  // one that is parked, too, until the next daemon
   if (v.at == member_stage::none && parked_)
-    if (const auto done = recovery::replay(journal_records_)) v = recovery::view_of(*done);
+    if (const auto done = journaled()) v = recovery::view_of(*done);
   if (v.at != member_stage::none) return v;
   if (!group_refusal_.gave_up_on.empty()) v = group_refusal_;
   v.unit = shown_name(unit_);

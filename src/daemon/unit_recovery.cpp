@@ -1,6 +1,4 @@
-// The unit runner as the host of its recovery: workers, the node's first start, the journal, timers.
-#include <fmt/format.h>
-
+// The unit runner as the host of its recovery: workers, the node's first start, timers.
 #include <csignal>
 
 #include "daemon/disk_thread.hpp"
@@ -12,16 +10,14 @@
 #include "unit/first_state.hpp"
 
 namespace hasup::daemon {
-namespace {
-
-constexpr std::chrono::seconds journal_retry_after{5};
-
-}  // namespace
 
 void unit_runner::make_recovery() {
   ++recovery_ticket_;
   stands_at_.reset();
   called_off_.clear();
+  journal_anew_ = ends_without_journal_ = false;
+  journal_retry_ = {};
+  journal_timer_.cancel();
   group_refusal_ = {};
   first_start_.reset();
   milestones_.reset();
@@ -50,6 +46,7 @@ void unit_runner::on(const unit::begin_recovery& a) {
   }
   recovery_no_kill_ = recovery_stops_ = false;
   make_recovery();
+  journal_anew_ = true;
   auto options = std::exchange(recovery_options_, std::nullopt).value_or(recovery_options{});
   // What is missing was not explained by the last exit, however that was.
   options.explained =
@@ -65,16 +62,12 @@ void unit_runner::on(const unit::resume_recovery&) {
 }
 
 void unit_runner::resume_recovery_now() {
-  make_recovery();
   auto options = std::exchange(recovery_options_, std::nullopt);
-  const auto done = recovery::replay(journal_records_);
-  if (options && !done) {
-    // A person asks anew. What the damaged journal began is undone first, from what stands in the data directory.
-    const auto why = "the journal of the last recovery cannot be understood; beginning anew, as asked by hand";
-    return journal_clear([weak = weak_from_this(), why, options = std::move(*options)] {
-      if (const auto self = weak.lock(); self && self->recovery_) self->recovery_->begin(why, options);
-    });
-  }
+  const auto done = journaled();
+  // A person asks anew. What the damaged journal began is undone first, from what stands in the data directory.
+  if (options && !done) return begin_without_journal(std::move(*options));
+  if (!journal_error_.empty()) return read_journal_again();
+  make_recovery();
   parked_ = false;
   if (done) stands_at_ = done->plan.asked.newer_than;
   const bool node_running = pid_ != 0;
@@ -88,9 +81,9 @@ void unit_runner::on(const unit::stop_recovery& a) {
     called_off_ = a.called_off;
     recovery_->stop(a.force);
     if (beside_ && std::exchange(take_down_, false)) recovery_->on_quiesced();
-    return;
+    return end_without_journal();
   }
-  if (std::exchange(waits_for_mount_, false)) {
+  if (std::exchange(waits_for_mount_, false) || std::exchange(awaits_journal_, false)) {
     journal_timer_.cancel();
     unit::recovery_ended ended{unit::recovery_ended::outcome::stopped,
                                "stopped; `hasup start " + shown_name(unit_) + "` goes on with the recovery"};
@@ -103,6 +96,7 @@ void unit_runner::on(const unit::stop_recovery& a) {
   // Nothing of the node runs yet, so there is nothing that a stop would have to wait for.
   recovery_stops_ = recovery_active();
   if (!recovery_stops_) return;
+  end_without_journal();
   if (std::exchange(first_start_, std::nullopt)) return not_spawned();
   if (hook_ && hook_->name() == "pre_start")
     return end_pre_start(*hook_, [weak = weak_from_this()] {
@@ -126,7 +120,10 @@ void unit_runner::on(const unit::approve_recovery&) {
 }
 
 void unit_runner::cancel_recovery() {
-  if (recovery_) recovery_->cancel();
+  if (!recovery_) return;
+  const bool too_late = recovery_->touched();
+  recovery_->cancel();
+  if (!too_late) end_without_journal();
 }
 
 bool unit_runner::roll_back() {
@@ -135,7 +132,7 @@ bool unit_runner::roll_back() {
     recovery_->roll_back();
     return true;
   }
-  const auto done = recovery::replay(journal_records_);
+  const auto done = journaled();
   if (!parked_ || !done || !done->can_roll_back()) return false;
   roll_back_next_ = true;
   dispatch(unit::recover_wanted{"rolling back by hand", memory_.desired == model::desired::down});
@@ -301,39 +298,6 @@ void unit_runner::stop_node() {
   await_node_end(unit_.run.stop_timeout, true);
 }
 
-// Nothing may go on before the record is durable, so a full or failing disk is waited for.
-void unit_runner::retry_journal(const base::error& e, std::function<void()> again) {
-  publish("journal_failed", "cannot write the recovery journal: " + e.message + "; trying again");
-  journal_timer_.expires_after(journal_retry_after);
-  journal_timer_.async_wait([again = std::move(again)](const boost::system::error_code& ec) {
-    if (!ec) again();
-  });
-}
-
-void unit_runner::journal(std::string record, std::function<void()> then) {
-  journal_->append(record, [weak = weak_from_this(), record, then](const base::result<void>& done) {
-    const auto self = weak.lock();
-    if (!self) return;
-    if (done) return then();
-    self->retry_journal(done.error(), [weak, record, then] {
-      if (const auto s = weak.lock()) s->journal(record, then);
-    });
-  });
-}
-
-void unit_runner::journal_clear(std::function<void()> then) {
-  journal_records_.clear();
-  parked_ = false;
-  journal_->clear([weak = weak_from_this(), then](const base::result<void>& done) {
-    const auto self = weak.lock();
-    if (!self) return;
-    if (done) return then();
-    self->retry_journal(done.error(), [weak, then] {
-      if (const auto s = weak.lock()) s->journal_clear(then);
-    });
-  });
-}
-
 void unit_runner::report(std::string kind, std::string reason) {
   memory_.reason = reason;
   publish(kind, reason);
@@ -408,16 +372,12 @@ void unit_runner::finished(recovery_outcome outcome, std::string reason) {
   if (outcome == recovery_outcome::recovered && pid_ != 0) restart_if_parent_lost();
   if (outcome == recovery_outcome::recovered && pid_ == 0) tell_late_exit();
   if (outcome == recovery_outcome::asking) return;
-  if (outcome != recovery_outcome::parked && outcome != recovery_outcome::stuck) {
-    apply_pending_spec();
-    if (!emptied_) host_.release_readers(unit_.id);  // there is nothing that they could read
-    return;
-  }
-  // The data may be half swapped: its readers stay down, and the next start goes on from the journal.
-  parked_ = true;
-  journal_->read_all([weak = weak_from_this()](const base::result<std::vector<std::string>>& records) {
-    if (const auto self = weak.lock(); self && records) self->journal_records_ = *records;
-  });
+  // The data may be half swapped: its readers stay down, and the next start goes on from the journal. One that was
+  // complete when it was stopped has left none.
+  parked_ = has_journal();
+  if (parked_) return;
+  apply_pending_spec();
+  if (!emptied_) host_.release_readers(unit_.id);  // there is nothing that they could read
 }
 
 // The node ended when nothing of the recovery could come of it any more: that is the unit's business.

@@ -35,7 +35,7 @@ unit_runner::unit_runner(unit_host& host, daemon_services& services, model::unit
 
 unit_runner::~unit_runner() = default;
 
-void unit_runner::restore(instance_intent was, std::vector<std::string> records) {
+void unit_runner::restore(instance_intent was, base::result<std::vector<std::string>> records) {
   memory_.desired = was.desired;
   memory_.starts = std::move(was.starts);
   memory_.backoff_step = was.backoff_step;
@@ -72,8 +72,11 @@ void unit_runner::restore(instance_intent was, std::vector<std::string> records)
   recovery_memory_.swaps = std::move(was.swaps);
   recovery_memory_.bad = std::move(was.bad_snapshots);
   emptied_ = was.emptied;
-  journal_records_ = std::move(records);
-  parked_ = !journal_records_.empty();
+  if (records)
+    journal_records_ = std::move(*records);
+  else
+    journal_error_ = records.error().message;
+  parked_ = has_journal();
   if (was.failed && !was.recover_why.empty()) dispatch(unit::timer_fired{unit::timer::recover_again});
 }
 
@@ -220,13 +223,13 @@ bool unit_runner::recovers_before(const model::unit& next) const {
 
 // Whether a parked recovery is about another directory than this one.
 bool unit_runner::parked_elsewhere(const std::string& data_dir) const {
-  const auto done = recovery::replay(journal_records_);
+  const auto done = journaled();
   return done && done->at != recovery::mark::none && done->plan.data_dir != data_dir;
 }
 
 bool unit_runner::half_restored() const {
   if (!parked_) return false;
-  const auto done = recovery::replay(journal_records_);
+  const auto done = journaled();
   return !done || done->touched();
 }
 

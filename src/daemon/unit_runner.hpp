@@ -52,7 +52,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   ~unit_runner() override;
 
   // Before anything else: what the intent file said, and the journal of a recovery that was under way.
-  void restore(instance_intent intent, std::vector<std::string> journal);
+  void restore(instance_intent intent, base::result<std::vector<std::string>> journal);
   // A shim of this instance is alive: takes its process over as it is.
   void adopt();
   // Of all the claims that are held, those of hooks of this instance: they are waited for before anything is started.
@@ -128,6 +128,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::optional<recovery::room_promised> promised_room() const;
   // A recovery that is not going on was left beyond its swap: nobody may open the data.
   bool half_restored() const;
+  // Its journal is there and cannot be read or understood.
+  bool journal_is_damaged() const { return parked_ && !journaled(); }
   // The last recovery deleted the old state and found no other; until a recovery or a person puts one there.
   bool emptied() const { return emptied_; }
   // What a recovery would do, after asking the sources; false when a recovery or a check is under way.
@@ -283,6 +285,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void make_directories(std::uint64_t ticket);
   void inspected(std::uint64_t ticket, const ports::worker_result& r);
   unit::prepared judge(const ports::worker_result& r) const;
+  void clean_up_confirmed(std::uint64_t ticket);
   ports::worker_job inspect_job() const;
   void save_spec();
   void apply_pending_spec();
@@ -316,6 +319,11 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void make_recovery();
   void look_for_mount();
   void resume_recovery_now();
+  // How far the recovery is that the journal tells of.
+  base::result<recovery::progress> journaled() const;
+  void read_journal_again();
+  void begin_without_journal(recovery_options options);
+  bool has_journal() const { return !journal_records_.empty() || !journal_error_.empty(); }
   // The node is started, watched and stopped by the recovery, not by the unit machine.
   bool recovery_has_node() const { return recovery_active() && !beside_; }
   void begin_beside(std::string why, recovery_options options);
@@ -349,6 +357,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   control::recovery_status recovery_progress() const;
   void dry_run_from(recovery::frozen plan, dry_run_answer then);
   void retry_journal(const base::error& e, std::function<void()> again);
+  void end_without_journal();
+  void abandon_recovery();
 
   void note_device(const ports::worker_result& r);
   void publish(const std::string& kind, const std::string& why, std::map<std::string, std::string> detail = {});
@@ -450,7 +460,13 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::optional<std::vector<std::string>> first_start_;  // its extra arguments, while it waits for what is required
   std::vector<std::string> first_start_waits_for_;       // as told
   std::unique_ptr<journal::file_journal> journal_;
-  std::vector<std::string> journal_records_;  // as found at the start of the daemon
+  std::vector<std::string> journal_records_;  // what it holds, durably
+  std::string journal_error_;                 // why nobody knows what it holds; "" = it could be read
+  bool awaits_journal_ = false;               // to be read or set aside, before the recovery is gone on with
+  std::function<void()> journal_retry_;       // what could not be written, while it waits
+  std::string journal_told_;                  // why, as told
+  bool ends_without_journal_ = false;         // a person wants it to end: what cannot be written is not waited for
+  bool journal_anew_ = false;                 // what it holds is replaced by the next record
   bool parked_ = false;
   bool waits_for_mount_ = false;  // before the parked recovery is gone on with
   bool beside_ = false;           // the recovery is prepared while the unit machine still has the node

@@ -125,8 +125,9 @@ bool unit_runner::comes_back() const {
 void unit_runner::inspected(std::uint64_t ticket, const ports::worker_result& r) {
   note_device(r);
   if (ticket != prepare_ticket_) return;
-  auto verdict = judge(r);
   seen_free_.clear();
+  if (r.ok() && r.confirmed && r.mounted && !r.writer) return clean_up_confirmed(ticket);
+  auto verdict = judge(r);
   if (verdict.is == unit::prepared::verdict::ready) {
     seen_free_ = data_dirs_of(unit_);
     if (std::exchange(emptied_, false)) host_.release_readers(unit_.id);  // somebody has put a state there
@@ -137,6 +138,29 @@ void unit_runner::inspected(std::uint64_t ticket, const ports::worker_result& r)
       r.free_bytes < unit::space_to_start(unit_.data.min_free, stopped_for_space_))
     drop_prefetched(verdict.why);
   dispatch(std::move(verdict));
+}
+
+// The journal of a recovery that was confirmed is gone, and its swap.json is not: only the deletion of the old state
+// was not finished. The state is looked at once more after it.
+void unit_runner::clean_up_confirmed(std::uint64_t ticket) {
+  publish("recovery_leftover", "a recovery was confirmed and its journal is gone; deleting what it had replaced");
+  auto job = inspect_job();
+  job.mode = ports::worker_mode::clean_up;
+  const auto still_wanted = [weak = weak_from_this(), ticket] {
+    const auto self = weak.lock();
+    return self && ticket == self->prepare_ticket_;
+  };
+  start_worker(
+      std::move(job), false, {},
+      [weak = weak_from_this(), ticket](const ports::worker_result& r) {
+        const auto self = weak.lock();
+        if (!self || ticket != self->prepare_ticket_) return;
+        if (r.ok()) return self->check_data(ticket);
+        self->dispatch(unit::prepared{unit::prepared::verdict::refused,
+                                      "what a confirmed recovery had replaced cannot be deleted: " + r.error +
+                                          "; once that is mended, `hasup start " + shown_name(self->unit_) + "`"});
+      },
+      still_wanted);
 }
 
 // After a reboot the volume may come late: what stands below its mount point is not the node's data.
@@ -201,7 +225,7 @@ unit::prepared unit_runner::judge(const ports::worker_result& r) const {
             "runs: `hasup start {} --adopt`",
             unit_.data.dir, r.writer->pid, r.writer->command, r.writer->path, shown_name(unit_), shown_name(unit_))};
   }
-  if (r.half_swapped)
+  if (r.half_swapped && !r.confirmed)
     return {verdict::needs_recovery,
             "a recovery left " + unit_.data.dir + " half restored; it must be finished first"};
   const auto needed = unit::space_to_start(unit_.data.min_free, stopped_for_space_);

@@ -4,6 +4,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,13 +26,19 @@ class journal_file {
   base::result<void> append(const std::string& record);
   // Deletes the file; fine when there is none.
   base::result<void> clear();
+  // Renames the file, whatever it holds, so that a new journal can begin: PATH.damaged, or PATH.damaged.2 and so on
+  // where that is taken. The new path; "" when there is no file.
+  base::result<std::string> set_aside();
 
  private:
   base::result<void> open_for_append();
+  base::result<void> cut_back();
+  base::error not_appended(base::error e);
 
   std::string path_;
   base::unique_fd file_;
-  std::size_t size_ = 0;  // of the whole records
+  std::size_t size_ = 0;               // of the whole records
+  std::optional<std::size_t> cut_to_;  // what lies behind that is of an append that failed
 };
 
 // The same with all file work on the disk executor (which must run one piece of work at a time, as one thread does)
@@ -44,6 +51,7 @@ class file_journal {
   void read_all(std::function<void(base::result<std::vector<std::string>>)> then);
   void append(std::string record, std::function<void(base::result<void>)> then);
   void clear(std::function<void(base::result<void>)> then);
+  void set_aside(std::function<void(base::result<std::string>)> then);
 
  private:
   std::shared_ptr<journal_file> file_;

@@ -303,6 +303,7 @@ void members(M& m, worker_result& r) {
   m("data_dir_exists", r.data_dir_exists);
   m("data_dir_empty", r.data_dir_empty);
   m("half_swapped", r.half_swapped);
+  m("confirmed", r.confirmed);
   m("wiped", r.wiped);
   m("free_bytes", r.free_bytes);
   m("inexact", r.inexact);

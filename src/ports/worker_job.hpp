@@ -289,6 +289,7 @@ struct worker_result {
   bool data_dir_exists = false;
   bool data_dir_empty = true;  // no entry but .hasup
   bool half_swapped = false;   // swap.json is there
+  bool confirmed = false;      // and says that the new state is good: nothing is left but to clean_up
   // Also wipe, roll_back: by swap.json the old state is deleted, or its deletion has begun. Unknown where the worker
   // gave no answer.
   bool wiped = false;

@@ -72,6 +72,12 @@ void stepper::on_inspected(const ports::worker_result& r) {
   s.inspected = true;
   s.warm = r.warm;
   const bool knew = s.done.wiped;
+  if (r.confirmed) {
+    say("leftover", "an earlier recovery of " + unit_name() +
+                        " was confirmed and its journal is gone; deleting what it had replaced");
+    s.now = undoing_leftover{true};
+    return run(ports::worker_mode::clean_up);
+  }
   if (r.wiped && !knew) commit(wiped{});
   if (r.half_swapped && !knew) {
     // The journal knows of no swap, so an earlier recovery lost its journal: the way back is the safe one.
@@ -84,9 +90,13 @@ void stepper::on_inspected(const ports::worker_result& r) {
 }
 
 void stepper::on_leftover_undone(const ports::worker_result& r) {
+  const bool confirmed = std::get<undoing_leftover>(s.now).confirmed;
+  if (!r.ok() && confirmed)
+    return end(outcome::refused, "what an earlier, confirmed recovery had replaced cannot be deleted: " + r.error +
+                                     "; once that is mended, `hasup start " + unit_name() + "`");
   if (!r.ok())
     return end(outcome::refused, "an earlier recovery left its data half swapped and cannot be undone: " + r.error);
-  if (r.wiped) {
+  if (r.wiped && !confirmed) {
     if (!s.done.wiped) commit(wiped{});
     say("wiped", "the old state was deleted by an earlier recovery; this one goes on without it");
   }

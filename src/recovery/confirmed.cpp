@@ -48,8 +48,11 @@ void stepper::on_cleaned(const ports::worker_result& r) {
 void stepper::settle_clean_up() {
   auto& c = std::get<cleaning>(s.now);
   if (s.stop) {
+    if (c.worker_busy || c.node_up || c.node_starting) return;
+    if (!c.cleaned)
+      return end(outcome::parked,
+                 "stopped; the old state is not deleted yet, which `hasup start " + unit_name() + "` goes on with");
     // The recovery is complete; only the unit is wanted down.
-    if (!c.cleaned || c.node_up || c.node_starting) return;
     if (group_may_need_us()) return end(outcome::parked, "stopped; the others of its group are not confirmed yet");
     out.emplace_back(cancel_timer{});
     out.emplace_back(clear_journal{});

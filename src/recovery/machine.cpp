@@ -276,7 +276,9 @@ void stepper::stop(bool force) {
     if (!stop_must_wait()) return stop_running_node(true);
     if (first) say_stop_waits();
   } else if (is<cleaning>(s)) {
-    if (first && std::get<cleaning>(s.now).node_up) out.emplace_back(stop_node{});
+    const auto& c = std::get<cleaning>(s.now);
+    if (first && c.node_up) out.emplace_back(stop_node{});
+    if (force && c.worker_busy) out.emplace_back(cancel_worker{});  // what it leaves is deleted after the next start
     settle_clean_up();
   }
   // quiescing, undoing_leftover, wiping_now, swapping_now, rewiping, starting, rolling_back_now, stopping_node,

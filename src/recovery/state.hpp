@@ -31,7 +31,9 @@ enum class step { inspect, select, fetch, unpack, wipe, swap, rewipe, start, rol
 struct idle {};
 struct quiescing {};
 struct inspecting {};
-struct undoing_leftover {};
+struct undoing_leftover {
+  bool confirmed = false;  // it was good, and only the deletion of what it replaced was not finished
+};
 struct selecting {};
 struct measuring {};
 struct fetching {};

@@ -120,7 +120,10 @@ void look_inside(const ports::worker_job& job, ports::worker_result& out) {
   struct stat st {};
   out.half_swapped = ::fstatat(root.get(), ".hasup/swap.json", &st, AT_SYMLINK_NOFOLLOW) == 0;
   if (out.half_swapped)
-    if (const auto record = swap_record_below(root.get())) out.wiped = record->wiped;
+    if (const auto record = swap_record_below(root.get())) {
+      out.wiped = record->wiped;
+      out.confirmed = record->phase == swap_phase::confirmed;
+    }
   for (const auto& name : job.must_exist)
     if (::fstatat(root.get(), name.c_str(), &st, 0) != 0) out.missing.push_back(name);
   if (job.look_for_warm) out.warm = warm_below(root.get());

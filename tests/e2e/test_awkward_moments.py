@@ -207,6 +207,60 @@ class Recovery(LeapTest):
         self.wait_recovered()
         self.home.wait_healthy("rpc")
 
+    def stops_when_told(self):
+        """The node takes its time to end: until its pid stands in this file. Where another one does, it is no longer
+        waited for."""
+        path, go = self.home.path / "etc" / "units" / "leap.toml", self.home.path / "go"
+        wait = f"until [ -s {go} ]; do sleep 0.05; done; kill $(cat {go})"
+        path.write_text(path.read_text().replace('stop_timeout = "30s"',
+                                                 f'stop_timeout = "90s"\nstop_command = ["sh", "-c", "{wait}"]'))
+        self.addCleanup(go.write_text, "999999999")
+        return go
+
+    def start_while_it_stops(self, go, meanwhile=lambda: None):
+        pid = self.home.unit_status("leap")["pid"]
+        self.home.ok("stop", "leap", "--no-wait")
+        wait_until(lambda: self.home.unit_status("leap")["desired"] == "down", "it is being stopped")
+        meanwhile()
+        self.assertTrue(alive(pid))
+        self.home.ok("start", "leap", "--no-wait")
+        go.write_text(str(pid))
+        wait_until(lambda: not alive(pid), "it has stopped")
+
+    def test_a_start_while_the_recovery_is_being_stopped_goes_on_with_it(self):
+        self.slow_to_confirm("8s")
+        go = self.stops_when_told()
+        self.make_dirty()
+        self.home.start()
+        self.wait_phase("confirm")
+        self.start_while_it_stops(go)
+        status, info = self.wait_recovered()
+        self.assertGreater(info["head_block_num"], BLOCKS)
+        kinds = [e["kind"] for e in self.home.events("leap")]
+        self.assertIn("recovery_resumed", kinds)
+        self.assertNotIn("failed", kinds)
+        self.assertEqual(kinds.count("recovery_swapped"), 1)
+        self.assertFalse((self.data / ".hasup" / "swap.json").exists())
+
+    def test_a_start_after_a_stop_that_the_recovery_was_complete_for_is_like_any(self):
+        self.slow_to_confirm("2s")
+        go = self.stops_when_told()
+        self.make_dirty()
+        self.home.start()
+        self.wait_phase("confirm")
+        old = next(p for p in (self.data / ".hasup" / "aside").rglob("shared_memory.bin"))
+        with open(old, "r+b") as state:
+            holder = subprocess.Popen(["sleep", "600"], stdin=state)
+        self.addCleanup(end_process, holder)
+        self.home.wait_event("leap", lambda e: "not deleted yet" in e["reason"], "the old state cannot be deleted")
+
+        def clean_up():
+            end_process(holder)
+            wait_until(lambda: not (self.data / ".hasup" / "swap.json").exists(), "the old state is deleted")
+        self.start_while_it_stops(go, clean_up)
+        self.home.wait_for("leap", state="running", health="healthy")
+        self.assertNotIn("no recovery was under way", str(self.home.events("leap")))
+
     def test_a_stop_command_that_does_nothing_gives_way_to_the_signal_in_a_recovery_too(self):
         path = self.slow_to_confirm("1m")
         path.write_text(path.read_text().replace('stop_timeout = "30s"', 'stop_timeout = "3s"\nstop_command = ["true"]'))

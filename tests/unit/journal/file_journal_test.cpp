@@ -135,6 +135,22 @@ TEST_CASE("clearing deletes the file, also when there is none") {
   CHECK(*file.read_all() == std::vector<std::string>{"two"});
 }
 
+TEST_CASE("a journal that is set aside is kept, and a new one begins") {
+  const temporary_directory dir;
+  const auto path = dir / "leap.journal";
+  journal::journal_file file(path);
+  CHECK(file.set_aside()->empty());
+  put(path, "not a journal");
+  REQUIRE(!file.append("one"));
+  CHECK(*file.set_aside() == path + ".damaged");
+  REQUIRE(file.append("one").has_value());
+  CHECK(*file.set_aside() == path + ".damaged.2");
+  REQUIRE(file.append("two").has_value());
+  CHECK(*file.read_all() == std::vector<std::string>{"two"});
+  CHECK(*journal::read_whole(path + ".damaged") == "not a journal");
+  CHECK(*journal::journal_file(path + ".damaged.2").read_all() == std::vector<std::string>{"one"});
+}
+
 TEST_CASE("a full disk leaves the records before it, and room makes it work again") {
   const temporary_directory dir;
   const auto path = dir / "leap.journal";
@@ -149,6 +165,26 @@ TEST_CASE("a full disk leaves the records before it, and room makes it work agai
   CHECK(*journal::journal_file(path).read_all() == std::vector<std::string>{"one"});
   REQUIRE(file.append("two").has_value());
   CHECK(*file.read_all() == std::vector<std::string>{"one", "two"});
+}
+
+TEST_CASE("a record that could not be made durable is not there twice when it is written again") {
+  const temporary_directory dir;
+  const auto path = dir / "leap.journal";
+  journal::journal_file file(path);
+  const base::unique_fd next(::open("/dev/null", O_RDONLY | O_CLOEXEC));  // and one for the journal, in a moment
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  auto few = before;
+  few.rlim_cur = static_cast<rlim_t>(next.get()) + 2;
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);  // no descriptor is left for its directory
+  const auto failed = file.append("one");
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  REQUIRE(!failed);
+  CHECK(failed.error().code == EMFILE);
+  REQUIRE(fs::exists(path));
+  CHECK(journal::journal_file(path).read_all()->empty());
+  REQUIRE(file.append("one").has_value());
+  CHECK(*journal::journal_file(path).read_all() == std::vector<std::string>{"one"});
 }
 
 TEST_CASE("a directory that is not there is an error that names it") {

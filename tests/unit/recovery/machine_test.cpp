@@ -477,6 +477,37 @@ TEST_CASE("a stop during the clean-up ends parked with nothing left to do") {
   CHECK(has(text, "finished parked: stopped; the recovery was complete"));
 }
 
+TEST_CASE("a stop does not wait for old state that cannot be deleted, and the next start goes on with that") {
+  trace t;
+  t.until_running(leap(), two).startup_passed().head(101).after(std::chrono::minutes(3)).head(300).take();
+  SECTION("a try has just failed") {
+    t.failed(ports::worker_failure::internal, "EROFS").take();
+    CHECK(t.stop().take() == "stop node\n");
+    t.exited(0, exit_kind::environment, "stopped");
+  }
+  SECTION("one is under way, and waited for") {
+    t.stop();
+    t.exited(0, exit_kind::environment, "stopped").take();
+    CHECK(t.stop().take().empty());
+    t.failed(ports::worker_failure::internal, "EROFS");
+  }
+  SECTION("one is under way, and not waited for") {
+    t.stop();
+    t.exited(0, exit_kind::environment, "stopped").take();
+    CHECK(t.stop(true).take() == "cancel worker\n");
+    t.failed(ports::worker_failure::internal, "cancelled");
+  }
+  const auto text = t.take();
+  INFO(text);
+  CHECK(has(text, "finished parked: stopped; the old state is not deleted yet"));
+  CHECK_FALSE(has(text, "clear journal"));
+  trace next;
+  next.feed(recovery::resume_wanted{t.state.done, false});
+  CHECK(has(next.take(), "worker clean_up"));
+  CHECK(has(next.failed(ports::worker_failure::internal, "EROFS").take(), "start node\n"));
+  CHECK(has(next.started().timer().done().take(), "finished recovered"));
+}
+
 TEST_CASE("a second begin and stray answers change nothing") {
   trace t;
   t.begin(leap()).take();

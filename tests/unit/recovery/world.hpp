@@ -367,6 +367,7 @@ class world {
     switch (job.mode) {
       case ports::worker_mode::inspect:
         r.half_swapped = marker;
+        r.confirmed = confirmed_mark;
         if (job.look_for_warm && story_.warm) r.warm = prefetched();
         r.wiped = wiped_mark;
         break;
@@ -560,7 +561,8 @@ class world {
   }
 
   void clean_up() {
-    if (!journal_says_confirmed) complain("clean_up before confirmed");
+    const bool is_leftover = !journal_says_confirmed;
+    if (is_leftover && !confirmed_mark) complain("clean_up before confirmed");
     if (!marker) return;
     confirmed_mark = true;
     worker_step();
@@ -568,6 +570,7 @@ class world {
     worker_step();
     staged = false;
     marker = confirmed_mark = in_swap = wiped_mark = false;
+    if (is_leftover) data = place::old_state;  // for the recovery that goes on
   }
 
   void start_node(bool with_arguments) {

@@ -5,6 +5,7 @@
 #include <iterator>
 #include <tuple>
 
+#include "base/duration.hpp"
 #include "config/extends.hpp"
 #include "config/parsed_unit.hpp"
 #include "config/probe_section.hpp"
@@ -150,6 +151,18 @@ class instance_reader {
     recipe = apply_recipe(u.recovery.recipe, std::move(*recipe_), u.recovery.params, s.where("recipe"), findings_);
     check_probes_of(u, s);
     check_stuck_trigger(u, s);
+    check_confirm(u, s);
+  }
+
+  // Who believes that the head was seen to move should know that nobody looks.
+  void check_confirm(const model::unit& u, const section& recovery) {
+    if (recipe->confirm != model::confirm_when::advancing || u.tells_head() || !u.has_recovery()) return;
+    findings_.warning(recovery.where("recipe"),
+                      "recipe \"" + u.recovery.recipe +
+                          "\" confirms a restored node when its head moves (confirm.when), but no probe of this unit "
+                          "tells the head: it is confirmed when it has been healthy for " +
+                          base::format_duration(recipe->confirm_advancing_for) +
+                          "; write a probe with a head, such as preset = \"antelope\" or \"evm\"");
   }
 
   // A wipe for a head that stands still needs somebody who shows that others advance.

@@ -19,6 +19,17 @@ base::duration limit_of(const state& s, const running& r) {
   return may_load(s, r) ? first_start_limit : s.done.plan.recipe.confirm_within;
 }
 
+// A node that tells no head can only be asked whether it is well.
+bool goes_by_health(const state& s) {
+  return !s.done.plan.has_head || s.done.plan.recipe.confirm == model::confirm_when::healthy;
+}
+
+// So long after it was loaded it is good, if it still is.
+base::duration proving_time(const state& s) {
+  const auto& recipe = s.done.plan.recipe;
+  return recipe.confirm == model::confirm_when::healthy ? recipe.confirm_healthy_for : recipe.confirm_advancing_for;
+}
+
 }  // namespace
 
 std::vector<std::string> stepper::extra_arguments() const {
@@ -185,11 +196,9 @@ bool stepper::is_loaded(const running& r) const {
 }
 
 bool stepper::is_confirmed(const running& r) const {
-  const auto& recipe = s.done.plan.recipe;
-  if (recipe.confirm == model::confirm_when::healthy) return r.startup_passed && r.healthy;
-  if (now.mono - *r.since < recipe.confirm_advancing_for) return false;
-  // An advance just now, or a node without a head that has been healthy for that long.
-  if (!s.done.plan.has_head) return r.startup_passed && r.healthy;
+  if (!r.since || now.mono - *r.since < proving_time(s)) return false;
+  if (goes_by_health(s)) return r.startup_passed && r.healthy;
+  // An advance just now.
   return r.last && r.last_advance == now.mono && *r.last > *r.base;
 }
 
@@ -227,19 +236,16 @@ outlook outlook_of(const state& s) {
   if (r == nullptr) return {};
   outlook out;
   out.head = r->last;
-  const auto& recipe = s.done.plan.recipe;
-  if (s.done.at == mark::loaded && recipe.confirm == model::confirm_when::advancing)
-    out.confirms_at = *r->since + recipe.confirm_advancing_for;
+  if (s.done.at == mark::loaded && proving_time(s).count() > 0) out.confirms_at = *r->since + proving_time(s);
   if (!s.done.wiped) out.gives_up_at = r->last_advance + limit_of(s, *r);
   return out;
 }
 
 void stepper::arm_running_timer() {
   const auto& r = std::get<running>(s.now);
-  const auto& recipe = s.done.plan.recipe;
   auto due = r.last_advance + limit_of(r);
-  if (s.done.at == mark::loaded && !s.confirmed_by_itself && !s.done.plan.has_head && r.startup_passed && r.healthy)
-    due = std::min(due, *r.since + recipe.confirm_advancing_for);
+  if (s.done.at == mark::loaded && !s.confirmed_by_itself && goes_by_health(s) && r.startup_passed && r.healthy)
+    due = std::min(due, *r.since + proving_time(s));
   const auto left = std::chrono::ceil<base::duration>(due - now.mono);
   out.emplace_back(start_timer{std::max(left, base::duration{1})});
 }
@@ -247,8 +253,8 @@ void stepper::arm_running_timer() {
 void stepper::on_running_timer() {
   auto& r = std::get<running>(s.now);
   if (s.done.at == mark::loaded && !s.confirmed_by_itself && is_confirmed(r)) return on_confirmed();
-  const bool by_health = !s.done.plan.has_head || s.done.plan.recipe.confirm == model::confirm_when::healthy;
-  if (s.confirmed_by_itself && by_health && r.healthy) r.last_advance = now.mono;  // it only waits for the group
+  if (s.confirmed_by_itself && goes_by_health(s) && r.healthy)
+    r.last_advance = now.mono;  // it only waits for the group
   const auto limit = limit_of(r);
   if (now.mono - r.last_advance < limit) return arm_running_timer();
   std::string why = s.done.at == mark::importing ? "the import did not end"

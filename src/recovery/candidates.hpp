@@ -54,6 +54,10 @@ base::result<std::vector<std::string>> first_start_arguments(const model::recipe
 base::result<std::vector<std::string>> import_command(const model::recipe& recipe, const model::recovery_plan& plan,
                                                       const std::map<std::string, std::string>& archive_paths);
 
+// What must be there for a start (must_exist), unless the node makes it in its first start: of a snapshot that it is
+// given as an argument, of an import, or of what else it is told to do there.
+std::vector<std::string> must_be_brought(const model::recipe& recipe, const model::recovery_plan& plan);
+
 // How many of the swaps count towards the budget now.
 unsigned swaps_within(const std::vector<base::wall_time>& swaps, base::duration within, base::wall_time now);
 

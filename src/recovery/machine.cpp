@@ -137,6 +137,8 @@ void stepper::run(ports::worker_mode mode) {
     job.plan = *plan;
   else if (!p.plan.recipe.plans.empty())
     job.plan = p.plan.recipe.plans.front();
+  if (mode == ports::worker_mode::fetch || mode == ports::worker_mode::unpack)
+    job.must_bring = must_be_brought(p.plan.recipe, job.plan);
   out.emplace_back(run_worker{std::move(job)});
 }
 

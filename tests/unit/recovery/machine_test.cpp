@@ -408,6 +408,66 @@ TEST_CASE("without a head healthy counts, for as long as advancing would") {
   CHECK(has(t.after(std::chrono::minutes(2)).timer().take(), "write confirmed"));
 }
 
+TEST_CASE("an archive has to bring what must exist, unless the node makes it in its first start") {
+  auto plan = leap();
+  auto& recipe = plan.recipe;
+  const auto to_bring = [&](std::size_t i = 0) { return recovery::must_be_brought(recipe, recipe.plans[i]); };
+  CHECK(to_bring().empty());  // of the snapshot that is its argument
+  std::swap(recipe.first_start_append, recipe.import_command);
+  CHECK(to_bring().empty());
+  std::swap(recipe.first_start_append, recipe.import_command);
+  recipe.plans[1].archives[0].as.clear();
+  recipe.plans[1].archives[0].into = ".";
+  CHECK(to_bring().empty());
+  CHECK(to_bring(1) == recipe.must_exist);  // this plan has no archive for the argument
+  recipe.first_start_append = {"--replay"};
+  CHECK(to_bring(1).empty());
+  recipe.first_start_append.clear();
+  CHECK(to_bring(1) == recipe.must_exist);
+
+  recipe.plans.erase(recipe.plans.begin());
+  trace t;
+  std::vector<ports::worker_job> jobs;
+  const auto feed = [&](const recovery::event& e) {
+    recovery::actions out;
+    recovery::next(t.state, e, {}, out);
+    for (const auto& a : out)
+      if (const auto* run = std::get_if<recovery::run_worker>(&a)) jobs.push_back(run->job);
+  };
+  t.begin(plan).quiesced().done().listed(two);
+  ports::worker_result got;
+  got.sha256 = {"aa"};
+  feed(recovery::worker_done{got});
+  REQUIRE(jobs.size() == 1);
+  CHECK(jobs[0].mode == ports::worker_mode::unpack);
+  CHECK(jobs[0].must_bring == recipe.must_exist);
+  t.take();
+  const auto text = t.failed(ports::worker_failure::bad_snapshot, "s3 does not bring state/shared_memory.bin").take();
+  CHECK(has(text, "recovery_dropped: s3 is not used: s3 does not bring state/shared_memory.bin"));
+  CHECK(has(text, "trying s2"));
+  CHECK_FALSE(t.state.remembered.bad.empty());
+}
+
+TEST_CASE("confirm healthy may ask for some time") {
+  auto plan = leap();
+  plan.recipe.confirm = model::confirm_when::healthy;
+  plan.recipe.confirm_healthy_for = std::chrono::minutes(2);
+  plan.recipe.first_start_append.clear();
+  plan.has_head = GENERATE(true, false);
+  trace t;
+  t.until_running(plan, {one_candidate(0, "s3", std::nullopt)}).startup_passed().take();
+  CHECK(has(t.healthy().take(), "write loaded"));
+  CHECK(has(t.after(std::chrono::minutes(1)).healthy().take(), "timer 1m"));
+  SECTION("if it still is") {
+    CHECK(has(t.after(std::chrono::minutes(1)).timer().take(), "write confirmed"));
+  }
+  SECTION("which it is not") {
+    t.feed(recovery::health_seen{model::health::unhealthy});
+    CHECK_FALSE(has(t.after(std::chrono::minutes(1)).timer().take(), "confirmed"));
+    CHECK(has(t.after(std::chrono::minutes(5)).healthy().take(), "write confirmed"));
+  }
+}
+
 TEST_CASE("confirm healthy is done at the first healthy answer") {
   auto plan = leap();
   plan.recipe.confirm = model::confirm_when::healthy;

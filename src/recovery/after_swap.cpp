@@ -149,7 +149,7 @@ void stepper::on_node_started() {
   }
   if (!std::holds_alternative<starting>(s.now)) return;
   running r;
-  r.base = block_of(*s.done.chosen());
+  r.base = sure_block_of(*s.done.chosen());
   r.last_advance = now.mono;
   if (s.done.at == mark::loaded) r.since = now.mono;
   s.now = r;
@@ -171,7 +171,7 @@ void stepper::on_startup_passed() {
 void stepper::on_head(const head_seen& e) {
   auto* r = std::get_if<running>(&s.now);
   if (r == nullptr || !e.number) return;
-  if (!r->base) r->base = e.number;  // the snapshot's block is not known: the first head stands for it
+  if (!r->base) r->base = e.number;  // nobody says the snapshot's block for sure: the first head stands for it
   if (r->last && *e.number <= *r->last) return;
   r->last = e.number;
   r->last_advance = now.mono;
@@ -187,7 +187,7 @@ void stepper::on_health(model::health health) {
 
 bool stepper::is_loaded(const running& r) const {
   const bool by_health = r.startup_passed && r.healthy;
-  const bool has_block = block_of(*s.done.chosen()).has_value();
+  const bool has_block = sure_block_of(*s.done.chosen()).has_value();
   if (s.done.plan.recipe.confirm == model::confirm_when::healthy && (!has_block || extra_arguments().empty()))
     return by_health;
   if (!s.done.plan.has_head) return by_health;

@@ -229,6 +229,13 @@ base::result<std::vector<std::string>> import_command(const model::recipe& recip
   return with_archive_paths(recipe.import_command, "import.command", recipe, plan, archive_paths);
 }
 
+std::optional<std::uint64_t> sure_block_of(const ports::candidate& c) {
+  std::optional<std::uint64_t> highest;
+  for (const auto& s : c.snapshots)
+    if (s.block && !s.block_is_guess) highest = std::max(highest.value_or(0), *s.block);
+  return highest;
+}
+
 std::vector<std::string> must_be_brought(const model::recipe& recipe, const model::recovery_plan& plan) {
   if (are_said(recipe.first_start_append, plan) || are_said(recipe.import_command, plan)) return {};
   return recipe.must_exist;

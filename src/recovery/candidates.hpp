@@ -44,6 +44,8 @@ std::string name_of(const ports::candidate& c);
 std::string set_of(const ports::candidate& c);
 // The highest block of its archives.
 std::optional<std::uint64_t> block_of(const ports::candidate& c);
+// Likewise, of those that say it for sure: a number in a file name may be a date.
+std::optional<std::uint64_t> sure_block_of(const ports::candidate& c);
 
 // first_start.append with ${archive.NAME.path} filled in; nothing when the plan keeps no archive in the staging
 // directory (its archives replace the state themselves); an error when it names one that is not there.

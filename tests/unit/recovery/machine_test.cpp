@@ -478,6 +478,15 @@ TEST_CASE("confirm healthy is done at the first healthy answer") {
   CHECK(has(t.healthy().take(), "write confirmed"));
 }
 
+TEST_CASE("a date that was taken for the snapshot's block is none that the head must pass") {
+  auto dated = one_candidate(0, "snapshot-1763700000", 1'763'700'000);
+  dated.snapshots[0].block_is_guess = true;
+  trace t;
+  t.until_running(leap(), {dated}).startup_passed().head(77).take();
+  CHECK(has(t.head(78).take(), "write loaded"));
+  CHECK(has(t.after(std::chrono::minutes(2)).head(79).take(), "write confirmed"));
+}
+
 TEST_CASE("a snapshot without a known block is loaded when the head moves") {
   trace t;
   t.until_running(leap(), {one_candidate(0, "s3", std::nullopt)}).startup_passed().head(77).head(77).take();

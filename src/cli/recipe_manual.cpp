@@ -119,6 +119,14 @@ Otherwise it is restarted as before, with the event
 that says which part is missing, and its state is left as it is: when a whole chain stands still, no node is wiped. When
 nothing comes of such a recovery the node is started again on what it had. The restarts are counted anew when the head
 passes where it stood, or when a person starts or restarts the unit.
+.PP
+A node that a recovery has restored, that tells its head, and whose head does not move for
+.BR confirm.within ,
+is judged by the same evidence: while nobody of
+.B [recovery.reference]
+advances beyond it, or nobody is there to ask, it runs and is waited for, with the event
+.BR recovery_stands .
+One that does not answer any more, or that others leave behind, makes room for the next older snapshot.
 .SS What wipe means
 .B wipe
 names the entries of
@@ -131,7 +139,9 @@ The old one is put aside and the new one takes its place.
 .TP
 in wipe, not in the archive
 The old one is put aside all the same, and the node starts without it: an index or a journal that belongs to the old
-state must not meet the new one.
+state must not meet the new one. Only what
+.B must_exist
+names has to come with the archive, which is refused as bad without it: the node would begin from nothing.
 .TP
 in the archive, not in wipe
 Left out, with a note among the events. An archive with nothing that wipe covers is refused.

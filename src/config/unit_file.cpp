@@ -168,10 +168,10 @@ class instance_reader {
   // A wipe for a head that stands still needs somebody who shows that others advance.
   void check_stuck_trigger(const model::unit& u, const section& recovery) {
     const bool counts = recipe->stuck_restarts > 0;
-    if (!counts && recovery.has("reference"))
-      findings_.warning(
-          recovery.key_place("reference"),
-          "[recovery.reference] is never asked: trigger.stuck_restarts of recipe \"" + u.recovery.recipe + "\" is 0");
+    if (!counts && recovery.has("reference") && recipe->confirm != model::confirm_when::advancing)
+      findings_.warning(recovery.key_place("reference"),
+                        "[recovery.reference] is never asked: trigger.stuck_restarts of recipe \"" +
+                            u.recovery.recipe + "\" is 0, and it does not confirm by the head");
     if (!counts || u.recovery.mode == model::recovery_mode::off) return;
     const auto trigger =
         "stuck_restarts = " + std::to_string(recipe->stuck_restarts) + " of recipe \"" + u.recovery.recipe + "\"";

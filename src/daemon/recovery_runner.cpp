@@ -298,7 +298,7 @@ void recovery_runner::on_health(model::health health) {
   impl_->take(recovery::health_seen{health});
 }
 void recovery_runner::on_timer() {
-  impl_->take(recovery::timer_fired{});
+  impl_->take(recovery::timer_fired{impl_->host().others()});
 }
 void recovery_runner::on_group() {
   impl_->take(recovery::group_seen{impl_->host().group_views()});

@@ -104,12 +104,13 @@ std::optional<bool> unit_runner::readiness_seen() const {
 
 void unit_runner::on_probe(model::probe_role role, const probe_loop::answer& a) {
   if (a.head) head_ = a.head;
-  if (a.head && role == model::probe_role::liveness && !recovery_has_node()) own_head_seen(*a.head);
+  if (a.head && (role == model::probe_role::liveness || recovery_has_node())) own_head_seen(*a.head);
   const bool good = a.verdict.value == unit::verdict::good;
   const bool bad = a.verdict.value == unit::verdict::bad;
   if (recovery_has_node()) {
     show_progress();
     if (a.head) recovery_->on_head(*a.head);
+    if (reference_) follow_reference();  // it may have moved
     if (a.changed && role == model::probe_role::startup && good) {
       if (!only_startup_tells_head(unit_)) probes_[slot(role)].reset();
       return recovery_node_has_started();

@@ -8,6 +8,7 @@ namespace hasup::recovery {
 namespace {
 
 constexpr unsigned most_restagings = 2;
+constexpr base::duration look_at_others_every{60'000};
 
 bool may_load(const state& s, const running& r) {
   return !r.startup_passed && !r.last && s.done.at == mark::first_start;
@@ -171,10 +172,13 @@ void stepper::on_startup_passed() {
 void stepper::on_head(const head_seen& e) {
   auto* r = std::get_if<running>(&s.now);
   if (r == nullptr || !e.number) return;
+  r->answered = now.mono;
   if (!r->base) r->base = e.number;  // nobody says the snapshot's block for sure: the first head stands for it
   if (r->last && *e.number <= *r->last) return;
   r->last = e.number;
   r->last_advance = now.mono;
+  r->stands = false;
+  r->told_at.reset();
   check_running();
 }
 
@@ -237,20 +241,41 @@ outlook outlook_of(const state& s) {
   outlook out;
   out.head = r->last;
   if (s.done.at == mark::loaded && proving_time(s).count() > 0) out.confirms_at = *r->since + proving_time(s);
-  if (!s.done.wiped) out.gives_up_at = r->last_advance + limit_of(s, *r);
+  out.stands = r->stands;
+  if (!s.done.wiped && !r->stands) out.gives_up_at = r->last_advance + limit_of(s, *r);
   return out;
 }
 
 void stepper::arm_running_timer() {
   const auto& r = std::get<running>(s.now);
-  auto due = r.last_advance + limit_of(r);
+  auto due = r.stands ? now.mono + std::min<base::duration>(limit_of(r), look_at_others_every)
+                      : r.last_advance + limit_of(r);
   if (s.done.at == mark::loaded && !s.confirmed_by_itself && goes_by_health(s) && r.startup_passed && r.healthy)
     due = std::min(due, *r.since + proving_time(s));
   const auto left = std::chrono::ceil<base::duration>(due - now.mono);
   out.emplace_back(start_timer{std::max(left, base::duration{1})});
 }
 
-void stepper::on_running_timer() {
+// A chain that halted, or an uplink that is gone, looks like this on every snapshot.
+bool stepper::only_stands_still(const running& r) const {
+  const auto recent = std::min<base::duration>(limit_of(r) / 2, look_at_others_every);
+  return s.done.at != mark::importing && !goes_by_health(s) && r.last && r.answered &&
+         now.mono - *r.answered <= recent;
+}
+
+void stepper::wait_for_the_chain(const std::string& why, const others_seen& others) {
+  auto& r = std::get<running>(s.now);
+  r.stands = true;
+  if (!r.told_at || now.mono - *r.told_at >= limit_of(r)) {
+    r.told_at = now.mono;
+    say("stands", why + ", and nothing shows that others advance (" + others.text +
+                      "): it runs and is waited for, and nothing is held against the snapshot; `hasup recover " +
+                      unit_name() + " --rollback` puts the old state back");
+  }
+  arm_running_timer();
+}
+
+void stepper::on_running_timer(const others_seen& others) {
   auto& r = std::get<running>(s.now);
   if (s.done.at == mark::loaded && !s.confirmed_by_itself && is_confirmed(r)) return on_confirmed();
   if (s.confirmed_by_itself && goes_by_health(s) && r.healthy)
@@ -268,6 +293,8 @@ void stepper::on_running_timer() {
     r.last_advance = now.mono;
     return arm_running_timer();
   }
+  if (only_stands_still(r) && !others.advance) return wait_for_the_chain(why, others);
+  if (r.stands && others.advance) why += ", and others advance: " + others.text;
   // It did not end by itself: the snapshot may be good, it is only not tried again in this recovery.
   commit(dropped{*s.done.current, fate::environment, why});
   roll_back(after_roll_back::next, why);

@@ -330,8 +330,8 @@ void stepper::on_quiesced() {
   prepare_first_start();
 }
 
-void stepper::on_timer() {
-  if (is<running>(s)) return on_running_timer();
+void stepper::on_timer(const others_seen& others) {
+  if (is<running>(s)) return on_running_timer(others);
   if (is<cleaning>(s)) {
     auto& c = std::get<cleaning>(s.now);
     if (std::exchange(c.pausing, false)) return settle_clean_up();
@@ -392,7 +392,7 @@ struct dispatcher {
   void operator()(const startup_passed&) const { to.on_startup_passed(); }
   void operator()(const head_seen& e) const { to.on_head(e); }
   void operator()(const health_seen& e) const { to.on_health(e.health); }
-  void operator()(const timer_fired&) const { to.on_timer(); }
+  void operator()(const timer_fired& e) const { to.on_timer(e.others); }
   void operator()(const stop_wanted& e) const { to.stop(e.force); }
   void operator()(const approve_wanted&) const { to.approve(); }
   void operator()(const cancel_wanted&) const { to.cancel(); }

@@ -369,7 +369,49 @@ TEST_CASE("a node cut off after it had loaded may be dirty: the same snapshot on
   CHECK(t.state.remembered.bad.empty());
 }
 
-TEST_CASE("a node whose head stands still is rolled back and the next is tried, without blame") {
+TEST_CASE("a node whose head stands still is waited for while nothing shows that others advance") {
+  trace t;
+  const bool was_loaded = GENERATE(false, true);
+  t.until_running(leap(), two).startup_passed().head(100);
+  if (was_loaded) t.head(101);
+  t.take();
+  const auto last = was_loaded ? 101U : 100U;
+  t.after(std::chrono::minutes(30)).head(last);
+  const auto said = t.timer(false, "there is no [recovery.reference] to ask").take();
+  CHECK(has(said,
+            "recovery_stands: the head did not advance within 30m on s3, and nothing shows that others advance "
+            "(there is no [recovery.reference] to ask): it runs and is waited for, and nothing is held against "
+            "the snapshot; `hasup recover leap --rollback` puts the old state back\ntimer 1m\n"));
+  CHECK(recovery::outlook_of(t.state).stands);
+  CHECK_FALSE(recovery::outlook_of(t.state).gives_up_at);
+  for (int i = 0; i < 29; ++i) {
+    t.after(std::chrono::minutes(1)).head(last);
+    CHECK(t.timer(false, "").take() == "timer 1m\n");
+  }
+  t.after(std::chrono::minutes(1)).head(last);
+  CHECK(has(t.timer(false, "").take(), "recovery_stands"));  // told once more
+  SECTION("the chain goes on") {
+    t.head(102).after(std::chrono::minutes(2)).head(103);
+    CHECK(has(t.take(), "write confirmed"));
+  }
+  SECTION("others advance") {
+    t.timer(true, "http://b has 110");
+    CHECK(has(t.take(), "the head did not advance within 30m on s3, and others advance: http://b has 110"));
+    t.exited(0, exit_kind::environment, "stopped").quiesced();
+    CHECK(has(t.done().take(), "trying s2"));
+  }
+  SECTION("it does not answer any more") {
+    t.after(std::chrono::minutes(2)).timer(false, "");
+    CHECK(has(t.take(), "rolling_back"));
+  }
+  SECTION("a person does not wait") {
+    t.feed(recovery::roll_back_wanted{});
+    CHECK(has(t.take(), "write rolling_back"));
+  }
+  CHECK(t.state.remembered.bad.empty());
+}
+
+TEST_CASE("a node that does not say its head any more is rolled back and the next is tried, without blame") {
   trace t;
   t.until_running(leap(), two).startup_passed().head(100).take();
   CHECK(t.after(std::chrono::minutes(10)).timer().take() == "timer 20m\n");

@@ -64,6 +64,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   // As far as the intent file knows; its shim may have died since.
   bool was_running() const { return running_fingerprint_ != 0; }
   bool undecided() const { return undecided_; }
+  bool recovery_serves() const { return recovery_active() && !beside_ && recovery_->serves(); }
 
   void dispatch(unit::event e);
   // A recovery asked for by a person, with its options.

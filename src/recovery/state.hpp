@@ -126,6 +126,10 @@ struct room_promised {
 };
 std::optional<room_promised> promised_room(const state& s, const ports::worker_progress& progress);
 
+// Is the restored node good, and does it run? What requires it may start on it, though the recovery goes on: it
+// deletes the old state, or waits for others of its group.
+bool serves(const state& s);
+
 // May the recovery be thrown away, because nothing of it has touched the data?
 bool before_swap(const state& s);
 

@@ -535,6 +535,27 @@ TEST_CASE("a snapshot without a known block is loaded when the head moves") {
   CHECK(has(t.head(78).take(), "write loaded"));
 }
 
+TEST_CASE("a restored node serves from its confirmation on, while it runs") {
+  trace t;
+  t.until_running(leap(), two).startup_passed().head(101);
+  CHECK_FALSE(recovery::serves(t.state));
+  t.after(std::chrono::minutes(2)).head(102);
+  REQUIRE(has(t.take(), "worker clean_up"));
+  CHECK(recovery::serves(t.state));
+  t.failed(ports::worker_failure::internal, "EIO");  // the old state is not deleted yet
+  CHECK(recovery::serves(t.state));
+  SECTION("not when it ended") {
+    t.exited(1, exit_kind::unexplained, "unexplained");
+    CHECK_FALSE(recovery::serves(t.state));
+    t.started();
+    CHECK(recovery::serves(t.state));
+  }
+  SECTION("not when it is to be stopped") {
+    t.stop();
+    CHECK_FALSE(recovery::serves(t.state));
+  }
+}
+
 TEST_CASE("the arguments are gone once it is loaded") {
   trace t;
   t.until_running(leap(), two).startup_passed().head(101).take();

@@ -111,8 +111,7 @@ std::vector<key> make_recipe_keys() {
       {"confirm.within", k::duration, "\"30m\"", "without an advance this long it has failed"},
       {"confirm.advancing_for", k::duration, "\"2m\"",
        "the head must move this long; where no probe of the unit tells the head: so long after it was healthy first "
-       "it "
-       "must be healthy still"},
+       "it must be healthy still"},
       {"confirm.healthy_for", k::duration, "\"0s\"", "with when = \"healthy\": likewise"},
   };
   add_archive_keys(out, "snapshot.");

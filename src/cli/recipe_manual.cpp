@@ -125,6 +125,14 @@ off; so it is in maintenance, and when the node ends with a class that says
 When it ends by itself for another reason, the recovery goes on without it. When nothing comes of it, the node is
 restarted as before, or, if it has ended, started on what it had. The restarts are counted anew when the head passes
 where it stood, or when a person starts or restarts the unit.
+.PP
+A node that a recovery has restored, that tells its head, and whose head does not move for
+.BR confirm.within ,
+is judged by the same evidence: while nobody of
+.B [recovery.reference]
+advances beyond it, or nobody is there to ask, it runs and is waited for, with the event
+.BR recovery_stands .
+One that does not answer any more, or that others leave behind, makes room for the next older snapshot.
 .SS What wipe means
 .B wipe
 names the entries of
@@ -137,7 +145,9 @@ The old one is put aside and the new one takes its place.
 .TP
 in wipe, not in the archive
 The old one is put aside all the same, and the node starts without it: an index or a journal that belongs to the old
-state must not meet the new one.
+state must not meet the new one. Only what
+.B must_exist
+names has to come with the archive, which is refused as bad without it: the node would begin from nothing.
 .TP
 in the archive, not in wipe
 Left out, with a note among the events. An archive with nothing that wipe covers is refused.

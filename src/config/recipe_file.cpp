@@ -323,6 +323,7 @@ model::recipe apply_recipe(const std::string& name, recipe_file file, const std:
   confirm.read("when", model::confirm_when_names, r.confirm);
   confirm.read("within", r.confirm_within);
   confirm.read("advancing_for", r.confirm_advancing_for);
+  confirm.read("healthy_for", r.confirm_healthy_for);
   return r;
 }
 

@@ -278,8 +278,8 @@ void add_recovery_and_log(std::vector<key>& out) {
   out.push_back(
       {"recovery.reference", k::table, "",
        "somebody else's nodes of the same chain (a public API, the node of another machine): the evidence that "
-       "others "
-       "advance, without which a head that stands still never leads to a recovery. Asked only while it does"});
+       "others advance, without which a head that stands still never leads to a recovery, and a restored node whose "
+       "head stands still is not rolled back but waited for. Asked only while it does"});
   out.push_back({"recovery.reference.preset", k::name, "",
                  "recipes/probes/NAME.toml, which must say head.number; its parameters stand beside it"});
   out.push_back(

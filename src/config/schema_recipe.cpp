@@ -105,11 +105,14 @@ std::vector<key> make_recipe_keys() {
       {"confirm.when",
        k::word,
        "\"healthy\"",
-       "advancing: the head moves; healthy: readiness passed",
+       "advancing: the head moves; healthy: readiness passed, for nodes that tell no head",
        availability::now,
        {"advancing", "healthy"}},
       {"confirm.within", k::duration, "\"30m\"", "without an advance this long it has failed"},
-      {"confirm.advancing_for", k::duration, "\"2m\"", "the head must move this long"},
+      {"confirm.advancing_for", k::duration, "\"2m\"",
+       "the head must move this long; where no probe of the unit tells the head: so long after it was healthy first "
+       "it must be healthy still"},
+      {"confirm.healthy_for", k::duration, "\"0s\"", "with when = \"healthy\": likewise"},
   };
   add_archive_keys(out, "snapshot.");
   add_archive_keys(out, "plan[].archive[].");

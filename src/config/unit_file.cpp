@@ -5,6 +5,7 @@
 #include <iterator>
 #include <tuple>
 
+#include "base/duration.hpp"
 #include "config/extends.hpp"
 #include "config/parsed_unit.hpp"
 #include "config/probe_section.hpp"
@@ -150,15 +151,27 @@ class instance_reader {
     recipe = apply_recipe(u.recovery.recipe, std::move(*recipe_), u.recovery.params, s.where("recipe"), findings_);
     check_probes_of(u, s);
     check_stuck_trigger(u, s);
+    check_confirm(u, s);
+  }
+
+  // Who believes that the head was seen to move should know that nobody looks.
+  void check_confirm(const model::unit& u, const section& recovery) {
+    if (recipe->confirm != model::confirm_when::advancing || u.tells_head() || !u.has_recovery()) return;
+    findings_.warning(recovery.where("recipe"),
+                      "recipe \"" + u.recovery.recipe +
+                          "\" confirms a restored node when its head moves (confirm.when), but no probe of this unit "
+                          "tells the head: it is confirmed when it has been healthy for " +
+                          base::format_duration(recipe->confirm_advancing_for) +
+                          "; write a probe with a head, such as preset = \"antelope\" or \"evm\"");
   }
 
   // A wipe for a head that stands still needs somebody who shows that others advance.
   void check_stuck_trigger(const model::unit& u, const section& recovery) {
     const bool counts = recipe->stuck_restarts > 0;
-    if (!counts && recovery.has("reference"))
-      findings_.warning(
-          recovery.key_place("reference"),
-          "[recovery.reference] is never asked: trigger.stuck_restarts of recipe \"" + u.recovery.recipe + "\" is 0");
+    if (!counts && recovery.has("reference") && recipe->confirm != model::confirm_when::advancing)
+      findings_.warning(recovery.key_place("reference"),
+                        "[recovery.reference] is never asked: trigger.stuck_restarts of recipe \"" +
+                            u.recovery.recipe + "\" is 0, and it does not confirm by the head");
     if (!counts || u.recovery.mode == model::recovery_mode::off) return;
     const auto trigger =
         "stuck_restarts = " + std::to_string(recipe->stuck_restarts) + " of recipe \"" + u.recovery.recipe + "\"";

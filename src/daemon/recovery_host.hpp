@@ -11,6 +11,7 @@
 #include "model/recipe.hpp"
 #include "model/unit.hpp"
 #include "ports/worker_job.hpp"
+#include "recovery/event.hpp"
 #include "recovery/group.hpp"
 
 namespace hasup::daemon {
@@ -89,6 +90,8 @@ class recovery_host {
   virtual void report(std::string kind, std::string reason) = 0;
   // Another phase, or something new of the worker's: view() has it.
   virtual void show_progress() = 0;
+  // Of [recovery.reference], which is asked while view() says that the own head stands still.
+  virtual recovery::others_seen others() = 0;
   // Right before finished(): archives of the cache that nothing will be recovered from; nobody waits for their
   // deletion.
   virtual void discard_archives(std::vector<std::string> names, std::vector<std::string> sha256) = 0;

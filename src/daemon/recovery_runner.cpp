@@ -1,5 +1,6 @@
 #include "daemon/recovery_runner.hpp"
 
+#include <algorithm>
 #include <deque>
 #include <type_traits>
 #include <utility>
@@ -94,6 +95,13 @@ class recovery_runner::impl : public std::enable_shared_from_this<impl> {
 
   [[nodiscard]] bool active() const {
     return !events_.empty() || !actions_.empty() || durable_pending_ || !recovery::phase_of(state_).empty();
+  }
+
+  [[nodiscard]] bool serves() const {
+    const bool written = !durable_pending_ && std::none_of(actions_.begin(), actions_.end(), [](const auto& a) {
+      return std::holds_alternative<recovery::write>(a);
+    });
+    return written && recovery::serves(state_);
   }
 
   void forget_giving_up() {
@@ -298,7 +306,7 @@ void recovery_runner::on_health(model::health health) {
   impl_->take(recovery::health_seen{health});
 }
 void recovery_runner::on_timer() {
-  impl_->take(recovery::timer_fired{});
+  impl_->take(recovery::timer_fired{impl_->host().others()});
 }
 void recovery_runner::on_group() {
   impl_->take(recovery::group_seen{impl_->host().group_views()});
@@ -331,6 +339,10 @@ bool recovery_runner::imports() const {
 
 bool recovery_runner::wiped() const {
   return impl_->state().done.no_way_back();
+}
+
+bool recovery_runner::serves() const {
+  return impl_->serves();
 }
 
 bool recovery_runner::active() const {

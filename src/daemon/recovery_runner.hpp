@@ -89,6 +89,8 @@ class recovery_runner {
   [[nodiscard]] bool wiped() const;
   // What runs, or is to be started, is an import and not the node.
   [[nodiscard]] bool imports() const;
+  // The restored node runs and is good, and no crash takes that back but of a member of a group.
+  [[nodiscard]] bool serves() const;
   [[nodiscard]] bool active() const;  // begin or resume was called and it has not finished; asking counts as active
   [[nodiscard]] recovery_view view() const;
   // For others of the group: nothing that a crash could take back but `deciding`. `unit` is left empty at rest.

@@ -28,10 +28,9 @@ bool satisfies(const unit_runner& r, model::condition c) {
   return false;
 }
 
-// Confirmed by itself, it waits for the others of its group, which may wait for who requires it.
-bool waits_for_its_group(const unit_runner& r, model::condition c) {
-  return c != model::condition::completed && r.recovery_active() &&
-         r.group_view().at >= recovery::member_stage::ready;
+// Its recovery goes on, but not for what requires it: that may be what the others of its group wait for.
+bool is_restored(const unit_runner& r, model::condition c) {
+  return c != model::condition::completed && r.recovery_serves();
 }
 
 // Nobody knows yet: after an adoption, or while a start is under way. Never a reason to stop a dependent.
@@ -102,7 +101,7 @@ supervisor::~supervisor() = default;
 bool supervisor::requirements_met(const unit_runner& who, std::vector<std::string>& waiting_for) {
   for (const auto& r : who.spec().requires_units) {
     bool met = false;
-    for (const auto& i : instances_of(r.unit)) met = met || satisfies(*i, r.when) || waits_for_its_group(*i, r.when);
+    for (const auto& i : instances_of(r.unit)) met = met || satisfies(*i, r.when) || is_restored(*i, r.when);
     if (!met) waiting_for.push_back(r.unit + " (" + std::string(model::condition_names.text(r.when)) + ")");
   }
   if (const auto& owner = who.spec().data.shared_with; holds_readers(owner))
@@ -158,7 +157,7 @@ void supervisor::hold_back(unit_runner& who) {
 std::optional<unit::requirement_lost> supervisor::lost(const model::requirement& need) {
   if (need.loss == model::on_loss::keep) return std::nullopt;
   for (const auto& i : instances_of(need.unit))
-    if (satisfies(*i, need.when) || undecided(*i)) return std::nullopt;
+    if (satisfies(*i, need.when) || is_restored(*i, need.when) || undecided(*i)) return std::nullopt;
   return unit::requirement_lost{need.loss,
                                 need.unit + " is no longer " + std::string(model::condition_names.text(need.when))};
 }
@@ -188,7 +187,7 @@ void supervisor::publish(control::event e) {
   const auto name = e.unit.empty() ? "hasupd" : of ? shown_name(of->spec()) : e.unit;
   const bool alert = e.kind == "failed" || e.kind == "killed" || e.kind == "shim_lost" ||
                      e.kind == "became_unhealthy" || e.kind == "head_stuck" || e.kind == "disk_low" ||
-                     e.kind == "upgrade_refused" || e.kind == "upgrade_failed";
+                     e.kind == "recovery_stands" || e.kind == "upgrade_refused" || e.kind == "upgrade_failed";
   spdlog::log(alert ? spdlog::level::warn : spdlog::level::info, "{} {}: {}", name, e.kind, e.reason);
   events_.append(std::move(e), std::chrono::system_clock::now());
 }

@@ -12,6 +12,11 @@ std::size_t slot(model::probe_role role) {
   return static_cast<std::size_t>(role);
 }
 
+bool only_startup_tells_head(const model::unit& u) {
+  const bool later = (u.readiness && u.readiness->tells_head()) || (u.liveness && u.liveness->tells_head());
+  return !later && u.tells_head();
+}
+
 }  // namespace
 
 probe::target unit_runner::probe_target() const {
@@ -54,6 +59,8 @@ void unit_runner::start_recovery_probes() {
   watch_first_start();
   start_probe(model::probe_role::startup);
   start_probe(model::probe_role::readiness);
+  // It restarts nothing here: it is asked for the head alone.
+  if (unit_.liveness && unit_.liveness->tells_head()) start_probe(model::probe_role::liveness);
   if (!unit_.startup && !unit_.readiness) recovery_node_has_started();
   if (!unit_.readiness) recovery_->on_health(model::health::healthy);
 }
@@ -97,14 +104,15 @@ std::optional<bool> unit_runner::readiness_seen() const {
 
 void unit_runner::on_probe(model::probe_role role, const probe_loop::answer& a) {
   if (a.head) head_ = a.head;
-  if (a.head && role == model::probe_role::liveness) own_head_seen(*a.head);
+  if (a.head && (role == model::probe_role::liveness || recovery_has_node())) own_head_seen(*a.head);
   const bool good = a.verdict.value == unit::verdict::good;
   const bool bad = a.verdict.value == unit::verdict::bad;
   if (recovery_has_node()) {
     show_progress();
     if (a.head) recovery_->on_head(*a.head);
+    if (reference_) follow_reference();  // it may have moved
     if (a.changed && role == model::probe_role::startup && good) {
-      probes_[slot(role)].reset();
+      if (!only_startup_tells_head(unit_)) probes_[slot(role)].reset();
       return recovery_node_has_started();
     }
     if (role == model::probe_role::readiness && a.answered && !unit_.startup) recovery_node_has_started();

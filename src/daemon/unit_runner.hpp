@@ -64,6 +64,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   // As far as the intent file knows; its shim may have died since.
   bool was_running() const { return running_fingerprint_ != 0; }
   bool undecided() const { return undecided_; }
+  bool recovery_serves() const { return recovery_active() && !beside_ && recovery_->serves(); }
 
   void dispatch(unit::event e);
   // A recovery asked for by a person, with its options.
@@ -187,6 +188,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void journal_clear(std::function<void()> then) override;
   void report(std::string kind, std::string reason) override;
   void show_progress() override;
+  recovery::others_seen others() override;
   void discard_archives(std::vector<std::string> names, std::vector<std::string> sha256) override;
   void finished(recovery_outcome outcome, std::string reason) override;
   base::mono_time now() const override;
@@ -305,6 +307,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void own_head_seen(const model::head& head);
   unit::own_head own_head() const;
   bool asks_reference() const;
+  bool restored_head_stands() const;  // of a node that a recovery started, for longer than the recipe allows
   void follow_reference();
   unit::others heard_of_others() const;
   std::vector<std::string> stuck_head_story() const;

@@ -162,6 +162,10 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
     case model::unit_state::recovering:
       out.next = "becomes healthy from the snapshot, else the next older one is tried";
       out.actions = {"hasup status --watch"};
+      if (restored_head_stands())
+        out.next =
+            "is confirmed when its head advances; if others are seen to advance without it, the next older "
+            "snapshot is tried";
       if (wiped())
         out.next += "; the old state is deleted, so there is no way back";
       else

@@ -22,7 +22,7 @@ unit::liveness_failed unit_runner::liveness_failure(const probe_loop::answer& a)
 
 void unit_runner::own_head_seen(const model::head& head) {
   if (!head.chain.empty()) own_chain_ = head.chain;
-  if (!head.number) return;
+  if (recovery_has_node() || !head.number) return;
   const bool is_awaited = beside_ && stands_at_ && *head.number > *stands_at_;
   if (is_awaited || (memory_.stuck_at && *head.number > *memory_.stuck_at)) dispatch(unit::head_seen{*head.number});
 }
@@ -37,7 +37,8 @@ void unit_runner::on(const unit::prepare_recovery& a) {
 
 unit::own_head unit_runner::own_head() const {
   unit::own_head own;
-  own.number = memory_.stuck_at.value_or(0);
+  const bool restored = restored_head_stands();
+  own.number = restored ? recovery_->view().outlook.head.value_or(0) : memory_.stuck_at.value_or(0);
   const auto& reference = unit_.recovery.reference;
   if (reference) own.chain = reference->chain_id;
   if (own.chain.empty() && recipe_)
@@ -45,11 +46,23 @@ unit::own_head unit_runner::own_head() const {
       if (own.chain.empty()) own.chain = plan.require.chain_id;
   if (own.chain.empty()) own.chain = own_chain_;
   if (unit_.liveness && unit_.liveness->advances_within) own.may_stand = *unit_.liveness->advances_within;
+  if (restored && recipe_) own.may_stand = std::max(own.may_stand, recipe_->confirm_within);
   return own;
+}
+
+bool unit_runner::restored_head_stands() const {
+  return recovery_has_node() && recovery_->view().outlook.stands;
+}
+
+recovery::others_seen unit_runner::others() {
+  follow_reference();
+  auto heard = heard_of_others();
+  return {heard.advance, std::move(heard.text)};
 }
 
 // Others are asked while the own head stands still, and never else.
 bool unit_runner::asks_reference() const {
+  if (restored_head_stands()) return unit_.recovery.reference.has_value();
   if (!memory_.stuck_at || memory_.desired != model::desired::up || !unit_.recovery.reference) return false;
   if (!counts_stuck_restarts() || maintenance_ || recovery_active()) return false;
   switch (state()) {

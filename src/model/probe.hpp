@@ -88,6 +88,12 @@ struct probe {
   std::optional<base::duration> max_head_age;     // applies to the head of whichever check declares head.time
   std::optional<base::duration> advances_within;  // the head number must grow within this
 
+  [[nodiscard]] bool tells_head() const {
+    for (const auto& c : checks)
+      if (!c.head.number.empty()) return true;
+    return false;
+  }
+
   friend bool operator==(const probe&, const probe&) = default;
 };
 

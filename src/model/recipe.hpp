@@ -120,6 +120,7 @@ struct recipe {
   confirm_when confirm = confirm_when::healthy;
   base::duration confirm_within{1'800'000};  // without an advance
   base::duration confirm_advancing_for{120'000};
+  base::duration confirm_healthy_for{0};  // with confirm_when::healthy
 
   friend bool operator==(const recipe&, const recipe&) = default;
 };

@@ -212,6 +212,11 @@ struct unit {
   std::uint64_t settings = 0;     // of what a run gets while it goes on: limits, priorities, rotation of its log
 
   [[nodiscard]] bool has_data() const { return !data.dir.empty(); }
+  // Does a probe say where the head of the chain is?
+  [[nodiscard]] bool tells_head() const {
+    return (startup && startup->tells_head()) || (readiness && readiness->tells_head()) ||
+           (liveness && liveness->tells_head());
+  }
   [[nodiscard]] bool has_recovery() const { return !recovery.recipe.empty() && recovery.mode != recovery_mode::off; }
 
   friend bool operator==(const unit&, const unit&) = default;

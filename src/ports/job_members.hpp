@@ -142,6 +142,7 @@ void members(M& m, model::recipe& r) {
   m("confirm", r.confirm);
   m("confirm_within_ms", r.confirm_within);
   m("confirm_advancing_for_ms", r.confirm_advancing_for);
+  m("confirm_healthy_for_ms", r.confirm_healthy_for);
 }
 
 template <class M>
@@ -250,6 +251,7 @@ void members(M& m, worker_job& j) {
   m("chosen", j.chosen);
   m("plan", j.plan);
   m("keep", j.keep);
+  m("must_bring", j.must_bring);
   m("min_free", j.min_free);
   m("max_window", j.max_window);
   m("unpack_ahead", j.unpack_ahead);

@@ -215,8 +215,11 @@ struct worker_job {
   // fetch, unpack, wipe, swap, rewipe, roll_back, clean_up
   model::recovery_plan plan;
   std::vector<std::string> keep;  // relative; of the recipe
-  std::uint64_t min_free = 0;     // bytes that must remain free (fetch, unpack); less is a refusal with numbers
-  std::uint64_t max_window = 0;   // unpack: bytes that a zstd frame may look back; 0 = up to 2 GiB
+  // unpack: relative; what the archives themselves have to bring, as far as they replace it: without it the node
+  // would begin from nothing
+  std::vector<std::string> must_bring;
+  std::uint64_t min_free = 0;    // bytes that must remain free (fetch, unpack); less is a refusal with numbers
+  std::uint64_t max_window = 0;  // unpack: bytes that a zstd frame may look back; 0 = up to 2 GiB
 };
 
 // Why a job failed, as far as the recovery has to care.

@@ -8,6 +8,7 @@ namespace hasup::recovery {
 namespace {
 
 constexpr unsigned most_restagings = 2;
+constexpr base::duration look_at_others_every{60'000};
 
 bool may_load(const state& s, const running& r) {
   return !r.startup_passed && !r.last && s.done.at == mark::first_start;
@@ -17,6 +18,17 @@ bool may_load(const state& s, const running& r) {
 base::duration limit_of(const state& s, const running& r) {
   if (s.done.at == mark::importing) return s.done.plan.recipe.import_timeout;
   return may_load(s, r) ? first_start_limit : s.done.plan.recipe.confirm_within;
+}
+
+// A node that tells no head can only be asked whether it is well.
+bool goes_by_health(const state& s) {
+  return !s.done.plan.has_head || s.done.plan.recipe.confirm == model::confirm_when::healthy;
+}
+
+// So long after it was loaded it is good, if it still is.
+base::duration proving_time(const state& s) {
+  const auto& recipe = s.done.plan.recipe;
+  return recipe.confirm == model::confirm_when::healthy ? recipe.confirm_healthy_for : recipe.confirm_advancing_for;
 }
 
 }  // namespace
@@ -138,7 +150,7 @@ void stepper::on_node_started() {
   }
   if (!std::holds_alternative<starting>(s.now)) return;
   running r;
-  r.base = block_of(*s.done.chosen());
+  r.base = sure_block_of(*s.done.chosen());
   r.last_advance = now.mono;
   if (s.done.at == mark::loaded) r.since = now.mono;
   s.now = r;
@@ -160,10 +172,13 @@ void stepper::on_startup_passed() {
 void stepper::on_head(const head_seen& e) {
   auto* r = std::get_if<running>(&s.now);
   if (r == nullptr || !e.number) return;
-  if (!r->base) r->base = e.number;  // the snapshot's block is not known: the first head stands for it
+  r->answered = now.mono;
+  if (!r->base) r->base = e.number;  // nobody says the snapshot's block for sure: the first head stands for it
   if (r->last && *e.number <= *r->last) return;
   r->last = e.number;
   r->last_advance = now.mono;
+  r->stands = false;
+  r->told_at.reset();
   check_running();
 }
 
@@ -176,7 +191,7 @@ void stepper::on_health(model::health health) {
 
 bool stepper::is_loaded(const running& r) const {
   const bool by_health = r.startup_passed && r.healthy;
-  const bool has_block = block_of(*s.done.chosen()).has_value();
+  const bool has_block = sure_block_of(*s.done.chosen()).has_value();
   if (s.done.plan.recipe.confirm == model::confirm_when::healthy && (!has_block || extra_arguments().empty()))
     return by_health;
   if (!s.done.plan.has_head) return by_health;
@@ -185,11 +200,9 @@ bool stepper::is_loaded(const running& r) const {
 }
 
 bool stepper::is_confirmed(const running& r) const {
-  const auto& recipe = s.done.plan.recipe;
-  if (recipe.confirm == model::confirm_when::healthy) return r.startup_passed && r.healthy;
-  if (now.mono - *r.since < recipe.confirm_advancing_for) return false;
-  // An advance just now, or a node without a head that has been healthy for that long.
-  if (!s.done.plan.has_head) return r.startup_passed && r.healthy;
+  if (!r.since || now.mono - *r.since < proving_time(s)) return false;
+  if (goes_by_health(s)) return r.startup_passed && r.healthy;
+  // An advance just now.
   return r.last && r.last_advance == now.mono && *r.last > *r.base;
 }
 
@@ -227,28 +240,46 @@ outlook outlook_of(const state& s) {
   if (r == nullptr) return {};
   outlook out;
   out.head = r->last;
-  const auto& recipe = s.done.plan.recipe;
-  if (s.done.at == mark::loaded && recipe.confirm == model::confirm_when::advancing)
-    out.confirms_at = *r->since + recipe.confirm_advancing_for;
-  if (!s.done.wiped) out.gives_up_at = r->last_advance + limit_of(s, *r);
+  if (s.done.at == mark::loaded && proving_time(s).count() > 0) out.confirms_at = *r->since + proving_time(s);
+  out.stands = r->stands;
+  if (!s.done.wiped && !r->stands) out.gives_up_at = r->last_advance + limit_of(s, *r);
   return out;
 }
 
 void stepper::arm_running_timer() {
   const auto& r = std::get<running>(s.now);
-  const auto& recipe = s.done.plan.recipe;
-  auto due = r.last_advance + limit_of(r);
-  if (s.done.at == mark::loaded && !s.confirmed_by_itself && !s.done.plan.has_head && r.startup_passed && r.healthy)
-    due = std::min(due, *r.since + recipe.confirm_advancing_for);
+  auto due = r.stands ? now.mono + std::min<base::duration>(limit_of(r), look_at_others_every)
+                      : r.last_advance + limit_of(r);
+  if (s.done.at == mark::loaded && !s.confirmed_by_itself && goes_by_health(s) && r.startup_passed && r.healthy)
+    due = std::min(due, *r.since + proving_time(s));
   const auto left = std::chrono::ceil<base::duration>(due - now.mono);
   out.emplace_back(start_timer{std::max(left, base::duration{1})});
 }
 
-void stepper::on_running_timer() {
+// A chain that halted, or an uplink that is gone, looks like this on every snapshot.
+bool stepper::only_stands_still(const running& r) const {
+  const auto recent = std::min<base::duration>(limit_of(r) / 2, look_at_others_every);
+  return s.done.at != mark::importing && !goes_by_health(s) && r.last && r.answered &&
+         now.mono - *r.answered <= recent;
+}
+
+void stepper::wait_for_the_chain(const std::string& why, const others_seen& others) {
+  auto& r = std::get<running>(s.now);
+  r.stands = true;
+  if (!r.told_at || now.mono - *r.told_at >= limit_of(r)) {
+    r.told_at = now.mono;
+    say("stands", why + ", and nothing shows that others advance (" + others.text +
+                      "): it runs and is waited for, and nothing is held against the snapshot; `hasup recover " +
+                      unit_name() + " --rollback` puts the old state back");
+  }
+  arm_running_timer();
+}
+
+void stepper::on_running_timer(const others_seen& others) {
   auto& r = std::get<running>(s.now);
   if (s.done.at == mark::loaded && !s.confirmed_by_itself && is_confirmed(r)) return on_confirmed();
-  const bool by_health = !s.done.plan.has_head || s.done.plan.recipe.confirm == model::confirm_when::healthy;
-  if (s.confirmed_by_itself && by_health && r.healthy) r.last_advance = now.mono;  // it only waits for the group
+  if (s.confirmed_by_itself && goes_by_health(s) && r.healthy)
+    r.last_advance = now.mono;  // it only waits for the group
   const auto limit = limit_of(r);
   if (now.mono - r.last_advance < limit) return arm_running_timer();
   std::string why = s.done.at == mark::importing ? "the import did not end"
@@ -262,6 +293,8 @@ void stepper::on_running_timer() {
     r.last_advance = now.mono;
     return arm_running_timer();
   }
+  if (only_stands_still(r) && !others.advance) return wait_for_the_chain(why, others);
+  if (r.stands && others.advance) why += ", and others advance: " + others.text;
   // It did not end by itself: the snapshot may be good, it is only not tried again in this recovery.
   commit(dropped{*s.done.current, fate::environment, why});
   roll_back(after_roll_back::next, why);

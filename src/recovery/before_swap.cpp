@@ -58,10 +58,15 @@ void stepper::inspect() {
 }
 
 void stepper::on_inspected(const ports::worker_result& r) {
-  if (r.writer)
+  if (r.writer) {
+    // Beside a stranger that uses it the state may well be good: a start finds out, and replaces nothing by itself.
+    const auto then =
+        s.done.plan.asked.by_hand
+            ? "`hasup recover " + unit_name() + "`"
+            : "`hasup start " + unit_name() + "`, or take it over with `hasup start --adopt " + unit_name() + "`";
     return end(outcome::refused, "process " + std::to_string(r.writer->pid) + " (" + r.writer->command + ") has " +
-                                     r.writer->path + " open; nothing was touched, stop it and then `hasup recover " +
-                                     unit_name() + "`");
+                                     r.writer->path + " open; nothing was touched, stop it and then " + then);
+  }
   if (!r.ok()) {
     if (r.failure == ports::worker_failure::internal) return retry_worker(step::inspect, r);
     return end(outcome::refused, r.error);

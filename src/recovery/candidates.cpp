@@ -174,14 +174,26 @@ std::optional<std::uint64_t> block_of(const ports::candidate& c) {
 
 namespace {
 
+constexpr std::string_view opening = "${archive.";
+
+bool keeps_an_archive(const model::recovery_plan& plan) {
+  return std::any_of(plan.archives.begin(), plan.archives.end(),
+                     [](const model::archive_spec& a) { return !a.as.empty(); });
+}
+
+// Words that name an archive are left out where a plan keeps none, see with_archive_paths.
+bool are_said(const std::vector<std::string>& words, const model::recovery_plan& plan) {
+  if (words.empty() || keeps_an_archive(plan)) return !words.empty();
+  return std::none_of(words.begin(), words.end(),
+                      [](const std::string& w) { return w.find(opening) != std::string::npos; });
+}
+
 base::result<std::vector<std::string>> with_archive_paths(const std::vector<std::string>& words,
                                                           const std::string& key, const model::recipe& recipe,
                                                           const model::recovery_plan& plan,
                                                           const std::map<std::string, std::string>& archive_paths) {
-  constexpr std::string_view opening = "${archive.";
   constexpr std::string_view closing = ".path}";
-  const bool keeps_any = std::any_of(plan.archives.begin(), plan.archives.end(),
-                                     [](const model::archive_spec& a) { return !a.as.empty(); });
+  const bool keeps_any = keeps_an_archive(plan);
   std::vector<std::string> out;
   for (auto argument : words) {
     for (auto at = argument.find(opening); at != std::string::npos; at = argument.find(opening, at)) {
@@ -215,6 +227,18 @@ base::result<std::vector<std::string>> first_start_arguments(
 base::result<std::vector<std::string>> import_command(const model::recipe& recipe, const model::recovery_plan& plan,
                                                       const std::map<std::string, std::string>& archive_paths) {
   return with_archive_paths(recipe.import_command, "import.command", recipe, plan, archive_paths);
+}
+
+std::optional<std::uint64_t> sure_block_of(const ports::candidate& c) {
+  std::optional<std::uint64_t> highest;
+  for (const auto& s : c.snapshots)
+    if (s.block && !s.block_is_guess) highest = std::max(highest.value_or(0), *s.block);
+  return highest;
+}
+
+std::vector<std::string> must_be_brought(const model::recipe& recipe, const model::recovery_plan& plan) {
+  if (are_said(recipe.first_start_append, plan) || are_said(recipe.import_command, plan)) return {};
+  return recipe.must_exist;
 }
 
 unsigned swaps_within(const std::vector<base::wall_time>& swaps, base::duration within, base::wall_time now) {

@@ -44,6 +44,8 @@ std::string name_of(const ports::candidate& c);
 std::string set_of(const ports::candidate& c);
 // The highest block of its archives.
 std::optional<std::uint64_t> block_of(const ports::candidate& c);
+// Likewise, of those that say it for sure: a number in a file name may be a date.
+std::optional<std::uint64_t> sure_block_of(const ports::candidate& c);
 
 // first_start.append with ${archive.NAME.path} filled in; nothing when the plan keeps no archive in the staging
 // directory (its archives replace the state themselves); an error when it names one that is not there.
@@ -53,6 +55,10 @@ base::result<std::vector<std::string>> first_start_arguments(const model::recipe
 // import.command likewise.
 base::result<std::vector<std::string>> import_command(const model::recipe& recipe, const model::recovery_plan& plan,
                                                       const std::map<std::string, std::string>& archive_paths);
+
+// What must be there for a start (must_exist), unless the node makes it in its first start: of a snapshot that it is
+// given as an argument, of an import, or of what else it is told to do there.
+std::vector<std::string> must_be_brought(const model::recipe& recipe, const model::recovery_plan& plan);
 
 // How many of the swaps count towards the budget now.
 unsigned swaps_within(const std::vector<base::wall_time>& swaps, base::duration within, base::wall_time now);

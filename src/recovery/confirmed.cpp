@@ -6,6 +6,12 @@
 
 namespace hasup::recovery {
 
+bool serves(const state& s) {
+  if (std::holds_alternative<running>(s.now)) return s.confirmed_by_itself && !s.stop;
+  const auto* c = std::get_if<cleaning>(&s.now);
+  return c != nullptr && c->node_up && !s.stop;
+}
+
 void stepper::on_confirmed() {
   const auto& r = std::get<running>(s.now);
   if (!group_confirms()) {

@@ -53,7 +53,14 @@ struct head_seen {
 struct health_seen {
   model::health health = model::health::unknown;
 };
-struct timer_fired {};
+// What is known of other nodes of the same chain, asked while the restored node's head stands still.
+struct others_seen {
+  bool advance = false;
+  std::string text;  // for a person: the evidence, or what of it is missing
+};
+struct timer_fired {
+  others_seen others{};
+};
 struct stop_wanted {
   bool force = false;  // do not wait for the first new block after a restore
 };

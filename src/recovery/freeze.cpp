@@ -1,16 +1,6 @@
 #include "recovery/freeze.hpp"
 
 namespace hasup::recovery {
-namespace {
-
-bool says_its_head(const std::optional<model::probe>& p) {
-  if (!p) return false;
-  for (const auto& c : p->checks)
-    if (!c.head.number.empty()) return true;
-  return false;
-}
-
-}  // namespace
 
 frozen freeze(const model::unit& unit, const model::recipe& recipe, std::string why, options asked) {
   frozen f;
@@ -34,7 +24,7 @@ frozen freeze(const model::unit& unit, const model::recipe& recipe, std::string 
   f.group = unit.recovery.group;
   // What goes back together needs its old state.
   f.space = f.group.empty() ? unit.recovery.space : model::space_policy::stage;
-  f.has_head = says_its_head(unit.startup) || says_its_head(unit.readiness) || says_its_head(unit.liveness);
+  f.has_head = unit.tells_head();
   return f;
 }
 

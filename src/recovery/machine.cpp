@@ -138,6 +138,8 @@ void stepper::run(ports::worker_mode mode) {
     job.plan = *plan;
   else if (!p.plan.recipe.plans.empty())
     job.plan = p.plan.recipe.plans.front();
+  if (mode == ports::worker_mode::fetch || mode == ports::worker_mode::unpack)
+    job.must_bring = must_be_brought(p.plan.recipe, job.plan);
   out.emplace_back(run_worker{std::move(job)});
 }
 
@@ -331,8 +333,8 @@ void stepper::on_quiesced() {
   prepare_first_start();
 }
 
-void stepper::on_timer() {
-  if (is<running>(s)) return on_running_timer();
+void stepper::on_timer(const others_seen& others) {
+  if (is<running>(s)) return on_running_timer(others);
   if (is<cleaning>(s)) {
     auto& c = std::get<cleaning>(s.now);
     if (std::exchange(c.pausing, false)) return settle_clean_up();
@@ -393,7 +395,7 @@ struct dispatcher {
   void operator()(const startup_passed&) const { to.on_startup_passed(); }
   void operator()(const head_seen& e) const { to.on_head(e); }
   void operator()(const health_seen& e) const { to.on_health(e.health); }
-  void operator()(const timer_fired&) const { to.on_timer(); }
+  void operator()(const timer_fired& e) const { to.on_timer(e.others); }
   void operator()(const stop_wanted& e) const { to.stop(e.force); }
   void operator()(const approve_wanted&) const { to.approve(); }
   void operator()(const cancel_wanted&) const { to.cancel(); }

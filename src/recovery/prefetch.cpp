@@ -47,6 +47,7 @@ ports::worker_job background_job(const frozen& plan, ports::worker_mode mode, co
   auto job = job_of(plan, mode);
   job.chosen = c;
   job.plan = plan.recipe.plans[c.plan];
+  job.must_bring = must_be_brought(plan.recipe, job.plan);
   job.background = true;
   return job;
 }

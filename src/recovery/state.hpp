@@ -47,10 +47,13 @@ struct asking {};
 struct running {
   bool startup_passed = false;
   bool healthy = false;
-  std::optional<std::uint64_t> base;     // the head that must be passed to be loaded
-  std::optional<std::uint64_t> last;     // the highest head seen
-  base::mono_time last_advance;          // or when waiting for one began
-  std::optional<base::mono_time> since;  // confirming since
+  std::optional<std::uint64_t> base;        // the head that must be passed to be loaded
+  std::optional<std::uint64_t> last;        // the highest head seen
+  base::mono_time last_advance;             // or when waiting for one began
+  std::optional<base::mono_time> answered;  // when it said its head last, whether higher or not
+  bool stands = false;                      // it answers, its head stands still, and perhaps those of all
+  std::optional<base::mono_time> told_at;   // of that, last
+  std::optional<base::mono_time> since;     // confirming since
 };
 struct cleaning {
   bool worker_busy = true;
@@ -114,6 +117,7 @@ struct outlook {
   std::optional<std::uint64_t> head;           // the highest seen
   std::optional<base::mono_time> confirms_at;  // the head must go on advancing until then
   std::optional<base::mono_time> gives_up_at;  // without a further advance, or an end of the import, by then
+  bool stands = false;                         // the head stands still, and only others that advance end the waiting
 };
 outlook outlook_of(const state& s);
 
@@ -124,6 +128,10 @@ struct room_promised {
   std::uint64_t bytes = 0;
 };
 std::optional<room_promised> promised_room(const state& s, const ports::worker_progress& progress);
+
+// Is the restored node good, and does it run? What requires it may start on it, though the recovery goes on: it
+// deletes the old state, or waits for others of its group.
+bool serves(const state& s);
 
 // May the recovery be thrown away, because nothing of it has touched the data?
 bool before_swap(const state& s);

@@ -30,7 +30,7 @@ struct stepper {
   void approve();
   void cancel();
   void roll_back_by_hand();
-  void on_timer();
+  void on_timer(const others_seen& others);
   void on_worker_done(const ports::worker_result& r);
   void on_quiesced();
 
@@ -125,7 +125,9 @@ struct stepper {
   void on_health(model::health health);
   void check_running();
   void arm_running_timer();
-  void on_running_timer();
+  void on_running_timer(const others_seen& others);
+  [[nodiscard]] bool only_stands_still(const running& r) const;
+  void wait_for_the_chain(const std::string& why, const others_seen& others);
   void on_loaded();
   void stop_running_node(bool park);
   void judge_exit(const node_exited& e);

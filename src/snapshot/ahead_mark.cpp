@@ -19,6 +19,7 @@ std::string key_of(const ports::worker_job& job) {
   key.plan = job.plan;
   key.keep = job.keep;
   key.must_exist = job.must_exist;
+  key.must_bring = job.must_bring;
   key.max_window = job.max_window;
   return ports::encode(key);
 }

@@ -14,6 +14,8 @@ namespace hasup::unit {
 namespace {
 
 constexpr std::size_t longest_shown = 400;
+constexpr std::size_t longest_quoted = 160;
+constexpr std::string_view corrupted_state = "corrupted state";
 
 // Without colours and the carriage return; "\x1b[31m" and the like would defeat anchored patterns.
 std::string plain(std::string_view line) {
@@ -48,9 +50,9 @@ std::vector<std::string> lines_of(std::string_view evidence) {
   return out;
 }
 
-std::string shown(std::string_view line) {
-  if (line.size() <= longest_shown) return std::string(line);
-  auto cut = longest_shown;
+std::string shown(std::string_view line, std::size_t longest = longest_shown) {
+  if (line.size() <= longest) return std::string(line);
+  auto cut = longest;
   while (cut > 0 && (static_cast<unsigned char>(line[cut]) & 0xc0U) == 0x80) --cut;  // not inside a UTF-8 character
   return std::string(line.substr(0, cut)) + "…";
 }
@@ -155,7 +157,14 @@ std::optional<classification> disk_full(const model::exit_status& status, const 
   if (line == nullptr && !facts.disk_full) return std::nullopt;
   classification c{"disk full", exit_action::hold, line ? shown(*line) : std::string{},
                    "free space where the unit's data is, then start it again"};
+  c.by_line = line != nullptr;
   if (status.signal == SIGBUS) c.advice = "a write into a mapped file found no space: " + c.advice;
+  return c;
+}
+
+classification of_line(std::string name, exit_action action, const std::string& line, std::string advice) {
+  classification c{std::move(name), action, shown(line), std::move(advice)};
+  c.by_line = true;
   return c;
 }
 
@@ -163,8 +172,7 @@ std::optional<classification> port_in_use(const std::vector<std::string>& lines)
   static const RE2 port("(?i)address already in use|\\bEADDRINUSE\\b", quiet());
   const auto* l = last_match(port, lines);
   if (l == nullptr) return std::nullopt;
-  return classification{"port in use", exit_action::restart, shown(*l),
-                        "another program listens there: `ss -ltnp` names it"};
+  return of_line("port in use", exit_action::restart, *l, "another program listens there: `ss -ltnp` names it");
 }
 
 // What a start that had not passed can fail of without any damage to the state.
@@ -172,13 +180,26 @@ std::optional<classification> failed_start_cause(const std::vector<std::string>&
   static const RE2 permission("(?i)permission denied|\\bEACCES\\b", quiet());
   static const RE2 memory("(?i)\\bbad_alloc\\b|cannot allocate memory|\\bout of memory\\b", quiet());
   if (const auto* l = last_match(permission, lines))
-    return classification{"permission denied", exit_action::hold, shown(*l),
-                          "check owner and mode of the named file against run.user of the unit"};
+    return of_line("permission denied", exit_action::hold, *l,
+                   "check owner and mode of the named file against run.user of the unit");
   if (auto c = port_in_use(lines)) return c;
   if (const auto* l = last_match(memory, lines))
-    return classification{"out of memory", exit_action::restart, shown(*l),
-                          "give the machine or the unit more memory"};
+    return of_line("out of memory", exit_action::restart, *l, "give the machine or the unit more memory");
   return std::nullopt;
+}
+
+// The databases' own words. A peer may have written them, too: so it is a name for what nobody explains, and no more.
+std::optional<classification> damaged_database(const std::vector<std::string>& lines) {
+  static const RE2 words(
+      "\\bCorruption: |\\bMDBX?_(?:CORRUPTED|PAGE_NOTFOUND)\\b|database disk image is malformed|"
+      "file is not a database|database dirty flag set|(?i:\\bchecksum mismatch\\b|"
+      "\\bcorrupt(?:ed)? (?:block |chain |state )?(?:database|db)\\b|"
+      "\\b(?:database|db) (?:is |file is )?corrupt(?:ed)?\\b)",
+      quiet());
+  const auto* l = last_match(words, lines);
+  if (l == nullptr) return std::nullopt;
+  return of_line(std::string(corrupted_state), exit_action::unexplained, *l,
+                 "what it keeps on the disk is damaged; with [recovery] a snapshot replaces it, else bring a backup");
 }
 
 // Signals that come from outside the program: nobody learns anything about its state from them.
@@ -262,7 +283,7 @@ classification classify(const model::recipe* recipe, const model::exit_status& s
   if (recipe != nullptr) {
     if (const auto m = match_recipe(*recipe, status, lines, facts); m.of != nullptr) {
       classification c{m.of->name, action_of(m.of->action), m.line ? shown(*m.line) : std::string{}, m.of->advice,
-                       m.grounds};
+                       m.grounds,  m.line != nullptr};
       // An orderly end that was asked for has no other reason.
       if (c.action == exit_action::restart && facts.asked_to_stop && status.code == 0)
         return {"stopped", c.action, c.evidence, {}};
@@ -301,14 +322,20 @@ classification classify(const model::recipe* recipe, const model::exit_status& s
   if (no_memory) return *no_memory;
   // A program killed from outside did not end of what its log says.
   if (cause && !(status.signal && sent_from_outside(*status.signal))) return *cause;
-  return by_status(status, lines, facts);
+  const auto c = by_status(status, lines, facts);
+  if (c.action != exit_action::unexplained) return c;
+  return damaged_database(lines).value_or(c);
 }
 
 std::string exit_text(const model::exit_status& status, const classification& c) {
   auto text = "exited with " + to_text(status);
-  if (c.action == exit_action::unexplained) return text;
+  if (c.action == exit_action::unexplained && c.name != corrupted_state) return text;
   text += ": " + c.name;
   return c.grounds.empty() ? text : text + " (" + c.grounds + ")";
+}
+
+std::string quoted_line(const classification& c) {
+  return c.by_line && !c.evidence.empty() ? " (\"" + shown(c.evidence, longest_quoted) + "\")" : std::string{};
 }
 
 std::optional<classification> why_never_started(const model::recipe* recipe, std::string_view evidence) {
@@ -318,7 +345,7 @@ std::optional<classification> why_never_started(const model::recipe* recipe, std
     so_far.startup = false;
     if (const auto m = match_recipe(*recipe, {}, lines, so_far); m.of != nullptr) {
       if (m.of->action != model::class_action::restart || m.line == nullptr) return std::nullopt;
-      return classification{m.of->name, exit_action::restart, shown(*m.line), m.of->advice, m.grounds};
+      return classification{m.of->name, exit_action::restart, shown(*m.line), m.of->advice, m.grounds, true};
     }
   }
   return port_in_use(lines);

@@ -243,7 +243,7 @@ class step : transitions {
     remember_exit(e.status, found);
     const auto text = exit_text(e.status, found);
     if (!e.told) act(emit{"exited", text});
-    decide_after_exit(e.status, found, text);
+    decide_after_exit(e.status, found, text + quoted_line(found));
     act(start_timer{timer::stop_timeout, stray_grace});
   }
 

@@ -52,6 +52,41 @@ class LeapRecovers(LeapTest):
         self.assertEqual(self.home.unit_status("leap")["recoveries"], 1)
         self.assertNotIn("Snapshot can only be used", self.home.log_text("leap"))
 
+    def test_dependents_do_not_wait_for_the_deletion_of_the_old_state(self):
+        held = self.data / "state" / "held"
+        held.write_text("x")
+        if subprocess.run(["chattr", "+i", held], capture_output=True).returncode:
+            self.skipTest("nothing here can be kept from being deleted")
+        aside = self.data / ".hasup" / "aside" / "state" / "held"
+        self.addCleanup(lambda: [subprocess.run(["chattr", "-i", f]) for f in (held, aside) if f.exists()])
+        self.make_dirty()
+        self.leap_unit(f"file://{self.backup}/")
+        self.follower_unit()
+        self.home.start()
+        self.home.wait_healthy("evm-node")
+        status = self.home.unit_status("leap")
+        self.assertEqual((status["state"], status["recovery"]["phase"]), ("recovering", "clean_up"))
+        pid = self.home.unit_status("evm-node")["pid"]
+        subprocess.run(["chattr", "-i", aside], check=True)
+        self.wait_recovered()
+        self.assertEqual(self.home.wait_healthy("evm-node")["pid"], pid)
+
+    def test_a_head_that_only_liveness_tells_confirms(self):
+        self.leap_unit(f"file://{self.backup}/")
+        path = self.home.path / "etc" / "units" / "leap.toml"
+        text = path.read_text()
+        probes = text[text.index("[startup]"):text.index("[restart]")]
+        port = f'kind = "tcp"\naddress = "127.0.0.1:{self.port}"\ninterval = "100ms"\n'
+        head = f'preset = "antelope"\nurl = "http://127.0.0.1:{self.port}"\ninterval = "100ms"\ntimeout = "5s"\n'
+        path.write_text(text.replace(probes, f"[startup]\n{port}[readiness]\n{port}[liveness]\n{head}\n"))
+        self.make_dirty()
+        self.home.start()
+        _, info = self.wait_recovered()
+        self.assertGreater(info["head_block_num"], BLOCKS)
+        said = [e["reason"] for e in self.home.events("leap") if e["kind"] == "recovery_confirmed"]
+        self.assertEqual(len(said), 1)
+        self.assertIn("the head advances, now", said[0])
+
     def test_a_missing_database_is_restored_rather_than_started_empty(self):
         source = f"file://{self.backup}/"
         self.leap_unit(source)

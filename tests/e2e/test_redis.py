@@ -133,6 +133,19 @@ class Redis(RedisTest):
         self.start_home()
         self.wait_restored(50)
 
+    def test_an_archive_without_the_dump_gives_way_to_the_older_one(self):
+        # redis would start with no keys at all on it, and answer PONG.
+        os.makedirs(self.data / "appendonlydir")
+        name = "redis-2026-11-21.tar.gz"
+        subprocess.run(["tar", "-czf", self.backup / name, "-C", self.data, "appendonlydir"], check=True)
+        write_sha256(self.backup / name)
+        self.damage()
+        self.start_home()
+        self.wait_restored(100)
+        dropped = [e["reason"] for e in self.home.events("redis") if e["kind"] == "recovery_dropped"]
+        self.assertEqual(len(dropped), 1)
+        self.assertIn(name + " does not bring dump.rdb", dropped[0])
+
     def test_a_port_in_use_never_leads_to_a_wipe(self):
         beside = self.home.directory("elsewhere")
         shutil.copy(self.data / "dump.rdb", beside)

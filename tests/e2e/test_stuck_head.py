@@ -30,7 +30,7 @@ interval = "200ms"
 """
 
 
-class StuckHead(LeapTest):
+class StuckHeadTest(LeapTest):
     def setUp(self):
         super().setUp()
         self.elsewhere = self.data.rename(self.home.path / "elsewhere")  # with 300 blocks, as the backup has them
@@ -116,6 +116,8 @@ class StuckHead(LeapTest):
         self.assertNotIn("recovery_swapping", self.kinds())
         self.assertFalse((self.data / ".hasup" / "aside").exists())
 
+
+class StuckHead(StuckHeadTest):
     def test_while_others_advance_it_is_restarted_and_then_recovered_from_what_is_beyond(self):
         inode = self.state_file()
         self.unit_with(self.nobody(), self.reference(self.elsewhere), stuck_restarts=2)
@@ -351,6 +353,41 @@ class StuckHead(LeapTest):
             wait_until(lambda: get_info(self.port)["head_block_num"] > head + 30, "it advances")
             told.append(len(asked))
         self.assertEqual(told[0], told[1])
+
+
+
+class RestoredHead(StuckHeadTest):
+    """The head of a node that a recovery has restored stands still before it is confirmed."""
+
+    def restored(self, *urls):
+        self.leap_unit(f"file://{self.backup}/", more=("--stuck-at", 305), params='within = "2s"')
+        path = self.home.path / "etc" / "units" / "leap.toml"
+        reference = f'[recovery.reference]\npreset = "antelope"\nurls = ["{urls[0]}"]\ninterval = "200ms"\n' if urls else ""
+        path.write_text(path.read_text().replace('advancing_for = "500ms"', 'advancing_for = "1h"') + reference)
+        self.make_dirty()
+        self.home.start()
+        return self.home.wait_event("leap", lambda e: e["kind"] == "recovery_stands", "it is told")["reason"]
+
+    def test_it_is_waited_for_while_nothing_shows_that_others_advance(self):
+        inode = self.state_file()
+        self.assertRegex(self.restored(), r"^the head did not advance within 2s on snapshot-\d+\.bin, and nothing shows "
+                                          r"that others advance \(there is no \[recovery\.reference\] to ask\)")
+        status = self.home.unit_status("leap")
+        self.assertEqual((status["state"], status["recovery"]["phase"]), ("recovering", "confirm"))
+        self.assertIsNotNone(status["pid"])
+        self.assertIn("is confirmed when its head advances", self.home.ok("why", "leap"))
+        self.assertNotIn("recovery_rolling_back", self.kinds())
+        self.home.ok("recover", "leap", "--rollback")
+        self.home.wait_for("leap", state="failed")
+        self.assertEqual(self.state_file(), inode)
+
+    def test_it_makes_room_for_the_next_older_snapshot_while_others_advance(self):
+        self.restored(self.reference(self.elsewhere))
+        back = self.home.wait_event("leap", lambda e: e["kind"] == "recovery_rolling_back", "it is rolled back")
+        self.assertRegex(back["reason"], r"^the head did not advance within 2s on snapshot-\d+\.bin, and others advance: "
+                                         r"http://127\.0\.0\.1:\d+ advances: ")
+        self.home.wait_event("leap", lambda e: e["kind"] == "recovery_selected" and e["seq"] > back["seq"],
+                             "the next is tried")
 
 
 if __name__ == "__main__":

@@ -74,8 +74,32 @@ outcome<void> unpacking::run(archive_supply& supply) {
       return f;
     }
   }
+  if (auto complete = check_complete(); !complete) return complete;
   if (auto removed = disk_.remove_tree(tree_.own(), options_.place + "/unpack"); !removed) return removed;
   if (::syncfs(tree_.own()) != 0) return system_failure("sync " + tree_.path(), errno);
+  return {};
+}
+
+// What must be there, is replaced, and lies where an archive goes, has to come out of the archives: what stood there
+// before will be gone. A node that finds a part of its state without the rest often begins anew, without a word.
+outcome<void> unpacking::check_complete() const {
+  const auto in_reach = [&](const std::string& path) {
+    return std::any_of(job_.plan.archives.begin(), job_.plan.archives.end(), [&](const model::archive_spec& a) {
+      return a.into == "." || (!a.into.empty() &&
+                               (path == a.into || path.starts_with(a.into + "/") || a.into.starts_with(path + "/")));
+    });
+  };
+  for (const auto& path : job_.must_bring) {
+    if (!is_plain_relative(path) || rules_.decide(path) != fate::replaced || !in_reach(path)) continue;
+    const auto brought = look(tree_.own(), in_new(path));
+    if (!brought && brought.error().kind == ports::worker_failure::refused) continue;  // behind a link of the archive
+    if (!brought) return brought.error();
+    if (*brought) continue;
+    std::string names;
+    for (const auto& s : job_.chosen->snapshots) names += (names.empty() ? "" : ", ") + s.name;
+    return bad_snapshot(names,
+                        names + " does not bring " + path + ", without which the node would begin from nothing");
+  }
   return {};
 }
 

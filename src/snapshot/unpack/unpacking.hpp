@@ -57,7 +57,8 @@ class unpacking {
   [[nodiscard]] outcome<void> check() const;
   [[nodiscard]] outcome<void> check_space() const { return guard_.check(); }
   outcome<void> make_places();
-  // All archives, until all that came out of them is on the disk. What failed names its archive.
+  // All archives, until all that came out of them is on the disk and nothing is missing. What failed names its
+  // archive.
   outcome<void> run(archive_supply& supply);
 
   [[nodiscard]] std::uint64_t bytes() const { return guard_.logical(); }
@@ -82,6 +83,7 @@ class unpacking {
                       const std::string& target);
   outcome<base::unique_fd> create(const std::string& target);
   outcome<std::string> leading_dir(const model::archive_spec& spec, const std::string& scratch) const;
+  [[nodiscard]] outcome<void> check_complete() const;
   bool belongs(const model::archive_spec& spec, const std::string& top) const;
   outcome<void> move_into_new(const model::snapshot& s, const std::string& from);
   outcome<void> move_whole(const std::string& from, const std::string& to, const model::snapshot& s);

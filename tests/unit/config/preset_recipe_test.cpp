@@ -131,6 +131,7 @@ append = ["--snapshot=${archive.snap.path}", "${n + 1}"]
 when = "advancing"
 within = "1h"
 advancing_for = "1s"
+healthy_for = "3s"
 )",
                                 "file = \"main.db\"\n");
   const auto& r = *entry.recipe;
@@ -155,6 +156,7 @@ advancing_for = "1s"
   CHECK(r.first_start_append == std::vector<std::string>{"--snapshot=${archive.snap.path}", "2"});
   CHECK(r.confirm == model::confirm_when::advancing);
   CHECK(r.confirm_advancing_for == base::duration{1000});
+  CHECK(r.confirm_healthy_for == base::duration{3000});
   CHECK(entry.instances[0].recovery.params == std::map<std::string, std::string>{{"file", "main.db"}});
   CHECK(entry.instances[0].recovery.sources == std::vector<model::source>{"file:///b"});
 }
@@ -284,6 +286,19 @@ action = "restart"
   CHECK(r.classes[1].readiness == model::readiness_seen::failed);
   CHECK(r.classes[1].after == base::duration{3'600'000});
   CHECK_FALSE(r.classes[1].within);
+}
+
+TEST_CASE("a recipe that confirms by the head warns of a unit of which no probe tells it") {
+  const std::string advancing = plan + "[confirm]\nwhen = \"advancing\"\n";
+  const std::string port = "[readiness]\nkind = \"tcp\"\naddress = \"h:1\"\n";
+  const std::string head = "kind = \"http\"\nurl = \"http://h:1/\"\nhead = { number = \"/n\" }\n";
+  CHECK_THAT(
+      of_recipe(advancing, port),
+      Catch::Contains("warning: recipe \"r\" confirms a restored node when its head moves (confirm.when), but no "
+                      "probe of this unit tells the head: it is confirmed when it has been healthy for 2m"));
+  for (const std::string role : {"startup", "readiness", "liveness"})
+    CHECK(of_recipe(advancing, "[" + role + "]\n" + head).empty());
+  CHECK(of_recipe(plan + "[confirm]\nwhen = \"healthy\"\nhealthy_for = \"1m\"\n", port).empty());
 }
 
 TEST_CASE("a class that asks a probe which the unit does not have is warned of") {

@@ -129,6 +129,7 @@ class fake_host : public daemon::recovery_host {
     const auto v = runner->view();
     shown.push_back(v.phase + "/" + v.snapshot + "/" + v.plan);
   }
+  recovery::others_seen others() override { return {}; }
   void discard_archives(std::vector<std::string> names, std::vector<std::string> sha256) override {
     for (const auto& n : names) calls.push_back("discard " + n);
     discarded_sha256 = std::move(sha256);

@@ -58,6 +58,7 @@ TEST_CASE("a job comes back as it was written", "[ports]") {
   job.mount = "/m";
   job.locks = {"state/shared_memory.bin"};
   job.must_exist = {"x"};
+  job.must_bring = {"x", "y/z"};
   job.tolerated = {1, 2147483647};
   job.directories = {{"/run/leap", 02750}, {"/var/lib/leap", 0755}};
   job.uid = 4294967294;

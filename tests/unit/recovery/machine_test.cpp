@@ -369,7 +369,49 @@ TEST_CASE("a node cut off after it had loaded may be dirty: the same snapshot on
   CHECK(t.state.remembered.bad.empty());
 }
 
-TEST_CASE("a node whose head stands still is rolled back and the next is tried, without blame") {
+TEST_CASE("a node whose head stands still is waited for while nothing shows that others advance") {
+  trace t;
+  const bool was_loaded = GENERATE(false, true);
+  t.until_running(leap(), two).startup_passed().head(100);
+  if (was_loaded) t.head(101);
+  t.take();
+  const auto last = was_loaded ? 101U : 100U;
+  t.after(std::chrono::minutes(30)).head(last);
+  const auto said = t.timer(false, "there is no [recovery.reference] to ask").take();
+  CHECK(has(said,
+            "recovery_stands: the head did not advance within 30m on s3, and nothing shows that others advance "
+            "(there is no [recovery.reference] to ask): it runs and is waited for, and nothing is held against "
+            "the snapshot; `hasup recover leap --rollback` puts the old state back\ntimer 1m\n"));
+  CHECK(recovery::outlook_of(t.state).stands);
+  CHECK_FALSE(recovery::outlook_of(t.state).gives_up_at);
+  for (int i = 0; i < 29; ++i) {
+    t.after(std::chrono::minutes(1)).head(last);
+    CHECK(t.timer(false, "").take() == "timer 1m\n");
+  }
+  t.after(std::chrono::minutes(1)).head(last);
+  CHECK(has(t.timer(false, "").take(), "recovery_stands"));  // told once more
+  SECTION("the chain goes on") {
+    t.head(102).after(std::chrono::minutes(2)).head(103);
+    CHECK(has(t.take(), "write confirmed"));
+  }
+  SECTION("others advance") {
+    t.timer(true, "http://b has 110");
+    CHECK(has(t.take(), "the head did not advance within 30m on s3, and others advance: http://b has 110"));
+    t.exited(0, exit_kind::environment, "stopped").quiesced();
+    CHECK(has(t.done().take(), "trying s2"));
+  }
+  SECTION("it does not answer any more") {
+    t.after(std::chrono::minutes(2)).timer(false, "");
+    CHECK(has(t.take(), "rolling_back"));
+  }
+  SECTION("a person does not wait") {
+    t.feed(recovery::roll_back_wanted{});
+    CHECK(has(t.take(), "write rolling_back"));
+  }
+  CHECK(t.state.remembered.bad.empty());
+}
+
+TEST_CASE("a node that does not say its head any more is rolled back and the next is tried, without blame") {
   trace t;
   t.until_running(leap(), two).startup_passed().head(100).take();
   CHECK(t.after(std::chrono::minutes(10)).timer().take() == "timer 20m\n");
@@ -408,6 +450,66 @@ TEST_CASE("without a head healthy counts, for as long as advancing would") {
   CHECK(has(t.after(std::chrono::minutes(2)).timer().take(), "write confirmed"));
 }
 
+TEST_CASE("an archive has to bring what must exist, unless the node makes it in its first start") {
+  auto plan = leap();
+  auto& recipe = plan.recipe;
+  const auto to_bring = [&](std::size_t i = 0) { return recovery::must_be_brought(recipe, recipe.plans[i]); };
+  CHECK(to_bring().empty());  // of the snapshot that is its argument
+  std::swap(recipe.first_start_append, recipe.import_command);
+  CHECK(to_bring().empty());
+  std::swap(recipe.first_start_append, recipe.import_command);
+  recipe.plans[1].archives[0].as.clear();
+  recipe.plans[1].archives[0].into = ".";
+  CHECK(to_bring().empty());
+  CHECK(to_bring(1) == recipe.must_exist);  // this plan has no archive for the argument
+  recipe.first_start_append = {"--replay"};
+  CHECK(to_bring(1).empty());
+  recipe.first_start_append.clear();
+  CHECK(to_bring(1) == recipe.must_exist);
+
+  recipe.plans.erase(recipe.plans.begin());
+  trace t;
+  std::vector<ports::worker_job> jobs;
+  const auto feed = [&](const recovery::event& e) {
+    recovery::actions out;
+    recovery::next(t.state, e, {}, out);
+    for (const auto& a : out)
+      if (const auto* run = std::get_if<recovery::run_worker>(&a)) jobs.push_back(run->job);
+  };
+  t.begin(plan).quiesced().done().listed(two);
+  ports::worker_result got;
+  got.sha256 = {"aa"};
+  feed(recovery::worker_done{got});
+  REQUIRE(jobs.size() == 1);
+  CHECK(jobs[0].mode == ports::worker_mode::unpack);
+  CHECK(jobs[0].must_bring == recipe.must_exist);
+  t.take();
+  const auto text = t.failed(ports::worker_failure::bad_snapshot, "s3 does not bring state/shared_memory.bin").take();
+  CHECK(has(text, "recovery_dropped: s3 is not used: s3 does not bring state/shared_memory.bin"));
+  CHECK(has(text, "trying s2"));
+  CHECK_FALSE(t.state.remembered.bad.empty());
+}
+
+TEST_CASE("confirm healthy may ask for some time") {
+  auto plan = leap();
+  plan.recipe.confirm = model::confirm_when::healthy;
+  plan.recipe.confirm_healthy_for = std::chrono::minutes(2);
+  plan.recipe.first_start_append.clear();
+  plan.has_head = GENERATE(true, false);
+  trace t;
+  t.until_running(plan, {one_candidate(0, "s3", std::nullopt)}).startup_passed().take();
+  CHECK(has(t.healthy().take(), "write loaded"));
+  CHECK(has(t.after(std::chrono::minutes(1)).healthy().take(), "timer 1m"));
+  SECTION("if it still is") {
+    CHECK(has(t.after(std::chrono::minutes(1)).timer().take(), "write confirmed"));
+  }
+  SECTION("which it is not") {
+    t.feed(recovery::health_seen{model::health::unhealthy});
+    CHECK_FALSE(has(t.after(std::chrono::minutes(1)).timer().take(), "confirmed"));
+    CHECK(has(t.after(std::chrono::minutes(5)).healthy().take(), "write confirmed"));
+  }
+}
+
 TEST_CASE("confirm healthy is done at the first healthy answer") {
   auto plan = leap();
   plan.recipe.confirm = model::confirm_when::healthy;
@@ -418,10 +520,40 @@ TEST_CASE("confirm healthy is done at the first healthy answer") {
   CHECK(has(t.healthy().take(), "write confirmed"));
 }
 
+TEST_CASE("a date that was taken for the snapshot's block is none that the head must pass") {
+  auto dated = one_candidate(0, "snapshot-1763700000", 1'763'700'000);
+  dated.snapshots[0].block_is_guess = true;
+  trace t;
+  t.until_running(leap(), {dated}).startup_passed().head(77).take();
+  CHECK(has(t.head(78).take(), "write loaded"));
+  CHECK(has(t.after(std::chrono::minutes(2)).head(79).take(), "write confirmed"));
+}
+
 TEST_CASE("a snapshot without a known block is loaded when the head moves") {
   trace t;
   t.until_running(leap(), {one_candidate(0, "s3", std::nullopt)}).startup_passed().head(77).head(77).take();
   CHECK(has(t.head(78).take(), "write loaded"));
+}
+
+TEST_CASE("a restored node serves from its confirmation on, while it runs") {
+  trace t;
+  t.until_running(leap(), two).startup_passed().head(101);
+  CHECK_FALSE(recovery::serves(t.state));
+  t.after(std::chrono::minutes(2)).head(102);
+  REQUIRE(has(t.take(), "worker clean_up"));
+  CHECK(recovery::serves(t.state));
+  t.failed(ports::worker_failure::internal, "EIO");  // the old state is not deleted yet
+  CHECK(recovery::serves(t.state));
+  SECTION("not when it ended") {
+    t.exited(1, exit_kind::unexplained, "unexplained");
+    CHECK_FALSE(recovery::serves(t.state));
+    t.started();
+    CHECK(recovery::serves(t.state));
+  }
+  SECTION("not when it is to be stopped") {
+    t.stop();
+    CHECK_FALSE(recovery::serves(t.state));
+  }
 }
 
 TEST_CASE("the arguments are gone once it is loaded") {

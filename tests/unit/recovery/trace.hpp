@@ -130,6 +130,9 @@ class trace {
   trace& head(std::uint64_t number) { return feed(recovery::head_seen{number}); }
   trace& healthy() { return feed(recovery::health_seen{model::health::healthy}); }
   trace& timer() { return feed(recovery::timer_fired{}); }
+  trace& timer(bool others_advance, std::string evidence) {
+    return feed(recovery::timer_fired{{others_advance, std::move(evidence)}});
+  }
   trace& stop(bool force = false) { return feed(recovery::stop_wanted{force}); }
   trace& exited(int code, recovery::exit_kind kind, std::string class_name, std::string refused = "") {
     recovery::node_exited e;

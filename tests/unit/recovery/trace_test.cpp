@@ -180,8 +180,19 @@ TEST_CASE("a process that has the data open is named, and nothing is touched") {
   CHECK(t.take() == R"(no timer
 clear journal
 release readers
-finished refused: process 4711 (nodeos --data-dir /data) has /data/state/shared_memory.bin open; nothing was touched, stop it and then `hasup recover leap`
+finished refused: process 4711 (nodeos --data-dir /data) has /data/state/shared_memory.bin open; nothing was touched, stop it and then `hasup start leap`, or take it over with `hasup start --adopt leap`
 )");
+}
+
+TEST_CASE("who asked for a recovery and met another process is told to ask again") {
+  auto plan = leap();
+  plan.asked.by_hand = true;
+  trace t;
+  t.begin(plan).quiesced().take();
+  ports::worker_result r;
+  r.failure = ports::worker_failure::writer;
+  r.writer = ports::writer_info{4711, "nodeos", "/data/state/shared_memory.bin"};
+  CHECK(t.done(r).take().find("nothing was touched, stop it and then `hasup recover leap`\n") != std::string::npos);
 }
 
 TEST_CASE("mode ask prepares everything, waits for a person and looks for writers again") {

@@ -92,6 +92,37 @@ TEST_CASE("kept entries never come out of an archive, what may not be replaced i
   CHECK(out.notes[0].find("config.toml") != std::string::npos);
 }
 
+TEST_CASE("an archive without what must be there for a start is bad, and nothing is staged", "[unpack]") {
+  node n;
+  put(n.dir() + "/state/db.dat", "live");  // what stands there is not what will
+  n.job.must_bring = {"state/db.dat"};
+  const auto out = n.unpack({{"state/db.lck", "l"}});
+  CHECK(out.failure == worker_failure::bad_snapshot);
+  CHECK(out.snapshot == "a.tar");
+  CHECK(out.error == "a.tar does not bring state/db.dat, without which the node would begin from nothing");
+  CHECK_FALSE(n.is_staged());
+  const auto whole = n.unpack({{"backup-7/state/db.lck", "l"}, {"backup-7/state/db.dat", "d"}});
+  INFO(whole.error);
+  CHECK(whole.ok());
+  CHECK(n.is_staged());
+}
+
+TEST_CASE("what an archive cannot bring, or need not, is not missed", "[unpack]") {
+  node n;
+  n.job.keep = {"keys"};
+  n.job.plan.shared = {"blocks"};
+  n.job.must_bring = {"keys/k", "blocks/blocks.log", "config.toml"};  // kept, shared, not replaced at all
+  CHECK(n.unpack({{"state/a", "a"}}).ok());
+  n.use("a.tar", model::unpack_mode::archive, "", "blocks");  // goes to another place
+  n.job.plan.shared.clear();
+  n.job.must_bring = {"state/a"};
+  CHECK(n.unpack({{"x", "c"}}).ok());
+  n.job.must_bring = {"state/a", "blocks/blocks.log"};
+  CHECK(n.unpack({{"x", "c"}}).error.find("does not bring blocks/blocks.log") != std::string::npos);
+  n.use("a.tar", model::unpack_mode::archive, "snapshot");  // beside the state: the node makes that of it
+  CHECK(n.unpack({{"x", "c"}}).ok());
+}
+
 TEST_CASE(
     "what only a file system that folds names takes for a kept entry is refused, in both readings of a leading "
     "directory",

@@ -62,6 +62,54 @@ const std::string dirty =
 
 }  // namespace
 
+TEST_CASE("words of a damaged database are named with their line, and recover nothing by themselves") {
+  for (const std::string line :
+       {"Fatal: Corruption: block checksum mismatch: expected 1, got 2 in /d/000123.sst",
+        "checksum mismatch at page 7", "sqlite3.OperationalError: database disk image is malformed",
+        "MDBX_CORRUPTED: Database is corrupted", "MDB_PAGE_NOTFOUND: Requested page not found",
+        "error database dirty flag set (likely due to unclean shutdown)", "Corrupted block database detected.",
+        "database file is corrupt", "Error: file is not a database"}) {
+    CAPTURE(line);
+    for (const auto& end : {code(1), by_signal(SIGABRT), code(0)}) {
+      const auto c = unit::classify(nullptr, end, "begins\n" + line + "\nends\n", {});
+      CHECK(c.name == "corrupted state");
+      CHECK(c.action == exit_action::unexplained);
+      CHECK(c.evidence == line);
+      CHECK_FALSE(c.advice.empty());
+    }
+  }
+  const std::string dirty_line = "error database dirty flag set";
+  CHECK(unit::exit_text(code(2), unit::classify(nullptr, code(2), dirty_line, {})) ==
+        "exited with code 2: corrupted state");
+  SECTION("a class of the recipe says more") {
+    const auto r = nodeos_like();
+    CHECK(unit::classify(&r, code(2), dirty_line, {}).name == "dirty database");
+    CHECK(unit::classify(&r, code(1), dirty_line, {}).name == "corrupted state");
+  }
+  SECTION("what explains the end explains these words, too") {
+    CHECK(unit::classify(nullptr, killed(SIGKILL), dirty_line, {}).name == "killed by signal 9");
+    CHECK(unit::classify(nullptr, code(0), dirty_line, started()).name == "clean exit");
+    CHECK(unit::classify(nullptr, code(1), dirty_line + "\nwrite: No space left on device\n", {}).name ==
+          "disk full");
+    CHECK(unit::classify(nullptr, code(1), dirty_line + "\nbind: Address already in use\n", {}).name ==
+          "port in use");
+  }
+  SECTION("other words are none") {
+    for (const std::string line : {"database opened", "corrupt peer disconnected", "checksum ok"})
+      CHECK(unit::classify(nullptr, code(1), line, {}).name == "unexplained");
+  }
+}
+
+TEST_CASE("the line that decided is quoted, the last of a run is not") {
+  CHECK(unit::quoted_line(unit::classify(nullptr, code(1), "MDBX_CORRUPTED\nends\n", {})) == " (\"MDBX_CORRUPTED\")");
+  CHECK(unit::quoted_line(unit::classify(nullptr, code(1), "begins\nends\n", {})).empty());
+  CHECK(unit::quoted_line(unit::classify(nullptr, code(0), "ends\n", started())).empty());
+  const auto r = nodeos_like();
+  const auto text =
+      unit::quoted_line(unit::classify(&r, code(2), "database dirty flag set" + std::string(300, 'x'), {}));
+  CHECK(text == " (\"database dirty flag set" + std::string(137, 'x') + "…\")");
+}
+
 TEST_CASE("a run that goes on but will never have started says so in its output") {
   constexpr std::string_view deaf = "http service failed to start: bind: Address already in use\nProduced block 17\n";
   CHECK(unit::why_never_started(nullptr, deaf)->name == "port in use");

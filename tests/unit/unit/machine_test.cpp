@@ -44,6 +44,18 @@ TEST_CASE("what it requires is waited for, and the start follows by itself") {
   CHECK(b.feed(requirements_changed{}) == "starting: prepare;");
 }
 
+TEST_CASE("the reason of an exit that the unit fails of has the line that decided") {
+  bench b;
+  b.run();
+  classification c{"configuration", exit_action::hold, "nodeos: unknown option --pluging", "correct run.command"};
+  c.by_line = GENERATE(true, false);
+  b.feed(main_exited{{1, std::nullopt, false}, c});
+  b.feed(tree_emptied{});
+  CHECK(b.state() == model::unit_state::failed);
+  CHECK(b.m.reason == std::string("exited with code 1: configuration") +
+                          (c.by_line ? " (\"nodeos: unknown option --pluging\")" : "") + "; correct run.command");
+}
+
 TEST_CASE("a requirement lost while the start is prepared sends it back to waiting") {
   bench b;
   b.feed(start_wanted{});

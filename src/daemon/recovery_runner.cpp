@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "recovery/candidates.hpp"
+#include "recovery/data_look.hpp"
 #include "recovery/freeze.hpp"
 #include "recovery/machine.hpp"
 
@@ -315,6 +316,10 @@ void recovery_runner::cancel() {
 
 void recovery_runner::roll_back() {
   impl_->take(recovery::roll_back_wanted{});
+}
+
+std::string recovery_runner::why_start_waits(const ports::worker_result& seen, std::uint64_t room) const {
+  return recovery::why_start_waits(impl_->state().done, seen, room);
 }
 
 bool recovery_runner::can_roll_back() const {

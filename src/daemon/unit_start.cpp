@@ -159,6 +159,40 @@ void unit_runner::look_for_mount() {
   });
 }
 
+// Hours may have gone by since the swap, or the last run: the node of a recovery is not started either beside another
+// one, on a volume that is not there, or on a full disk. Until then it waits, and may be stopped or rolled back.
+void unit_runner::look_before_first_start() {
+  auto job = inspect_job();
+  job.tolerated = host_.reader_pids(unit_.id);
+  job.seen_free = data_seen_free_;
+  start_look_ = ++start_looks_;
+  services_.look.ask(job, [weak = weak_from_this(), look = start_look_](const ports::worker_result& r) {
+    const auto self = weak.lock();
+    if (self && self->first_start_ && self->start_look_ == look) self->looked_before_first_start(r);
+  });
+}
+
+void unit_runner::looked_before_first_start(const ports::worker_result& r) {
+  const auto why = recovery_->why_start_waits(r, unit::space_to_start(unit_.data.min_free, stopped_for_space_));
+  data_seen_free_ = r.ok();
+  if (why.empty()) {
+    start_look_ = 0;
+    stopped_for_space_ = false;
+    space_guard_.reset();
+    const auto append = std::move(*std::exchange(first_start_, std::nullopt));
+    return first_start(append);
+  }
+  const auto told = why + "; the start waits for it";
+  if (memory_.reason != told) report("recovery_waiting", told);
+  first_start_timer_.expires_after(mount_retry_after);
+  first_start_timer_.async_wait([weak = weak_from_this(), look = start_look_](const boost::system::error_code& ec) {
+    const auto self = weak.lock();
+    if (ec || !self || !self->first_start_ || self->start_look_ != look) return;
+    self->start_look_ = 0;
+    self->look_at_requirements();
+  });
+}
+
 // Only now: not on an empty mount point, and not in the place of data that has to be there.
 void unit_runner::make_directories(std::uint64_t ticket) {
   if (unit_.run.create_directories.empty()) return dispatch(unit::prepared{});

@@ -298,6 +298,8 @@ void members(M& m, worker_result& r) {
   m("data_dir_exists", r.data_dir_exists);
   m("data_dir_empty", r.data_dir_empty);
   m("half_swapped", r.half_swapped);
+  m("swap_phase", r.swap_phase);
+  m("has_own_dir", r.has_own_dir);
   m("wiped", r.wiped);
   m("free_bytes", r.free_bytes);
   m("inexact", r.inexact);

@@ -289,6 +289,8 @@ struct worker_result {
   bool data_dir_exists = false;
   bool data_dir_empty = true;  // no entry but .hasup
   bool half_swapped = false;   // swap.json is there
+  std::string swap_phase;      // what it says (snapshot::swap_phase); "" = there is none, or it cannot be read
+  bool has_own_dir = false;    // .hasup is there, which a recovery makes and nobody deletes
   // Also wipe, roll_back: by swap.json the old state is deleted, or its deletion has begun. Unknown where the worker
   // gave no answer.
   bool wiped = false;

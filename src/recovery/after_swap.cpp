@@ -109,7 +109,7 @@ void stepper::on_import_ended() {
   s.environment_exits = 0;
   s.first_try.reset();
   say("imported", chosen_name() + " is imported");
-  launch();
+  look();
 }
 
 // Beyond the snapshot the extra arguments are gone for good.

@@ -5,6 +5,7 @@
 //      → first_run → confirming → cleaning → ended(recovered)
 //   pausing{then}: between two tries of a step      cancelling: a worker was told to stop, before the swap
 //   stopping_node{then} → quiescing/rolling_back → the next candidate | ended
+//   looking: beyond the swap, when it is taken up and before the node is started once more → where the journal is
 //   Beside a node that runs (options.beside): selecting → … → unpacking → (asking →) quiescing → inspecting →
 //   swapping undoing_leftover: a swap whose journal is lost is rolled back before anything else
 //   Of a group (group.hpp): … → gathering → measuring …, and … → unpacking → gathering → …
@@ -25,11 +26,12 @@
 namespace hasup::recovery {
 
 // A step that can be tried again after a pause.
-enum class step { inspect, select, fetch, unpack, wipe, swap, rewipe, start, roll_back };
+enum class step { look, inspect, select, fetch, unpack, wipe, swap, rewipe, start, roll_back };
 
 struct idle {};
 struct quiescing {};
 struct inspecting {};
+struct looking {};  // beyond the swap: is the data there, and nobody else at it (data_look.hpp)
 struct undoing_leftover {};
 struct selecting {};
 struct measuring {};
@@ -70,7 +72,7 @@ struct ended {
   outcome how = outcome::recovered;
 };
 
-using activity = std::variant<idle, quiescing, inspecting, undoing_leftover, selecting, measuring, fetching,
+using activity = std::variant<idle, quiescing, inspecting, looking, undoing_leftover, selecting, measuring, fetching,
                               unpacking, wiping_now, swapping_now, rewiping, starting, asking, running, cleaning,
                               rolling_back_now, pausing, stopping_node, cancelling, gathering, ended>;
 
@@ -82,6 +84,8 @@ struct state {
   bool source_is_down = false;               // a whole round of tries was in vain: further candidates get one each
   unsigned environment_exits = 0;            // of the current candidate's node, in a row
   std::optional<base::mono_time> first_try;  // of the current candidate's node
+  bool to_look = false;                      // taken up: much may have happened to the data since
+  std::string waits_for;                     // what the last look found, as told; ""
   bool inspected = false;                    // with the node down: nobody has the data open, no swap is half done
   bool tainted = false;                      // the node was cut off on state that is not wiped before its next start
   bool wipe_was_tried = false;               // and nobody knows how far it came

@@ -33,6 +33,7 @@ struct stepper {
   void on_timer();
   void on_worker_done(const ports::worker_result& r);
   void on_quiesced();
+  void go_on_quiesced();
 
   // before_swap.cpp
   void quiesce_first();
@@ -106,6 +107,11 @@ struct stepper {
   void on_wiped(const ports::worker_result& r);
   [[nodiscard]] std::string untouched() const;
   [[nodiscard]] std::string what_is_left() const;
+
+  // data_look.cpp
+  void look();
+  void on_looked(const ports::worker_result& r);
+  void go_on_after_look();
 
   // after_swap.cpp
   void swap();

@@ -68,6 +68,7 @@ outcome<void> state_swap::swap() {
     if (auto written = write_record(**record); !written) return written;
     note_shared(**record);
     if ((*record)->phase == swap_phase::swapped) return {};
+    if (auto free = check_no_writer(""); !free) return free;
   } else {
     if (wiped)
       if (auto gone = finish_wipe(**record); !gone) return gone;

@@ -284,6 +284,7 @@ void members(M& m, room_found& r) {
   m("state", r.state);
   m("freed", r.freed);
   m("not_cloned", r.not_cloned);
+  m("not_swappable", r.not_swappable);
 }
 
 template <class M>

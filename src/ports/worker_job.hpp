@@ -269,6 +269,8 @@ struct room_found {
   std::vector<std::uint64_t> freed;  // one a plan: what deleting that would free; at most `state`
   // One a plan: why its shared entries cannot be cloned aside; "" = as far as can be seen they can. Empty: unknown.
   std::vector<std::string> not_cloned;
+  // One a plan: why what it replaces cannot be renamed (a link, somebody else's, a mount point); "" = it can.
+  std::vector<std::string> not_swappable;
   // Of the free bytes, what other recoveries on the file system will still take, and whose; hasupd fills it in.
   std::uint64_t promised = 0;
   std::vector<std::string> promised_to;
@@ -288,7 +290,7 @@ struct worker_result {
   bool mounted = true;
   bool data_dir_exists = false;
   bool data_dir_empty = true;  // no entry but .hasup
-  bool half_swapped = false;   // swap.json is there
+  bool half_swapped = false;   // swap.json is there; swap: also where it failed
   std::string swap_phase;      // what it says (snapshot::swap_phase); "" = there is none, or it cannot be read
   bool has_own_dir = false;    // .hasup is there, which a recovery makes and nobody deletes
   // Also wipe, roll_back: by swap.json the old state is deleted, or its deletion has begun. Unknown where the worker

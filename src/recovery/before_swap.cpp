@@ -210,7 +210,7 @@ std::string stepper::without_a_set(const std::vector<ports::candidate>& all) con
 }
 
 void stepper::try_next() {
-  const auto index = next_candidate(s.done);
+  const auto index = next_candidate(s.done, s.not_swappable);
   if (!index && !s.done.settled.empty() && budget_left()) return select();  // the sources may have more
   if (index && (budget_left() || s.done.wiped)) return try_candidate(*index);
   std::string why = index ? budget_text() : "no snapshot is left to try";
@@ -261,6 +261,10 @@ void stepper::on_measured(const ports::worker_result& r) {
 // A smaller or older snapshot, or another plan, may still fit.
 void stepper::weigh_room() {
   const auto plan = decide_space(s.done.plan, *s.done.chosen(), *s.room);
+  if (!plan.swappable) {
+    s.not_swappable.insert(s.done.chosen()->plan);
+    return drop(fate::unreachable, plan.text);
+  }
   s.sum = plan.text;
   if (!plan.fits && ++s.without_room == most_without_room)
     return end(not_now(), std::to_string(most_without_room) + " snapshots in a row have no room; last: " + plan.text +

@@ -153,6 +153,7 @@ struct applier {
     p.then = r.then;
     p.last_why = r.why;
     p.undo_wanted = false;
+    if (r.renamed_nothing && !p.swaps.empty()) p.swaps.pop_back();
     p.at = mark::rolling_back;
     return {};
   }

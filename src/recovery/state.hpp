@@ -13,6 +13,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -95,6 +96,7 @@ struct state {
   std::uint64_t device = 0;                  // where that need is
   bool in_place = false;                     // the current candidate's way: the old state is deleted first
   bool archive_ready = false;                // in place: all is here and verified, the deletion comes next
+  std::set<unsigned> not_swappable;          // plans that replace what cannot be renamed, as last measured
   unsigned without_room = 0;                 // so many candidates in a row did not fit
   std::string sum;                           // of the current candidate, for a person; "" = not measured
   bool stop = false;                         // a person wants the unit down

@@ -135,7 +135,7 @@ struct stepper {
   void stop_running_node(bool park);
   void judge_exit(const node_exited& e);
   void retry_start(const node_exited& e, const std::string& what);
-  void roll_back(after_roll_back then, const std::string& why);
+  void roll_back(after_roll_back then, const std::string& why, bool renamed_nothing = false);
   void undo();
   void run_roll_back();
   void on_rolled_back(const ports::worker_result& r);

@@ -51,6 +51,8 @@ class state_swap {
 
   // Whether the record says that the old state is deleted or being deleted, as far as was seen.
   [[nodiscard]] bool wiped() const { return wiped_; }
+  // Whether there is a record, as far as was seen or written.
+  [[nodiscard]] bool has_record() const { return has_record_; }
   // After roll_back: in what the state that is back differs from what it was; "" = in nothing.
   [[nodiscard]] const std::string& inexact() const { return inexact_; }
   // Remarks for a person, to be shown with the result.
@@ -105,6 +107,7 @@ class state_swap {
   std::vector<std::string> notes_;
   std::string inexact_;
   bool wiped_ = false;
+  bool has_record_ = false;
 };
 
 }  // namespace hasup::snapshot

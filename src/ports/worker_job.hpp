@@ -20,6 +20,7 @@
 //   warm/warm.json       which archives of the cache a prefetch left for the next recovery, once they are whole
 //   (aside, swap.json and warm/ are directly below: what fetches and what unpacks may write cache and staging alone)
 //   aside/…              the old entries, from the swap until clean_up or roll_back
+//   inexact              what the last roll back could not bring back: for who asks once more
 //   clones/…             what shared entries were before the swap, for as long, where the file system has reflinks
 //   swap.json            the intent record, and the marker that forbids an ordinary start: present from before the
 //                        first rename until clean_up or roll_back is complete, and from before wipe deletes anything

@@ -60,14 +60,14 @@ void stepper::inspect() {
 void stepper::on_inspected(const ports::worker_result& r) {
   if (r.writer)
     return end(outcome::refused, "process " + std::to_string(r.writer->pid) + " (" + r.writer->command + ") has " +
-                                     r.writer->path + " open; nothing was touched, stop it and then `hasup recover " +
-                                     unit_name() + "`");
+                                     r.writer->path + " open; " +
+                                     (s.done.was_rolled_back ? old_state_is_back() : "nothing was touched") +
+                                     ", stop it and then `hasup recover " + unit_name() + "`");
   if (!r.ok()) {
     if (r.failure == ports::worker_failure::internal) return retry_worker(step::inspect, r);
     return end(outcome::refused, r.error);
   }
-  if (!r.mounted)
-    return end(outcome::refused, "the volume of the data directory is not mounted; nothing was touched");
+  if (!r.mounted) return end(outcome::refused, "the volume of the data directory is not mounted" + untouched());
   s.tries = 0;
   s.inspected = true;
   s.warm = r.warm;
@@ -360,7 +360,7 @@ void stepper::drop(fate of, const std::string& why) {
 // Others wrote there meanwhile, or more came out of the archive than was to be expected.
 void stepper::end_without_room(const std::string& error) {
   if (s.done.wiped) return drop(fate::unreachable, error);  // a smaller one may fit
-  end(outcome::refused, error + (s.sum.empty() ? "" : "; before it began: " + s.sum) + untouched());
+  give_up(outcome::refused, error + (s.sum.empty() ? "" : "; before it began: " + s.sum));
 }
 
 void stepper::retry_source(step then, const ports::worker_result& r) {
@@ -375,7 +375,7 @@ void stepper::retry_worker(step then, const ports::worker_result& r) {
   if (++s.tries < tries_of_a_worker) return pause_before(then, s.tries, r.error);
   const bool of_this_one = then == step::fetch || then == step::unpack;
   if (s.done.wiped && of_this_one) return drop(fate::unreachable, r.error);
-  end(outcome::refused, r.error + untouched());
+  give_up(outcome::refused, r.error);
 }
 
 void stepper::stage_is_ready() {

@@ -253,7 +253,9 @@ void stepper::resume(const resume_wanted& e) {
 // Before anything was touched nothing is left of it; else it goes on with the next start.
 void stepper::end_as_stopped() {
   if (!s.abandoned.empty() && !s.done.beyond_swap()) return end(outcome::refused, s.abandoned + untouched());
-  if (before_swap(s)) return end(outcome::cancelled, "stopped before anything was touched");
+  if (before_swap(s))
+    return end(outcome::cancelled,
+               s.done.was_rolled_back ? "stopped; " + old_state_is_back() : "stopped before anything was touched");
   end(outcome::parked, "stopped; `hasup start " + unit_name() + "` goes on with the recovery");
 }
 
@@ -261,7 +263,8 @@ void stepper::stop(bool force) {
   if (takes_a_begin(s)) return;
   if (is<asking>(s)) {
     if (s.done.wiped) return end_as_stopped();
-    return end(outcome::cancelled, "stopped while it asked; nothing was touched");
+    return end(outcome::cancelled,
+               "stopped while it asked; " + (s.done.was_rolled_back ? old_state_is_back() : "nothing was touched"));
   }
   const bool first = !s.stop;
   s.stop = true;
@@ -307,7 +310,10 @@ void stepper::cancel() {
 // Never while something moves files or spawns the node: their answers come soon.
 void stepper::roll_back_by_hand() {
   if (takes_a_begin(s)) return;
-  if (before_swap(s)) return say("not_rolled_back", "nothing was replaced yet, so there is nothing to put back");
+  if (before_swap(s))
+    return say("not_rolled_back", s.done.was_rolled_back
+                                      ? old_state_is_back() + ", so there is nothing to put back"
+                                      : "nothing was replaced yet, so there is nothing to put back");
   if (s.done.no_way_back())
     return say("not_rolled_back", "the old state was deleted to make room, so there is nothing to put back");
   if (s.done.at == mark::confirmed)

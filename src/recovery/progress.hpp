@@ -47,6 +47,7 @@ struct progress {
   unsigned imports = 0;                // likewise, of the recipe's [import]
   unsigned restagings = 0;             // of the current candidate
   std::vector<base::wall_time> swaps;  // of this recovery
+  bool renamed_nothing = false;        // by the swap that is being rolled back
   bool was_rolled_back = false;        // at least once: "nothing was touched" is no longer true
   std::string inexact;                 // in what the old state then differs from what it was; "" = in nothing
   bool wiped = false;                  // there is no old state any more

@@ -75,6 +75,7 @@ outcome<void> state_swap::swap() {
   } else {
     if (wiped)
       if (auto gone = finish_wipe(**record); !gone) return gone;
+    if (auto forgotten = forget_inexact(); !forgotten) return forgotten;
     auto planned = plan_swap();
     if (!planned) return planned.error();
     if (control_.cancelled()) return cancelled();

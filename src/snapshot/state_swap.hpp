@@ -95,6 +95,9 @@ class state_swap {
   outcome<void> return_clone(const swap_entry& entry);
   void note_shared(const swap_record& record);
   void note_inexact(const swap_record& record);
+  outcome<void> write_inexact() const;
+  outcome<void> read_inexact();
+  outcome<void> forget_inexact() const;
   enum class cancelling { heeded, ignored };
   outcome<void> remove_counted(const std::vector<std::string>& paths, cancelling c);
   outcome<void> prune_cache();

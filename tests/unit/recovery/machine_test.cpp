@@ -112,6 +112,48 @@ TEST_CASE("a swap that renamed nothing does not count towards the budget") {
   CHECK(again.state.remembered.swaps.size() == counted);
 }
 
+TEST_CASE("after a roll back no end says that nothing was touched") {
+  ports::worker_result back;
+  back.inexact = "what the node wrote to blocks meanwhile stays";
+  trace t;
+  t.until_running(leap(), {one_candidate(0, "s3"), one_candidate(0, "s2")});
+  t.exited(1, exit_kind::recover, "dirty database").quiesced().done(back).take();
+  const auto internal = ports::internal_failure("no worker");
+  ports::worker_result seen;
+  SECTION("stopped") {
+    t.stop().done();
+  }
+  SECTION("no room any more") {
+    t.failed(ports::worker_failure::no_space, "disk full");
+  }
+  SECTION("a worker that fails again and again") {
+    for (unsigned i = 1; i < recovery::tries_of_a_worker; ++i) t.done(internal).timer();
+    t.done(internal);
+  }
+  SECTION("the next hasupd finds that somebody has the data open") {
+    seen.failure = ports::worker_failure::writer;
+    seen.writer = ports::writer_info{};
+  }
+  SECTION("the next hasupd finds that the volume is away") {
+    seen.mounted = false;
+  }
+  SECTION("a swap that is refused") {
+    t.fetched("bb").unpacked().take();
+    t.failed(ports::worker_failure::refused, "a link").quiesced().done();
+  }
+  if (seen.writer || !seen.mounted) {
+    trace again;
+    again.feed(recovery::resume_wanted{t.state.done}).quiesced().done(seen);
+    t = std::move(again);
+  }
+  const auto text = t.take();
+  INFO(text);
+  CHECK(has(text, "finished "));
+  CHECK(has(text, "the old state is back, but what the node wrote to blocks meanwhile stays"));
+  CHECK_FALSE(has(text, "touched"));
+  CHECK_FALSE(has(text, "as it was"));
+}
+
 TEST_CASE("an empty list refuses with what the sources said") {
   trace t;
   t.begin(leap()).quiesced().done();

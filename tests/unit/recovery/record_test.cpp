@@ -44,7 +44,6 @@ std::vector<recovery::record> one_of_each() {
           recovery::loaded{},
           recovery::confirmed{},
           recovery::rolling_back{recovery::after_roll_back::again, "why"},
-          recovery::rolling_back{recovery::after_roll_back::end_refused, "why", true},
           recovery::rolled_back{"what the node wrote to \xff meanwhile stays"},
           recovery::undo_wanted{"the group goes back"},
           recovery::wiping{},

@@ -318,6 +318,10 @@ void recovery_runner::roll_back() {
   impl_->take(recovery::roll_back_wanted{});
 }
 
+bool recovery_runner::runs_on_only_copy() const {
+  return impl_->state().done.runs_on_only_copy();
+}
+
 std::string recovery_runner::why_start_waits(const ports::worker_result& seen, std::uint64_t room) const {
   return recovery::why_start_waits(impl_->state().done, seen, room);
 }

@@ -1,6 +1,8 @@
 #include "cli/machine_check.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include <filesystem>
@@ -9,7 +11,9 @@
 #include <optional>
 
 #include "base/byte_size.hpp"
+#include "base/unique_fd.hpp"
 #include "config/document.hpp"
+#include "snapshot/swappable.hpp"
 #include "unit/first_state.hpp"
 
 namespace fs = std::filesystem;
@@ -65,6 +69,23 @@ void check_state(const config::unit_entry& entry, const model::unit& unit, confi
                                unit::first_state_advice(unit, recipe, missing)));
 }
 
+// The owner of the data directory is the unit's user, or nothing of hasup's works there.
+void check_swap(const config::unit_entry& entry, const model::unit& unit, config::report& findings) {
+  if (!entry.recipe || !unit.has_recovery()) return;
+  const base::unique_fd root(::open(unit.data.dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  struct stat st {};
+  if (!root || ::fstat(root.get(), &st) != 0) return;  // not there yet, or not for our eyes
+  for (const auto& plan : entry.recipe->plans) {
+    const auto rules = snapshot::wipe_rules::from(plan.wipe, entry.recipe->keep, plan.shared);
+    const auto why =
+        rules ? snapshot::why_not_swappable(root.get(), unit.data.dir, *rules, st.st_uid) : rules.error().message;
+    if (!why.empty())
+      findings.warning(
+          place_in(entry.file, "recovery", "recipe"),
+          fmt::format("a recovery of {} with plan \"{}\" would be refused: {}", shown_name(unit), plan.name, why));
+  }
+}
+
 }  // namespace
 
 base::diagnostics machine_warnings(const config::loaded& all, const std::set<std::string>& only) {
@@ -75,6 +96,7 @@ base::diagnostics machine_warnings(const config::loaded& all, const std::set<std
       if (!unit.has_data()) continue;
       check_space(entry, unit, findings);
       check_state(entry, unit, findings);
+      check_swap(entry, unit, findings);
     }
   }
   return findings.take();

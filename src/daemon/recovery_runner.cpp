@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "recovery/candidates.hpp"
+#include "recovery/data_look.hpp"
 #include "recovery/freeze.hpp"
 #include "recovery/machine.hpp"
 
@@ -323,6 +324,14 @@ void recovery_runner::cancel() {
 
 void recovery_runner::roll_back() {
   impl_->take(recovery::roll_back_wanted{});
+}
+
+bool recovery_runner::runs_on_only_copy() const {
+  return impl_->state().done.runs_on_only_copy();
+}
+
+std::string recovery_runner::why_start_waits(const ports::worker_result& seen, std::uint64_t room) const {
+  return recovery::why_start_waits(impl_->state().done, seen, room);
 }
 
 bool recovery_runner::can_roll_back() const {

@@ -81,6 +81,10 @@ class recovery_runner {
   // report.
   void roll_back();
 
+  // There is no whole old state aside that a full disk could not damage, too.
+  [[nodiscard]] bool runs_on_only_copy() const;
+  // Why its node is not to be started on what was seen, with `room` bytes free; "" = it is (recovery/data_look.hpp).
+  [[nodiscard]] std::string why_start_waits(const ports::worker_result& seen, std::uint64_t room) const;
   // Stands the old state aside, and may it come back?
   [[nodiscard]] bool can_roll_back() const;
   // The data directory is not simply the old one any more.

@@ -27,7 +27,7 @@ bool unit_runner::find_outsider(std::function<void(base::result<outsider>)> then
                          if (!runner) return then(base::error{"the unit is gone"});
                          if (!r.ok())
                            return then(base::error{"cannot inspect " + runner->unit_.data.dir + ": " + r.error});
-                         if (r.half_swapped && !r.confirmed)
+                         if (r.half_swapped && r.swap_phase != "confirmed")
                            return then(base::error{"a recovery left " + runner->unit_.data.dir +
                                                    " half restored; it must be finished "
                                                    "first"});

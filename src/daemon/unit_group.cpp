@@ -60,15 +60,14 @@ void unit_runner::call_group(const std::vector<std::string>& members, const std:
 }
 
 void unit_runner::look_at_requirements() {
-  if (!first_start_) return;
+  if (!first_start_ || start_look_ != 0) return;
   std::vector<std::string> missing;
   if (!host_.requirements_met(*this, missing)) {
     if (missing == first_start_waits_for_) return;
     first_start_waits_for_ = std::move(missing);
     return report("recovery_waits", "the first start waits for " + base::joined(first_start_waits_for_));
   }
-  const auto append = std::move(*std::exchange(first_start_, std::nullopt));
-  first_start(append);
+  look_before_first_start();
 }
 
 }  // namespace hasup::daemon

@@ -115,7 +115,7 @@ void unit_runner::sample_memory() {
     dispatch(unit::memory_exceeded{std::move(*why)});
 }
 
-// Also while a recovery runs the node, but then only to tell: its state is not the only copy.
+// Also while a recovery runs the node: where the old state stands aside whole, only to tell.
 bool unit_runner::watches_space() const {
   return unit_.data.min_free > 0 && pid_ != 0;
 }
@@ -134,6 +134,12 @@ void unit_runner::on_space(std::optional<std::uint64_t> free) {
   if (!maintenance_ && (state() == model::unit_state::running || state() == model::unit_state::starting)) {
     stopped_for_space_ = true;
     return dispatch(unit::space_low{std::move(*verdict.stop)});
+  }
+  // Its next start waits for room, and nothing is held against the snapshot.
+  if (!maintenance_ && recovery_has_node() && !recovery_node_ending_ && recovery_->runs_on_only_copy()) {
+    stopped_for_space_ = true;
+    publish("disk_low", *verdict.stop);
+    return stop_node();
   }
   if (std::exchange(space_told_, true)) return;
   publish("disk_low", fmt::format("less than data.min_free under {}; not stopped now, it is {}", unit_.data.dir,

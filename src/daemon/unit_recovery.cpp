@@ -20,6 +20,8 @@ void unit_runner::make_recovery() {
   journal_timer_.cancel();
   group_refusal_ = {};
   first_start_.reset();
+  start_look_ = 0;
+  data_seen_free_ = false;
   milestones_.reset();
   recovery_ = std::make_unique<recovery_runner>(static_cast<recovery_host&>(*this),
                                                 recovery_settings{recovery_memory_, [this] {
@@ -175,10 +177,14 @@ void unit_runner::run_worker(ports::worker_job job) {
   const auto progress = [is_current](const ports::worker_progress& p) {
     if (const auto self = is_current()) self->recovery_->on_worker_progress(p);
   };
-  const auto done = [is_current](ports::worker_result r) {
+  const bool looks = job.mode == worker_mode::inspect;
+  // Once the swap is over its readers may run again.
+  if (looks && recovery_->touched()) job.tolerated = host_.reader_pids(unit_.id);
+  const auto done = [is_current, looks](ports::worker_result r) {
     const auto self = is_current();
     if (!self) return;
     if (r.room) self->host_.add_promised(self->unit_.id, *r.room);
+    if (looks) self->data_seen_free_ = r.ok();
     self->note_device(r);
     self->recovery_->on_worker_done(std::move(r));
   };
@@ -272,6 +278,7 @@ void unit_runner::start_node(std::vector<std::string> append, std::vector<std::s
   }
   if (recovery_stops_) return not_spawned();
   first_start_ = std::move(append);
+  start_look_ = 0;
   first_start_waits_for_.clear();
   look_at_requirements();
 }

@@ -318,6 +318,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void look_at_first_start();
 
   std::string cannot_follow() const;
+  void look_before_first_start();
+  void looked_before_first_start(const ports::worker_result& r);
   void first_start(const std::vector<std::string>& append);
   void make_recovery();
   void look_for_mount();
@@ -462,6 +464,9 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   recovery::member_view group_refusal_;                  // it was called and cannot follow: gave_up_on and why
   std::optional<std::vector<std::string>> first_start_;  // its extra arguments, while it waits for what is required
   std::vector<std::string> first_start_waits_for_;       // as told
+  std::uint64_t start_look_ = 0;                         // the look at the data that it waits for; 0 = none
+  std::uint64_t start_looks_ = 0;                        // so many there were
+  bool data_seen_free_ = false;  // by the last look of this recovery: what has run since is its own
   std::unique_ptr<journal::file_journal> journal_;
   std::vector<std::string> journal_records_;  // what it holds, durably
   std::string journal_error_;                 // why nobody knows what it holds; "" = it could be read

@@ -222,6 +222,8 @@ void unit_runner::main_exited(const process::shim_main_exited& e, const std::str
   started_at_.reset();
   if (recovery_has_node()) {
     for (auto& p : probes_) p.reset();
+    // However it took being stopped: nothing of that is the snapshot's fault.
+    if (stopped_for_space_) found = {"stopped for data.min_free", unit::exit_action::restart, {}, {}};
     publish("exited", exit_text(e.exit, found));
     node_exit_ = {e.exit, std::move(found), evidence};
     // What the main process leaves behind must be gone before anything is moved.

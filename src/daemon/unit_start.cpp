@@ -126,7 +126,7 @@ void unit_runner::inspected(std::uint64_t ticket, const ports::worker_result& r)
   note_device(r);
   if (ticket != prepare_ticket_) return;
   seen_free_.clear();
-  if (r.ok() && r.confirmed && r.mounted && !r.writer) return clean_up_confirmed(ticket);
+  if (r.ok() && r.swap_phase == "confirmed" && r.mounted && !r.writer) return clean_up_confirmed(ticket);
   auto verdict = judge(r);
   if (verdict.is == unit::prepared::verdict::ready) {
     seen_free_ = data_dirs_of(unit_);
@@ -183,6 +183,40 @@ void unit_runner::look_for_mount() {
   });
 }
 
+// Hours may have gone by since the swap, or the last run: the node of a recovery is not started either beside another
+// one, on a volume that is not there, or on a full disk. Until then it waits, and may be stopped or rolled back.
+void unit_runner::look_before_first_start() {
+  auto job = inspect_job();
+  job.tolerated = host_.reader_pids(unit_.id);
+  job.seen_free = data_seen_free_;
+  start_look_ = ++start_looks_;
+  services_.look.ask(job, [weak = weak_from_this(), look = start_look_](const ports::worker_result& r) {
+    const auto self = weak.lock();
+    if (self && self->first_start_ && self->start_look_ == look) self->looked_before_first_start(r);
+  });
+}
+
+void unit_runner::looked_before_first_start(const ports::worker_result& r) {
+  const auto why = recovery_->why_start_waits(r, unit::space_to_start(unit_.data.min_free, stopped_for_space_));
+  data_seen_free_ = r.ok();
+  if (why.empty()) {
+    start_look_ = 0;
+    stopped_for_space_ = false;
+    space_guard_.reset();
+    const auto append = std::move(*std::exchange(first_start_, std::nullopt));
+    return first_start(append);
+  }
+  const auto told = why + "; the start waits for it";
+  if (memory_.reason != told) report("recovery_waiting", told);
+  first_start_timer_.expires_after(mount_retry_after);
+  first_start_timer_.async_wait([weak = weak_from_this(), look = start_look_](const boost::system::error_code& ec) {
+    const auto self = weak.lock();
+    if (ec || !self || !self->first_start_ || self->start_look_ != look) return;
+    self->start_look_ = 0;
+    self->look_at_requirements();
+  });
+}
+
 // Only now: not on an empty mount point, and not in the place of data that has to be there.
 void unit_runner::make_directories(std::uint64_t ticket) {
   if (unit_.run.create_directories.empty()) return dispatch(unit::prepared{});
@@ -225,7 +259,7 @@ unit::prepared unit_runner::judge(const ports::worker_result& r) const {
             "runs: `hasup start {} --adopt`",
             unit_.data.dir, r.writer->pid, r.writer->command, r.writer->path, shown_name(unit_), shown_name(unit_))};
   }
-  if (r.half_swapped && !r.confirmed)
+  if (r.half_swapped && r.swap_phase != "confirmed")
     return {verdict::needs_recovery,
             "a recovery left " + unit_.data.dir + " half restored; it must be finished first"};
   const auto needed = unit::space_to_start(unit_.data.min_free, stopped_for_space_);

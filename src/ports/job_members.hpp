@@ -291,6 +291,7 @@ void members(M& m, room_found& r) {
   m("state", r.state);
   m("freed", r.freed);
   m("not_cloned", r.not_cloned);
+  m("not_swappable", r.not_swappable);
 }
 
 template <class M>
@@ -305,7 +306,8 @@ void members(M& m, worker_result& r) {
   m("data_dir_exists", r.data_dir_exists);
   m("data_dir_empty", r.data_dir_empty);
   m("half_swapped", r.half_swapped);
-  m("confirmed", r.confirmed);
+  m("swap_phase", r.swap_phase);
+  m("has_own_dir", r.has_own_dir);
   m("wiped", r.wiped);
   m("free_bytes", r.free_bytes);
   m("inexact", r.inexact);

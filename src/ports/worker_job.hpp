@@ -20,6 +20,7 @@
 //   warm/warm.json       which archives of the cache a prefetch left for the next recovery, once they are whole
 //   (aside, swap.json and warm/ are directly below: what fetches and what unpacks may write cache and staging alone)
 //   aside/…              the old entries, from the swap until clean_up or roll_back
+//   inexact              what the last roll back could not bring back: for who asks once more
 //   clones/…             what shared entries were before the swap, for as long, where the file system has reflinks
 //   swap.json            the intent record, and the marker that forbids an ordinary start: present from before the
 //                        first rename until clean_up or roll_back is complete, and from before wipe deletes anything
@@ -272,6 +273,8 @@ struct room_found {
   std::vector<std::uint64_t> freed;  // one a plan: what deleting that would free; at most `state`
   // One a plan: why its shared entries cannot be cloned aside; "" = as far as can be seen they can. Empty: unknown.
   std::vector<std::string> not_cloned;
+  // One a plan: why what it replaces cannot be renamed (a link, somebody else's, a mount point); "" = it can.
+  std::vector<std::string> not_swappable;
   // Of the free bytes, what other recoveries on the file system will still take, and whose; hasupd fills it in.
   std::uint64_t promised = 0;
   std::vector<std::string> promised_to;
@@ -291,8 +294,9 @@ struct worker_result {
   bool mounted = true;
   bool data_dir_exists = false;
   bool data_dir_empty = true;  // no entry but .hasup
-  bool half_swapped = false;   // swap.json is there
-  bool confirmed = false;      // and says that the new state is good: nothing is left but to clean_up
+  bool half_swapped = false;   // swap.json is there; swap: also where it failed
+  std::string swap_phase;      // what it says (snapshot::swap_phase); "" = there is none, or it cannot be read
+  bool has_own_dir = false;    // .hasup is there, which a recovery makes and nobody deletes
   // Also wipe, roll_back: by swap.json the old state is deleted, or its deletion has begun. Unknown where the worker
   // gave no answer.
   bool wiped = false;

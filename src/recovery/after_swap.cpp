@@ -65,7 +65,8 @@ void stepper::on_swapped(const ports::worker_result& r) {
   if (!r.ok()) {
     if (r.failure == ports::worker_failure::internal && ++s.tries < tries_of_a_worker && !s.stop)
       return s.done.undo_wanted ? undo() : pause_before(step::swap, s.tries, r.error);
-    return roll_back(after_roll_back::end_refused, r.error);
+    const bool renamed_nothing = r.failure != ports::worker_failure::internal && !r.half_swapped;
+    return roll_back(after_roll_back::end_refused, r.error, renamed_nothing);
   }
   s.tries = 0;
   commit(swapped{});
@@ -121,7 +122,7 @@ void stepper::on_import_ended() {
   s.environment_exits = 0;
   s.first_try.reset();
   say("imported", chosen_name() + " is imported");
-  launch();
+  look();
 }
 
 // Beyond the snapshot the extra arguments are gone for good.
@@ -376,12 +377,13 @@ void stepper::retry_start(const node_exited& e, const std::string& what) {
   roll_back(after_roll_back::end_rolled_back, why);
 }
 
-void stepper::roll_back(after_roll_back then, const std::string& why) {
+void stepper::roll_back(after_roll_back then, const std::string& why, bool renamed_nothing) {
   const bool alive = std::holds_alternative<running>(s.now);
   s.confirmed_by_itself = false;
   s.tries = 0;
   if (group_keeps()) return keep_with_the_group(alive, why);
-  commit(rolling_back{then, why});
+  if (renamed_nothing && !s.done.swaps.empty()) std::erase(s.remembered.swaps, s.done.swaps.back());
+  commit(rolling_back{then, why, renamed_nothing});
   say("rolling_back", why + (s.done.wiped ? "; taking away what it brought" : "; putting the old state back"));
   if (alive) return stop_running_node(false);
   quiesce_first();

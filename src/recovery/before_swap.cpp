@@ -65,19 +65,20 @@ void stepper::on_inspected(const ports::worker_result& r) {
             ? "`hasup recover " + unit_name() + "`"
             : "`hasup start " + unit_name() + "`, or take it over with `hasup start --adopt " + unit_name() + "`";
     return end(outcome::refused, "process " + std::to_string(r.writer->pid) + " (" + r.writer->command + ") has " +
-                                     r.writer->path + " open; nothing was touched, stop it and then " + then);
+                                     r.writer->path + " open; " +
+                                     (s.done.was_rolled_back ? old_state_is_back() : "nothing was touched") +
+                                     ", stop it and then " + then);
   }
   if (!r.ok()) {
     if (r.failure == ports::worker_failure::internal) return retry_worker(step::inspect, r);
     return end(outcome::refused, r.error);
   }
-  if (!r.mounted)
-    return end(outcome::refused, "the volume of the data directory is not mounted; nothing was touched");
+  if (!r.mounted) return end(outcome::refused, "the volume of the data directory is not mounted" + untouched());
   s.tries = 0;
   s.inspected = true;
   s.warm = r.warm;
   const bool knew = s.done.wiped;
-  if (r.confirmed) {
+  if (r.swap_phase == "confirmed") {
     say("leftover", "an earlier recovery of " + unit_name() +
                         " was confirmed and its journal is gone; deleting what it had replaced");
     s.now = undoing_leftover{true};
@@ -232,7 +233,7 @@ std::string stepper::without_a_set(const std::vector<ports::candidate>& all) con
 }
 
 void stepper::try_next() {
-  const auto index = next_candidate(s.done);
+  const auto index = next_candidate(s.done, s.not_swappable);
   if (!index && !s.done.settled.empty() && budget_left()) return select();  // the sources may have more
   if (index && (budget_left() || s.done.wiped)) return try_candidate(*index);
   std::string why = index ? budget_text() : "no snapshot is left to try";
@@ -287,6 +288,10 @@ void stepper::on_measured(const ports::worker_result& r) {
 // A smaller or older snapshot, or another plan, may still fit.
 void stepper::weigh_room() {
   const auto plan = decide_space(s.done.plan, *s.done.chosen(), *s.room);
+  if (!plan.swappable) {
+    s.not_swappable.insert(s.done.chosen()->plan);
+    return drop(fate::unreachable, plan.text);
+  }
   s.sum = plan.text;
   if (!plan.fits && ++s.without_room == most_without_room)
     return end(not_now(), std::to_string(most_without_room) + " snapshots in a row have no room; last: " + plan.text +
@@ -382,7 +387,7 @@ void stepper::drop(fate of, const std::string& why) {
 // Others wrote there meanwhile, or more came out of the archive than was to be expected.
 void stepper::end_without_room(const std::string& error) {
   if (s.done.wiped) return drop(fate::unreachable, error);  // a smaller one may fit
-  end(outcome::refused, error + (s.sum.empty() ? "" : "; before it began: " + s.sum) + untouched());
+  give_up(outcome::refused, error + (s.sum.empty() ? "" : "; before it began: " + s.sum));
 }
 
 void stepper::retry_source(step then, const ports::worker_result& r) {
@@ -397,7 +402,7 @@ void stepper::retry_worker(step then, const ports::worker_result& r) {
   if (++s.tries < tries_of_a_worker) return pause_before(then, s.tries, r.error);
   const bool of_this_one = then == step::fetch || then == step::unpack;
   if (s.done.wiped && of_this_one) return drop(fate::unreachable, r.error);
-  end(outcome::refused, r.error + untouched());
+  give_up(outcome::refused, r.error);
 }
 
 void stepper::stage_is_ready() {

@@ -141,11 +141,12 @@ std::vector<ports::candidate> allowed(const std::vector<ports::candidate>& all, 
   return out;
 }
 
-std::optional<std::size_t> next_candidate(const progress& p) {
+std::optional<std::size_t> next_candidate(const progress& p, const std::set<unsigned>& without) {
+  const auto may_be = [&](std::size_t i) { return !without.contains(p.candidates[i].plan); };
   if (p.current && p.fates[*p.current] == fate::refused)
-    if (const auto i = other_plan(p)) return i;
+    if (const auto i = other_plan(p); i && may_be(*i)) return i;
   for (std::size_t i = 0; i < p.candidates.size(); ++i)
-    if (worth_a_try(p, i)) return i;
+    if (may_be(i) && worth_a_try(p, i)) return i;
   return std::nullopt;
 }
 

@@ -29,8 +29,8 @@ std::vector<ports::candidate> allowed(const std::vector<ports::candidate>& all, 
                                       const std::set<std::string>& bad, std::vector<std::string>* skipped_bad);
 
 // After a refusal the next plan with the same snapshot; otherwise the first untried one in order. A snapshot that was
-// bad in one plan is not tried in another.
-std::optional<std::size_t> next_candidate(const progress& p);
+// bad in one plan is not tried in another. None of the plans of `without`.
+std::optional<std::size_t> next_candidate(const progress& p, const std::set<unsigned>& without = {});
 
 // Is there an untried plan for the snapshot of the current candidate?
 bool other_plan_fits(const progress& p);

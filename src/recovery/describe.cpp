@@ -137,6 +137,7 @@ base::result<std::string> describe_room(const frozen& plan, const memory& rememb
   std::string out;
   bool any = false;
   bool any_fits = false;
+  bool any_swappable = false;
   std::set<unsigned> told;
   const std::set<std::string> bad(remembered.bad.begin(), remembered.bad.end());
   for (const auto& c : allowed(candidates, plan, bad, nullptr)) {
@@ -144,7 +145,12 @@ base::result<std::string> describe_room(const frozen& plan, const memory& rememb
     const auto found = decide_space(plan, c, room);
     any = true;
     any_fits = any_fits || found.fits;
+    any_swappable = any_swappable || found.swappable;
     if (!told.insert(c.plan).second) continue;
+    if (!found.swappable) {
+      out += "plan \"" + p.name + "\" would be refused: " + found.text + "\n";
+      continue;
+    }
     out += "room for plan \"" + p.name + "\": " + found.text + (found.fits ? "" : "; it would be refused") + "\n";
     if (!found.in_place) out += describe_shared(p, c.plan, room);
     if (c.plan >= room.freed.size() || room.freed[c.plan] == 0) continue;  // there is none
@@ -155,6 +161,7 @@ base::result<std::string> describe_room(const frozen& plan, const memory& rememb
       out += old_state + "is deleted once the archive is here and verified: from then on there is no way back" +
              (plan.asked.yes ? "\n" : "; that is asked first (--yes)\n");
   }
+  if (any && !any_swappable) return base::error{out + "None of the snapshots could be swapped in."};
   if (any && !any_fits) return base::error{out + "There is no room for any of the snapshots."};
   return base::success(std::move(out));
 }

@@ -210,7 +210,7 @@ void stepper::abandon(const std::string& why) {
 void stepper::undo_for_group(const std::string& why) {
   using std::holds_alternative;
   const bool busy = holds_alternative<swapping_now>(s.now) || holds_alternative<rewiping>(s.now) ||
-                    holds_alternative<starting>(s.now);
+                    holds_alternative<starting>(s.now) || holds_alternative<looking>(s.now);
   commit(undo_wanted{why});
   if (!busy) return undo();
   if (holds_alternative<starting>(s.now)) out.emplace_back(stop_node{});  // it may wait for what it requires

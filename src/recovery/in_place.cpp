@@ -73,7 +73,8 @@ void stepper::on_wiped(const ports::worker_result& r) {
 
 // How a reason ends that says why the recovery did.
 std::string stepper::untouched() const {
-  return s.done.wiped ? "" : "; the old state is untouched";
+  if (s.done.wiped) return "";
+  return s.done.was_rolled_back ? "; " + old_state_is_back() : "; the old state is untouched";
 }
 
 std::string stepper::what_is_left() const {

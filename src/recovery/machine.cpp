@@ -58,6 +58,7 @@ std::string_view phase_of_step(step s, mark at) {
       return "swap";
     case step::roll_back:
       return "roll_back";
+    case step::look:
     case step::rewipe:
     case step::start:
       break;
@@ -229,6 +230,7 @@ void stepper::resume(const resume_wanted& e) {
 
   if (p.at == mark::none) return end(outcome::cancelled, "no recovery was under way");
   s.wipe_was_tried = p.at == mark::wiping;
+  s.to_look = p.touched() && !e.node_running;
   say("resumed", "going on with the recovery of " + unit_name() + ": " + p.plan.why);
   if (p.undo_wanted) {
     if (e.node_running) s.now = running{};
@@ -237,7 +239,7 @@ void stepper::resume(const resume_wanted& e) {
   if (p.at == mark::selected && p.then != after_roll_back::next && p.then != after_roll_back::again)
     return after_rolled_back();
   if (p.at == mark::staged && must_ask()) return ask();
-  if (p.at == mark::confirmed) return clean_up(e.node_running);
+  if (p.at == mark::confirmed) return e.node_running ? clean_up(true) : look();
   // A node that was cut off may have left its state unfinished; only a rewipe makes up for that.
   if (!e.node_running && p.at == mark::loaded) s.tainted = true;
   if (!e.node_running && p.at >= mark::importing && p.at <= mark::first_start) s.tainted = keeps_its_state();
@@ -246,7 +248,7 @@ void stepper::resume(const resume_wanted& e) {
     return on_node_started();
   }
   if (e.node_running && p.at == mark::rolling_back) return stop_running_node(false);
-  if (p.at == mark::loaded) return launch_again();
+  if (p.at == mark::loaded) return look();
   if (e.beside && before_swap(s)) return go_on_before_swap();
   quiesce_first();
 }
@@ -254,7 +256,9 @@ void stepper::resume(const resume_wanted& e) {
 // Before anything was touched nothing is left of it; else it goes on with the next start.
 void stepper::end_as_stopped() {
   if (!s.abandoned.empty() && !s.done.beyond_swap()) return end(outcome::refused, s.abandoned + untouched());
-  if (before_swap(s)) return end(outcome::cancelled, "stopped before anything was touched");
+  if (before_swap(s))
+    return end(outcome::cancelled,
+               s.done.was_rolled_back ? "stopped; " + old_state_is_back() : "stopped before anything was touched");
   end(outcome::parked, "stopped; `hasup start " + unit_name() + "` goes on with the recovery");
 }
 
@@ -262,12 +266,14 @@ void stepper::stop(bool force) {
   if (takes_a_begin(s)) return;
   if (is<asking>(s)) {
     if (s.done.wiped) return end_as_stopped();
-    return end(outcome::cancelled, "stopped while it asked; nothing was touched");
+    return end(outcome::cancelled,
+               "stopped while it asked; " + (s.done.was_rolled_back ? old_state_is_back() : "nothing was touched"));
   }
   const bool first = !s.stop;
   s.stop = true;
   s.stop_by_force = s.stop_by_force || force;
-  if (is<selecting>(s) || is<measuring>(s) || is<fetching>(s) || is<unpacking>(s) || is<inspecting>(s)) {
+  if (is<selecting>(s) || is<measuring>(s) || is<fetching>(s) || is<unpacking>(s) || is<inspecting>(s) ||
+      is<looking>(s)) {
     s.now = cancelling{};
     out.emplace_back(cancel_worker{});
   } else if (is<gathering>(s)) {
@@ -309,7 +315,10 @@ void stepper::cancel() {
 // Never while something moves files or spawns the node: their answers come soon.
 void stepper::roll_back_by_hand() {
   if (takes_a_begin(s)) return;
-  if (before_swap(s)) return say("not_rolled_back", "nothing was replaced yet, so there is nothing to put back");
+  if (before_swap(s))
+    return say("not_rolled_back", s.done.was_rolled_back
+                                      ? old_state_is_back() + ", so there is nothing to put back"
+                                      : "nothing was replaced yet, so there is nothing to put back");
   if (s.done.no_way_back())
     return say("not_rolled_back", "the old state was deleted to make room, so there is nothing to put back");
   if (s.done.at == mark::confirmed)
@@ -317,7 +326,7 @@ void stepper::roll_back_by_hand() {
   if (group_keeps())
     return say("not_rolled_back", "too late: the others of group " + s.done.plan.group +
                                       " are confirmed on backup \"" + group_set() + "\"");
-  const bool busy = is<swapping_now>(s) || is<rewiping>(s) || is<starting>(s);
+  const bool busy = is<swapping_now>(s) || is<rewiping>(s) || is<starting>(s) || is<looking>(s);
   if (!busy) return undo();
   if (!s.done.undo_wanted) commit(undo_wanted{});
   if (is<starting>(s)) out.emplace_back(stop_node{});  // it may wait for what it requires
@@ -325,6 +334,12 @@ void stepper::roll_back_by_hand() {
 
 void stepper::on_quiesced() {
   if (!is<quiescing>(s)) return;
+  if (s.to_look) return look();
+  go_on_quiesced();
+}
+
+// The node is down.
+void stepper::go_on_quiesced() {
   if (s.done.at == mark::rolling_back) return run_roll_back();
   if (s.stop) return end_as_stopped();
   if (s.done.at == mark::wiping) return wipe();
@@ -345,6 +360,9 @@ void stepper::on_timer(const others_seen& others) {
   const auto* p = std::get_if<pausing>(&s.now);
   if (p == nullptr) return;
   switch (p->then) {
+    case step::look:
+    case step::start:
+      return look();
     case step::inspect:
       return inspect();
     case step::select:
@@ -359,8 +377,6 @@ void stepper::on_timer(const others_seen& others) {
       return swap();
     case step::rewipe:
       return rewipe();
-    case step::start:
-      return s.done.at == mark::loaded ? launch_again() : prepare_first_start();
     case step::roll_back:
       return run_roll_back();
   }
@@ -369,6 +385,7 @@ void stepper::on_timer(const others_seen& others) {
 void stepper::on_worker_done(const ports::worker_result& r) {
   if (is<cancelling>(s)) return end_as_stopped();
   if (is<inspecting>(s)) return on_inspected(r);
+  if (is<looking>(s)) return on_looked(r);
   if (is<undoing_leftover>(s)) return on_leftover_undone(r);
   if (is<selecting>(s)) return on_selected(r);
   if (is<measuring>(s)) return on_measured(r);

@@ -153,12 +153,14 @@ struct applier {
     p.then = r.then;
     p.last_why = r.why;
     p.undo_wanted = false;
+    p.renamed_nothing = r.renamed_nothing;
+    if (r.renamed_nothing && !p.swaps.empty()) p.swaps.pop_back();
     p.at = mark::rolling_back;
     return {};
   }
   base::result<void> operator()(const rolled_back& r) const {
     if (p.at != mark::rolling_back) return out_of_order("rolled_back");
-    p.was_rolled_back = true;
+    if (!p.renamed_nothing) p.was_rolled_back = true;
     if (!r.inexact.empty()) p.inexact = r.inexact;  // a later one that is exact does not undo that
     if (p.then == after_roll_back::again) ++p.restagings;
     forget_attempt(p);

@@ -47,6 +47,7 @@ struct progress {
   unsigned imports = 0;                // likewise, of the recipe's [import]
   unsigned restagings = 0;             // of the current candidate
   std::vector<base::wall_time> swaps;  // of this recovery
+  bool renamed_nothing = false;        // by the swap that is being rolled back
   bool was_rolled_back = false;        // at least once: "nothing was touched" is no longer true
   std::string inexact;                 // in what the old state then differs from what it was; "" = in nothing
   bool wiped = false;                  // there is no old state any more
@@ -69,6 +70,11 @@ struct progress {
   [[nodiscard]] bool touched() const { return beyond_swap() || no_way_back(); }
   // The old state is deleted, or its deletion has begun.
   [[nodiscard]] bool no_way_back() const { return wiped || at == mark::wiping; }
+  // What a node of it runs on stands nowhere else: there is no old state, or its shared entries may not be cloned.
+  [[nodiscard]] bool runs_on_only_copy() const {
+    if (!beyond_swap() || at == mark::rolling_back) return false;
+    return wiped || at == mark::confirmed || (chosen_plan() != nullptr && !chosen_plan()->shared.empty());
+  }
   // The old state stands aside, and it is not decided yet that it goes.
   [[nodiscard]] bool can_roll_back() const { return can_undo_swap() && !wiped; }
   // What the swap brought may be taken away again.

@@ -100,6 +100,7 @@ struct writer {
   void operator()(const rolling_back& r) const {
     out["then"] = after_roll_back_names.text(r.then);
     out["why"] = r.why;
+    if (r.renamed_nothing) out["renamed_nothing"] = true;
   }
   void operator()(const rolled_back& r) const {
     if (!r.inexact.empty()) out["inexact"] = r.inexact;
@@ -218,7 +219,8 @@ record read_record(std::string_view kind, const json::object& o) {
   if (kind == "first_start") return first_start{number_at<unsigned>(o, "attempt")};
   if (kind == "loaded") return loaded{};
   if (kind == "confirmed") return confirmed{};
-  if (kind == "rolling_back") return rolling_back{name_at(o, "then", after_roll_back_names), text_at(o, "why")};
+  if (kind == "rolling_back")
+    return rolling_back{name_at(o, "then", after_roll_back_names), text_at(o, "why"), o.contains("renamed_nothing")};
   if (kind == "rolled_back") return rolled_back{o.contains("inexact") ? text_at(o, "inexact") : ""};
   if (kind == "undo_wanted") return undo_wanted{o.contains("why") ? text_at(o, "why") : ""};
   if (kind == "wiping") return wiping{};

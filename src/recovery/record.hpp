@@ -74,8 +74,8 @@ struct options {
   bool explained = false;  // a class of the recipe said recover
   // The state is good but does not get beyond this block: only snapshots that are said to be beyond it.
   std::optional<std::uint64_t> newer_than{};
-  std::string leader{};    // the unit whose recovery this one goes with (group.hpp); "" = it leads itself
-  std::string set{};       // with a leader: only archives of this backup
+  std::string leader{};  // the unit whose recovery this one goes with (group.hpp); "" = it leads itself
+  std::string set{};     // with a leader: only archives of this backup
 
   friend bool operator==(const options&, const options&) = default;
 };
@@ -178,6 +178,7 @@ struct confirmed {};
 struct rolling_back {
   after_roll_back then = after_roll_back::next;
   std::string why;
+  bool renamed_nothing = false;  // the swap was refused before it began: it does not count towards the budget
 };
 struct rolled_back {
   std::string inexact{};  // in what the state that is back differs from what it was (worker_result); "" = in nothing

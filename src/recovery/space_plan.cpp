@@ -133,18 +133,20 @@ space_plan plan_space(const std::string& name, const std::string& data_dir, cons
 
 space_decision decide_space(const frozen& plan, const ports::candidate& c, const ports::room_found& room) {
   const auto need = space_need_of(c, plan.recipe.plans.at(c.plan), room);
+  if (c.plan < room.not_swappable.size() && !room.not_swappable[c.plan].empty())
+    return {false, false, false, room.not_swappable[c.plan], need};
   const auto name = name_of(c);
   const auto staged = plan_space(name, plan.data_dir, need, room, plan.min_free);
   const bool told = plan.space == model::space_policy::in_place;
   const bool nothing_there = need.freed == 0;
   if (plan.space == model::space_policy::stage || nothing_there || (!told && staged.fits))
-    return {staged.fits, false, staged.text, need};
+    return {staged.fits, true, false, staged.text, need};
   const auto in_place = reckon(name, plan.data_dir, need, room, plan.min_free, true);
-  if (told) return {in_place.fits, true, in_place.text, need};
-  if (!in_place.fits) return {false, false, staged.text, need};
+  if (told) return {in_place.fits, true, true, in_place.text, need};
+  if (!in_place.fits) return {false, true, false, staged.text, need};
   const auto kept = kept_because(plan, need);
-  if (kept.empty()) return {true, true, in_place.text + "; there is no room for both", need};
-  return {false, false,
+  if (kept.empty()) return {true, true, true, in_place.text + "; there is no room for both", need};
+  return {false, true, false,
           staged.text + "; it would fit in the place of the old state, which is not deleted by itself, since " +
               kept + " (recovery.space = \"in_place\" does it)",
           need};

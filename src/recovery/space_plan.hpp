@@ -1,6 +1,8 @@
 // Is there room for a candidate beside the old state, or only in its place? Pure: from what the worker measured and
 // what the listing says.
 //
+// What can never be swapped is refused here, too: neither is worth fetching anything.
+//
 // At its height a recovery has on the file system of DATA_DIR the old state, the archives, what comes out of them,
 // and where the node itself loads an archive, the state that it makes of it; the old state goes only once the node is
 // confirmed. So all that is written anew must fit in what is free.
@@ -60,6 +62,7 @@ space_plan plan_space(const std::string& name, const std::string& data_dir, cons
 
 struct space_decision {
   bool fits = true;
+  bool swappable = true;  // else it does not fit, whatever room there is, and neither does any other of its plan
   bool in_place = false;
   std::string text;  // as above
   space_need need;

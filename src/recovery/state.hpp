@@ -7,12 +7,14 @@
 //   stopping_node{then} → quiescing/rolling_back → the next candidate | ended
 //   Beside a node that runs (options.beside): (measuring →) selecting → … → unpacking → (asking →) quiescing →
 //   inspecting → swapping
+//   looking: beyond the swap, when it is taken up and before the node is started once more → where the journal is
 //   undoing_leftover: a swap whose journal is lost is rolled back before anything else
 //   Of a group (group.hpp): … → gathering → measuring …, and … → unpacking → gathering → …
 //   In place (space_plan.hpp): … → fetching → (asking →) (quiescing → inspecting →) wiping_now → unpacking → …
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -26,11 +28,12 @@
 namespace hasup::recovery {
 
 // A step that can be tried again after a pause.
-enum class step { inspect, select, fetch, unpack, wipe, swap, rewipe, start, roll_back };
+enum class step { look, inspect, select, fetch, unpack, wipe, swap, rewipe, start, roll_back };
 
 struct idle {};
 struct quiescing {};
 struct inspecting {};
+struct looking {};  // beyond the swap: is the data there, and nobody else at it (data_look.hpp)
 struct undoing_leftover {
   bool confirmed = false;  // it was good, and only the deletion of what it replaced was not finished
 };
@@ -76,7 +79,7 @@ struct ended {
   outcome how = outcome::recovered;
 };
 
-using activity = std::variant<idle, quiescing, inspecting, undoing_leftover, selecting, measuring, fetching,
+using activity = std::variant<idle, quiescing, inspecting, looking, undoing_leftover, selecting, measuring, fetching,
                               unpacking, wiping_now, swapping_now, rewiping, starting, asking, running, cleaning,
                               rolling_back_now, pausing, stopping_node, cancelling, gathering, ended>;
 
@@ -88,6 +91,8 @@ struct state {
   bool source_is_down = false;               // a whole round of tries was in vain: further candidates get one each
   unsigned environment_exits = 0;            // of the current candidate's node, in a row
   std::optional<base::mono_time> first_try;  // of the current candidate's node
+  bool to_look = false;                      // taken up: much may have happened to the data since
+  std::string waits_for;                     // what the last look found, as told; ""
   bool inspected = false;                    // with the node down: nobody has the data open, no swap is half done
   bool tainted = false;                      // the node was cut off on state that is not wiped before its next start
   bool wipe_was_tried = false;               // and nobody knows how far it came
@@ -97,6 +102,7 @@ struct state {
   std::uint64_t device = 0;                  // where that need is
   bool in_place = false;                     // the current candidate's way: the old state is deleted first
   bool archive_ready = false;                // in place: all is here and verified, the deletion comes next
+  std::set<unsigned> not_swappable;          // plans that replace what cannot be renamed, as last measured
   unsigned without_room = 0;                 // so many candidates in a row did not fit
   std::string sum;                           // of the current candidate, for a person; "" = not measured
   bool stop = false;                         // a person wants the unit down

@@ -33,6 +33,7 @@ struct stepper {
   void on_timer(const others_seen& others);
   void on_worker_done(const ports::worker_result& r);
   void on_quiesced();
+  void go_on_quiesced();
 
   // before_swap.cpp
   void quiesce_first();
@@ -108,6 +109,11 @@ struct stepper {
   [[nodiscard]] std::string untouched() const;
   [[nodiscard]] std::string what_is_left() const;
 
+  // data_look.cpp
+  void look();
+  void on_looked(const ports::worker_result& r);
+  void go_on_after_look();
+
   // after_swap.cpp
   void swap();
   void on_swapped(const ports::worker_result& r);
@@ -132,7 +138,7 @@ struct stepper {
   void stop_running_node(bool park);
   void judge_exit(const node_exited& e);
   void retry_start(const node_exited& e, const std::string& what);
-  void roll_back(after_roll_back then, const std::string& why);
+  void roll_back(after_roll_back then, const std::string& why, bool renamed_nothing = false);
   void undo();
   void run_roll_back();
   void on_rolled_back(const ports::worker_result& r);

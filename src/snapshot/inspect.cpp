@@ -118,11 +118,12 @@ void look_inside(const ports::worker_job& job, ports::worker_result& out) {
   for (const auto& name : *names)
     if (name != ".hasup") out.data_dir_empty = false;
   struct stat st {};
+  out.has_own_dir = ::fstatat(root.get(), ".hasup", &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
   out.half_swapped = ::fstatat(root.get(), ".hasup/swap.json", &st, AT_SYMLINK_NOFOLLOW) == 0;
   if (out.half_swapped)
     if (const auto record = swap_record_below(root.get())) {
       out.wiped = record->wiped;
-      out.confirmed = record->phase == swap_phase::confirmed;
+      out.swap_phase = swap_phase_names.text(record->phase);
     }
   for (const auto& name : job.must_exist)
     if (::fstatat(root.get(), name.c_str(), &st, 0) != 0) out.missing.push_back(name);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -11,6 +12,7 @@
 #include "snapshot/disk.hpp"
 #include "snapshot/shared_entries.hpp"
 #include "snapshot/swap_record.hpp"
+#include "snapshot/swappable.hpp"
 #include "snapshot/tree_clone.hpp"
 #include "snapshot/warm_file.hpp"
 #include "snapshot/wipe_rules.hpp"
@@ -122,6 +124,7 @@ outcome<void> look_around(const ports::worker_job& job, const job_control& contr
   out.free_bytes = *free;
   out.state.assign(job.plans.size(), 0);
   out.freed.assign(job.plans.size(), 0);
+  out.not_swappable.assign(job.plans.size(), "");
   const base::unique_fd root(::open(job.data_dir.c_str(), open_dir));
   if (!root) return {};
   look_into_cache(root.get(), out);
@@ -136,6 +139,7 @@ outcome<void> look_around(const ports::worker_job& job, const job_control& contr
   for (std::size_t i = 0; i < job.plans.size(); ++i) {
     auto rules = wipe_rules::from(job.plans[i].wipe, job.keep, job.plans[i].shared);
     if (!rules) continue;  // the swap says what is wrong with them
+    out.not_swappable[i] = why_not_swappable(root.get(), job.data_dir, *rules, ::geteuid());
     auto entries = replaced_entries(root.get(), "", *rules);
     if (!entries) continue;
     tree_size state(root.get(), st.st_dev, control);

@@ -9,6 +9,7 @@
 
 #include "snapshot/inspect.hpp"
 #include "snapshot/staged.hpp"
+#include "snapshot/swappable.hpp"
 
 namespace hasup::snapshot {
 namespace {
@@ -38,11 +39,13 @@ outcome<void> state_swap::open() {
 
 outcome<std::optional<swap_record>> state_swap::read_record() {
   auto record = read_swap_record(tree_.own());
+  has_record_ = !record || *record;
   if (record && *record) wiped_ = (*record)->wiped;
   return record;
 }
 
 outcome<void> state_swap::write_record(const swap_record& record) {
+  has_record_ = true;
   wiped_ = wiped_ || record.wiped;  // a failed write may have come to the disk all the same
   return write_swap_record(tree_.own(), disk_, record);
 }
@@ -68,9 +71,11 @@ outcome<void> state_swap::swap() {
     if (auto written = write_record(**record); !written) return written;
     note_shared(**record);
     if ((*record)->phase == swap_phase::swapped) return {};
+    if (auto free = check_no_writer(""); !free) return free;
   } else {
     if (wiped)
       if (auto gone = finish_wipe(**record); !gone) return gone;
+    if (auto forgotten = forget_inexact(); !forgotten) return forgotten;
     auto planned = plan_swap();
     if (!planned) return planned.error();
     if (control_.cancelled()) return cancelled();
@@ -140,21 +145,9 @@ outcome<swap_record> state_swap::plan_swap() {
 }
 
 outcome<void> state_swap::check_old(const swap_entry& entry, const entry_info& found) const {
-  const auto shown = tree_.path() + "/" + entry.path;
-  if (found.is_link())
-    return refusal(shown +
-                   " is a symbolic link; replace it by the directory it means, or name that directory as the "
-                   "data directory");
-  if (found.owner != ::geteuid())
-    return refusal(shown + " belongs to user " + std::to_string(found.owner) + ", but the unit runs as " +
-                   std::to_string(::geteuid()) + "; chown it");
   auto own = look(tree_.own(), "");
   if (!own) return own.error();
-  if (found.mount_root || (*own && found.device != (*own)->device))
-    return refusal(shown +
-                   " is a mount point of its own and cannot be renamed; name the mount as the data directory, "
-                   "or bind it one level higher");
-  return {};
+  return check_swappable(joined(tree_.path(), entry.path), found, *own ? (*own)->device : found.device, ::geteuid());
 }
 
 outcome<void> state_swap::check_aside_empty() const {

@@ -51,6 +51,8 @@ class state_swap {
 
   // Whether the record says that the old state is deleted or being deleted, as far as was seen.
   [[nodiscard]] bool wiped() const { return wiped_; }
+  // Whether there is a record, as far as was seen or written.
+  [[nodiscard]] bool has_record() const { return has_record_; }
   // After roll_back: in what the state that is back differs from what it was; "" = in nothing.
   [[nodiscard]] const std::string& inexact() const { return inexact_; }
   // Remarks for a person, to be shown with the result.
@@ -93,6 +95,9 @@ class state_swap {
   outcome<void> return_clone(const swap_entry& entry);
   void note_shared(const swap_record& record);
   void note_inexact(const swap_record& record);
+  outcome<void> write_inexact() const;
+  outcome<void> read_inexact();
+  outcome<void> forget_inexact() const;
   enum class cancelling { heeded, ignored };
   outcome<void> remove_counted(const std::vector<std::string>& paths, cancelling c);
   outcome<void> prune_cache();
@@ -105,6 +110,7 @@ class state_swap {
   std::vector<std::string> notes_;
   std::string inexact_;
   bool wiped_ = false;
+  bool has_record_ = false;
 };
 
 }  // namespace hasup::snapshot

@@ -10,6 +10,8 @@
 namespace hasup::snapshot {
 namespace {
 
+constexpr const char* inexact_file = "inexact";
+
 // aside/ and staging/ may hold gigabytes in many files: the deletion asks between any two whether to stop.
 std::function<bool()> stop_when_cancelled(const job_control& control) {
   return [&control] { return control.cancelled(); };
@@ -32,6 +34,9 @@ outcome<void> state_swap::roll_back() {
       return undone;
     }
     note_inexact(r);
+    if (auto written = write_inexact(); !written) return written;
+  } else if (auto known = read_inexact(); !known) {
+    return known;
   }
   if (auto removed = remove_counted({"staging"}, cancelling::ignored); !removed) return removed;
   auto empty = disk_.remove_empty_dirs(tree_.own(), "aside");
@@ -49,6 +54,28 @@ outcome<void> state_swap::roll_back() {
   if (*record)
     if (auto removed = disk_.remove_file(tree_.own(), "swap.json"); !removed) return removed;
   return disk_.sync_dir(tree_.own(), "");
+}
+
+// Durable before the record goes: nobody may have heard the answer of the job that deleted it.
+outcome<void> state_swap::write_inexact() const {
+  if (inexact_.empty()) return forget_inexact();
+  return disk_.write_durably(tree_.own(), inexact_file, inexact_);
+}
+
+outcome<void> state_swap::read_inexact() {
+  auto there = look(tree_.own(), inexact_file);
+  if (!there) return there.error();
+  if (!*there) return {};
+  auto text = read_text(tree_.own(), inexact_file);
+  if (!text) return text.error();
+  inexact_ = std::move(*text);
+  return {};
+}
+
+outcome<void> state_swap::forget_inexact() const {
+  auto removed = disk_.remove_if_there(tree_.own(), inexact_file);
+  if (!removed) return removed.error();
+  return *removed ? disk_.sync_dir(tree_.own(), "") : outcome<void>();
 }
 
 outcome<void> state_swap::undo_swap(swap_record& r) {

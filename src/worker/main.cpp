@@ -124,6 +124,7 @@ ports::worker_result with_swap(const ports::worker_job& job, snapshot::job_contr
   out.notes = state.notes();
   out.wiped = state.wiped();
   out.inexact = state.inexact();
+  out.half_swapped = job.mode == ports::worker_mode::swap && state.has_record();
   return out;
 }
 

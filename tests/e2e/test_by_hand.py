@@ -141,6 +141,26 @@ class ByHand(LeapTest):
         self.assertEqual(self.history()[-1]["result"], "rolled_back")
         self.assertIn("rolled back after", self.home.ok("recover", "leap", "--history"))
 
+    def test_a_link_in_the_place_of_the_state_is_told_before_anything_is_stopped_or_fetched(self):
+        self.leap_unit(f"file://{self.backup}/")
+        self.home.start()
+        self.home.wait_healthy("leap")
+        self.home.ok("stop", "leap")
+        state = self.data / "state"
+        state.rename(self.data.parent / "state-elsewhere")
+        state.symlink_to(self.data.parent / "state-elsewhere")
+        self.home.ok("start", "leap")
+        pid = self.home.wait_healthy("leap")["pid"]
+        why = f"{state} is a symbolic link; replace it by the directory it means"
+        self.assertIn(why, self.home.ok("check"))
+        for words in (["--dry-run"], ["--yes"]):
+            told = self.home.hasup("recover", "leap", *words)
+            self.assertEqual(told.returncode, 1, told.stdout + told.stderr)
+            self.assertIn(why, told.stdout + told.stderr)
+        self.assertEqual(self.home.wait_healthy("leap")["pid"], pid)
+        self.assertEqual([p for p in self.data.glob(".hasup/cache/*")], [])
+        self.assertEqual(self.home.unit_status("leap")["recoveries"], 0)
+
     def test_a_unit_that_waits_is_left_waiting(self):
         self.leap_unit(f"file://{self.backup}/")
         path = self.home.path / "etc" / "units" / "leap.toml"

@@ -65,6 +65,12 @@ class fake_host : public daemon::recovery_host {
   void run_worker(ports::worker_job job) override {
     calls.push_back("worker " + std::string(ports::worker_mode_names.text(job.mode)));
     ports::worker_result r;
+    if (job.mode == ports::worker_mode::inspect) {
+      r.data_dir_exists = r.has_own_dir = true;
+      r.data_dir_empty = false;
+      r.half_swapped = runner->touched();
+      if (r.half_swapped) r.swap_phase = "swapped";
+    }
     if (job.mode == ports::worker_mode::select) r.candidates = {candidate("s2", 200), candidate("s1", 100)};
     if (job.mode == ports::worker_mode::measure) r.room.emplace().free_bytes = std::uint64_t{1} << 40U;
     if (job.mode == ports::worker_mode::fetch) {

@@ -139,6 +139,7 @@ TEST_CASE("a result, progress and a recipe come back as they were written", "[po
   result.room->staging = 8;
   result.room->cached = {{"a.tar", true, 9}, {"b.tar", false, 10}};
   result.room->state = {11, 12};
+  result.room->not_swappable = {"/data/state is a symbolic link", ""};
   result.room->not_cloned = {"", "the file system has no reflinks"};
   result.inexact = "what the node wrote to blocks meanwhile stays";
   check_round_trip(result, decode_result);

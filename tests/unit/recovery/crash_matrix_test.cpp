@@ -222,6 +222,31 @@ TEST_CASE("a recovery that is cut off anywhere goes on to a whole end") {
   std::cout << "\n";
 }
 
+TEST_CASE(
+    "after a boot without the volume, or with a node of somebody else's, nothing is moved or started before that is "
+    "over") {
+  std::size_t cuts = 0;
+  for (auto s : stories())
+    for (const bool stranger : {false, true})
+      for (std::size_t at = 1;; ++at) {
+        (stranger ? s.stranger : s.volume_late) = 3;
+        (stranger ? s.volume_late : s.stranger) = 0;
+        world w(s);
+        w.kind = cut::machine;
+        w.cut_at = at;
+        w.live(true);
+        if (!w.was_cut) break;
+        ++cuts;
+        w.cut_at = 0;
+        w.live(false);
+        go_on(w);
+        w.check_end();
+        INFO(s.name << ", cut at " << at << (stranger ? ", a stranger" : ", no volume"));
+        REQUIRE(w.complaints == "");
+      }
+  std::cout << "crash matrix: " << cuts << " boots without the volume or beside a stranger\n";
+}
+
 TEST_CASE("a second cut while it goes on changes nothing") {
   std::size_t cuts = 0;
   const auto all = stories();

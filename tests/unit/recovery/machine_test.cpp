@@ -64,6 +64,96 @@ TEST_CASE("a roll back that is not exact is never called so, by this hasupd or t
   CHECK_FALSE(has(text, "as it was"));
 }
 
+TEST_CASE("what could not be renamed is refused before anything is fetched, and with it its whole plan") {
+  trace t;
+  t.room->not_swappable = {"/data/state is a symbolic link", ""};
+  SECTION("another plan is tried at once") {
+    t.begin(leap()).quiesced().done();
+    t.listed({one_candidate(0, "s3"), one_candidate(0, "s2"), one_candidate(1, "f3")});
+    const auto text = t.take();
+    CHECK(has(text, "s3 is not used: /data/state is a symbolic link"));
+    CHECK_FALSE(has(text, "trying s2"));
+    CHECK(has(text, "worker fetch f3"));
+  }
+  SECTION("there is none") {
+    t.begin(leap()).quiesced().done().listed(two);
+    const auto text = t.take();
+    CHECK_FALSE(has(text, "worker fetch"));
+    CHECK(has(text,
+              "finished unavailable: no snapshot is left to try; last: /data/state is a symbolic link; the old "
+              "state is untouched"));
+  }
+  CHECK(t.state.remembered.swaps.empty());
+}
+
+TEST_CASE("a swap that renamed nothing does not count towards the budget") {
+  trace t;
+  t.begin(leap()).quiesced().done().listed({one_candidate(0, "s3")}).fetched().unpacked();
+  REQUIRE(t.state.remembered.swaps.size() == 1);
+  ports::worker_result r;
+  r.failure = ports::worker_failure::refused;
+  r.error = "/data/state is a symbolic link";
+  std::size_t counted = 0;
+  SECTION("it was refused before") {}
+  SECTION("its record is there, so it may have") {
+    r.half_swapped = true;
+    counted = 1;
+  }
+  SECTION("nobody knows how far it came") {
+    r = ports::internal_failure("killed");
+    t.done(r).timer().done(r).timer();
+    counted = 1;
+  }
+  t.done(r);
+  CHECK(t.state.remembered.swaps.size() == counted);
+  CHECK(t.state.done.swaps.size() == counted);
+  trace again;  // the journal says so, too
+  again.feed(recovery::resume_wanted{t.state.done});
+  CHECK(again.state.remembered.swaps.size() == counted);
+}
+
+TEST_CASE("after a roll back no end says that nothing was touched") {
+  ports::worker_result back;
+  back.inexact = "what the node wrote to blocks meanwhile stays";
+  trace t;
+  t.until_running(leap(), {one_candidate(0, "s3"), one_candidate(0, "s2")});
+  t.exited(1, exit_kind::recover, "dirty database").quiesced().done(back).take();
+  const auto internal = ports::internal_failure("no worker");
+  ports::worker_result seen;
+  SECTION("stopped") {
+    t.stop().done();
+  }
+  SECTION("no room any more") {
+    t.failed(ports::worker_failure::no_space, "disk full");
+  }
+  SECTION("a worker that fails again and again") {
+    for (unsigned i = 1; i < recovery::tries_of_a_worker; ++i) t.done(internal).timer();
+    t.done(internal);
+  }
+  SECTION("the next hasupd finds that somebody has the data open") {
+    seen.failure = ports::worker_failure::writer;
+    seen.writer = ports::writer_info{};
+  }
+  SECTION("the next hasupd finds that the volume is away") {
+    seen.mounted = false;
+  }
+  SECTION("a swap that is refused") {
+    t.fetched("bb").unpacked().take();
+    t.failed(ports::worker_failure::refused, "a link").quiesced().done();
+  }
+  if (seen.writer || !seen.mounted) {
+    trace again;
+    again.feed(recovery::resume_wanted{t.state.done}).quiesced().done(seen);
+    t = std::move(again);
+  }
+  const auto text = t.take();
+  INFO(text);
+  CHECK(has(text, "finished "));
+  CHECK(has(text, "the old state is back, but what the node wrote to blocks meanwhile stays"));
+  CHECK_FALSE(has(text, "touched"));
+  CHECK_FALSE(has(text, "as it was"));
+}
+
 TEST_CASE("an empty list refuses with what the sources said") {
   trace t;
   t.begin(leap()).quiesced().done();

@@ -66,6 +66,37 @@ TEST_CASE("each record is read as it was written") {
   CHECK(one_of_each().size() == std::variant_size_v<recovery::record>);
 }
 
+TEST_CASE("a swap that renamed nothing is known as such to the next hasupd") {
+  const auto read = recovery::decode(
+      recovery::encode(recovery::rolling_back{recovery::after_roll_back::end_refused, "a link", true}));
+  REQUIRE(read.has_value());
+  CHECK(std::get<recovery::rolling_back>(*read).renamed_nothing);
+}
+
+TEST_CASE("while a node runs on what stands nowhere else, a full disk is more than an event") {
+  using recovery::mark;
+  recovery::progress p;
+  p.plan.recipe.plans.resize(2);
+  p.plan.recipe.plans[1].shared = {"blocks"};
+  p.candidates.resize(2);
+  p.candidates[1].plan = 1;
+  p.current = 0;
+  for (const auto at : {mark::staged, mark::first_start, mark::loaded, mark::rolling_back}) {
+    p.at = at;
+    CHECK_FALSE(p.runs_on_only_copy());
+  }
+  p.at = mark::confirmed;
+  CHECK(p.runs_on_only_copy());
+  p.at = mark::loaded;
+  p.wiped = true;
+  CHECK(p.runs_on_only_copy());
+  p.wiped = false;
+  p.current = 1;
+  CHECK(p.runs_on_only_copy());
+  p.at = mark::staged;
+  CHECK_FALSE(p.runs_on_only_copy());
+}
+
 TEST_CASE("a record cut at any byte, or with a flipped one, is an error and no crash") {
   for (const auto& r : one_of_each()) {
     const auto text = recovery::encode(r);

@@ -67,6 +67,17 @@ class trace {
   // What the look for room finds; it is answered by itself, and not traced. Nothing: the look is traced and waits.
   std::optional<ports::room_found> room = plenty();
 
+  // What the looks beyond the swap find; likewise.
+  std::optional<ports::worker_result> there = all_there();
+
+  static ports::worker_result all_there() {
+    ports::worker_result r;
+    r.data_dir_exists = r.has_own_dir = r.half_swapped = true;
+    r.data_dir_empty = false;
+    r.swap_phase = "swapped";
+    return r;
+  }
+
   static ports::room_found plenty() {
     ports::room_found r;
     r.free_bytes = std::uint64_t{1} << 40U;
@@ -76,14 +87,17 @@ class trace {
   trace& feed(const recovery::event& e) {
     recovery::actions out;
     recovery::next(state, e, {now_, base::wall_time(now_.time_since_epoch())}, out);
-    bool measures = false;
+    bool measures = false, looks = false;
     for (const auto& a : out) {
       const auto* job = std::get_if<recovery::run_worker>(&a);
       if (room && job != nullptr && job->job.mode == ports::worker_mode::measure)
         measures = true;
+      else if (there && job != nullptr && std::holds_alternative<recovery::looking>(state.now))
+        looks = true;
       else
         text += std::visit([](const auto& one) { return line(one); }, a) + "\n";
     }
+    if (looks) return done(*there);
     return measures ? measured(*room) : *this;
   }
   trace& after(base::duration d) {

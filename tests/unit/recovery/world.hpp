@@ -41,6 +41,8 @@ struct story {
   unsigned wipe_dies = 0;                // so many workers die in the middle of the deletion
   bool import = false;                   // a run of its own makes the state of the archive
   bool cut_twice = false;                // also in the test of pairs of cuts
+  unsigned volume_late = 0;              // so many looks after a boot beyond the swap find no volume
+  unsigned stranger = 0;                 // so many find that another supervisor has started the node
   std::vector<std::string> set{};        // one a candidate: of which backup it is; "-" = the host does not have it
 };
 
@@ -158,6 +160,10 @@ class world {
     if (fresh) return pending_.push_back(recovery::begin_wanted{plan()});
     auto done = recovery::replay(journal);
     if (!done) return complain("journal: " + done.error().message);
+    if (kind == cut::machine && done->beyond_swap()) {
+      volume_late_ = story_.volume_late;
+      stranger_ = story_.stranger;
+    }
     const auto candidate = index_of(*done);
     const bool beside = runs_on_old_state();
     pending_.push_back(recovery::resume_wanted{std::move(*done), node_running, beside});
@@ -336,7 +342,8 @@ class world {
   }
   void carry_out(recovery::start_node& a) {
     if (a.instead.empty()) return start_node(!a.append.empty());
-    if (node_running) complain("an import beside a node");
+    if (node_running || stranger_ > 0) complain("an import beside a node");
+    if (volume_late_ > 0) complain("an import into a volume that is not there");
     if (data != place::fresh) complain("an import into what is not fresh");
     data = place::half_imported;
     node_running = true;
@@ -364,10 +371,24 @@ class world {
     if (job.unpack_ahead && (!job.chosen || job.chosen->snapshots.size() != job.plan.archives.size()))
       complain("nothing says how to unpack what is fetched");
     ports::worker_result r;
+    if (job.mode != ports::worker_mode::inspect && (volume_late_ > 0 || stranger_ > 0))
+      complain("a worker at what is not there, or another's");
     switch (job.mode) {
       case ports::worker_mode::inspect:
+        if (volume_late_ > 0) {
+          --volume_late_;
+          r.data_dir_exists = true;
+          break;
+        }
+        r.data_dir_exists = r.has_own_dir = true;
+        r.data_dir_empty = false;
+        if (stranger_ > 0) {
+          --stranger_;
+          r.failure = ports::worker_failure::writer;
+          r.writer = ports::writer_info{};
+        }
         r.half_swapped = marker;
-        r.confirmed = confirmed_mark;
+        if (marker) r.swap_phase = says();
         if (job.look_for_warm && story_.warm) r.warm = prefetched();
         r.wiped = wiped_mark;
         break;
@@ -573,8 +594,16 @@ class world {
     if (is_leftover) data = place::old_state;  // for the recovery that goes on
   }
 
+  // What swap.json says.
+  [[nodiscard]] std::string says() const {
+    if (confirmed_mark) return "confirmed";
+    if (!in_swap) return "wiped";
+    return data == place::old_state || data == place::half || data == place::gone ? "intent" : "swapped";
+  }
+
   void start_node(bool with_arguments) {
-    if (node_running) complain("a second node");
+    if (node_running || stranger_ > 0) complain("a second node");
+    if (volume_late_ > 0) complain("a start on a volume that is not there");
     if (data == place::old_state || data == place::half || data == place::gone || data == place::half_imported)
       complain("a start on what is not the new state");
     if (data == place::used && !story_.into && !story_.import) complain("a start without a rewipe");
@@ -639,6 +668,8 @@ class world {
   [[nodiscard]] bool grouped() const { return !membership_.others.empty(); }
 
   story story_;
+  unsigned volume_late_ = 0;
+  unsigned stranger_ = 0;
   membership membership_;
   recovery::state state_;
   std::deque<recovery::event> pending_;

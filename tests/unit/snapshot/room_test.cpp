@@ -2,6 +2,8 @@
 #include "snapshot/room.hpp"
 
 #include <fcntl.h>
+#include <sys/mount.h>
+#include <unistd.h>
 
 #include "base/unique_fd.hpp"
 #include "unit/snapshot/temp_tree.hpp"
@@ -39,6 +41,30 @@ bool about(std::uint64_t is, std::uint64_t wanted) {
 }
 
 }  // namespace
+
+TEST_CASE("what could not be renamed is seen before anything is fetched") {
+  temp_tree t;
+  put(t / "data/state/a", some(1));
+  put(t / "data/real/b", some(1));
+  fs::create_symlink("real", t / "data/link");
+  const auto r = measured(t / "data", {{"state"}, {"state", "link"}, {"link/b"}, {"not there"}});
+  REQUIRE(r.room);
+  const auto& why = r.room->not_swappable;
+  REQUIRE(why.size() == 4);
+  CHECK(why[0].empty());
+  CHECK(why[1].find(t / "data/link is a symbolic link; replace it by the directory it means") == 0);
+  CHECK(why[2].find("link is a symbolic link and what is to be replaced lies behind it") != std::string::npos);
+  CHECK(why[3].empty());
+  if (::geteuid() != 0) return;  // only root can give files away, and mount
+  REQUIRE(::chown((t / "data/state").c_str(), 12345, 12345) == 0);
+  CHECK(measured(t / "data", {{"state"}}).room->not_swappable.at(0).find("belongs to user 12345") !=
+        std::string::npos);
+  REQUIRE(::chown((t / "data/state").c_str(), 0, 0) == 0);
+  if (::mount("none", (t / "data/state").c_str(), "tmpfs", 0, "size=64k") != 0) return;
+  const auto mounted = measured(t / "data", {{"state"}});
+  REQUIRE(::umount((t / "data/state").c_str()) == 0);
+  CHECK(mounted.room->not_swappable.at(0).find("is a mount point of its own") != std::string::npos);
+}
 
 TEST_CASE("the old state is what a plan replaces, in blocks on the disk") {
   temp_tree t;

@@ -336,13 +336,38 @@ TEST_CASE("a file system without reflinks: shared entries keep what the node wro
   }
   CHECK_FALSE(w.clones_exist());
   w.run_node();
-  auto back = w.worker();
-  check_done(back.roll_back());
-  CHECK(back.inexact() ==
-        "what the node wrote to blocks, logs, once, later meanwhile stays (the file system has no reflinks)");
+  std::string said;
+  {
+    auto back = w.worker();
+    check_done(back.roll_back());
+    said = back.inexact();
+  }
+  CHECK(said == "what the node wrote to blocks, logs, once, later meanwhile stays (the file system has no reflinks)");
   CHECK(get(w / "state/a") == "old a");
   CHECK(get(w / "logs/ship.log") == "ship and more");
   CHECK(there(w / "later/x"));
+  // Who died before it was told asks once more.
+  auto again = w.worker();
+  check_done(again.roll_back());
+  CHECK(again.inexact() == said);
+}
+
+TEST_CASE("what a roll back cannot bring back is still known when it was cut off anywhere", "[shared]") {
+  temp_tree memory(true);
+  for (unsigned n = 1;; ++n) {
+    world w(memory / ("node" + std::to_string(n)));
+    {
+      auto s = w.worker();
+      check_done(s.swap());
+    }
+    w.run_node();
+    const bool ended = ends_within(n, w, [](state_swap& s) { return s.roll_back(); });
+    auto rest = w.worker();
+    check_done(rest.roll_back());
+    INFO("cut at " << n);
+    CHECK(rest.inexact().find("what the node wrote to blocks, logs, once, later meanwhile stays") == 0);
+    if (ended) break;
+  }
 }
 
 TEST_CASE("a swap cancelled while it clones leaves nothing", "[shared]") {

@@ -9,9 +9,7 @@
 #include "snapshot/cache_seal.hpp"
 #include "snapshot/staged.hpp"
 #include "snapshot/warm_file.hpp"
-#include "stopped_work.hpp"
 #include "swap_world.hpp"
-#include "temp_tree.hpp"
 
 using namespace hasup;
 using namespace hasup::test;
@@ -21,6 +19,10 @@ using snapshot::state_swap;
 namespace {
 
 using world = swap_world;
+
+const auto swap_it = [](state_swap& s) { return s.swap(); };
+const auto roll_back_it = [](state_swap& s) { return s.roll_back(); };
+const auto clean_up_it = [](state_swap& s) { return s.clean_up(); };
 
 }  // namespace
 

@@ -1,4 +1,4 @@
-// What the tests of a swap work on: a data directory with one entry of every kind, and what is staged for it.
+// What the tests of a swap work on.
 #pragma once
 
 #include <fcntl.h>
@@ -6,10 +6,12 @@
 #include "base/unique_fd.hpp"
 #include "snapshot/staged.hpp"
 #include "snapshot/state_swap.hpp"
+#include "stopped_work.hpp"
 #include "temp_tree.hpp"
 
 namespace hasup::test {
 
+// A data directory with one entry of every kind, and what is staged for it.
 //   state       replaced by a staged directory        gone     wiped, nothing staged
 //   fresh       staged, was not there                 data/    holds a kept file: swapped by its children
 //   blocks      shared                                keys     kept        other  not named at all
@@ -72,9 +74,5 @@ class swap_world {
   temp_tree root_;
   bool can_exchange_;
 };
-
-inline const auto swap_it = [](snapshot::state_swap& s) { return s.swap(); };
-inline const auto roll_back_it = [](snapshot::state_swap& s) { return s.roll_back(); };
-inline const auto clean_up_it = [](snapshot::state_swap& s) { return s.clean_up(); };
 
 }  // namespace hasup::test

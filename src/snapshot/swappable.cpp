@@ -1,0 +1,35 @@
+#include "snapshot/swappable.hpp"
+
+namespace hasup::snapshot {
+
+outcome<void> check_swappable(const std::string& shown, const entry_info& found, std::uint64_t device, uid_t user) {
+  if (found.is_link())
+    return refusal(shown +
+                   " is a symbolic link; replace it by the directory it means, or name that directory as the "
+                   "data directory");
+  if (found.owner != user)
+    return refusal(shown + " belongs to user " + std::to_string(found.owner) + ", but the unit runs as " +
+                   std::to_string(user) + "; chown it");
+  if (found.mount_root || found.device != device)
+    return refusal(shown +
+                   " is a mount point of its own and cannot be renamed; name the mount as the data directory, "
+                   "or bind it one level higher");
+  return {};
+}
+
+std::string why_not_swappable(int root, const std::string& data_dir, const wipe_rules& rules, uid_t user) {
+  auto top = look(root, "");
+  if (!top || !*top) return {};
+  auto entries = replaced_entries(root, "", rules);
+  if (!entries) return data_dir + ": " + entries.error().message;
+  for (const auto& path : *entries) {
+    auto found = look(root, path);
+    if (!found) return data_dir + "/" + found.error().message;
+    if (!*found) continue;
+    if (auto can = check_swappable(joined(data_dir, path), **found, (*top)->device, user); !can)
+      return can.error().message;
+  }
+  return {};
+}
+
+}  // namespace hasup::snapshot

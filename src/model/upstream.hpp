@@ -15,12 +15,13 @@ namespace hasup::model {
 // best_head: the one that is furthest. sticky: the best at first, and another one only when this one is no good.
 // priority: the first in the file that is good.
 enum class upstream_select { best_head, sticky, priority };
-inline constexpr base::enum_names<upstream_select, 3> upstream_select_names{{{{upstream_select::best_head, "best_head"},
-                                                                              {upstream_select::sticky, "sticky"},
-                                                                              {upstream_select::priority, "priority"}}}};
+inline constexpr base::enum_names<upstream_select, 3> upstream_select_names{
+    {{{upstream_select::best_head, "best_head"},
+      {upstream_select::sticky, "sticky"},
+      {upstream_select::priority, "priority"}}}};
 
-// When a server that is still good is left for a better one: it was behind by so much, for so long, and it was kept at
-// least so long. For best_head and priority; a priority has no `behind`.
+// When a server that is still good is left for a better one: it was behind by so much, for so long, and it was kept
+// at least so long. For best_head and priority; a priority has no `behind`.
 struct switch_rule {
   base::duration behind{10'000};
   base::duration held{30'000};  // key "for"

@@ -34,7 +34,8 @@ const endpoint_view* best_of(upstream_select select, const std::vector<endpoint_
   return best;
 }
 
-void remember_way(choice_memory& memory, const std::vector<endpoint_view>& all, base::duration step, base::mono_time now) {
+void remember_way(choice_memory& memory, const std::vector<endpoint_view>& all, base::duration step,
+                  base::mono_time now) {
   const position* furthest = nullptr;
   for (const auto& e : all)
     if (e.is == standing::good && e.at && (!furthest || is_before(*furthest, *e.at))) furthest = &*e.at;
@@ -102,7 +103,8 @@ bool is_before(const position& a, const position& b) {
   return a.number < b.number;
 }
 
-std::optional<base::duration> behind(const choice_memory& memory, const endpoint_view& endpoint, base::mono_time now) {
+std::optional<base::duration> behind(const choice_memory& memory, const endpoint_view& endpoint,
+                                     base::mono_time now) {
   if (!endpoint.at) return std::nullopt;
   for (const auto& mark : memory.marks)
     if (is_before(*endpoint.at, mark.at)) return duration_cast<base::duration>(now - mark.seen);

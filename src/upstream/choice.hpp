@@ -5,9 +5,9 @@
 //   chosen --it is good, was behind by `behind` for `for`, and was kept for `min_dwell`--> the best
 //   chosen --it is bad, none is good--> it stays: nobody gains from a change to another bad one
 //
-// How far one is behind is a time: since when the furthest one has what this one has not yet. It is measured here, from
-// the answers as they come, and so is the same for chains that name no time of their blocks; two nodes that take turns
-// at the top by a block are never behind by more than the time between two blocks or two answers.
+// How far one is behind is a time: since when the furthest one has what this one has not yet. It is measured here,
+// from the answers as they come, and so is the same for chains that name no time of their blocks; two nodes that take
+// turns at the top by a block are never behind by more than the time between two blocks or two answers.
 #pragma once
 
 #include <cstdint>

@@ -15,12 +15,15 @@ namespace {
 // A role with endpoints a, b and c, whose answers come when a test says so.
 struct role {
   model::upstream file;
-  std::vector<endpoint_view> all{{"a"}, {"b"}, {"c"}};
+  std::vector<endpoint_view> all{3};
   upstream::choice_memory memory;
   base::mono_time now{1000h};
   unsigned changes = 0;
 
-  explicit role(upstream_select select = upstream_select::best_head) { file.select = select; }
+  explicit role(upstream_select select = upstream_select::best_head) {
+    file.select = select;
+    for (std::size_t i = 0; i < all.size(); ++i) all[i].name = std::string(1, static_cast<char>('a' + i));
+  }
 
   endpoint_view& at(const std::string& name) {
     return *std::find_if(all.begin(), all.end(), [&](const auto& e) { return e.name == name; });

@@ -11,9 +11,11 @@ namespace {
 using model::upstream_select;
 using std::chrono::duration_cast;
 
-// The way of the furthest one is kept in steps, sixteen to the time that counts, and in larger ones the longer ago it
-// is: it takes the same room however fast the chain is, and however far back one looks.
-constexpr std::size_t steps_to_behind = 16, most_marks = 64;
+// The way of the furthest one is kept in steps: sixteen to the time that counts, and larger ones the longer ago it
+// is, of an eighth of that age. It takes little room, however fast the chain is and however far back one looks.
+constexpr int steps_to_behind = 16, steps_to_age = 8;
+constexpr std::size_t most_marks =
+    128;  // thinned when there are more; what is left grows with the logarithm of the age
 
 const endpoint_view* find(const std::vector<endpoint_view>& all, const std::string& name) {
   const auto at = std::find_if(all.begin(), all.end(), [&](const auto& e) { return e.name == name; });
@@ -47,9 +49,12 @@ void remember_way(choice_memory& memory, const std::vector<endpoint_view>& all, 
   if (marks.size() > 1 && now - marks[marks.size() - 2].seen < step) marks.pop_back();
   marks.push_back({*furthest, now});
   if (marks.size() <= most_marks) return;
-  std::size_t kept = 0;
-  for (std::size_t i = 0; i < marks.size(); ++i)
-    if (i >= most_marks / 2 || i % 2 == 0) marks[kept++] = marks[i];
+  std::size_t kept = 1;
+  for (std::size_t i = 1; i < marks.size(); ++i) {
+    const bool is_last = i + 1 == marks.size();
+    if (is_last || marks[i + 1].seen - marks[kept - 1].seen > (now - marks[i + 1].seen) / steps_to_age)
+      marks[kept++] = marks[i];
+  }
   marks.resize(kept);
 }
 

@@ -215,6 +215,8 @@ class recovery_runner::impl : public std::enable_shared_from_this<impl> {
   }
   void carry_out(recovery::call_group a) { host_->call_group(a.members, a.set); }
   void carry_out(recovery::finish a) {
+    // Whatever else came meanwhile is about a recovery that is over: the host must see that it is.
+    if (recovery::phase_of(state_).empty()) events_.clear();
     if (!a.useless.empty()) host_->discard_archives(std::move(a.useless), recovery::bad_digests(state_.remembered));
     host_->finished(to_daemon(a.how), std::move(a.why));
   }

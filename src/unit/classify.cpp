@@ -335,7 +335,11 @@ std::string exit_text(const model::exit_status& status, const classification& c)
 }
 
 std::string quoted_line(const classification& c) {
-  return c.by_line && !c.evidence.empty() ? " (\"" + shown(c.evidence, longest_quoted) + "\")" : std::string{};
+  if (!c.by_line || c.evidence.empty()) return {};
+  std::string line;  // nodes line up their logs with blanks
+  for (const char one : c.evidence)
+    if (one != ' ' || !line.ends_with(' ')) line += one;
+  return " (\"" + shown(line, longest_quoted) + "\")";
 }
 
 std::optional<classification> why_never_started(const model::recipe* recipe, std::string_view evidence) {

@@ -61,8 +61,7 @@ inline constexpr std::size_t evidence_limit = 64 * 1024;
 // - never recover by a log match alone in a run that had not started and that also shows a taken port, a denied
 //   permission or exhausted memory: log text is partly written by peers, and these are no damage to the state;
 // - words of a damaged database that no class of the recipe knows ("corrupted state") are unexplained as well, and
-// only
-//   named: a failed start counts as every other of which nobody knows whether the state is good;
+//   only named: a failed start counts as every other of which nobody knows whether the state is good;
 // - a run that the kernel killed for want of memory says only that, whatever its output shows; where that is only
 //   likely, the words say so, the recipe's restart and hold stand, and nothing says recover;
 // - a run that hasup stopped never says recover, and no condition on its time and probes holds: hasup chose its end.
@@ -71,8 +70,7 @@ classification classify(const model::recipe* recipe, const model::exit_status& s
 
 // "exited with code 1: dirty database (3.2s after its start)"; what explains nothing is not named.
 std::string exit_text(const model::exit_status& status, const classification& c);
-// The line that decided, in quotation marks and shortened, to stand behind that: " (\"database dirty flag set …\")";
-// ""
+// The line that decided, shortened and in quotation marks, to stand behind that; "" where it was not a line that did.
 std::string quoted_line(const classification& c);
 
 // What the output of a run that has not started yet, and goes on, says of why it never will: a class of the recipe

@@ -90,7 +90,8 @@ class Demo(unittest.TestCase):
         history = subprocess.run([BIN / "hasup", "recover", "leap", "--history"], env=env, capture_output=True, text=True,
                                  timeout=DEADLINE).stdout.splitlines()
         self.assertEqual(len(history), 1, history)
-        self.assertRegex(history[0], r"recovered in .* from snapshot-\S+, 1 refused; why: exited with code 2: dirty database$")
+        self.assertRegex(history[0], r"recovered in .* from snapshot-\S+, 1 refused; why: exited with code 2: dirty database "
+                                     r"\(\"error .*database dirty flag set .*\"\)$")
         subprocess.run([BIN / "hasup", "stop", "--all"], env=env, check=True, timeout=DEADLINE, capture_output=True)
         for pid in pids:
             os.kill(pid, signal.SIGTERM)

@@ -372,6 +372,7 @@ void unit_runner::finished(recovery_outcome outcome, std::string reason) {
   recovery_ended ended{is, std::move(reason)};
   ended.node_alive = pid_ != 0 || running_fingerprint_ != 0;
   ended.returns = stands_at_.has_value();
+  ended.serves = recovery_node_started_;
   emptied_ = outcome == recovery_outcome::emptied;
   ended.try_later = outcome == recovery_outcome::unavailable || emptied_;
   ended.as_before = outcome != recovery_outcome::parked && outcome != recovery_outcome::stuck && !emptied_;

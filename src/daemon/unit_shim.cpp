@@ -167,8 +167,9 @@ void unit_runner::on(const process::shim_started& e) {
   started_at_ = shim_->status().started_at.value_or(wall_now());  // after an attachment: long ago
   if (launch_) report_limits(shim_->status().in_cgroup);
   if (recovery_has_node()) {
+    recovery_node_started_ = false;
     recovery_->on_node_started();
-    start_recovery_probes();
+    if (recovery_has_node()) start_recovery_probes();  // else it was confirmed in an earlier run
     return;
   }
   if (outsider_) return dispatch(adoption(e.pid));

@@ -361,6 +361,10 @@ class step : transitions {
         ++m_.recoveries;
         forgive();
         m_.now = starting{starting::step::probing};
+        if (!e.serves && wanted) {
+          m_.reason = e.why;
+          return probe_or_run(*in<starting>());
+        }
         run(e.why);
         m_.startup_passed = true;
         if (!wanted) return stop(after_stop::stop, "stopped by hand", false);

@@ -204,6 +204,21 @@ TEST_CASE("a class that says recover begins a recovery once the tree is empty") 
   CHECK(b.m.recoveries == 1);
 }
 
+TEST_CASE("a node that was executed anew after its recovery was confirmed is healthy when its probes say so") {
+  bench b;
+  b.add_recovery();
+  b.add_startup();
+  b.feed(start_wanted{});
+  b.feed(prepared{});
+  b.feed(spawned{1});
+  b.exits(2, exit_action::recover);
+  recovery_ended ended{recovery_ended::outcome::recovered, "restored snapshot-1"};
+  ended.serves = false;
+  CHECK(b.feed(ended) == "starting: probe startup;");
+  CHECK(b.m.health == model::health::unknown);
+  CHECK(b.feed(startup_passed{}) == "running: !running; !became_healthy; probe steady;");
+}
+
 TEST_CASE("a class that says hold fails at once and is never restarted or wiped") {
   bench b;
   b.add_recovery();

@@ -1,9 +1,7 @@
 #include "snapshot/fetch/part_file.hpp"
 
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -20,12 +18,6 @@ constexpr std::uint64_t space_step = 64U << 20;        // how often the free spa
 constexpr std::uint64_t flush_step = 8U << 20;         // early write-back, so that no fsync has much to do
 constexpr std::uint64_t checkpoint_step = 256U << 20;  // or this long:
 constexpr std::chrono::seconds checkpoint_pause{5};
-
-// A tmpfs reserves by clearing every page, which the download would wait for.
-bool is_in_memory(int fd) {
-  struct statfs s {};
-  return ::fstatfs(fd, &s) == 0 && s.f_type == TMPFS_MAGIC;
-}
 
 }  // namespace
 
@@ -102,7 +94,7 @@ outcome<void> part_file::reserve(std::uint64_t total) {
   if (::fstat(fd_.get(), &st) != 0) return system_failure("look at " + name_ + ".part", errno);
   const auto taken = static_cast<std::uint64_t>(st.st_blocks) * 512U;
   if (auto enough = check_space(total > taken ? total - taken : 0); !enough) return enough;
-  if (total == 0 || reserved_ || is_in_memory(fd_.get())) return {};
+  if (total == 0 || reserved_) return {};
   int code = 0;
   do code = ::fallocate(fd_.get(), FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(total)) == 0 ? 0 : errno;
   while (code == EINTR);

@@ -202,7 +202,8 @@ class Reconfigured(GroupOfThree):
         self.wait_on(20)
         self.assertEqual(self.trees("index"), before)
 
-    def test_another_data_directory_is_for_after_the_recovery(self):
+    def hold_with_another_directory(self):
+        """The group recovers, and the file of one says by now that its data is elsewhere; where, and what is there."""
         self.publish_all(20)
         elsewhere = self.home.path / "elsewhere"
         shutil.copytree(self.data["index"], elsewhere)
@@ -210,6 +211,10 @@ class Reconfigured(GroupOfThree):
         self.start_home()
         self.hold_front()
         self.write_unit("index", data=elsewhere)
+        return elsewhere, before
+
+    def test_another_data_directory_is_for_after_the_recovery(self):
+        elsewhere, before = self.hold_with_another_directory()
         self.apply("index")
         self.let_go()
         self.wait_recovered()
@@ -218,13 +223,7 @@ class Reconfigured(GroupOfThree):
         self.assertEqual(tree_digest(elsewhere), before)
 
     def test_another_data_directory_after_a_crash_of_hasupd_keeps_all_old_states_until_it_is_put_back(self):
-        self.publish_all(20)
-        elsewhere = self.home.path / "elsewhere"
-        shutil.copytree(self.data["index"], elsewhere)
-        before = tree_digest(elsewhere)
-        self.start_home()
-        self.hold_front()
-        self.write_unit("index", data=elsewhere)
+        elsewhere, before = self.hold_with_another_directory()
         self.kill_hasupd()
         reason = self.home.wait_for("index", state="failed")["reason"]
         self.assertIn(f"under way in {self.data['index']}, but its unit file now says {elsewhere}", reason)

@@ -19,6 +19,8 @@
 #include <vector>
 
 #include "base/unique_fd.hpp"
+#include "sealed_archive.hpp"
+#include "snapshot/inspect.hpp"
 #include "swap_world.hpp"
 
 #include <catch2/catch.hpp>
@@ -331,6 +333,22 @@ void started(const swap_world& w) {
   put(w.dir() + "/gone/again", "made by a start");
 }
 
+// An archive that the old state may be deleted for.
+void sealed(swap_world& w) {
+  const std::string name = "s.tar";
+  w.job.chosen = ports::candidate{0, {{name, "", "", {}, {}, {}, ""}}};
+  put(w.dir() + "/.hasup/cache/" + name, "the archive");
+  seal_archive(w.dir(), name);
+}
+
+void check_wiped(const swap_world& w) {
+  const std::map<std::string, std::string> wanted{
+      {"data", "dir"}, {"data/priv.json", "round 7"}, {"blocks", "dir"}, {"blocks/d", "shared d"},
+      {"keys", "dir"}, {"keys/k", "secret"},          {"other", "other"}};
+  CHECK(picture(w.dir(), false) == wanted);
+  CHECK(snapshot::inspect(w.job).wiped);
+}
+
 void check_cleaned(const swap_world& w) {
   w.check_new();
   CHECK_FALSE(there(w.dir() + "/.hasup/swap.json"));
@@ -389,5 +407,17 @@ TEST_CASE("a rewipe of which renames are lost is done again", "[swap][crash]") {
           must(w.worker().roll_back());
           w.check_old();
         }
+      });
+}
+
+// Nothing but the old state as it was, or the word that it is being deleted: never a part of it without that word.
+TEST_CASE("a deletion in place of which renames and deletions are lost goes on to its end", "[swap][crash]") {
+  cut_everywhere(
+      "wipe", sealed, [](state_swap& s) { return s.wipe(); },
+      [](const swap_world& w, bool ended, unsigned) {
+        if (ended) check_wiped(w);
+        if (!snapshot::inspect(w.job).wiped) CHECK(picture(w.dir()) == w.before);
+        must(w.worker().wipe());
+        check_wiped(w);
       });
 }

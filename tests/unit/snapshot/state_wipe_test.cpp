@@ -5,7 +5,7 @@
 
 #include <csignal>
 
-#include "snapshot/cache_seal.hpp"
+#include "sealed_archive.hpp"
 #include "snapshot/inspect.hpp"
 #include "snapshot/room.hpp"
 #include "snapshot/staged.hpp"
@@ -45,17 +45,7 @@ class world {
 
   std::string dir() const { return root_ / "node"; }
   base::unique_fd own() const { return base::unique_fd(::open((dir() + "/.hasup").c_str(), O_RDONLY | O_DIRECTORY)); }
-  void seal() const {
-    struct stat st {};
-    REQUIRE(::stat((dir() + "/.hasup/cache/s.tar").c_str(), &st) == 0);
-    snapshot::cache_seal seal;
-    seal.sha256 = "aa";
-    seal.size = static_cast<std::uint64_t>(st.st_size);
-    seal.modified_ns = st.st_mtim.tv_sec * 1'000'000'000LL + st.st_mtim.tv_nsec;
-    seal.inode = st.st_ino;
-    const auto fd = own();
-    REQUIRE(snapshot::write_seal(fd.get(), snapshot::disk{}, "s.tar", seal).has_value());
-  }
+  void seal() const { seal_archive(dir(), "s.tar"); }
   void stage() const {
     put(dir() + "/.hasup/staging/new/state/a", "new a");
     put(dir() + "/.hasup/staging/new/data/db/c", "new c");

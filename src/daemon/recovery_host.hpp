@@ -51,8 +51,11 @@ class recovery_host {
 
   // Runs a worker under a shim of its own. paths, locks, tolerated pids and sources are filled in by the host; mode
   // and the members named in worker_job for that mode are set by the caller. Ends in on_worker_done. One job at a
-  // time. If hasupd died meanwhile and the same mode is still running or has an unread result, that one is taken up.
+  // time. If hasupd died meanwhile and the very same job still runs, that one is taken up.
   virtual void run_worker(ports::worker_job job) = 0;
+  // What an earlier hasupd had begun to fetch or unpack of this candidate is waited for; any other job is ended. Ends
+  // in on_taken_up.
+  virtual void take_up_worker(ports::candidate of) = 0;
   virtual void
   cancel_worker() = 0;  // SIGTERM, then SIGKILL after 10 s; ends in on_worker_done(internal, "cancelled")
 

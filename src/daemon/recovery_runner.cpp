@@ -202,6 +202,7 @@ class recovery_runner::impl : public std::enable_shared_from_this<impl> {
   void carry_out(recovery::write a) { host_->journal(recovery::encode(a.what), when_durable()); }
   void carry_out(recovery::clear_journal) { host_->journal_clear(when_durable()); }
   void carry_out(recovery::run_worker a) { host_->run_worker(std::move(a.job)); }
+  void carry_out(recovery::take_up_worker a) { host_->take_up_worker(std::move(a.of)); }
   void carry_out(recovery::cancel_worker) { host_->cancel_worker(); }
   void carry_out(recovery::quiesce) { host_->quiesce(); }
   void carry_out(recovery::release_readers) { host_->release_readers(); }
@@ -273,6 +274,10 @@ void recovery_runner::resume(const std::vector<std::string>& journal_records, bo
 
 void recovery_runner::on_worker_done(const ports::worker_result& result) {
   impl_->take(recovery::worker_done{result});
+}
+
+void recovery_runner::on_taken_up(std::optional<ports::worker_mode> what, const ports::worker_result& result) {
+  impl_->take(recovery::taken_up{what, result});
 }
 
 void recovery_runner::on_worker_progress(const ports::worker_progress& progress) {

@@ -57,6 +57,8 @@ class recovery_runner {
   void resume(const std::vector<std::string>& journal_records, bool node_running = false, bool beside = false);
 
   void on_worker_done(const ports::worker_result& result);
+  // `what`: nothing when there was none.
+  void on_taken_up(std::optional<ports::worker_mode> what, const ports::worker_result& result);
   void on_worker_progress(const ports::worker_progress& progress);
   void on_quiesced();
   void on_node_started();

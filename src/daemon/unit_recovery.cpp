@@ -167,13 +167,17 @@ void unit_runner::start_worker(ports::worker_job job, bool as_daemon,
                      });
 }
 
-void unit_runner::run_worker(ports::worker_job job) {
-  using ports::worker_mode;
-  const auto ticket = recovery_ticket_;
-  const auto is_current = [weak = weak_from_this(), ticket]() -> std::shared_ptr<unit_runner> {
+// For answers that come later: nobody, once it is over or another one runs.
+std::function<std::shared_ptr<unit_runner>()> unit_runner::for_this_recovery() {
+  return [weak = weak_from_this(), ticket = recovery_ticket_]() -> std::shared_ptr<unit_runner> {
     const auto self = weak.lock();
     return self && self->recovery_ && self->recovery_ticket_ == ticket ? self : nullptr;
   };
+}
+
+void unit_runner::run_worker(ports::worker_job job) {
+  using ports::worker_mode;
+  const auto is_current = for_this_recovery();
   const auto progress = [is_current](const ports::worker_progress& p) {
     if (const auto self = is_current()) self->recovery_->on_worker_progress(p);
   };
@@ -211,6 +215,25 @@ void unit_runner::run_worker(ports::worker_job job) {
     if (!r.ok() && !nothing_to_undo) return done(std::move(r));
     self->start_worker(job, false, progress, done);
   });
+}
+
+void unit_runner::take_up_worker(ports::candidate of) {
+  const auto current = for_this_recovery();
+  const auto is_its = [of = std::move(of)](const ports::worker_job& job) {
+    const bool prepares = job.mode == ports::worker_mode::fetch || job.mode == ports::worker_mode::unpack;
+    return prepares && !job.prefetch && job.chosen == of;
+  };
+  worker_.take_up(
+      is_its,
+      [current](const ports::worker_progress& p) {
+        if (const auto self = current()) self->recovery_->on_worker_progress(p);
+      },
+      [current](std::optional<ports::worker_mode> what, const ports::worker_result& r) {
+        const auto self = current();
+        if (!self) return;
+        self->note_device(r);
+        self->recovery_->on_taken_up(what, r);
+      });
 }
 
 void unit_runner::cancel_worker() {

@@ -172,6 +172,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   const model::unit& unit() const override { return unit_; }
   const model::recipe& recipe() const override { return *recipe_; }
   void run_worker(ports::worker_job job) override;
+  std::function<std::shared_ptr<unit_runner>()> for_this_recovery();
+  void take_up_worker(ports::candidate of) override;
   void cancel_worker() override;
   void quiesce() override;
   void release_readers() override;

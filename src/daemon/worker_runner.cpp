@@ -65,12 +65,14 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
   boost::asio::steady_timer leave_timer;
   std::unique_ptr<process::shim_client> shim;
   std::function<void(const ports::worker_progress&)> on_progress;
-  std::function<void(ports::worker_result)> on_done;
+  std::function<void(std::optional<ports::worker_mode>, ports::worker_result)> on_done;
+  std::function<bool(const ports::worker_job&)> wanted;  // taking up: is it that one?
   std::string job_text;
   ports::worker_mode mode = ports::worker_mode::inspect;
   process::account as;
-  bool same_as_before = false;  // the job file held this very job: one that still runs is ours
-  bool replacing = false;       // an older, other job is being ended first
+  std::optional<ports::worker_mode> taken;  // taking up: what was found
+  bool taking_up = false;
+  bool replacing = false;  // an older, other job is being ended first
   bool running = false;
   bool cancelled = false;
   bool left_behind = false;  // part of this job's tree, or of one before it
@@ -99,10 +101,24 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
     mode = o.job.mode;
     as = o.as;
     on_progress = std::move(o.progress);
-    on_done = std::move(o.done);
+    on_done = [done = std::move(o.done)](auto, ports::worker_result r) { done(std::move(r)); };
+    taken.reset();
     cancelled = left_behind = abandon = false;
     exit = {};
     begin();
+  }
+
+  void look_for_left() {
+    cancelled = left_behind = abandon = false;
+    exit = {};
+    taking_up = true;
+    taken.reset();
+    auto there = std::make_shared<bool>();
+    services.disk.run([self = shared_from_this(), there] { *there = ::access(self->job_path().c_str(), F_OK) == 0; },
+                      [self = shared_from_this(), there] {
+                        if (!self->on_done) return;
+                        *there ? self->open() : self->nothing_taken_up();
+                      });
   }
 
   void begin() {
@@ -114,10 +130,6 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
           std::filesystem::create_directories(self->answer_dir, ec);
           if (!self->as.own && ::chown(self->answer_dir.c_str(), self->as.uid, self->as.gid) != 0)
             *failure = base::errno_error("cannot give " + self->answer_dir + " to the unit's user").message;
-          self->same_as_before = read_answer(self->job_path()) == self->job_text;
-          if (!self->same_as_before) ::unlink(self->job_path().c_str());
-          if (!self->same_as_before && !write_file(self->job_path(), self->job_text, self->as))
-            *failure = base::errno_error("cannot write " + self->job_path()).message;
         },
         [self = shared_from_this(), failure] {
           if (!failure->empty()) return self->finish(ports::internal_failure(*failure));
@@ -153,18 +165,29 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
       r.groups = as.groups;
     }
     r.umask = 077;
+    // The job file says what runs: it is written when nothing does, and nothing of an earlier job is left by then.
+    auto failure = std::make_shared<std::string>();
     services.disk.run(
-        [path = result_path(), progress = progress_path()] {
-          ::unlink(path.c_str());
-          ::unlink(progress.c_str());
+        [self = shared_from_this(), failure] {
+          ::unlink(self->job_path().c_str());
+          ::unlink(self->result_path().c_str());
+          ::unlink(self->progress_path().c_str());
+          if (!write_file(self->job_path(), self->job_text, self->as))
+            *failure = base::errno_error("cannot write " + self->job_path()).message;
         },
-        [self = shared_from_this(), r] {
+        [self = shared_from_this(), r, failure] {
           if (!self->shim) return;
-          self->running = true;
+          if (!failure->empty()) return self->finish(ports::internal_failure(*failure));
           self->shim->run(r);
-          self->watch_progress();
-          if (self->cancelled) self->signal_cancel();
+          self->follow();
         });
+  }
+
+  // The job runs, and is ours.
+  void follow() {
+    running = true;
+    watch_progress();
+    if (cancelled) signal_cancel();
   }
 
   void on(const process::shim_connected& e) {
@@ -173,14 +196,31 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
       running = true;
       return kill_tree();
     }
-    if (e.status.tree_alive) {
-      running = true;
-      replacing = !same_as_before;
-      if (replacing || e.status.phase == process::shim_phase::exited) return kill_tree();
-      return watch_progress();
-    }
-    spawn();
+    auto left = std::make_shared<std::string>();
+    services.disk.run([path = job_path(), left] { *left = read_answer(path); },
+                      [self = shared_from_this(), left] {
+                        if (self->shim && self->on_done) self->go_on_beside(*left);
+                      });
   }
+
+  // With what an earlier hasupd left: `left` is what it asked for last.
+  void go_on_beside(const std::string& left) {
+    if (taking_up) {
+      const auto job = ports::decode_job(left);
+      if (job && wanted(*job)) taken = job->mode;
+    }
+    const bool ours = taking_up ? taken.has_value() : left == job_text;
+    if (!shim->status().tree_alive) {
+      if (!taking_up) return spawn();
+      return taken ? read_result() : nothing_taken_up();
+    }
+    replacing = !ours;
+    if (ours && shim->status().phase != process::shim_phase::exited) return follow();
+    running = true;
+    kill_tree();
+  }
+
+  void nothing_taken_up() { finish(ports::internal_failure("no job was left")); }
   void on(const process::shim_started&) {}
   void on(const process::shim_exec_failed& e) {
     finish(ports::internal_failure(services.worker_program + ": " + e.message));
@@ -230,7 +270,7 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
     if (clearing) return finish({});
     if (replacing) {
       replacing = false;
-      return spawn();
+      return taking_up ? nothing_taken_up() : spawn();
     }
     read_result();
   }
@@ -273,10 +313,11 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
     on_progress = {};
     if (shim && shim->connected() && !ending) end_shim();
     services.disk.run([path = job_path()] { ::unlink(path.c_str()); });  // or it is taken for a running one later
-    boost::asio::post(services.loop, [done, result = std::move(result)] {
-      if (done) done(result);
+    boost::asio::post(services.loop, [done, what = taken, result = std::move(result)] {
+      if (done) done(what, result);
     });
-    clearing = false;
+    clearing = taking_up = false;
+    wanted = {};
     if (auto waiting = std::exchange(next, std::nullopt)) return take(std::move(*waiting));
     boost::asio::post(services.loop, [self = shared_from_this()] { self->tell_free(); });
   }
@@ -343,6 +384,19 @@ void worker_runner::run(ports::worker_job job, const process::account& as,
   impl_->next = std::move(o);
 }
 
+void worker_runner::take_up(
+    std::function<bool(const ports::worker_job&)> wanted, std::function<void(const ports::worker_progress&)> progress,
+    std::function<void(std::optional<ports::worker_mode>, const ports::worker_result&)> done) {
+  if (busy())
+    return boost::asio::post(impl_->services.loop, [done = std::move(done)] {
+      done(std::nullopt, ports::internal_failure("another job runs"));
+    });
+  impl_->wanted = std::move(wanted);
+  impl_->on_progress = std::move(progress);
+  impl_->on_done = std::move(done);
+  impl_->look_for_left();
+}
+
 void worker_runner::cancel() {
   impl_->cancel();
 }
@@ -355,7 +409,7 @@ void worker_runner::when_free(std::function<void()> then) {
 void worker_runner::clear_left() {
   if (busy()) return;
   impl_->clearing = true;
-  impl_->on_done = [](const ports::worker_result&) {};
+  impl_->on_done = [](auto, const ports::worker_result&) {};
   impl_->open();
 }
 

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "daemon/unit_host.hpp"
@@ -28,6 +29,12 @@ class worker_runner {
   void run(ports::worker_job job, const process::account& as,
            std::function<void(const ports::worker_progress&)> progress,
            std::function<void(ports::worker_result)> done);
+  // What an earlier hasupd asked for and `wanted` knows is gone on with, whether it still runs or has ended unseen;
+  // of any other job nothing is left then. `done` as above, with the mode of that job, or nothing and no result.
+  // Only while not busy().
+  void take_up(std::function<bool(const ports::worker_job&)> wanted,
+               std::function<void(const ports::worker_progress&)> progress,
+               std::function<void(std::optional<ports::worker_mode>, const ports::worker_result&)> done);
   // SIGTERM, SIGKILL after 10 s. `done` follows.
   void cancel();
   [[nodiscard]] bool busy() const;

@@ -30,6 +30,11 @@ struct clear_journal {};
 struct run_worker {
   ports::worker_job job;
 };
+// What fetches or unpacks `of` and was begun by an earlier hasupd, whether it still runs or ended unseen. Ends in
+// taken_up.
+struct take_up_worker {
+  ports::candidate of;
+};
 struct cancel_worker {};
 struct quiesce {};
 struct release_readers {};
@@ -59,8 +64,8 @@ struct finish {
       useless{};  // archives of the cache that nothing will be recovered from, see candidates.hpp
 };
 
-using action = std::variant<write, clear_journal, run_worker, cancel_worker, quiesce, release_readers, start_node,
-                            stop_node, start_timer, cancel_timer, report, call_group, finish>;
+using action = std::variant<write, clear_journal, run_worker, take_up_worker, cancel_worker, quiesce, release_readers,
+                            start_node, stop_node, start_timer, cancel_timer, report, call_group, finish>;
 using actions = std::vector<action>;
 
 }  // namespace hasup::recovery

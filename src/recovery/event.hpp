@@ -38,6 +38,10 @@ struct quiesced {};
 struct worker_done {
   ports::worker_result result;
 };
+struct taken_up {
+  std::optional<ports::worker_mode> what{};  // nothing: there was none, and `result` says nothing
+  ports::worker_result result{};
+};
 struct node_started {};
 struct node_exited {
   model::exit_status status;
@@ -72,7 +76,7 @@ struct group_seen {
   std::vector<member_view> members;
 };
 
-using event = std::variant<begin_wanted, resume_wanted, quiesced, worker_done, node_started, node_exited,
+using event = std::variant<begin_wanted, resume_wanted, quiesced, worker_done, taken_up, node_started, node_exited,
                            startup_passed, head_seen, health_seen, timer_fired, stop_wanted, approve_wanted,
                            cancel_wanted, roll_back_wanted, group_seen>;
 

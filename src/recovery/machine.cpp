@@ -66,23 +66,6 @@ std::string_view phase_of_step(step s, mark at) {
   return phase_of_mark(at);
 }
 
-template <class T>
-bool is(const state& s) {
-  return std::holds_alternative<T>(s.now);
-}
-
-// Nothing but the memory outlives a recovery.
-void start_over(state& s, progress done) {
-  state fresh;
-  fresh.remembered = std::move(s.remembered);
-  fresh.done = std::move(done);
-  s = std::move(fresh);
-}
-
-bool takes_a_begin(const state& s) {
-  return is<idle>(s) || is<ended>(s);
-}
-
 }  // namespace
 
 std::string_view phase_of(const state& s) {
@@ -92,6 +75,7 @@ std::string_view phase_of(const state& s) {
   if (is<selecting>(s) || is<measuring>(s)) return "select";
   if (is<fetching>(s)) return "fetch";
   if (is<unpacking>(s)) return "stage";
+  if (is<taking_up>(s)) return s.done.sha256.empty() ? "fetch" : "stage";
   if (const auto* p = std::get_if<pausing>(&s.now)) return phase_of_step(p->then, s.done.at);
   return phase_of_mark(s.done.at);
 }
@@ -112,6 +96,14 @@ std::optional<room_promised> promised_room(const state& s, const ports::worker_p
 
 bool before_swap(const state& s) {
   return !s.done.touched();
+}
+
+// Nothing but the memory outlives a recovery.
+void stepper::start_over(progress done) {
+  state fresh;
+  fresh.remembered = std::move(s.remembered);
+  fresh.done = std::move(done);
+  s = std::move(fresh);
 }
 
 void stepper::commit(const record& r) {
@@ -198,7 +190,7 @@ std::string stepper::chosen_name() const {
 
 void stepper::begin(const begin_wanted& e) {
   if (!takes_a_begin(s)) return;
-  start_over(s, progress{});
+  start_over(progress{});
   const auto& plans = e.plan.recipe.plans;
   const auto& asked = e.plan.asked;
   s.done.plan = e.plan;  // for the texts; the journal's own copy comes with `begun`
@@ -214,42 +206,6 @@ void stepper::begin(const begin_wanted& e) {
   commit(begun{e.plan});
   say("began", e.plan.why);
   if (e.plan.asked.beside) return go_on_before_swap();
-  quiesce_first();
-}
-
-void stepper::resume(const resume_wanted& e) {
-  if (!takes_a_begin(s)) return;
-  start_over(s, e.done);
-  auto& p = s.done;
-  // The journal is ahead of the intent file when the daemon died in between.
-  for (const auto& at : p.swaps)
-    if (std::find(s.remembered.swaps.begin(), s.remembered.swaps.end(), at) == s.remembered.swaps.end())
-      s.remembered.swaps.push_back(at);
-  for (std::size_t i = 0; i < p.candidates.size(); ++i)
-    if (p.fates[i] == fate::bad) remember_as_bad(s.remembered, p.candidates[i], {});
-
-  if (p.at == mark::none) return end(outcome::cancelled, "no recovery was under way");
-  s.wipe_was_tried = p.at == mark::wiping;
-  s.to_look = p.touched() && !e.node_running;
-  say("resumed", "going on with the recovery of " + unit_name() + ": " + p.plan.why);
-  if (p.undo_wanted) {
-    if (e.node_running) s.now = running{};
-    return undo();
-  }
-  if (p.at == mark::selected && p.then != after_roll_back::next && p.then != after_roll_back::again)
-    return after_rolled_back();
-  if (p.at == mark::staged && must_ask()) return ask();
-  if (p.at == mark::confirmed) return e.node_running ? clean_up(true) : look();
-  // A node that was cut off may have left its state unfinished; only a rewipe makes up for that.
-  if (!e.node_running && p.at == mark::loaded) s.tainted = true;
-  if (!e.node_running && p.at >= mark::importing && p.at <= mark::first_start) s.tainted = keeps_its_state();
-  if (e.node_running && (p.at == mark::importing || p.at == mark::first_start || p.at == mark::loaded)) {
-    s.now = starting{};
-    return on_node_started();
-  }
-  if (e.node_running && p.at == mark::rolling_back) return stop_running_node(false);
-  if (p.at == mark::loaded) return look();
-  if (e.beside && before_swap(s)) return go_on_before_swap();
   quiesce_first();
 }
 
@@ -273,7 +229,7 @@ void stepper::stop(bool force) {
   s.stop = true;
   s.stop_by_force = s.stop_by_force || force;
   if (is<selecting>(s) || is<measuring>(s) || is<fetching>(s) || is<unpacking>(s) || is<inspecting>(s) ||
-      is<looking>(s)) {
+      is<looking>(s) || is<taking_up>(s)) {
     s.now = cancelling{};
     out.emplace_back(cancel_worker{});
   } else if (is<gathering>(s)) {
@@ -343,7 +299,7 @@ void stepper::go_on_quiesced() {
   if (s.done.at == mark::rolling_back) return run_roll_back();
   if (s.stop) return end_as_stopped();
   if (s.done.at == mark::wiping) return wipe();
-  if (!s.done.beyond_swap()) return inspect();
+  if (!s.done.beyond_swap()) return std::exchange(s.to_take_up, false) ? take_up(false) : inspect();
   if (s.done.at == mark::swapping) return swap();
   prepare_first_start();
 }
@@ -407,6 +363,7 @@ struct dispatcher {
   void operator()(const resume_wanted& e) const { to.resume(e); }
   void operator()(const quiesced&) const { to.on_quiesced(); }
   void operator()(const worker_done& e) const { to.on_worker_done(e.result); }
+  void operator()(const taken_up& e) const { to.on_taken_up(e); }
   void operator()(const node_started&) const { to.on_node_started(); }
   void operator()(const node_exited& e) const { to.on_node_exited(e); }
   void operator()(const startup_passed&) const { to.on_startup_passed(); }

@@ -7,6 +7,7 @@
 //   stopping_node{then} → quiescing/rolling_back → the next candidate | ended
 //   Beside a node that runs (options.beside): (measuring →) selecting → … → unpacking → (asking →) quiescing →
 //   inspecting → swapping
+//   taking_up: a worker of an earlier hasupd is waited for → dropped, unpacked, or inspecting as ever
 //   looking: beyond the swap, when it is taken up and before the node is started once more → where the journal is
 //   undoing_leftover: a swap whose journal is lost is rolled back before anything else
 //   Of a group (group.hpp): … → gathering → measuring …, and … → unpacking → gathering → …
@@ -39,6 +40,9 @@ struct undoing_leftover {
 };
 struct selecting {};
 struct measuring {};
+struct taking_up {  // a worker of an earlier hasupd fetches or unpacks
+  bool beside = false;
+};
 struct fetching {};
 struct unpacking {};
 struct wiping_now {};
@@ -79,9 +83,9 @@ struct ended {
   outcome how = outcome::recovered;
 };
 
-using activity = std::variant<idle, quiescing, inspecting, looking, undoing_leftover, selecting, measuring, fetching,
-                              unpacking, wiping_now, swapping_now, rewiping, starting, asking, running, cleaning,
-                              rolling_back_now, pausing, stopping_node, cancelling, gathering, ended>;
+using activity = std::variant<idle, quiescing, inspecting, looking, undoing_leftover, selecting, measuring, taking_up,
+                              fetching, unpacking, wiping_now, swapping_now, rewiping, starting, asking, running,
+                              cleaning, rolling_back_now, pausing, stopping_node, cancelling, gathering, ended>;
 
 struct state {
   progress done;
@@ -91,6 +95,7 @@ struct state {
   bool source_is_down = false;               // a whole round of tries was in vain: further candidates get one each
   unsigned environment_exits = 0;            // of the current candidate's node, in a row
   std::optional<base::mono_time> first_try;  // of the current candidate's node
+  bool to_take_up = false;                   // taken up: a worker may still be at it
   bool to_look = false;                      // taken up: much may have happened to the data since
   std::string waits_for;                     // what the last look found, as told; ""
   bool inspected = false;                    // with the node down: nobody has the data open, no swap is half done

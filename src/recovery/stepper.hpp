@@ -8,12 +8,22 @@
 
 namespace hasup::recovery {
 
+template <class T>
+bool is(const state& s) {
+  return std::holds_alternative<T>(s.now);
+}
+
+inline bool takes_a_begin(const state& s) {
+  return is<idle>(s) || is<ended>(s);
+}
+
 struct stepper {
   state& s;
   instant now;
   actions& out;
 
   // machine.cpp: what all steps use.
+  void start_over(progress done);
   void commit(const record& r);
   void say(std::string kind, std::string why);
   void run(ports::worker_mode mode);
@@ -24,7 +34,6 @@ struct stepper {
   [[nodiscard]] std::string chosen_name() const;
   [[nodiscard]] std::string unit_name() const { return s.done.plan.unit; }
   void begin(const begin_wanted& e);
-  void resume(const resume_wanted& e);
   void stop(bool force);
   void end_as_stopped();
   void approve();
@@ -34,6 +43,11 @@ struct stepper {
   void on_worker_done(const ports::worker_result& r);
   void on_quiesced();
   void go_on_quiesced();
+
+  // take_up.cpp
+  void resume(const resume_wanted& e);
+  void take_up(bool beside);
+  void on_taken_up(const taken_up& e);
 
   // before_swap.cpp
   void quiesce_first();

@@ -241,17 +241,56 @@ class RecoveryGoesOn(LeapTest):
         return {(pid, start_time(pid)) for pid, command in processes_of(self.home.path).items()
                 if command.split(" ")[0].endswith("/hasup-worker-fetch")}
 
-    def test_the_worker_that_fetches_ends_its_job_without_hasupd_and_nothing_is_loaded_twice(self):
+    def die_while_it_fetches(self):
+        """What fetching() says then: the one worker, which goes on."""
         port = self.start_backup_host(self.backup, rate=1_000_000)
         self.leap_unit(f"http://127.0.0.1:{port}/", checksum="required")
         self.home.start()
         self.break_leap()
-        cache = self.data / ".hasup" / "cache"
+        self.cache = self.data / ".hasup" / "cache"
         # Those that only list are gone when the first part of an archive is here.
-        before = wait_until(lambda: any(cache.glob("*.part")) and self.fetching(), "an archive comes", step=0.01)
+        before = wait_until(lambda: any(self.cache.glob("*.part")) and self.fetching(), "an archive comes", step=0.01)
         self.assertEqual(len(before), 1)
         self.home.kill_daemon(signal.SIGKILL)
         self.assertEqual(self.fetching(), before)
+        return before
+
+    def wait_taken_up(self):
+        """What the worker of the earlier hasupd has done by now is seen by this one."""
+        def seen():
+            recovery = self.home.unit_status("leap")["recovery"]
+            return recovery and recovery["phase"] == "fetch" and recovery["bytes_done"]
+        wait_until(seen, "its progress", step=0.02)
+
+    def test_the_next_hasupd_goes_on_with_the_worker_that_fetches(self):
+        before = self.die_while_it_fetches()
+        part, = self.cache.glob("*.part")
+        inode = part.stat().st_ino
+        self.home.start()
+        self.wait_taken_up()
+        while (now := self.fetching()) == before:
+            time.sleep(0.02)
+        # Its job was done when it went: nobody else writes to the archive.
+        self.assertFalse(list(self.cache.glob("*.part")), now)
+        self.wait_recovered()
+        archive, = self.cache.glob("*.bin")
+        self.assertEqual(archive.stat().st_ino, inode)
+        self.assertEqual(self.home.unit_status("leap")["recoveries"], 1)
+
+    def test_what_was_taken_up_is_ended_by_a_stop(self):
+        before = self.die_while_it_fetches()
+        self.home.start()
+        self.wait_taken_up()
+        self.assertEqual(self.fetching(), before)
+        self.home.ok("stop", "leap")
+        self.assertFalse(self.fetching())
+        self.assertEqual(self.home.unit_status("leap")["state"], "stopped")
+        self.home.ok("start", "leap")
+        self.wait_recovered()
+
+    def test_the_worker_that_fetches_ends_its_job_without_hasupd_and_nothing_is_loaded_twice(self):
+        before = self.die_while_it_fetches()
+        cache = self.cache
         wait_until(lambda: not self.fetching(), "it ends")
         archive, = cache.glob("*.bin")
         whole = archive.stat()

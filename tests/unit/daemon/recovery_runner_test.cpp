@@ -82,6 +82,10 @@ class fake_host : public daemon::recovery_host {
     if (job.mode == ports::worker_mode::unpack) r.archive_paths["snapshot"] = "/s.bin";
     answer([this, r] { runner->on_worker_done(r); });
   }
+  void take_up_worker(ports::candidate) override {
+    calls.push_back("take up");
+    answer([this] { runner->on_taken_up(std::nullopt, {}); });
+  }
   void cancel_worker() override {
     calls.push_back("cancel worker");
     later_.clear();

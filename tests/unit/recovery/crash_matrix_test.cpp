@@ -201,6 +201,7 @@ TEST_CASE("each story ends as it should when nothing is cut") {
 
 TEST_CASE("a recovery that is cut off anywhere goes on to a whole end") {
   std::map<cut, std::size_t> cuts;
+  std::size_t taken_up = 0;
   for (const auto& s : stories())
     for (const auto kind : {cut::daemon, cut::worker, cut::both, cut::machine})
       for (std::size_t at = 1;; at += kind == cut::both ? 3 : 1) {
@@ -214,12 +215,14 @@ TEST_CASE("a recovery that is cut off anywhere goes on to a whole end") {
         if (kind != cut::worker) w.live(false);
         go_on(w);
         w.check_end();
+        taken_up += w.taken_up;
         INFO(s.name << ", cut at " << at << ", " << name_of(kind));
         REQUIRE(w.complaints == "");
       }
   std::cout << "crash matrix: " << stories().size() << " stories";
   for (const auto& [kind, count] : cuts) std::cout << ", " << count << " deaths of " << name_of(kind);
-  std::cout << "\n";
+  std::cout << ", " << taken_up << " jobs taken up\n";
+  CHECK(taken_up > 50);
 }
 
 TEST_CASE(

@@ -11,10 +11,6 @@ using recovery::mark;
 
 namespace {
 
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 recovery::progress at(mark m) {
   recovery::progress p;
   p.plan = leap();

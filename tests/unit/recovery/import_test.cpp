@@ -9,10 +9,6 @@ using recovery::exit_kind;
 
 namespace {
 
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 recovery::frozen lotus() {
   auto f = leap();
   f.recipe.first_start_append.clear();

@@ -11,11 +11,6 @@ using recovery::decide_space;
 
 namespace {
 
-bool has(const std::string& text, const std::string& part) {
-  INFO(text);
-  return text.find(part) != std::string::npos;
-}
-
 ports::room_found room_of(std::uint64_t free, std::uint64_t state, std::optional<std::uint64_t> freed = {}) {
   ports::room_found r;
   r.free_bytes = free;

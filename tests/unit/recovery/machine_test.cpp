@@ -10,10 +10,6 @@ using recovery::exit_kind;
 
 namespace {
 
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 const std::vector<ports::candidate> two = {one_candidate(0, "s3"), one_candidate(0, "s2")};
 
 }  // namespace

@@ -69,11 +69,6 @@ recovery::frozen leap_of_files() {
   return plan;
 }
 
-bool has(const std::string& text, const std::string& part) {
-  INFO(text);
-  return text.find(part) != std::string::npos;
-}
-
 }  // namespace
 
 TEST_CASE("what an archive needs follows from its size, its form and what a manifest says") {

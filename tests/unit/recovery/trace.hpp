@@ -12,6 +12,10 @@
 
 namespace hasup::tests {
 
+inline bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
 inline model::snapshot one_snapshot(const std::string& name, std::optional<std::uint64_t> block) {
   model::snapshot s;
   s.name = name;
@@ -70,6 +74,9 @@ class trace {
   // What the looks beyond the swap find; likewise.
   std::optional<ports::worker_result> there = all_there();
 
+  // A worker of an earlier hasupd still runs: taking it up is traced and waits. Else it is answered by itself.
+  bool workers_live = false;
+
   static ports::worker_result all_there() {
     ports::worker_result r;
     r.data_dir_exists = r.has_own_dir = r.half_swapped = true;
@@ -87,17 +94,20 @@ class trace {
   trace& feed(const recovery::event& e) {
     recovery::actions out;
     recovery::next(state, e, {now_, base::wall_time(now_.time_since_epoch())}, out);
-    bool measures = false, looks = false;
+    bool measures = false, looks = false, nothing_lives = false;
     for (const auto& a : out) {
       const auto* job = std::get_if<recovery::run_worker>(&a);
       if (room && job != nullptr && job->job.mode == ports::worker_mode::measure)
         measures = true;
+      else if (!workers_live && std::holds_alternative<recovery::take_up_worker>(a))
+        nothing_lives = true;
       else if (there && job != nullptr && std::holds_alternative<recovery::looking>(state.now))
         looks = true;
       else
         text += std::visit([](const auto& one) { return line(one); }, a) + "\n";
     }
     if (looks) return done(*there);
+    if (nothing_lives) return feed(recovery::taken_up{});
     return measures ? measured(*room) : *this;
   }
   trace& after(base::duration d) {
@@ -185,6 +195,7 @@ class trace {
     return "worker " + std::string(ports::worker_mode_names.text(a.job.mode)) +
            (a.job.chosen ? " " + a.job.chosen->snapshots.at(0).name + " / " + a.job.plan.name : "");
   }
+  static std::string line(const recovery::take_up_worker& a) { return "take up " + a.of.snapshots.at(0).name; }
   static std::string line(const recovery::cancel_worker&) { return "cancel worker"; }
   static std::string line(const recovery::quiesce&) { return "quiesce"; }
   static std::string line(const recovery::release_readers&) { return "release readers"; }

@@ -102,9 +102,10 @@ class world {
   bool node_running = false;
   bool node_was_stopped = false;  // by the recovery
   std::string complaints;
-  std::size_t selects = 0;  // so often the sources were asked
-  std::size_t steps = 0;    // worker sub-steps and actions so far
-  std::size_t cut_at = 0;   // 0 = never
+  std::size_t selects = 0;   // so often the sources were asked
+  std::size_t taken_up = 0;  // so often a new hasupd went on with a worker's job
+  std::size_t steps = 0;     // worker sub-steps and actions so far
+  std::size_t cut_at = 0;    // 0 = never
   cut kind = cut::daemon;
   bool was_cut = false;
   std::vector<recovery::outcome> outcomes;
@@ -272,8 +273,10 @@ class world {
         pending_.push_back(recovery::timer_fired{});
       }
     }
+    if (std::holds_alternative<recovery::worker_done>(pending_.front())) tick();  // it has ended, and nobody heard it
     const auto e = pending_.front();
     pending_.pop_front();
+    if (std::holds_alternative<recovery::worker_done>(e)) left_.reset();
     if (++events_ > 2000) {
       complain("no end");
       return false;
@@ -332,13 +335,29 @@ class world {
   void carry_out(recovery::run_worker& a) {
     try {
       if (worker_dies()) throw worker_died{};
+      left_.reset();
       auto result = work(a.job);
+      left_.emplace(a.job, result);
       if (worker_dies()) throw worker_died{};
       pending_.push_back(recovery::worker_done{std::move(result)});
     } catch (const worker_died&) {
       was_cut = true;
+      left_.reset();
       pending_.push_back(recovery::worker_done{ports::internal_failure("killed by signal 9")});
     }
+  }
+  // A worker outlives hasupd, and what it had to say is found later, after a loss of power, too.
+  void carry_out(recovery::take_up_worker& a) {
+    recovery::taken_up e;
+    const bool prepares =
+        left_ && (left_->first.mode == ports::worker_mode::fetch || left_->first.mode == ports::worker_mode::unpack);
+    if (prepares && left_->first.chosen == a.of) {
+      e.what = left_->first.mode;
+      e.result = left_->second;
+      ++taken_up;
+    }
+    left_.reset();
+    pending_.push_back(std::move(e));
   }
   void carry_out(recovery::start_node& a) {
     if (a.instead.empty()) return start_node(!a.append.empty());
@@ -673,6 +692,7 @@ class world {
   membership membership_;
   recovery::state state_;
   std::deque<recovery::event> pending_;
+  std::optional<std::pair<ports::worker_job, ports::worker_result>> left_;  // the last job, until it is answered
   std::set<std::size_t> killed_;
   base::duration now_{1'000'000};
   base::duration due_{0};

@@ -94,7 +94,7 @@ std::string percent_decode(std::string_view text);
 std::string percent_encode(std::string_view name);  // all but letters, digits and -._~
 // "file:///dir/x" or "/dir/x" -> the decoded path; nothing for other URLs.
 std::optional<std::string> file_source_path(std::string_view source);
-std::string without_password(std::string_view url);                     // for messages
+std::string without_password(std::string_view url);                     // for messages: model::shown_url
 std::optional<base::wall_time> parse_http_time(std::string_view text);  // "Sat, 21 Nov 2026 01:02:03 GMT"
 
 }  // namespace hasup::snapshot

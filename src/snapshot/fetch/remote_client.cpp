@@ -89,7 +89,7 @@ patience patience_for(const model::source& source, patience otherwise) {
 }
 
 bool is_passing(long status) {
-  return status >= 500 || status == 408 || status == 429;
+  return (status >= 500 && status != 501) || status == 408 || status == 429;
 }
 
 remote_client::remote_client(const job_control& control, patience p, model::source access)

@@ -79,7 +79,7 @@ class remote_client {
   remote_client(const remote_client&) = delete;
   remote_client& operator=(const remote_client&) = delete;
 
-  // Any status is an answer; no answer at all is `unreachable`. 5xx, 408, 429 and broken connections are tried again;
+  // Any status is an answer; no answer at all is `unreachable`. 5xx but 501, 408, 429 and broken connections are tried again;
   // a refused key, an unknown host key or a certificate that does not fit are not. A URL of SFTP that ends in "/"
   // gives the directory's lines as `ls -l` prints them.
   outcome<remote_answer> get(const std::string& url, std::string& body, std::size_t limit = 16U << 20);

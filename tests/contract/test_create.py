@@ -9,6 +9,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 import tarfile
 import threading
 import time
@@ -539,6 +540,21 @@ class ToSftp(Everywhere, Create):
         self.assertEqual(done.returncode, 1)
         self.assertIn("shows another key", done.stderr)
         self.assertEqual(self.left(), [])
+
+
+class SshdThatHangs(source_servers.Sshd):
+    before = (sys.executable, Path(__file__).with_name("sftp_without_rename.py"))
+
+
+class ToSftpThatHangs(Create):
+    def test_a_host_that_lets_in_and_answers_no_more_costs_its_patience(self):
+        self.put("a", b"1")
+        host = SshdThatHangs(self, self.home.directory("files"))
+        done = self.snapshot("create", self.tree, "--to", host.source["url"], *self.options(host.source)[1:], "--name",
+                             "x.tar.zst", "--patience", "2s")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("timed out", done.stderr)
+        self.assertFalse((host.files / "x.tar.zst").exists())
 
 
 class ToS3(Everywhere, Create):

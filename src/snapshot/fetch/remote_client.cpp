@@ -213,8 +213,12 @@ outcome<void> remote_client::prepare_local(curl_transfer& t, const std::string& 
   return {};
 }
 
+attempts::clock::time_point remote_client::end_of_sending(std::uint64_t bytes) const {
+  return attempts::clock::now() + patience_.longest + std::chrono::milliseconds(bytes * 1000 / patience_.lowest_rate);
+}
+
 outcome<remote_client::download_end> remote_client::send(const std::string& url, const upload& what,
-                                                         std::string& answer) {
+                                                         std::string& answer, attempts::clock::time_point until) {
   download to;
   to.data = [&](const char* data, std::size_t size) {
     answer.append(data, size);
@@ -222,6 +226,7 @@ outcome<remote_client::download_end> remote_client::send(const std::string& url,
   };
   curl_transfer t(handle_->curl, control_, std::move(to));
   t.prepare(url, patience_);
+  t.end_at(what.method == "POST" ? until + std::chrono::seconds(slow_answer_s) : until);
   if (auto ready = prepare_http(t, url, std::nullopt, "Accept: */*", &what); !ready) return ready.error();
   CURL* curl = t.curl();
   // A POST with a body of its own kind, whatever the method is called.

@@ -183,10 +183,11 @@ class s3_place_for_archives : public remote_place {
     if (!type.empty()) what.headers.push_back("Content-Type: " + type);
     const auto url = base_ + percent_encode(name) + (query.empty() ? "" : "?" + query);
     std::string last;
+    const auto until = client_->end_of_sending(body.size());
     attempts tries(*client_);
     while (tries.next()) {
       reply out;
-      auto end = client_->send(url, what, out.body);
+      auto end = client_->send(url, what, out.body, until);
       if (!end) return end.error();
       if (client_->control().cancelled()) return cancelled();
       out.status = end->answer.status;

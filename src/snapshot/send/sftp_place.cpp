@@ -1,5 +1,7 @@
 // SFTP: the archive grows as NAME.part, piece after piece, and is renamed when it is whole.
 #include <array>
+#include <chrono>
+#include <thread>
 
 #include "snapshot/fetch/curl_transfer.hpp"
 #include "snapshot/listing.hpp"
@@ -67,6 +69,19 @@ class sftp_place : public remote_place {
     return rename(part, name, true);
   }
 
+  outcome<void> edit(const std::string& name, const change& how) override {
+    const auto before = changed(name, how);
+    if (!before) return before.error();
+    if (!*before) return {};
+    const auto lock = name + ".lock";
+    auto locked = take(lock);
+    if (!locked) return locked.error();
+    const auto now = changed(name, how);
+    auto edited = !now ? outcome<void>(now.error()) : *now ? put(name, **now) : outcome<void>();
+    if (*locked) (void)commands({"*rmdir " + quoted(lock)});
+    return edited;
+  }
+
   outcome<void> remove(const std::string& name) override { return commands({"*rm " + quoted(name)}); }
 
   outcome<void> begin() override { return send(part(), 0, {}); }
@@ -114,6 +129,37 @@ class sftp_place : public remote_place {
 
   [[nodiscard]] failure refused(const std::string& name, const std::string& why) const {
     return {ports::worker_failure::unreachable, without_password(dir_) + name + " " + why};
+  }
+
+  outcome<std::optional<std::string>> changed(const std::string& name, const change& how) {
+    auto text = text_of(name);
+    if (!text) return text.error();
+    return how(text->value_or(""));
+  }
+
+  // A directory can be made by one alone, so it is a lock. What a killed run has left of it is taken away when it was
+  // there all the time of a patience, by this clock: who edits needs a moment. False: none can be made there.
+  outcome<bool> take(const std::string& lock) {
+    constexpr unsigned refusals = 3;
+    using clock = attempts::clock;
+    auto abandoned = clock::now() + client_.limits().longest;
+    for (unsigned refused = 0;;) {
+      if (commands({"mkdir " + quoted(lock)})) return true;
+      const asked_together one_patience(client_);
+      std::string inside;
+      auto there = client_.get(dir_ + percent_encode(lock) + "/", inside);
+      if (!there) return there.error();
+      if (there->status != 200 && ++refused == refusals) return false;
+      if (there->status == 200 && clock::now() >= abandoned) {
+        (void)commands({"*rmdir " + quoted(lock)});
+        abandoned = clock::now() + client_.limits().longest;
+        continue;
+      }
+      for (const auto until = clock::now() + client_.pause_before(1); clock::now() < until;) {
+        if (control().cancelled()) return cancelled();
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      }
+    }
   }
 
   outcome<std::optional<std::uint64_t>> size_of(const std::string& name) {

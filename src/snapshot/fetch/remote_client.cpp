@@ -181,7 +181,7 @@ outcome<void> remote_client::prepare_http(curl_transfer& t, const std::string& u
   set(curl, CURLOPT_CAINFO, access_.ca_file);
   if (own) set(curl, CURLOPT_SSLCERT, access_.client_certificate);
   if (own) set(curl, CURLOPT_SSLKEY, access_.client_key);
-  if (own) curl_easy_setopt(curl, CURLOPT_KEYPASSWD, "");  // or OpenSSL asks for it on a terminal, and waits
+  if (own) curl_easy_setopt(curl, CURLOPT_KEYPASSWD, "");  // or OpenSSL asks for it where there is a terminal
   if (own && access_.url.starts_with("s3://")) {
     if (!handle_->s3) {
       auto found = find_s3_credentials(access_);

@@ -217,6 +217,10 @@ void check_kept(const section& root, const model::recipe& r) {
           if (inside(file, kept))
             root.error("plan", "plan \"" + plan.name + "\" has \"" + file +
                                    "\" at hand, which [data] keep protects: nothing else may read it");
+    for (const auto& kept : r.keep)
+      if (const auto& log = plan.require.block_within; !log.empty() && inside(log, kept))
+        root.error("plan", "plan \"" + plan.name + "\" holds snapshots against \"" + log +
+                               "\" (block_within), which [data] keep protects: nothing else may read it");
     for (const auto& wiped : plan.wipe) {
       for (const auto& kept : r.keep)
         if (inside(wiped, kept))

@@ -176,7 +176,7 @@ class recovery_runner::impl : public std::enable_shared_from_this<impl> {
     const auto* p = state_.done.chosen_plan();
     view_.plan = phase.empty() || !p ? "" : p->name;
     view_.snapshot = phase.empty() || !c || c->snapshots.empty() ? "" : c->snapshots.front().name;
-    view_.source = phase.empty() || !c || c->snapshots.empty() ? "" : c->snapshots.front().source;
+    view_.source = phase.empty() || !c || c->snapshots.empty() ? "" : model::shown_url(c->snapshots.front().source);
     view_.outlook = recovery::outlook_of(state_);
     if (moved) view_.progress = {};
     follow_phase();

@@ -56,6 +56,10 @@ inline unsigned nth_of_its_url(const std::vector<source>& all, std::size_t index
   return nth;
 }
 
+// For messages: without USER:PASSWORD@, and of a web address's query, which may be what lets in (a token, a
+// signature), only that there is one.
+std::string shown_url(std::string_view url);
+
 // The nth source of that URL; the last one where there are fewer, and the bare URL where there is none (any more).
 inline source source_of(const std::vector<source>& all, std::string_view url, unsigned nth) {
   const source* found = nullptr;

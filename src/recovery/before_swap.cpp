@@ -13,7 +13,7 @@ namespace hasup::recovery {
 namespace {
 
 std::string source_of(const ports::candidate& c) {
-  return c.snapshots.empty() ? "" : c.snapshots.front().source;
+  return c.snapshots.empty() ? "" : model::shown_url(c.snapshots.front().source);
 }
 
 }  // namespace

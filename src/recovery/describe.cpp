@@ -7,6 +7,7 @@
 #include "base/byte_size.hpp"
 #include "base/joined.hpp"
 #include "base/time_text.hpp"
+#include "model/source.hpp"
 #include "recovery/candidates.hpp"
 #include "recovery/machine.hpp"
 #include "recovery/space_plan.hpp"
@@ -19,7 +20,7 @@ std::string listed(const std::vector<std::string>& names) {
 }
 
 std::string describe(const model::snapshot& one) {
-  std::string out = one.name + " from " + one.source;
+  std::string out = one.name + " from " + model::shown_url(one.source);
   std::string facts;
   const auto add = [&](const std::string& f) { facts += (facts.empty() ? " (" : ", ") + f; };
   if (one.block) add("block " + std::to_string(*one.block));
@@ -31,8 +32,12 @@ std::string describe(const model::snapshot& one) {
 namespace json = boost::json;
 
 json::object to_json(const model::snapshot& s) {
-  json::object o{{"name", s.name},   {"source", s.source}, {"url", s.url},
-                 {"block", nullptr}, {"time", nullptr},    {"size", nullptr}};
+  json::object o{{"name", s.name},
+                 {"source", model::shown_url(s.source)},
+                 {"url", model::shown_url(s.url)},
+                 {"block", nullptr},
+                 {"time", nullptr},
+                 {"size", nullptr}};
   if (s.block) o["block"] = *s.block;
   if (s.time) o["time"] = base::format_time(*s.time);
   if (s.size) o["size"] = *s.size;

@@ -67,22 +67,43 @@ std::string json_word(const json::object& o, std::string_view key) {
   return is_manifest_word(text) ? std::string(text) : std::string();
 }
 
-std::optional<listed_file> json_file(const json::object& o, std::string_view base, listed wanted) {
+bool is_web(std::string_view url) {
+  return url.starts_with("http://") || url.starts_with("https://");
+}
+
+// The address that an index says, relative to its own where that is one of the web; "": it says none.
+std::string json_url(const json::object& o, std::string_view base) {
+  const auto* url = o.if_contains("url");
+  if (url == nullptr || !url->is_string()) return {};
+  std::string_view text(url->get_string());
+  if (is_web(text)) return std::string(text);
+  const bool plain = std::none_of(text.begin(), text.end(), [](unsigned char c) { return c <= 0x20 || c == 0x7f; });
+  if (!plain || text.empty() || !is_web(base) || text.starts_with("//") || text.find("://") != std::string_view::npos)
+    return {};
+  if (text.starts_with('/'))
+    return std::string(base.substr(0, base.size() - path_of(base).size())) + std::string(text);
+  while (text.starts_with("./")) text.remove_prefix(2);
+  return std::string(base) + std::string(text);
+}
+
+std::string json_name(const json::object& o, std::string_view url) {
   const auto* name = o.if_contains("name");
   if (name == nullptr) name = o.if_contains("filename");
-  if (name == nullptr || !name->is_string()) return std::nullopt;
+  if (name != nullptr) return name->is_string() ? std::string(name->get_string()) : std::string();
+  url = url.substr(0, url.find_first_of("?#"));
+  return percent_decode(url.substr(url.rfind('/') + 1));
+}
+
+std::optional<listed_file> json_file(const json::object& o, std::string_view base, listed wanted) {
   const auto* type = o.if_contains("type");
   const auto* is_dir = o.if_contains("is_dir");
   if (type != nullptr && type->is_string() && type->get_string() == "directory") return std::nullopt;
   if (is_dir != nullptr && is_dir->is_bool() && is_dir->get_bool()) return std::nullopt;
   listed_file file;
-  file.name = std::string(name->get_string());
+  file.url = json_url(o, base);
+  file.name = json_name(o, file.url);
   if (!is_wanted(file.name, wanted)) return std::nullopt;
-  file.url = std::string(base) + percent_encode(file.name);
-  if (const auto* url = o.if_contains("url"); url != nullptr && url->is_string()) {
-    const std::string_view text(url->get_string());
-    if (text.starts_with("http://") || text.starts_with("https://")) file.url = std::string(text);
-  }
+  if (file.url.empty()) file.url = std::string(base) + percent_encode(file.name);
   if (const auto* size = o.if_contains("size"); size != nullptr && size->is_number()) {
     boost::system::error_code failed;
     const auto bytes = size->to_number<std::uint64_t>(failed);
@@ -203,7 +224,8 @@ base::result<std::vector<listed_file>> parse_json_listing(std::string_view text,
   std::vector<listed_file> out;
   for (const auto& item : *files) {
     if (item.is_string()) {  // a list of nothing but names
-      if (auto file = json_file({{"name", item}}, base, wanted)) out.push_back(std::move(*file));
+      const auto* key = is_web(std::string_view(item.get_string())) ? "url" : "name";
+      if (auto file = json_file({{key, item}}, base, wanted)) out.push_back(std::move(*file));
       continue;
     }
     if (!item.is_object()) continue;

@@ -51,9 +51,10 @@ enum class listed { snapshots, everything };
 std::vector<listed_file> parse_html_listing(std::string_view html, std::string_view base,
                                             listed wanted = listed::snapshots);
 
-// An array of files, or an object with "snapshots" or "files": each is a name, or has "name" or "filename" and may
-// have "size", "sha256", "sha512", "blake2b", "md5", "url", "chunks" (the name of the index of its chunks), "block",
-// "chain_id", "node_version", "set" and "time", "mtime" or "mod_time" (RFC 3339, RFC 1123 or seconds since 1970).
+// An array of files, or an object with "snapshots" or "files": each is a name or an address, or has "name" or
+// "filename", or only "url" (absolute, or relative to `base`), and may have "size", "sha256", "sha512", "blake2b",
+// "md5", "chunks" (the name of the index of its chunks), "block", "chain_id", "node_version", "set" and "time", "mtime"
+// or "mod_time" (RFC 3339, RFC 1123 or seconds since 1970).
 base::result<std::vector<listed_file>> parse_json_listing(std::string_view json, std::string_view base,
                                                           listed wanted = listed::snapshots);
 
@@ -94,7 +95,7 @@ std::string percent_decode(std::string_view text);
 std::string percent_encode(std::string_view name);  // all but letters, digits and -._~
 // "file:///dir/x" or "/dir/x" -> the decoded path; nothing for other URLs.
 std::optional<std::string> file_source_path(std::string_view source);
-std::string without_password(std::string_view url);                     // for messages
+std::string without_password(std::string_view url);                     // for messages: model::shown_url
 std::optional<base::wall_time> parse_http_time(std::string_view text);  // "Sat, 21 Nov 2026 01:02:03 GMT"
 
 }  // namespace hasup::snapshot

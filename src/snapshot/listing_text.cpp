@@ -8,6 +8,7 @@
 #include <cstdio>
 
 #include "base/time_text.hpp"
+#include "model/source.hpp"
 #include "snapshot/listing.hpp"
 
 namespace hasup::snapshot {
@@ -201,12 +202,7 @@ std::optional<std::string> file_source_path(std::string_view source) {
 }
 
 std::string without_password(std::string_view url) {
-  const auto scheme = url.find("://");
-  if (scheme == std::string_view::npos) return std::string(url);
-  const auto from = scheme + 3;
-  const auto at = url.substr(from, url.find('/', from) - from).rfind('@');
-  std::string out(url.substr(0, from));
-  return out + std::string(url.substr(at == std::string_view::npos ? from : from + at + 1));
+  return model::shown_url(url);
 }
 
 std::string lower(std::string_view text) {

@@ -53,6 +53,15 @@ json::object object_of(const manifest_row& row) {
   return out;
 }
 
+// In the place of one of the same name, or after the last.
+void put_row(json::array& rows, std::string_view name, json::value row) {
+  const auto found = std::find_if(rows.begin(), rows.end(), [&](const auto& r) { return is_row(r, name); });
+  if (found == rows.end())
+    rows.push_back(std::move(row));
+  else
+    *found = std::move(row);
+}
+
 // One row a line: a person and a diff can read it.
 std::string text_of(const json::value& manifest) {
   const auto list = [](const json::array& rows, const std::string& indent) {
@@ -105,13 +114,21 @@ manifest_row row_of(const ports::create_order& order, const ports::worker_result
 base::result<std::string> manifest_with(std::string_view text, const manifest_row& row) {
   auto manifest = parse(text);
   if (!manifest) return manifest.error();
-  auto& rows = *rows_of(*manifest);
-  const auto found = std::find_if(rows.begin(), rows.end(), [&](const auto& r) { return is_row(r, row.name); });
-  if (found == rows.end())
-    rows.emplace_back(object_of(row));
-  else
-    *found = object_of(row);
+  put_row(*rows_of(*manifest), row.name, object_of(row));
   return base::success(text_of(*manifest));
+}
+
+base::result<std::optional<std::string>> manifest_as_before(std::string_view text, std::string_view before,
+                                                            std::string_view name) {
+  auto then = parse(before);
+  if (!then) return then.error();
+  const auto& rows = *rows_of(*then);
+  const auto found = std::find_if(rows.begin(), rows.end(), [&](const auto& r) { return is_row(r, name); });
+  if (found == rows.end()) return manifest_without(text, name);
+  auto manifest = parse(text);
+  if (!manifest) return manifest.error();
+  put_row(*rows_of(*manifest), name, *found);
+  return std::optional<std::string>(text_of(*manifest));
 }
 
 base::result<std::optional<std::string>> manifest_without(std::string_view text, std::string_view name) {

@@ -54,6 +54,10 @@ base::result<std::string> manifest_with(std::string_view text, const manifest_ro
 // Without the row of that name; nothing when it has none.
 base::result<std::optional<std::string>> manifest_without(std::string_view text, std::string_view name);
 
+// With the row of that name as it is in `before`; without one, where that has none.
+base::result<std::optional<std::string>> manifest_as_before(std::string_view text, std::string_view before,
+                                                            std::string_view name);
+
 // Why an archive cannot have that name; "" = it can.
 std::string name_problem(std::string_view name);
 

@@ -37,6 +37,7 @@ class Gate:
         gate = self
         self.refused = 0
         self.requests = []  # (method, path with query), of those that were signed
+        self.one_write = threading.Lock()
         self.fault = lambda handler, body: False  # true: it has answered in the store's place
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -68,17 +69,35 @@ class Gate:
                 gate.requests.append((self.command, self.path))
                 if gate.fault(self, body):
                     return
+                with gate.one_write if self.command == "PUT" else contextlib.nullcontext():
+                    if status := self.refused_by_condition():
+                        self.answer(status, {}, b"<Error><Code>PreconditionFailed</Code></Error>")
+                    else:
+                        self.answer(*self.ask_store(self.command, body))
+
+            def refused_by_condition(self):
+                """Amazon's conditional writes, of which s3rver knows nothing."""
+                only = self.headers.get("If-Match")
+                if only is None and self.headers.get("If-None-Match") is None:
+                    return None
+                status, headers, _ = self.ask_store("HEAD")
+                if only is None:
+                    return 412 if status == 200 else None
+                there = {k.lower(): v for k, v in headers.items()}.get("etag")
+                return 404 if status == 404 else None if there == only else 412
+
+            def ask_store(self, method, body=b""):
                 store = http.client.HTTPConnection("127.0.0.1", store_port, timeout=60)
                 names = ("range", "if-range", "authorization", "x-amz-date", "x-amz-content-sha256", "content-type")
                 # The store knows one key, and does not look at what was signed with it.
-                store.request(self.command, self.path, body=body or None,
+                store.request(method, self.path, body=body or None,
                               headers={k: v.replace(f"Credential={key}/", "Credential=S3RVER/")
                                        for k, v in self.headers.items() if k.lower() in names})
                 found = store.getresponse()
                 data = found.read()
                 kept = {k: v for k, v in found.getheaders() if k.lower() not in ("connection", "keep-alive", "date")}
-                self.answer(found.status, kept, data)
                 store.close()
+                return found.status, kept, data
 
             do_HEAD = do_PUT = do_POST = do_DELETE = do_GET
 

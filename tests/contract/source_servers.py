@@ -222,6 +222,8 @@ class NginxTls(Directory):
 
 
 class Sshd(Directory):
+    before = ()  # words before the server of SFTP itself
+
     def __init__(self, test, files, lead=()):
         """`lead`: words before the program's own."""
         super().__init__(test, files)
@@ -233,7 +235,7 @@ class Sshd(Directory):
         server = next(p for p in ("/usr/lib/openssh/sftp-server", "/usr/libexec/sftp-server") if os.path.exists(p))
         (keys / "config").write_text(f"""
             Port {self.port}\nListenAddress 127.0.0.1\nHostKey {keys}/host\nPidFile none\nStrictModes no\nUsePAM no
-            AuthorizedKeysFile {keys}/authorized_keys\nPasswordAuthentication no\nSubsystem sftp {server}
+            AuthorizedKeysFile {keys}/authorized_keys\nPasswordAuthentication no\nSubsystem sftp {" ".join(map(str, [*self.before, server]))}
             PermitRootLogin prohibit-password\nMaxStartups 100\n""".replace("            ", ""))
         if os.geteuid() == 0:
             os.makedirs("/run/sshd", exist_ok=True)  # where sshd shuts its unprivileged child in

@@ -9,6 +9,7 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 import tarfile
 import threading
 import time
@@ -195,6 +196,16 @@ class Everywhere:
                 size = next(n for digest, n in chunks if hashlib.sha256(log[at:at + n]).hexdigest() == digest)
                 at += size
             self.assertEqual(at, len(log))
+
+    def test_several_that_publish_at_the_same_time_all_have_their_row(self):
+        self.put("a", b"1")
+        names = [f"x-{n}.tar.zst" for n in range(5)]
+        running = [self.begin("create", self.tree, "--to", self.there, *self.access, "--name", name) for name in names]
+        for process in running:
+            _, said = process.communicate(timeout=300)
+            self.assertEqual(process.returncode, 0, said)
+        self.assertEqual(sorted(self.manifest()), names)
+        self.assertEqual([name for name in self.left() if "lock" in name], [])
 
     def test_an_index_goes_with_its_archive(self):
         self.put("a", b"1")
@@ -495,6 +506,13 @@ class ToSftp(Everywhere, Create):
         self.assertEqual(hashlib.sha256((self.host.files / "x.tar.zst").read_bytes()).hexdigest(), made["sha256"])
         self.assertIn(made["sha256"], (self.host.files / "x.tar.zst.sha256").read_text())
 
+    def test_a_lock_that_a_killed_run_left_is_waited_for_and_taken_away(self):
+        self.put("a", b"1")
+        (self.host.files / "manifest.json.lock").mkdir()
+        self.made(self.tree, "--name", "x.tar.zst", "--patience", "1s")
+        self.assertEqual(list(self.manifest()), ["x.tar.zst"])
+        self.assertFalse((self.host.files / "manifest.json.lock").exists())
+
     def test_a_connection_that_breaks_is_followed_by_one_that_goes_on(self):
         process, _ = self.in_the_middle()
         sessions = children_of(self.host.program.pid)
@@ -541,6 +559,21 @@ class ToSftp(Everywhere, Create):
         self.assertEqual(self.left(), [])
 
 
+class SshdThatHangs(source_servers.Sshd):
+    before = (sys.executable, Path(__file__).with_name("sftp_without_rename.py"))
+
+
+class ToSftpThatHangs(Create):
+    def test_a_host_that_lets_in_and_answers_no_more_costs_its_patience(self):
+        self.put("a", b"1")
+        host = SshdThatHangs(self, self.home.directory("files"))
+        done = self.snapshot("create", self.tree, "--to", host.source["url"], *self.options(host.source)[1:], "--name",
+                             "x.tar.zst", "--patience", "2s")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("timed out", done.stderr)
+        self.assertFalse((host.files / "x.tar.zst").exists())
+
+
 class ToS3(Everywhere, Create):
     make = source_servers.S3
 
@@ -561,6 +594,36 @@ class ToS3(Everywhere, Create):
             return True
         self.host.gate.fault = fault
         return asked
+
+    def test_a_row_that_comes_between_reading_the_manifest_and_writing_it_stays(self):
+        self.put("a", b"1")
+        rows = []
+
+        def fault(handler, body):
+            if handler.command == "PUT" and handler.path.endswith("/manifest.json") and len(rows) < 2:
+                rows.append({"name": f"other-{len(rows)}.tar.zst", "block": 7})
+                before = self.manifest().values() if len(rows) > 1 else ()
+                self.host.put("manifest.json", json.dumps({"snapshots": [*before, rows[-1]]}).encode())
+            return False
+        self.host.gate.fault = fault
+        self.made(self.tree, "--name", "x.tar.zst")
+        self.assertEqual(sorted(self.manifest()), ["other-0.tar.zst", "other-1.tar.zst", "x.tar.zst"])
+
+    def test_a_store_without_conditional_writes_has_the_row_too(self):
+        self.put("a", b"1")
+        refused = []
+
+        def fault(handler, body):
+            if "If-Match" not in handler.headers and "If-None-Match" not in handler.headers:
+                return False
+            refused.append(handler.path)
+            handler.answer(501, {}, b"<Error><Code>NotImplemented</Code><Message>A header is not known</Message></Error>")
+            return True
+        self.host.gate.fault = fault
+        for name in ("x.tar.zst", "y.tar.zst"):
+            self.made(self.tree, "--name", name)
+        self.assertEqual(sorted(self.manifest()), ["x.tar.zst", "y.tar.zst"])
+        self.assertEqual(len(refused), 2)
 
     def test_a_store_that_only_fails_costs_its_patience(self):
         self.put("a", snapshot_bytes(1, MIB))

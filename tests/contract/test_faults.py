@@ -254,6 +254,22 @@ class Faults(Sources):
         self.host.fault = lambda handler, name: handler.status(503) is None
         self.expect(self.data_bytes, self.job(self.mirrored(other)))
 
+    def test_a_copy_that_is_damaged_is_fetched_from_a_mirror_that_announces_the_same(self):
+        other, third = self.start_host(), self.start_host()
+        bad = bytearray(self.data_bytes)
+        bad[SIZE // 2] ^= 1
+        self.host.files["a.bin"] = third.files["a.bin"] = bytes(bad)
+        other.files["a.bin"] = self.data_bytes
+        self.announce(other)
+        self.host.files["a.bin.sha256"] = third.files["a.bin.sha256"] = other.files["a.bin.sha256"]
+        out = self.job(self.mirrored(other))
+        self.expect(self.data_bytes, out)
+        self.assertTrue(out["verified"])
+        self.assertIn("at " + self.host.url + "a.bin a.bin has sha256 ", out["notes"][0])
+        self.assertIn("it is fetched from " + other.url + "a.bin", out["notes"][0])
+        self.cached("a.bin").unlink()
+        self.expect_nothing(self.job(self.mirrored(third)), "bad_snapshot", "the archive is damaged or was replaced")
+
     def test_a_mirror_with_another_file_or_without_checksum_is_not_joined(self):
         self.announce()
         self.host.fault = lambda handler, name: name == "a.bin" and self.host.sent > 1000 and handler.status(404) is None

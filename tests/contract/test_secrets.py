@@ -128,6 +128,23 @@ class Secrets(Sources):
         self.assertIn("https, but leads to", out["error"])
         self.assertEqual(self.other.heads, [])
 
+    def test_a_query_that_lets_in_is_in_no_message(self):
+        lets_in = "s1gnature-of-a-query"
+        self.other.files[NAME + "?sig=" + lets_in] = self.bytes
+        self.redirects(self.own, "latest?token=" + lets_in, self.other.url + NAME + "?sig=" + lets_in)
+        source = self.source("latest?token=" + lets_in, patience_ms=1000)
+        chosen = self.newest(source, match=NAME)
+        self.other.fault = lambda handler, _: handler.command == "GET" and handler.status(503) is None
+        progress = self.home.path / "progress.json"
+        out = self.job({**self.fetch_job(source, chosen), "progress_path": str(progress)})
+        self.assertEqual(out["failure"], "unreachable")
+        self.assertIn(self.other.url + NAME + "?…: ", out["error"])
+        self.own.fault = lambda handler, _: handler.status(404) is None
+        found = self.select(source)
+        self.assertIn(self.own.url + "latest?…: ", found["error"])
+        for said in (json.dumps(out), json.dumps(found), progress.read_text()):
+            self.assertNotIn(lets_in, said)
+
     def test_a_host_whose_redirects_never_end(self):
         self.redirects(self.own, "latest", "/latest")
         self.assertIn("redirects in a circle", self.select(self.source("latest"))["error"])

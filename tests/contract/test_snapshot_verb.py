@@ -213,6 +213,15 @@ class FromNginx(Everywhere, SnapshotVerb):
 class FromNginxWithTls(Everywhere, SnapshotVerb):
     make = source_servers.NginxTls
 
+    def test_nobody_is_asked_for_the_passphrase_of_a_client_key(self):
+        locked = self.host.keys / "locked.key"
+        source_servers.run("openssl", "pkey", "-in", self.host.keys / "client.key", "-aes256", "-passout", "pass:word",
+                           "-out", locked)
+        words = self.options({**self.host.source, "client_key": str(locked)})
+        code, said = on_a_terminal([BIN / "hasup", "snapshot", "list", *words], self.home.env)
+        self.assertEqual(code, 1, said)
+        self.assertIn("a key with a passphrase is of no use", said)
+
 
 class FromSftp(Everywhere, SnapshotVerb):
     make = source_servers.Sshd

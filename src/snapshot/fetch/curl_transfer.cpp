@@ -307,6 +307,10 @@ std::string curl_transfer::reason() const {
   if (!proxy_.empty()) why = words_of_proxy(curl(), proxy_, code_, std::move(why));
   if (code_ == CURLE_OPERATION_TIMEDOUT && !local_.empty())
     return "reading " + local_ + " brings nothing: the mount seems to hang; see to its host, or unmount it";
+  if (code_ == CURLE_SSL_CERTPROBLEM)
+    return why +
+           "; a key with a passphrase is of no use, as nobody types one here (openssl pkey -in KEY -out NEW writes "
+           "one without)";
   if (code_ == CURLE_OPERATION_TIMEDOUT && began_) return "the host stalls: " + why;
   if (!sftp_) return why;
   if (code_ == CURLE_PEER_FAILED_VERIFICATION || code_ == CURLE_LOGIN_DENIED)

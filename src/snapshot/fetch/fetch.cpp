@@ -54,6 +54,7 @@ class fetcher {
   void gather_places(const model::snapshot& s);
   outcome<proof> announced();
   std::vector<download_place> download_places(const proof& wanted);
+  bool leave_copy(std::vector<download_place>& where) const;
   outcome<std::optional<fetched>> settled(const model::snapshot& s, std::size_t archive);
   outcome<std::optional<fetched>> from_cache(const model::snapshot& s, const proof& wanted);
   outcome<bool> unchanged_on_host(const cache_seal& seal);
@@ -94,12 +95,12 @@ outcome<fetched> fetcher::one(const model::snapshot& s, std::size_t archive) {
   if (auto room = ahead_.make_room(control_); !room) return room.error();
 
   part_file part(tree_, disk_, s.name, job_.min_free, wanted->kinds(), &ahead_);
-  const auto where = download_places(*wanted);
+  auto where = download_places(*wanted);
   digests actual;
   std::string validator;
   seeding seeds(job_, control_, tree_, s, archive);
   fetched out;
-  for (bool again = false;; again = true) {
+  for (bool again = false;;) {
     download_report report;
     auto options = options_;
     options.in_pieces = !again;
@@ -121,13 +122,17 @@ outcome<fetched> fetcher::one(const model::snapshot& s, std::size_t archive) {
     const auto& indexed = part.seeds().archive;
     const bool joined = !wanted->empty() || part.seeds().bytes == 0 || actual.at(digest_kind::sha256) == indexed;
     if (fits && joined) break;
-    if (fits) {
-      if (auto removed = part.remove(); !removed) return removed.error();
+    if (!fits && fits.error().kind != ports::worker_failure::bad_snapshot) return fits.error();
+    if (auto removed = part.remove(); !removed) return removed.error();
+    if (fits || (report.resumed && !again)) {
+      again = true;
       continue;
     }
-    if (fits.error().kind != ports::worker_failure::bad_snapshot) return fits.error();
-    if (auto removed = part.remove(); !removed) return removed.error();
-    if (!report.resumed || again) return fits.error();
+    const auto damaged = without_password(where.front().url);
+    if (!leave_copy(where)) return fits.error();
+    out.notes.push_back("at " + damaged + " " + fits.error().message + "; it is fetched from " +
+                        without_password(where.front().url));
+    again = false;
   }
   out.size = part.bytes();
   out.at_hand = part.seeds().bytes;
@@ -194,6 +199,19 @@ std::vector<download_place> fetcher::download_places(const proof& wanted) {
     out.push_back(std::move(where));
   }
   return out;
+}
+
+// A copy that is damaged where it is may be whole at a further place that announces the same digest. False: there is
+// none.
+bool fetcher::leave_copy(std::vector<download_place>& where) const {
+  const auto damaged = where.front().url;
+  std::erase_if(where, [&](const download_place& p) { return p.url == damaged; });
+  while (!where.empty() && !control_.cancelled()) {
+    const auto other = where.front().other_file();
+    if (other && other->empty()) return true;
+    where.erase(where.begin());
+  }
+  return false;
 }
 
 // What a prefetch verified, and nothing has changed since.

@@ -89,7 +89,7 @@ patience patience_for(const model::source& source, patience otherwise) {
 }
 
 bool is_passing(long status) {
-  return status >= 500 || status == 408 || status == 429;
+  return (status >= 500 && status != 501) || status == 408 || status == 429;
 }
 
 remote_client::remote_client(const job_control& control, patience p, model::source access)
@@ -181,6 +181,7 @@ outcome<void> remote_client::prepare_http(curl_transfer& t, const std::string& u
   set(curl, CURLOPT_CAINFO, access_.ca_file);
   if (own) set(curl, CURLOPT_SSLCERT, access_.client_certificate);
   if (own) set(curl, CURLOPT_SSLKEY, access_.client_key);
+  if (own) curl_easy_setopt(curl, CURLOPT_KEYPASSWD, "");  // or OpenSSL asks for it where there is a terminal
   if (own && access_.url.starts_with("s3://")) {
     if (!handle_->s3) {
       auto found = find_s3_credentials(access_);
@@ -213,8 +214,12 @@ outcome<void> remote_client::prepare_local(curl_transfer& t, const std::string& 
   return {};
 }
 
+attempts::clock::time_point remote_client::end_of_sending(std::uint64_t bytes) const {
+  return attempts::clock::now() + patience_.longest + std::chrono::milliseconds(bytes * 1000 / patience_.lowest_rate);
+}
+
 outcome<remote_client::download_end> remote_client::send(const std::string& url, const upload& what,
-                                                         std::string& answer) {
+                                                         std::string& answer, attempts::clock::time_point until) {
   download to;
   to.data = [&](const char* data, std::size_t size) {
     answer.append(data, size);
@@ -222,6 +227,7 @@ outcome<remote_client::download_end> remote_client::send(const std::string& url,
   };
   curl_transfer t(handle_->curl, control_, std::move(to));
   t.prepare(url, patience_);
+  t.end_at(what.method == "POST" ? until + std::chrono::seconds(slow_answer_s) : until);
   if (auto ready = prepare_http(t, url, std::nullopt, "Accept: */*", &what); !ready) return ready.error();
   CURL* curl = t.curl();
   // A POST with a body of its own kind, whatever the method is called.

@@ -79,9 +79,9 @@ class remote_client {
   remote_client(const remote_client&) = delete;
   remote_client& operator=(const remote_client&) = delete;
 
-  // Any status is an answer; no answer at all is `unreachable`. 5xx, 408, 429 and broken connections are tried again;
-  // a refused key, an unknown host key or a certificate that does not fit are not. A URL of SFTP that ends in "/"
-  // gives the directory's lines as `ls -l` prints them.
+  // Any status is an answer; no answer at all is `unreachable`. 5xx but 501, 408, 429 and broken connections are
+  // tried again; a refused key, an unknown host key or a certificate that does not fit are not. A URL of SFTP that
+  // ends in "/" gives the directory's lines as `ls -l` prints them.
   outcome<remote_answer> get(const std::string& url, std::string& body, std::size_t limit = 16U << 20);
   outcome<remote_answer> head(const std::string& url);
   // The same as get, but leaves a long text after its first `limit` bytes, with more than `limit` in `body`.
@@ -112,13 +112,18 @@ class remote_client {
   // One attempt, to be given to a transfer_set. Of SFTP's ranges `end` is not told to the host.
   outcome<std::unique_ptr<curl_transfer>> open(const std::string& url, const std::optional<range>& part, download to);
 
-  // A request with a body, over HTTP; one attempt. `headers` are lines; of a store its x-amz-content-sha256 is one.
+  // A request with a body, over HTTP; one attempt, which is over at `until` (of a POST somewhat later). `headers` are
+  // lines; of a store its x-amz-content-sha256 is one.
   struct upload {
     std::string method;  // PUT, POST, DELETE
     std::string_view bytes;
     std::vector<std::string> headers;
   };
-  outcome<download_end> send(const std::string& url, const upload& what, std::string& answer);
+  outcome<download_end> send(const std::string& url, const upload& what, std::string& answer,
+                             attempts::clock::time_point until);
+  // When sending so many bytes from now on has to be over, all attempts together: after its patience, and what they
+  // take at the lowest rate. A host that takes less than that is left, however often it takes a little.
+  [[nodiscard]] attempts::clock::time_point end_of_sending(std::uint64_t bytes) const;
 
   [[nodiscard]] std::chrono::milliseconds pause_before(unsigned attempt) const;  // from 1
   // What is left of one patience for all further get(), head() and peek(); nothing = each has its own.

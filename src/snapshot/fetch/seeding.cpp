@@ -237,7 +237,7 @@ bool seeding::read_index(remote_client& host, const std::string& url, const std:
 outcome<std::optional<seeding::version>> seeding::prepare(remote_client& host, const std::string& url,
                                                           const std::string& digest) {
   const std::optional<version> none;
-  if (snapshot_.chunks.empty()) return none;
+  if (snapshot_.chunks.empty() || file_source_path(url)) return none;  // what is on this machine is only copied
   collect();
   if (seeds_.empty()) return none;
   const asked_together one_patience(host);  // an index that comes too slowly is done without

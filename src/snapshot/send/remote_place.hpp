@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -28,6 +29,10 @@ class remote_place {
   // A small file, there as a whole or as before.
   virtual outcome<void> put(const std::string& name, std::string_view text) = 0;
   virtual outcome<void> remove(const std::string& name) = 0;  // not there: fine
+  // A small file that other hosts edit too: none of their changes is lost, as far as the place can tell. `how` makes
+  // the new text of the present one ("" when there is none); nothing: it stays. It may be asked several times.
+  using change = std::function<outcome<std::optional<std::string>>(const std::string& text)>;
+  virtual outcome<void> edit(const std::string& name, const change& how) = 0;
 
   virtual outcome<void> begin() = 0;
   // Piece `number`, from 1, whose first byte is at `offset`.

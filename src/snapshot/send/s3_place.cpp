@@ -49,10 +49,39 @@ class s3_place_for_archives : public remote_place {
   }
 
   outcome<void> put(const std::string& name, std::string_view text) override {
-    const auto* type = name.ends_with(".json")              ? "application/json"
-                       : name.ends_with(chunk_index_suffix) ? "application/octet-stream"
-                                                            : "text/plain";
-    return done(name, request("PUT", name, "", text, type));
+    return done(name, request("PUT", name, "", text, type_of(name)));
+  }
+
+  // A conditional write: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+  outcome<void> edit(const std::string& name, const change& how) override {
+    bool conditions = true;
+    attempts tries(*client_);
+    while (tries.next()) {
+      std::string text;
+      auto answer = client_->get(base_ + percent_encode(name), text, text_limit);
+      if (!answer) return answer.error();
+      const bool there = answer->status == 200;
+      if (!there && answer->status != 404) return refused(name, why(answer->status, text));
+      auto changed = how(there ? text : std::string());
+      if (!changed) return changed.error();
+      if (!*changed) return {};
+      const bool strong = !answer->etag.empty() && !answer->etag.starts_with("W/");
+      std::string only;
+      if (conditions && !there) only = "If-None-Match: *";
+      if (conditions && there && strong) only = "If-Match: " + answer->etag;
+      auto put = request("PUT", name, "", **changed, type_of(name), only);
+      if (!put) return put.error();
+      // Another one was faster (409: is just at it; 404: has removed it).
+      if (put->status == 412 || put->status == 409 || (put->status == 404 && there)) continue;
+      if (!only.empty() && (put->status == 501 || put->status == 400)) {  // a store that knows no conditions
+        conditions = false;
+        tries.progressed();
+        continue;
+      }
+      return done(name, std::move(put));
+    }
+    if (client_->control().cancelled()) return cancelled();
+    return refused(name, "others change it all the time; run it again");
   }
 
   outcome<void> remove(const std::string& name) override {
@@ -113,6 +142,12 @@ class s3_place_for_archives : public remote_place {
     std::string etag;
     std::string body;
   };
+
+  static const char* type_of(const std::string& name) {
+    return name.ends_with(".json")              ? "application/json"
+           : name.ends_with(chunk_index_suffix) ? "application/octet-stream"
+                                                : "text/plain";
+  }
 
   static std::string encoded_path(std::string_view path) {
     std::string out;
@@ -176,17 +211,19 @@ class s3_place_for_archives : public remote_place {
 
   // Tried again after what may pass. The store compares the bytes with their sha256, which is signed.
   outcome<reply> request(const char* method, const std::string& name, const std::string& query, std::string_view body,
-                         const std::string& type) {
+                         const std::string& type, const std::string& condition = {}) {
     digester sha256;
     sha256.add(body.data(), body.size());
     remote_client::upload what{method, body, {"x-amz-content-sha256: " + sha256.take()}};
     if (!type.empty()) what.headers.push_back("Content-Type: " + type);
+    if (!condition.empty()) what.headers.push_back(condition);
     const auto url = base_ + percent_encode(name) + (query.empty() ? "" : "?" + query);
     std::string last;
+    const auto until = client_->end_of_sending(body.size());
     attempts tries(*client_);
     while (tries.next()) {
       reply out;
-      auto end = client_->send(url, what, out.body);
+      auto end = client_->send(url, what, out.body, until);
       if (!end) return end.error();
       if (client_->control().cancelled()) return cancelled();
       out.status = end->answer.status;

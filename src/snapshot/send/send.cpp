@@ -1,6 +1,7 @@
 #include "snapshot/send/send.hpp"
 
 #include <chrono>
+#include <functional>
 #include <map>
 
 #include "snapshot/listing.hpp"
@@ -19,7 +20,7 @@ class sending {
 
   outcome<ports::worker_result> run(int packed) {
     if (auto free = name_is_free(); !free) return free.error();
-    if (auto readable = changed_manifest({order_.name, 0, "", {}, {}, "", ""}); !readable) return readable.error();
+    if (auto readable = manifest_is_readable(); !readable) return readable.error();
     if (auto begun = to_.begin(); !begun) return begun.error();
     auto sent = all_of(packed);
     if (!sent || !published_) to_.abandon();
@@ -74,13 +75,22 @@ class sending {
     if (auto done = publish_with(beside, stale, made.bytes); !done) {
       for (const auto& side : beside)
         if (!before->contains(side.name)) (void)to_.remove(side.name);
-      for (const auto& [name, text] : *before) (void)to_.put(name, text);
+      for (const auto& [name, text] : *before) (void)put_back(name, text);
       return done;
     }
     published_ = true;
-    auto text = changed_manifest(row_of(order_, made, std::chrono::system_clock::now()));
-    if (!text) return text.error();
-    return to_.put(manifest_name, *text);
+    const auto row = row_of(order_, made, std::chrono::system_clock::now());
+    return edit_manifest([&](const std::string& text) -> base::result<std::optional<std::string>> {
+      auto with = manifest_with(text, row);
+      if (!with) return with.error();
+      return std::optional<std::string>(std::move(*with));
+    });
+  }
+
+  // What others have put into the manifest meanwhile stays.
+  outcome<void> put_back(const std::string& name, const std::string& before) {
+    if (name != manifest_name) return to_.put(name, before);
+    return edit_manifest([&](const std::string& text) { return manifest_as_before(text, before, order_.name); });
   }
 
   // Of the archive that is to be replaced, so that it has them again when that fails.
@@ -114,27 +124,30 @@ class sending {
     return {};
   }
 
-  outcome<std::string> manifest() {
+  // Before hours of packing.
+  outcome<void> manifest_is_readable() {
     auto text = to_.text_of(manifest_name);
     if (!text) return text.error();
-    return {boost::system::in_place_value, text->value_or("")};
+    const auto readable = manifest_without(text->value_or(""), order_.name);
+    return readable ? outcome<void>{} : no_manifest(readable.error());
   }
 
-  outcome<std::string> changed_manifest(const manifest_row& row) {
-    auto text = manifest();
-    if (!text) return text;
-    auto changed = manifest_with(*text, row);
-    if (!changed) return refusal(without_password(order_.target.url) + ": " + changed.error().message);
-    return {boost::system::in_place_value, std::move(*changed)};
+  outcome<void> edit_manifest(
+      const std::function<base::result<std::optional<std::string>>(const std::string&)>& how) {
+    return to_.edit(manifest_name, [&](const std::string& text) -> outcome<std::optional<std::string>> {
+      auto changed = how(text);
+      if (!changed) return no_manifest(changed.error());
+      return std::move(*changed);
+    });
+  }
+
+  [[nodiscard]] failure no_manifest(const base::error& why) const {
+    return refusal(without_password(order_.target.url) + ": " + why.message);
   }
 
   // Of an archive of the same name, whose checksum is not that of the new one.
   outcome<void> forget_row() {
-    auto text = manifest();
-    if (!text) return text.error();
-    auto changed = manifest_without(*text, order_.name);
-    if (!changed) return refusal(without_password(order_.target.url) + ": " + changed.error().message);
-    return *changed ? to_.put(manifest_name, **changed) : outcome<void>{};
+    return edit_manifest([this](const std::string& text) { return manifest_without(text, order_.name); });
   }
 
   const ports::create_order& order_;

@@ -1,5 +1,7 @@
 // SFTP: the archive grows as NAME.part, piece after piece, and is renamed when it is whole.
 #include <array>
+#include <chrono>
+#include <thread>
 
 #include "snapshot/fetch/curl_transfer.hpp"
 #include "snapshot/listing.hpp"
@@ -46,6 +48,7 @@ class sftp_place : public remote_place {
   }
 
   outcome<std::optional<std::string>> text_of(const std::string& name) override {
+    const asked_together one_patience(client_);
     std::string body;
     auto answer = client_.get(dir_ + percent_encode(name), body, text_limit);
     if (!answer) return answer.error();
@@ -64,6 +67,19 @@ class sftp_place : public remote_place {
     const auto part = name + ".part";
     if (auto sent = send(part, 0, text); !sent) return sent;
     return rename(part, name, true);
+  }
+
+  outcome<void> edit(const std::string& name, const change& how) override {
+    const auto before = changed(name, how);
+    if (!before) return before.error();
+    if (!*before) return {};
+    const auto lock = name + ".lock";
+    auto locked = take(lock);
+    if (!locked) return locked.error();
+    const auto now = changed(name, how);
+    auto edited = !now ? outcome<void>(now.error()) : *now ? put(name, **now) : outcome<void>();
+    if (*locked) (void)commands({"*rmdir " + quoted(lock)});
+    return edited;
   }
 
   outcome<void> remove(const std::string& name) override { return commands({"*rm " + quoted(name)}); }
@@ -115,7 +131,39 @@ class sftp_place : public remote_place {
     return {ports::worker_failure::unreachable, without_password(dir_) + name + " " + why};
   }
 
+  outcome<std::optional<std::string>> changed(const std::string& name, const change& how) {
+    auto text = text_of(name);
+    if (!text) return text.error();
+    return how(text->value_or(""));
+  }
+
+  // A directory can be made by one alone, so it is a lock. What a killed run has left of it is taken away when it was
+  // there all the time of a patience, by this clock: who edits needs a moment. False: none can be made there.
+  outcome<bool> take(const std::string& lock) {
+    constexpr unsigned refusals = 3;
+    using clock = attempts::clock;
+    auto abandoned = clock::now() + client_.limits().longest;
+    for (unsigned refused = 0;;) {
+      if (commands({"mkdir " + quoted(lock)})) return true;
+      const asked_together one_patience(client_);
+      std::string inside;
+      auto there = client_.get(dir_ + percent_encode(lock) + "/", inside);
+      if (!there) return there.error();
+      if (there->status != 200 && ++refused == refusals) return false;
+      if (there->status == 200 && clock::now() >= abandoned) {
+        (void)commands({"*rmdir " + quoted(lock)});
+        abandoned = clock::now() + client_.limits().longest;
+        continue;
+      }
+      for (const auto until = clock::now() + client_.pause_before(1); clock::now() < until;) {
+        if (control().cancelled()) return cancelled();
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      }
+    }
+  }
+
   outcome<std::optional<std::uint64_t>> size_of(const std::string& name) {
+    const asked_together one_patience(client_);
     auto answer = client_.head(dir_ + percent_encode(name));
     if (!answer) return answer.error();
     if (answer->status == 404) return std::optional<std::uint64_t>{};
@@ -125,18 +173,23 @@ class sftp_place : public remote_place {
 
   const job_control& control() const { return abandoning_ != nullptr ? *abandoning_ : control_; }
 
-  std::unique_ptr<curl_transfer> transfer(const std::string& url, std::uint64_t first) {
+  using time = attempts::clock::time_point;
+
+  // A host that has let in and answers nothing any more is no stall to libcurl, so each transfer has an end.
+  std::unique_ptr<curl_transfer> transfer(const std::string& url, std::uint64_t first, time until) {
     remote_client::download to;
     to.data = [](const char*, std::size_t) { return true; };
     auto t = std::make_unique<curl_transfer>(curl_, control(), std::move(to));
     t->prepare(url, client_.limits());
     t->prepare_sftp(order_.target, first);
+    t->end_at(until);
     return t;
   }
 
   // One attempt.
-  remote_client::download_end send_once(const std::string& name, std::uint64_t first, std::string_view bytes) {
-    auto t = transfer(dir_ + percent_encode(name), first);
+  remote_client::download_end send_once(const std::string& name, std::uint64_t first, std::string_view bytes,
+                                        time until) {
+    auto t = transfer(dir_ + percent_encode(name), first, until);
     upload from{bytes};
     curl_easy_setopt(t->curl(), CURLOPT_UPLOAD, 1L);
     curl_easy_setopt(t->curl(), CURLOPT_FTP_CREATE_MISSING_DIRS, 1L);
@@ -149,10 +202,11 @@ class sftp_place : public remote_place {
 
   // The bytes from `offset` on; what a broken attempt brought is not sent again.
   outcome<void> send(const std::string& name, std::uint64_t offset, std::string_view bytes) {
+    const auto until = client_.end_of_sending(bytes.size());
     std::string last;
     std::uint64_t first = offset;
     bool again = false;
-    for (attempts tries(client_); tries.next(); again = true) {
+    for (attempts tries(client_); attempts::clock::now() < until && tries.next(); again = true) {
       if (again && offset > 0) {
         auto there = size_of(name);
         if (!there) return there.error();
@@ -161,7 +215,7 @@ class sftp_place : public remote_place {
         if (**there > first) tries.progressed();
         first = **there;
       }
-      const auto end = send_once(name, first, bytes.substr(first - offset));
+      const auto end = send_once(name, first, bytes.substr(first - offset), until);
       if (control().cancelled()) return cancelled();
       if (end.error.empty() && end.whole && end.answer.status < 300) return {};
       last = end.error.empty() ? "the host's user may not write there" : end.error;
@@ -191,7 +245,7 @@ class sftp_place : public remote_place {
   }
 
   outcome<void> commands(const std::vector<std::string>& all) {
-    auto t = transfer(dir_, 0);
+    auto t = transfer(dir_, 0, attempts::clock::now() + client_.limits().longest);
     header_lines lines;
     for (const auto& one : all) add_line(lines, one);
     curl_easy_setopt(t->curl(), CURLOPT_QUOTE, lines.get());

@@ -112,21 +112,22 @@ outcome<void> extractor::make_file(archive_reader& reader, ::archive_entry* entr
   if (!fd && errno == EEXIST) return twice(*at, path);
   if (!fd) return system_failure("create " + path, errno);
   sparse_writer out(fd.get(), guard_, buffer_);
+  const auto of_entry = [&](failure f) {
+    if (f.kind == ports::worker_failure::bad_snapshot) return hostile(path, f.message);
+    f.message = "at entry \"" + path.substr(0, 300) + "\" of " + name_ + ": " + f.message;
+    return f;
+  };
   while (true) {
     if (control_.cancelled()) return cancelled();
     auto block = reader.next_block();
     if (!block) return block.error();
     if (!*block) break;
-    if (auto written = out.write((*block)->data, (*block)->size, (*block)->offset); !written) {
-      auto f = written.error();
-      if (f.kind == ports::worker_failure::bad_snapshot) return hostile(path, f.message);
-      f.message = "at entry \"" + path.substr(0, 300) + "\" of " + name_ + ": " + f.message;
-      return f;
-    }
+    if (auto written = out.write((*block)->data, (*block)->size, (*block)->offset); !written)
+      return of_entry(written.error());
     control_.advance(reader.bytes_read());
   }
   const auto size = archive_entry_size_is_set(entry) != 0 ? archive_entry_size(entry) : 0;
-  if (auto done = out.finish(static_cast<std::uint64_t>(size)); !done) return done;
+  if (auto done = out.finish(static_cast<std::uint64_t>(size)); !done) return of_entry(done.error());
   if ((mode & umask_) != 0 && ::fchmod(fd.get(), mode) != 0) return system_failure("chmod " + path, errno);
   if (archive_entry_mtime_is_set(entry) != 0) {
     timespec times[2] = {{0, UTIME_OMIT}, {archive_entry_mtime(entry), archive_entry_mtime_nsec(entry)}};

@@ -1,5 +1,6 @@
 #include "snapshot/unpack/sparse_writer.hpp"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +14,14 @@ namespace {
 
 constexpr std::uint64_t check_step = 32U << 20;
 constexpr std::uint64_t announced_slack = 64U << 20;
+
+// What is larger than any file can be here is damaged or hostile, not a matter of room; unless a limit says so.
+failure refused(const char* what, int code) {
+  rlimit most{};
+  const bool limited = ::getrlimit(RLIMIT_FSIZE, &most) != 0 || most.rlim_cur != RLIM_INFINITY;
+  if (limited || (code != EFBIG && code != EINVAL)) return system_failure(what, code);
+  return {ports::worker_failure::bad_snapshot, "is larger than a file can be here"};
+}
 
 bool all_zero(const char* data, std::size_t size) {
   return data[0] == 0 && std::memcmp(data, data + 1, size - 1) == 0;
@@ -100,7 +109,7 @@ outcome<void> sparse_writer::put(const char* data, std::size_t size) {
     while (at < end) {
       const auto n = ::pwrite(fd_, data + at, end - at, static_cast<off_t>(start_ + at));
       if (n < 0 && errno == EINTR) continue;
-      if (n < 0) return system_failure("write to the staging directory", errno);
+      if (n < 0) return refused("write to the staging directory", errno);
       at += static_cast<std::size_t>(n);
     }
     written_ = start_ + end;
@@ -114,7 +123,7 @@ outcome<void> sparse_writer::finish(std::uint64_t size) {
   if (auto flushed = flush(); !flushed) return flushed;
   const auto whole = std::max(size, start_);
   if (whole != written_ && ::ftruncate(fd_, static_cast<off_t>(whole)) != 0)
-    return system_failure("set the size in the staging directory", errno);
+    return refused("set the size in the staging directory", errno);
   return {};
 }
 

@@ -232,6 +232,7 @@ TEST_CASE("faults of recipes that need a sentence") {
       {plan + "[plan.require]\nnode_version = \"five\"\n", "\"five\" is no condition on a version"},
       {plan + "[require]\nblock_within = \"/blocks.log\"\n", "must be relative to the data directory"},
       {plan + "[plan.require]\nblock_within = \"state/blocks.log\"\n", "so that no snapshot has to fit it"},
+      {plan + "[require]\nblock_within = \"keys/log\"\n[data]\nkeep = [\"keys\"]\n", "nothing else may read it"},
       {plan + "[require]\nchain = \"x\"\n", "unknown key \"chain\""},
       {plan + "[trigger]\nstuck_restarts = \"two\"\n", "\"stuck_restarts\" must be"},
       {plan + "[trigger]\nstuck_restarts = 2\n", "stuck_restarts = 2 of recipe \"r\" needs [recovery.reference]"},

@@ -120,6 +120,24 @@ TEST_CASE("JSON listings of nginx and Caddy and a manifest are read", "[listing]
   CHECK((*names)[0].url == base_url + "d.zst");
   CHECK_FALSE((*names)[0].size);
   CHECK((*names)[1].name == "f.zst");
+  const std::string origin = base_url.substr(0, base_url.find('/', 8));
+  const auto urls = parse_json_listing(
+      R"([{"name":"g.zst","url":"old/g%20.zst"}, {"url":"/all/h%2B.zst","size":4}, {"url":"../i.zst?x=/y"},
+          "https://other/j.zst", {"name":"k.zst","url":"ftp://h/k.zst"}, {"name":"l.zst","url":"a b"}, {"url":7}])",
+      base_url);
+  REQUIRE(urls->size() == 6);
+  const auto is = [&](std::size_t i, const std::string& name, const std::string& url) {
+    CHECK((*urls)[i].name == name);
+    CHECK((*urls)[i].url == url);
+  };
+  is(0, "g.zst", base_url + "old/g%20.zst");
+  is(1, "h+.zst", origin + "/all/h%2B.zst");
+  is(2, "i.zst", base_url + "../i.zst?x=/y");
+  is(3, "j.zst", "https://other/j.zst");
+  is(4, "k.zst", base_url + "k.zst");
+  is(5, "l.zst", base_url + "l.zst");
+  CHECK((*parse_json_listing(R"([{"name":"a.zst","url":"../b.zst"}])", "file:///dir/"))[0].url ==
+        "file:///dir/a.zst");
   CHECK_FALSE(parse_json_listing("{\"error\":1}", base_url).has_value());
   CHECK_FALSE(parse_listing("", base_url).has_value());
   CHECK_FALSE(parse_listing("[1,", base_url).has_value());
@@ -145,6 +163,10 @@ TEST_CASE("passwords never reach a message", "[listing]") {
   CHECK(without_password("https://u:p@h/x@y") == "https://h/x@y");
   CHECK(without_password("https://h/x@y") == "https://h/x@y");
   CHECK(without_password("/dir") == "/dir");
+  CHECK(without_password("https://u:p@h/x?X-Amz-Signature=1&a=b@c") == "https://h/x?…");
+  CHECK(without_password("http://h/latest?token=t") == "http://h/latest?…");
+  CHECK(without_password("file:///dir/what?.zst") == "file:///dir/what?.zst");
+  CHECK(without_password("sftp://me@h/what?.zst") == "sftp://h/what?.zst");
 }
 
 TEST_CASE("an SFTP host's lines: files and links with exact sizes, and times as good as they are", "[listing]") {

@@ -96,6 +96,22 @@ TEST_CASE("what others put into a manifest stays") {
   CHECK(manifest_with(R"([{"name":"x.bin"}])", row("a"))->starts_with("["));
 }
 
+TEST_CASE("a row is put back as it was beside what others have put there since") {
+  const std::string before = R"([{"name":"a","set":"s1"},{"name":"b"}])";
+  const std::string now = R"([{"name":"b","block":7},{"name":"c"}])";
+  const auto back = manifest_as_before(now, before, "a");
+  REQUIRE(back.has_value());
+  REQUIRE(back->has_value());
+  for (const auto* row : {R"({"name":"b","block":7})", R"({"name":"c"})", R"({"name":"a","set":"s1"})"})
+    CHECK((*back)->find(row) != std::string::npos);
+  const auto none = manifest_as_before(now, before, "c");
+  REQUIRE(none.has_value());
+  CHECK((*none)->find("\"c\"") == std::string::npos);
+  CHECK_FALSE(manifest_as_before(now, before, "d")->has_value());
+  CHECK_FALSE(manifest_as_before("{", before, "a").has_value());
+  CHECK_FALSE(manifest_as_before(now, "{", "a").has_value());
+}
+
 TEST_CASE("a text that is no manifest is not overwritten") {
   for (const auto* text : {"{", "[1", "{}", "\"x\"", "{\"files\":{}}", "<html>"}) {
     CHECK_FALSE(manifest_with(text, row("a")).has_value());

@@ -159,6 +159,41 @@ TEST_CASE("a host names what it sends, also where a HEAD says nothing of its siz
   CHECK(s.out.ok());
 }
 
+TEST_CASE("a host without HEAD, and an address that lets in to a GET alone, are read and pinned", "[select]") {
+  const std::string archive(9000, 'a');
+  const std::string stamp = "Last-Modified: Sat, 21 Nov 2026 01:02:03 GMT\r\n";
+  for (const int refused : {405, 501}) {
+    INFO(refused);
+    raw_server host([&](const raw_request& r) {
+      if (r.path == "/signed/snap-9.tar?sig=1")
+        return r.method == "HEAD" ? answer_status(403) : answer_200(archive, stamp);
+      if (r.method == "HEAD") return answer_status(refused);
+      if (r.path == "/latest")
+        return std::string(
+            "HTTP/1.1 302 Found\r\nLocation: /signed/snap-9.tar?sig=1\r\nContent-Length: 0\r\n"
+            "Connection: close\r\n\r\n");
+      if (r.path == "/snap-8.tar") return answer_200(archive, stamp);
+      if (r.path == "/dir" || r.path == "/dir/")
+        return answer_200("<a href=\"/dir/snap-7.tar\">snap-7.tar</a>", "Content-Type: text/html\r\n");
+      if (r.path == "/dir/snap-7.tar") return answer_200(archive, stamp);
+      return answer_status(404);
+    });
+    selecting s;
+    CHECK(s.names({host.url() + "latest"}) == strings{"snap-9.tar"});
+    INFO(s.out.error);
+    REQUIRE(s.out.candidates.size() == 1);
+    const auto& found = s.out.candidates[0].snapshots[0];
+    CHECK(found.url == host.url() + "signed/snap-9.tar?sig=1");
+    CHECK(found.size == archive.size());
+    CHECK(base::format_time(*found.time) == "2026-11-21T01:02:03Z");
+    CHECK(s.names({host.url() + "snap-8.tar"}) == strings{"snap-8.tar"});
+    CHECK(s.names({host.url() + "dir"}) == strings{"snap-7.tar"});
+    CHECK(s.out.candidates[0].snapshots[0].size == archive.size());
+    CHECK(s.names({host.url() + "nothing"}).empty());
+    CHECK(s.out.failure == worker_failure::unreachable);
+  }
+}
+
 TEST_CASE("nginx's listings, HTML and JSON, give the newest first to the second", "[select]") {
   temp_tree files;
   temp_tree home;

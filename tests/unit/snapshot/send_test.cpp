@@ -1,7 +1,15 @@
 // How an archive is cut for a store, and what is said to S3 about the pieces.
+#include <arpa/inet.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <array>
 #include <catch2/catch.hpp>
+#include <thread>
 
 #include "base/time_text.hpp"
+#include "base/unique_fd.hpp"
+#include "snapshot/fetch/remote_client.hpp"
 #include "snapshot/send/part_plan.hpp"
 #include "snapshot/send/s3_texts.hpp"
 
@@ -19,6 +27,36 @@ TEST_CASE("pieces grow with the archive, so that 10,000 of them hold more than a
   }
   CHECK(all > std::uint64_t{1} << 40U);
   CHECK(all < std::uint64_t{5} << 40U);
+}
+
+TEST_CASE("a host that takes less than the lowest rate is left, though it takes something all the time") {
+  const hasup::base::unique_fd listens(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  REQUIRE(::bind(listens.get(), reinterpret_cast<sockaddr*>(&address), size) == 0);
+  REQUIRE(::listen(listens.get(), 1) == 0);
+  REQUIRE(::getsockname(listens.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0);
+  std::thread host([&] {
+    const hasup::base::unique_fd stream(::accept4(listens.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    std::array<char, 4096> bytes{};
+    pollfd never{-1, 0, 0};
+    while (::recv(stream.get(), bytes.data(), bytes.size(), 0) > 0) ::poll(&never, 1, 5);  // 800 KB a second
+  });
+  patience p;
+  p.longest = std::chrono::milliseconds(100);
+  p.stall_s = 3600;
+  p.lowest_rate = 64U << 20U;
+  const job_control control;
+  remote_client client(control, p);
+  const std::string body(32U << 20U, 'x');
+  std::string answer;
+  const auto end = client.send("http://127.0.0.1:" + std::to_string(ntohs(address.sin_port)) + "/x",
+                               {"PUT", body, {}}, answer, client.end_of_sending(body.size()));
+  host.join();
+  REQUIRE(end.has_value());
+  CHECK(end->error.find("timed out") != std::string::npos);
 }
 
 TEST_CASE("the id of an upload is read, and the end names each piece") {

@@ -1,7 +1,9 @@
 // What comes out of archives, and what never does.
 #include "snapshot/unpack/unpack.hpp"
 
+#include <linux/magic.h>
 #include <sys/mount.h>
+#include <sys/vfs.h>
 
 #include "snapshot/staged.hpp"
 #include "snapshot/unpack/entry_path.hpp"
@@ -271,6 +273,26 @@ TEST_CASE("sparse regions and runs of zeros stay holes", "[unpack]") {
   run("cmp " + n.dir() + "/state/zeros " + n.staged("state/zeros"));
   CHECK(blocks_of(n.staged("state/sparse")) < 200'000U);
   CHECK(blocks_of(n.staged("state/zeros")) < 200'000U);
+}
+
+TEST_CASE("an entry that is larger than a file can be is hostile, and no full disk", "[unpack]") {
+  node n;
+  struct statfs fs {};
+  REQUIRE(::statfs(n.dir().c_str(), &fs) == 0);
+  if (fs.f_type != EXT4_SUPER_MAGIC) return;  // others take a file of any size
+  put(n.dir() + "/make.py", R"py(
+import io, sys, tarfile
+with tarfile.open(sys.argv[1], "w", format=tarfile.PAX_FORMAT) as tar:
+    entry = tarfile.TarInfo("state/GNUSparseFile.0/big")
+    entry.size = 1024
+    entry.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "state/big",
+                         "GNU.sparse.realsize": str(1 << 62)}
+    tar.addfile(entry, io.BytesIO(b"1\n0\n512\n".ljust(512, b"\0") + b"x" * 512))
+)py");
+  run("python3 " + (n.dir() + "/make.py") + " " + n.cached());
+  const auto out = n.unpack();
+  CHECK(out.failure == worker_failure::bad_snapshot);
+  CHECK(out.error.find("entry \"state/big\" is larger than a file can be here") != std::string::npos);
 }
 
 TEST_CASE("unpacking begins anew after a kill, and refuses once a swap has begun", "[unpack]") {

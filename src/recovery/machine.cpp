@@ -229,6 +229,15 @@ void stepper::resume(const resume_wanted& e) {
     if (p.fates[i] == fate::bad) remember_as_bad(s.remembered, p.candidates[i], {});
 
   if (p.at == mark::none) return end(outcome::cancelled, "no recovery was under way");
+  // It may have been called off, and only that was not written down yet. A start tells what the head does now; what
+  // was fetched is kept.
+  const bool for_head = p.plan.asked.newer_than && before_swap(s) && !p.was_rolled_back;
+  if (for_head && !e.node_running)
+    return end(outcome::cancelled,
+               "hasupd or the machine went down while it was prepared for a head that stood still, and whether it "
+               "still does is not known" +
+                   untouched());
+  s.head_unknown = for_head && e.beside;
   s.wipe_was_tried = p.at == mark::wiping;
   s.to_look = p.touched() && !e.node_running;
   say("resumed", "going on with the recovery of " + unit_name() + ": " + p.plan.why);
@@ -276,7 +285,7 @@ void stepper::stop(bool force) {
       is<looking>(s)) {
     s.now = cancelling{};
     out.emplace_back(cancel_worker{});
-  } else if (is<gathering>(s)) {
+  } else if (is<gathering>(s) || is<awaiting_head>(s)) {
     end_as_stopped();
   } else if (const auto* p = std::get_if<pausing>(&s.now); p != nullptr && p->then != step::roll_back) {
     end_as_stopped();
@@ -350,6 +359,7 @@ void stepper::go_on_quiesced() {
 
 void stepper::on_timer(const others_seen& others) {
   if (is<running>(s)) return on_running_timer(others);
+  if (is<awaiting_head>(s)) return on_node_given();  // who says nothing advances for nobody
   if (is<cleaning>(s)) {
     auto& c = std::get<cleaning>(s.now);
     if (std::exchange(c.pausing, false)) return settle_clean_up();
@@ -409,6 +419,7 @@ struct dispatcher {
   void operator()(const worker_done& e) const { to.on_worker_done(e.result); }
   void operator()(const node_started&) const { to.on_node_started(); }
   void operator()(const node_exited& e) const { to.on_node_exited(e); }
+  void operator()(const node_given&) const { to.on_node_given(); }
   void operator()(const startup_passed&) const { to.on_startup_passed(); }
   void operator()(const head_seen& e) const { to.on_head(e); }
   void operator()(const health_seen& e) const { to.on_health(e.health); }

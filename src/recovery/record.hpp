@@ -20,7 +20,8 @@
 //   swapping       | old, new, or half of each      | stopped        | the swap again: swap.json says what is done
 //   swapped        | new; old is aside              | never started  | the first start
 //   importing      | new, touched by the import     | the import may | with a living import: wait for its end; else rewipe and
-//                  |                                | run            | import anew
+//                  |                                | run            | import anew: how it ended while nobody looked
+//                  |                                |                | is not known to be of this import
 //   imported       | new, whole                     | never started  | the first start
 //   first_start    | new, touched by the node       | may run        | with a living node: watch it; else rewipe, start
 //   loaded         | new, beyond the snapshot       | may run        | confirm, starting without the extra arguments

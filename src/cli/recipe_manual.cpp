@@ -122,7 +122,9 @@ The node runs on while a snapshot is looked for, fetched and unpacked, and in mo
 stopped right before its state is replaced. When its head gets beyond where it stood before that, the recovery is called
 off; so it is in maintenance, and when the node ends with a class that says
 .BR hold .
-When it ends by itself for another reason, the recovery goes on without it. When nothing comes of it, the node is
+When it ends by itself for another reason, the recovery goes on without it. When hasupd died meanwhile, the next one asks
+the node for its head before it stops it; where the node does not run any more (after a power cut, say), the recovery ends
+and the node is started on what it has. When nothing comes of it, the node is
 restarted as before, or, if it has ended, started on what it had. The restarts are counted anew when the head passes
 where it stood, or when a person starts or restarts the unit.
 .PP

@@ -99,7 +99,8 @@ std::vector<key> make_recipe_keys() {
       {"first_start.append", k::texts, "[]", "further arguments"},
       {"import", k::table, "", "a run of its own that makes the state of a restored archive, before the node starts"},
       {"import.command", k::texts, "",
-       "program and arguments, run as the node is, in its place; it must end with 0. ${archive.NAME.path} as above"},
+       "program and arguments, run as the node is, in its place; it must end with 0. One whose end no hasupd saw "
+       "begins anew. ${archive.NAME.path} as above"},
       {"import.timeout", k::duration, "\"24h\"", "ended after this long; the next snapshot is tried then"},
       {"confirm", k::table, "", "when the recovery is done"},
       {"confirm.when",

@@ -304,6 +304,9 @@ void recovery_runner::on_node_exited(const model::exit_status& status, const uni
   impl_->take(std::move(e));
 }
 
+void recovery_runner::on_node_given() {
+  impl_->take(recovery::node_given{});
+}
 void recovery_runner::on_startup_passed() {
   impl_->take(recovery::startup_passed{});
 }

@@ -65,7 +65,10 @@ class recovery_runner {
   // `evidence`: the raw output that was classified; the plan's refused_by is looked for in it.
   void on_node_exited(const model::exit_status& status, const unit::classification& class_of,
                       std::string_view evidence = {});
+  // One that a recovery was prepared beside has ended.
+  void on_node_given();
   void on_startup_passed();
+  // Also of a node that it is prepared beside.
   void on_head(const model::head& head);
   void on_health(model::health health);
   void on_timer();

@@ -40,6 +40,7 @@ std::optional<recovery::room_promised> unit_runner::promised_room() const {
 
 void unit_runner::on(const unit::begin_recovery& a) {
   if (std::exchange(beside_, false)) {  // the node has ended, for this or by itself
+    recovery_->on_node_given();
     const auto question = std::exchange(question_, {});
     if (std::exchange(take_down_, false)) return quiesce();
     if (question.empty()) return;

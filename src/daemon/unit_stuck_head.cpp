@@ -25,6 +25,7 @@ void unit_runner::own_head_seen(const model::head& head) {
   if (recovery_has_node() || !head.number) return;
   const bool is_awaited = beside_ && stands_at_ && *head.number > *stands_at_;
   if (is_awaited || (memory_.stuck_at && *head.number > *memory_.stuck_at)) dispatch(unit::head_seen{*head.number});
+  if (beside_ && stands_at_) recovery_->on_head(head);
 }
 
 // As one that a person asks for: the node is left alone until its replacement is staged.

@@ -171,6 +171,7 @@ void stepper::on_startup_passed() {
 }
 
 void stepper::on_head(const head_seen& e) {
+  if (s.head_unknown && e.number) return on_head_beside(*e.number);
   auto* r = std::get_if<running>(&s.now);
   if (r == nullptr || !e.number) return;
   r->answered = now.mono;

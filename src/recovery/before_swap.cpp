@@ -48,8 +48,27 @@ outcome stepper::not_now() const {
 }
 
 void stepper::quiesce_first() {
+  if (s.head_unknown) {
+    s.now = awaiting_head{};
+    out.emplace_back(start_timer{s.done.plan.recipe.confirm_within});
+    return;
+  }
   s.now = quiescing{};
   out.emplace_back(quiesce{});
+}
+
+// That it stood still was told to another hasupd. Who has the node calls the recovery off when it does no more.
+void stepper::on_head_beside(std::uint64_t number) {
+  s.head_passed = number > s.done.plan.asked.newer_than.value_or(0);
+  if (!s.head_passed) on_node_given();
+}
+
+void stepper::on_node_given() {
+  s.head_unknown = false;
+  if (s.head_passed) return stop(false);
+  if (!std::holds_alternative<awaiting_head>(s.now)) return;
+  out.emplace_back(cancel_timer{});
+  quiesce_first();
 }
 
 void stepper::inspect() {

@@ -51,8 +51,10 @@ struct node_exited {
   std::string refused_line;  // the line that one of the plan's refused_by matched; "" = none
 };
 struct startup_passed {};
+// Of a node that the recovery was prepared beside: it has ended, and what comes next is the recovery's.
+struct node_given {};
 struct head_seen {
-  std::optional<std::uint64_t> number;
+  std::optional<std::uint64_t> number;  // also of a node that still is the unit's, after resume_wanted.beside
 };
 struct health_seen {
   model::health health = model::health::unknown;
@@ -77,7 +79,7 @@ struct group_seen {
 };
 
 using event = std::variant<begin_wanted, resume_wanted, quiesced, worker_done, taken_up, node_started, node_exited,
-                           startup_passed, head_seen, health_seen, timer_fired, stop_wanted, approve_wanted,
-                           cancel_wanted, roll_back_wanted, group_seen>;
+                           node_given, startup_passed, head_seen, health_seen, timer_fired, stop_wanted,
+                           approve_wanted, cancel_wanted, roll_back_wanted, group_seen>;
 
 }  // namespace hasup::recovery

@@ -232,7 +232,7 @@ void stepper::stop(bool force) {
       is<looking>(s) || is<taking_up>(s)) {
     s.now = cancelling{};
     out.emplace_back(cancel_worker{});
-  } else if (is<gathering>(s)) {
+  } else if (is<gathering>(s) || is<awaiting_head>(s)) {
     end_as_stopped();
   } else if (const auto* p = std::get_if<pausing>(&s.now); p != nullptr && p->then != step::roll_back) {
     end_as_stopped();
@@ -306,6 +306,7 @@ void stepper::go_on_quiesced() {
 
 void stepper::on_timer(const others_seen& others) {
   if (is<running>(s)) return on_running_timer(others);
+  if (is<awaiting_head>(s)) return on_node_given();  // who says nothing advances for nobody
   if (is<cleaning>(s)) {
     auto& c = std::get<cleaning>(s.now);
     if (std::exchange(c.pausing, false)) return settle_clean_up();
@@ -366,6 +367,7 @@ struct dispatcher {
   void operator()(const taken_up& e) const { to.on_taken_up(e); }
   void operator()(const node_started&) const { to.on_node_started(); }
   void operator()(const node_exited& e) const { to.on_node_exited(e); }
+  void operator()(const node_given&) const { to.on_node_given(); }
   void operator()(const startup_passed&) const { to.on_startup_passed(); }
   void operator()(const head_seen& e) const { to.on_head(e); }
   void operator()(const health_seen& e) const { to.on_health(e.health); }

@@ -20,7 +20,8 @@
 //   swapping       | old, new, or half of each      | stopped        | the swap again: swap.json says what is done
 //   swapped        | new; old is aside              | never started  | the first start
 //   importing      | new, touched by the import     | the import may | with a living import: wait for its end; else rewipe and
-//                  |                                | run            | import anew
+//                  |                                | run            | import anew: how it ended while nobody looked
+//                  |                                |                | is not known to be of this import
 //   imported       | new, whole                     | never started  | the first start
 //   first_start    | new, touched by the node       | may run        | with a living node: watch it; else rewipe, start
 //   loaded         | new, beyond the snapshot       | may run        | confirm, starting without the extra arguments
@@ -32,7 +33,9 @@
 //
 // * With options.beside the node runs on its old state until the swap is due: then, after `staged` or `approved`, it
 //   is stopped, and quiesce and inspect come right before `swapping`. If it still runs when the next hasupd comes,
-//   the same goes on beside it; if it does not, this is a recovery like any.
+//   the same goes on beside it; if it does not, this is a recovery like any. One that was prepared for a head that
+//   stood still (options.newer_than) may have been called off right before: the next hasupd stops the node only when
+//   it has heard of that head itself, and ends the recovery where the node does not run.
 //
 // * In place (space_plan.hpp): `wiping` and `wiped` come between `fetched` and `staged`. From `wiping` on there is no
 //   old state: where the table says "old", there is nothing, `aside` holds nothing of it, and a roll back only takes

@@ -10,6 +10,7 @@
 //   taking_up: a worker of an earlier hasupd is waited for → dropped, unpacked, or inspecting as ever
 //   looking: beyond the swap, when it is taken up and before the node is started once more → where the journal is
 //   undoing_leftover: a swap whose journal is lost is rolled back before anything else
+//   awaiting_head: its head stood still, and what it is under this hasupd is not known yet → quiescing | ended
 //   Of a group (group.hpp): … → gathering → measuring …, and … → unpacking → gathering → …
 //   In place (space_plan.hpp): … → fetching → (asking →) (quiescing → inspecting →) wiping_now → unpacking → …
 #pragma once
@@ -78,14 +79,17 @@ struct stopping_node {
   bool park = false;  // else roll back, as the journal says
 };
 struct cancelling {};
+// The replacement is ready, and nobody has asked the node for its head since the recovery was taken up.
+struct awaiting_head {};
 struct gathering {};  // waits for others of the group; done.at says at which point
 struct ended {
   outcome how = outcome::recovered;
 };
 
-using activity = std::variant<idle, quiescing, inspecting, looking, undoing_leftover, selecting, measuring, taking_up,
-                              fetching, unpacking, wiping_now, swapping_now, rewiping, starting, asking, running,
-                              cleaning, rolling_back_now, pausing, stopping_node, cancelling, gathering, ended>;
+using activity =
+    std::variant<idle, quiescing, inspecting, looking, undoing_leftover, selecting, measuring, taking_up, fetching,
+                 unpacking, wiping_now, swapping_now, rewiping, starting, asking, running, cleaning, rolling_back_now,
+                 pausing, stopping_node, cancelling, awaiting_head, gathering, ended>;
 
 struct state {
   progress done;
@@ -96,6 +100,8 @@ struct state {
   unsigned environment_exits = 0;            // of the current candidate's node, in a row
   std::optional<base::mono_time> first_try;  // of the current candidate's node
   bool to_take_up = false;                   // taken up: a worker may still be at it
+  bool head_unknown = false;                 // beside a node whose head stood still: whether it still does
+  bool head_passed = false;                  // it does not, and its recovery is not called off yet
   bool to_look = false;                      // taken up: much may have happened to the data since
   std::string waits_for;                     // what the last look found, as told; ""
   bool inspected = false;                    // with the node down: nobody has the data open, no swap is half done

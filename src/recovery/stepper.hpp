@@ -36,6 +36,7 @@ struct stepper {
   void begin(const begin_wanted& e);
   void stop(bool force);
   void end_as_stopped();
+  void on_node_given();
   void approve();
   void cancel();
   void roll_back_by_hand();
@@ -51,6 +52,7 @@ struct stepper {
 
   // before_swap.cpp
   void quiesce_first();
+  void on_head_beside(std::uint64_t number);
   void inspect();
   void on_inspected(const ports::worker_result& r);
   void on_leftover_undone(const ports::worker_result& r);

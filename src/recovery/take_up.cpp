@@ -20,6 +20,15 @@ void stepper::resume(const resume_wanted& e) {
     if (p.fates[i] == fate::bad) remember_as_bad(s.remembered, p.candidates[i], {});
 
   if (p.at == mark::none) return end(outcome::cancelled, "no recovery was under way");
+  // It may have been called off, and only that was not written down yet. A start tells what the head does now; what
+  // was fetched is kept.
+  const bool for_head = p.plan.asked.newer_than && before_swap(s) && !p.was_rolled_back;
+  if (for_head && !e.node_running)
+    return end(outcome::cancelled,
+               "hasupd or the machine went down while it was prepared for a head that stood still, and whether it "
+               "still does is not known" +
+                   untouched());
+  s.head_unknown = for_head && e.beside;
   s.wipe_was_tried = p.at == mark::wiping;
   s.to_look = p.touched() && !e.node_running;
   say("resumed", "going on with the recovery of " + unit_name() + ": " + p.plan.why);

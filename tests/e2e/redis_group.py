@@ -3,7 +3,7 @@
 import hashlib
 
 import redis_node
-from hasup_home import HasupTest, free_port
+from hasup_home import HasupTest, free_port, tree_digest, wait_until
 
 UNIT = """
 [data]
@@ -139,3 +139,24 @@ class GroupTest(HasupTest):
 
     def assert_all_were_staged_before_one_was_replaced(self):
         self.assertLess(max(self.seqs("recovery_staged")), min(self.seqs("recovery_swapping")))
+
+
+class GroupOfThree(GroupTest):
+    """`front` needs a healthy `index`, which needs a healthy `ledger`."""
+
+    names = ("ledger", "index", "front")
+    needs = {"index": "ledger", "front": "index"}
+
+    def publish_all(self, *days):
+        for name in self.names:
+            for day in days:
+                self.publish(name, day)
+
+    def wait_kind(self, name, kind):
+        return self.home.wait_event(name, lambda e: e["kind"] == kind, f"{name}: {kind}")
+
+    def wait_recovered(self, recoveries=1):
+        wait_until(lambda: self.is_over(recoveries), lambda: self.home.report())
+
+    def trees(self, *names):
+        return {name: tree_digest(self.data[name]) for name in names or self.names}

@@ -5,28 +5,7 @@ import signal
 import unittest
 
 from hasup_home import SOURCE, tree_digest, wait_until
-from redis_group import GroupTest
-
-
-class GroupOfThree(GroupTest):
-    """`front` needs a healthy `index`, which needs a healthy `ledger`."""
-
-    names = ("ledger", "index", "front")
-    needs = {"index": "ledger", "front": "index"}
-
-    def publish_all(self, *days):
-        for name in self.names:
-            for day in days:
-                self.publish(name, day)
-
-    def wait_kind(self, name, kind):
-        return self.home.wait_event(name, lambda e: e["kind"] == kind, f"{name}: {kind}")
-
-    def wait_recovered(self, recoveries=1):
-        wait_until(lambda: self.is_over(recoveries), lambda: self.home.report())
-
-    def trees(self, *names):
-        return {name: tree_digest(self.data[name]) for name in names or self.names}
+from redis_group import GroupOfThree
 
 
 class RowOfRequirements(GroupOfThree):

@@ -110,6 +110,22 @@ class ImportRun(RedisTest):
         self.wait_restored(100)
         self.assertEqual(len(self.pids()), 2)
 
+    def test_an_import_that_ended_well_while_there_was_no_hasupd_is_not_taken_for_done(self):
+        """Its shim knows the exit code, but nobody which import that was of."""
+        self.gate.touch()
+        self.begin()
+        self.wait_importing()
+        self.home.kill_daemon(signal.SIGKILL)
+        self.gate.unlink()
+        wait_until(lambda: not alive(self.pids()[0]), "it has ended")
+        self.assertGreater((self.data / "dump.rdb").stat().st_size, len("half\n"))
+        self.home.start()
+        self.wait_restored(100)
+        self.assertEqual(len(self.pids()), 2)
+        kinds = self.kinds()
+        self.assertEqual([kinds.count(f"recovery_{k}") for k in ("importing", "imported", "swapping")], [2, 1, 1])
+        self.assertNotIn("completed", kinds)
+
     def test_an_archive_that_cannot_be_imported_makes_room_for_an_older_one(self):
         os.rename(self.data / "dump.rdb", self.home.path / "good")
         (self.data / "dump.rdb").write_text("REDIS0010 and nothing that follows from it")

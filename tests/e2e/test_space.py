@@ -1,6 +1,7 @@
 """data.min_free: a node is stopped in order before its disk is full, and comes back when there is room; and whether
 there is room for a recovery."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -287,6 +288,34 @@ class InPlace(SmallVolume):
         self.home.start()
         status, info = self.wait_recovered()
         self.assertGreater(info["head_block_num"], BLOCKS)
+
+    def test_where_there_is_no_old_state_any_more_min_free_stops_the_restored_node_and_room_lets_it_go_on(self):
+        self.leap_unit(f"file://{self.backup}/")
+        path = self.home.path / "etc" / "units" / "leap.toml"
+        path.write_text(path.read_text().replace("[data]\n", '[data]\nmin_free = "2MiB"\n')
+                        .replace('advancing_for = "500ms"', 'advancing_for = "15s"'))
+        self.set_space("in_place")
+        self.make_dirty()
+        self.home.start()
+        self.home.wait_event("leap", lambda e: e["kind"] == "recovery_loaded", "the node runs")
+        pid = self.home.unit_status("leap")["pid"]
+        self.fill(1 * MIB)
+        low = self.home.wait_event("leap", lambda e: e["kind"] == "disk_low" and "stopped before" in e["reason"],
+                                   "it is stopped")
+        self.assertEqual(low["state"], "recovering")
+        waits = self.home.wait_event("leap", lambda e: e["kind"] == "recovery_waiting", "it waits for room")
+        self.assertIn("and the start waits for 2.2MiB (data.min_free)", waits["reason"])
+        self.assertFalse(alive(pid))
+        self.assertNotIn("killed", [e["kind"] for e in self.home.events("leap")])
+        (self.volume / "other").unlink()
+        status, info = self.wait_recovered()
+        self.assertGreater(info["head_block_num"], BLOCKS)
+        self.assertNotEqual(status["pid"], pid)
+        kinds = self.kinds()
+        self.assertEqual([kinds.count(k) for k in ("recovery_wiped", "recovery_swapping", "recovery_rolling_back")],
+                         [1, 1, 0])
+        self.assertEqual([r["result"] for r in json.loads(self.home.ok("recover", "leap", "--history", "--json"))],
+                         ["recovered"])
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import threading
 import unittest
 import urllib.request
 
-from hasup_home import DEMO_NODE, accepts, alive, free_port, get_info, wait_until
+from hasup_home import DEMO_NODE, accepts, alive, free_port, get_info, parent_of, wait_until
 from leap import LeapTest
 
 STUCK_AT = 150
@@ -252,6 +252,25 @@ class StuckHead(StuckHeadTest):
         self.assertEqual(self.home.unit_status("leap")["pid"], pid)
         self.wait_recovered()
         self.assertEqual(self.kinds().count("recovery_began"), 1)
+
+    def test_a_node_that_went_down_with_hasupd_is_started_on_what_it_has_first(self):
+        """It may have been called off right before."""
+        inode = self.state_file()
+        pid = self.prepares(self.reference(self.elsewhere))
+        shim = parent_of(pid)
+        self.home.kill_daemon(signal.SIGKILL)
+        for victim, how in ((shim, signal.SIGKILL), (pid, signal.SIGTERM)):  # so that its state is good
+            os.kill(victim, how)
+            wait_until(lambda victim=victim: not alive(victim), "it is gone")
+        self.home.start()
+        ended = wait_until(self.ended, "it is over", 60)
+        self.assertEqual(ended["detail"]["outcome"], "cancelled")
+        self.assertIn("whether it still does is not known; the old state is untouched", ended["reason"])
+        self.home.wait_event("leap", lambda e: e["kind"] == "started" and e["seq"] > ended["seq"], "it is started")
+        self.check_untouched(inode)
+        # It still stands, as is seen now.
+        self.wait_recovered()
+        self.assertEqual(self.kinds().count("recovery_began"), 2)
 
     def test_what_was_prefetched_is_looked_at_and_is_of_no_use_behind_the_own_head(self):
         host_port = self.start_backup_host(self.backup)

@@ -80,6 +80,7 @@ std::vector<story> stories() {
   for (std::size_t at = 1; at <= 20; at += 3) {
     stands("it ends at step " + std::to_string(at), {false}, {node_kind::good}).node_dies_after = at;
     stands("called off at step " + std::to_string(at), {false}, {node_kind::good}).stop_after = at;
+    stands("it advances at step " + std::to_string(at), {false}, {node_kind::good}).advances_after = at;
   }
   for (std::size_t at = 1; at <= 40; at += 3) {
     all.push_back(told("stopped at step " + std::to_string(at), {false}, {node_kind::good}));

@@ -105,6 +105,37 @@ TEST_CASE("a stop ends an import at once, and the next start begins it anew") {
   CHECK(has(t.exited(0, exit_kind::environment, "stopped").take(), "finished parked"));
 }
 
+// Its shim may know how it ended, but not whether that was this import: the journal has no number of a run.
+TEST_CASE(
+    "an import whose end no hasupd saw is never taken for done: it begins anew on a state that is wiped again") {
+  trace t;
+  t.until_running(lotus(), two).take();
+  REQUIRE(t.state.done.at == recovery::mark::importing);
+  trace next;
+  auto text = next.feed(recovery::resume_wanted{t.state.done, false}).quiesced().take();
+  CHECK(has(text, "worker rewipe"));
+  text += next.done().take();
+  CHECK(has(text, the_import));
+  CHECK(!has(text, "write imported"));
+  CHECK(next.state.done.imports == 2);
+}
+
+TEST_CASE("an import that ran on without hasupd is waited for, and done when its end is seen to be good") {
+  trace t;
+  t.until_running(lotus(), two).take();
+  trace next;
+  CHECK(!has(next.feed(recovery::resume_wanted{t.state.done, true}).take(), "write"));
+  SECTION("good") {
+    CHECK(has(next.exited(0, exit_kind::unexplained, "unexplained").take(), "write imported"));
+  }
+  SECTION("lost, because its shim died with hasupd") {
+    recovery::node_exited lost;
+    lost.kind = exit_kind::environment;
+    CHECK(!has(next.feed(lost).take(), "write imported"));
+    CHECK(has(next.timer().take(), "worker rewipe"));
+  }
+}
+
 TEST_CASE("a plan whose archive is the state needs no import") {
   auto plan = lotus();
   for (auto& p : plan.recipe.plans) {

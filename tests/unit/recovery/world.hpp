@@ -32,6 +32,7 @@ struct story {
   std::vector<bool> too_large;           // one a candidate: there is no room for it; empty = room for all
   bool beside = false;                   // begun by hand while the node ran
   bool by_itself = false;                // or by nobody's hand, because its head stood still
+  std::size_t advances_after = 0;        // by_itself: its head does advance after this many steps; 0 = never
   std::size_t node_dies_after = 0;       // that node ends by itself after this many steps; 0 = never
   bool warm = false;                     // the first was fetched beforehand
   bool host_down = false;                // no source can be reached
@@ -168,6 +169,8 @@ class world {
     const auto candidate = index_of(*done);
     const bool beside = runs_on_old_state();
     pending_.push_back(recovery::resume_wanted{std::move(*done), node_running, beside});
+    if (beside && story_.by_itself) pending_.push_back(recovery::head_seen{advances_ ? 51U : 50U});
+    if (beside && advances_) pending_.push_back(recovery::stop_wanted{});             // as the unit does
     if (node_running && !beside) imports() ? watch_import() : watch_node(candidate);  // probed again
   }
 
@@ -261,6 +264,11 @@ class world {
       back_said_ = true;
       pending_.push_front(recovery::roll_back_wanted{});
     }
+    if (story_.advances_after != 0 && steps >= story_.advances_after && runs_on_old_state() && !advances_ &&
+        !std::holds_alternative<recovery::idle>(state_.now)) {
+      advances_ = true;
+      pending_.push_front(recovery::stop_wanted{});  // as the unit does
+    }
     if (story_.node_dies_after != 0 && steps >= story_.node_dies_after && runs_on_old_state()) node_running = false;
     if (pending_.empty()) {
       if (!timer_) return false;
@@ -320,6 +328,7 @@ class world {
   void carry_out(recovery::cancel_timer&) { timer_ = false; }
   void carry_out(recovery::cancel_worker&) {}  // the worker was quicker: its answer is on its way
   void carry_out(recovery::quiesce&) {
+    if (advances_ && runs_on_old_state()) complain("a node whose head advances is stopped");
     if (node_running) node_was_stopped = true;
     kill_node();
     pending_.push_back(recovery::quiesced{});
@@ -554,6 +563,7 @@ class world {
   }
 
   void swap(ports::worker_result& r) {
+    if (advances_) complain("a state whose head advanced is replaced");
     if (!in_swap && story_.swap_refuses > 0) {
       --story_.swap_refuses;
       r.failure = ports::worker_failure::writer;
@@ -702,6 +712,7 @@ class world {
   bool stop_said_ = false;
   bool back_said_ = false;
   bool import_was_killed_ = false;
+  bool advances_ = false;       // the old state's head, and this was seen
   bool node_was_lost_ = false;  // with the machine, at some cut
   bool ever_recovered_ = false;
   bool began_without_journal_ = false;

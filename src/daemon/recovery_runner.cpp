@@ -283,6 +283,10 @@ void recovery_runner::on_quiesced() {
   impl_->take(recovery::quiesced{});
 }
 
+void recovery_runner::on_start_waited(base::duration length) {
+  impl_->take(recovery::start_waited{length});
+}
+
 void recovery_runner::on_node_started() {
   impl_->take(recovery::node_started{});
 }

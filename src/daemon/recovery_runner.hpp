@@ -59,6 +59,8 @@ class recovery_runner {
   void on_worker_done(const ports::worker_result& result);
   void on_worker_progress(const ports::worker_progress& progress);
   void on_quiesced();
+  // The start that was asked for goes on; so long it has waited for what it needs.
+  void on_start_waited(base::duration length);
   void on_node_started();
   // `evidence`: the raw output that was classified; the plan's refused_by is looked for in it.
   void on_node_exited(const model::exit_status& status, const unit::classification& class_of,

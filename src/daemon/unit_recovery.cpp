@@ -278,6 +278,7 @@ void unit_runner::start_node(std::vector<std::string> append, std::vector<std::s
   }
   if (recovery_stops_) return not_spawned();
   first_start_ = std::move(append);
+  first_start_asked_at_ = now();
   start_look_ = 0;
   first_start_waits_for_.clear();
   look_at_requirements();

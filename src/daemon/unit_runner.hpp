@@ -463,9 +463,10 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::optional<recovery_options> recovery_options_;
   recovery::member_view group_refusal_;                  // it was called and cannot follow: gave_up_on and why
   std::optional<std::vector<std::string>> first_start_;  // its extra arguments, while it waits for what is required
-  std::vector<std::string> first_start_waits_for_;       // as told
-  std::uint64_t start_look_ = 0;                         // the look at the data that it waits for; 0 = none
-  std::uint64_t start_looks_ = 0;                        // so many there were
+  base::mono_time first_start_asked_at_{};
+  std::vector<std::string> first_start_waits_for_;  // as told
+  std::uint64_t start_look_ = 0;                    // the look at the data that it waits for; 0 = none
+  std::uint64_t start_looks_ = 0;                   // so many there were
   bool data_seen_free_ = false;  // by the last look of this recovery: what has run since is its own
   std::unique_ptr<journal::file_journal> journal_;
   std::vector<std::string> journal_records_;  // what it holds, durably

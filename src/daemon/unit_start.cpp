@@ -204,7 +204,8 @@ void unit_runner::looked_before_first_start(const ports::worker_result& r) {
     stopped_for_space_ = false;
     space_guard_.reset();
     const auto append = std::move(*std::exchange(first_start_, std::nullopt));
-    return first_start(append);
+    first_start(append);
+    return recovery_->on_start_waited(std::chrono::duration_cast<base::duration>(now() - first_start_asked_at_));
   }
   const auto told = why + "; the start waits for it";
   if (memory_.reason != told) report("recovery_waiting", told);

@@ -348,6 +348,10 @@ bool recovery_runner::touched() const {
   return !recovery::before_swap(impl_->state());
 }
 
+bool recovery_runner::is_approved() const {
+  return impl_->state().done.is_approved || impl_->state().done.approved_in_place;
+}
+
 bool recovery_runner::imports() const {
   return impl_->state().done.at == recovery::mark::importing;
 }

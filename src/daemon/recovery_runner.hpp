@@ -93,6 +93,8 @@ class recovery_runner {
   [[nodiscard]] bool touched() const;
   // The old state is deleted, or its deletion has begun.
   [[nodiscard]] bool wiped() const;
+  // A person has said yes to it.
+  [[nodiscard]] bool is_approved() const;
   // What runs, or is to be started, is an import and not the node.
   [[nodiscard]] bool imports() const;
   // The restored node runs and is good, and no crash takes that back but of a member of a group.

@@ -218,10 +218,7 @@ void unit_runner::cancel_worker() {
 }
 
 void unit_runner::quiesce() {
-  if (beside_) {
-    take_down_ = true;
-    return dispatch(unit::recover_wanted{recovery_->view().snapshot + " is ready to replace its state", false, true});
-  }
+  if (beside_) return take_down();
   // After a crash of hasupd an old node may still run here.
   if (shim_ && shim_->connected() && shim_->status().tree_alive) {
     quiescing_ = true;

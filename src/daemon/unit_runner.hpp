@@ -303,7 +303,10 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
 
   // unit_stuck_head.cpp
   bool counts_stuck_restarts() const;
-  unit::liveness_failed liveness_failure(const probe_loop::answer& a) const;
+  void liveness_has_failed(const probe_loop::answer& a);
+  void tell_liveness_failed(unit::liveness_failed e);
+  void look_for_holds(std::function<void(std::string)> then);
+  void take_down();
   void own_head_seen(const model::head& head);
   unit::own_head own_head() const;
   bool asks_reference() const;

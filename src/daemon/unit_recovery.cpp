@@ -13,6 +13,7 @@ namespace hasup::daemon {
 
 void unit_runner::make_recovery() {
   ++recovery_ticket_;
+  find_device();
   stands_at_.reset();
   called_off_.clear();
   journal_anew_ = ends_without_journal_ = false;

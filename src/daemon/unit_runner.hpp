@@ -368,6 +368,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void end_without_journal();
   void abandon_recovery();
 
+  void find_device();
   void note_device(const ports::worker_result& r);
   void publish(const std::string& kind, const std::string& why, std::map<std::string, std::string> detail = {});
   void publish(control::event e);

@@ -167,6 +167,7 @@ class step : transitions {
 
   void on(const prepared& e) {
     if (!preparing()) return;
+    const auto in_vain = std::exchange(m_.looks_in_vain, 0U);
     switch (e.is) {
       case prepared::verdict::ready:
         if (!f_.requirements_met) return wait();
@@ -174,11 +175,12 @@ class step : transitions {
         act(spawn{});
         return;
       case prepared::verdict::not_yet:
-        if (!m_.starts.empty()) m_.starts.pop_back();  // was no start
-        m_.now = waiting{};
-        if (m_.reason != e.why) act(emit{"waiting", e.why});
-        m_.reason = e.why;
-        return act(start_timer{timer::prepare_again, prepare_again_after});
+        return prepare_again(e.why, prepare_again_after);
+      case prepared::verdict::unseen: {
+        const auto pause = look_again_first * (1U << std::min(in_vain, 6U));
+        m_.looks_in_vain = in_vain + 1;
+        return prepare_again(e.why, std::min<base::duration>(pause, look_again_last));
+      }
       case prepared::verdict::refused:
         return fail(e.why);
       case prepared::verdict::needs_recovery:

@@ -52,6 +52,7 @@ void transitions::forgive() {
   m_.starts.clear();
   m_.failed_starts = 0;
   m_.recovery_tries = 0;
+  m_.looks_in_vain = 0;
   m_.backoff_step = 0;
   forget_stuck_head();
 }
@@ -124,6 +125,14 @@ void transitions::prepare_start() {
   m_.health = health::unknown;
   m_.healthy_since.reset();
   act(prepare{});
+}
+
+void transitions::prepare_again(const std::string& why, base::duration after) {
+  if (!m_.starts.empty()) m_.starts.pop_back();
+  m_.now = waiting{};
+  if (m_.reason != why) act(emit{"waiting", why});
+  m_.reason = why;
+  act(start_timer{timer::prepare_again, after});
 }
 
 void transitions::probe_or_run(starting& s) {

@@ -14,6 +14,8 @@ namespace hasup::unit {
 
 inline constexpr base::duration stray_grace{5'000};  // what a dead main process leaves behind gets this long to end
 inline constexpr base::duration prepare_again_after{5'000};
+inline constexpr base::duration look_again_first{1'000};  // doubled each time
+inline constexpr base::duration look_again_last{60'000};
 // An adopted node whose start_timeout passed while nobody watched: so long its startup probe is asked all the same.
 inline constexpr base::duration adopted_grace{10'000};
 inline constexpr base::duration recover_again_first{60'000};  // doubled each time
@@ -64,6 +66,8 @@ class transitions {
   void begin(const std::string& why);
   void wait();
   void prepare_start();
+  // It was no start, and another one is tried by itself.
+  void prepare_again(const std::string& why, base::duration after);
   void probe_or_run(starting& s);
   // A stop that another daemon had begun.
   void go_on_stopping(const stopping& s);

@@ -49,6 +49,27 @@ TEST_CASE("a stop that meets a start which cannot work ends at once") {
   CHECK_FALSE(b.m.killed);
 }
 
+TEST_CASE(
+    "a start whose data nobody could look at is tried again after a pause that grows, and never fails for that") {
+  bench b;
+  using verdict = prepared::verdict;
+  b.feed(start_wanted{});
+  CHECK(b.feed(prepared{verdict::unseen, "the worker was killed"}) == "waiting: !waiting; timer 1s;");
+  for (const auto* pause : {"2s", "4s", "8s", "16s", "32s", "1m", "1m"}) {
+    CHECK(b.feed(timer_fired{timer::prepare_again}) == "starting: prepare;");
+    CHECK(b.feed(prepared{verdict::unseen, "the worker was killed"}) == std::string("waiting: timer ") + pause + ";");
+  }
+  CHECK(b.m.reason == "the worker was killed");
+  CHECK(b.m.starts.empty());
+  b.feed(timer_fired{timer::prepare_again});
+  CHECK(b.feed(prepared{}) == "starting: spawn;");
+  // The next time begins with a short pause.
+  b.feed(spawned{100});
+  b.exits(1);
+  b.feed(timer_fired{timer::backoff});
+  CHECK_THAT(b.feed(prepared{verdict::unseen, "the worker was killed"}), Contains("timer 1s;"));
+}
+
 TEST_CASE("an adopted start has what is left of its start_timeout, and never nothing at all") {
   const auto adopt = [](base::duration age, bool had_started) {
     bench b;

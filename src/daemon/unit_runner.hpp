@@ -59,7 +59,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void await_earlier_hooks(const std::set<std::string>& claims);
   // A worker of an earlier hasupd is there: it is ended, unless a recovery goes on with it.
   void clear_left_worker() {
-    if (!parked_) worker_.clear_left();
+    if (!parked_ || journal_is_damaged()) worker_.clear_left();
   }
   // As far as the intent file knows; its shim may have died since.
   bool was_running() const { return running_fingerprint_ != 0; }
@@ -131,6 +131,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool half_restored() const;
   // Its journal is there and cannot be read or understood.
   bool journal_is_damaged() const { return parked_ && !journaled(); }
+  // And the node runs: what is wrong, that it is left running, and what to do; "" = nothing is.
+  std::string journal_trouble() const;
   // The last recovery deleted the old state and found no other; until a recovery or a person puts one there.
   bool emptied() const { return emptied_; }
   // What a recovery would do, after asking the sources; false when a recovery or a check is under way.
@@ -249,6 +251,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   // unit_take_over.cpp: what runs already
   bool tells_what_runs(const process::shim_event& e) const;
   void take_over(const process::shim_status& s, std::uint64_t known);
+  bool is_left_running();
   unit::adopted adoption(std::int32_t pid);
   void catch_up(const process::shim_status& s, std::uint64_t asked_for);
   void restart_if_parent_lost();

@@ -147,6 +147,15 @@ void transitions::hold_back(std::string& held, const std::string& why) {
   if (std::exchange(held, why) != why) act(emit{"restart_held", "in maintenance: " + why});
 }
 
+bool transitions::is_left_running(const std::string& why) {
+  if (f_.journal_damaged)
+    act(emit{"restart_held",
+             fmt::format("{}; left running: it could not be started again, because the journal of its "
+                         "last recovery cannot be read (`hasup why {}`)",
+                         why, shown_name(unit_))});
+  return f_.journal_damaged;
+}
+
 void transitions::run(const std::string& why) {
   act(cancel_timers{});
   m_.held.start_timeout.clear();
@@ -221,6 +230,7 @@ void transitions::on_start_timeout() {
   if (s == nullptr || s->at != starting::step::probing) return;
   const auto why = "not started within " + base::format_duration(unit_.run.start_timeout);
   if (f_.maintenance) return hold_back(m_.held.start_timeout, why);
+  if (is_left_running(why)) return;
   act(emit{"start_failed", why});
   if (unit_.restart.policy == model::restart_when::never) return stop(after_stop::fail, why, false);
   back_off_or_fail(why, true);
@@ -291,6 +301,11 @@ std::string transitions::with_what_began_it(const std::string& why) const {
 
 void transitions::recover(const std::string& why, bool returns) {
   m_.startup_passed = false;
+  if (f_.recovery_parked) {  // there is one already: it goes on
+    begin(why);
+    in<recovering>()->returns = returns;
+    return;
+  }
   rest(recovering{why, returns}, "recovering", why);
   act(begin_recovery{why});
 }

@@ -381,6 +381,41 @@ TEST_CASE("a recovery asked for while one is parked goes on with that one") {
   CHECK(b.feed(recover_wanted{"asked by hand"}) == "recovering: !recovering; resume_recovery;");
 }
 
+TEST_CASE("a node that runs while its journal cannot be read is left running, and never started again by itself") {
+  bench b;
+  b.add_recovery();
+  b.m.desired = model::desired::up;
+  b.f.recovery_parked = b.f.journal_damaged = true;
+  b.feed(adopted{5});
+  REQUIRE(b.state() == model::unit_state::running);
+  CHECK(b.feed(parent_lost{"its shim died"}) == "running: !restart_held;");
+  CHECK(b.feed(liveness_failed{"no answer", 150}) == "running: !restart_held;");
+  CHECK(b.feed(memory_exceeded{"uses 2 GiB"}) == "running: !restart_held;");
+  CHECK(b.feed(requirement_lost{model::on_loss::restart, "leap is down"}) == "running: !restart_held;");
+  SECTION("what it opens is being restored") {
+    CHECK(b.feed(requirement_lost{model::on_loss::restart, "leap is down", true}) ==
+          "stopping: !stopping; send_stop; timer 10s;");
+  }
+  SECTION("it ends, and its recipe says recover") {
+    CHECK(b.exits(2, exit_action::recover) == "recovering: !recovering; resume_recovery;");
+    auto stuck = ended(outcome::failed);
+    stuck.as_before = false;
+    CHECK(b.feed(stuck) == "failed: !failed;");
+  }
+  SECTION("it ends, and is started again") {
+    b.exits(1);
+    CHECK(b.feed(timer_fired{timer::backoff}) == "recovering: !recovering; resume_recovery;");
+  }
+  SECTION("a person has it recovered") {
+    b.feed(recover_wanted{"asked by hand"});
+    b.feed(main_exited{{0, std::nullopt, false}, {}});
+    CHECK(b.feed(tree_emptied{}) == "recovering: !recovering; resume_recovery;");
+    // Refused, with nothing touched and the journal set aside: it runs as before.
+    b.f.recovery_parked = b.f.journal_damaged = false;
+    CHECK_THAT(b.feed(ended(outcome::failed)), Contains("prepare;"));
+  }
+}
+
 TEST_CASE("what is adopted has started, if it had before hasupd died") {
   bench b;
   b.add_readiness();

@@ -112,7 +112,8 @@ whose block a manifest or its name says for sure.
 nothing else explains it
 No class that says
 .BR hold ,
-and no full disk, in the node's output.
+and no full disk, in the node's output, or in its own files
+.RB ( "log.follow" " of the unit)."
 .PP
 Otherwise it is restarted as before, with the event
 .B head_stuck
@@ -120,7 +121,8 @@ that says which part is missing, and its state is left as it is: when a whole ch
 .PP
 The node runs on while a snapshot is looked for, fetched and unpacked, and in mode ask until a person says yes; it is
 stopped right before its state is replaced. When its head gets beyond where it stood before that, the recovery is called
-off; so it is in maintenance, and when the node ends with a class that says
+off; so it is in maintenance, when the node has written by then what explains it (unless a person has said yes), and when
+it ends with a class that says
 .BR hold .
 When it ends by itself for another reason, the recovery goes on without it. When hasupd died meanwhile, the next one asks
 the node for its head before it stops it; where the node does not run any more (after a power cut, say), the recovery ends

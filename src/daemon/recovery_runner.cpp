@@ -288,6 +288,10 @@ void recovery_runner::on_quiesced() {
   impl_->take(recovery::quiesced{});
 }
 
+void recovery_runner::on_start_waited(base::duration length) {
+  impl_->take(recovery::start_waited{length});
+}
+
 void recovery_runner::on_node_started() {
   impl_->take(recovery::node_started{});
 }
@@ -350,6 +354,10 @@ bool recovery_runner::can_roll_back() const {
 
 bool recovery_runner::touched() const {
   return !recovery::before_swap(impl_->state());
+}
+
+bool recovery_runner::is_approved() const {
+  return impl_->state().done.is_approved || impl_->state().done.approved_in_place;
 }
 
 bool recovery_runner::imports() const {

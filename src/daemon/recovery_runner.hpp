@@ -61,6 +61,8 @@ class recovery_runner {
   void on_taken_up(std::optional<ports::worker_mode> what, const ports::worker_result& result);
   void on_worker_progress(const ports::worker_progress& progress);
   void on_quiesced();
+  // The start that was asked for goes on; so long it has waited for what it needs.
+  void on_start_waited(base::duration length);
   void on_node_started();
   // `evidence`: the raw output that was classified; the plan's refused_by is looked for in it.
   void on_node_exited(const model::exit_status& status, const unit::classification& class_of,
@@ -96,6 +98,8 @@ class recovery_runner {
   [[nodiscard]] bool touched() const;
   // The old state is deleted, or its deletion has begun.
   [[nodiscard]] bool wiped() const;
+  // A person has said yes to it.
+  [[nodiscard]] bool is_approved() const;
   // What runs, or is to be started, is an import and not the node.
   [[nodiscard]] bool imports() const;
   // The restored node runs and is good, and no crash takes that back but of a member of a group.

@@ -63,6 +63,8 @@ control::command_reply supervisor::restart(const runners& targets, const std::st
     if (r->recovery_active())
       return refusal(exit_code::failed,
                      shown_name(r->spec()) + " is being recovered; `hasup status --watch` shows how far it is");
+    if (const auto trouble = r->journal_trouble(); !trouble.empty())
+      return refusal(exit_code::failed, shown_name(r->spec()) + " is not restarted: " + trouble);
   }
   for (const auto& r : targets) {
     const auto& id = r->spec().id;
@@ -140,7 +142,8 @@ void supervisor::scheduled(const std::string& unit) {
   const auto set = settings_.find(unit);
   runners due;
   for (const auto& r : instances_of(unit))
-    if (r->state() == model::unit_state::running && !r->recovery_active()) due.push_back(r);
+    if (r->state() == model::unit_state::running && !r->recovery_active() && r->journal_trouble().empty())
+      due.push_back(r);
   if (due.empty()) return;
   const auto& cron = due.front()->spec().schedule->cron;
   if (set != settings_.end() && set->second.maintenance) {

@@ -285,9 +285,14 @@ control::command_reply supervisor::apply(files read, bool dry_run, const std::st
       }
       const bool runs_other = r->spec().fingerprint != unit.fingerprint;
       if (r->runs_on(entry.effective_toml, entry.recipe) && !runs_other) continue;
-      const bool restart = runs_other && !r->at_rest() && !r->recovery_active();
+      const bool runs_on = !r->journal_trouble().empty();
+      const bool restart = runs_other && !r->at_rest() && !r->recovery_active() && !runs_on;
       if (restart) to_restart.push_back(r);
-      if (r->recovers_before(unit))
+      if (runs_other && runs_on)
+        say(shown_name(unit) +
+            ": changed; applies with its next start, for which a person must look first (`hasup why " +
+            shown_name(unit) + "`)");
+      else if (r->recovers_before(unit))
         say(shown_name(unit) + ": changed; applies after its recovery, which is not altered");
       else if (restart && model::log_file_name(r->spec()) != model::log_file_name(unit))
         say(shown_name(unit) + ": its log is called " + model::log_file_name(unit) + " now, will be restarted");

@@ -39,6 +39,21 @@ bool unit_runner::go_on_beside(std::int32_t pid) {
   return true;
 }
 
+// All is ready. Much may have happened since a head stood still: what the node has said meanwhile counts, too, unless a
+// person has said yes.
+void unit_runner::take_down() {
+  take_down_ = true;
+  const auto ready = [this] {
+    dispatch(unit::recover_wanted{recovery_->view().snapshot + " is ready to replace its state", false, true});
+  };
+  if (!stands_at_ || recovery_->is_approved()) return ready();
+  look_for_holds([this, ready](const std::string& holds) {
+    if (!beside_ || !take_down_) return;  // it has ended, or the recovery
+    if (holds.empty()) return ready();
+    call_off("the node's own output explains it (" + holds + ")");
+  });
+}
+
 // Nobody asked for it. Not when the node is being stopped for it.
 void unit_runner::call_off(const std::string& why) {
   if (!beside_ || state() == model::unit_state::stopping) return;

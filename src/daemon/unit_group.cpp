@@ -29,6 +29,7 @@ void unit_runner::forget_giving_up() {
 std::string unit_runner::cannot_follow() const {
   if (!recipe_ || unit_.recovery.mode == model::recovery_mode::off) return "its recovery.mode is off";
   if (maintenance_) return "it is in maintenance";
+  if (journal_is_damaged()) return "the journal of its last recovery cannot be read";
   if (memory_.desired == model::desired::down)
     return fmt::format("it is stopped (`hasup start {}`, or take it out of the group)", shown_name(unit_));
   return {};

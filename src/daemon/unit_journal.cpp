@@ -16,6 +16,14 @@ base::result<recovery::progress> unit_runner::journaled() const {
   return recovery::replay(journal_records_);
 }
 
+std::string unit_runner::journal_trouble() const {
+  if (pid_ == 0 || !journal_is_damaged() || recovery_active()) return {};
+  return fmt::format(
+      "the journal of its last recovery cannot be read ({}): it runs on, and is neither started again nor recovered "
+      "before a person has looked; `hasup recover {}` keeps the file aside and begins anew",
+      journaled().error().message, shown_name(unit_));
+}
+
 // What kept it from being read may be gone.
 void unit_runner::read_journal_again() {
   awaits_journal_ = true;

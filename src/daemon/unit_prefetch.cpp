@@ -4,11 +4,13 @@
 //   running ── a while ──> look (measure, select) ──> recovery::plan_prefetch ──> fetch ──> warm.json
 //                            ^──────────────────────────── every ─────────────────────────────┘
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 
 #include "base/byte_size.hpp"
 #include "daemon/unit_runner.hpp"
+#include "probe/lane.hpp"
 #include "recovery/candidates.hpp"
 #include "recovery/freeze.hpp"
 #include "recovery/prefetch.hpp"
@@ -166,6 +168,22 @@ void unit_runner::prefetch_ended(const ports::worker_job& job, const ports::work
   recovery::remember_as_bad(recovery_memory_, *job.chosen, {});
   host_.changed(*this);
   prefetch_problem(name + " is not good, and remembered as bad: " + r.error);
+}
+
+// Of one that goes on beyond its swap nothing is measured any more. The disk may be a mount that hangs.
+void unit_runner::find_device() {
+  if (device_ != 0) return;
+  if (!file_lane_) file_lane_ = std::make_unique<probe::lane>(services_.loop);
+  file_lane_->run([weak = weak_from_this(), dir = unit_.data.dir]() -> probe::lane::answer {
+    struct stat st {};
+    if (::stat(dir.c_str(), &st) != 0) return [] {};
+    return [weak, device = static_cast<std::uint64_t>(st.st_dev)] {
+      const auto self = weak.lock();
+      if (!self || self->device_ != 0) return;
+      self->device_ = device;
+      self->host_.changed(*self);
+    };
+  });
 }
 
 void unit_runner::note_device(const ports::worker_result& r) {

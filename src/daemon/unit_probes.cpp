@@ -131,9 +131,8 @@ void unit_runner::on_probe(model::probe_role role, const probe_loop::answer& a) 
   if (role == model::probe_role::readiness && a.answered && !memory_.startup_passed) dispatch(unit::startup_passed{});
   if (!a.changed) return;
   if (role == model::probe_role::liveness) {
-    liveness_held_ = bad && maintenance_ ? a.verdict.reason : "";
-    if (bad && maintenance_) publish("liveness_ignored", "in maintenance: " + a.verdict.reason);
-    if (bad && !maintenance_) dispatch(liveness_failure(a));
+    if (bad) return liveness_has_failed(a);
+    liveness_held_.clear();
     return;
   }
   dispatch(unit::health_changed{good  ? model::health::healthy

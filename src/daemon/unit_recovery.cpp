@@ -13,6 +13,7 @@ namespace hasup::daemon {
 
 void unit_runner::make_recovery() {
   ++recovery_ticket_;
+  find_device();
   stands_at_.reset();
   called_off_.clear();
   journal_anew_ = ends_without_journal_ = false;
@@ -242,10 +243,7 @@ void unit_runner::cancel_worker() {
 }
 
 void unit_runner::quiesce() {
-  if (beside_) {
-    take_down_ = true;
-    return dispatch(unit::recover_wanted{recovery_->view().snapshot + " is ready to replace its state", false, true});
-  }
+  if (beside_) return take_down();
   // After a crash of hasupd an old node may still run here.
   if (shim_ && shim_->connected() && shim_->status().tree_alive) {
     quiescing_ = true;
@@ -302,6 +300,7 @@ void unit_runner::start_node(std::vector<std::string> append, std::vector<std::s
   }
   if (recovery_stops_) return not_spawned();
   first_start_ = std::move(append);
+  first_start_asked_at_ = now();
   start_look_ = 0;
   first_start_waits_for_.clear();
   look_at_requirements();

@@ -297,6 +297,7 @@ void unit_runner::drain() {
     f.requirements_met = host_.requirements_met(*this, waiting_for_);
     for (const auto& w : waiting_for_) f.waiting_for += (f.waiting_for.empty() ? "waiting for " : ", ") + w;
     f.recovery_parked = parked_;
+    f.journal_damaged = journal_is_damaged();
     f.recovery_beside = beside_;
     if (beside_) f.beside_for_head = stands_at_;
     f.maintenance = maintenance_;

@@ -59,7 +59,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void await_earlier_hooks(const std::set<std::string>& claims);
   // A worker of an earlier hasupd is there: it is ended, unless a recovery goes on with it.
   void clear_left_worker() {
-    if (!parked_) worker_.clear_left();
+    if (!parked_ || journal_is_damaged()) worker_.clear_left();
   }
   // As far as the intent file knows; its shim may have died since.
   bool was_running() const { return running_fingerprint_ != 0; }
@@ -131,6 +131,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool half_restored() const;
   // Its journal is there and cannot be read or understood.
   bool journal_is_damaged() const { return parked_ && !journaled(); }
+  // And the node runs: what is wrong, that it is left running, and what to do; "" = nothing is.
+  std::string journal_trouble() const;
   // The last recovery deleted the old state and found no other; until a recovery or a person puts one there.
   bool emptied() const { return emptied_; }
   // What a recovery would do, after asking the sources; false when a recovery or a check is under way.
@@ -251,6 +253,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   // unit_take_over.cpp: what runs already
   bool tells_what_runs(const process::shim_event& e) const;
   void take_over(const process::shim_status& s, std::uint64_t known);
+  bool is_left_running();
   unit::adopted adoption(std::int32_t pid);
   void catch_up(const process::shim_status& s, std::uint64_t asked_for);
   void restart_if_parent_lost();
@@ -305,7 +308,10 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
 
   // unit_stuck_head.cpp
   bool counts_stuck_restarts() const;
-  unit::liveness_failed liveness_failure(const probe_loop::answer& a) const;
+  void liveness_has_failed(const probe_loop::answer& a);
+  void tell_liveness_failed(unit::liveness_failed e);
+  void look_for_holds(std::function<void(std::string)> then);
+  void take_down();
   void own_head_seen(const model::head& head);
   unit::own_head own_head() const;
   bool asks_reference() const;
@@ -367,6 +373,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void end_without_journal();
   void abandon_recovery();
 
+  void find_device();
   void note_device(const ports::worker_result& r);
   void publish(const std::string& kind, const std::string& why, std::map<std::string, std::string> detail = {});
   void publish(control::event e);
@@ -465,9 +472,10 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::optional<recovery_options> recovery_options_;
   recovery::member_view group_refusal_;                  // it was called and cannot follow: gave_up_on and why
   std::optional<std::vector<std::string>> first_start_;  // its extra arguments, while it waits for what is required
-  std::vector<std::string> first_start_waits_for_;       // as told
-  std::uint64_t start_look_ = 0;                         // the look at the data that it waits for; 0 = none
-  std::uint64_t start_looks_ = 0;                        // so many there were
+  base::mono_time first_start_asked_at_{};
+  std::vector<std::string> first_start_waits_for_;  // as told
+  std::uint64_t start_look_ = 0;                    // the look at the data that it waits for; 0 = none
+  std::uint64_t start_looks_ = 0;                   // so many there were
   bool data_seen_free_ = false;  // by the last look of this recovery: what has run since is its own
   std::unique_ptr<journal::file_journal> journal_;
   std::vector<std::string> journal_records_;  // what it holds, durably

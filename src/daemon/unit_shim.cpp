@@ -174,7 +174,7 @@ void unit_runner::on(const process::shim_started& e) {
   }
   if (outsider_) return dispatch(adoption(e.pid));
   if (std::exchange(adopting_, false)) {  // by a new shim: the old one died while there was no hasupd
-    if (parked_ && memory_.desired == model::desired::up) {
+    if (parked_ && memory_.desired == model::desired::up && !is_left_running()) {
       if (go_on_beside(e.pid)) return restart_if_parent_lost();
       return dispatch(unit::start_wanted{false});
     }

@@ -13,6 +13,12 @@ namespace {
 
 constexpr std::chrono::seconds mount_retry_after{2};
 
+// A worker that was killed, or could not be run, has found nothing, neither good nor bad.
+std::optional<unit::prepared> unseen(const std::string& what, const ports::worker_result& r) {
+  if (r.answered) return std::nullopt;
+  return unit::prepared{unit::prepared::verdict::unseen, what + ": " + r.error + "; tried again by itself"};
+}
+
 }  // namespace
 
 void unit_runner::on(const unit::prepare&) {
@@ -156,9 +162,12 @@ void unit_runner::clean_up_confirmed(std::uint64_t ticket) {
         const auto self = weak.lock();
         if (!self || ticket != self->prepare_ticket_) return;
         if (r.ok()) return self->check_data(ticket);
-        self->dispatch(unit::prepared{unit::prepared::verdict::refused,
-                                      "what a confirmed recovery had replaced cannot be deleted: " + r.error +
-                                          "; once that is mended, `hasup start " + shown_name(self->unit_) + "`"});
+        auto refused = unseen("what a confirmed recovery had replaced could not be deleted", r);
+        self->dispatch(
+            refused ? std::move(*refused)
+                    : unit::prepared{unit::prepared::verdict::refused,
+                                     "what a confirmed recovery had replaced cannot be deleted: " + r.error +
+                                         "; once that is mended, `hasup start " + shown_name(self->unit_) + "`"});
       },
       still_wanted);
 }
@@ -204,7 +213,8 @@ void unit_runner::looked_before_first_start(const ports::worker_result& r) {
     stopped_for_space_ = false;
     space_guard_.reset();
     const auto append = std::move(*std::exchange(first_start_, std::nullopt));
-    return first_start(append);
+    first_start(append);
+    return recovery_->on_start_waited(std::chrono::duration_cast<base::duration>(now() - first_start_asked_at_));
   }
   const auto told = why + "; the start waits for it";
   if (memory_.reason != told) report("recovery_waiting", told);
@@ -238,6 +248,8 @@ void unit_runner::make_directories(std::uint64_t ticket) {
     if (!self || ticket != self->prepare_ticket_) return;
     for (const auto& path : r.made) self->publish("directory_made", "made " + path + ", as [run] asks for");
     using verdict = unit::prepared::verdict;
+    if (auto again = unseen("the directories of [run] could not be made", r))
+      return self->dispatch(std::move(*again));
     if (!r.mounted)
       return self->dispatch(
           unit::prepared{verdict::not_yet, self->unit_.data.mount + " is not mounted; waiting for it"});
@@ -248,6 +260,7 @@ void unit_runner::make_directories(std::uint64_t ticket) {
 // Never two processes on one state, never a start from nothing, never a start from a half-swapped state.
 unit::prepared unit_runner::judge(const ports::worker_result& r) const {
   using verdict = unit::prepared::verdict;
+  if (auto again = unseen(unit_.data.dir + " could not be inspected", r)) return std::move(*again);
   if (!r.ok() && r.failure != ports::worker_failure::writer)
     return {verdict::refused, "cannot inspect " + unit_.data.dir + ": " + r.error};
   if (!r.mounted) return {verdict::not_yet, unit_.data.mount + " is not mounted; waiting for it"};

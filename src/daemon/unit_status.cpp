@@ -22,6 +22,7 @@ control::instance_status unit_runner::status() {
   s.health = memory_.health;
   s.reason = !undecided_ ? memory_.reason : shim_silence_.empty() ? std::string(asking) : shim_silence_;
   if (const auto held = held_by_maintenance(); !held.then.empty()) s.reason += "; held by maintenance: " + held.why;
+  if (const auto trouble = journal_trouble(); !trouble.empty()) s.reason += "; " + trouble;
   s.since = since_;
   s.restarts = memory_.restarts;
   s.recoveries = memory_.recoveries;
@@ -196,7 +197,10 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
       if (!unit_.recovery.recipe.empty()) out.actions.push_back("hasup recover " + name + " --dry-run");
       break;
     default:
-      if (const auto held = held_by_maintenance(); !held.then.empty()) {
+      if (const auto trouble = journal_trouble(); !trouble.empty()) {
+        out.next = trouble;
+        out.actions = {"hasup recover " + name + " --dry-run", "hasup recover " + name};
+      } else if (const auto held = held_by_maintenance(); !held.then.empty()) {
         out.next = fmt::format("nothing while it is in maintenance; then {}: {}", held.then, held.why);
         out.actions = {"hasup maintenance off " + unit_.id.unit, "hasup restart " + name + "    (restarts at once)"};
       } else if (asks_reference()) {

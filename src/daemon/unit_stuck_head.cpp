@@ -11,13 +11,36 @@ bool unit_runner::counts_stuck_restarts() const {
   return recipe_ && recipe_->stuck_restarts > 0 && unit_.has_recovery();
 }
 
-unit::liveness_failed unit_runner::liveness_failure(const probe_loop::answer& a) const {
-  unit::liveness_failed out{a.verdict.reason};
-  if (!a.verdict.head_stands || !a.head || !a.head->number || !counts_stuck_restarts()) return out;
-  out.stands_at = a.head->number;
-  const auto ring = process::read_evidence(services_.shim, to_text(unit_.id), run_);
-  out.holds = unit::why_left_alone(*recipe_, ring ? *ring : std::string());
-  return out;
+void unit_runner::liveness_has_failed(const probe_loop::answer& a) {
+  unit::liveness_failed e{a.verdict.reason};
+  if (maintenance_ || !a.verdict.head_stands || !a.head || !a.head->number || !counts_stuck_restarts())
+    return tell_liveness_failed(std::move(e));
+  e.stands_at = a.head->number;
+  look_for_holds([this, e](std::string holds) mutable {
+    const auto& asked = probes_[static_cast<std::size_t>(model::probe_role::liveness)];
+    if (!asked || asked->verdict() != unit::verdict::bad) return;  // it has advanced meanwhile
+    e.holds = std::move(holds);
+    tell_liveness_failed(std::move(e));
+  });
+}
+
+void unit_runner::tell_liveness_failed(unit::liveness_failed e) {
+  liveness_held_ = maintenance_ ? e.why : "";
+  if (maintenance_) return publish("liveness_ignored", "in maintenance: " + e.why);
+  dispatch(std::move(e));
+}
+
+// What the output of the run, its own files too, says against a recovery. Not answered when another run has begun.
+void unit_runner::look_for_holds(std::function<void(std::string)> then) {
+  const auto judge = [this, then = std::move(then)](const std::string& node_files) {
+    const auto ring = process::read_evidence(services_.shim, to_text(unit_.id), run_);
+    then(unit::why_left_alone(*recipe_, join_evidence(node_files, ring ? *ring : std::string())));
+  };
+  if (!node_logs_ || !node_logs_->marked()) return judge({});
+  node_logs_->read([weak = weak_from_this(), run = run_, judge](const std::string& text) {
+    const auto self = weak.lock();
+    if (self && self->run_ == run && self->recipe_) judge(text);
+  });
 }
 
 void unit_runner::own_head_seen(const model::head& head) {

@@ -44,6 +44,13 @@ unit::adopted unit_runner::adoption(std::int32_t pid) {
   return a;
 }
 
+// It ran on while its journal came to harm, and is no worse for that: nothing is known against it.
+bool unit_runner::is_left_running() {
+  const auto trouble = journal_trouble();
+  if (!trouble.empty()) publish("journal_damaged", trouble);
+  return !trouble.empty();
+}
+
 // The first word of a living shim to a new hasupd: what runs is taken as it is, what ended meanwhile is an exit like
 // any. A run that hasupd died over before the intent file knew of it, whose last run is `known`, has surely not been
 // told of.
@@ -64,7 +71,7 @@ void unit_runner::take_over(const process::shim_status& s, std::uint64_t known) 
     pid_ = s.pid;
     started_at_ = s.started_at;
     // The first start after a restore ran on; its recovery is resumed and watches it.
-    if (parked_ && wanted && s.phase != process::shim_phase::exited) {
+    if (parked_ && wanted && s.phase != process::shim_phase::exited && !is_left_running()) {
       if (go_on_beside(s.pid)) return restart_if_parent_lost();
       return dispatch(unit::start_wanted{false});
     }

@@ -76,6 +76,7 @@ base::result<model::recipe> decode_recipe(std::string_view json) {
 worker_result internal_failure(std::string why) {
   worker_result r;
   r.failure = worker_failure::internal;
+  r.answered = false;
   r.error = std::move(why);
   return r;
 }

@@ -284,6 +284,7 @@ struct room_found {
 
 struct worker_result {
   worker_failure failure = worker_failure::none;
+  bool answered = true;  // false: nobody knows anything but what `error` says; not part of the text form
   std::string error;     // for a person; "" when it succeeded
   std::string snapshot;  // the archive the failure is about, "" = none
 

@@ -142,6 +142,11 @@ void stepper::say_stop_waits() {
                         ", before which the restored state would be lost; `hasup stop --force` does not wait");
 }
 
+// In that time it could not have started, so it is none of what it has for it.
+void stepper::on_start_waited(base::duration length) {
+  if (s.first_try) *s.first_try += length;
+}
+
 void stepper::on_node_started() {
   if (auto* c = std::get_if<cleaning>(&s.now)) {
     c->node_up = true;

@@ -271,6 +271,7 @@ void stepper::try_candidate(std::size_t index) {
   s.tries = 0;
   s.environment_exits = 0;
   s.first_try.reset();
+  s.waits_for.clear();
   s.tainted = false;
   s.in_place = s.archive_ready = false;
   commit(trying{index});

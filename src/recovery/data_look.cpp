@@ -61,9 +61,11 @@ void stepper::on_looked(const ports::worker_result& r) {
   if (why.empty()) {
     s.to_look = false;
     s.tries = 0;
-    s.waits_for.clear();
+    if (!std::exchange(s.waits_for, {}).empty())
+      on_start_waited(std::chrono::duration_cast<base::duration>(now.mono - s.waits_since));
     return go_on_after_look();
   }
+  if (s.waits_for.empty()) s.waits_since = now.mono;
   if (std::exchange(s.waits_for, why) != why) say("waiting", why + "; the recovery waits for it");
   s.now = pausing{step::look};
   const auto pause = base::duration{1000} * (1U << std::min(s.tries++, 10U));

@@ -42,6 +42,10 @@ struct taken_up {
   std::optional<ports::worker_mode> what{};  // nothing: there was none, and `result` says nothing
   ports::worker_result result{};
 };
+// The start that was asked for goes on; so long it has waited: for what the unit requires, or for its disk.
+struct start_waited {
+  base::duration length{0};
+};
 struct node_started {};
 struct node_exited {
   model::exit_status status;
@@ -78,8 +82,8 @@ struct group_seen {
   std::vector<member_view> members;
 };
 
-using event = std::variant<begin_wanted, resume_wanted, quiesced, worker_done, taken_up, node_started, node_exited,
-                           node_given, startup_passed, head_seen, health_seen, timer_fired, stop_wanted,
+using event = std::variant<begin_wanted, resume_wanted, quiesced, worker_done, taken_up, start_waited, node_started,
+                           node_exited, node_given, startup_passed, head_seen, health_seen, timer_fired, stop_wanted,
                            approve_wanted, cancel_wanted, roll_back_wanted, group_seen>;
 
 }  // namespace hasup::recovery

@@ -365,6 +365,7 @@ struct dispatcher {
   void operator()(const quiesced&) const { to.on_quiesced(); }
   void operator()(const worker_done& e) const { to.on_worker_done(e.result); }
   void operator()(const taken_up& e) const { to.on_taken_up(e); }
+  void operator()(const start_waited& e) const { to.on_start_waited(e.length); }
   void operator()(const node_started&) const { to.on_node_started(); }
   void operator()(const node_exited& e) const { to.on_node_exited(e); }
   void operator()(const node_given&) const { to.on_node_given(); }

@@ -98,12 +98,13 @@ struct state {
   unsigned tries = 0;                        // of the step that is being repeated
   bool source_is_down = false;               // a whole round of tries was in vain: further candidates get one each
   unsigned environment_exits = 0;            // of the current candidate's node, in a row
-  std::optional<base::mono_time> first_try;  // of the current candidate's node
+  std::optional<base::mono_time> first_try;  // of the current candidate's node; later by what it had to wait since
   bool to_take_up = false;                   // taken up: a worker may still be at it
   bool head_unknown = false;                 // beside a node whose head stood still: whether it still does
   bool head_passed = false;                  // it does not, and its recovery is not called off yet
   bool to_look = false;                      // taken up: much may have happened to the data since
   std::string waits_for;                     // what the last look found, as told; ""
+  base::mono_time waits_since;               // where that is not ""
   bool inspected = false;                    // with the node down: nobody has the data open, no swap is half done
   bool tainted = false;                      // the node was cut off on state that is not wiped before its next start
   bool wipe_was_tried = false;               // and nobody knows how far it came

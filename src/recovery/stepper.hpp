@@ -140,6 +140,7 @@ struct stepper {
   void import();
   void on_import_ended();
   void launch_again();
+  void on_start_waited(base::duration length);
   void on_node_started();
   void on_node_exited(const node_exited& e);
   void on_startup_passed();

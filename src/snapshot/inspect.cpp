@@ -85,7 +85,12 @@ void look_at_file_system(std::string path, ports::worker_result& out) {
   while (!path.empty()) {
     const base::unique_fd fd(::open(path.c_str(), open_dir));
     if (fd) {
-      if (const auto free = free_space(fd.get())) out.free_bytes = *free;
+      if (const auto free = free_space(fd.get())) {
+        out.free_bytes = *free;
+      } else {  // not known, which is not the same as none
+        out.failure = free.error().kind;
+        out.error = free.error().message;
+      }
       struct stat st {};
       if (::fstat(fd.get(), &st) == 0) out.device = st.st_dev;
       return;

@@ -39,7 +39,8 @@ outcome<void> sync_if_there(const disk& d, int root, const std::string& dir) {
 
 }  // namespace
 
-// All of them or none: with one that is older than the others the node would start on a state that never was.
+// All of them or none: with one that is older than the others the node would start on a state that never was. Without
+// them the swap goes on, but not where there is only no room for them: the node could not write there either.
 outcome<void> state_swap::clone_shared(swap_record& record) {
   if (auto removed = discard_clones(); !removed) return removed;
   if (record.shared.empty()) return {};
@@ -81,7 +82,10 @@ outcome<std::string> state_swap::clone_all(const std::vector<std::string>& paths
     auto old_entry = look(tree_.root(), path);
     if (!old_entry) return old_entry.error();
     if (!*old_entry) return path + " has gone meanwhile";
-    if (auto made = disk_.make_parents(tree_.own(), clone_path(path), 0700); !made) return made.error().message;
+    if (auto made = disk_.make_parents(tree_.own(), clone_path(path), 0700); !made) {
+      if (made.error().kind != ports::worker_failure::no_space) return made.error().message;
+      return no_room_to_clone(path, made.error().message, tree_.own());
+    }
     auto why = clone.make(path, clone_path(path));
     if (!why || !why->empty()) return why;
     auto new_entry = look(tree_.own(), clone_path(path));
@@ -89,7 +93,11 @@ outcome<std::string> state_swap::clone_all(const std::vector<std::string>& paths
     if (!*new_entry) return path + " has gone meanwhile";
     clones.push_back({path, (*old_entry)->id, (*new_entry)->id});
   }
-  if (::syncfs(tree_.own()) != 0) return system_failure("sync " + tree_.path(), errno).message;
+  if (::syncfs(tree_.own()) != 0) {
+    auto failed = system_failure("sync " + tree_.path(), errno);
+    if (failed.kind != ports::worker_failure::no_space) return failed.message;
+    return no_room_to_clone(base::joined(paths), failed.message, tree_.own());
+  }
   disk_.tell("syncfs");
   return std::string{};
 }

@@ -13,6 +13,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/byte_size.hpp"
+
 namespace hasup::snapshot {
 namespace {
 
@@ -24,12 +26,20 @@ std::string because(const std::string& path, int code) {
       return "the file system has no reflinks";
     case EXDEV:
       return path + " is on another file system than .hasup";
-    case ENOSPC:
-    case EDQUOT:
-      return "there is no room to clone " + path;
     default:
       return path + " cannot be cloned: " + std::strerror(code);
   }
+}
+
+// A disk that is full is none for the node to go on with: that is no reason to do without clones, but to do nothing.
+outcome<std::string> not_cloned(const std::string& path, int code, int to_root) {
+  if (code != ENOSPC && code != EDQUOT) return because(path, code);
+  return no_room_to_clone(path, code == EDQUOT ? "the quota of its user is used up" : "the disk is full", to_root);
+}
+
+outcome<std::string> not_cloned(const std::string& path, const failure& f, int to_root) {
+  if (f.kind == ports::worker_failure::no_space) return no_room_to_clone(path, f.message, to_root);
+  return f.message;
 }
 
 bool is_wanted(std::string_view attribute) {
@@ -70,6 +80,13 @@ int copy_looks(int from, int to, const struct stat& was) {
 
 }  // namespace
 
+failure no_room_to_clone(const std::string& what, const std::string& why, int dir) {
+  const auto free = free_space(dir);
+  return {ports::worker_failure::no_space,
+          "there is no room to clone " + what + " aside, for a way back that is exact: " + why +
+              (free ? ", " + base::format_byte_size(*free) + " are free" : std::string())};
+}
+
 outcome<std::string> tree_clone::make(const std::string& from, const std::string& to) {
   struct stat st {};
   if (::fstat(to_root_, &st) != 0) return system_failure("stat .hasup", errno);
@@ -83,8 +100,8 @@ outcome<std::string> tree_clone::make_any(const std::string& from, const std::st
   if (!dir) return dir.error().message;
   struct stat was {};
   if (::fstatat(dir->get(), std::string(name_of(from)).c_str(), &was, AT_SYMLINK_NOFOLLOW) != 0)
-    return because(from, errno);
-  if (was.st_dev != device_) return because(from, EXDEV);
+    return not_cloned(from, errno, to_root_);
+  if (was.st_dev != device_) return not_cloned(from, EXDEV, to_root_);
   if (S_ISDIR(was.st_mode)) return clone_dir(from, to, was);
   if (S_ISREG(was.st_mode)) return clone_file(from, to, was);
   if (S_ISLNK(was.st_mode)) return clone_link(from, to, was);
@@ -94,7 +111,7 @@ outcome<std::string> tree_clone::make_any(const std::string& from, const std::st
 outcome<std::string> tree_clone::clone_dir(const std::string& from, const std::string& to, const struct stat& was) {
   auto source = open_beneath(from_root_, from, O_RDONLY | O_DIRECTORY);
   if (!source) return source.error().message;  // also where another mount begins
-  if (auto made = disk_.make_dir(to_root_, to, 0700); !made) return made.error().message;
+  if (auto made = disk_.make_dir(to_root_, to, 0700); !made) return not_cloned(from, made.error(), to_root_);
   auto names = list_names(from_root_, from);
   if (!names) return names.error().message;
   for (const auto& name : *names) {
@@ -103,7 +120,8 @@ outcome<std::string> tree_clone::clone_dir(const std::string& from, const std::s
   }
   auto target = open_beneath(to_root_, to, O_RDONLY | O_DIRECTORY);
   if (!target) return target.error().message;
-  if (const int code = copy_looks(source->get(), target->get(), was); code != 0) return because(from, code);
+  if (const int code = copy_looks(source->get(), target->get(), was); code != 0)
+    return not_cloned(from, code, to_root_);
   disk_.tell("looks");
   return std::string{};
 }
@@ -115,7 +133,8 @@ outcome<std::string> tree_clone::clone_file(const std::string& from, const std::
   if (was.st_nlink > 1) {
     const auto [first, is_new] = names_.try_emplace(was.st_ino, to);
     if (!is_new) {
-      if (::linkat(to_root_, first->second.c_str(), dir->get(), name.c_str(), 0) != 0) return because(from, errno);
+      if (::linkat(to_root_, first->second.c_str(), dir->get(), name.c_str(), 0) != 0)
+        return not_cloned(from, errno, to_root_);
       disk_.tell("link");
       return std::string{};
     }
@@ -124,11 +143,12 @@ outcome<std::string> tree_clone::clone_file(const std::string& from, const std::
   if (!source) return source.error().message;
   const base::unique_fd target(
       ::openat(dir->get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!target) return because(from, errno);
+  if (!target) return not_cloned(from, errno, to_root_);
   disk_.tell("create");
-  if (::ioctl(target.get(), FICLONE, source->get()) != 0) return because(from, errno);
+  if (::ioctl(target.get(), FICLONE, source->get()) != 0) return not_cloned(from, errno, to_root_);
   disk_.tell("clone");
-  if (const int code = copy_looks(source->get(), target.get(), was); code != 0) return because(from, code);
+  if (const int code = copy_looks(source->get(), target.get(), was); code != 0)
+    return not_cloned(from, code, to_root_);
   disk_.tell("looks");
   bytes_ += static_cast<std::uint64_t>(was.st_size);
   control_.advance(bytes_);
@@ -143,16 +163,17 @@ outcome<std::string> tree_clone::clone_link(const std::string& from, const std::
   const std::string name(name_of(to));
   std::array<char, PATH_MAX> text{};
   const auto n = ::readlinkat(source->get(), std::string(name_of(from)).c_str(), text.data(), text.size() - 1);
-  if (n < 0) return because(from, errno);
-  if (::symlinkat(text.data(), dir->get(), name.c_str()) != 0) return because(from, errno);
+  if (n < 0) return not_cloned(from, errno, to_root_);
+  if (::symlinkat(text.data(), dir->get(), name.c_str()) != 0) return not_cloned(from, errno, to_root_);
   disk_.tell("symlink");
   struct stat is {};
-  if (::fstatat(dir->get(), name.c_str(), &is, AT_SYMLINK_NOFOLLOW) != 0) return because(from, errno);
+  if (::fstatat(dir->get(), name.c_str(), &is, AT_SYMLINK_NOFOLLOW) != 0) return not_cloned(from, errno, to_root_);
   if ((is.st_uid != was.st_uid || is.st_gid != was.st_gid) &&
       ::fchownat(dir->get(), name.c_str(), was.st_uid, was.st_gid, AT_SYMLINK_NOFOLLOW) != 0)
-    return because(from, errno);
+    return not_cloned(from, errno, to_root_);
   const std::array<timespec, 2> times{was.st_atim, was.st_mtim};
-  if (::utimensat(dir->get(), name.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) != 0) return because(from, errno);
+  if (::utimensat(dir->get(), name.c_str(), times.data(), AT_SYMLINK_NOFOLLOW) != 0)
+    return not_cloned(from, errno, to_root_);
   disk_.tell("looks");
   return std::string{};
 }

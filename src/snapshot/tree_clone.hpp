@@ -21,7 +21,8 @@ class tree_clone {
 
   // `to` must not be there yet, its parent must. Kept are content, holes, mode, owner, times, user attributes and
   // access lists, links as links, and several names of one file inside of what one tree_clone clones. "" = done; else
-  // why it cannot be, and who called removes what there is of it. Not durable before a syncfs.
+  // why it cannot be; a failure (no_space) where there is no room for it. Either way who called removes what there is
+  // of it. Not durable before a syncfs.
   outcome<std::string> make(const std::string& from, const std::string& to);
   // Of the files that were cloned, as they count in `ls`.
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
@@ -40,6 +41,9 @@ class tree_clone {
   std::uint64_t bytes_ = 0;
   std::map<ino_t, std::string> names_;  // of files with several: the first one's place in to_root
 };
+
+// The refusal, with what is free on the file system of `dir`.
+failure no_room_to_clone(const std::string& what, const std::string& why, int dir);
 
 // Whether files of this directory's file system can be cloned, tried with two that have no name: "" = they can, else
 // why not. Nothing: it cannot be tried.

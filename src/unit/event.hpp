@@ -47,6 +47,7 @@ struct prepared {
   enum class verdict {
     ready,
     not_yet,         // e.g. its volume is not mounted: waits and asks again
+    unseen,          // nobody could look, e.g. the worker was killed: the same, after a pause that grows
     refused,         // another writer, no such user, env file missing: failed
     needs_recovery,  // what must exist is missing: never start from nothing
   };

@@ -109,7 +109,6 @@ class step : transitions {
     }
     if (auto* s = in<starting>(); s != nullptr) act(cancel_prepare{});
     if (is<recovering>() || is<asking>()) return;
-    if (f_.recovery_parked) return begin(e.why);  // there is one already: it goes on
     recover(e.why);
   }
 
@@ -156,6 +155,7 @@ class step : transitions {
     if (!(has_process() || preparing())) return;
     // It is there again, and nothing ran that could have missed it. Nobody would wake us from waiting for it either.
     if (again && preparing() && f_.requirements_met) return;
+    if (again && !e.closes_data && has_process() && is_left_running(e.why)) return;
     if (!again) m_.desired = desired::down;
     if (preparing()) {
       if (!again) return stop_preparing(e.why);
@@ -167,6 +167,7 @@ class step : transitions {
 
   void on(const prepared& e) {
     if (!preparing()) return;
+    const auto in_vain = std::exchange(m_.looks_in_vain, 0U);
     switch (e.is) {
       case prepared::verdict::ready:
         if (!f_.requirements_met) return wait();
@@ -174,11 +175,12 @@ class step : transitions {
         act(spawn{});
         return;
       case prepared::verdict::not_yet:
-        if (!m_.starts.empty()) m_.starts.pop_back();  // was no start
-        m_.now = waiting{};
-        if (m_.reason != e.why) act(emit{"waiting", e.why});
-        m_.reason = e.why;
-        return act(start_timer{timer::prepare_again, prepare_again_after});
+        return prepare_again(e.why, prepare_again_after);
+      case prepared::verdict::unseen: {
+        const auto pause = look_again_first * (1U << std::min(in_vain, 6U));
+        m_.looks_in_vain = in_vain + 1;
+        return prepare_again(e.why, std::min<base::duration>(pause, look_again_last));
+      }
       case prepared::verdict::refused:
         return fail(e.why);
       case prepared::verdict::needs_recovery:
@@ -268,6 +270,7 @@ class step : transitions {
   void on(const liveness_failed& e) {
     if (!is<running>() || f_.maintenance) return;
     const auto why = "liveness failed: " + e.why;
+    if (is_left_running(why)) return;
     if (f_.beside_for_head) return act(emit{"liveness_ignored", why + "; its state is about to be replaced"});
     if (unit_.restart.policy == model::restart_when::never) return stop(after_stop::fail, why, false);
     if (e.stands_at && counts_stuck_restarts()) return on_stuck_head(*e.stands_at, e.holds, why);
@@ -292,7 +295,7 @@ class step : transitions {
 
   // A restart in order, whatever the policy: the key asks for it.
   void on(const memory_exceeded& e) {
-    if (!is<running>() || f_.maintenance) return;
+    if (!is<running>() || f_.maintenance || is_left_running(e.why)) return;
     back_off_or_fail(e.why, true);
   }
 
@@ -307,8 +310,8 @@ class step : transitions {
   // A restart in order. Not of what is never started a second time: it may come to its end, which will be unknown.
   void on(const parent_lost& e) {
     if (!has_process() || unit_.restart.policy == model::restart_when::never) return;
-    if (!f_.maintenance) return back_off_or_fail(e.why, true);
-    hold_back(m_.held.parent_lost, e.why);
+    if (f_.maintenance) return hold_back(m_.held.parent_lost, e.why);
+    if (!is_left_running(e.why)) back_off_or_fail(e.why, true);
   }
 
   void on(const maintenance_ended&) {

@@ -18,6 +18,8 @@ struct facts {
   std::string waiting_for;       // for the reason, when they are not met
   bool maintenance = false;      // a person works on it: no recovery, and no restart of what runs, by itself
   bool recovery_parked = false;  // a journal is there: the next start goes on with that recovery
+  // And cannot be read: what runs is left running, because nobody may start it again before a person has looked.
+  bool journal_damaged = false;
   bool recovery_beside = false;  // one is prepared while the node runs: the node's end, however it comes, begins it
   // And nobody asked for that one: the head stands still here. Called off when it is passed.
   std::optional<std::uint64_t> beside_for_head{};

@@ -110,6 +110,7 @@ struct memory {
   unsigned stuck_restarts = 0;            // for a head that has stood still at stuck_at since
   std::optional<std::uint64_t> stuck_at;  // the highest head that it had when it stood still
   unsigned recovery_tries = 0;            // in a row, for want of a snapshot
+  unsigned looks_in_vain = 0;             // in a row, at what a start needs
   unsigned restarts = 0;                  // without a person asking for it
   unsigned recoveries = 0;
   bool startup_passed = false;  // of the current run

@@ -52,6 +52,7 @@ void transitions::forgive() {
   m_.starts.clear();
   m_.failed_starts = 0;
   m_.recovery_tries = 0;
+  m_.looks_in_vain = 0;
   m_.backoff_step = 0;
   forget_stuck_head();
 }
@@ -126,6 +127,14 @@ void transitions::prepare_start() {
   act(prepare{});
 }
 
+void transitions::prepare_again(const std::string& why, base::duration after) {
+  if (!m_.starts.empty()) m_.starts.pop_back();
+  m_.now = waiting{};
+  if (m_.reason != why) act(emit{"waiting", why});
+  m_.reason = why;
+  act(start_timer{timer::prepare_again, after});
+}
+
 void transitions::probe_or_run(starting& s) {
   s.at = starting::step::probing;
   if (unit_.startup)
@@ -136,6 +145,15 @@ void transitions::probe_or_run(starting& s) {
 
 void transitions::hold_back(std::string& held, const std::string& why) {
   if (std::exchange(held, why) != why) act(emit{"restart_held", "in maintenance: " + why});
+}
+
+bool transitions::is_left_running(const std::string& why) {
+  if (f_.journal_damaged)
+    act(emit{"restart_held",
+             fmt::format("{}; left running: it could not be started again, because the journal of its "
+                         "last recovery cannot be read (`hasup why {}`)",
+                         why, shown_name(unit_))});
+  return f_.journal_damaged;
 }
 
 void transitions::run(const std::string& why) {
@@ -212,6 +230,7 @@ void transitions::on_start_timeout() {
   if (s == nullptr || s->at != starting::step::probing) return;
   const auto why = "not started within " + base::format_duration(unit_.run.start_timeout);
   if (f_.maintenance) return hold_back(m_.held.start_timeout, why);
+  if (is_left_running(why)) return;
   act(emit{"start_failed", why});
   if (unit_.restart.policy == model::restart_when::never) return stop(after_stop::fail, why, false);
   back_off_or_fail(why, true);
@@ -282,6 +301,11 @@ std::string transitions::with_what_began_it(const std::string& why) const {
 
 void transitions::recover(const std::string& why, bool returns) {
   m_.startup_passed = false;
+  if (f_.recovery_parked) {  // there is one already: it goes on
+    begin(why);
+    in<recovering>()->returns = returns;
+    return;
+  }
   rest(recovering{why, returns}, "recovering", why);
   act(begin_recovery{why});
 }

@@ -14,6 +14,8 @@ namespace hasup::unit {
 
 inline constexpr base::duration stray_grace{5'000};  // what a dead main process leaves behind gets this long to end
 inline constexpr base::duration prepare_again_after{5'000};
+inline constexpr base::duration look_again_first{1'000};  // doubled each time
+inline constexpr base::duration look_again_last{60'000};
 // An adopted node whose start_timeout passed while nobody watched: so long its startup probe is asked all the same.
 inline constexpr base::duration adopted_grace{10'000};
 inline constexpr base::duration recover_again_first{60'000};  // doubled each time
@@ -64,12 +66,16 @@ class transitions {
   void begin(const std::string& why);
   void wait();
   void prepare_start();
+  // It was no start, and another one is tried by itself.
+  void prepare_again(const std::string& why, base::duration after);
   void probe_or_run(starting& s);
   // A stop that another daemon had begun.
   void go_on_stopping(const stopping& s);
   void run(const std::string& why);
   // In maintenance: what is told once, and then waits for its end.
   void hold_back(std::string& held, const std::string& why);
+  // What would restart it is told and does not, where it could not be started again (facts.journal_damaged).
+  bool is_left_running(const std::string& why);
   void set_health(model::health h, const std::string& why);
   // Ends a living process in order; the tree's end brings `then`.
   void stop(after_stop then, const std::string& why, bool no_kill, base::duration delay = {});

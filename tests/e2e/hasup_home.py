@@ -367,6 +367,27 @@ class HasupTest(unittest.TestCase):
             self.fail(f"{words[0]} ended with {process.returncode}: {Path(log.name).read_text()[-2000:]}")
         return process
 
+    def hold_by_kernel(self, path):
+        """From now on the kernel has this file open for writing, and no process has: a look for writers takes its time.
+        What is called to let go."""
+        words = ["losetup", "--find", "--show", str(path)]
+        os.environ["PATH"] += ":/usr/sbin:/sbin"
+        made = subprocess.run(words, capture_output=True, text=True) if shutil.which(words[0]) else None
+        if made is None or made.returncode:
+            self.skipTest("no loop device can be had (it takes root)")
+        let_go = contextlib.ExitStack()
+        let_go.callback(subprocess.run, ["losetup", "-d", made.stdout.strip()], check=True)
+        self.addCleanup(let_go.close)
+        return let_go.close
+
+    def kill_worker(self):
+        """The one that is at work; its pid."""
+        pid = wait_until(lambda: next((p for p, command in processes_of(self.home.path).items()
+                                       if command.startswith(str(BIN / "hasup-worker"))), None), "a worker runs", step=0.01)
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not alive(pid), "the worker has ended")
+        return pid
+
     def start_nginx(self, directory):
         """nginx with autoindex on a directory; its port."""
         port = free_port()

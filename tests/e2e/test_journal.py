@@ -8,7 +8,7 @@ import subprocess
 import unittest
 from pathlib import Path
 
-from hasup_home import alive, end_process, unmount, wait_until
+from hasup_home import alive, end_process, parent_of, unmount, wait_until
 from leap import BLOCKS, LeapTest
 
 
@@ -62,12 +62,67 @@ class JournalTest(LeapTest):
 
 
 class Damaged(JournalTest):
-    def test_a_changed_byte_is_told_and_a_recovery_by_hand_keeps_the_file_and_begins_anew(self):
-        self.until_confirming()
+    def damage(self):
+        """Of the journal, while no hasupd runs; what it holds now, and the pid of the node."""
+        pid = self.home.unit_status("leap")["pid"]
         self.home.kill_daemon(signal.SIGKILL)
         text = bytearray(self.journal.read_bytes())
         text[len(text) // 4] ^= 1
         self.journal.write_bytes(text)
+        return bytes(text), pid
+
+    def runs_on(self, pid):
+        self.home.start()
+        status = self.home.wait_healthy("leap")
+        self.assertEqual(status["pid"], pid)
+        self.assertRegex(status["reason"], "the journal of its last recovery cannot be read .*damaged at byte .*: it runs on")
+        self.assertIn("hasup recover leap", status["reason"])
+        self.assertIn("journal_damaged", self.kinds())
+
+    def test_a_node_that_runs_is_left_running_and_nobody_but_a_person_starts_it_again(self):
+        self.until_confirming()
+        text, pid = self.damage()
+        self.runs_on(pid)
+        self.assertIn("neither started again nor recovered", self.home.ok("why", "leap"))
+        self.home.ok("start", "leap")
+        refused = self.home.hasup("restart", "leap")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("hasup recover leap", refused.stdout + refused.stderr)
+        # Its shim dies: for that, a node is restarted in order.
+        os.kill(parent_of(pid), signal.SIGKILL)
+        self.home.wait_event("leap", lambda e: e["kind"] == "restart_held", "it is not restarted")
+        self.assertEqual(self.home.wait_healthy("leap")["pid"], pid)
+        self.assertEqual(text, self.journal.read_bytes())
+        os.kill(pid, signal.SIGKILL)
+        status = self.home.wait_for("leap", state="failed")
+        self.assertIn("damaged at byte", status["reason"])
+        self.assertEqual(text, self.journal.read_bytes())
+
+    def test_one_whose_replacement_was_being_prepared_is_left_running(self):
+        self.leap_unit(f"http://127.0.0.1:{self.start_backup_host(self.backup, rate=40_000)}/")
+        self.home.start()
+        self.home.wait_healthy("leap")
+        self.home.ok("recover", "leap", "--yes", "--no-wait")
+        wait_until(lambda: self.phase() == "fetch", "it fetches")
+        _, pid = self.damage()
+        self.runs_on(pid)
+        self.home.ok("stop", "leap")
+
+    def test_a_recovery_by_hand_of_one_that_runs_keeps_the_file_and_begins_anew(self):
+        self.until_confirming()
+        text, pid = self.damage()
+        self.confirm_for("500ms")
+        self.runs_on(pid)
+        self.home.ok("recover", "leap", "--yes")
+        self.check_recovered()
+        self.assertEqual(text, self.journal.with_name("leap@0.damaged").read_bytes())
+        self.assertIn("recovery_leftover", self.kinds())
+
+    def test_a_changed_byte_is_told_and_a_recovery_by_hand_keeps_the_file_and_begins_anew(self):
+        self.until_confirming()
+        text, pid = self.damage()
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not alive(pid), "the node is gone")
         self.confirm_for("500ms")
         self.home.start()
         status = self.home.wait_for("leap", state="failed")

@@ -113,6 +113,40 @@ class OneWriter(HasupTest):
         wait_until(lambda: not alive(another), "the worker ends with hasupd")
         self.home.start()
 
+    def waits_to_look_again(self, since=0):
+        return next((e for e in self.home.events("node") if e["kind"] == "waiting" and e["seq"] > since), None)
+
+    def test_who_kills_the_worker_that_looks_keeps_no_unit_down(self):
+        state = self.data / "state"
+        state.write_bytes(b"1" * 4096)
+        self.home.unit("node", NODE.format(data=self.data, policy=""))
+        let_go = self.hold_by_kernel(state)
+        self.home.start()
+        for _ in range(2):
+            self.kill_worker()
+            status = self.home.wait_for("node", state="waiting")
+        self.assertRegex(status["reason"], f"^{self.data} could not be inspected: hasup-worker ended with .*KILL.* and "
+                                           "without an answer; tried again by itself$")
+        self.assertIsNotNone(status["next_attempt_at"])
+        self.assertIn("could not be inspected", self.home.ok("why", "node"))
+        let_go()
+        pid = self.home.wait_healthy("node")["pid"]
+
+        # It comes back from a crash: the workers that look have no shim then.
+        let_go = self.hold_by_kernel(state)
+        since = self.home.events("node")[-1]["seq"]
+        os.kill(pid, signal.SIGKILL)
+
+        def killed():
+            for looker in self.look_workers():
+                os.kill(looker, signal.SIGKILL)
+            return self.waits_to_look_again(since)
+
+        self.assertIn("could not be inspected", wait_until(killed, "it waits")["reason"])
+        let_go()
+        self.home.wait_healthy("node")
+        self.assertNotIn("failed", [e["kind"] for e in self.home.events("node")])
+
     def test_two_units_on_one_directory_by_two_names_are_an_error(self):
         link = self.home.path / "link"
         link.symlink_to(self.data)

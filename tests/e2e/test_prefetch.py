@@ -78,6 +78,20 @@ class Prefetch(PrefetchCalls, LeapTest):
         self.wait_recovered()
         self.assertIn("recovery_warm", self.kinds())
 
+    def test_a_start_whose_data_nobody_could_look_at_drops_nothing(self):
+        self.prefetching_unit(self.host(), data='min_free = "1MiB"')
+        self.home.start()
+        self.at_hand(self.snapshots[-1].name, unpacked=True)
+        self.home.ok("stop", "leap")
+        let_go = self.hold_by_kernel(self.data / "state" / "shared_memory.bin")
+        self.home.ok("start", "leap", "--no-wait")
+        self.kill_worker()
+        self.home.wait_event("leap", lambda e: e["kind"] == "waiting" and "could not be inspected" in e["reason"], "it waits")
+        let_go()
+        self.home.wait_healthy("leap")
+        self.assertNotIn("prefetch_dropped", self.kinds())
+        self.assertEqual(self.cached(), [self.snapshots[-1].name])
+
     def test_a_newer_snapshot_takes_its_place(self):
         newest = self.snapshots[-1]
         aside = self.home.directory("aside") / newest.name

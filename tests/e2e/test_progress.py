@@ -1,6 +1,7 @@
 """How far a recovery is: in the status, the events, the logs, and what waits for it."""
 
 import json
+import signal
 import subprocess
 import unittest
 
@@ -133,6 +134,35 @@ class OneDisk(PrefetchCalls, LeapTest):
         listed = json.loads(self.home.ok("snapshot", "list", "leap", "--json"))["snapshots"]
         self.assertEqual([s["at_hand"] for s in listed[:2]], ["unpacked", None])
         self.assertIn("unpacked", self.home.ok("snapshot", "list", "leap"))
+
+    def paused(self):
+        prefetch = self.home.unit_status("leap")["prefetch"] or {}
+        return "paused during the recovery of second" in (prefetch.get("problem") or "")
+
+    def test_they_wait_for_one_that_goes_on_beyond_its_swap(self):
+        for s in self.snapshots:
+            write_sha256(s)
+        self.prefetching_unit(self.host(rate=200_000))
+        other = self.home.directory("other")
+        subprocess.run([DEMO_NODE, "make-chain", "--data-dir", other, "--blocks", str(BLOCKS), "--state-size",
+                        str(self.state_size), "--snapshots", self.home.directory("unused")], check=True, timeout=60)
+        self.home.unit("second", UNIT.format(data=other, node=DEMO_NODE, port=free_port(), mode="auto", more="",
+                                             source=f"file://{self.backup}/", checksum="required", params="")
+                       .replace('advancing_for = "500ms"', 'advancing_for = "1h"'))
+        self.home.start()
+        self.home.wait_healthy("second")
+        self.home.ok("recover", "second", "--yes", "--no-wait")
+        wait_until(lambda: (self.home.unit_status("second")["recovery"] or {}).get("phase") == "confirm", "it confirms")
+        before = self.home.events("leap")[-1]["seq"]
+        self.home.kill_daemon(signal.SIGKILL)
+        self.home.start()
+        wait_until(self.paused, lambda: f"it is paused: {self.home.report()}")
+        self.assertFalse([e for e in self.home.events("leap") if e["seq"] > before and e["kind"] == "prefetch_began"])
+        # Parked, it leaves the disk to others, until it is gone on with.
+        self.home.ok("stop", "second", "--force")
+        self.at_hand(self.snapshots[-1].name, unpacked=True)
+        self.home.ok("start", "second", "--no-wait")
+        wait_until(self.paused, "it is paused again")
 
 
 if __name__ == "__main__":

@@ -72,10 +72,11 @@ class StuckHeadTest(LeapTest):
         except AssertionError as e:
             raise AssertionError(f"{e}\n{self.home.report()}") from None
 
-    def prepares(self, *urls, **options):
+    def prepares(self, *urls, change=lambda: None, **options):
         """Its snapshot is on its way, slowly; the pid of the node."""
         host = self.start_backup_host(self.backup, rate=40_000)
         self.unit_with(*urls, source=f"http://127.0.0.1:{host}/", **options)
+        change()
         self.home.start()
         self.wait_recovery(lambda r: r.get("phase") == "fetch" and r["bytes_done"] > 0, "it fetches")
         status = self.home.unit_status("leap")
@@ -182,6 +183,41 @@ class StuckHead(StuckHeadTest):
         self.assertIn("its own output explains it (disk full: write: No space left on device)",
                       self.wait_alerts(2)["reason"])
         self.check_untouched(inode)
+
+    def follow_file(self, words="true"):
+        """A log file of the node's own, to which it writes what `words` print before it starts."""
+        log = self.home.path / "node.log"
+        path = self.home.path / "etc" / "units" / "leap.toml"
+        shell = f'command = ["sh", "-c", "{words} >> {log}; exec \\"$0\\" \\"$@\\"", '
+        path.write_text(path.read_text().replace("command = [", shell) + f'\n[log]\nfollow = ["{log}"]\n')
+        return log
+
+    def test_a_full_disk_in_its_own_log_file_explains_it(self):
+        inode = self.state_file()
+        self.unit_with(self.reference(self.elsewhere))
+        self.follow_file("echo write: No space left on device")
+        self.home.start()
+        self.assertIn("its own output explains it (disk full: write: No space left on device)",
+                      self.wait_alerts(2)["reason"])
+        self.check_untouched(inode)
+
+    def test_what_the_node_writes_while_its_replacement_is_fetched_counts_too(self):
+        inode = self.state_file()
+        files = []
+        pid = self.prepares(self.reference(self.elsewhere), change=lambda: files.append(self.follow_file()))
+        with open(files[0], "a") as log:
+            log.write("write: No space left on device\n")
+        self.check_called_off(pid, inode,
+                              "the node's own output explains it (disk full: write: No space left on device)")
+
+    def test_what_it_writes_takes_no_yes_of_a_person_back(self):
+        self.unit_with(self.reference(self.elsewhere), mode="ask")
+        log = self.follow_file()
+        self.home.start()
+        self.wait_recovery(lambda r: r.get("asks"), "it asks")
+        log.write_text("write: No space left on device\n")
+        self.home.ok("recover", "leap", "--yes")
+        self.wait_recovered()
 
     def test_snapshots_behind_the_own_head_are_of_no_use(self):
         inode = self.state_file()

@@ -434,6 +434,36 @@ TEST_CASE("a crash by a signal of its own is the snapshot's fault, a program tha
   CHECK(missing.state.remembered.bad.empty());
 }
 
+TEST_CASE("only time in which the node could have started counts for giving its start up") {
+  trace t;
+  t.until_running(leap(), two);
+  for (int i = 0; i < 8; ++i) {
+    t.exited(0, exit_kind::environment, "port in use").timer().done();
+    // What the unit requires was away.
+    t.after(std::chrono::hours(2)).feed(recovery::start_waited{std::chrono::hours(2)}).started();
+    t.after(std::chrono::minutes(3));
+  }
+  CHECK(!has(t.take(), "write rolling_back"));
+  // 24 minutes of its own so far, of 30.
+  t.exited(0, exit_kind::environment, "port in use").timer().done().started();
+  CHECK(!has(t.take(), "write rolling_back"));
+  t.after(std::chrono::minutes(7)).exited(0, exit_kind::environment, "port in use");
+  CHECK(has(t.take(), "write rolling_back"));
+}
+
+TEST_CASE("time in which the volume of its data was not there does not count for giving its start up") {
+  trace t;
+  t.until_running(leap(), two);
+  for (int i = 0; i < 5; ++i) t.exited(0, exit_kind::environment, "port in use").timer().done().started();
+  t.there->mounted = false;
+  t.exited(0, exit_kind::environment, "port in use").timer();
+  t.after(std::chrono::minutes(31)).timer();
+  t.there->mounted = true;
+  t.timer().done().started();
+  t.exited(0, exit_kind::environment, "port in use");
+  CHECK(!has(t.take(), "write rolling_back"));
+}
+
 TEST_CASE("a taken port is waited for as long as confirm.within") {
   trace t;
   t.until_running(leap(), two);

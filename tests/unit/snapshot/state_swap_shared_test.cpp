@@ -370,6 +370,46 @@ TEST_CASE("what a roll back cannot bring back is still known when it was cut off
   }
 }
 
+TEST_CASE("where a full disk has no room for the clones the swap is refused with numbers, and nothing was moved",
+          "[shared]") {
+  const auto volume = xfs_volume::make();
+  if (!volume) return;
+  world w(volume->path() + "/node");
+  put(w / ".hasup/lock", "");  // as every job before it has left it
+  const auto fill = volume->path() + "/fill";
+  fs::create_directory(fill);
+  {
+    const base::unique_fd fd(::open((fill + "/big").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    REQUIRE(fd);
+    off_t size = 0;
+    for (off_t piece = 64 << 20; piece >= 4096;)
+      if (::fallocate(fd.get(), 0, size, piece) == 0)
+        size += piece;
+      else
+        piece /= 2;
+    REQUIRE(::fsync(fd.get()) == 0);
+  }
+  // What is left is of use for the names of files alone.
+  for (int i = 0;; ++i) {
+    const base::unique_fd fd(::open((fill + "/" + std::to_string(i)).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    if (!fd) break;
+  }
+  REQUIRE(errno == ENOSPC);
+  const auto done = w.worker().swap();
+  REQUIRE_FALSE(done.has_value());
+  CHECK(done.error().kind == ports::worker_failure::no_space);
+  INFO(done.error().message);
+  CHECK(done.error().message.find("there is no room to clone ") == 0);
+  CHECK(done.error().message.find(" aside, for a way back that is exact: ") != std::string::npos);
+  CHECK(done.error().message.ends_with(" are free"));
+  w.check_untouched();
+  fs::remove_all(fill);
+  auto s = w.worker();
+  check_done(s.swap());
+  CHECK(s.notes().empty());
+  w.check_swapped();
+}
+
 TEST_CASE("a swap cancelled while it clones leaves nothing", "[shared]") {
   const auto volume = xfs_volume::make();
   if (!volume) return;

@@ -49,6 +49,27 @@ TEST_CASE("a stop that meets a start which cannot work ends at once") {
   CHECK_FALSE(b.m.killed);
 }
 
+TEST_CASE(
+    "a start whose data nobody could look at is tried again after a pause that grows, and never fails for that") {
+  bench b;
+  using verdict = prepared::verdict;
+  b.feed(start_wanted{});
+  CHECK(b.feed(prepared{verdict::unseen, "the worker was killed"}) == "waiting: !waiting; timer 1s;");
+  for (const auto* pause : {"2s", "4s", "8s", "16s", "32s", "1m", "1m"}) {
+    CHECK(b.feed(timer_fired{timer::prepare_again}) == "starting: prepare;");
+    CHECK(b.feed(prepared{verdict::unseen, "the worker was killed"}) == std::string("waiting: timer ") + pause + ";");
+  }
+  CHECK(b.m.reason == "the worker was killed");
+  CHECK(b.m.starts.empty());
+  b.feed(timer_fired{timer::prepare_again});
+  CHECK(b.feed(prepared{}) == "starting: spawn;");
+  // The next time begins with a short pause.
+  b.feed(spawned{100});
+  b.exits(1);
+  b.feed(timer_fired{timer::backoff});
+  CHECK_THAT(b.feed(prepared{verdict::unseen, "the worker was killed"}), Contains("timer 1s;"));
+}
+
 TEST_CASE("an adopted start has what is left of its start_timeout, and never nothing at all") {
   const auto adopt = [](base::duration age, bool had_started) {
     bench b;
@@ -358,6 +379,41 @@ TEST_CASE("a recovery asked for while one is parked goes on with that one") {
   b.add_recovery();
   b.f.recovery_parked = true;
   CHECK(b.feed(recover_wanted{"asked by hand"}) == "recovering: !recovering; resume_recovery;");
+}
+
+TEST_CASE("a node that runs while its journal cannot be read is left running, and never started again by itself") {
+  bench b;
+  b.add_recovery();
+  b.m.desired = model::desired::up;
+  b.f.recovery_parked = b.f.journal_damaged = true;
+  b.feed(adopted{5});
+  REQUIRE(b.state() == model::unit_state::running);
+  CHECK(b.feed(parent_lost{"its shim died"}) == "running: !restart_held;");
+  CHECK(b.feed(liveness_failed{"no answer", 150}) == "running: !restart_held;");
+  CHECK(b.feed(memory_exceeded{"uses 2 GiB"}) == "running: !restart_held;");
+  CHECK(b.feed(requirement_lost{model::on_loss::restart, "leap is down"}) == "running: !restart_held;");
+  SECTION("what it opens is being restored") {
+    CHECK(b.feed(requirement_lost{model::on_loss::restart, "leap is down", true}) ==
+          "stopping: !stopping; send_stop; timer 10s;");
+  }
+  SECTION("it ends, and its recipe says recover") {
+    CHECK(b.exits(2, exit_action::recover) == "recovering: !recovering; resume_recovery;");
+    auto stuck = ended(outcome::failed);
+    stuck.as_before = false;
+    CHECK(b.feed(stuck) == "failed: !failed;");
+  }
+  SECTION("it ends, and is started again") {
+    b.exits(1);
+    CHECK(b.feed(timer_fired{timer::backoff}) == "recovering: !recovering; resume_recovery;");
+  }
+  SECTION("a person has it recovered") {
+    b.feed(recover_wanted{"asked by hand"});
+    b.feed(main_exited{{0, std::nullopt, false}, {}});
+    CHECK(b.feed(tree_emptied{}) == "recovering: !recovering; resume_recovery;");
+    // Refused, with nothing touched and the journal set aside: it runs as before.
+    b.f.recovery_parked = b.f.journal_damaged = false;
+    CHECK_THAT(b.feed(ended(outcome::failed)), Contains("prepare;"));
+  }
 }
 
 TEST_CASE("what is adopted has started, if it had before hasupd died") {

@@ -359,6 +359,11 @@ void parked(bench& b) {
   b.f.recovery_parked = true;
 }
 
+void damaged(bench& b) {
+  parked(b);
+  b.f.journal_damaged = true;
+}
+
 void beside(bench& b) {
   node(b);
   b.f.recovery_beside = true;
@@ -384,6 +389,7 @@ const std::vector<world> worlds = {
     {"others", "As node.txt while others advance, which counts for a head that stands still; only what differs.",
      others_advance},
     {"parked", "As node.txt with a recovery parked in its journal; only what differs.", parked},
+    {"damaged", "As node.txt with a recovery parked in a journal that cannot be read; only what differs.", damaged},
     {"beside", "As node.txt while a recovery asked for by hand is prepared beside the node; only what differs.",
      beside},
     {"beside_for_head",

@@ -582,7 +582,7 @@ class ToS3(Everywhere, Create):
         return [int(found[1]) for method, path in list(self.host.gate.requests)
                 if method == "PUT" and (found := re.search(r"partNumber=(\d+)", path))]
 
-    def fail(self, *methods):
+    def busy(self, *methods):
         """A store that has always too much to do; says when it was asked."""
         asked = {method: threading.Event() for method in methods}
 
@@ -627,7 +627,7 @@ class ToS3(Everywhere, Create):
 
     def test_a_store_that_only_fails_costs_its_patience(self):
         self.put("a", snapshot_bytes(1, MIB))
-        asked = self.fail("PUT", "DELETE")
+        asked = self.busy("PUT", "DELETE")
         process = self.begin("create", self.tree, "--to", self.there, *self.access, "--name", "x.tar.zst", "--patience", "2s")
         _, said = process.communicate(timeout=120)
         self.assertEqual(process.returncode, 1)
@@ -636,7 +636,7 @@ class ToS3(Everywhere, Create):
 
     def test_a_run_that_a_store_keeps_waiting_ends_when_it_is_told_to(self):
         self.put("a", snapshot_bytes(1, MIB))
-        asked = self.fail("PUT", "DELETE")
+        asked = self.busy("PUT", "DELETE")
         process = self.begin("create", self.tree, "--to", self.there, *self.access, "--name", "x.tar.zst", "--patience", "1h")
         self.assertTrue(asked["PUT"].wait(120))
         process.terminate()

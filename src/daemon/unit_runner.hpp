@@ -358,6 +358,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool drop_prefetched(const std::string& why);
   std::optional<control::prefetch_status> prefetch_view() const;
   control::recovery_status recovery_progress() const;
+  [[nodiscard]] std::string way_out_of_recovery() const;
   void retry_journal(const base::error& e, std::function<void()> again);
   void end_without_journal();
   void abandon_recovery();

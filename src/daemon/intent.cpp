@@ -38,6 +38,13 @@ json::object encode_exit(const unit::last_exit& e) {
   return o;
 }
 
+json::object encode_pace(const recovery::pace& p) {
+  return {{"bytes", p.bytes},
+          {"took_ms", p.took.count()},
+          {"at", base::format_time(p.at, true)},
+          {"unpacked", p.unpacked}};
+}
+
 json::object encode_stop(const unit::stopping& s) {
   json::object o{{"then", unit::after_stop_names.text(s.then)},
                  {"no_kill", s.no_kill},
@@ -80,6 +87,10 @@ json::object encode_instance(const instance_intent& i) {
   if (i.exit) o["last_exit"] = encode_exit(*i.exit);
   o["swaps"] = times(i.swaps);
   o["bad_snapshots"] = json::value_from(i.bad_snapshots);
+  json::object paces;
+  if (i.measured.fetch) paces["fetch"] = encode_pace(*i.measured.fetch);
+  if (i.measured.unpack) paces["unpack"] = encode_pace(*i.measured.unpack);
+  if (!paces.empty()) o["paces"] = std::move(paces);
   o["emptied"] = i.emptied;
   o["has_data"] = i.has_data;
   return o;
@@ -114,6 +125,21 @@ class reader {
  private:
   const json::object& o_;
 };
+
+// One that says nothing, as a damaged one may, is none.
+std::optional<recovery::pace> decode_pace(const json::object& paces, std::string_view key) {
+  const auto* found = paces.if_contains(key);
+  if (found == nullptr) return std::nullopt;
+  const reader r(found->as_object());
+  recovery::pace p;
+  p.bytes = r.number<std::uint64_t>("bytes");
+  p.took = base::duration(r.number<std::int64_t>("took_ms"));
+  p.unpacked = r.flag("unpacked");
+  const auto at = base::parse_time(r.text("at"));
+  if (p.bytes == 0 || p.took.count() <= 0 || !at) return std::nullopt;
+  p.at = *at;
+  return p;
+}
 
 instance_intent decode_instance(const json::object& object) {
   const reader r(object);
@@ -172,6 +198,8 @@ instance_intent decode_instance(const json::object& object) {
   r.time_list("swaps", i.swaps);
   if (const auto* bad = object.if_contains("bad_snapshots"))
     i.bad_snapshots = json::value_to<std::vector<std::string>>(*bad);
+  if (const auto* paces = object.if_contains("paces"))
+    i.measured = {decode_pace(paces->as_object(), "fetch"), decode_pace(paces->as_object(), "unpack")};
   i.emptied = r.flag("emptied");
   i.has_data = !object.contains("has_data") || r.flag("has_data");
   return i;

@@ -13,6 +13,7 @@
 #include "daemon/setting.hpp"
 #include "model/state.hpp"
 #include "model/unit_name.hpp"
+#include "recovery/pace.hpp"
 #include "unit/state.hpp"
 
 namespace hasup::daemon {
@@ -51,6 +52,7 @@ struct instance_intent {
   std::optional<unit::last_exit> exit;
   std::vector<base::wall_time> swaps;      // recovery budget
   std::vector<std::string> bad_snapshots;  // keys, see recovery
+  recovery::paces measured;                // of fetching and unpacking
   bool emptied = false;                    // the last recovery deleted the old state and found no other
   bool has_data = true;                    // it has [data]; an older file does not say
 };

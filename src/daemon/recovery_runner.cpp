@@ -9,6 +9,7 @@
 #include "recovery/data_look.hpp"
 #include "recovery/freeze.hpp"
 #include "recovery/machine.hpp"
+#include "recovery/next_steps.hpp"
 
 namespace hasup::daemon {
 namespace {
@@ -392,6 +393,10 @@ void recovery_runner::forget_giving_up() {
 
 recovery::member_view recovery_runner::group_view() const {
   return impl_->group_view();
+}
+
+std::string recovery_runner::what_comes_next() const {
+  return recovery::what_comes_next(impl_->state());
 }
 
 const recovery_memory& recovery_runner::memory() const {

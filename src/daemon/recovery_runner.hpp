@@ -106,6 +106,8 @@ class recovery_runner {
   [[nodiscard]] bool serves() const;
   [[nodiscard]] bool active() const;  // begin or resume was called and it has not finished; asking counts as active
   [[nodiscard]] recovery_view view() const;
+  // In words, for `hasup why`; "" when none is under way.
+  [[nodiscard]] std::string what_comes_next() const;
   // For others of the group: nothing that a crash could take back but `deciding`. `unit` is left empty at rest.
   [[nodiscard]] recovery::member_view group_view() const;
   [[nodiscard]] std::optional<recovery::room_promised> promised_room() const;

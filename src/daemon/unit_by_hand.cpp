@@ -1,13 +1,8 @@
 // A recovery that is prepared beside the node that runs, its question, what it would do, and when it is too late to
 // cancel it.
 #include <fmt/format.h>
-#include <sys/stat.h>
-
-#include <cerrno>
-#include <cstring>
 
 #include "daemon/unit_runner.hpp"
-#include "probe/lane.hpp"
 #include "recovery/candidates.hpp"
 #include "recovery/freeze.hpp"
 #include "recovery/machine.hpp"
@@ -139,13 +134,14 @@ bool unit_runner::dry_run(recovery_options options, dry_run_answer then) {
   if (recovery_active() || busy_with_others()) return false;
   put_prefetch_off();
   auto plan = recovery::freeze(unit_, *recipe_, "dry run", std::move(options));
-  if (!plan.asked.from.empty()) {
-    dry_run_from(std::move(plan), std::move(then));
+  base::result<ports::worker_job> job = recovery::job_of(plan, ports::worker_mode::select);
+  if (!plan.asked.from.empty()) job = recovery::job_of_file(plan);
+  if (!job) {
+    then(job.error());
     return true;
   }
-  auto job = recovery::job_of(plan, ports::worker_mode::select);
   dry_running_ = true;
-  start_worker(std::move(job), false, {},
+  start_worker(std::move(*job), false, {},
                [weak = weak_from_this(), plan = std::move(plan), then = std::move(then)](const auto& r) {
                  const auto self = weak.lock();
                  if (!self) return then(base::error{plan.unit + " is gone"});
@@ -163,7 +159,9 @@ bool unit_runner::dry_run(recovery_options options, dry_run_answer then) {
 // What cannot be measured is left out.
 void unit_runner::add_room(const recovery::frozen& plan, std::vector<ports::candidate> candidates,
                            recovery::plan_description described, dry_run_answer then) {
-  start_worker(recovery::job_of(plan, ports::worker_mode::measure), false, {},
+  auto job = recovery::job_of(plan, ports::worker_mode::measure);
+  job.look_for_warm = true;
+  start_worker(std::move(job), false, {},
                [weak = weak_from_this(), plan, candidates = std::move(candidates), described = std::move(described),
                 then = std::move(then)](ports::worker_result r) {
                  const auto self = weak.lock();
@@ -171,30 +169,9 @@ void unit_runner::add_room(const recovery::frozen& plan, std::vector<ports::cand
                  self->dry_running_ = false;
                  if (!r.room) return then(described);
                  self->host_.add_promised(self->unit_.id, *r.room);
-                 then(recovery::with_room(described, plan, self->recovery_memory_, candidates, *r.room));
+                 const recovery::dry_run_facts facts{std::move(*r.room), std::move(r.warm), self->goes_beside()};
+                 then(recovery::with_room(described, plan, self->recovery_memory_, candidates, facts));
                });
-}
-
-// The file may be on a mount that hangs.
-void unit_runner::dry_run_from(recovery::frozen plan, dry_run_answer then) {
-  auto only = recovery::candidate_from_file(plan);
-  if (!only) return then(only.error());
-  if (!file_lane_) file_lane_ = std::make_unique<probe::lane>(services_.loop);
-  const auto path = plan.asked.from;
-  file_lane_->run([path, weak = weak_from_this(), plan = std::move(plan), only = std::move(*only),
-                   then = std::move(then)]() -> probe::lane::answer {
-    struct stat st {};
-    const int error = ::stat(path.c_str(), &st) == 0 ? (S_ISREG(st.st_mode) ? 0 : EINVAL) : errno;
-    return [error, size = static_cast<std::uint64_t>(st.st_size), weak, plan, only, then]() mutable {
-      const auto self = weak.lock();
-      if (!self) return then(base::error{plan.unit + " is gone"});
-      if (error != 0)
-        return then(
-            base::error{plan.asked.from + ": " + (error == EINVAL ? "no regular file" : std::strerror(error))});
-      only.snapshots.front().size = size;
-      then(recovery::describe_plan(plan, self->recovery_memory_, {only}, {}, {self->now(), self->wall_now()}));
-    };
-  });
 }
 
 }  // namespace hasup::daemon

@@ -151,6 +151,8 @@ void unit_runner::prefetch_ended(const ports::worker_job& job, const ports::work
   if (r.ok()) {
     prefetch_->dropped = false;
     prefetch_->problem.clear();
+    recovery::note_pace(recovery_memory_.measured, job.mode, r, wall_now());
+    host_.changed(*this);
     if (job.mode == ports::worker_mode::unpack) {
       prefetch_->have = job.prefetch;
       prefetch_->have->unpacked = true;

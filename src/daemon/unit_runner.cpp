@@ -7,7 +7,6 @@
 #include "daemon/disk_thread.hpp"
 #include "daemon/hook_run.hpp"
 #include "daemon/reference_watch.hpp"
-#include "probe/lane.hpp"
 #include "recovery/progress.hpp"
 
 namespace hasup::daemon {
@@ -71,6 +70,7 @@ void unit_runner::restore(instance_intent was, base::result<std::vector<std::str
   taken_down_by = std::move(was.taken_down_by);
   recovery_memory_.swaps = std::move(was.swaps);
   recovery_memory_.bad = std::move(was.bad_snapshots);
+  recovery_memory_.measured = std::move(was.measured);
   emptied_ = was.emptied;
   if (records)
     journal_records_ = std::move(*records);
@@ -121,6 +121,7 @@ instance_intent unit_runner::intent() const {
   out.exit = memory_.exit;
   out.swaps = recovery_memory_.swaps;
   out.bad_snapshots = recovery_memory_.bad;
+  out.measured = recovery_memory_.measured;
   out.emptied = emptied_;
   out.has_data = unit_.has_data();
   note_what_waits(out);
@@ -136,6 +137,7 @@ instance_intent unit_runner::what_stays() const {
   out.run = run_;
   out.swaps = recovery_memory_.swaps;
   out.bad_snapshots = recovery_memory_.bad;
+  out.measured = recovery_memory_.measured;
   out.emptied = emptied_;
   out.has_data = unit_.has_data();
   return out;
@@ -256,9 +258,13 @@ void unit_runner::reset() {
   dispatch(unit::reset_wanted{});
 }
 
-void unit_runner::recover(std::string why, recovery_options options) {
+bool unit_runner::goes_beside() const {
   const bool runs = state() == model::unit_state::running && pid_ != 0 && memory_.desired == model::desired::up;
-  if (runs && queue_.empty() && !undecided_ && !parked_) return begin_beside(std::move(why), std::move(options));
+  return runs && queue_.empty() && !undecided_ && !parked_;
+}
+
+void unit_runner::recover(std::string why, recovery_options options) {
+  if (goes_beside()) return begin_beside(std::move(why), std::move(options));
   recovery_options_ = std::move(options);
   dispatch(unit::recover_wanted{std::move(why)});
 }

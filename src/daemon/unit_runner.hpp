@@ -36,10 +36,6 @@
 #include "unit/memory_guard.hpp"
 #include "unit/space_guard.hpp"
 
-namespace hasup::probe {
-class lane;
-}
-
 namespace hasup::daemon {
 
 class hook_run;
@@ -340,6 +336,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   // The node is started, watched and stopped by the recovery, not by the unit machine.
   bool recovery_has_node() const { return recovery_active() && !beside_; }
   void begin_beside(std::string why, recovery_options options);
+  // Would a recovery that a person asks for now be prepared beside the node?
+  [[nodiscard]] bool goes_beside() const;
   bool go_on_beside(std::int32_t pid);
   void call_off(const std::string& why);
   void tell_outcome(recovery_outcome outcome, const std::string& reason);
@@ -368,7 +366,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool drop_prefetched(const std::string& why);
   std::optional<control::prefetch_status> prefetch_view() const;
   control::recovery_status recovery_progress() const;
-  void dry_run_from(recovery::frozen plan, dry_run_answer then);
+  [[nodiscard]] std::string way_out_of_recovery() const;
   void retry_journal(const base::error& e, std::function<void()> again);
   void end_without_journal();
   void abandon_recovery();
@@ -464,8 +462,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::unique_ptr<reference_watch> reference_;
 
   worker_runner worker_;
-  bool dry_running_ = false;                // worker_ asks the sources for it
-  std::unique_ptr<probe::lane> file_lane_;  // looks at files that people name
+  bool dry_running_ = false;            // worker_ asks the sources for it
   std::vector<std::string> seen_free_;  // the data directories; forgotten when the unit comes to rest or is recovered
   std::unique_ptr<recovery_runner> recovery_;
   recovery_memory recovery_memory_;

@@ -112,6 +112,16 @@ unit_runner::held_back unit_runner::held_by_maintenance() const {
   return {};
 }
 
+// Before the swap nothing was touched; after it the old state stands aside until the new one is confirmed.
+std::string unit_runner::way_out_of_recovery() const {
+  const auto name = shown_name(unit_);
+  if (wiped()) return "hasup stop " + name + "    (stops the recovery where it is; there is no way back)";
+  if (!recovery_ || !recovery_->touched())
+    return "hasup recover " + name + " --cancel    (ends it, with nothing touched)";
+  if (recovery_->can_roll_back()) return "hasup recover " + name + " --rollback    (puts the old state back)";
+  return {};
+}
+
 control::instance_story unit_runner::story(const std::vector<control::event>& events) {
   control::instance_story out;
   out.status = status();
@@ -132,8 +142,9 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
     return out;
   }
   if (beside_) {
-    out.next = asks() ? "nothing until a person says yes; until then the node runs on"
-                      : "the node runs on until a snapshot is staged; then it is stopped, and its state replaced";
+    out.next = asks()              ? "nothing until a person says yes; until then the node runs on"
+               : recovery_active() ? "the node runs on meanwhile: " + recovery_->what_comes_next()
+                                   : "the node runs on until a snapshot is staged";
     if (stands_at_)
       out.next += fmt::format("; when its head gets beyond {} by itself, the recovery is called off", *stands_at_);
     if (asks()) out.actions = {"hasup recover " + name + " --yes"};
@@ -161,17 +172,16 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
       out.actions = {"hasup start " + name};
       break;
     case model::unit_state::recovering:
-      out.next = "becomes healthy from the snapshot, else the next older one is tried";
+      out.next = recovery_active()  ? recovery_->what_comes_next()
+                 : waits_for_mount_ ? "goes on as soon as " + unit_.data.mount + " is mounted"
+                                    : "goes on as soon as its journal is read";
       out.actions = {"hasup status --watch"};
       if (restored_head_stands())
         out.next =
             "is confirmed when its head advances; if others are seen to advance without it, the next older "
             "snapshot is tried";
-      if (wiped())
-        out.next += "; the old state is deleted, so there is no way back";
-      else
-        out.actions.push_back("hasup recover " + name +
-                              (recovery_ && recovery_->can_roll_back() ? " --rollback" : " --cancel"));
+      if (restored_head_stands() && wiped()) out.next += "; the old state is deleted, so there is no way back";
+      if (auto way = way_out_of_recovery(); !way.empty()) out.actions.push_back(std::move(way));
       break;
     case model::unit_state::asking:
       out.next = "nothing until a person says yes";

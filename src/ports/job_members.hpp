@@ -327,6 +327,9 @@ void members(M& m, worker_result& r) {
   m("archive_paths", r.archive_paths);
   m("bytes", r.bytes);
   m("at_hand", r.at_hand);
+  m("work_bytes", r.work_bytes);
+  m("work_ms", r.work_ms);
+  m("unpacked_ahead", r.unpacked_ahead);
   m("is_archive", r.is_archive);
   m("entries", r.entries);
   m("name", r.name);

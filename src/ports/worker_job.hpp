@@ -176,7 +176,8 @@ struct worker_job {
 
   // select, fetch, verify
   std::vector<model::source> sources;
-  // select, measure
+  // select, measure; select: none, with `chosen`: only these files of this machine are looked at, for how large they
+  // are
   std::vector<model::recovery_plan> plans;
   // select
   base::duration max_age{0};   // 0 = any; a snapshot of unknown time passes
@@ -211,7 +212,7 @@ struct worker_job {
   // discard: names of archives; and, as lower-case hex, which of them goes even where warm.json names it
   std::vector<std::string> useless;
   std::vector<std::string> useless_sha256;
-  // fetch, verify (one snapshot), unpack, wipe
+  // fetch, verify (one snapshot), unpack, wipe; select: see `plans`
   std::optional<candidate> chosen;
   // fetch, unpack, wipe, swap, rewipe, roll_back, clean_up
   model::recovery_plan plan;
@@ -332,6 +333,10 @@ struct worker_result {
   std::map<std::string, std::string> archive_paths;  // AS -> absolute path
   std::uint64_t bytes = 0;                           // fetched, or what is or would be unpacked
   std::uint64_t at_hand = 0;                         // fetch: of them, those that no host had to send
+  // fetch, unpack: bytes of archives that came, or were unpacked, in this job itself, and how long all of it took
+  std::uint64_t work_bytes = 0;
+  std::uint64_t work_ms = 0;
+  bool unpacked_ahead = false;  // fetch: all that was fetched is unpacked, too
   // examine
   bool is_archive = false;    // else one file, compressed or not
   std::uint64_t entries = 0;  // of an archive

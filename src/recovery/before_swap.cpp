@@ -158,9 +158,11 @@ void stepper::select() {
                "a file does not say of which backup it is, and group " + plan.group +
                    " is restored as one set; take recovery.group out of the unit to restore it alone");
   if (!plan.asked.from.empty()) {
-    auto only = candidate_from_file(plan);
-    if (!only) return end(outcome::refused, only.error().message);
-    return take_candidates({std::move(*only)}, {});
+    auto job = job_of_file(plan);
+    if (!job) return end(outcome::refused, job.error().message);
+    s.now = selecting{};
+    out.emplace_back(run_worker{std::move(*job)});
+    return;
   }
   if (const auto warm = std::exchange(s.warm, std::nullopt);
       warm && s.done.at == mark::begun && !plan.asked.by_hand) {
@@ -354,6 +356,7 @@ void stepper::on_fetched(const ports::worker_result& r) {
   for (const auto& digest : r.sha256)
     if (!named && !digest.empty() && is_remembered_bad(bad_key_of_digest(digest)))
       return drop(fate::bad, "it is the same archive as one that is marked bad");
+  note_pace(s.remembered.measured, ports::worker_mode::fetch, r, now.wall);
   commit(fetched{r.sha256, r.verified});
   for (const auto& note : r.notes) say("note", note);
   std::string size = r.bytes > 0 ? base::format_byte_size(r.bytes) + ", " : "";
@@ -386,6 +389,7 @@ void stepper::on_unpacked(const ports::worker_result& r) {
       return end(outcome::refused, r.error);
   }
   s.tries = 0;
+  note_pace(s.remembered.measured, ports::worker_mode::unpack, r, now.wall);
   const auto arguments = first_start_arguments(s.done.plan.recipe, *s.done.chosen_plan(), r.archive_paths);
   if (!arguments) return drop(fate::unreachable, arguments.error().message);
   const auto command = import_command(s.done.plan.recipe, *s.done.chosen_plan(), r.archive_paths);

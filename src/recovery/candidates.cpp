@@ -4,6 +4,8 @@
 #include <iterator>
 #include <set>
 
+#include "recovery/freeze.hpp"
+
 namespace hasup::recovery {
 namespace {
 
@@ -110,6 +112,16 @@ base::result<ports::candidate> candidate_from_file(const frozen& plan) {
   only.plan = static_cast<unsigned>(fits - plans.begin());
   only.snapshots.push_back(std::move(file));
   return only;
+}
+
+base::result<ports::worker_job> job_of_file(const frozen& plan) {
+  auto only = candidate_from_file(plan);
+  if (!only) return only.error();
+  auto job = job_of(plan, ports::worker_mode::select);
+  job.plans.clear();
+  job.sources.clear();
+  job.chosen = std::move(*only);
+  return job;
 }
 
 bool is_beyond(const ports::candidate& c, std::uint64_t block) {

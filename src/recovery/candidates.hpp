@@ -38,6 +38,9 @@ bool other_plan_fits(const progress& p);
 // asked.from as a candidate: one local archive serves the first allowed plan that needs just one.
 base::result<ports::candidate> candidate_from_file(const frozen& plan);
 
+// The job that looks how large asked.from is; its answer has candidate_from_file() with what it saw.
+base::result<ports::worker_job> job_of_file(const frozen& plan);
+
 // "snapshot-…bin.zst", or "a.tar, b.tar"
 std::string name_of(const ports::candidate& c);
 // The backup that all its archives are of; "" = they do not say, or are of several.

@@ -10,6 +10,7 @@
 #include "model/source.hpp"
 #include "recovery/candidates.hpp"
 #include "recovery/machine.hpp"
+#include "recovery/pace.hpp"
 #include "recovery/space_plan.hpp"
 
 namespace hasup::recovery {
@@ -27,6 +28,13 @@ std::string describe(const model::snapshot& one) {
   if (one.time) add(base::format_time(*one.time));
   if (one.size) add(base::format_byte_size(*one.size));
   return out + facts + (facts.empty() ? "" : ")");
+}
+
+// What a person named is tried even when it is marked bad.
+std::vector<ports::candidate> usable_of(const std::vector<ports::candidate>& all, const frozen& plan,
+                                        const std::set<std::string>& bad,
+                                        std::vector<std::string>* skipped = nullptr) {
+  return plan.asked.from.empty() ? allowed(all, plan, bad, skipped) : all;
 }
 
 namespace json = boost::json;
@@ -82,7 +90,7 @@ base::result<plan_description> describe_plan(const frozen& plan, const memory& r
   json::array described;
   std::vector<std::string> skipped;
   const std::set<std::string> bad(remembered.bad.begin(), remembered.bad.end());
-  const auto usable = plan.asked.from.empty() ? allowed(candidates, plan, bad, &skipped) : candidates;
+  const auto usable = usable_of(candidates, plan, bad, &skipped);
   for (std::size_t i = 0; i < plan.recipe.plans.size(); ++i) {
     const auto& p = plan.recipe.plans[i];
     if (!is_asked(p)) continue;
@@ -145,7 +153,7 @@ base::result<std::string> describe_room(const frozen& plan, const memory& rememb
   bool any_swappable = false;
   std::set<unsigned> told;
   const std::set<std::string> bad(remembered.bad.begin(), remembered.bad.end());
-  for (const auto& c : allowed(candidates, plan, bad, nullptr)) {
+  for (const auto& c : usable_of(candidates, plan, bad)) {
     const auto& p = plan.recipe.plans[c.plan];
     const auto found = decide_space(plan, c, room);
     any = true;
@@ -171,9 +179,52 @@ base::result<std::string> describe_room(const frozen& plan, const memory& rememb
   return base::success(std::move(out));
 }
 
+namespace {
+
+json::value seconds(const std::optional<base::duration>& d) {
+  return d ? json::value(std::chrono::duration<double>(*d).count()) : json::value(nullptr);
+}
+
+struct told_time {
+  std::string text;
+  json::object by_plan;
+};
+
+// Of what would be refused nobody asks how long it takes.
+told_time describe_time(const frozen& plan, const memory& remembered, const std::vector<ports::candidate>& candidates,
+                        const dry_run_facts& facts) {
+  told_time out;
+  std::set<unsigned> told;
+  const std::set<std::string> bad(remembered.bad.begin(), remembered.bad.end());
+  for (const auto& c : usable_of(candidates, plan, bad)) {
+    const auto way = decide_space(plan, c, facts.room);
+    if (!way.fits || !told.insert(c.plan).second) continue;
+    const bool at_hand = facts.warm && facts.warm->unpacked && !facts.warm->candidates.empty() &&
+                         facts.warm->candidates.front() == c && !way.in_place;
+    const auto e = estimate_time(remembered.measured, c, way, at_hand);
+    const auto& name = plan.recipe.plans[c.plan].name;
+    out.text +=
+        "time for " + name_of(c) + " with plan \"" + name + "\": " + text_of(e, way.in_place, facts.node_runs) + "\n";
+    json::object o{{"snapshot", name_of(c)},
+                   {"fetch_s", seconds(e.fetch)},
+                   {"unpack_s", seconds(e.unpack)},
+                   {"total_s", seconds(e.total())},
+                   {"unpacked_while_fetched", e.unpacked_meanwhile},
+                   {"at_hand", e.at_hand},
+                   {"node_runs_meanwhile", facts.node_runs},
+                   {"measured_at", nullptr}};
+    if (e.measured_at) o["measured_at"] = base::format_time(*e.measured_at);
+    out.by_plan[name] = std::move(o);
+  }
+  return out;
+}
+
+}  // namespace
+
 base::result<plan_description> with_room(plan_description described, const frozen& plan, const memory& remembered,
                                          const std::vector<ports::candidate>& candidates,
-                                         const ports::room_found& room) {
+                                         const dry_run_facts& facts) {
+  const auto& room = facts.room;
   const auto said = describe_room(plan, remembered, candidates, room);
   if (!said) return base::error{described.text + said.error().message};
   auto object = json::parse(described.json).as_object();
@@ -190,7 +241,9 @@ base::result<plan_description> with_room(plan_description described, const froze
     not_cloned[plan.recipe.plans[i].name] =
         room.not_cloned[i].empty() ? json::value(nullptr) : json::value(room.not_cloned[i]);
   object["not_cloned"] = std::move(not_cloned);
-  return plan_description{described.text + *said, json::serialize(object)};
+  auto time = describe_time(plan, remembered, candidates, facts);
+  object["time"] = std::move(time.by_plan);
+  return plan_description{described.text + *said + time.text, json::serialize(object)};
 }
 
 }  // namespace hasup::recovery

@@ -10,6 +10,7 @@
 #include "model/exit_status.hpp"
 #include "model/state.hpp"
 #include "recovery/group.hpp"
+#include "recovery/pace.hpp"
 #include "recovery/progress.hpp"
 
 namespace hasup::recovery {
@@ -18,6 +19,7 @@ namespace hasup::recovery {
 struct memory {
   std::vector<std::string> bad;        // keys of candidates.hpp, oldest first, at most 200
   std::vector<base::wall_time> swaps;  // oldest first; those outside the budget's window are dropped
+  paces measured{};
 
   friend bool operator==(const memory&, const memory&) = default;
 };

@@ -44,9 +44,13 @@ base::result<plan_description> describe_plan(const frozen& plan, const memory& r
 base::result<std::string> describe_room(const frozen& plan, const memory& remembered,
                                         const std::vector<ports::candidate>& candidates,
                                         const ports::room_found& room);
-// Both together.
+struct dry_run_facts {
+  ports::room_found room;
+  std::optional<ports::warm_set> warm;  // what a prefetch left
+  bool node_runs = false;               // so that a recovery would be prepared beside it
+};
+// Both together, and how long the first candidate of each plan would take before the swap.
 base::result<plan_description> with_room(plan_description described, const frozen& plan, const memory& remembered,
-                                         const std::vector<ports::candidate>& candidates,
-                                         const ports::room_found& room);
+                                         const std::vector<ports::candidate>& candidates, const dry_run_facts& facts);
 
 }  // namespace hasup::recovery

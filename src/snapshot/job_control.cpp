@@ -84,6 +84,11 @@ void job_control::write() {
   if (!progress_path_.empty()) (void)replace_file(progress_path_, ports::encode(now_), false);
 }
 
+std::uint64_t milliseconds_since(job_control::clock::time_point began) {
+  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(job_control::clock::now() - began);
+  return static_cast<std::uint64_t>(took.count());
+}
+
 base::result<void> write_result(const std::string& path, const ports::worker_result& result) {
   return replace_file(path, ports::encode(result), true);
 }

@@ -48,6 +48,8 @@ class job_control {
   std::uint64_t measured_done_ = 0;
 };
 
+std::uint64_t milliseconds_since(job_control::clock::time_point began);
+
 // Writes result_path as a whole: temporary file, fsync, rename.
 base::result<void> write_result(const std::string& path, const ports::worker_result& result);
 

@@ -93,6 +93,42 @@ class RoomForARecovery(SmallVolume):
         status, info = self.wait_recovered()
         self.assertGreater(info["head_block_num"], BLOCKS)
 
+    def test_a_file_that_a_person_names_needs_room_too_while_the_node_is_down(self):
+        mine = self.home.path / "mine.bin"
+        shutil.copy(self.snapshots[-1], mine)
+        self.dirty_node_that_is_not_started(lambda: self.fill(6 * MIB))
+        self.home.wait_for("leap", state="failed")
+        before = self.picture()
+        done = self.home.hasup("recover", "leap", "--yes", "--from", mine)
+        self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
+        self.assertRegex(done.stderr, r"mine.bin needs [0-9.]+MiB \([0-9.]+MiB to fetch.* short. Make room there")
+        self.assertEqual(self.picture(), before)
+        self.assertEqual([p for p in self.data.glob(".hasup/cache/*")], [])
+        missing = self.home.hasup("recover", "leap", "--yes", "--from", self.home.path / "none.bin")
+        self.assertEqual(missing.returncode, 1)
+        self.assertIn("none.bin: No such file or directory", missing.stderr)
+        (self.volume / "other").unlink()
+        self.home.ok("recover", "leap", "--yes", "--from", mine)
+        self.wait_recovered()
+
+    def test_a_dry_run_says_how_long_it_takes_once_that_was_measured(self):
+        self.leap_unit(f"file://{self.backup}/")
+        self.home.start()
+        self.home.wait_healthy("leap")
+        words = ["recover", "leap", "--dry-run", "--snapshot", self.snapshots[0].name]
+        self.assertIn("unknown, not measured yet", self.home.ok(*words))
+        self.home.ok("recover", "leap", "--yes")
+        self.home.wait_event("leap", lambda e: e["kind"] == "recovery_ended", "it has ended")
+        shown = self.home.ok(*words)
+        self.assertRegex(shown, r"about [0-9.]+m?s to fetch, unpacked meanwhile, as measured 20")
+        self.assertIn("the node runs on until then, and is down for a rename and its own start", shown)
+        self.home.kill_daemon()
+        self.home.start()
+        self.home.wait_healthy("leap")
+        time = next(iter(json.loads(self.home.ok(*words, "--json"))["time"].values()))
+        self.assertGreater(time["total_s"], 0)
+        self.assertTrue(time["node_runs_meanwhile"])
+
     def test_a_smaller_snapshot_that_fits_is_taken_in_the_place_of_a_newer_one(self):
         newest = self.snapshots[-1]
         with open(newest, "ab") as f:
@@ -113,7 +149,8 @@ class RoomForARecovery(SmallVolume):
         self.assertRegex(shown, r'room for plan "[a-z ]+": snapshot-.* needs [0-9.]+MiB \([0-9.]+MiB to fetch')
         self.assertRegex(shown, r"the old state, [0-9.]+MiB, stays until the node is confirmed")
         self.fill(6 * MIB)
-        for words in (["--dry-run"], ["--yes"]):
+        for words in (["--dry-run"], ["--yes"], ["--dry-run", "--from", self.snapshots[-1]],
+                      ["--yes", "--from", self.snapshots[-1]]):
             done = self.home.hasup("recover", "leap", *words)
             self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
             self.assertIn("There is no room for any of the snapshots.", done.stdout + done.stderr)
@@ -135,6 +172,9 @@ class RoomForARecovery(SmallVolume):
         self.fill(40 * MIB)
         self.home.start()
         wait_until(lambda: list(self.data.glob(".hasup/cache/*.part")), "the first one fetches")
+        why = self.home.ok("why", "leap")
+        self.assertIn(f"now: {self.snapshots[-1].name} is fetched and verified; then: it is unpacked, it takes", why)
+        self.assertIn("hasup recover leap --cancel", why)
         self.home.hasup("start", "second", "--no-wait")
         status = self.home.wait_for("second", state="failed")
         self.assertRegex(status["reason"], r"[0-9.]+MiB are for the recovery of leap: [0-9.]+MiB short")

@@ -33,6 +33,7 @@ struct fetched {
   std::string verified_by;  // "" = nothing
   std::uint64_t size = 0;
   std::uint64_t at_hand = 0;  // of it
+  std::uint64_t came = 0;     // in this job, what was at hand with it
   std::vector<std::string> notes{};
   proof by{};
 };
@@ -136,6 +137,7 @@ outcome<fetched> fetcher::one(const model::snapshot& s, std::size_t archive) {
   }
   out.size = part.bytes();
   out.at_hand = part.seeds().bytes;
+  out.came = part.written();
   if (!seeds.why().empty()) out.notes.push_back(seeds.why());
   if (auto finished = part.finish(); !finished) return finished.error();
   const auto& sha256 = actual.at(digest_kind::sha256);
@@ -288,9 +290,7 @@ outcome<void> note_warm(const ports::worker_job& job, const data_tree& tree, con
   warm.verified_by = done.verified_by;
   warm.public_key = job.public_key;
   warm.at = std::chrono::system_clock::now();
-  auto ahead = read_ahead_mark(tree.own());
-  if (!ahead) return ahead.error();
-  warm.unpacked = *ahead && (*ahead)->job == key_of(job);
+  warm.unpacked = done.unpacked_ahead;
   if (auto written = write_warm(tree.own(), d, warm); !written) return written;
   std::vector<std::string> names;
   for (const auto& s : job.chosen->snapshots) names.push_back(s.name);
@@ -315,6 +315,7 @@ ports::worker_result fetch(const ports::worker_job& job, job_control& control, p
   if (!tree) return fail(tree.error());
   if (auto made = d.make_dir(tree->own(), "cache", 0700); !made) return fail(made.error());
   ahead_feed feed(std::move(ahead), *tree, d);
+  const auto began = std::chrono::steady_clock::now();
   out.verified = true;
   for (std::size_t i = 0; i < job.chosen->snapshots.size(); ++i) {
     const auto& s = job.chosen->snapshots[i];
@@ -339,6 +340,7 @@ ports::worker_result fetch(const ports::worker_job& job, job_control& control, p
       out.verified_by += (out.verified_by.empty() ? "" : ", ") + one->verified_by;
     out.bytes += one->size;
     out.at_hand += one->at_hand;
+    out.work_bytes += one->came;
     if (job.keep_proof) one->by.keep_in(out);
     out.notes.insert(out.notes.end(), one->notes.begin(), one->notes.end());
   }
@@ -346,6 +348,10 @@ ports::worker_result fetch(const ports::worker_job& job, job_control& control, p
     out.verified = false;
     return fail(unpacked.error());
   }
+  out.work_ms = milliseconds_since(began);
+  auto mark = read_ahead_mark(tree->own());
+  if (!mark) return fail(mark.error());
+  out.unpacked_ahead = *mark && (*mark)->job == key_of(job);
   if (job.prefetch)
     if (auto noted = note_warm(job, *tree, d, out); !noted) return fail(noted.error());
   return out;

@@ -128,6 +128,7 @@ outcome<void> part_file::write(std::uint64_t at, const char* data, std::size_t s
     size -= static_cast<std::size_t>(n);
     at += static_cast<std::uint64_t>(n);
   }
+  written_ += at - first;
   have_.add({first, at});
   bytes_ = have_.bytes();
   reached();

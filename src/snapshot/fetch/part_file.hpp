@@ -71,6 +71,8 @@ class part_file {
   [[nodiscard]] const byte_spans& have() const { return have_; }
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] std::uint64_t bytes() const { return bytes_; }
+  // By write() and seed(), all told: what came more than once counts so often.
+  [[nodiscard]] std::uint64_t written() const { return written_; }
   [[nodiscard]] std::uint64_t prefix() const { return have_.prefix(); }
 
  private:
@@ -91,6 +93,7 @@ class part_file {
   byte_spans have_;
   seed_mark seeds_;
   std::uint64_t bytes_ = 0;
+  std::uint64_t written_ = 0;
   std::uint64_t unchecked_ = 0;  // bytes since the free space was looked at
   bool reserved_ = false;
 

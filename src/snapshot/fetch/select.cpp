@@ -13,7 +13,9 @@
 #include "snapshot/candidate_order.hpp"
 #include "snapshot/explanation.hpp"
 #include "snapshot/fetch/expected_digest.hpp"
+#include "snapshot/fetch/local_server.hpp"
 #include "snapshot/fetch/source_listing.hpp"
+#include "snapshot/fetch/version_answer.hpp"
 #include "snapshot/requirement.hpp"
 #include "snapshot/warm_file.hpp"
 
@@ -176,9 +178,49 @@ void look_into_cache(const ports::worker_job& job, ports::worker_result& out) {
         if (const auto seal = read_seal(own->get(), s.name); seal && *seal) out.in_cache[s.name] = (*seal)->sha256;
 }
 
+// What a manifest beside the file says comes out of it. One that cannot be read says nothing.
+std::optional<std::uint64_t> unpacked_by_manifest(remote_client& host, const model::snapshot& s) {
+  const auto dir = s.url.substr(0, s.url.rfind('/') + 1);
+  std::string body;
+  const auto answer = host.get(dir + "manifest.json", body);
+  if (!answer || answer->status != 200) return std::nullopt;
+  const auto manifest = parse_json_listing(body, dir);
+  if (!manifest) return std::nullopt;
+  for (const auto& file : *manifest)
+    if (file.name == s.name && file.size == s.size) return file.unpacked;
+  return std::nullopt;
+}
+
+// How large the file is that a person named.
+outcome<void> look_at_file(remote_client& host, model::snapshot& s) {
+  const asked_together once(host);
+  const auto answer = host.head(s.url);
+  if (!answer) return answer.error();
+  if (is_passing(answer->status)) return failure{ports::worker_failure::unreachable, status_text(*answer)};
+  if (answer->status != 200) return refusal(status_text(*answer));
+  if (answer->content_type == local_directory_type)
+    return refusal(file_source_path(s.url).value_or(s.url) + " is a directory, not an archive");
+  s.size = answer->length;
+  s.time = answer->time;
+  s.unpacked = unpacked_by_manifest(host, s);
+  return {};
+}
+
+ports::worker_result look_at_chosen(const ports::worker_job& job, job_control& control, patience p) {
+  ports::worker_result out;
+  out.candidates = {*job.chosen};
+  for (auto& s : out.candidates.front().snapshots) {
+    control.begin("select", s.name, without_password(s.source), std::nullopt);
+    remote_client host(control, p, model::source(s.source));
+    if (auto looked = look_at_file(host, s); !looked) return failed_result(looked.error());
+  }
+  return out;
+}
+
 }  // namespace
 
 ports::worker_result select(const ports::worker_job& job, job_control& control, patience p) {
+  if (job.chosen && job.plans.empty()) return look_at_chosen(job, control, p);
   ports::worker_result out;
   p.attempts = std::min(p.attempts, 3U);  // there are further sources to ask, and a recovery begins anew later
   std::vector<std::vector<ports::candidate>> by_plan(job.plans.size());

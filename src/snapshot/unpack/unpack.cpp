@@ -64,6 +64,13 @@ outcome<std::optional<ahead_mark>> take_ahead(const ports::worker_job& job, cons
   return std::move(*mark);
 }
 
+std::uint64_t cached_bytes(const ports::worker_job& job, const data_tree& tree) {
+  std::uint64_t all = 0;
+  for (const auto& s : job.chosen->snapshots)
+    if (const auto file = look(tree.own(), "cache/" + s.name); file && *file) all += (*file)->size;
+  return all;
+}
+
 outcome<void> fill(const ports::worker_job& job, job_control& control, const data_tree& tree, wipe_rules rules,
                    ports::worker_result& out) {
   const disk d;
@@ -81,7 +88,10 @@ outcome<void> fill(const ports::worker_job& job, job_control& control, const dat
     if (auto made = all.make_places(); !made) return made;
     if (auto enough = all.check_space(); !enough) return enough;
     from_cache cache(tree);
+    const auto began = job_control::clock::now();
     const auto done = all.run(cache);
+    out.work_ms = milliseconds_since(began);
+    out.work_bytes = cached_bytes(job, tree);
     out.notes = all.notes();
     out.archive_paths = all.archive_paths();
     if (!done) return done;

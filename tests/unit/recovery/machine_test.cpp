@@ -255,14 +255,40 @@ TEST_CASE("--plan takes that plan only") {
   CHECK(has(t.listed({one_candidate(0, "s3"), one_candidate(1, "s3")}).take(), "(plan \"full set\")"));
 }
 
-TEST_CASE("--from needs no source") {
+TEST_CASE("--from needs no source, and the file is looked at before it is taken") {
   auto plan = leap();
   plan.asked.from = "/tmp/mine.bin";
   trace t;
   t.begin(plan).quiesced().take();
-  const auto text = t.done().take();
-  CHECK(!has(text, "worker select"));
-  CHECK(has(text, "trying mine.bin from file:///tmp/"));
+  CHECK(has(t.done().take(), "worker select mine.bin"));
+  auto seen = recovery::candidate_from_file(plan).value();
+  seen.snapshots.front().size = 1000;
+  CHECK(has(t.listed({seen}).take(), "trying mine.bin from file:///tmp/"));
+}
+
+TEST_CASE("--from of a file for which there is no room is refused with the numbers") {
+  auto plan = leap();
+  plan.asked.from = "/tmp/mine.bin.zst";
+  plan.asked.by_hand = true;
+  trace t;
+  t.room->free_bytes = 3000;
+  t.begin(plan).quiesced().done().take();
+  auto seen = recovery::candidate_from_file(plan).value();
+  seen.snapshots.front().size = 1000;
+  const auto text = t.listed({seen}).take();
+  CHECK(has(text, "mine.bin.zst needs 3.9KiB (1000B to fetch, 2.9KiB unpacked, which is a guess"));
+  CHECK(has(text, "short. Make room there"));
+  CHECK(has(text, "finished refused: no snapshot is left to try"));
+  CHECK_FALSE(has(text, "worker fetch"));
+}
+
+TEST_CASE("--from of a file that is not there ends at once") {
+  auto plan = leap();
+  plan.asked.from = "/tmp/mine.bin";
+  trace t;
+  t.begin(plan).quiesced().done().take();
+  const auto text = t.failed(ports::worker_failure::refused, "/tmp/mine.bin: No such file or directory").take();
+  CHECK(has(text, "finished refused: /tmp/mine.bin: No such file or directory"));
 }
 
 TEST_CASE("an archive that cannot be had is left for the next after five tries, the next after one") {

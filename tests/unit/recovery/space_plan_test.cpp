@@ -337,7 +337,7 @@ TEST_CASE("a dry run shows the room that each plan needs and what stays aside") 
   room.not_cloned = {"the file system has no reflinks", ""};
   CHECK(has(recovery::describe_room(plan, {}, {one_candidate(0, "s2")}, room).value(),
             "\n  the file system has no reflinks: a roll back keeps what the node wrote to blocks\n"));
-  auto shown = recovery::with_room({"", "{}"}, plan, {}, {one_candidate(0, "s2")}, room);
+  auto shown = recovery::with_room({"", "{}"}, plan, {}, {one_candidate(0, "s2")}, {room, {}, false});
   CHECK(has(shown.value().json, R"("not_cloned":{"state only":"the file system has no reflinks","full set":null})"));
   const auto none = recovery::describe_room(plan, {}, {one_candidate(0, "s3.zst")}, room);
   REQUIRE_FALSE(none.has_value());

@@ -1,0 +1,94 @@
+#include "recovery/next_steps.hpp"
+
+#include "unit/recovery/trace.hpp"
+
+#include <catch2/catch.hpp>
+
+using namespace hasup;
+using namespace hasup::tests;
+
+namespace {
+
+const std::vector<ports::candidate> two{one_candidate(0, "s2"), one_candidate(0, "s1")};
+
+recovery::frozen beside() {
+  auto plan = leap();
+  plan.asked.beside = plan.asked.by_hand = plan.asked.yes = true;
+  return plan;
+}
+
+}  // namespace
+
+TEST_CASE("each phase says what comes after it, and what if it fails") {
+  trace t;
+  const auto said = [&t] { return recovery::what_comes_next(t.state); };
+  CHECK(said().empty());
+  t.begin(leap());
+  CHECK(
+      said() ==
+      "now: who has the data open is looked for; then: the sources are asked for snapshots, the newest that fits is "
+      "fetched and verified, it is unpacked, it takes the place of the old state, which is put aside, the node "
+      "starts on it, it is confirmed once the head has advanced beyond it for 2m, the old state is deleted; if that "
+      "fails, the next one is tried, as long as there is one, and with none left the unit fails with its state "
+      "untouched");
+  t.quiesced().done().listed(two);
+  CHECK(said() ==
+        "now: s2 is fetched and verified; then: it is unpacked, it takes the place of the old state, which is put "
+        "aside, the node starts on it, it is confirmed once the head has advanced beyond it for 2m, the old state is "
+        "deleted; if that fails, the one other that is left is tried, and with none left the unit fails with its "
+        "state untouched");
+  t.fetched();
+  CHECK(said().starts_with("now: s2 is unpacked; then: it takes the place"));
+  t.unpacked();
+  CHECK(said().starts_with(
+      "now: s2 takes the place of the old state, which is put aside; then: the node starts on it"));
+  CHECK(said().ends_with("; if that fails, the old state is put back and the one other that is left is tried"));
+  t.done().started();
+  CHECK(said().starts_with("now: the node starts on it; then: it is confirmed once"));
+  t.startup_passed().head(100).head(101);
+  CHECK(
+      said().starts_with("now: it is confirmed once the head has advanced beyond it for 2m; then: the old state is"));
+  t.exited(1, recovery::exit_kind::recover, "database dirty");
+  CHECK(said() == "the old state is put back; then the next one is tried, with 1 left");
+}
+
+TEST_CASE("beside a node that runs its stop is one of the steps, and failing costs it nothing") {
+  trace t;
+  t.begin(beside()).listed({one_candidate(0, "s2")});
+  const auto said = recovery::what_comes_next(t.state);
+  CHECK(said.find("it is unpacked, the node is stopped, it takes the place") != std::string::npos);
+  CHECK(said.ends_with("; if that fails, the node runs on as it is"));
+  t.fetched().unpacked();
+  CHECK(recovery::what_comes_next(t.state).find("the node is stopped") == std::string::npos);
+}
+
+TEST_CASE("once the old state is deleted nobody promises it back") {
+  auto plan = leap();
+  plan.space = model::space_policy::in_place;
+  trace t;
+  t.room->freed = t.room->state = {500, 500};
+  t.begin(plan).quiesced().done().listed(two);
+  CHECK(
+      recovery::what_comes_next(t.state).find(
+          "now: s2 is fetched and verified; then: the old state is deleted to make room for it, with no way back, it "
+          "is unpacked, it comes where the old state was") == 0);
+  t.fetched();
+  const auto said = recovery::what_comes_next(t.state);
+  CHECK(said.starts_with("now: the old state is deleted to make room for it"));
+  CHECK(said.ends_with("the one other that is left is tried; there is no old state to put back"));
+}
+
+TEST_CASE("who asks, waits or ends says so") {
+  auto plan = leap();
+  plan.mode = model::recovery_mode::ask;
+  trace t;
+  t.begin(plan).quiesced().done().listed(two).fetched().unpacked();
+  CHECK(recovery::what_comes_next(t.state) == "nothing until a person says yes");
+  trace other;
+  other.begin(leap()).quiesced().done().listed(two).stop();
+  CHECK(recovery::what_comes_next(other.state) == "the recovery ends, with nothing touched");
+  trace down;
+  down.begin(leap()).quiesced().done().listed(two).failed(ports::worker_failure::unreachable, "404");
+  CHECK(
+      recovery::what_comes_next(down.state).starts_with("when it is tried again: s2 is fetched and verified; then:"));
+}

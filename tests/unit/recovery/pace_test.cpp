@@ -35,10 +35,6 @@ recovery::space_decision way(std::uint64_t to_fetch) {
   return d;
 }
 
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 }  // namespace
 
 TEST_CASE("only a job that did enough by itself says how fast it goes") {

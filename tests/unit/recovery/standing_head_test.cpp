@@ -9,10 +9,6 @@ using namespace hasup::tests;
 
 namespace {
 
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 recovery::frozen stands_at_150() {
   auto plan = leap();
   plan.asked.beside = true;

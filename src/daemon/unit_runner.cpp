@@ -7,6 +7,7 @@
 #include "daemon/disk_thread.hpp"
 #include "daemon/hook_run.hpp"
 #include "daemon/reference_watch.hpp"
+#include "probe/lane.hpp"
 #include "recovery/progress.hpp"
 
 namespace hasup::daemon {

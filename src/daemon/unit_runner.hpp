@@ -36,6 +36,10 @@
 #include "unit/memory_guard.hpp"
 #include "unit/space_guard.hpp"
 
+namespace hasup::probe {
+class lane;
+}
+
 namespace hasup::daemon {
 
 class hook_run;
@@ -462,7 +466,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::unique_ptr<reference_watch> reference_;
 
   worker_runner worker_;
-  bool dry_running_ = false;            // worker_ asks the sources for it
+  bool dry_running_ = false;                // worker_ asks the sources for it
+  std::unique_ptr<probe::lane> file_lane_;  // looks at the data directory, whose mount may hang
   std::vector<std::string> seen_free_;  // the data directories; forgotten when the unit comes to rest or is recovered
   std::unique_ptr<recovery_runner> recovery_;
   recovery_memory recovery_memory_;

@@ -127,6 +127,11 @@ struct state {
   std::string gave_up_why;
 };
 
+template <class T>
+bool is(const state& s) {
+  return std::holds_alternative<T>(s.now);
+}
+
 // Phase for status (section 7 of the design); "" when no recovery is under way.
 std::string_view phase_of(const state& s);
 

@@ -145,7 +145,8 @@ struct outlook {
 outlook outlook_of(const state& s);
 
 // What it, or its node, will still write on the file system `device`: not free for others. Not known any more after a
-// restart of the daemon beyond `staged`.
+// restart of the daemon beyond `staged`; too much while a worker of an earlier one goes on, whose `device` is 0: that
+// of the data directory.
 struct room_promised {
   std::uint64_t device = 0;
   std::uint64_t bytes = 0;

@@ -356,8 +356,8 @@ control::command_reply supervisor::recover(const runners& targets, const control
       if (!r->roll_back())
         return {exit_code::failed,
                 name +
-                    " has no old state put aside: a recovery keeps it from the moment it is replaced until the node "
-                    "is seen to advance on the new one (`hasup why " +
+                    " has no old state put aside: a recovery keeps it from the moment it is replaced until the new "
+                    "one is confirmed (`hasup why " +
                     name + "`)",
                 {},
                 {}};

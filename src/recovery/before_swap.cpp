@@ -228,8 +228,8 @@ void stepper::take_candidates(const std::vector<ports::candidate>& all, const st
     why += not_beyond(all);
     why += without_a_set(all);
     if (!bad_names.empty())
-      why += "; marked bad: " + base::joined(bad_names) + " (`hasup recover " + unit_name() +
-             " --snapshot NAME` tries one all the same)";
+      why += "; marked bad: " + base::joined(bad_names) + " (`hasup reset " + unit_name() +
+             "` forgets that and tries again, `hasup recover " + unit_name() + " --from FILE` takes another archive)";
     if (!notes.empty()) why += "; " + base::joined(notes, "; ");
     return give_up(not_now(), why);
   }

@@ -290,6 +290,7 @@ void stepper::roll_back_by_hand() {
 
 void stepper::on_quiesced() {
   if (!is<quiescing>(s)) return;
+  if (!s.stop && std::exchange(s.to_take_up, false)) return take_up(false);
   if (s.to_look) return look();
   go_on_quiesced();
 }
@@ -299,7 +300,7 @@ void stepper::go_on_quiesced() {
   if (s.done.at == mark::rolling_back) return run_roll_back();
   if (s.stop) return end_as_stopped();
   if (s.done.at == mark::wiping) return wipe();
-  if (!s.done.beyond_swap()) return std::exchange(s.to_take_up, false) ? take_up(false) : inspect();
+  if (!s.done.beyond_swap()) return inspect();
   if (s.done.at == mark::swapping) return swap();
   prepare_first_start();
 }

@@ -12,11 +12,6 @@ namespace {
 // In their order, as far as a recovery has them.
 enum class station { look, select, fetch, wipe, unpack, swap, import, start, confirm };
 
-template <class T>
-bool is(const state& s) {
-  return std::holds_alternative<T>(s.now);
-}
-
 station station_of_step(step then, mark at) {
   switch (then) {
     case step::look:
@@ -49,6 +44,7 @@ station station_of(const state& s) {
   if (is<selecting>(s)) return station::select;
   if (is<fetching>(s)) return station::fetch;
   if (is<unpacking>(s)) return station::unpack;
+  if (is<taking_up>(s)) return s.done.sha256.empty() ? station::fetch : station::unpack;
   if (is<wiping_now>(s)) return station::wipe;
   if (is<measuring>(s)) return s.archive_ready ? station::wipe : at < mark::trying ? station::select : station::fetch;
   // Before the swap what is under way now may be the stop of the node, for what comes then.

@@ -127,6 +127,11 @@ struct state {
   std::string gave_up_why;
 };
 
+template <class T>
+bool is(const state& s) {
+  return std::holds_alternative<T>(s.now);
+}
+
 // Phase for status (section 7 of the design); "" when no recovery is under way.
 std::string_view phase_of(const state& s);
 
@@ -140,7 +145,8 @@ struct outlook {
 outlook outlook_of(const state& s);
 
 // What it, or its node, will still write on the file system `device`: not free for others. Not known any more after a
-// restart of the daemon beyond `staged`.
+// restart of the daemon beyond `staged`; too much while a worker of an earlier one goes on, whose `device` is 0: that
+// of the data directory.
 struct room_promised {
   std::uint64_t device = 0;
   std::uint64_t bytes = 0;

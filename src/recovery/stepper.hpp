@@ -8,11 +8,6 @@
 
 namespace hasup::recovery {
 
-template <class T>
-bool is(const state& s) {
-  return std::holds_alternative<T>(s.now);
-}
-
 inline bool takes_a_begin(const state& s) {
   return is<idle>(s) || is<ended>(s);
 }

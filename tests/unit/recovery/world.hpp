@@ -348,7 +348,7 @@ class world {
   void carry_out(recovery::run_worker& a) {
     try {
       if (worker_dies()) throw worker_died{};
-      if (left_ && prepares(left_->first) && state_.done.at == recovery::mark::trying &&
+      if (left_ && !state_.stop && prepares(left_->first) && state_.done.at == recovery::mark::trying &&
           state_.done.chosen() != nullptr && left_->first.chosen == *state_.done.chosen())
         complain("what a worker has done for it meanwhile is thrown away");
       left_.reset();

@@ -306,7 +306,7 @@ outcome<std::optional<fetched>> fetcher::from_cache(const model::snapshot& s, co
 }
 
 outcome<bool> fetcher::unchanged_on_host(const cache_seal& sealed) {
-  auto answer = places_.front().host->head(places_.front().file.url);
+  auto answer = places_.front().host->look_at(places_.front().file.url);
   if (!answer) return answer.error();
   return answer->status == 200 && answer->length == sealed.size && !sealed.validator.empty() &&
          sealed.validator == validator_of(*answer);

@@ -301,4 +301,14 @@ outcome<remote_answer> remote_client::head(const std::string& url) {
   return within_time(url, reading::head, none, 0);
 }
 
+// The GET goes the whole way itself, as a host may redirect it alone.
+outcome<remote_answer> remote_client::look_at(const std::string& url) {
+  auto answer = head(url);
+  const bool knows_no_head = answer && (answer->status == 405 || answer->status == 501);
+  if (!answer || (answer->status != 403 && !knows_no_head)) return answer;
+  std::string first;
+  auto content = peek(url, first, 0);
+  return knows_no_head || (content && content->status == 200) ? content : answer;
+}
+
 }  // namespace hasup::snapshot

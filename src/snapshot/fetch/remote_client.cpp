@@ -179,9 +179,7 @@ outcome<void> remote_client::prepare_http(curl_transfer& t, const std::string& u
   curl_easy_setopt(curl, CURLOPT_USERAGENT, "hasup");
   t.prepare_proxy(access_.proxy.empty() ? proxy_of_environment(url) : access_.proxy);
   set(curl, CURLOPT_CAINFO, access_.ca_file);
-  if (own) set(curl, CURLOPT_SSLCERT, access_.client_certificate);
-  if (own) set(curl, CURLOPT_SSLKEY, access_.client_key);
-  if (own) curl_easy_setopt(curl, CURLOPT_KEYPASSWD, "");  // or OpenSSL asks for it where there is a terminal
+  if (own) t.prepare_certificate(access_.client_certificate, access_.client_key);
   if (own && access_.url.starts_with("s3://")) {
     if (!handle_->s3) {
       auto found = find_s3_credentials(access_);

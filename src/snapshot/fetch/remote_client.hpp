@@ -84,6 +84,9 @@ class remote_client {
   // ends in "/" gives the directory's lines as `ls -l` prints them.
   outcome<remote_answer> get(const std::string& url, std::string& body, std::size_t limit = 16U << 20);
   outcome<remote_answer> head(const std::string& url);
+  // What is there, also of a host that knows no HEAD, and of an address that was signed for a GET: that lets in to
+  // nothing else.
+  outcome<remote_answer> look_at(const std::string& url);
   // The same as get, but leaves a long text after its first `limit` bytes, with more than `limit` in `body`.
   outcome<remote_answer> peek(const std::string& url, std::string& body, std::size_t limit);
 

@@ -512,7 +512,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool recovery_stops_ = false;
   // It is for a head that stands still here: the node ran before it, on a state that is as good as it was.
   std::optional<std::uint64_t> stands_at_;
-  std::string called_off_;  // why, while it is on its way to its end
+  std::string called_off_;    // why, while it is on its way to its end
+  bool told_to_end_ = false;  // beside the node, by a person or for called_off_; else its end has a reason of its own
   recovery::milestones milestones_{std::chrono::minutes(1)};
   std::uint64_t device_ = 0;           // the file system of data.dir, as seen last; 0 = not yet
   std::uint64_t recovery_ticket_ = 0;  // an answer to an older recovery is dropped

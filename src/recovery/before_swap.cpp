@@ -63,6 +63,15 @@ void stepper::on_head_beside(std::uint64_t number) {
   if (!s.head_passed) on_node_given();
 }
 
+// Silence is no evidence: what was fetched is kept, and the node's liveness judges anew. A person who said yes wants
+// it replaced however it is.
+void stepper::on_head_unheard() {
+  if (s.done.is_approved || s.done.approved_in_place) return on_node_given();
+  end(outcome::cancelled, "nobody could ask the node for its head within " +
+                              base::format_duration(s.done.plan.recipe.confirm_within) +
+                              ", so whether it still stands is not known");
+}
+
 void stepper::on_node_given() {
   s.head_unknown = false;
   if (s.head_passed) return stop(false);

@@ -306,7 +306,7 @@ void stepper::go_on_quiesced() {
 
 void stepper::on_timer(const others_seen& others) {
   if (is<running>(s)) return on_running_timer(others);
-  if (is<awaiting_head>(s)) return on_node_given();  // who says nothing advances for nobody
+  if (is<awaiting_head>(s)) return on_head_unheard();
   if (is<cleaning>(s)) {
     auto& c = std::get<cleaning>(s.now);
     if (std::exchange(c.pausing, false)) return settle_clean_up();

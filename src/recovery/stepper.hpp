@@ -37,6 +37,8 @@ struct stepper {
   void stop(bool force);
   void end_as_stopped();
   void on_node_given();
+  // Within the time that a head may take.
+  void on_head_unheard();
   void approve();
   void cancel();
   void roll_back_by_hand();

@@ -10,7 +10,7 @@ import threading
 import unittest
 import urllib.request
 
-from hasup_home import DEMO_NODE, accepts, alive, free_port, get_info, parent_of, wait_until
+from hasup_home import DEMO_NODE, accepts, alive, free_port, get_info, parent_of, processes_of, wait_until
 from leap import LeapTest
 
 STUCK_AT = 150
@@ -271,6 +271,51 @@ class StuckHead(StuckHeadTest):
         self.check_called_off(pid, inode, "it is in maintenance")
         self.home.ok("maintenance", "off", "leap")
         self.wait_recovered()
+
+    def test_maintenance_that_calls_it_off_holds_when_hasupd_dies_before_that_is_written(self):
+        inode = self.state_file()
+        pid = self.prepares(self.reference(self.elsewhere))
+        # It is told to end, and cannot: so long the journal says that the recovery goes on.
+        fetches = [p for p, command in processes_of(self.home.path).items()
+                   if command.split()[0].endswith("/hasup-worker-fetch")]
+        self.assertTrue(fetches)
+        for worker in fetches:
+            os.kill(worker, signal.SIGSTOP)
+            self.addCleanup(lambda worker=worker: alive(worker) and os.kill(worker, signal.SIGCONT))
+        self.home.ok("maintenance", "on", "leap")
+        self.assertIsNotNone(self.home.unit_status("leap")["recovery"])
+        self.home.kill_daemon(signal.SIGKILL)
+        self.assertTrue((self.home.path / "state" / "journals" / "leap@0").exists())
+        for worker in fetches:
+            if alive(worker):
+                os.kill(worker, signal.SIGCONT)
+        self.home.start()
+        self.check_called_off(pid, inode, "it is in maintenance")
+
+    def test_what_it_writes_while_it_is_being_stopped_for_something_else_counts_too(self):
+        inode = self.state_file()
+        go = self.home.path / "go"
+        log = []
+
+        def slow_to_stop():
+            log.append(self.follow_file(f"echo $$$$ > {go}.pid; true"))
+            path = self.home.path / "etc" / "units" / "leap.toml"
+            stop = f"while [ ! -e {go} ]; do sleep 0.05; done; kill $(cat {go}.pid)"
+            path.write_text(path.read_text().replace("stop_timeout", f'stop_command = ["sh", "-c", "{stop}"]\nstop_timeout'))
+
+        pid = self.prepares(self.reference(self.elsewhere), change=slow_to_stop)
+        os.kill(parent_of(pid), signal.SIGKILL)  # for that it is restarted in order
+        self.home.wait_for("leap", state="stopping")
+        with open(log[0], "a") as text:
+            text.write("write: No space left on device\n")
+        ended = wait_until(self.ended, "it is over", 60)
+        self.assertEqual(ended["detail"]["outcome"], "cancelled")
+        self.assertIn("the node's own output explains it (disk full", ended["reason"])
+        self.assertEqual(self.home.unit_status("leap")["state"], "stopping")
+        self.assertTrue(alive(pid))
+        go.touch()
+        self.home.wait_event("leap", lambda e: e["kind"] == "started" and e["seq"] > ended["seq"], "it is started")
+        self.check_untouched(inode)
 
     def test_a_node_that_ends_meanwhile_is_not_started_before_it_is_recovered(self):
         pid = self.prepares(self.reference(self.elsewhere))

@@ -253,7 +253,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   // unit_take_over.cpp: what runs already
   bool tells_what_runs(const process::shim_event& e) const;
   void take_over(const process::shim_status& s, std::uint64_t known);
-  bool is_left_running();
+  bool tell_journal_damaged();
+  void hold_readers_if_damaged();
   unit::adopted adoption(std::int32_t pid);
   void catch_up(const process::shim_status& s, std::uint64_t asked_for);
   void restart_if_parent_lost();

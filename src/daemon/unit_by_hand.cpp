@@ -101,6 +101,12 @@ bool unit_runner::asks() const {
   return state() == model::unit_state::asking || (beside_ && !question_.empty());
 }
 
+std::string unit_runner::how_to_answer() const {
+  const auto name = shown_name(unit_);
+  return fmt::format("the recovery of {} is prepared and waits for a yes: `hasup recover {} --yes`, or `--cancel`",
+                     name, name);
+}
+
 void unit_runner::approve_recovery() {
   if (!beside_) return dispatch(unit::approved{});
   question_.clear();

@@ -84,6 +84,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void approve_recovery();  // of one that asks
   // It is prepared, and a person must say yes; the node may still run.
   bool asks() const;
+  std::string how_to_answer() const;  // where it asks
   // After the swap of a recovery that runs or is parked. False: no old state is there to come back.
   bool roll_back();
   // A recovery has deleted the old state and is not confirmed: there is no way back.
@@ -372,6 +373,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::optional<control::prefetch_status> prefetch_view() const;
   control::recovery_status recovery_progress() const;
   [[nodiscard]] std::string way_out_of_recovery() const;
+  [[nodiscard]] bool starts_after_failure() const;
   void retry_journal(const base::error& e, std::function<void()> again);
   void end_without_journal();
   void abandon_recovery();

@@ -290,6 +290,7 @@ void stepper::roll_back_by_hand() {
 
 void stepper::on_quiesced() {
   if (!is<quiescing>(s)) return;
+  s.node_given = true;
   if (s.to_look) return look();
   go_on_quiesced();
 }

@@ -104,6 +104,7 @@ struct state {
   bool to_take_up = false;                   // taken up: a worker may still be at it
   bool head_unknown = false;                 // beside a node whose head stood still: whether it still does
   bool head_passed = false;                  // it does not, and its recovery is not called off yet
+  bool node_given = false;                   // options.beside: the node has ended, for it or by itself
   bool to_look = false;                      // taken up: much may have happened to the data since
   std::string waits_for;                     // what the last look found, as told; ""
   base::mono_time waits_since;               // where that is not ""

@@ -37,6 +37,7 @@ struct stepper {
   void stop(bool force);
   void end_as_stopped();
   void on_node_given();
+  void head_is_settled();
   // Within the time that a head may take.
   void on_head_unheard();
   void approve();

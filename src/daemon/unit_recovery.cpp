@@ -84,6 +84,7 @@ void unit_runner::resume_recovery_now() {
 void unit_runner::on(const unit::stop_recovery& a) {
   if (beside_) {  // what becomes of the node is not its business
     called_off_ = a.called_off;
+    told_to_end_ = true;
     recovery_->stop(a.force);
     if (beside_ && std::exchange(take_down_, false)) recovery_->on_quiesced();
     return end_without_journal();
@@ -127,6 +128,7 @@ void unit_runner::on(const unit::approve_recovery&) {
 void unit_runner::cancel_recovery() {
   if (!recovery_) return;
   const bool too_late = recovery_->touched();
+  told_to_end_ = true;
   recovery_->cancel();
   if (!too_late) end_without_journal();
 }

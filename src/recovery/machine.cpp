@@ -290,6 +290,7 @@ void stepper::roll_back_by_hand() {
 
 void stepper::on_quiesced() {
   if (!is<quiescing>(s)) return;
+  s.node_given = true;
   if (!s.stop && std::exchange(s.to_take_up, false)) return take_up(false);
   if (s.to_look) return look();
   go_on_quiesced();
@@ -307,7 +308,7 @@ void stepper::go_on_quiesced() {
 
 void stepper::on_timer(const others_seen& others) {
   if (is<running>(s)) return on_running_timer(others);
-  if (is<awaiting_head>(s)) return on_node_given();  // who says nothing advances for nobody
+  if (is<awaiting_head>(s)) return on_head_unheard();
   if (is<cleaning>(s)) {
     auto& c = std::get<cleaning>(s.now);
     if (std::exchange(c.pausing, false)) return settle_clean_up();

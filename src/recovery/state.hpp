@@ -10,7 +10,9 @@
 //   taking_up: a worker of an earlier hasupd is waited for → dropped, unpacked, or inspecting as ever
 //   looking: beyond the swap, when it is taken up and before the node is started once more → where the journal is
 //   undoing_leftover: a swap whose journal is lost is rolled back before anything else
-//   awaiting_head: its head stood still, and what it is under this hasupd is not known yet → quiescing | ended
+//   awaiting_head: its head stood still, and what it is under this hasupd is not known yet → quiescing, or ended,
+//   also when nobody
+//     hears of it
 //   Of a group (group.hpp): … → gathering → measuring …, and … → unpacking → gathering → …
 //   In place (space_plan.hpp): … → fetching → (asking →) (quiescing → inspecting →) wiping_now → unpacking → …
 #pragma once
@@ -102,6 +104,7 @@ struct state {
   bool to_take_up = false;                   // taken up: a worker may still be at it
   bool head_unknown = false;                 // beside a node whose head stood still: whether it still does
   bool head_passed = false;                  // it does not, and its recovery is not called off yet
+  bool node_given = false;                   // options.beside: the node has ended, for it or by itself
   bool to_look = false;                      // taken up: much may have happened to the data since
   std::string waits_for;                     // what the last look found, as told; ""
   base::mono_time waits_since;               // where that is not ""

@@ -649,6 +649,21 @@ class ToSftpFarAway(Create):
         self.assertEqual(self.manifest(), self.old)
 
 
+class SshdWithoutDirectories(source_servers.Sshd):
+    before = (source_servers.sftp_server(), "-P", "mkdir")  # the rest is not for it
+
+
+class ToSftpWithoutDirectories(Create):
+    def test_a_host_where_nothing_can_be_locked_is_told_from_before_anything_is_packed(self):
+        self.put("text", slow_text(64 * MIB))
+        host = SshdWithoutDirectories(self, self.home.directory("files"))
+        done = self.snapshot("create", self.tree, "--to", host.source["url"], *self.options(host.source)[1:], "--name",
+                             "x.tar.zst", "--level", "12")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("let the host's user make some", done.stderr)
+        self.assertEqual(os.listdir(host.files), [])
+
+
 class ToS3(Everywhere, Create):
     make = source_servers.S3
 

@@ -21,7 +21,10 @@ class sending {
   outcome<ports::worker_result> run(int packed) {
     if (auto free = name_is_free(); !free) return free.error();
     if (auto readable = manifest_is_readable(); !readable) return readable.error();
-    if (auto begun = to_.begin(); !begun) return begun.error();
+    if (auto begun = to_.begin(); !begun) {
+      to_.abandon();
+      return begun.error();
+    }
     auto sent = all_of(packed);
     if (!published_) to_.abandon();
     return sent;

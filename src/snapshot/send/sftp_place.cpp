@@ -8,6 +8,7 @@
 
 #include "snapshot/fetch/curl_transfer.hpp"
 #include "snapshot/listing.hpp"
+#include "snapshot/publication.hpp"
 #include "snapshot/send/place_lock.hpp"
 #include "snapshot/send/remote_place.hpp"
 
@@ -86,7 +87,7 @@ class sftp_place : public remote_place {
     if (!before) return before.error();
     if (!*before) return {};
     for (unsigned again = 0;; ++again) {
-      const held_lock lock{name + ".lock", new_token()};
+      const held_lock lock{lock_of(name), new_token()};
       if (auto taken = take(lock); !taken) {
         if (control_.cancelled())  // whatever it was about to make
           clean_up({"*rmdir " + quoted(lock.inside()), "rmdir " + quoted(lock.name)});
@@ -101,7 +102,11 @@ class sftp_place : public remote_place {
 
   outcome<void> remove(const std::string& name) override { return commands({"*rm " + quoted(name)}); }
 
-  outcome<void> begin() override { return send(part(), 0, {}); }
+  // Before hours of packing it is known whether the manifest can be locked.
+  outcome<void> begin() override {
+    if (auto sent = send(part(), 0, {}); !sent) return sent;
+    return directories_can_be_made({lock_of(manifest_name), new_token()});
+  }
 
   outcome<void> piece(unsigned, std::uint64_t offset, std::string_view bytes) override {
     return send(part(), offset, bytes);
@@ -148,6 +153,8 @@ class sftp_place : public remote_place {
     if (!text) return text.error();
     return how(text->value_or(""));
   }
+
+  static std::string lock_of(const std::string& name) { return name + ".lock"; }
 
   struct held_lock {
     std::string name, token;

@@ -349,6 +349,9 @@ remote_client::download_end curl_transfer::run() {
 remote_client::download_end curl_transfer::ended(CURLcode code) {
   code_ = code;
   remote_client::download_end end;
+  curl_off_t uploaded = 0;
+  if (curl_easy_getinfo(curl(), CURLINFO_SIZE_UPLOAD_T, &uploaded) == CURLE_OK && uploaded > 0)
+    end.uploaded = static_cast<std::uint64_t>(uploaded);
   if (!not_followed_.empty()) {
     fill();
     end.error = not_followed_;

@@ -50,6 +50,7 @@ json::object encode_stop(const unit::stopping& s) {
                  {"no_kill", s.no_kill},
                  {"killed", s.killed},
                  {"returns", s.returns},
+                 {"prepared", s.prepared},
                  {"delay_ms", s.delay.count()},
                  {"why", s.why}};
   return o;
@@ -164,6 +165,7 @@ instance_intent decode_instance(const json::object& object) {
     out.no_kill = sr.flag("no_kill");
     out.killed = sr.flag("killed");
     out.returns = sr.flag("returns");
+    out.prepared = sr.flag("prepared");
     out.delay = base::duration(sr.number<std::int64_t>("delay_ms"));
     out.why = sr.text("why");
     i.stop = std::move(out);

@@ -100,10 +100,12 @@ class step : transitions {
       const bool worked = m_.startup_passed;
       stop(after_stop::recover, e.why, false);
       in<stopping>()->returns = worked;
+      in<stopping>()->prepared = e.prepared;
       return;
     }
     if (auto* s = in<stopping>()) {
       s->then = after_stop::recover;
+      s->prepared = e.prepared;
       s->why = e.why;
       return;
     }

@@ -60,6 +60,7 @@ struct stopping {
   bool term_sent = false;   // to what is left of the tree
   bool by_command = false;  // stop_command was to stop it; the signal has not been sent yet
   bool returns = false;     // for recover, see recovering
+  bool prepared = false;    // for recover: what it is stopped for was prepared beside it, and may be called off yet
   base::duration delay{0};  // for back_off
   bool killed = false;      // with SIGKILL, by hasup
   std::string why;          // the reason shown when `then` is reached

@@ -207,6 +207,7 @@ void transitions::go_on_stopping(const stopping& s) {
   const bool up = m_.desired == desired::up;
   stop(up ? s.then : after_stop::stop, s.why, s.no_kill, s.delay);
   in<stopping>()->returns = s.returns;
+  in<stopping>()->prepared = s.prepared;
   in<stopping>()->killed = s.killed;
 }
 
@@ -269,6 +270,11 @@ void transitions::settle() {
     const bool wants_a_person = f_.beside_for_head && !again && s.then != after_stop::recover;
     if (s.then != after_stop::stop && !wants_a_person) return recover(s.why, again || s.returns);
     act(stop_recovery{false, false, s.then == after_stop::stop ? "" : s.why});
+  } else if (s.then == after_stop::recover && s.prepared &&
+             !f_.recovery_parked) {  // what it was stopped for was called off since
+    m_.now = stopped{};
+    m_.starts.clear();
+    return begin("its recovery was called off while it stopped");
   }
   switch (s.then) {
     case after_stop::stop:

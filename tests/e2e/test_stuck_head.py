@@ -272,6 +272,46 @@ class StuckHead(StuckHeadTest):
         self.home.ok("maintenance", "off", "leap")
         self.wait_recovered()
 
+    def slow_to_stop(self, go):
+        """It stops once `go` is there; for the restarts that come first it is. A log file of its own."""
+        self.addCleanup(go.touch)
+        go.touch()
+        log = self.follow_file(f"echo $$$$ > {go}.pid; true")
+        path = self.home.path / "etc" / "units" / "leap.toml"
+        stop = f"while [ ! -e {go} ]; do sleep 0.05; done; kill $(cat {go}.pid)"
+        path.write_text(path.read_text().replace(
+            'stop_timeout = "30s"', f'stop_command = ["sh", "-c", "{stop}"]\nstop_timeout = "10m"'))
+        return log
+
+    def test_maintenance_of_another_hasupd_while_its_node_stops_for_it_leaves_its_state(self):
+        self.called_off_while_its_node_stops(["maintenance", "on"], "it is in maintenance")
+
+    def test_one_that_is_cancelled_under_another_hasupd_while_its_node_stops_for_it_leaves_its_state(self):
+        self.called_off_while_its_node_stops(["recover", "--cancel"], "cancelled")
+
+    def called_off_while_its_node_stops(self, words, why):
+        inode = self.state_file()
+        go = self.home.path / "go"
+        self.prepares(self.reference(self.elsewhere), change=lambda: self.slow_to_stop(go))
+        go.unlink()
+        self.home.wait_for("leap", state="stopping")
+        for path in self.snapshots[1:]:  # what is left is not beyond its head
+            path.unlink()
+            path.with_name(path.name + ".sha256").unlink()
+        if words[0] == "maintenance":
+            self.home.ok(*words, "leap")
+        self.home.kill_daemon(signal.SIGKILL)
+        self.home.start()
+        if words[0] == "recover":
+            self.home.ok(*words, "leap")
+        ended = wait_until(self.ended, "it is over", 60)
+        self.assertIn(why, ended["reason"])
+        go.touch()
+        self.home.wait_event("leap", lambda e: e["kind"] == "started" and e["seq"] > ended["seq"], "it is started")
+        self.check_untouched(inode)
+        self.assertEqual(get_info(self.port)["head_block_num"], STUCK_AT)
+        self.assertNotIn("recovery_swapping", self.kinds())
+
     def test_maintenance_that_calls_it_off_holds_when_hasupd_dies_before_that_is_written(self):
         inode = self.state_file()
         pid = self.prepares(self.reference(self.elsewhere))
@@ -293,18 +333,8 @@ class StuckHead(StuckHeadTest):
     def test_what_it_writes_while_it_is_being_stopped_for_something_else_counts_too(self):
         inode = self.state_file()
         go = self.home.path / "go"
-        self.addCleanup(go.touch)
         log = []
-
-        def slow_to_stop():
-            go.touch()  # for the restart that comes first
-            log.append(self.follow_file(f"echo $$$$ > {go}.pid; true"))
-            path = self.home.path / "etc" / "units" / "leap.toml"
-            stop = f"while [ ! -e {go} ]; do sleep 0.05; done; kill $(cat {go}.pid)"
-            path.write_text(path.read_text().replace(
-                'stop_timeout = "30s"', f'stop_command = ["sh", "-c", "{stop}"]\nstop_timeout = "10m"'))
-
-        pid = self.prepares(self.reference(self.elsewhere), change=slow_to_stop)
+        pid = self.prepares(self.reference(self.elsewhere), change=lambda: log.append(self.slow_to_stop(go)))
         go.unlink()
         os.kill(parent_of(pid), signal.SIGKILL)  # for that it is restarted in order
         self.home.wait_for("leap", state="stopping")

@@ -241,6 +241,40 @@ TEST_CASE("a recovery of a stuck head that comes to nothing without its node has
   CHECK(b.m.stuck_restarts == 2);
 }
 
+TEST_CASE("a node that is being stopped for what was called off since is started on what it had") {
+  stuck_bench b;
+  b.restarted_in_vain(2);
+  b.feed(b.stands());
+  b.is_prepared();
+  recover_wanted ready{"s3 is ready to replace its state", false, true};
+  REQUIRE(b.feed(ready) == "stopping: !stopping; send_stop; timer 10s;");
+  const auto ends = [&] {
+    b.feed(main_exited{{0, std::nullopt, false}, {}});
+    return b.feed(tree_emptied{});
+  };
+  SECTION("it is not: the recovery has the node now") {
+    CHECK(ends() == "recovering: !recovering; begin_recovery;");
+  }
+  SECTION("by anybody") {
+    b.f.recovery_beside = false;
+    b.f.beside_for_head.reset();
+    CHECK(ends() == "starting: prepare;");
+    CHECK(b.m.reason == "its recovery was called off while it stopped");
+  }
+  SECTION("by another hasupd") {
+    const auto was = std::get<stopping>(b.m.now);
+    REQUIRE(was.prepared);
+    b.m.now = starting{};
+    b.f.recovery_beside = false;
+    b.f.beside_for_head.reset();
+    adopted a;
+    a.interrupted = was;
+    b.feed(a);
+    REQUIRE(b.state() == model::unit_state::stopping);
+    CHECK(ends() == "starting: prepare;");
+  }
+}
+
 TEST_CASE("a head that is passed while its recovery is prepared calls it off") {
   stuck_bench b;
   b.restarted_in_vain(2);

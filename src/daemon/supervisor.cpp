@@ -146,10 +146,15 @@ bool supervisor::holds_readers(const std::string& owner) const {
                                        [&](const model::instance_id& held) { return held.unit == owner; });
 }
 
-// A reader that was found running, while the data that it opens is half restored.
+// A reader that was found running, while the data that it opens is half restored. With a damaged journal that depends
+// on whether the node runs, which its shim is asked first.
 void supervisor::hold_back(unit_runner& who) {
   const auto& owner = who.spec().data.shared_with;
-  if (!holds_readers(owner)) return;
+  const auto surely = [&](const model::instance_id& held) {
+    const auto r = held.unit == owner ? find(held) : nullptr;
+    return r && !(r->journal_is_damaged() && r->undecided());
+  };
+  if (owner.empty() || std::none_of(held_readers_of_.begin(), held_readers_of_.end(), surely)) return;
   if (who.state() == model::unit_state::running || who.state() == model::unit_state::starting)
     who.dispatch(closed_while_restored(owner));
 }

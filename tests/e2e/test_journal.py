@@ -137,6 +137,22 @@ class Damaged(JournalTest):
         self.home.wait_for("rpc", state="waiting")
         self.assertIsNone(self.home.wait_for("leap", state="failed")["pid"])
 
+    def test_readers_wait_until_the_shim_has_told_whether_the_node_runs(self):
+        self.home.unit("rpc", '[data]\nshared_with = "leap"\n\n[run]\ncommand = ["sleep", "600"]\n')
+        self.until_confirming()
+        self.home.wait_for("rpc", state="waiting")
+        seen = self.home.events("rpc")[-1]["seq"]
+        _, pid = self.damage()
+        shim = parent_of(pid)
+        os.kill(shim, signal.SIGSTOP)
+        self.addCleanup(lambda: alive(shim) and os.kill(shim, signal.SIGCONT))
+        self.home.start()
+        self.home.wait_for("rpc", state="waiting")
+        self.assertFalse([e["kind"] for e in self.home.events("rpc") if e["seq"] > seen and e["state"] == "starting"])
+        os.kill(shim, signal.SIGCONT)
+        self.home.wait_healthy("rpc")
+        self.assertEqual(self.home.wait_healthy("leap")["pid"], pid)
+
     def test_a_recovery_by_hand_of_one_that_runs_keeps_the_file_and_begins_anew(self):
         self.until_confirming()
         text, pid = self.damage()

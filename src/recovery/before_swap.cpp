@@ -47,14 +47,26 @@ outcome stepper::not_now() const {
   return s.done.plan.asked.by_hand || follows() ? outcome::refused : outcome::unavailable;
 }
 
-void stepper::quiesce_first() {
+// Until the data is touched its readers go on with what nobody changes: the archives may take hours to come.
+void stepper::quiesce_first(bool readers) {
   if (s.head_unknown) {
     s.now = awaiting_head{};
     out.emplace_back(start_timer{s.done.plan.recipe.confirm_within});
     return;
   }
   s.now = quiescing{};
-  out.emplace_back(quiesce{});
+  if (readers) s.readers = readers_of_data::down;
+  out.emplace_back(quiesce{readers});
+}
+
+void stepper::release() {
+  s.readers = readers_of_data::released;
+  out.emplace_back(release_readers{});
+}
+
+// Before anything that may take long. Where the old state is deleted there is nothing to read.
+void stepper::release_before_swap() {
+  if (s.readers != readers_of_data::released && !s.done.wiped) release();
 }
 
 // That it stood still was told to another hasupd. Who has the node calls the recovery off when it does no more.
@@ -77,6 +89,8 @@ void stepper::inspect() {
 }
 
 void stepper::on_inspected(const ports::worker_result& r) {
+  // What is half swapped, or gone, is not to be read; and who has it open may be a reader's child of just now.
+  if ((r.half_swapped || r.wiped || r.writer) && s.readers != readers_of_data::down) return quiesce_first();
   if (r.writer) {
     // Beside a stranger that uses it the state may well be good: a start finds out, and replaces nothing by itself.
     const auto then =
@@ -152,6 +166,7 @@ void stepper::go_on_before_swap() {
 }
 
 void stepper::select() {
+  release_before_swap();
   const auto& plan = s.done.plan;
   if (!plan.asked.from.empty() && is_grouped())
     return end(outcome::refused,
@@ -328,6 +343,7 @@ void stepper::weigh_room() {
 }
 
 void stepper::fetch() {
+  release_before_swap();
   s.room.reset();
   s.now = fetching{};
   run(ports::worker_mode::fetch);
@@ -369,6 +385,7 @@ void stepper::on_fetched(const ports::worker_result& r) {
 }
 
 void stepper::unpack() {
+  release_before_swap();
   s.now = unpacking{};
   run(ports::worker_mode::unpack);
 }
@@ -432,13 +449,14 @@ void stepper::retry_worker(step then, const ports::worker_result& r) {
 void stepper::stage_is_ready() {
   if (gather()) return;
   if (must_ask()) return ask();
-  if (!s.inspected) return quiesce_first();
+  if (!s.inspected || s.readers != readers_of_data::down) return quiesce_first();
   begin_swap();
 }
 
 void stepper::ask() {
   s.now = asking{};
-  out.emplace_back(release_readers{});
+  s.inspected = false;  // a person may take days
+  release_before_swap();
   const auto plan = "(plan \"" + s.done.chosen_plan()->name + "\")";
   const auto what = s.in_place ? chosen_name() +
                                      " is here and verified; the old state would be deleted before it is "

@@ -51,7 +51,9 @@ struct stepper {
   void on_taken_up(const taken_up& e);
 
   // before_swap.cpp
-  void quiesce_first();
+  void quiesce_first(bool readers = true);
+  void release();
+  void release_before_swap();
   void on_head_beside(std::uint64_t number);
   void inspect();
   void on_inspected(const ports::worker_result& r);

@@ -372,6 +372,27 @@ class Recovery(LeapTest):
         self.assertIn("runs on", done.stdout + done.stderr)
         self.assertEqual(self.home.wait_healthy("leap")["pid"], pid)
 
+    def test_what_reads_the_data_goes_on_while_a_snapshot_is_fetched_and_stops_for_the_swap(self):
+        host = self.start_backup_host(self.backup, rate=100_000)
+        self.leap_unit(f"http://127.0.0.1:{host}/")
+        held = self.data / "state" / "shared_memory.bin"
+        self.home.start()
+        self.home.wait_healthy("leap")
+        self.home.unit("rpc", f'[run]\ncommand = ["sh", "-c", "exec 3<{held}; exec sleep 100000"]\n'
+                              '[data]\nshared_with = "leap"\n')
+        self.home.ok("apply")
+        reader = self.home.wait_healthy("rpc")["pid"]
+        self.break_leap()
+        self.wait_phase("fetch")
+        self.assertEqual(self.home.unit_status("rpc")["pid"], reader)
+        self.wait_recovered()
+        self.assertNotEqual(self.home.wait_healthy("rpc")["pid"], reader)
+        reasons = [e["reason"] for e in self.home.events()]
+        stopped = next(i for i, why in enumerate(reasons) if "stopped while the data of leap is restored" in why)
+        kinds = [e["kind"] for e in self.home.events()]
+        self.assertLess(kinds.index("recovery_staged"), stopped)
+        self.assertLess(stopped, kinds.index("recovery_swapping"))
+
     def test_a_recovery_by_hand_whose_source_goes_down_in_the_middle_starts_the_node_again(self):
         host = self.start_backup_host(self.backup, rate=20_000)
         self.leap_unit(f"http://127.0.0.1:{host}/")

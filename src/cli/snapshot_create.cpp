@@ -94,8 +94,9 @@ class creation {
     if (!job.create.block) job.create.block = block_of(source, job.create.name);
     auto answer = call_worker(c_, job, "", secret_);
     if (answer.interrupted && !answer.result.ok())
-      return refuse(c_, {exit_code::failed,
-                         answer.result.error == "cancelled" ? "interrupted; nothing is left of it" : "interrupted"});
+      return refuse(
+          c_, {exit_code::failed, "interrupted; " + (answer.result.error == "cancelled" ? "nothing is left of it"
+                                                                                        : answer.result.error)});
     if (!answer.result.ok()) return refuse(c_, failure_of(answer.result));
     if (!source.note.empty()) answer.result.notes.push_back(source.note);
     for (const auto& note : answer.result.notes)

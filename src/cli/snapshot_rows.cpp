@@ -23,7 +23,7 @@ const ports::snapshot_proof* proof_of(const ports::worker_result& found, const m
 }
 
 bool is_bad(const snapshot_row& r, const snapshot_policy& policy) {
-  if (policy.bad.contains(recovery::bad_key(r.file))) return true;
+  if (recovery::is_bad(r.file, policy.bad)) return true;
   constexpr std::string_view lead = "sha256:";
   return r.digest.starts_with(lead) &&
          policy.bad.contains(recovery::bad_key_of_digest(std::string_view(r.digest).substr(lead.size())));

@@ -143,7 +143,9 @@ const std::vector<verb>& verbs() {
        "earlier\n"
        "recovery. --cancel ends one before anything is replaced; --rollback takes one back after that, also a "
        "stopped\n"
-       "one, until the node is seen to advance: only then the old state is deleted.\n"
+       "one, until the new state is confirmed: only then the old one is deleted. What the node has written since is "
+       "gone\n"
+       "then. A snapshot that was not good is passed over from then on; `hasup reset` forgets that.\n"
        "Where there is no room for both, the old state may be deleted first (recovery.space): that has no way back, "
        "so\nit is asked for, or said with --yes; --dry-run tells.\n"
        "\nExamples:\n  hasup recover leap --dry-run\n  hasup recover leap --snapshot snapshot-2026-11-21.bin.zst\n"
@@ -176,9 +178,10 @@ const std::vector<verb>& verbs() {
        "  hasup snapshot create eos-evm-node --to s3://backups/evm/ --sign backup.key\n"},
       {"reset",
        {},
-       "Clear start limit, failed starts and recovery budget of a unit",
+       "Forget failed starts, start limit, recovery budget and bad snapshots of a unit",
        targets::units,
-       "Clears all three, and starts the unit again when it is wanted up; one that was stopped by hand stays down.\n"
+       "Forgets all four, and starts the unit again, or its recovery, when it is wanted up; one that was stopped by "
+       "hand\nstays down.\n"
        "\nExamples:\n  hasup reset leap\n"},
       {"wait",
        {},

@@ -180,6 +180,8 @@ std::string phase_line(const ports::worker_progress& p) {
     return fmt::format("looking for parts of {} in what is at hand{}", printable(p.snapshot), size);
   if (p.phase == "verify") return fmt::format("verifying {}{}", printable(p.snapshot), size);
   if (p.phase == "create") return fmt::format("packing {}{} to {}", printable(p.snapshot), size, printable(p.source));
+  if (p.phase == "wait")
+    return fmt::format("waiting for another run to let go of {}{}", printable(p.source), printable(p.snapshot));
   if (p.phase == "examine") return fmt::format("reading {}{}", printable(p.snapshot), size);
   return {};
 }

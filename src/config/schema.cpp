@@ -245,7 +245,8 @@ void add_recovery_and_log(std::vector<key>& out) {
   out.push_back({"recovery.budget", k::table, "", "more swaps than this and the unit is failed"});
   out.push_back({"recovery.budget.count", k::integer, "3", "swaps"});
   out.push_back({"recovery.budget.within", k::duration, "\"24h\"", "in this time"});
-  out.push_back({"recovery.max_snapshot_age", k::duration, "\"0s\"", "older snapshots are not used, those of an age that nobody tells are; 0s = any age"});
+  out.push_back({"recovery.max_snapshot_age", k::duration, "\"0s\"",
+                 "older snapshots are not used; one whose age nobody tells is; 0s = any age"});
   out.push_back(
       {"recovery.space",
        k::word,

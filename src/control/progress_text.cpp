@@ -50,9 +50,13 @@ std::string progress_text(const recovery_status& r, base::wall_time now, const s
   if (r.eta_s) add(seconds_text(*r.eta_s) + " left");
   if (r.head) add(fmt::format("head {}", *r.head));
   if (r.confirms_at && *r.confirms_at > now)
-    add("confirmed when it advances for " + between(now, *r.confirms_at) + " more");
+    add((r.head ? "confirmed when it advances for " : "confirmed when it stays healthy for ") +
+        between(now, *r.confirms_at) + " more");
   if (r.gives_up_at) {
-    const auto* unless = r.phase == "import" ? " unless it ends" : r.phase == "confirm" ? " without an advance" : "";
+    const auto* unless = r.phase == "import"    ? " unless it ends"
+                         : r.phase != "confirm" ? ""
+                         : r.head               ? " without an advance"
+                                                : " unless it is healthy by then";
     add("gives up in " + between(now, *r.gives_up_at) + unless);
   }
   if (r.phase_since) {

@@ -56,8 +56,8 @@ class recovery_host {
   // What an earlier hasupd had begun to fetch or unpack of this candidate is waited for; any other job is ended. Ends
   // in on_taken_up.
   virtual void take_up_worker(ports::candidate of) = 0;
-  virtual void
-  cancel_worker() = 0;  // SIGTERM, then SIGKILL after 10 s; ends in on_worker_done(internal, "cancelled")
+  virtual void cancel_worker() = 0;  // SIGTERM, then SIGKILL after 10 s; ends in what its job ends in, mostly
+                                     // internal, "cancelled"
 
   // Stops the unit's own process if any, and with `readers` every unit with shared_with on this one, which are then
   // kept from starting; ends in on_quiesced.

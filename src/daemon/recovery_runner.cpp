@@ -395,8 +395,8 @@ recovery::member_view recovery_runner::group_view() const {
   return impl_->group_view();
 }
 
-std::string recovery_runner::what_comes_next() const {
-  return recovery::what_comes_next(impl_->state());
+std::string recovery_runner::what_comes_next(bool returns) const {
+  return recovery::what_comes_next(impl_->state(), returns);
 }
 
 const recovery_memory& recovery_runner::memory() const {

@@ -107,7 +107,7 @@ class recovery_runner {
   [[nodiscard]] bool active() const;  // begin or resume was called and it has not finished; asking counts as active
   [[nodiscard]] recovery_view view() const;
   // In words, for `hasup why`; "" when none is under way.
-  [[nodiscard]] std::string what_comes_next() const;
+  [[nodiscard]] std::string what_comes_next(bool returns) const;
   // For others of the group: nothing that a crash could take back but `deciding`. `unit` is left empty at rest.
   [[nodiscard]] recovery::member_view group_view() const;
   [[nodiscard]] std::optional<recovery::room_promised> promised_room() const;

@@ -356,8 +356,8 @@ control::command_reply supervisor::recover(const runners& targets, const control
       if (!r->roll_back())
         return {exit_code::failed,
                 name +
-                    " has no old state put aside: a recovery keeps it from the moment it is replaced until the node "
-                    "is seen to advance on the new one (`hasup why " +
+                    " has no old state put aside: a recovery keeps it from the moment it is replaced until the new "
+                    "one is confirmed (`hasup why " +
                     name + "`)",
                 {},
                 {}};
@@ -367,9 +367,7 @@ control::command_reply supervisor::recover(const runners& targets, const control
                 name + " is being recovered already; `hasup status --watch` shows how far it is",
                 {},
                 {}};
-      if (!option(c, "yes"))
-        return {
-            exit_code::failed, name + " is prepared and waits for a yes: hasup recover " + name + " --yes", {}, {}};
+      if (!option(c, "yes")) return {exit_code::failed, r->how_to_answer(), {}, {}};
       r->approve_recovery();
     } else if (const auto why = parked_instead(*r, c); !why.empty()) {
       return {exit_code::failed, why, {}, {}};
@@ -409,7 +407,9 @@ void supervisor::dry_run(const control::command& c, std::function<void(control::
     else
       done({exit_code::failed, plan.error().message, {}, {}});
   });
-  if (!asked)
+  if (!asked && r->asks())
+    done({exit_code::failed, r->how_to_answer(), {}, {}});
+  else if (!asked)
     done({exit_code::failed, name + " is being recovered or checked right now; `hasup status --watch`", {}, {}});
 }
 

@@ -60,6 +60,7 @@ void supervisor::note_settings(control::instance_status& s) const {
 control::command_reply supervisor::restart(const runners& targets, const std::string& why) {
   control::command_reply reply;
   for (const auto& r : targets) {
+    if (r->asks()) return refusal(exit_code::failed, r->how_to_answer());
     if (r->recovery_active())
       return refusal(exit_code::failed,
                      shown_name(r->spec()) + " is being recovered; `hasup status --watch` shows how far it is");

@@ -142,8 +142,11 @@ void supervisor::boot(intent was) {
     if (!same_boot) i.fingerprint = 0;
   for (const auto& [id, r] : runners_)
     if (const auto set = settings_.find(id.unit); set != settings_.end()) r->set_maintenance(set->second.maintenance);
-  for (const auto& [id, r] : runners_)
-    if (r->half_restored() || r->emptied()) held_readers_of_.insert(id);
+  for (const auto& [id, r] : runners_) {
+    // With a damaged journal it depends on whether the node runs, which its shim tells.
+    const bool shim_tells = r->journal_is_damaged() && left.of(to_text(id), r->run_number(), r->was_running());
+    if ((r->half_restored() && !shim_tells) || r->emptied()) held_readers_of_.insert(id);
+  }
   for (const auto& name : start_order())
     for (const auto& r : instances_of(name)) take_up(r, left);
   if (same_boot) {

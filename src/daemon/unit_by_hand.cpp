@@ -14,6 +14,7 @@ namespace hasup::daemon {
 void unit_runner::begin_beside(std::string why, recovery_options options) {
   put_prefetch_off();
   options.beside = beside_ = true;
+  told_to_end_ = false;
   make_recovery();
   stands_at_ = options.newer_than;
   journal_anew_ = true;
@@ -28,14 +29,17 @@ bool unit_runner::go_on_beside(std::int32_t pid) {
   dispatch(adoption(pid));
   parked_ = false;
   beside_ = true;
+  told_to_end_ = false;
   make_recovery();
   stands_at_ = done->plan.asked.newer_than;
   recovery_->resume(journal_records_, true, true);
+  // It may have been called off for that, and only the journal's end was not written any more.
+  if (maintenance_ && stands_at_) call_off("it is in maintenance");
   return true;
 }
 
-// All is ready. Much may have happened since a head stood still: what the node has said meanwhile counts, too, unless a
-// person has said yes.
+// All is ready. Much may have happened since a head stood still: what the node has said meanwhile counts, too, unless
+// a person has said yes.
 void unit_runner::take_down() {
   take_down_ = true;
   const auto ready = [this] {
@@ -49,9 +53,11 @@ void unit_runner::take_down() {
   });
 }
 
-// Nobody asked for it. Not when the node is being stopped for it.
+// Nobody asked for it. Not when the node is being stopped for it; while it is being stopped for anything else, its
+// end would begin the swap.
 void unit_runner::call_off(const std::string& why) {
-  if (!beside_ || state() == model::unit_state::stopping) return;
+  const auto* stopping = std::get_if<unit::stopping>(&memory_.now);
+  if (!beside_ || (stopping != nullptr && stopping->then == unit::after_stop::recover)) return;
   on(unit::stop_recovery{false, false, why});
 }
 
@@ -66,9 +72,10 @@ void unit_runner::ended_beside(recovery_outcome outcome, const std::string& reas
   question_.clear();
   const bool cancelled = outcome == recovery_outcome::cancelled;
   const bool is_restarted = runs && stands_at_ && !cancelled;
-  auto text = !cancelled            ? "no recovery: " + reason
-              : called_off_.empty() ? "recovery cancelled before anything was touched"
-                                    : "recovery called off before anything was touched: " + called_off_;
+  const auto why = called_off_.empty() && !told_to_end_ ? reason : called_off_;
+  auto text = !cancelled    ? "no recovery: " + reason
+              : why.empty() ? "recovery cancelled before anything was touched"
+                            : "recovery called off before anything was touched: " + why;
   called_off_.clear();
   if (runs && !is_restarted) text += "; the node was not stopped and runs on";
   if (runs) memory_.reason = text;
@@ -92,6 +99,12 @@ bool unit_runner::wiped() const {
 
 bool unit_runner::asks() const {
   return state() == model::unit_state::asking || (beside_ && !question_.empty());
+}
+
+std::string unit_runner::how_to_answer() const {
+  const auto name = shown_name(unit_);
+  return fmt::format("the recovery of {} is prepared and waits for a yes: `hasup recover {} --yes`, or `--cancel`",
+                     name, name);
 }
 
 void unit_runner::approve_recovery() {

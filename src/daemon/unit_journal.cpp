@@ -20,7 +20,7 @@ std::string unit_runner::journal_trouble() const {
   if (pid_ == 0 || !journal_is_damaged() || recovery_active()) return {};
   return fmt::format(
       "the journal of its last recovery cannot be read ({}): it runs on, and is neither started again nor recovered "
-      "before a person has looked; `hasup recover {}` keeps the file aside and begins anew",
+      "before a person has looked; `hasup recover {}` stops it, keeps the file aside and begins anew",
       journaled().error().message, shown_name(unit_));
 }
 

@@ -14,6 +14,7 @@ namespace hasup::daemon {
 void unit_runner::make_recovery() {
   ++recovery_ticket_;
   find_device();
+  recovery_no_kill_ = recovery_stops_ = false;
   stands_at_.reset();
   called_off_.clear();
   journal_anew_ = ends_without_journal_ = false;
@@ -36,7 +37,9 @@ bool unit_runner::recovery_active() const {
 }
 
 std::optional<recovery::room_promised> unit_runner::promised_room() const {
-  return recovery_active() ? recovery_->promised_room() : prefetch_takes();
+  auto promised = recovery_active() ? recovery_->promised_room() : prefetch_takes();
+  if (promised && promised->device == 0) promised->device = device_;
+  return promised;
 }
 
 void unit_runner::on(const unit::begin_recovery& a) {
@@ -48,7 +51,6 @@ void unit_runner::on(const unit::begin_recovery& a) {
     unit::recovery_ended asking{unit::recovery_ended::outcome::asking, question};
     return dispatch(std::move(asking));
   }
-  recovery_no_kill_ = recovery_stops_ = false;
   make_recovery();
   journal_anew_ = true;
   auto options = std::exchange(recovery_options_, std::nullopt).value_or(recovery_options{});
@@ -59,7 +61,6 @@ void unit_runner::on(const unit::begin_recovery& a) {
 }
 
 void unit_runner::on(const unit::resume_recovery&) {
-  recovery_no_kill_ = recovery_stops_ = false;
   if (unit_.data.mount.empty() || pid_ != 0) return resume_recovery_now();
   waits_for_mount_ = true;
   look_for_mount();
@@ -83,6 +84,7 @@ void unit_runner::resume_recovery_now() {
 void unit_runner::on(const unit::stop_recovery& a) {
   if (beside_) {  // what becomes of the node is not its business
     called_off_ = a.called_off;
+    told_to_end_ = true;
     recovery_->stop(a.force);
     if (beside_ && std::exchange(take_down_, false)) recovery_->on_quiesced();
     return end_without_journal();
@@ -126,6 +128,7 @@ void unit_runner::on(const unit::approve_recovery&) {
 void unit_runner::cancel_recovery() {
   if (!recovery_) return;
   const bool too_late = recovery_->touched();
+  told_to_end_ = true;
   recovery_->cancel();
   if (!too_late) end_without_journal();
 }

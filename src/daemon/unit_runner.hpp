@@ -84,6 +84,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void approve_recovery();  // of one that asks
   // It is prepared, and a person must say yes; the node may still run.
   bool asks() const;
+  std::string how_to_answer() const;  // where it asks
   // After the swap of a recovery that runs or is parked. False: no old state is there to come back.
   bool roll_back();
   // A recovery has deleted the old state and is not confirmed: there is no way back.
@@ -253,7 +254,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   // unit_take_over.cpp: what runs already
   bool tells_what_runs(const process::shim_event& e) const;
   void take_over(const process::shim_status& s, std::uint64_t known);
-  bool is_left_running();
+  bool tell_journal_damaged();
+  void hold_readers_if_damaged();
   unit::adopted adoption(std::int32_t pid);
   void catch_up(const process::shim_status& s, std::uint64_t asked_for);
   void restart_if_parent_lost();
@@ -371,6 +373,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::optional<control::prefetch_status> prefetch_view() const;
   control::recovery_status recovery_progress() const;
   [[nodiscard]] std::string way_out_of_recovery() const;
+  [[nodiscard]] bool starts_after_failure() const;
   void retry_journal(const base::error& e, std::function<void()> again);
   void end_without_journal();
   void abandon_recovery();
@@ -513,7 +516,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool recovery_stops_ = false;
   // It is for a head that stands still here: the node ran before it, on a state that is as good as it was.
   std::optional<std::uint64_t> stands_at_;
-  std::string called_off_;  // why, while it is on its way to its end
+  std::string called_off_;    // why, while it is on its way to its end
+  bool told_to_end_ = false;  // beside the node, by a person or for called_off_; else its end has a reason of its own
   recovery::milestones milestones_{std::chrono::minutes(1)};
   std::uint64_t device_ = 0;           // the file system of data.dir, as seen last; 0 = not yet
   std::uint64_t recovery_ticket_ = 0;  // an answer to an older recovery is dropped

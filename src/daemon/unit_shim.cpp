@@ -174,7 +174,7 @@ void unit_runner::on(const process::shim_started& e) {
   }
   if (outsider_) return dispatch(adoption(e.pid));
   if (std::exchange(adopting_, false)) {  // by a new shim: the old one died while there was no hasupd
-    if (parked_ && memory_.desired == model::desired::up && !is_left_running()) {
+    if (parked_ && memory_.desired == model::desired::up && !tell_journal_damaged()) {
       if (go_on_beside(e.pid)) return restart_if_parent_lost();
       return dispatch(unit::start_wanted{false});
     }
@@ -206,6 +206,7 @@ unit::classification unit_runner::diagnose(const std::string& evidence, const mo
 }
 
 void unit_runner::main_exited(const process::shim_main_exited& e, const std::string& node_files) {
+  hold_readers_if_damaged();
   // It ended before the new shim of an adoption could attach to it.
   if (outsider_) {
     dispatch(adoption(shim_->status().pid));
@@ -236,7 +237,8 @@ void unit_runner::main_exited(const process::shim_main_exited& e, const std::str
 void unit_runner::on(const process::shim_tree_empty&) {
   if (!queue_.empty()) untold_fingerprint_ = running_fingerprint_;
   running_fingerprint_ = 0;
-  if (std::exchange(adopting_, false)) {                // with a recovery parked, its end has no story of its own
+  if (std::exchange(adopting_, false)) {  // with a recovery parked, its end has no story of its own
+    hold_readers_if_damaged();
     if (state() == model::unit_state::backoff) return;  // its timer runs
     if (memory_.desired == model::desired::up) return dispatch(unit::start_wanted{false});
     return retire_shim();

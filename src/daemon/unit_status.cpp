@@ -112,12 +112,22 @@ unit_runner::held_back unit_runner::held_by_maintenance() const {
   return {};
 }
 
+// On the state that it had: it had started on that before, or only its head stood still.
+bool unit_runner::starts_after_failure() const {
+  const auto* r = std::get_if<unit::recovering>(&memory_.now);
+  return stands_at_ || (r != nullptr && r->returns);
+}
+
 // Before the swap nothing was touched; after it the old state stands aside until the new one is confirmed.
 std::string unit_runner::way_out_of_recovery() const {
   const auto name = shown_name(unit_);
   if (wiped()) return "hasup stop " + name + "    (stops the recovery where it is; there is no way back)";
-  if (!recovery_ || !recovery_->touched())
-    return "hasup recover " + name + " --cancel    (ends it, with nothing touched)";
+  if (!recovery_active()) {  // it waits for its mount, or its journal
+    const auto done = journaled();
+    return done && done->can_roll_back() ? "hasup recover " + name + " --rollback    (puts the old state back)"
+                                         : "hasup stop " + name + "    (stops the recovery where it is)";
+  }
+  if (!recovery_->touched()) return "hasup recover " + name + " --cancel    (ends it, with nothing touched)";
   if (recovery_->can_roll_back()) return "hasup recover " + name + " --rollback    (puts the old state back)";
   return {};
 }
@@ -143,7 +153,7 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
   }
   if (beside_) {
     out.next = asks()              ? "nothing until a person says yes; until then the node runs on"
-               : recovery_active() ? "the node runs on meanwhile: " + recovery_->what_comes_next()
+               : recovery_active() ? "the node runs on meanwhile: " + recovery_->what_comes_next(true)
                                    : "the node runs on until a snapshot is staged";
     if (stands_at_)
       out.next += fmt::format("; when its head gets beyond {} by itself, the recovery is called off", *stands_at_);
@@ -172,7 +182,7 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
       out.actions = {"hasup start " + name};
       break;
     case model::unit_state::recovering:
-      out.next = recovery_active()  ? recovery_->what_comes_next()
+      out.next = recovery_active()  ? recovery_->what_comes_next(starts_after_failure())
                  : waits_for_mount_ ? "goes on as soon as " + unit_.data.mount + " is mounted"
                                     : "goes on as soon as its journal is read";
       out.actions = {"hasup status --watch"};

@@ -44,11 +44,19 @@ unit::adopted unit_runner::adoption(std::int32_t pid) {
   return a;
 }
 
-// It ran on while its journal came to harm, and is no worse for that: nothing is known against it.
-bool unit_runner::is_left_running() {
+// It ran on while its journal came to harm, and is no worse for that: nothing is known against it, nor against those
+// who read its data. False: its journal is whole.
+bool unit_runner::tell_journal_damaged() {
   const auto trouble = journal_trouble();
-  if (!trouble.empty()) publish("journal_damaged", trouble);
-  return !trouble.empty();
+  if (trouble.empty()) return false;
+  publish("journal_damaged", trouble);
+  host_.release_readers(unit_.id);
+  return true;
+}
+
+// Without the node nobody knows whether its data is whole.
+void unit_runner::hold_readers_if_damaged() {
+  if (journal_is_damaged()) host_.stop_readers(unit_.id, [] {});
 }
 
 // The first word of a living shim to a new hasupd: what runs is taken as it is, what ended meanwhile is an exit like
@@ -71,7 +79,7 @@ void unit_runner::take_over(const process::shim_status& s, std::uint64_t known) 
     pid_ = s.pid;
     started_at_ = s.started_at;
     // The first start after a restore ran on; its recovery is resumed and watches it.
-    if (parked_ && wanted && s.phase != process::shim_phase::exited && !is_left_running()) {
+    if (parked_ && wanted && s.phase != process::shim_phase::exited && !tell_journal_damaged()) {
       if (go_on_beside(s.pid)) return restart_if_parent_lost();
       return dispatch(unit::start_wanted{false});
     }
@@ -91,6 +99,7 @@ void unit_runner::take_over(const process::shim_status& s, std::uint64_t known) 
     on(process::shim_main_exited{s.run, s.exit, s.exited_at.value_or(wall_now())});
     return on_shim(process::shim_tree_empty{s.run, s.logs_dropped});
   }
+  hold_readers_if_damaged();
   // A start that was asked for and never reached its shim is tried again.
   if (std::exchange(running_fingerprint_, 0) != 0 && s.run < known && !memory_.starts.empty())
     memory_.starts.pop_back();

@@ -72,6 +72,7 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
   process::account as;
   std::optional<ports::worker_mode> taken;  // taking up: what was found
   bool taking_up = false;
+  bool asked = false;      // the shim was told to run this job
   bool replacing = false;  // an older, other job is being ended first
   bool running = false;
   bool cancelled = false;
@@ -103,13 +104,13 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
     on_progress = std::move(o.progress);
     on_done = [done = std::move(o.done)](auto, ports::worker_result r) { done(std::move(r)); };
     taken.reset();
-    cancelled = left_behind = abandon = false;
+    cancelled = left_behind = abandon = asked = false;
     exit = {};
     begin();
   }
 
   void look_for_left() {
-    cancelled = left_behind = abandon = false;
+    cancelled = left_behind = abandon = asked = false;
     exit = {};
     taking_up = true;
     taken.reset();
@@ -178,6 +179,7 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
         [self = shared_from_this(), r, failure] {
           if (!self->shim) return;
           if (!failure->empty()) return self->finish(ports::internal_failure(*failure));
+          self->asked = true;
           self->shim->run(r);
           self->follow();
         });
@@ -198,18 +200,19 @@ struct worker_runner::impl : std::enable_shared_from_this<impl> {
     }
     auto left = std::make_shared<std::string>();
     services.disk.run([path = job_path(), left] { *left = read_answer(path); },
-                      [self = shared_from_this(), left] {
-                        if (self->shim && self->on_done) self->go_on_beside(*left);
+                      [self = shared_from_this(), left, of = shim.get()] {
+                        if (self->shim.get() == of && self->on_done) self->go_on_with_left(*left);
                       });
   }
 
   // With what an earlier hasupd left: `left` is what it asked for last.
-  void go_on_beside(const std::string& left) {
+  void go_on_with_left(const std::string& left) {
     if (taking_up) {
       const auto job = ports::decode_job(left);
       if (job && wanted(*job)) taken = job->mode;
     }
-    const bool ours = taking_up ? taken.has_value() : left == job_text;
+    // Once ours was asked for, the job file has its text; what runs then is one that the shim had begun before.
+    const bool ours = taking_up ? taken.has_value() : !asked && left == job_text;
     if (!shim->status().tree_alive) {
       if (!taking_up) return spawn();
       return taken ? read_result() : nothing_taken_up();

@@ -51,6 +51,7 @@ outcome stepper::not_now() const {
 void stepper::quiesce_first(bool readers) {
   if (s.head_unknown) {
     s.now = awaiting_head{};
+    say("waiting", "the replacement is ready; the node is asked first whether its head still stands");
     out.emplace_back(start_timer{s.done.plan.recipe.confirm_within});
     return;
   }
@@ -72,10 +73,25 @@ void stepper::release_before_swap() {
 // That it stood still was told to another hasupd. Who has the node calls the recovery off when it does no more.
 void stepper::on_head_beside(std::uint64_t number) {
   s.head_passed = number > s.done.plan.asked.newer_than.value_or(0);
-  if (!s.head_passed) on_node_given();
+  if (!s.head_passed) head_is_settled();
+}
+
+// Silence is no evidence: what was fetched is kept, and the node's liveness judges anew. A person who said yes wants
+// it replaced however it is.
+void stepper::on_head_unheard() {
+  if (s.done.is_approved || s.done.approved_in_place) return head_is_settled();
+  end(outcome::cancelled, "nobody could ask the node for its head within " +
+                              base::format_duration(s.done.plan.recipe.confirm_within) +
+                              ", so whether it still stands is not known");
 }
 
 void stepper::on_node_given() {
+  s.node_given = true;
+  head_is_settled();
+}
+
+// Nothing is waited for any more.
+void stepper::head_is_settled() {
   s.head_unknown = false;
   if (s.head_passed) return stop(false);
   if (!std::holds_alternative<awaiting_head>(s.now)) return;
@@ -243,8 +259,8 @@ void stepper::take_candidates(const std::vector<ports::candidate>& all, const st
     why += not_beyond(all);
     why += without_a_set(all);
     if (!bad_names.empty())
-      why += "; marked bad: " + base::joined(bad_names) + " (`hasup recover " + unit_name() +
-             " --snapshot NAME` tries one all the same)";
+      why += "; marked bad: " + base::joined(bad_names) + " (`hasup reset " + unit_name() +
+             "` forgets that and tries again, `hasup recover " + unit_name() + " --from FILE` takes another archive)";
     if (!notes.empty()) why += "; " + base::joined(notes, "; ");
     return give_up(not_now(), why);
   }

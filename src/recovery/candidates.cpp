@@ -10,7 +10,7 @@ namespace hasup::recovery {
 namespace {
 
 bool same_snapshot(const model::snapshot& a, const model::snapshot& b) {
-  return (!a.sha256.empty() && a.sha256 == b.sha256) || a.url == b.url || bad_key(a) == bad_key(b);
+  return (!a.sha256.empty() && a.sha256 == b.sha256) || a.url == b.url || same_key(a) == same_key(b);
 }
 
 bool shares_a_snapshot(const ports::candidate& a, const ports::candidate& b) {
@@ -46,12 +46,19 @@ std::optional<std::size_t> other_plan(const progress& p) {
 
 }  // namespace
 
-std::string bad_key(const model::snapshot& s) {
-  if (!s.sha256.empty()) return bad_key_of_digest(s.sha256);
+std::string bad_key_of_copy(const model::snapshot& s) {
   std::string key = "name:" + s.name + " size:" + (s.size ? std::to_string(*s.size) : "?") + " time:";
   key += s.time ? std::to_string(std::chrono::duration_cast<std::chrono::seconds>(s.time->time_since_epoch()).count())
                 : "?";
   return key + " source:" + s.source;
+}
+
+std::string same_key(const model::snapshot& s) {
+  return s.sha256.empty() ? bad_key_of_copy(s) : bad_key_of_digest(s.sha256);
+}
+
+bool is_bad(const model::snapshot& s, const std::set<std::string>& bad) {
+  return bad.contains(bad_key_of_copy(s)) || (!s.sha256.empty() && bad.contains(bad_key_of_digest(s.sha256)));
 }
 
 std::string bad_key_of_digest(std::string_view sha256) {
@@ -80,18 +87,14 @@ std::vector<std::string> useless_archives(const progress& p) {
   return out;
 }
 
-std::vector<std::string> bad_keys(const ports::candidate& c, const std::vector<std::string>& sha256) {
-  std::vector<std::string> keys;
-  for (const auto& s : c.snapshots) keys.push_back(bad_key(s));
-  for (const auto& digest : sha256)
-    if (!digest.empty()) keys.push_back(bad_key_of_digest(digest));
-  return keys;
-}
-
 void remember_as_bad(memory& m, const ports::candidate& c, const std::vector<std::string>& sha256) {
   constexpr std::size_t most = 200;
-  for (auto& key : bad_keys(c, sha256))
+  const auto add = [&](std::string key) {
     if (std::find(m.bad.begin(), m.bad.end(), key) == m.bad.end()) m.bad.push_back(std::move(key));
+  };
+  for (const auto& s : c.snapshots) add(bad_key_of_copy(s));
+  for (const auto& digest : sha256)
+    if (!digest.empty()) add(bad_key_of_digest(digest));
   if (m.bad.size() > most) m.bad.erase(m.bad.begin(), m.bad.end() - most);
 }
 
@@ -142,9 +145,9 @@ std::vector<ports::candidate> allowed(const std::vector<ports::candidate>& all, 
                                    [&](const model::snapshot& s) { return s.name == plan.asked.snapshot; });
     if (!plan.asked.snapshot.empty() && !named) continue;
     if (plan.asked.newer_than && !is_beyond(c, *plan.asked.newer_than)) continue;
-    const bool is_bad = std::any_of(c.snapshots.begin(), c.snapshots.end(),
-                                    [&](const model::snapshot& s) { return bad.count(bad_key(s)) != 0; });
-    if (is_bad && !named) {
+    const bool marked =
+        std::any_of(c.snapshots.begin(), c.snapshots.end(), [&](const model::snapshot& s) { return is_bad(s, bad); });
+    if (marked && !named) {
       if (skipped_bad) skipped_bad->push_back(name_of(c));
       continue;
     }

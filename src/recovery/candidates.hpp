@@ -11,13 +11,17 @@
 
 namespace hasup::recovery {
 
-// How a snapshot is remembered as bad: "sha256:…" where the digest is known, and by name, size, time and source, so
-// that it is not fetched again; a file that was replaced under the same name is another snapshot.
-std::string bad_key(const model::snapshot& s);
+// How a snapshot is remembered as bad: a copy by name, size, time and source, so that it is not fetched again; a file
+// that was replaced under the same name is another one. And, where all of it was here, by the digest of its bytes,
+// wherever they come from. What a host announces is no such digest: its copy may be damaged, and that of a mirror, or
+// the one that is put there next, good.
+std::string bad_key_of_copy(const model::snapshot& s);
 std::string bad_key_of_digest(std::string_view sha256);
-std::vector<std::string> bad_keys(const ports::candidate& c, const std::vector<std::string>& sha256);
+// By which `s` is known to be the same archive as another: its digest, else its copy.
+std::string same_key(const model::snapshot& s);
+bool is_bad(const model::snapshot& s, const std::set<std::string>& bad);
 
-// Marks it; the oldest are forgotten.
+// Marks it; `sha256` of what was fetched whole, none otherwise. The oldest are forgotten.
 void remember_as_bad(memory& m, const ports::candidate& c, const std::vector<std::string>& sha256);
 
 // Does every archive of it that says a block say one beyond this, and at least one say it for sure?

@@ -203,8 +203,8 @@ told_time describe_time(const frozen& plan, const memory& remembered, const std:
                          facts.warm->candidates.front() == c && !way.in_place;
     const auto e = estimate_time(remembered.measured, c, way, at_hand);
     const auto& name = plan.recipe.plans[c.plan].name;
-    out.text +=
-        "time for " + name_of(c) + " with plan \"" + name + "\": " + text_of(e, way.in_place, facts.node_runs) + "\n";
+    out.text += "time for " + name_of(c) + " with plan \"" + name +
+                "\": " + text_of(e, way.in_place, facts.node_runs, !plan.recipe.import_command.empty()) + "\n";
     json::object o{{"snapshot", name_of(c)},
                    {"fetch_s", seconds(e.fetch)},
                    {"unpack_s", seconds(e.unpack)},

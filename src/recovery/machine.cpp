@@ -290,6 +290,8 @@ void stepper::roll_back_by_hand() {
 
 void stepper::on_quiesced() {
   if (!is<quiescing>(s)) return;
+  s.node_given = true;
+  if (!s.stop && std::exchange(s.to_take_up, false)) return take_up(false);
   if (s.to_look) return look();
   go_on_quiesced();
 }
@@ -299,17 +301,14 @@ void stepper::go_on_quiesced() {
   if (s.done.at == mark::rolling_back) return run_roll_back();
   if (s.stop) return end_as_stopped();
   if (s.done.at == mark::wiping) return wipe();
-  if (!s.done.beyond_swap()) {
-    if (std::exchange(s.to_take_up, false)) return take_up(false);
-    return s.inspected ? go_on_before_swap() : inspect();
-  }
+  if (!s.done.beyond_swap()) return s.inspected ? go_on_before_swap() : inspect();
   if (s.done.at == mark::swapping) return swap();
   prepare_first_start();
 }
 
 void stepper::on_timer(const others_seen& others) {
   if (is<running>(s)) return on_running_timer(others);
-  if (is<awaiting_head>(s)) return on_node_given();  // who says nothing advances for nobody
+  if (is<awaiting_head>(s)) return on_head_unheard();
   if (is<cleaning>(s)) {
     auto& c = std::get<cleaning>(s.now);
     if (std::exchange(c.pausing, false)) return settle_clean_up();

@@ -12,12 +12,7 @@ namespace {
 // In their order, as far as a recovery has them.
 enum class station { look, select, fetch, wipe, unpack, swap, import, start, confirm };
 
-template <class T>
-bool is(const state& s) {
-  return std::holds_alternative<T>(s.now);
-}
-
-station station_of_step(step then, mark at) {
+station station_of_step(step then, mark at, bool runs) {
   switch (then) {
     case step::look:
     case step::rewipe:
@@ -38,17 +33,18 @@ station station_of_step(step then, mark at) {
       return station::swap;
   }
   return at == mark::importing                              ? station::import
-         : at == mark::loaded                               ? station::confirm
+         : at == mark::loaded && runs                       ? station::confirm
          : at == mark::swapping || at == mark::rolling_back ? station::swap
                                                             : station::start;
 }
 
 station station_of(const state& s) {
   const auto at = s.done.at;
-  if (const auto* p = std::get_if<pausing>(&s.now)) return station_of_step(p->then, at);
+  if (const auto* p = std::get_if<pausing>(&s.now)) return station_of_step(p->then, at, false);
   if (is<selecting>(s)) return station::select;
   if (is<fetching>(s)) return station::fetch;
   if (is<unpacking>(s)) return station::unpack;
+  if (is<taking_up>(s)) return s.done.sha256.empty() ? station::fetch : station::unpack;
   if (is<wiping_now>(s)) return station::wipe;
   if (is<measuring>(s)) return s.archive_ready ? station::wipe : at < mark::trying ? station::select : station::fetch;
   // Before the swap what is under way now may be the stop of the node, for what comes then.
@@ -57,7 +53,7 @@ station station_of(const state& s) {
   if (at == mark::trying) return s.archive_ready ? station::wipe : station::fetch;
   if (at < mark::trying) return is<gathering>(s) ? station::select : station::look;
   if (at == mark::swapped && !s.done.plan.recipe.import_command.empty()) return station::import;
-  return station_of_step(step::start, at);
+  return station_of_step(step::start, at, is<running>(s));
 }
 
 std::string of_the_node(const frozen& plan) {
@@ -71,7 +67,7 @@ std::string of_the_node(const frozen& plan) {
 
 // Is the node still to be stopped for it?
 bool runs_beside(const state& s) {
-  return s.done.plan.asked.beside && !s.inspected && !s.done.touched() && !is<quiescing>(s) && !is<inspecting>(s);
+  return s.done.plan.asked.beside && !s.node_given && !s.inspected && !s.done.touched() && !is<quiescing>(s);
 }
 
 std::vector<std::string> steps_from(const state& s, station from) {
@@ -111,7 +107,7 @@ std::size_t others_left(const progress& p) {
   return left;
 }
 
-std::string otherwise(const state& s) {
+std::string otherwise(const state& s, bool returns) {
   const auto& p = s.done;
   const auto left = others_left(p);
   const auto next = p.candidates.empty() ? "the next one is tried, as long as there is one"
@@ -124,21 +120,27 @@ std::string otherwise(const state& s) {
                  "and starts nothing"
                : "if that fails, " + next + "; there is no old state to put back";
   if (p.beyond_swap())
-    return "if that fails, the old state is put back" + (next.empty() ? ", and the unit fails" : " and " + next);
-  const auto nothing = runs_beside(s) ? "the node runs on as it is" : "the unit fails with its state untouched";
+    return "if that fails, the old state is put back" + (!next.empty() ? " and " + next
+                                                         : returns     ? ", and the node is started on it"
+                                                                       : ", and the unit fails");
+  const auto nothing = runs_beside(s) ? "the node runs on as it is"
+                       : returns      ? "the node is started on the state that it has"
+                                      : "the unit fails with its state untouched";
   return "if that fails, " + (next.empty() ? nothing : next + ", and with none left " + nothing);
 }
 
-std::string after_the_roll_back(const progress& p) {
+std::string after_the_roll_back(const progress& p, bool returns) {
   switch (p.then) {
     case after_roll_back::again:
       return "then the same snapshot is tried once more";
     case after_roll_back::next:
       return others_left(p) > 0 ? "then the next one is tried, with " + std::to_string(others_left(p)) + " left"
+             : returns          ? "then the node is started on the old state, since no other snapshot is left"
                                 : "then the unit fails, since no other snapshot is left";
     case after_roll_back::end_refused:
     case after_roll_back::end_rolled_back:
-      return "then the unit fails, on the old state as it was";
+      return returns ? "then the node is started on the old state as it was"
+                     : "then the unit fails, on the old state as it was";
     case after_roll_back::end_by_hand:
       return "then the recovery is over";
   }
@@ -147,26 +149,30 @@ std::string after_the_roll_back(const progress& p) {
 
 }  // namespace
 
-std::string what_comes_next(const state& s) {
+std::string what_comes_next(const state& s, bool returns) {
   const auto& p = s.done;
   if (is<idle>(s) || is<ended>(s)) return {};
   if (is<asking>(s)) return "nothing until a person says yes";
-  if (is<cancelling>(s)) return "the recovery ends, with nothing touched";
+  if (is<cancelling>(s))
+    return p.touched() ? "it is left where it is; `hasup start " + p.plan.unit + "` goes on with it"
+                       : "the recovery ends, with nothing touched";
   if (is<undoing_leftover>(s)) return "what an earlier recovery left is cleared up; then this one goes on";
   if (const auto* stopping = std::get_if<stopping_node>(&s.now); stopping != nullptr && stopping->park)
     return "the node is stopped; `hasup start " + p.plan.unit + "` goes on with the recovery";
   if (p.at == mark::rolling_back)
-    return (p.wiped ? "what it brought is taken away; " : "the old state is put back; ") + after_the_roll_back(p);
+    return (p.wiped ? "what it brought is taken away; " : "the old state is put back; ") +
+           after_the_roll_back(p, returns);
   if (p.at == mark::confirmed)
     return p.wiped ? "the recovery ends: the node is confirmed"
                    : "the old state is deleted, and the recovery ends: the node is confirmed";
   const auto steps = steps_from(s, station_of(s));
-  std::string out = is<gathering>(s) ? "once the others of group " + p.plan.group + " are as far: "
-                    : is<pausing>(s) ? "when it is tried again: "
-                                     : "now: ";
+  std::string out = is<gathering>(s)       ? "once the others of group " + p.plan.group + " are as far: "
+                    : is<pausing>(s)       ? "when it is tried again: "
+                    : is<awaiting_head>(s) ? "now: the node is asked for its head; if it still stands: "
+                                           : "now: ";
   out += steps.front();
   if (steps.size() > 1) out += "; then: " + base::joined({steps.begin() + 1, steps.end()}, ", ");
-  return out + "; " + otherwise(s);
+  return out + "; " + otherwise(s, returns);
 }
 
 }  // namespace hasup::recovery

@@ -7,7 +7,8 @@
 
 namespace hasup::recovery {
 
-// "now: s2 is fetched and verified; then: it is unpacked, …; if that fails, …". "" when none is under way.
-std::string what_comes_next(const state& s);
+// "now: s2 is fetched and verified; then: it is unpacked, …; if that fails, …". "" when none is under way. `returns`:
+// a recovery that fails with the old state as it was has the node started on that.
+std::string what_comes_next(const state& s, bool returns);
 
 }  // namespace hasup::recovery

@@ -52,7 +52,8 @@ time_estimate estimate_time(const paces& known, const ports::candidate& c, const
     e.fetch = e.unpack = none;
     return e;
   }
-  if (way.need.unknown) return e;
+  e.no_size = way.need.unknown;
+  if (e.no_size) return e;
   const auto to_fetch = way.need.to_fetch();
   if (to_fetch == 0) {
     e.fetch = none;
@@ -70,10 +71,12 @@ time_estimate estimate_time(const paces& known, const ports::candidate& c, const
   return e;
 }
 
-std::string text_of(const time_estimate& e, bool in_place, bool node_runs) {
+std::string text_of(const time_estimate& e, bool in_place, bool node_runs, bool imports) {
   std::string out;
   if (e.at_hand) {
     out = "a rename: it is fetched and unpacked already";
+  } else if (e.no_size) {
+    out = "unknown, its source does not say how large it is";
   } else if (!e.fetch && !e.unpack) {
     out = "unknown, not measured yet: a first recovery or prefetch of this unit does";
   } else {
@@ -81,13 +84,17 @@ std::string text_of(const time_estimate& e, bool in_place, bool node_runs) {
     out += e.unpacked_meanwhile ? ", unpacked meanwhile" : ", " + about(e.unpack, "unpack");
     if (e.measured_at) out += ", as measured " + base::format_time(*e.measured_at);
   }
+  const std::string before_start = imports ? "for the import, " : "";
   if (in_place)
-    return out + (node_runs
-                      ? "; the node is stopped once all is fetched, and down while it is unpacked and starts on it"
-                      : "; the node is down all that time, and until it has started on it");
-  if (node_runs) return out + "; the node runs on until then, and is down for a rename and its own start";
-  if (e.at_hand) return out + "; then the node starts on it";
-  return out + "; the node is down all that time, for a rename, and until it has started on it";
+    return out + (node_runs ? "; the node is stopped once all is fetched, and down while it is unpacked" +
+                                  std::string(imports ? ", imported" : "") + " and starts on it"
+                            : "; the node is down all that time, " + before_start + "and until it has started on it");
+  if (node_runs)
+    return out + "; the node runs on until then, and is down for a rename" + (imports ? ", the import" : "") +
+           " and its own start";
+  if (e.at_hand)
+    return out + (imports ? "; then it is imported, and the node starts on it" : "; then the node starts on it");
+  return out + "; the node is down all that time, for a rename, " + before_start + "and until it has started on it";
 }
 
 }  // namespace hasup::recovery

@@ -39,6 +39,7 @@ struct time_estimate {
   std::optional<base::duration> unpack;  // 0: unpacked beforehand, or while it comes; nothing: not known
   bool at_hand = false;                  // fetched and unpacked beforehand
   bool unpacked_meanwhile = false;
+  bool no_size = false;                        // nobody says how large it is
   std::optional<base::wall_time> measured_at;  // of the older of those that were used
 
   [[nodiscard]] std::optional<base::duration> total() const {
@@ -50,7 +51,8 @@ struct time_estimate {
 time_estimate estimate_time(const paces& known, const ports::candidate& c, const space_decision& way, bool at_hand);
 
 // "about 1m10s to fetch, unpacked meanwhile (as measured 2026-11-22T10:00:00Z); the node is down all that time, and
-// …". `node_runs`: it is left alone until all is prepared.
-std::string text_of(const time_estimate& e, bool in_place, bool node_runs);
+// …". `node_runs`: it is left alone until all is prepared. `imports`: by the recipe's [import], before the node
+// starts.
+std::string text_of(const time_estimate& e, bool in_place, bool node_runs, bool imports);
 
 }  // namespace hasup::recovery

@@ -29,7 +29,7 @@ bool comes_from(const frozen& plan, const ports::candidate& c) {
 
 bool same_archives(const ports::candidate& a, const ports::candidate& b) {
   return std::equal(a.snapshots.begin(), a.snapshots.end(), b.snapshots.begin(), b.snapshots.end(),
-                    [](const model::snapshot& x, const model::snapshot& y) { return bad_key(x) == bad_key(y); });
+                    [](const model::snapshot& x, const model::snapshot& y) { return same_key(x) == same_key(y); });
 }
 
 std::string text_of(const std::vector<ports::candidate>& candidates) {
@@ -78,8 +78,11 @@ base::result<std::vector<ports::candidate>> usable(const ports::warm_set& warm, 
     return base::error{name_of(warm.candidates.front()) +
                        " is older than max_snapshot_age = " + base::format_duration(plan.max_snapshot_age)};
   const std::set<std::string> bad(remembered.bad.begin(), remembered.bad.end());
-  for (const auto& key : bad_keys(warm.candidates.front(), warm.sha256))
-    if (bad.contains(key)) return base::error{name_of(warm.candidates.front()) + " is remembered as bad"};
+  const auto& archives = warm.candidates.front().snapshots;
+  if (std::any_of(archives.begin(), archives.end(), [&](const model::snapshot& s) { return is_bad(s, bad); }) ||
+      std::any_of(warm.sha256.begin(), warm.sha256.end(),
+                  [&](const std::string& digest) { return bad.contains(bad_key_of_digest(digest)); }))
+    return base::error{name_of(warm.candidates.front()) + " is remembered as bad"};
   auto left = allowed(warm.candidates, plan, bad, nullptr);
   if (left.empty()) return base::error{"it is none of the candidates"};
   return left;

@@ -10,11 +10,12 @@
 //   taking_up: a worker of an earlier hasupd is waited for → dropped, unpacked, or inspecting as ever
 //   looking: beyond the swap, when it is taken up and before the node is started once more → where the journal is
 //   undoing_leftover: a swap whose journal is lost is rolled back before anything else
-//   awaiting_head: its head stood still, and what it is under this hasupd is not known yet → quiescing | ended
-//   Units that read the data are down only while it is touched: … → unpacking → quiescing (with them) → swapping
-//   until it is confirmed, or rolled back; in place from before wiping_now Of a group (group.hpp): … → gathering →
-//   measuring …, and … → unpacking → gathering → … In place (space_plan.hpp): … → fetching → (asking →) (quiescing →
-//   inspecting →) wiping_now → unpacking → …
+//   awaiting_head: its head stood still, and what it is under this hasupd is not known yet → quiescing, or ended,
+//   also when nobody hears of it
+//   Of a group (group.hpp): … → gathering → measuring …, and … → unpacking → gathering → …
+//   In place (space_plan.hpp): … → fetching → (asking →) (quiescing → inspecting →) wiping_now → unpacking → …
+//   Units that read the data are down only while it is touched: the quiescing right before swapping, or wiping_now,
+//   takes them down, until it is confirmed or rolled back.
 #pragma once
 
 #include <optional>
@@ -111,6 +112,7 @@ struct state {
   bool to_take_up = false;                   // taken up: a worker may still be at it
   bool head_unknown = false;                 // beside a node whose head stood still: whether it still does
   bool head_passed = false;                  // it does not, and its recovery is not called off yet
+  bool node_given = false;                   // options.beside: the node has ended, for it or by itself
   bool to_look = false;                      // taken up: much may have happened to the data since
   std::string waits_for;                     // what the last look found, as told; ""
   base::mono_time waits_since;               // where that is not ""
@@ -137,6 +139,11 @@ struct state {
   std::string gave_up_why;
 };
 
+template <class T>
+bool is(const state& s) {
+  return std::holds_alternative<T>(s.now);
+}
+
 // Phase for status (section 7 of the design); "" when no recovery is under way.
 std::string_view phase_of(const state& s);
 
@@ -150,7 +157,8 @@ struct outlook {
 outlook outlook_of(const state& s);
 
 // What it, or its node, will still write on the file system `device`: not free for others. Not known any more after a
-// restart of the daemon beyond `staged`.
+// restart of the daemon beyond `staged`; too much while a worker of an earlier one goes on, whose `device` is 0: that
+// of the data directory.
 struct room_promised {
   std::uint64_t device = 0;
   std::uint64_t bytes = 0;

@@ -8,11 +8,6 @@
 
 namespace hasup::recovery {
 
-template <class T>
-bool is(const state& s) {
-  return std::holds_alternative<T>(s.now);
-}
-
 inline bool takes_a_begin(const state& s) {
   return is<idle>(s) || is<ended>(s);
 }
@@ -37,6 +32,9 @@ struct stepper {
   void stop(bool force);
   void end_as_stopped();
   void on_node_given();
+  void head_is_settled();
+  // Within the time that a head may take.
+  void on_head_unheard();
   void approve();
   void cancel();
   void roll_back_by_hand();

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "recovery/candidates.hpp"
+#include "recovery/pace.hpp"
 #include "recovery/stepper.hpp"
 
 namespace hasup::recovery {
@@ -59,6 +60,7 @@ void stepper::resume(const resume_wanted& e) {
 // the worker before it has ended.
 void stepper::take_up(bool beside) {
   s.now = taking_up{beside};
+  s.need = space_need_of(*s.done.chosen(), *s.done.chosen_plan(), {});  // nobody has measured what is there of it
   out.emplace_back(take_up_worker{*s.done.chosen()});
 }
 
@@ -71,7 +73,9 @@ void stepper::on_taken_up(const taken_up& e) {
   const bool beside = at->beside;
   if (e.what && e.result.failure == ports::worker_failure::bad_snapshot) return drop(fate::bad, e.result.error);
   if (e.what == ports::worker_mode::unpack && e.result.ok()) return on_unpacked(e.result);
-  beside ? go_on_before_swap() : inspect();
+  if (e.what == ports::worker_mode::fetch) note_pace(s.remembered.measured, *e.what, e.result, now.wall);
+  if (beside) return go_on_before_swap();
+  s.to_look ? look() : inspect();
 }
 
 }  // namespace hasup::recovery

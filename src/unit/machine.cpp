@@ -155,7 +155,7 @@ class step : transitions {
     if (!(has_process() || preparing())) return;
     // It is there again, and nothing ran that could have missed it. Nobody would wake us from waiting for it either.
     if (again && preparing() && f_.requirements_met) return;
-    if (again && !e.closes_data && has_process() && is_left_running(e.why)) return;
+    if (again && !e.closes_data && has_process() && leave_running(e.why)) return;
     if (!again) m_.desired = desired::down;
     if (preparing()) {
       if (!again) return stop_preparing(e.why);
@@ -270,7 +270,7 @@ class step : transitions {
   void on(const liveness_failed& e) {
     if (!is<running>() || f_.maintenance) return;
     const auto why = "liveness failed: " + e.why;
-    if (is_left_running(why)) return;
+    if (leave_running(why)) return;
     if (f_.beside_for_head) return act(emit{"liveness_ignored", why + "; its state is about to be replaced"});
     if (unit_.restart.policy == model::restart_when::never) return stop(after_stop::fail, why, false);
     if (e.stands_at && counts_stuck_restarts()) return on_stuck_head(*e.stands_at, e.holds, why);
@@ -295,7 +295,9 @@ class step : transitions {
 
   // A restart in order, whatever the policy: the key asks for it.
   void on(const memory_exceeded& e) {
-    if (!is<running>() || f_.maintenance || is_left_running(e.why)) return;
+    if (!is<running>() || f_.maintenance) return;
+    if (f_.journal_damaged && std::exchange(m_.held.memory_told, true)) return;  // it is measured again and again
+    if (leave_running(e.why)) return;
     back_off_or_fail(e.why, true);
   }
 
@@ -311,7 +313,7 @@ class step : transitions {
   void on(const parent_lost& e) {
     if (!has_process() || unit_.restart.policy == model::restart_when::never) return;
     if (f_.maintenance) return hold_back(m_.held.parent_lost, e.why);
-    if (!is_left_running(e.why)) back_off_or_fail(e.why, true);
+    if (!leave_running(e.why)) back_off_or_fail(e.why, true);
   }
 
   void on(const maintenance_ended&) {

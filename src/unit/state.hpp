@@ -96,6 +96,7 @@ struct held_back {
   std::string parent_lost;
   std::string start_timeout;
   std::string requirement_lost;  // told of once; whether it is lost still is asked when maintenance ends
+  bool memory_told = false;      // that it takes too much, and is left running for its damaged journal
 };
 
 // Everything the machine remembers of an instance. Survives in the intent file but for `now` and `health`.

@@ -147,7 +147,7 @@ void transitions::hold_back(std::string& held, const std::string& why) {
   if (std::exchange(held, why) != why) act(emit{"restart_held", "in maintenance: " + why});
 }
 
-bool transitions::is_left_running(const std::string& why) {
+bool transitions::leave_running(const std::string& why) {
   if (f_.journal_damaged)
     act(emit{"restart_held",
              fmt::format("{}; left running: it could not be started again, because the journal of its "
@@ -230,7 +230,7 @@ void transitions::on_start_timeout() {
   if (s == nullptr || s->at != starting::step::probing) return;
   const auto why = "not started within " + base::format_duration(unit_.run.start_timeout);
   if (f_.maintenance) return hold_back(m_.held.start_timeout, why);
-  if (is_left_running(why)) return;
+  if (leave_running(why)) return;
   act(emit{"start_failed", why});
   if (unit_.restart.policy == model::restart_when::never) return stop(after_stop::fail, why, false);
   back_off_or_fail(why, true);

@@ -74,8 +74,9 @@ class transitions {
   void run(const std::string& why);
   // In maintenance: what is told once, and then waits for its end.
   void hold_back(std::string& held, const std::string& why);
-  // What would restart it is told and does not, where it could not be started again (facts.journal_damaged).
-  bool is_left_running(const std::string& why);
+  // What would restart it is told and does not, where it could not be started again (facts.journal_damaged). False:
+  // it could be.
+  bool leave_running(const std::string& why);
   void set_health(model::health h, const std::string& why);
   // Ends a living process in order; the tree's end brings `then`.
   void stop(after_stop then, const std::string& why, bool no_kill, base::duration delay = {});

@@ -206,5 +206,5 @@ def table(seen, alone, made, sizes):
                  "anything counts, notes what is durable so that a break is gone on with, keeps the archive, and unpacks what "
                  "comes while it comes; `curl | bsdtar -x` verifies nothing and keeps nothing. Memory is that of hasup's two "
                  "processes. The last rows are each stage alone (medians of 3): what they take one after the other, and the "
-                 "longest, below which nothing can be that does all of them at once.",
+                 "longest, which each takes by itself.",
                  ["", "to", "archive", "time", "of hasup", "unpacked", "memory"], rows)

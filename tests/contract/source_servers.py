@@ -221,6 +221,10 @@ class NginxTls(Directory):
         return {**self.source, "url": f"https://127.0.0.1:{free_port()}/"}
 
 
+def sftp_server():
+    return next(p for p in ("/usr/lib/openssh/sftp-server", "/usr/libexec/sftp-server") if os.path.exists(p))
+
+
 class Sshd(Directory):
     before = ()  # words before the server of SFTP itself
 
@@ -232,10 +236,9 @@ class Sshd(Directory):
             run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", keys / name)
         shutil.copy(keys / "user.pub", keys / "authorized_keys")
         self.port = free_port()
-        server = next(p for p in ("/usr/lib/openssh/sftp-server", "/usr/libexec/sftp-server") if os.path.exists(p))
         (keys / "config").write_text(f"""
             Port {self.port}\nListenAddress 127.0.0.1\nHostKey {keys}/host\nPidFile none\nStrictModes no\nUsePAM no
-            AuthorizedKeysFile {keys}/authorized_keys\nPasswordAuthentication no\nSubsystem sftp {" ".join(map(str, [*self.before, server]))}
+            AuthorizedKeysFile {keys}/authorized_keys\nPasswordAuthentication no\nSubsystem sftp {" ".join(map(str, [*self.before, sftp_server()]))}
             PermitRootLogin prohibit-password\nMaxStartups 100\n""".replace("            ", ""))
         if os.geteuid() == 0:
             os.makedirs("/run/sshd", exist_ok=True)  # where sshd shuts its unprivileged child in

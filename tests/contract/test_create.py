@@ -506,12 +506,45 @@ class ToSftp(Everywhere, Create):
         self.assertEqual(hashlib.sha256((self.host.files / "x.tar.zst").read_bytes()).hexdigest(), made["sha256"])
         self.assertIn(made["sha256"], (self.host.files / "x.tar.zst.sha256").read_text())
 
+    LOCK = "manifest.json.lock"
+
     def test_a_lock_that_a_killed_run_left_is_waited_for_and_taken_away(self):
         self.put("a", b"1")
-        (self.host.files / "manifest.json.lock").mkdir()
-        self.made(self.tree, "--name", "x.tar.zst", "--patience", "1s")
-        self.assertEqual(list(self.manifest()), ["x.tar.zst"])
-        self.assertFalse((self.host.files / "manifest.json.lock").exists())
+        token = "0123456789abcdef"
+        for n, inside in enumerate((None, f"{token}/held")):
+            (self.host.files / self.LOCK / (inside or "")).mkdir(parents=True)
+            if inside:
+                self.host.put(f"manifest.json.{token}.part", b"{")
+            name = f"x-{n}.tar.zst"
+            done = self.snapshot("create", self.tree, "--to", self.there, *self.access, "--name", name, "--patience", "1s")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertRegex(done.stderr, f"(?m)^waiting for another run to let go of sftp://.*/{self.LOCK}$")
+            self.assertIn(name, self.manifest())
+            self.assertEqual([f for f in self.left() if "lock" in f or "part" in f], [])
+        self.assertEqual(len(self.manifest()), 2)
+
+    def test_a_lock_that_cannot_be_removed_is_named(self):
+        self.put("a", b"1")
+        (self.host.files / self.LOCK).mkdir()
+        self.host.put(self.LOCK + "/x", b"")
+        done = self.snapshot("create", self.tree, "--to", self.there, *self.access, "--name", "x.tar.zst", "--patience", "1s")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("x.tar.zst is there; only its row in manifest.json is missing", done.stderr)
+        self.assertIn(f"/files/{self.LOCK} is the lock", done.stderr)
+        self.assertIn("remove that directory", done.stderr)
+        self.assertEqual(self.left(), [self.LOCK, "x.tar.zst", "x.tar.zst.chunks", "x.tar.zst.sha256"])
+
+    def test_without_a_lock_nothing_is_edited(self):
+        self.put("a", b"1")
+        old = json.dumps({"snapshots": [{"name": "old.tar.zst"}]}).encode()
+        self.host.put("manifest.json", old)
+        self.host.put(self.LOCK, b"a file is in the way of the directory")
+        process = self.begin("create", self.tree, "--to", self.there, *self.access, "--name", "x.tar.zst")
+        wait_until(lambda: process.poll() is not None or (self.host.files / "x.tar.zst").exists(), "it is published")
+        process.terminate()
+        _, said = process.communicate(timeout=60)
+        self.assertIn("x.tar.zst is there; only its row in manifest.json is missing; ", said)
+        self.assertEqual(self.kept("manifest.json"), old)
 
     def test_a_connection_that_breaks_is_followed_by_one_that_goes_on(self):
         process, _ = self.in_the_middle()
@@ -572,6 +605,63 @@ class ToSftpThatHangs(Create):
         self.assertEqual(done.returncode, 1)
         self.assertIn("timed out", done.stderr)
         self.assertFalse((host.files / "x.tar.zst").exists())
+
+
+class SshdFarAway(source_servers.Sshd):
+    before = (sys.executable, Path(__file__).with_name("slow_sftp.py"))
+
+
+class ToSftpFarAway(Create):
+    def setUp(self):
+        super().setUp()
+        self.put("a", b"1")
+        self.host = SshdFarAway(self, self.home.directory("files"))
+        self.words = ["--to", self.host.source["url"], *self.options(self.host.source)[1:]]
+        self.old = [f"old-{n:02}.tar.zst" for n in range(20)]
+        self.host.put("manifest.json", json.dumps({"snapshots": [{"name": n} for n in self.old]}).encode())
+
+    def manifest(self):
+        return sorted(r["name"] for r in json.loads((self.host.files / "manifest.json").read_text())["snapshots"])
+
+    def extra(self):
+        return sorted(f for f in os.listdir(self.host.files) if "lock" in f or "part" in f)
+
+    def test_several_that_publish_at_the_same_time_all_have_their_row(self):
+        names = [f"x-{n}.tar.zst" for n in range(6)]
+        running = [self.begin("create", self.tree, *self.words, "--name", name, "--patience", "4s") for name in names]
+        for process in running:
+            _, said = process.communicate(timeout=300)
+            self.assertEqual(process.returncode, 0, said)
+        self.assertEqual(self.manifest(), self.old + names)
+        self.assertEqual(self.extra(), [])
+
+    def test_a_run_that_is_interrupted_while_it_writes_its_row_lets_go_and_says_what_is_there(self):
+        lock = self.host.files / "manifest.json.lock"
+        process = self.begin("create", self.tree, *self.words, "--name", "x.tar.zst")
+        wait_until(lambda: process.poll() is not None or (lock.exists() and os.listdir(lock)), "it holds the lock")
+        process.terminate()
+        _, said = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 1, said)
+        self.assertIn("interrupted; ", said)
+        self.assertIn("x.tar.zst is there; only its row in manifest.json is missing; with --force", said)
+        self.assertTrue((self.host.files / "x.tar.zst").exists())
+        self.assertEqual(self.extra(), [])
+        self.assertEqual(self.manifest(), self.old)
+
+
+class SshdWithoutDirectories(source_servers.Sshd):
+    before = (source_servers.sftp_server(), "-P", "mkdir")  # the rest is not for it
+
+
+class ToSftpWithoutDirectories(Create):
+    def test_a_host_where_nothing_can_be_locked_is_told_from_before_anything_is_packed(self):
+        self.put("text", slow_text(64 * MIB))
+        host = SshdWithoutDirectories(self, self.home.directory("files"))
+        done = self.snapshot("create", self.tree, "--to", host.source["url"], *self.options(host.source)[1:], "--name",
+                             "x.tar.zst", "--level", "12")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("let the host's user make some", done.stderr)
+        self.assertEqual(os.listdir(host.files), [])
 
 
 class ToS3(Everywhere, Create):

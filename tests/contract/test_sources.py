@@ -382,6 +382,21 @@ class NginxTlsSource(Latest, Contract, Sources):
     def test_another_authority_is_not_trusted(self):
         self.assertIn("certificate", self.refusal(ca_file=f"{self.host.keys}/other.crt"))
 
+    def test_a_passphrase_is_spoken_of_only_where_there_is_one(self):
+        keys = self.host.keys
+        openssl = ("openssl", "pkey", "-in", keys / "client.key", "-aes256", "-passout", "pass:word", "-out")
+        source_servers.run(*openssl, keys / "locked.key")
+        (keys / "both.pem").write_text((keys / "client.crt").read_text() + (keys / "locked.key").read_text())
+        for changes in ({"client_key": f"{keys}/locked.key"},
+                        {"client_certificate": f"{keys}/both.pem", "client_key": ""}):
+            self.assertIn("a key with a passphrase is of no use", self.refusal(**changes))
+        (keys / "no.key").write_text("no key")
+        for changes in ({"client_key": f"{keys}/missing.key"}, {"client_key": f"{keys}/no.key"},
+                        {"client_certificate": f"{keys}/missing.crt"}):
+            said = self.refusal(**changes)
+            self.assertIn(*changes.values(), said)
+            self.assertNotIn("passphrase", said)
+
     def test_the_host_refuses_who_shows_no_certificate(self):
         self.assertIn("400", self.refusal(client_certificate="", client_key=""))
 

@@ -108,6 +108,38 @@ class Damaged(JournalTest):
         self.runs_on(pid)
         self.home.ok("stop", "leap")
 
+    def with_reader(self):
+        """Its replacement is fetched, a reader runs on its data, the journal is damaged; the node's pid."""
+        self.leap_unit(f"http://127.0.0.1:{self.start_backup_host(self.backup, rate=40_000)}/")
+        self.home.unit("rpc", '[data]\nshared_with = "leap"\n\n[run]\ncommand = ["sleep", "600"]\n')
+        self.home.start()
+        self.home.wait_healthy("leap")
+        self.reader = self.home.wait_healthy("rpc")["pid"]
+        self.home.ok("recover", "leap", "--yes", "--no-wait")
+        wait_until(lambda: self.phase() == "fetch", "it fetches")
+        return self.damage()[1]
+
+    def test_readers_of_one_that_is_left_running_run_on_until_it_ends(self):
+        pid = self.with_reader()
+        self.runs_on(pid)
+        self.assertEqual(self.home.wait_healthy("rpc")["pid"], self.reader)
+        os.kill(pid, signal.SIGKILL)
+        stopped = self.home.wait_event("rpc", lambda e: e["kind"] == "stopping", "the reader is stopped")
+        exited = next(e for e in self.home.events("leap") if e["kind"] == "exited")
+        self.assertGreater(stopped["seq"], exited["seq"])
+        wait_until(lambda: not alive(self.reader), "the reader is gone")
+        self.home.wait_for("rpc", state="waiting")
+
+    def test_readers_of_one_that_is_found_dead_are_stopped(self):
+        pid = self.with_reader()
+        os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not alive(pid), "the node is gone")
+        self.assertTrue(alive(self.reader))
+        self.home.start()
+        wait_until(lambda: not alive(self.reader), "the reader is gone")
+        self.home.wait_for("rpc", state="waiting")
+        self.assertEqual(self.home.wait_for("leap", state="failed")["pid"], 0)
+
     def test_a_recovery_by_hand_of_one_that_runs_keeps_the_file_and_begins_anew(self):
         self.until_confirming()
         text, pid = self.damage()

@@ -272,6 +272,53 @@ class StuckHead(StuckHeadTest):
         self.home.ok("maintenance", "off", "leap")
         self.wait_recovered()
 
+    def test_maintenance_that_calls_it_off_holds_when_hasupd_dies_before_that_is_written(self):
+        inode = self.state_file()
+        pid = self.prepares(self.reference(self.elsewhere))
+        journals = self.home.path / "state" / "journals"
+        for words in (["mount", "--bind", journals, journals], ["mount", "-o", "remount,ro,bind", journals]):
+            if os.geteuid() != 0 or subprocess.run(list(map(str, words))).returncode:
+                self.skipTest("only root can make a directory read-only for hasupd")
+            self.addCleanup(subprocess.run, ["umount", "-l", journals], stderr=subprocess.DEVNULL)
+        self.home.ok("maintenance", "on", "leap")
+        wait_until(self.ended, "it is called off")
+        self.home.kill_daemon(signal.SIGKILL)
+        subprocess.run(["umount", "-l", journals], check=True)
+        self.assertTrue((journals / "leap@0").exists())
+        self.home.start()
+        wait_until(lambda: self.ended(2), "it is called off once more", 60)
+        self.check_called_off(pid, inode, "it is in maintenance")
+        self.assertIn("it is in maintenance", self.ended(2)["reason"])
+
+    def test_what_it_writes_while_it_is_being_stopped_for_something_else_counts_too(self):
+        inode = self.state_file()
+        go = self.home.path / "go"
+        self.addCleanup(go.touch)
+        log = []
+
+        def slow_to_stop():
+            go.touch()  # for the restart that comes first
+            log.append(self.follow_file(f"echo $$$$ > {go}.pid; true"))
+            path = self.home.path / "etc" / "units" / "leap.toml"
+            stop = f"while [ ! -e {go} ]; do sleep 0.05; done; kill $(cat {go}.pid)"
+            path.write_text(path.read_text().replace(
+                'stop_timeout = "30s"', f'stop_command = ["sh", "-c", "{stop}"]\nstop_timeout = "10m"'))
+
+        pid = self.prepares(self.reference(self.elsewhere), change=slow_to_stop)
+        go.unlink()
+        os.kill(parent_of(pid), signal.SIGKILL)  # for that it is restarted in order
+        self.home.wait_for("leap", state="stopping")
+        with open(log[0], "a") as text:
+            text.write("write: No space left on device\n")
+        ended = self.home.wait_event("leap", lambda e: e["kind"] == "recovery_ended", "it is over", 120)
+        self.assertEqual(ended["detail"]["outcome"], "cancelled")
+        self.assertIn("the node's own output explains it (disk full", ended["reason"])
+        self.assertEqual(self.home.unit_status("leap")["state"], "stopping")
+        self.assertTrue(alive(pid))
+        go.touch()
+        self.home.wait_event("leap", lambda e: e["kind"] == "started" and e["seq"] > ended["seq"], "it is started")
+        self.check_untouched(inode)
+
     def test_a_node_that_ends_meanwhile_is_not_started_before_it_is_recovered(self):
         pid = self.prepares(self.reference(self.elsewhere))
         before = self.kinds().count("started")

@@ -191,6 +191,13 @@ void curl_transfer::prepare_proxy(const std::string& proxy) {
   if (!proxy.empty()) curl_easy_setopt(curl(), CURLOPT_PROXY, proxy.c_str());
 }
 
+void curl_transfer::prepare_certificate(const std::string& certificate, const std::string& key) {
+  client_key_ = key.empty() ? certificate : key;
+  if (!certificate.empty()) curl_easy_setopt(curl(), CURLOPT_SSLCERT, certificate.c_str());
+  if (!key.empty()) curl_easy_setopt(curl(), CURLOPT_SSLKEY, key.c_str());
+  curl_easy_setopt(curl(), CURLOPT_KEYPASSWD, "");  // or OpenSSL asks for it where there is a terminal
+}
+
 int curl_transfer::host_key(curl_khmatch match) {
   key_match_ = match;
   return match == CURLKHMATCH_OK ? CURLKHSTAT_FINE : CURLKHSTAT_REJECT;
@@ -307,7 +314,7 @@ std::string curl_transfer::reason() const {
   if (!proxy_.empty()) why = words_of_proxy(curl(), proxy_, code_, std::move(why));
   if (code_ == CURLE_OPERATION_TIMEDOUT && !local_.empty())
     return "reading " + local_ + " brings nothing: the mount seems to hang; see to its host, or unmount it";
-  if (code_ == CURLE_SSL_CERTPROBLEM)
+  if (code_ == CURLE_SSL_CERTPROBLEM && has_passphrase(client_key_))
     return why +
            "; a key with a passphrase is of no use, as nobody types one here (openssl pkey -in KEY -out NEW writes "
            "one without)";
@@ -342,6 +349,9 @@ remote_client::download_end curl_transfer::run() {
 remote_client::download_end curl_transfer::ended(CURLcode code) {
   code_ = code;
   remote_client::download_end end;
+  curl_off_t uploaded = 0;
+  if (curl_easy_getinfo(curl(), CURLINFO_SIZE_UPLOAD_T, &uploaded) == CURLE_OK && uploaded > 0)
+    end.uploaded = static_cast<std::uint64_t>(uploaded);
   if (!not_followed_.empty()) {
     fill();
     end.error = not_followed_;

@@ -35,6 +35,8 @@ class curl_transfer {
   void prepare_local(const std::string& path, const std::string& reader, const patience& p);
   // HTTP: `proxy` as the source or the environment names it, "" = none; its password is in no error.
   void prepare_proxy(const std::string& proxy);
+  // HTTP: a client certificate and its key, which may be in one file; "" = none.
+  void prepare_certificate(const std::string& certificate, const std::string& key);
   // HTTP: `again` prepares the request anew for the address to which the host redirects, as prepare() and what
   // follows it did for the first one. libcurl itself would take every header line along to any host.
   void follow_with(std::function<outcome<void>(const std::string& url)> again) { again_ = std::move(again); }
@@ -95,6 +97,7 @@ class curl_transfer {
   std::string who_;  // "user@host": for errors of SFTP
   std::string identity_;
   std::string known_hosts_;
+  std::string client_key_;  // path
   curl_khmatch key_match_ = CURLKHMATCH_OK;
   CURLcode code_ = CURLE_OK;
   std::string text_;  // libcurl's words for an error

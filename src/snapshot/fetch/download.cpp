@@ -106,6 +106,8 @@ outcome<void> download_run::run() {
   }
   if (snapshot_.size && *snapshot_.size != part_.bytes()) return other_size(snapshot_, part_.bytes());
   if (part_.bytes() == 0) return bad_snapshot(snapshot_.name, snapshot_.name + " is empty");
+  report_.from = place().url;
+  if (own_) report_.own_size = own_->message;
   if (!several_ && place().url == places_.front().url) report_.validator = here().validator;
   return {};
 }
@@ -168,6 +170,7 @@ outcome<void> download_run::next_place() {
     const bool same_file = places_[at_ + 1].url == place().url;
     if (same_file) origins_[at_ + 1].validator = here().validator;
     ++at_;
+    if (!options_.in_pieces) here().bears_ranges = origin::ranges::no;  // so that one host has sent all of it
     const auto other = place().other_file ? place().other_file() : outcome<std::string>(std::string());
     if (control_.cancelled()) return cancelled();
     here().begin();
@@ -184,10 +187,13 @@ outcome<void> download_run::next_place() {
 }
 
 failure download_run::unreachable() const {
-  std::string why;
-  for (std::size_t i = 0; i <= at_; ++i)
-    why += (why.empty() ? "" : "; ") + without_password(places_[i].url) + ": " + origins_[i].last_error();
-  return {ports::worker_failure::unreachable, std::move(why), snapshot_.name};
+  auto out = own_.value_or(failure{ports::worker_failure::unreachable, "", snapshot_.name});
+  for (std::size_t i = 0; i <= at_; ++i) {
+    if (own_ && i == own_at_) continue;
+    out.message +=
+        (out.message.empty() ? "" : "; ") + without_password(places_[i].url) + ": " + origins_[i].last_error();
+  }
+  return out;
 }
 
 bool download_run::may_join() const {

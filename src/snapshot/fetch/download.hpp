@@ -35,6 +35,9 @@ struct download_report {
   bool resumed = false;   // some bytes are from an earlier job, of another host, or were at hand
   bool seeded = false;    // something of it was at hand, even if it was given up later
   std::string validator;  // of the version that was loaded; "" = there is none, or it came from several hosts
+  std::string from;       // URL of the place that ended it
+  std::string
+      own_size;  // what is wrong with the size on the snapshot's own host, which was left for that; "" = nothing
 };
 
 // Leaves the whole archive in `part`, or what there is of it when it fails, to be resumed by the next job. Never

@@ -17,9 +17,21 @@ bool download_run::breaks(failure f) {
   return false;
 }
 
-// False, with the reason in broken_, when there is no such file or no room for it.
+// The file here is not the one that is announced. Where a digest tells which one is, another host may have it.
+// Always false.
+bool download_run::wrong_copy(failure f) {
+  if (options_.digest.empty()) return breaks(std::move(f));
+  forget("", false);
+  here().give_up(f.message);
+  if (place().url != snapshot_.url || own_) return false;
+  own_ = std::move(f);
+  own_at_ = at_;
+  return false;
+}
+
+// False, with the reason in broken_ or in the host's last error, when there is no such file or no room for it.
 bool download_run::set_total(std::uint64_t total) {
-  if (snapshot_.size && *snapshot_.size != total) return breaks(other_size(snapshot_, total));
+  if (snapshot_.size && *snapshot_.size != total) return wrong_copy(other_size(snapshot_, total));
   if (auto room = part_.reserve(total); !room) return breaks(room.error());
   total_ = total;
   control_.begin("fetch", snapshot_.name, without_password(snapshot_.source), total_, part_.bytes());
@@ -53,11 +65,12 @@ bool download_run::begin(lane& l, const remote_answer& answer) {
     case answer_meaning::changed:
     case answer_meaning::shorter:
       if (at_ > 0 && here().validator.empty()) {  // a further host, whose file is not the one that is wanted
+        l.dropped = true;
         here().give_up("the file there has another size");
         return false;
       }
       if (meaning == answer_meaning::shorter && l.span.first == 0)
-        return breaks(bad_snapshot(snapshot_.name, snapshot_.name + " is empty"));
+        return wrong_copy(bad_snapshot(snapshot_.name, snapshot_.name + " is empty"));
       return forget("the file changed while it was read", true);
     case answer_meaning::wrong:
       return forget("the host answered a request for a range with \"" + answer.content_range + "\"", false);
@@ -74,6 +87,7 @@ bool download_run::begin_whole(lane& l, const remote_answer& answer) {
   const auto validator = validator_of(answer);
   const bool same = !validator.empty() && validator == here().validator;
   if (at_ > 0 && !options_.digest.empty() && total_ && answer.length && *answer.length != *total_) {
+    l.dropped = true;
     here().give_up("the file there has another size");
     return false;
   }
@@ -115,7 +129,8 @@ bool download_run::begin_piece(lane& l, const remote_answer& answer) {
 
 bool download_run::data(lane& l, const char* bytes, std::size_t size) {
   if (l.dropped || broken_) return false;
-  if (!total_ && snapshot_.size && l.at + size > *snapshot_.size) return breaks(other_size(snapshot_, l.at + size));
+  if (!total_ && snapshot_.size && l.at + size > *snapshot_.size)
+    return wrong_copy(other_size(snapshot_, l.at + size));
   const auto used = static_cast<std::size_t>(std::min<std::uint64_t>(size, l.span.end - l.at));
   // What is here between two gaps was only asked for with them. It may be hashed already, so it stays as it is.
   for (auto at = l.at; at < l.at + used;) {

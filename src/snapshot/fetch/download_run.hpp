@@ -52,6 +52,7 @@ class download_run {
   bool forget(const std::string& why, bool changed);
   void drop_all_but(const lane* kept);
   bool breaks(failure f);
+  bool wrong_copy(failure f);
   [[nodiscard]] bool may_join() const;  // bytes of the current host fit what is here
   [[nodiscard]] bool is_whole() const { return total_ && part_.prefix() == *total_; }
   [[nodiscard]] std::uint64_t piece() const;
@@ -76,7 +77,9 @@ class download_run {
   transfer_set::id last_id_ = 0;
   pace pace_;
   std::optional<failure> broken_;  // why a callback ended everything
-  transfer_set transfers_;         // last: its callbacks use the rest
+  std::optional<failure> own_;     // of the snapshot's own host, where that is no matter of reaching it
+  std::size_t own_at_ = 0;
+  transfer_set transfers_;  // last: its callbacks use the rest
 };
 
 }  // namespace hasup::snapshot

@@ -34,15 +34,14 @@ struct fetched {
   std::uint64_t size = 0;
   std::uint64_t at_hand = 0;  // of it
   std::uint64_t came = 0;     // in this job, what was at hand with it
-  std::vector<std::string> notes{};
   proof by{};
 };
 
 class fetcher {
  public:
   fetcher(const ports::worker_job& job, job_control& control, const data_tree& tree, patience p,
-          const download_options& options, ahead_feed& ahead)
-      : job_(job), control_(control), tree_(tree), patience_(p), options_(options), ahead_(ahead) {}
+          const download_options& options, ahead_feed& ahead, std::vector<std::string>& notes)
+      : job_(job), control_(control), tree_(tree), patience_(p), options_(options), ahead_(ahead), notes_(notes) {}
 
   // `archive`: its place in the plan.
   outcome<fetched> one(const model::snapshot& s, std::size_t archive);
@@ -55,7 +54,16 @@ class fetcher {
   void gather_places(const model::snapshot& s);
   outcome<proof> announced();
   std::vector<download_place> download_places(const proof& wanted);
-  bool leave_copy(std::vector<download_place>& where) const;
+  // Copies that are damaged where they are.
+  struct damage {
+    std::optional<failure> first;
+    std::string further;  // of other places: what they have, or why they could not be asked
+    bool own = false;     // the snapshot's own host has one
+    void add(const std::string& url, bool of_own_host, const failure& f);
+    [[nodiscard]] failure all() const;
+    [[nodiscard]] failure with(const failure& last) const;
+  };
+  outcome<bool> leave_copy(std::vector<download_place>& where, const std::string& url, damage& found) const;
   outcome<std::optional<fetched>> settled(const model::snapshot& s, std::size_t archive);
   outcome<std::optional<fetched>> from_cache(const model::snapshot& s, const proof& wanted);
   outcome<bool> unchanged_on_host(const cache_seal& seal);
@@ -69,6 +77,7 @@ class fetcher {
   std::vector<place> places_;  // the snapshot's own first, then the mirrors
   const download_options& options_;
   ahead_feed& ahead_;
+  std::vector<std::string>& notes_;  // for people, also when it fails
   disk disk_;
 };
 
@@ -89,7 +98,7 @@ outcome<fetched> fetcher::one(const model::snapshot& s, std::size_t archive) {
   if (!cached) return cached.error();
   if (*cached) {
     ahead_.in_cache();
-    if (!wanted->note.empty()) (*cached)->notes.push_back(wanted->note);
+    if (!wanted->note.empty()) notes_.push_back(wanted->note);
     (*cached)->by = std::move(*wanted);
     return std::move(**cached);
   }
@@ -99,8 +108,11 @@ outcome<fetched> fetcher::one(const model::snapshot& s, std::size_t archive) {
   auto where = download_places(*wanted);
   digests actual;
   std::string validator;
+  std::string own_size;
+  std::string from;
   seeding seeds(job_, control_, tree_, s, archive);
   fetched out;
+  damage damaged;
   for (bool again = false;;) {
     download_report report;
     auto options = options_;
@@ -109,15 +121,17 @@ outcome<fetched> fetcher::one(const model::snapshot& s, std::size_t archive) {
     options.seeds = &seeds;
     if (wanted->digest) options.digest = wanted->digest->text();
     auto loaded = download_archive(where, control_, s, options, part, report);
-    if (!loaded) return loaded.error();
+    if (!loaded) return damaged.first ? damaged.with(loaded.error()) : loaded.error();
     ahead_.ended(part.bytes());
     control_.begin("verify", s.name, without_password(s.source), part.bytes(), part.bytes());
     auto hashed = part.digest(control_);
     if (!hashed) return hashed.error();
     actual = std::move(*hashed);
     validator = report.validator;
+    own_size = report.own_size;
+    from = report.from;
     if (report.seeded && part.seeds().bytes == 0)
-      out.notes.push_back("what was at hand of " + s.name + " was of no use: the host sent all of it");
+      notes_.push_back("what was at hand of " + s.name + " was of no use: the host sent all of it");
     const auto fits = check(*wanted, s, actual, part.fd(), part.bytes());
     // Without any proof the host's own index is what tells a wrong join.
     const auto& indexed = part.seeds().archive;
@@ -129,23 +143,27 @@ outcome<fetched> fetcher::one(const model::snapshot& s, std::size_t archive) {
       again = true;
       continue;
     }
-    const auto damaged = without_password(where.front().url);
-    if (!leave_copy(where)) return fits.error();
-    out.notes.push_back("at " + damaged + " " + fits.error().message + "; it is fetched from " +
-                        without_password(where.front().url));
+    damaged.add(from, from == s.url, fits.error());
+    auto left = leave_copy(where, from, damaged);
+    if (!left) return left.error();
+    if (!*left) return damaged.all();
+    notes_.push_back("at " + without_password(from) + " " + fits.error().message + "; it is fetched from " +
+                     without_password(where.front().url));
     again = false;
   }
+  if (!own_size.empty())
+    notes_.push_back("on its own host " + own_size + "; it is fetched from " + without_password(from));
   out.size = part.bytes();
   out.at_hand = part.seeds().bytes;
   out.came = part.written();
-  if (!seeds.why().empty()) out.notes.push_back(seeds.why());
+  if (!seeds.why().empty()) notes_.push_back(seeds.why());
   if (auto finished = part.finish(); !finished) return finished.error();
   const auto& sha256 = actual.at(digest_kind::sha256);
   if (auto sealed = seal(s, *wanted, sha256, validator); !sealed) return sealed.error();
   ahead_.whole();
   out.sha256 = sha256;
   out.verified_by = wanted->text();
-  if (!wanted->note.empty()) out.notes.push_back(wanted->note);
+  if (!wanted->note.empty()) notes_.push_back(wanted->note);
   out.by = std::move(*wanted);
   return out;
 }
@@ -203,14 +221,41 @@ std::vector<download_place> fetcher::download_places(const proof& wanted) {
   return out;
 }
 
-// A copy that is damaged where it is may be whole at a further place that announces the same digest. False: there is
-// none.
-bool fetcher::leave_copy(std::vector<download_place>& where) const {
-  const auto damaged = where.front().url;
-  std::erase_if(where, [&](const download_place& p) { return p.url == damaged; });
-  while (!where.empty() && !control_.cancelled()) {
+void fetcher::damage::add(const std::string& url, bool of_own_host, const failure& f) {
+  const auto place = "at " + without_password(url) + " ";
+  if (first)
+    further += "; " + place + f.message;
+  else
+    first = failure{f.kind, (of_own_host ? "" : place) + f.message, f.snapshot};
+  own = own || of_own_host;
+}
+
+// The snapshot is bad when its own host's copy is; while that could not be read, it may be whole.
+failure fetcher::damage::all() const {
+  return {own ? first->kind : ports::worker_failure::unreachable, first->message + further, first->snapshot};
+}
+
+// After the places that were left could not be loaded from either.
+failure fetcher::damage::with(const failure& last) const {
+  const bool bad = last.kind == ports::worker_failure::bad_snapshot;
+  if (!bad && last.kind != ports::worker_failure::unreachable) return last;
+  auto out = *this;
+  out.own = own || bad;
+  out.further += "; " + last.message;
+  return out.all();
+}
+
+// A copy that is damaged at `url` may be whole at a further place that announces the same digest, which becomes the
+// first; those that were given up before come last. False: there is none.
+outcome<bool> fetcher::leave_copy(std::vector<download_place>& where, const std::string& url, damage& found) const {
+  const auto here = std::find_if(where.begin(), where.end(), [&](const auto& p) { return p.url == url; });
+  std::rotate(where.begin(), here, where.end());
+  std::erase_if(where, [&](const download_place& p) { return p.url == url; });
+  while (!where.empty()) {
     const auto other = where.front().other_file();
+    if (control_.cancelled()) return cancelled();
     if (other && other->empty()) return true;
+    found.further += "; " + without_password(where.front().url) + ": " + (other ? *other : other.error().message);
     where.erase(where.begin());
   }
   return false;
@@ -261,7 +306,7 @@ outcome<std::optional<fetched>> fetcher::from_cache(const model::snapshot& s, co
 }
 
 outcome<bool> fetcher::unchanged_on_host(const cache_seal& sealed) {
-  auto answer = places_.front().host->head(places_.front().file.url);
+  auto answer = places_.front().host->look_at(places_.front().file.url);
   if (!answer) return answer.error();
   return answer->status == 200 && answer->length == sealed.size && !sealed.validator.empty() &&
          sealed.validator == validator_of(*answer);
@@ -320,15 +365,19 @@ ports::worker_result fetch(const ports::worker_job& job, job_control& control, p
   for (std::size_t i = 0; i < job.chosen->snapshots.size(); ++i) {
     const auto& s = job.chosen->snapshots[i];
     feed.turn_to(i);
-    auto one = fetcher(job, control, *tree, p, options, feed).one(s, i);
+    std::vector<std::string> notes;
+    auto one = fetcher(job, control, *tree, p, options, feed, notes).one(s, i);
     if (!one && feed.may_have_written()) {
       if (auto dropped = feed.drop(control); !dropped) {
         out.verified = false;
         return fail(dropped.error());
       }
-      if (one.error().kind == ports::worker_failure::no_space)
-        one = fetcher(job, control, *tree, p, options, feed).one(s, i);
+      if (one.error().kind == ports::worker_failure::no_space) {
+        notes.clear();
+        one = fetcher(job, control, *tree, p, options, feed, notes).one(s, i);
+      }
     }
+    out.notes.insert(out.notes.end(), notes.begin(), notes.end());
     if (!one) {
       out.verified = false;
       out.snapshot = one.error().kind == ports::worker_failure::internal ? "" : s.name;
@@ -342,7 +391,6 @@ ports::worker_result fetch(const ports::worker_job& job, job_control& control, p
     out.at_hand += one->at_hand;
     out.work_bytes += one->came;
     if (job.keep_proof) one->by.keep_in(out);
-    out.notes.insert(out.notes.end(), one->notes.begin(), one->notes.end());
   }
   if (auto unpacked = feed.wait_for_the_rest(*job.chosen, control); !unpacked) {
     out.verified = false;

@@ -179,9 +179,7 @@ outcome<void> remote_client::prepare_http(curl_transfer& t, const std::string& u
   curl_easy_setopt(curl, CURLOPT_USERAGENT, "hasup");
   t.prepare_proxy(access_.proxy.empty() ? proxy_of_environment(url) : access_.proxy);
   set(curl, CURLOPT_CAINFO, access_.ca_file);
-  if (own) set(curl, CURLOPT_SSLCERT, access_.client_certificate);
-  if (own) set(curl, CURLOPT_SSLKEY, access_.client_key);
-  if (own) curl_easy_setopt(curl, CURLOPT_KEYPASSWD, "");  // or OpenSSL asks for it where there is a terminal
+  if (own) t.prepare_certificate(access_.client_certificate, access_.client_key);
   if (own && access_.url.starts_with("s3://")) {
     if (!handle_->s3) {
       auto found = find_s3_credentials(access_);
@@ -299,6 +297,16 @@ outcome<remote_answer> remote_client::peek(const std::string& url, std::string& 
 outcome<remote_answer> remote_client::head(const std::string& url) {
   std::string none;
   return within_time(url, reading::head, none, 0);
+}
+
+// The GET goes the whole way itself, as a host may redirect it alone.
+outcome<remote_answer> remote_client::look_at(const std::string& url) {
+  auto answer = head(url);
+  const bool knows_no_head = answer && (answer->status == 405 || answer->status == 501);
+  if (!answer || (answer->status != 403 && !knows_no_head)) return answer;
+  std::string first;
+  auto content = peek(url, first, 0);
+  return knows_no_head || (content && content->status == 200) ? content : answer;
 }
 
 }  // namespace hasup::snapshot

@@ -62,6 +62,8 @@ class attempts {
   [[nodiscard]] bool next();
   // The last one brought something: the patience begins anew.
   void progressed();
+  // The last one took so long because it sent something, though in vain: that is not counted.
+  void not_counted(clock::duration sent) { until_ += sent; }
   [[nodiscard]] clock::time_point until() const { return until_; }
 
  private:
@@ -84,6 +86,9 @@ class remote_client {
   // ends in "/" gives the directory's lines as `ls -l` prints them.
   outcome<remote_answer> get(const std::string& url, std::string& body, std::size_t limit = 16U << 20);
   outcome<remote_answer> head(const std::string& url);
+  // What is there, also of a host that knows no HEAD, and of an address that was signed for a GET: that lets in to
+  // nothing else.
+  outcome<remote_answer> look_at(const std::string& url);
   // The same as get, but leaves a long text after its first `limit` bytes, with more than `limit` in `body`.
   outcome<remote_answer> peek(const std::string& url, std::string& body, std::size_t limit);
 
@@ -105,9 +110,10 @@ class remote_client {
   struct download_end {
     remote_answer answer;
     bool began = false;
-    bool whole = false;      // the host said that this was all
-    bool permanent = false;  // another attempt would end in the same way
-    std::string error;       // why not
+    bool whole = false;          // the host said that this was all
+    bool permanent = false;      // another attempt would end in the same way
+    std::string error;           // why not
+    std::uint64_t uploaded = 0;  // bytes, whether or not the host kept them
   };
   // One attempt, to be given to a transfer_set. Of SFTP's ranges `end` is not told to the host.
   outcome<std::unique_ptr<curl_transfer>> open(const std::string& url, const std::optional<range>& part, download to);

@@ -242,7 +242,7 @@ outcome<std::optional<seeding::version>> seeding::prepare(remote_client& host, c
   if (seeds_.empty()) return none;
   const asked_together one_patience(host);  // an index that comes too slowly is done without
   if (!read_index(host, url, digest)) return control_.cancelled() ? outcome<decltype(none)>(cancelled()) : none;
-  const auto answer = host.head(url);
+  const auto answer = host.look_at(url);
   if (control_.cancelled()) return cancelled();
   version out{total_, ""};
   if (answer && answer->status == 200) {
@@ -257,7 +257,10 @@ outcome<std::optional<seeding::version>> seeding::prepare(remote_client& host, c
     }
   }
   if (digest.empty() && out.validator.empty()) {
-    no_use("there is no checksum of it, and the host tells neither ETag nor Last-Modified");
+    const auto why = !answer                 ? answer.error().message
+                     : answer->status != 200 ? status_text(*answer)
+                                             : "the host tells neither ETag nor Last-Modified";
+    no_use("there is no checksum of it, and " + why);
     return none;
   }
   return std::optional<version>(std::move(out));

@@ -194,7 +194,7 @@ std::optional<std::uint64_t> unpacked_by_manifest(remote_client& host, const mod
 // How large the file is that a person named.
 outcome<void> look_at_file(remote_client& host, model::snapshot& s) {
   const asked_together once(host);
-  const auto answer = host.head(s.url);
+  const auto answer = host.look_at(s.url);
   if (!answer) return answer.error();
   if (is_passing(answer->status)) return failure{ports::worker_failure::unreachable, status_text(*answer)};
   if (answer->status != 200) return refusal(status_text(*answer));

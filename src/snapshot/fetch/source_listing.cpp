@@ -255,21 +255,11 @@ outcome<std::vector<listed_file>> list_index(remote_client& host, const std::str
   return std::move(*files);
 }
 
-// What is there, also of a host that knows no HEAD, and of an address that was signed for a GET: that lets in to
-// nothing else. The GET goes the whole way itself, as a host may redirect it alone.
-outcome<remote_answer> look_at(remote_client& host, const std::string& url) {
-  auto answer = host.head(url);
-  if (!answer || (answer->status != 403 && answer->status != 405 && answer->status != 501)) return answer;
-  std::string first;
-  auto content = host.peek(url, first, 0);
-  return content && content->status == 200 ? content : answer;
-}
-
 // A text that holds a name is followed once, and what it names is pinned: the text may say something else in the
 // middle of the download.
 outcome<std::vector<listed_file>> list_http_file(remote_client& host, const std::string& url, bool follow,
                                                  listing_scope& scope) {
-  auto answer = look_at(host, url);
+  auto answer = host.look_at(url);
   if (!answer) return answer.error();
   const auto pinned = answer->url.substr(0, answer->url.find('#'));
   const auto path = pinned.substr(0, pinned.find('?'));
@@ -338,7 +328,7 @@ outcome<std::vector<listed_file>> list_source(remote_client& host, listing_scope
 }
 
 void refine(remote_client& host, listed_file& file) {
-  auto answer = look_at(host, file.url);
+  auto answer = host.look_at(file.url);
   if (!answer || answer->status != 200) return;
   std::string first;
   auto length = answer->length;

@@ -31,14 +31,23 @@ bool is_encrypted_openssh(std::string_view text) {
   return size >= 23 && std::string_view(reinterpret_cast<const char*>(head), 23) != unencrypted;
 }
 
+bool is_encrypted(std::string_view text) {
+  return is_encrypted_openssh(text) || text.find("ENCRYPTED") != std::string_view::npos;
+}
+
 }  // namespace
+
+bool has_passphrase(const std::string& path) {
+  const auto text = base::read_small_file(path, key_limit);
+  return text && is_encrypted(*text);
+}
 
 std::string key_file_problem(const std::string& path) {
   const auto text = base::read_small_file(path, key_limit);
   if (!text) return "the key cannot be read: " + text.error().message + "; the unit's user must be able to read it";
   if (text->find("PRIVATE KEY-----") == std::string::npos)
     return path + " is no private key" + (path.ends_with(".pub") ? "; name the file without .pub" : "");
-  if (is_encrypted_openssh(*text) || text->find("ENCRYPTED") != std::string::npos)
+  if (is_encrypted(*text))
     return "the key " + path +
            " has a passphrase, which nobody types here: name a key without one (ssh-keygen -p -f FILE removes it), "
            "or "

@@ -50,7 +50,7 @@ inline job_control time_to_clean_up() {
   return {"", [until] { return std::chrono::steady_clock::now() >= until; }};
 }
 
-outcome<std::unique_ptr<remote_place>> open_sftp_place(const ports::create_order& order, const job_control& control,
+outcome<std::unique_ptr<remote_place>> open_sftp_place(const ports::create_order& order, job_control& control,
                                                        patience p);
 outcome<std::unique_ptr<remote_place>> open_s3_place(const ports::create_order& order, const job_control& control,
                                                      patience p);

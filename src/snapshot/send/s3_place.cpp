@@ -73,7 +73,7 @@ class s3_place_for_archives : public remote_place {
       if (!put) return put.error();
       // Another one was faster (409: is just at it; 404: has removed it).
       if (put->status == 412 || put->status == 409 || (put->status == 404 && there)) continue;
-      if (!only.empty() && (put->status == 501 || put->status == 400)) {  // a store that knows no conditions
+      if (!only.empty() && s3_knows_no_conditions(put->status, put->body)) {
         conditions = false;
         tries.progressed();
         continue;
@@ -81,7 +81,7 @@ class s3_place_for_archives : public remote_place {
       return done(name, std::move(put));
     }
     if (client_->control().cancelled()) return cancelled();
-    return refused(name, "others change it all the time; run it again");
+    return refused(name, "others change it all the time");
   }
 
   outcome<void> remove(const std::string& name) override {
@@ -221,8 +221,9 @@ class s3_place_for_archives : public remote_place {
     std::string last;
     const auto until = client_->end_of_sending(body.size());
     attempts tries(*client_);
-    while (tries.next()) {
+    while (attempts::clock::now() < until && tries.next()) {
       reply out;
+      const auto begun = attempts::clock::now();
       auto end = client_->send(url, what, out.body, until);
       if (!end) return end.error();
       if (client_->control().cancelled()) return cancelled();
@@ -231,6 +232,7 @@ class s3_place_for_archives : public remote_place {
       if (end->error.empty() && !is_passing(out.status)) return out;
       last = end->error.empty() ? why(out.status, out.body) : end->error;
       if (end->permanent) break;
+      if (end->uploaded > 0) tries.not_counted(attempts::clock::now() - begun);
     }
     if (client_->control().cancelled()) return cancelled();
     return refused(name, last);

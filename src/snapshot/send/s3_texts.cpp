@@ -43,6 +43,13 @@ std::string s3_completion(const std::vector<std::string>& tags) {
   return out + "</CompleteMultipartUpload>";
 }
 
+bool s3_knows_no_conditions(long status, std::string_view xml) {
+  if (status == 501) return true;
+  if (status != 400) return false;
+  const auto code = parse(xml).get<std::string>("Error.Code", "");
+  return code == "NotImplemented" || code == "InvalidArgument" || code == "InvalidRequest";
+}
+
 std::vector<s3_upload> s3_uploads_of(std::string_view xml, std::string_view key) {
   std::vector<s3_upload> out;
   const auto tree = parse(xml);

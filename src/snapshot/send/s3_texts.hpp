@@ -15,6 +15,10 @@ std::string s3_upload_id(std::string_view xml);
 // The body that completes one, of the pieces' ETags in their order.
 std::string s3_completion(const std::vector<std::string>& tags);
 
+// Whether an answer to a request with If-Match or If-None-Match says that the store has no such thing: then another
+// attempt goes without.
+bool s3_knows_no_conditions(long status, std::string_view xml);
+
 // The answers to ListMultipartUploads and ListParts: https://docs.aws.amazon.com/AmazonS3/latest/API/
 struct s3_upload {
   std::string id;

@@ -21,9 +21,12 @@ class sending {
   outcome<ports::worker_result> run(int packed) {
     if (auto free = name_is_free(); !free) return free.error();
     if (auto readable = manifest_is_readable(); !readable) return readable.error();
-    if (auto begun = to_.begin(); !begun) return begun.error();
+    if (auto begun = to_.begin(); !begun) {
+      to_.abandon();
+      return begun.error();
+    }
     auto sent = all_of(packed);
-    if (!sent || !published_) to_.abandon();
+    if (!published_) to_.abandon();
     return sent;
   }
 
@@ -76,15 +79,28 @@ class sending {
       for (const auto& side : beside)
         if (!before->contains(side.name)) (void)to_.remove(side.name);
       for (const auto& [name, text] : *before) (void)put_back(name, text);
-      return done;
+      return control_.cancelled() ? half_published(done.error()) : done;
     }
     published_ = true;
     const auto row = row_of(order_, made, std::chrono::system_clock::now());
-    return edit_manifest([&](const std::string& text) -> base::result<std::optional<std::string>> {
+    auto listed = edit_manifest([&](const std::string& text) -> base::result<std::optional<std::string>> {
       auto with = manifest_with(text, row);
       if (!with) return with.error();
       return std::optional<std::string>(std::move(*with));
     });
+    return listed ? listed : without_row(listed.error());
+  }
+
+  [[nodiscard]] failure half_published(failure why) const {
+    why.message = to_.url() + " was being published: some of the files beside it may be left; run it again";
+    return why;
+  }
+
+  [[nodiscard]] failure without_row(failure why) const {
+    const auto how = control_.cancelled() ? std::string() : " (" + why.message + ")";
+    why.message = to_.url() + " is there; only its row in manifest.json is missing" + how +
+                  "; with --force another run makes both anew";
+    return why;
   }
 
   // What others have put into the manifest meanwhile stays.

@@ -1,10 +1,15 @@
 // SFTP: the archive grows as NAME.part, piece after piece, and is renamed when it is whole.
+#include <algorithm>
 #include <array>
 #include <chrono>
+#include <random>
 #include <thread>
+#include <utility>
 
 #include "snapshot/fetch/curl_transfer.hpp"
 #include "snapshot/listing.hpp"
+#include "snapshot/publication.hpp"
+#include "snapshot/send/place_lock.hpp"
 #include "snapshot/send/remote_place.hpp"
 
 namespace hasup::snapshot {
@@ -12,6 +17,16 @@ namespace {
 
 constexpr std::size_t text_limit = 64U << 20;
 constexpr const char* aside_suffix = ".replaced.part";
+constexpr unsigned most_lost_locks = 3;  // by one that took so long that others thought it dead
+
+// Of one holder of a lock.
+std::string new_token() {
+  constexpr std::string_view digits = "0123456789abcdef";
+  std::random_device random;
+  std::string out;
+  while (out.size() < lock_token_size) out += digits[random() % digits.size()];
+  return out;
+}
 
 // What libcurl reads from while it uploads.
 struct upload {
@@ -32,7 +47,7 @@ int on_seek(void*, curl_off_t, int) {
 
 class sftp_place : public remote_place {
  public:
-  sftp_place(const ports::create_order& order, const job_control& control, patience p)
+  sftp_place(const ports::create_order& order, job_control& control, patience p)
       : order_(order),
         control_(control),
         client_(control, p, order.target),
@@ -49,18 +64,16 @@ class sftp_place : public remote_place {
 
   outcome<std::optional<std::string>> text_of(const std::string& name) override {
     const asked_together one_patience(client_);
-    std::string body;
-    auto answer = client_.get(dir_ + percent_encode(name), body, text_limit);
-    if (!answer) return answer.error();
-    if (answer->status == 404) {
-      // What was killed between its two renames has left the old one aside.
-      body.clear();
-      answer = client_.get(dir_ + percent_encode(name + aside_suffix), body, text_limit);
+    // What was killed between its two renames has left the old one aside; what is not there either may have come back
+    // meanwhile, as another's two renames are over.
+    for (const auto& at : {name, name + aside_suffix, name}) {
+      std::string body;
+      auto answer = client_.get(dir_ + percent_encode(at), body, text_limit);
       if (!answer) return answer.error();
-      if (answer->status == 404) return std::optional<std::string>{};
+      if (answer->status == 200) return std::optional<std::string>(std::move(body));
+      if (answer->status != 404) return refused(at, "may not be read");
     }
-    if (answer->status != 200) return refused(name, "may not be read");
-    return std::optional<std::string>(std::move(body));
+    return std::optional<std::string>{};
   }
 
   outcome<void> put(const std::string& name, std::string_view text) override {
@@ -73,18 +86,27 @@ class sftp_place : public remote_place {
     const auto before = changed(name, how);
     if (!before) return before.error();
     if (!*before) return {};
-    const auto lock = name + ".lock";
-    auto locked = take(lock);
-    if (!locked) return locked.error();
-    const auto now = changed(name, how);
-    auto edited = !now ? outcome<void>(now.error()) : *now ? put(name, **now) : outcome<void>();
-    if (*locked) (void)commands({"*rmdir " + quoted(lock)});
-    return edited;
+    for (unsigned again = 0;; ++again) {
+      const held_lock lock{lock_of(name), new_token()};
+      if (auto taken = take(lock); !taken) {
+        if (control_.cancelled())  // whatever it was about to make
+          clean_up({"*rmdir " + quoted(lock.inside()), "rmdir " + quoted(lock.name)});
+        return taken;
+      }
+      auto edited = edit_under(lock, name, how);
+      const bool lost = !edited && !control_.cancelled() && !is_held(lock);
+      let_go(lock);
+      if (edited || !lost || again == most_lost_locks) return edited;
+    }
   }
 
   outcome<void> remove(const std::string& name) override { return commands({"*rm " + quoted(name)}); }
 
-  outcome<void> begin() override { return send(part(), 0, {}); }
+  // Before hours of packing it is known whether the manifest can be locked.
+  outcome<void> begin() override {
+    if (auto sent = send(part(), 0, {}); !sent) return sent;
+    return directories_can_be_made({lock_of(manifest_name), new_token()});
+  }
 
   outcome<void> piece(unsigned, std::uint64_t offset, std::string_view bytes) override {
     return send(part(), offset, bytes);
@@ -102,12 +124,7 @@ class sftp_place : public remote_place {
     return rename(part(), order_.name, order_.replace);
   }
 
-  void abandon() override {
-    const auto goes_on = time_to_clean_up();
-    abandoning_ = &goes_on;
-    (void)commands({"*rm " + quoted(part())});
-    abandoning_ = nullptr;
-  }
+  void abandon() override { clean_up({"*rm " + quoted(part())}); }
 
   [[nodiscard]] std::string url() const override { return without_password(dir_) + percent_encode(order_.name); }
 
@@ -137,29 +154,144 @@ class sftp_place : public remote_place {
     return how(text->value_or(""));
   }
 
-  // A directory can be made by one alone, so it is a lock. What a killed run has left of it is taken away when it was
-  // there all the time of a patience, by this clock: who edits needs a moment. False: none can be made there.
-  outcome<bool> take(const std::string& lock) {
-    constexpr unsigned refusals = 3;
-    using clock = attempts::clock;
-    auto abandoned = clock::now() + client_.limits().longest;
-    for (unsigned refused = 0;;) {
-      if (commands({"mkdir " + quoted(lock)})) return true;
-      const asked_together one_patience(client_);
-      std::string inside;
-      auto there = client_.get(dir_ + percent_encode(lock) + "/", inside);
-      if (!there) return there.error();
-      if (there->status != 200 && ++refused == refusals) return false;
-      if (there->status == 200 && clock::now() >= abandoned) {
-        (void)commands({"*rmdir " + quoted(lock)});
-        abandoned = clock::now() + client_.limits().longest;
-        continue;
+  static std::string lock_of(const std::string& name) { return name + ".lock"; }
+
+  struct held_lock {
+    std::string name, token;
+    [[nodiscard]] std::string inside() const { return name + "/" + token; }
+    // There for a moment while the holder makes sure of it.
+    [[nodiscard]] std::string proof() const { return inside() + "/held"; }
+    // Of what is written under it: each writer has his own.
+    [[nodiscard]] std::string part_of(const std::string& file) const { return file + "." + token + ".part"; }
+  };
+
+  // Nothing: there is no lock.
+  outcome<std::optional<lock_holders>> holders_of(const std::string& lock) {
+    const asked_together one_patience(client_);
+    std::string inside;
+    auto there = client_.get(dir_ + percent_encode(lock) + "/", inside);
+    if (!there) return there.error();
+    if (there->status == 404) return std::optional<lock_holders>{};
+    if (there->status != 200) return std::optional(lock_holders{"?"});  // somebody else's, who shows it to nobody
+    return std::optional(holders_in(inside));
+  }
+
+  bool is_held(const held_lock& lock) {
+    const auto by = holders_of(lock.name);
+    return by && *by && std::find((*by)->begin(), (*by)->end(), lock.token) != (*by)->end();
+  }
+
+  // For the head of a list of commands, of which the first that fails ends all: who has lost the lock does no more.
+  [[nodiscard]] std::vector<std::string> proof_of(const held_lock& lock) const {
+    const auto proof = quoted(lock.proof());
+    return {"*rmdir " + proof, "mkdir " + proof, "rmdir " + proof};
+  }
+
+  void let_go(const held_lock& lock) {
+    clean_up({"*rmdir " + quoted(lock.proof()), "rmdir " + quoted(lock.inside()), "rmdir " + quoted(lock.name)});
+  }
+
+  // Of a run that is cancelled too.
+  void clean_up(const std::vector<std::string>& all) {
+    const auto goes_on = time_to_clean_up();
+    abandoning_ = &goes_on;
+    (void)commands(all);
+    abandoning_ = nullptr;
+  }
+
+  // Waits until it is this run's.
+  outcome<void> take(const held_lock& lock) {
+    using verdict = lock_watch::verdict;
+    constexpr unsigned enough = 3;
+    lock_watch watch(attempts::clock::now(), client_.limits().longest);
+    bool told = false;
+    for (unsigned nowhere = 0;;) {
+      if (commands({"mkdir " + quoted(lock.name)}) && claim(lock)) return {};
+      if (control_.cancelled()) return cancelled();
+      const auto by = holders_of(lock.name);
+      if (!by) return by.error();
+      const auto now = attempts::clock::now();
+      const auto next = *by ? watch.seen(**by, now) : watch.gone(now);
+      if (next == verdict::late)
+        return not_taken(lock, "others hold it all the time; run it again when they are done");
+      if (next == verdict::stuck)
+        return not_taken(lock,
+                         "nobody lets go of it, and it cannot be removed; when no other run is at work, remove "
+                         "that directory");
+      if (next == verdict::break_it) {
+        break_open(lock.name, **by);
+        if (control_.cancelled()) return cancelled();
       }
-      for (const auto until = clock::now() + client_.pause_before(1); clock::now() < until;) {
-        if (control().cancelled()) return cancelled();
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+      if (*by) {
+        nowhere = 0;
+        if (!std::exchange(told, true)) control_.begin("wait", lock.name, without_password(dir_), std::nullopt);
+      } else if (++nowhere < enough) {
+        continue;  // who held it has just let go
+      } else {
+        nowhere = 0;
+        if (auto can = directories_can_be_made(lock); !can) return can;
       }
+      if (auto waited = pause(); !waited) return waited;
     }
+  }
+
+  // LOCK was made by this run, which is not enough: while it was empty another may have taken it for a dead one's,
+  // and a third have made it anew. Who finds his token alone there has it.
+  bool claim(const held_lock& lock) {
+    if (commands({"mkdir " + quoted(lock.inside())})) {
+      const auto by = holders_of(lock.name);
+      if (by && *by == lock_holders{lock.token}) return true;
+    }
+    if (!control_.cancelled()) (void)commands({"*rmdir " + quoted(lock.inside()), "rmdir " + quoted(lock.name)});
+    return false;
+  }
+
+  // Of those who see that it is a dead one's, one alone gets past each of the commands.
+  void break_open(const std::string& lock, const lock_holders& by) {
+    std::vector<std::string> all;
+    const auto file = lock.substr(0, lock.rfind('.'));
+    for (const auto& token : by) {
+      if (!is_lock_token(token)) continue;
+      const held_lock dead{lock, token};
+      all.push_back("*rmdir " + quoted(dead.proof()));
+      all.push_back("rmdir " + quoted(dead.inside()));
+      all.push_back("*rm " + quoted(dead.part_of(file)));
+    }
+    all.push_back("rmdir " + quoted(lock));
+    (void)commands(all);
+  }
+
+  outcome<void> directories_can_be_made(const held_lock& lock) {
+    const auto probe = quoted(lock.name + "." + lock.token);
+    auto made = commands({"mkdir " + probe, "rmdir " + probe});
+    if (made || control_.cancelled()) return made;
+    return not_taken(lock, "it is a directory, and none can be made there (" + made.error().message +
+                               "); let the host's user make some");
+  }
+
+  [[nodiscard]] failure not_taken(const held_lock& lock, const std::string& why) const {
+    return refused(lock.name, "is the lock of the file that hosts write together: " + why);
+  }
+
+  outcome<void> pause() {
+    for (const auto until = attempts::clock::now() + client_.pause_before(1); attempts::clock::now() < until;) {
+      if (control_.cancelled()) return cancelled();
+      std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    return {};
+  }
+
+  outcome<void> edit_under(const held_lock& lock, const std::string& name, const change& how) {
+    const auto now = changed(name, how);
+    if (!now) return now.error();
+    if (!*now) return {};
+    const auto part = lock.part_of(name);
+    auto edited = send(part, 0, **now);
+    if (edited) edited = rename(part, name, true, &lock);
+    if (!edited) {
+      clean_up({"*rm " + quoted(part)});
+    }
+    return edited;
   }
 
   outcome<std::optional<std::uint64_t>> size_of(const std::string& name) {
@@ -215,11 +347,13 @@ class sftp_place : public remote_place {
         if (**there > first) tries.progressed();
         first = **there;
       }
+      const auto begun = attempts::clock::now();
       const auto end = send_once(name, first, bytes.substr(first - offset), until);
       if (control().cancelled()) return cancelled();
       if (end.error.empty() && end.whole && end.answer.status < 300) return {};
       last = end.error.empty() ? "the host's user may not write there" : end.error;
       if (end.permanent || end.error.empty()) break;
+      if (end.uploaded > 0) tries.not_counted(attempts::clock::now() - begun);
     }
     if (control().cancelled()) return cancelled();
     return failure{ports::worker_failure::unreachable, without_password(dir_) + name + ": " + last};
@@ -227,17 +361,24 @@ class sftp_place : public remote_place {
 
   // libcurl has no posix-rename@openssh.com, and SFTP's rename never replaces: the old file steps aside for the
   // moment between two renames, which deleting a large one would make long, and comes back when the new one cannot
-  // have its name.
-  outcome<void> rename(const std::string& from, const std::string& to, bool replace) {
+  // have its name. `under`: only while that lock is held, which who breaks it and who makes sure of it cannot both
+  // do.
+  outcome<void> rename(const std::string& from, const std::string& to, bool replace,
+                       const held_lock* under = nullptr) {
     const auto move = "rename " + quoted(from) + " " + quoted(to);
     if (!replace) return commands({move});
     const auto aside = quoted(to + aside_suffix);
+    auto all = under != nullptr ? proof_of(*under) : std::vector<std::string>();
+    auto back = all;
     // What a killed run left aside is in the way only while the name itself is there too.
     auto there = size_of(to);
-    if (there && *there) (void)commands({"*rm " + aside});
-    auto moved = commands({"*rename " + quoted(to) + " " + aside, move});
+    if (there && *there) all.push_back("*rm " + aside);
+    all.push_back("*rename " + quoted(to) + " " + aside);
+    all.push_back(move);
+    auto moved = commands(all);
     if (!moved) {
-      (void)commands({"*rename " + aside + " " + quoted(to)});
+      back.push_back("*rename " + aside + " " + quoted(to));
+      clean_up(back);
       return moved;
     }
     (void)commands({"*rm " + aside});
@@ -260,7 +401,7 @@ class sftp_place : public remote_place {
   }
 
   const ports::create_order& order_;
-  const job_control& control_;
+  job_control& control_;
   const job_control* abandoning_ = nullptr;
   remote_client client_;
   std::shared_ptr<CURL> curl_;
@@ -269,7 +410,7 @@ class sftp_place : public remote_place {
 
 }  // namespace
 
-outcome<std::unique_ptr<remote_place>> open_sftp_place(const ports::create_order& order, const job_control& control,
+outcome<std::unique_ptr<remote_place>> open_sftp_place(const ports::create_order& order, job_control& control,
                                                        patience p) {
   return std::unique_ptr<remote_place>(std::make_unique<sftp_place>(order, control, p));
 }

@@ -82,7 +82,7 @@ TEST_CASE("what is at hand and what is remembered as bad is marked") {
   auto found = deployment();
   found.in_cache = {{"snap-300.bin", "cc"}, {"snap-200.bin", std::string(64, 'a')}, {"snap-100.bin", "dd"}};
   auto p = policy();
-  p.bad = {recovery::bad_key(found.candidates[2].snapshots[0])};
+  p.bad = {recovery::bad_key_of_copy(found.candidates[2].snapshots[0])};
   found.warm.emplace().candidates = {found.candidates[1]};
   auto rows = snapshot_rows(found, p);
   const auto shown = render_snapshots(rows, now, false, wide());
@@ -146,7 +146,7 @@ TEST_CASE("a host that did not say what proves a file does not make it refused")
 
 TEST_CASE("a snapshot is bad by its name, size and time, or by its digest") {
   auto p = policy();
-  p.bad = {recovery::bad_key(snap("snap-300.bin", 300, 2))};
+  p.bad = {recovery::bad_key_of_copy(snap("snap-300.bin", 300, 2))};
   auto rows = snapshot_rows(deployment(), p);
   CHECK(taken(rows) == "snap-200.bin");
   CHECK(refusal_of(rows, "snap-300.bin") == "is remembered as bad; `hasup reset leap` forgets that");
@@ -159,7 +159,7 @@ TEST_CASE("the archives of one candidate are taken together or not at all") {
   found.candidates = {{0, {snap("a-2", 2, 1), snap("b-2", 2, 1)}}, {0, {snap("a-1", 1, 2), snap("b-1", 1, 2)}}};
   auto p = policy();
   CHECK(taken(snapshot_rows(found, p)) == "a-2b-2");
-  p.bad = {recovery::bad_key(snap("b-2", 2, 1))};
+  p.bad = {recovery::bad_key_of_copy(snap("b-2", 2, 1))};
   CHECK(taken(snapshot_rows(found, p)) == "a-1b-1");
   const auto chosen = choose_snapshot(snapshot_rows(found, p), "", true);
   REQUIRE(chosen);
@@ -190,7 +190,7 @@ TEST_CASE("which snapshot get means") {
   CHECK(name_of("snap-400.bin.part") == "snap-400.bin.part is still being written (.part)");
   CHECK(name_of("nosuch") == "there is no snapshot \"nosuch\" here; `hasup snapshot list` shows what there is");
   auto p = policy();
-  p.bad = {recovery::bad_key(snap("snap-300.bin", 300, 2))};
+  p.bad = {recovery::bad_key_of_copy(snap("snap-300.bin", 300, 2))};
   CHECK(choose_snapshot(snapshot_rows(deployment(), p), "snap-300.bin", true)
             .has_value());  // a person who names it means it
   ports::worker_result none;
@@ -204,7 +204,7 @@ TEST_CASE("what is newer and passed over is named") {
   CHECK(newer_passed_over(snapshot_rows(deployment(), policy())) ==
         lines{"snap-400.bin.part is newer, and is passed over: is still being written (.part)"});
   auto p = policy();
-  p.bad = {recovery::bad_key(snap("snap-300.bin", 300, 2))};
+  p.bad = {recovery::bad_key_of_copy(snap("snap-300.bin", 300, 2))};
   CHECK(newer_passed_over(snapshot_rows(deployment(), p)) ==
         lines{"snap-300.bin is newer, and is passed over: is remembered as bad; `hasup reset leap` forgets that",
               "snap-400.bin.part is newer, and is passed over: is still being written (.part)"});

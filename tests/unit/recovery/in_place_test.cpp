@@ -449,3 +449,21 @@ TEST_CASE("a dry run says that there is no way back, and asks") {
   REQUIRE(whole.has_value());
   CHECK(has(whole->text, "replaced, deleted before the new one is unpacked, with no way back: state\n"));
 }
+
+TEST_CASE("where the old state is deleted already, what is being unpacked is waited for before anything else") {
+  trace t;
+  until_here(t, small_disk());
+  REQUIRE(has(t.fetched().done(is_wiped()).take(), "worker unpack s3"));
+  trace again;
+  again.workers_live = true;
+  again.feed(recovery::resume_wanted{t.state.done}).take();
+  CHECK(again.quiesced().take() == "take up s3\n");
+  CHECK(recovery::promised_room(again.state, {}).has_value());
+  auto none = again;
+  none.there.reset();
+  CHECK(has(none.feed(recovery::taken_up{}).take(), "worker inspect"));
+  recovery::taken_up done;
+  done.what = ports::worker_mode::unpack;
+  done.result.archive_paths["snapshot"] = "/data/.hasup/staging/archives/snapshot/s.bin";
+  CHECK(has(again.feed(done).take(), "write staged"));
+}

@@ -229,7 +229,7 @@ TEST_CASE("only bad snapshots are a refusal that says how to use one") {
   auto c = one_candidate(0, "s3");
   c.snapshots[0].sha256 = "aa";
   t.begin(leap()).quiesced().done().take();
-  CHECK(has(t.listed({c}).take(), "marked bad: s3 (`hasup recover leap --snapshot NAME`"));
+  CHECK(has(t.listed({c}).take(), "marked bad: s3 (`hasup reset leap` forgets that and tries again"));
 }
 
 TEST_CASE("an archive with a bad digest under another name is not used") {

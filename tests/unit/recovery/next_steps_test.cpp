@@ -21,7 +21,7 @@ recovery::frozen beside() {
 
 TEST_CASE("each phase says what comes after it, and what if it fails") {
   trace t;
-  const auto said = [&t] { return recovery::what_comes_next(t.state); };
+  const auto said = [&t] { return recovery::what_comes_next(t.state, false); };
   CHECK(said().empty());
   t.begin(leap());
   CHECK(
@@ -55,11 +55,11 @@ TEST_CASE("each phase says what comes after it, and what if it fails") {
 TEST_CASE("beside a node that runs its stop is one of the steps, and failing costs it nothing") {
   trace t;
   t.begin(beside()).listed({one_candidate(0, "s2")});
-  const auto said = recovery::what_comes_next(t.state);
+  const auto said = recovery::what_comes_next(t.state, false);
   CHECK(said.find("it is unpacked, the node is stopped, it takes the place") != std::string::npos);
   CHECK(said.ends_with("; if that fails, the node runs on as it is"));
   t.fetched().unpacked();
-  CHECK(recovery::what_comes_next(t.state).find("the node is stopped") == std::string::npos);
+  CHECK(recovery::what_comes_next(t.state, false).find("the node is stopped") == std::string::npos);
 }
 
 TEST_CASE("once the old state is deleted nobody promises it back") {
@@ -68,12 +68,12 @@ TEST_CASE("once the old state is deleted nobody promises it back") {
   trace t;
   t.room->freed = t.room->state = {500, 500};
   t.begin(plan).quiesced().done().listed(two);
-  CHECK(
-      recovery::what_comes_next(t.state).find(
-          "now: s2 is fetched and verified; then: the old state is deleted to make room for it, with no way back, it "
-          "is unpacked, it comes where the old state was") == 0);
+  CHECK(recovery::what_comes_next(t.state, false)
+            .find("now: s2 is fetched and verified; then: the old state is deleted to make room for it, with no way "
+                  "back, it "
+                  "is unpacked, it comes where the old state was") == 0);
   t.fetched();
-  const auto said = recovery::what_comes_next(t.state);
+  const auto said = recovery::what_comes_next(t.state, false);
   CHECK(said.starts_with("now: the old state is deleted to make room for it"));
   CHECK(said.ends_with("the one other that is left is tried; there is no old state to put back"));
 }
@@ -83,12 +83,63 @@ TEST_CASE("who asks, waits or ends says so") {
   plan.mode = model::recovery_mode::ask;
   trace t;
   t.begin(plan).quiesced().done().listed(two).fetched().unpacked();
-  CHECK(recovery::what_comes_next(t.state) == "nothing until a person says yes");
+  CHECK(recovery::what_comes_next(t.state, false) == "nothing until a person says yes");
   trace other;
   other.begin(leap()).quiesced().done().listed(two).stop();
-  CHECK(recovery::what_comes_next(other.state) == "the recovery ends, with nothing touched");
+  CHECK(recovery::what_comes_next(other.state, false) == "the recovery ends, with nothing touched");
   trace down;
   down.begin(leap()).quiesced().done().listed(two).failed(ports::worker_failure::unreachable, "404");
-  CHECK(
-      recovery::what_comes_next(down.state).starts_with("when it is tried again: s2 is fetched and verified; then:"));
+  CHECK(recovery::what_comes_next(down.state, false)
+            .starts_with("when it is tried again: s2 is fetched and verified; then:"));
+}
+
+TEST_CASE("a cancelled unpack beyond the deletion of the old state is left where it is") {
+  auto plan = leap();
+  plan.space = model::space_policy::in_place;
+  trace t;
+  t.room->freed = t.room->state = {500, 500};
+  t.begin(plan).quiesced().done().listed(two).fetched();
+  ports::worker_result wiped;
+  wiped.wiped = true;
+  t.done(wiped).stop();
+  CHECK(recovery::what_comes_next(t.state, false) == "it is left where it is; `hasup start leap` goes on with it");
+}
+
+TEST_CASE("a node that has ended meanwhile is not said to run on") {
+  trace t;
+  t.begin(beside()).listed({one_candidate(0, "s2")});
+  t.feed(recovery::node_given{});
+  const auto said = recovery::what_comes_next(t.state, true);
+  CHECK(said.find("the node is stopped") == std::string::npos);
+  CHECK(said.ends_with("; if that fails, the node is started on the state that it has"));
+  CHECK(recovery::what_comes_next(t.state, false)
+            .ends_with("; if that fails, the unit fails with its state untouched"));
+}
+
+TEST_CASE("who waits for the head of its node says so") {
+  auto plan = beside();
+  plan.asked.newer_than = 150;
+  trace t;
+  t.begin(plan).listed({one_candidate(0, "s3", 300)}).fetched().unpacked();
+  trace next;
+  next.feed(recovery::resume_wanted{t.state.done, true, true});
+  CHECK(recovery::what_comes_next(next.state, true)
+            .starts_with(
+                "now: the node is asked for its head; if it still stands: the node is stopped; then: s3 takes"));
+  CHECK(next.take().find("recovery_waiting") != std::string::npos);
+}
+
+TEST_CASE("a node that ended while it was being confirmed is started first") {
+  trace t;
+  t.until_running(leap(), {one_candidate(0, "s3")}).startup_passed().head(100).head(101);
+  t.exited(0, recovery::exit_kind::environment, "port in use");
+  CHECK(recovery::what_comes_next(t.state, false)
+            .starts_with("when it is tried again: the node starts on it; then: it is confirmed once"));
+}
+
+TEST_CASE("what is started on its old state again does not fail") {
+  trace t;
+  t.until_running(leap(), {one_candidate(0, "s3")});
+  CHECK(recovery::what_comes_next(t.state, true)
+            .ends_with("if that fails, the old state is put back, and the node is started on it"));
 }

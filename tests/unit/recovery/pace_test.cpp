@@ -64,14 +64,14 @@ TEST_CASE("the time of the next is that of the last by its size, without what is
   CHECK(e.unpack == 12s);
   CHECK(e.total() == 32s);
   CHECK(e.measured_at == monday - 1h);
-  const auto text = recovery::text_of(e, false, true);
+  const auto text = recovery::text_of(e, false, true, false);
   CHECK(has(text, "about 20s to fetch, about 12s to unpack, as measured 1970-12-31T23:00:00Z"));
   CHECK(has(text, "the node runs on until then, and is down for a rename and its own start"));
-  CHECK(has(recovery::text_of(e, false, false), "the node is down all that time"));
-  CHECK(has(recovery::text_of(e, true, true), "down while it is unpacked"));
+  CHECK(has(recovery::text_of(e, false, false, false), "the node is down all that time"));
+  CHECK(has(recovery::text_of(e, true, true, false), "down while it is unpacked"));
   const auto cached = recovery::estimate_time(known, of_size(gib), way(0), false);
   CHECK(cached.fetch == 0s);
-  CHECK(has(recovery::text_of(cached, false, true), "nothing to fetch, about 4s to unpack"));
+  CHECK(has(recovery::text_of(cached, false, true, false), "nothing to fetch, about 4s to unpack"));
 }
 
 TEST_CASE("what is unpacked while it comes takes no time of its own, unless the old state goes first") {
@@ -80,18 +80,18 @@ TEST_CASE("what is unpacked while it comes takes no time of its own, unless the 
   auto beside = way(gib);
   const auto e = recovery::estimate_time(known, of_size(gib), beside, false);
   CHECK(e.total() == 10s);
-  CHECK(has(recovery::text_of(e, false, true), "about 10s to fetch, unpacked meanwhile"));
+  CHECK(has(recovery::text_of(e, false, true, false), "about 10s to fetch, unpacked meanwhile"));
   beside.in_place = true;
   const auto in_place = recovery::estimate_time(known, of_size(gib), beside, false);
   CHECK(in_place.fetch == 10s);
   CHECK_FALSE(in_place.unpack);
-  CHECK(has(recovery::text_of(in_place, true, true), "an unknown time to unpack"));
+  CHECK(has(recovery::text_of(in_place, true, true, false), "an unknown time to unpack"));
 }
 
 TEST_CASE("what was never measured is unknown, and so is what has no size") {
   const auto e = recovery::estimate_time({}, of_size(gib), way(gib), false);
   CHECK_FALSE(e.total());
-  CHECK(has(recovery::text_of(e, false, true), "unknown, not measured yet"));
+  CHECK(has(recovery::text_of(e, false, true, false), "unknown, not measured yet"));
   recovery::paces known;
   known.fetch = {gib, 10s, monday, true};
   auto unsized = way(0);
@@ -102,7 +102,7 @@ TEST_CASE("what was never measured is unknown, and so is what has no size") {
 TEST_CASE("what a prefetch has unpacked is a rename") {
   const auto e = recovery::estimate_time({}, of_size(gib), way(gib), true);
   CHECK(e.total() == 0s);
-  CHECK(has(recovery::text_of(e, false, true), "a rename: it is fetched and unpacked already"));
+  CHECK(has(recovery::text_of(e, false, true, false), "a rename: it is fetched and unpacked already"));
 }
 
 TEST_CASE("a dry run tells the time of the first candidate of each plan, for machines too") {
@@ -139,4 +139,23 @@ TEST_CASE("a recovery remembers how fast it fetched and unpacked") {
   CHECK(t.state.remembered.measured.fetch->bytes == gib);
   t.done(work(gib, 5'000));
   CHECK(t.state.remembered.measured.unpack->took == 5s);
+}
+
+TEST_CASE("what nobody says the size of has no time, and that is why") {
+  recovery::space_decision no_size;
+  no_size.need.unknown = true;
+  recovery::paces known;
+  known.fetch = {gib, base::duration{10'000}, {}, true};
+  const auto e = recovery::estimate_time(known, of_size(gib), no_size, false);
+  const auto text = recovery::text_of(e, false, true, false);
+  CHECK(has(text, "unknown, its source does not say how large it is"));
+  CHECK(!has(text, "not measured"));
+}
+
+TEST_CASE("an import is named among what the node is down for") {
+  recovery::time_estimate e;
+  CHECK(has(recovery::text_of(e, false, true, true), "is down for a rename, the import and its own start"));
+  CHECK(
+      has(recovery::text_of(e, false, false, true), "for a rename, for the import, and until it has started on it"));
+  CHECK(has(recovery::text_of(e, true, true, true), "down while it is unpacked, imported and starts on it"));
 }

@@ -106,7 +106,7 @@ TEST_CASE("what was fetched beforehand is used as long as it would be chosen now
   SECTION("not when a node has died of it since") {
     remembered.bad = {recovery::bad_key_of_digest("ab")};
     CHECK_FALSE(recovery::usable(warm, plan, remembered, now));
-    remembered.bad = {recovery::bad_key(warm.candidates[0].snapshots[0])};
+    remembered.bad = {recovery::bad_key_of_copy(warm.candidates[0].snapshots[0])};
     CHECK_FALSE(recovery::usable(warm, plan, remembered, now));
   }
   SECTION("not without the proof that is asked for now") {
@@ -161,7 +161,7 @@ TEST_CASE("the newest snapshot is fetched, for all plans that can take it") {
 
   SECTION("one that is remembered as bad is not") {
     recovery::memory remembered;
-    remembered.bad = {recovery::bad_key(all[0].snapshots[0])};
+    remembered.bad = {recovery::bad_key_of_copy(all[0].snapshots[0])};
     const auto other = recovery::plan_prefetch(plan, remembered, {}, room_of(100 * gib), all, 0, now);
     REQUIRE(other.what == prefetch_plan::kind::fetch);
     CHECK(other.job.chosen == all[1]);

@@ -173,9 +173,31 @@ TEST_CASE("a bad snapshot is not tried in another plan, a replaced file is anoth
   CHECK(!recovery::next_candidate(p));
 
   auto file = one_snapshot("s3", 1);
-  const auto key = recovery::bad_key(file);
+  const auto key = recovery::bad_key_of_copy(file);
   file.size = 1001;
-  CHECK(recovery::bad_key(file) != key);
+  CHECK(recovery::bad_key_of_copy(file) != key);
   file.sha256 = "ff";
-  CHECK(recovery::bad_key(file) == "sha256:ff");
+  CHECK(recovery::same_key(file) == "sha256:ff");
+  CHECK(recovery::is_bad(file, {"sha256:ff"}));
+  CHECK(recovery::is_bad(file, {recovery::bad_key_of_copy(file)}));
+  CHECK_FALSE(recovery::is_bad(file, {key, "sha256:fe"}));
+}
+
+TEST_CASE("a damaged copy says nothing against what is announced: the mended one is another") {
+  auto c = one_candidate(0, "s3");
+  c.snapshots[0].sha256 = "ff";
+  c.snapshots[0].time = base::wall_time(std::chrono::hours(1));
+  recovery::memory m;
+  recovery::remember_as_bad(m, c, {});
+  const std::set<std::string> bad(m.bad.begin(), m.bad.end());
+  CHECK(recovery::allowed({c}, leap(), bad, nullptr).empty());
+  auto mended = c;
+  mended.snapshots[0].time = base::wall_time(std::chrono::hours(2));
+  auto mirrored = c;
+  mirrored.snapshots[0].source = "http://mirror/";
+  CHECK(recovery::allowed({mended, mirrored}, leap(), bad, nullptr).size() == 2);
+  // Fetched whole and bad all the same, it is so wherever it comes from.
+  recovery::remember_as_bad(m, c, {"ff"});
+  const std::set<std::string> worse(m.bad.begin(), m.bad.end());
+  CHECK(recovery::allowed({mended, mirrored}, leap(), worse, nullptr).empty());
 }

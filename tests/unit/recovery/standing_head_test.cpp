@@ -52,9 +52,21 @@ TEST_CASE("a node is not stopped for its standing head before it was asked for i
   SECTION("it ends: what comes next is the recovery's") {
     CHECK(has(t.feed(recovery::node_given{}).take(), "quiesce"));
   }
-  SECTION("it does not answer at all") {
-    CHECK(has(t.after(std::chrono::minutes(30)).timer().take(), "quiesce"));
+  SECTION("it does not answer at all: that says nothing against its state") {
+    const auto text = t.after(std::chrono::minutes(30)).timer().take();
+    CHECK(!has(text, "quiesce"));
+    CHECK(has(text,
+              "clear journal\nrelease readers\nfinished cancelled: nobody could ask the node for its head "
+              "within 30m, so whether it still stands is not known"));
   }
+}
+
+TEST_CASE("a person who says yes has the node replaced though it does not answer") {
+  auto plan = stands_at_150();
+  plan.mode = model::recovery_mode::ask;
+  auto t = taken_up(staged(plan), true);
+  t.feed(recovery::approve_wanted{}).take();
+  CHECK(has(t.after(std::chrono::minutes(30)).timer().take(), "quiesce"));
 }
 
 TEST_CASE("an answer that comes while the replacement is still being prepared is enough") {

@@ -243,6 +243,10 @@ class world {
   };
   struct worker_died {};
 
+  static bool prepares(const ports::worker_job& job) {
+    return job.mode == ports::worker_mode::fetch || job.mode == ports::worker_mode::unpack;
+  }
+
   void complain(const std::string& what) { complaints += what + " at step " + std::to_string(steps) + "; "; }
 
   // One more thing has happened; perhaps the last.
@@ -353,6 +357,9 @@ class world {
   void carry_out(recovery::run_worker& a) {
     try {
       if (worker_dies()) throw worker_died{};
+      if (left_ && !state_.stop && prepares(left_->first) && state_.done.at == recovery::mark::trying &&
+          state_.done.chosen() != nullptr && left_->first.chosen == *state_.done.chosen())
+        complain("what a worker has done for it meanwhile is thrown away");
       left_.reset();
       auto result = work(a.job);
       left_.emplace(a.job, result);
@@ -367,9 +374,7 @@ class world {
   // A worker outlives hasupd, and what it had to say is found later, after a loss of power, too.
   void carry_out(recovery::take_up_worker& a) {
     recovery::taken_up e;
-    const bool prepares =
-        left_ && (left_->first.mode == ports::worker_mode::fetch || left_->first.mode == ports::worker_mode::unpack);
-    if (prepares && left_->first.chosen == a.of) {
+    if (left_ && prepares(left_->first) && left_->first.chosen == a.of) {
       e.what = left_->first.mode;
       e.result = left_->second;
       ++taken_up;

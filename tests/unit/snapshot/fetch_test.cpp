@@ -250,6 +250,30 @@ TEST_CASE("what is whole in the cache is not fetched again, unless it is another
   CHECK(get(f.cache()) == body);
 }
 
+TEST_CASE("without HEAD and without a checksum what is in the cache is not fetched again either", "[fetch]") {
+  const int refused = GENERATE(405, 501);
+  std::atomic<bool> changed{false};
+  std::atomic<int> sent{0};
+  const auto whole = archive_bytes();
+  raw_server host([&](const raw_request& r) {
+    if (r.method == "HEAD") return answer_status(refused);
+    if (r.path != "/a.zst") return answer_status(404);
+    ++sent;
+    return answer_200(whole, changed ? "ETag: \"v2\"\r\n" : "ETag: \"v1\"\r\n");
+  });
+  fetching f;
+  const auto first = f.from(host.url());
+  CHECK(first.ok());
+  CHECK(first.work_bytes == whole.size());
+  sent = 0;
+  const auto second = f.from(host.url());
+  CHECK(second.ok());
+  CHECK(second.work_bytes == 0);
+  CHECK(sent == 1);  // which was looked at
+  changed = true;
+  CHECK(f.from(host.url()).work_bytes == whole.size());
+}
+
 TEST_CASE("a good archive in the cache survives a failed fetch of its successor", "[fetch]") {
   bool up = true;
   raw_server host([&](const raw_request& r) {
@@ -332,13 +356,16 @@ TEST_CASE("an archive of larger chunks is put together from a file at hand, whic
   REQUIRE((*frames)->finish().has_value());
   index.archive = snapshot::sha256_of(whole);
   const auto text = write_chunk_index(index);
+  const bool with_head = GENERATE(true, false);
   raw_server host([&](const raw_request& r) {
     const auto* is = r.path == "/a.zst" ? &whole : r.path == "/a.zst.chunks" ? &text : nullptr;
+    if (r.method == "HEAD" && !with_head) return answer_status(405);
     if (is == nullptr) return answer_status(404);
     return answer_200(*is, "ETag: \"v1\"\r\nAccept-Ranges: bytes\r\n", r.method != "HEAD");
   });
   put(f / "log", content);
-  model::snapshot wanted{"a.zst", host.url() + "a.zst", host.url(), whole.size(), {}, {}, digest(whole)};
+  model::snapshot wanted{"a.zst", host.url() + "a.zst",          host.url(), whole.size(), {},
+                         {},      with_head ? digest(whole) : ""};
   wanted.chunks = wanted.url + ".chunks";
   f.job.chosen = ports::candidate{0, {wanted}};
   f.job.seeds = {f / "log"};

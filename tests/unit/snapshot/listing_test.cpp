@@ -165,6 +165,9 @@ TEST_CASE("passwords never reach a message", "[listing]") {
   CHECK(without_password("/dir") == "/dir");
   CHECK(without_password("https://u:p@h/x?X-Amz-Signature=1&a=b@c") == "https://h/x?…");
   CHECK(without_password("http://h/latest?token=t") == "http://h/latest?…");
+  CHECK(without_password("https://h?key=a@SECRET") == "https://h?…");
+  CHECK(without_password("https://u:p@h?key=a@SECRET") == "https://h?…");
+  CHECK(without_password("https://u:p@h#a@b") == "https://h#a@b");
   CHECK(without_password("file:///dir/what?.zst") == "file:///dir/what?.zst");
   CHECK(without_password("sftp://me@h/what?.zst") == "sftp://h/what?.zst");
 }

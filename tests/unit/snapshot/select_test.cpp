@@ -191,6 +191,7 @@ TEST_CASE("a host without HEAD, and an address that lets in to a GET alone, are 
     CHECK(s.out.candidates[0].snapshots[0].size == archive.size());
     CHECK(s.names({host.url() + "nothing"}).empty());
     CHECK(s.out.failure == worker_failure::unreachable);
+    CHECK(s.out.error.find("HTTP status 404: the file is not there") != std::string::npos);
   }
 }
 

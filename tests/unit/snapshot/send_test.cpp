@@ -11,6 +11,7 @@
 #include "base/unique_fd.hpp"
 #include "snapshot/fetch/remote_client.hpp"
 #include "snapshot/send/part_plan.hpp"
+#include "snapshot/send/place_lock.hpp"
 #include "snapshot/send/s3_texts.hpp"
 
 using namespace hasup::snapshot;
@@ -91,4 +92,72 @@ TEST_CASE("uploads that were begun to a key are told from others, and when a pie
   CHECK(s3_newest_piece("<ListPartsResult/>").is_list);
   CHECK_FALSE(s3_newest_piece("<ListPartsResult/>").time);
   CHECK_FALSE(s3_newest_piece("<Error><Code>NoSuchUpload</Code></Error>").is_list);
+}
+
+TEST_CASE("a store that knows no conditions says so; any other error is about this request") {
+  const auto error = [](const std::string& code) { return "<Error><Code>" + code + "</Code></Error>"; };
+  CHECK(s3_knows_no_conditions(501, ""));
+  for (const char* code : {"NotImplemented", "InvalidArgument", "InvalidRequest"})
+    CHECK(s3_knows_no_conditions(400, error(code)));
+  for (const char* code : {"ExpiredToken", "RequestTimeout", "BadDigest"})
+    CHECK_FALSE(s3_knows_no_conditions(400, error(code)));
+  CHECK_FALSE(s3_knows_no_conditions(400, "nonsense"));
+  CHECK_FALSE(s3_knows_no_conditions(403, error("InvalidRequest")));
+}
+
+TEST_CASE("who is in a lock is read from the lines of a directory") {
+  CHECK(
+      holders_in("drwxr-xr-x    2 u  g  4096 Nov 23 01:00 .\ndrwxr-xr-x    2 u  g  4096 Nov 23 01:00 ..\n").empty());
+  CHECK(holders_in("drwxr-xr-x 2 u g 4096 Nov 23 01:00 0123456789abcdef\r\n-rw-r--r-- 1 u g 0 Nov 23 01:00 .x\n") ==
+        lock_holders{".x", "0123456789abcdef"});
+  CHECK(holders_in("").empty());
+  CHECK(is_lock_token("0123456789abcdef"));
+  CHECK_FALSE(is_lock_token("0123456789abcde"));
+  CHECK_FALSE(is_lock_token("../456789abcdef0"));
+}
+
+TEST_CASE("a lock is broken only when the same holder was seen for a whole patience, however short the waiter's is") {
+  using verdict = lock_watch::verdict;
+  using std::chrono::seconds;
+  const lock_watch::time t0{};
+  const lock_holders a{"a"}, b{"b"}, nobody;
+  SECTION("it is a dead one's") {
+    for (const auto& by : {a, nobody}) {
+      lock_watch watch(t0, seconds(1));
+      CHECK(watch.seen(by, t0 + seconds(1)) == verdict::wait);
+      CHECK(watch.seen(by, t0 + seconds(30)) == verdict::wait);
+      CHECK(watch.seen(by, t0 + seconds(31)) == verdict::break_it);
+    }
+  }
+  SECTION("a longer patience is borne") {
+    lock_watch watch(t0, seconds(120));
+    CHECK(watch.seen(a, t0) == verdict::wait);
+    CHECK(watch.seen(a, t0 + seconds(119)) == verdict::wait);
+    CHECK(watch.seen(a, t0 + seconds(120)) == verdict::break_it);
+  }
+  SECTION("it changed hands, or was gone in between") {
+    lock_watch watch(t0, seconds(1));
+    CHECK(watch.seen(a, t0) == verdict::wait);
+    CHECK(watch.seen(b, t0 + seconds(29)) == verdict::wait);
+    CHECK(watch.seen(b, t0 + seconds(31)) == verdict::wait);
+    CHECK(watch.gone(t0 + seconds(58)) == verdict::wait);
+    CHECK(watch.seen(b, t0 + seconds(60)) == verdict::wait);
+    CHECK(watch.seen(nobody, t0 + seconds(89)) == verdict::wait);
+    CHECK(watch.seen(b, t0 + seconds(90)) == verdict::wait);
+    CHECK(watch.seen(b, t0 + seconds(120)) == verdict::break_it);
+  }
+  SECTION("it cannot be removed") {
+    lock_watch watch(t0, seconds(1));
+    CHECK(watch.seen(a, t0) == verdict::wait);
+    for (unsigned i = 0; i < lock_watch::most_breaks; ++i)
+      CHECK(watch.seen(a, t0 + seconds(30)) == verdict::break_it);
+    CHECK(watch.seen(a, t0 + seconds(30)) == verdict::stuck);
+    CHECK(watch.seen(b, t0 + seconds(30)) == verdict::wait);
+  }
+  SECTION("others hold it one after another") {
+    lock_watch watch(t0, seconds(1));
+    for (int i = 0; i < 300; ++i) CHECK(watch.seen(i % 2 == 0 ? a : b, t0 + seconds(i)) == verdict::wait);
+    CHECK(watch.seen(a, t0 + seconds(300)) == verdict::late);
+    CHECK(watch.gone(t0 + seconds(300)) == verdict::late);
+  }
 }

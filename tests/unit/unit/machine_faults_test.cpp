@@ -391,6 +391,7 @@ TEST_CASE("a node that runs while its journal cannot be read is left running, an
   CHECK(b.feed(parent_lost{"its shim died"}) == "running: !restart_held;");
   CHECK(b.feed(liveness_failed{"no answer", 150}) == "running: !restart_held;");
   CHECK(b.feed(memory_exceeded{"uses 2 GiB"}) == "running: !restart_held;");
+  CHECK(b.feed(memory_exceeded{"uses 2.1 GiB"}) == "running:");
   CHECK(b.feed(requirement_lost{model::on_loss::restart, "leap is down"}) == "running: !restart_held;");
   SECTION("what it opens is being restored") {
     CHECK(b.feed(requirement_lost{model::on_loss::restart, "leap is down", true}) ==

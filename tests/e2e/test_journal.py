@@ -41,7 +41,6 @@ class JournalTest(LeapTest):
         self.assertFalse((self.data / ".hasup" / "swap.json").exists())
         self.assertFalse(self.journal.exists())
 
-
     def hold_old_state(self):
         """It cannot be deleted while this process has it open."""
         old = next(p for p in (self.data / ".hasup" / "aside").rglob("shared_memory.bin"))
@@ -123,10 +122,8 @@ class Damaged(JournalTest):
         pid = self.with_reader()
         self.runs_on(pid)
         self.assertEqual(self.home.wait_healthy("rpc")["pid"], self.reader)
+        self.assertNotIn("stopping", [e["kind"] for e in self.home.events("rpc")])
         os.kill(pid, signal.SIGKILL)
-        stopped = self.home.wait_event("rpc", lambda e: e["kind"] == "stopping", "the reader is stopped")
-        exited = next(e for e in self.home.events("leap") if e["kind"] == "exited")
-        self.assertGreater(stopped["seq"], exited["seq"])
         wait_until(lambda: not alive(self.reader), "the reader is gone")
         self.home.wait_for("rpc", state="waiting")
 
@@ -138,7 +135,7 @@ class Damaged(JournalTest):
         self.home.start()
         wait_until(lambda: not alive(self.reader), "the reader is gone")
         self.home.wait_for("rpc", state="waiting")
-        self.assertEqual(self.home.wait_for("leap", state="failed")["pid"], 0)
+        self.assertIsNone(self.home.wait_for("leap", state="failed")["pid"])
 
     def test_a_recovery_by_hand_of_one_that_runs_keeps_the_file_and_begins_anew(self):
         self.until_confirming()
@@ -242,7 +239,8 @@ class Unwritable(JournalTest):
 
     def until_it_fails(self):
         told = self.home.wait_event("leap", lambda e: e["kind"] == "journal_failed", "the journal cannot be written")
-        self.assertIn("Read-only file system", told["reason"])
+        # What is under way when ext4 gives up is an error of its own.
+        self.assertRegex(told["reason"], "Read-only file system|Input/output error")
 
     def test_a_recovery_that_cannot_even_begin_is_stopped_and_cancelled(self):
         self.leap_unit(f"file://{self.backup}/")

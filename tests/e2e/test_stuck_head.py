@@ -308,6 +308,8 @@ class StuckHead(StuckHeadTest):
         go.unlink()
         os.kill(parent_of(pid), signal.SIGKILL)  # for that it is restarted in order
         self.home.wait_for("leap", state="stopping")
+        fetched = self.recovery()["bytes_done"]
+        self.wait_recovery(lambda r: r.get("bytes_done", 0) > fetched, "it goes on")  # and the new shim has settled
         with open(log[0], "a") as text:
             text.write("write: No space left on device\n")
         ended = self.home.wait_event("leap", lambda e: e["kind"] == "recovery_ended", "it is over", 120)

@@ -372,8 +372,8 @@ class Recovery(LeapTest):
         self.assertIn("runs on", done.stdout + done.stderr)
         self.assertEqual(self.home.wait_healthy("leap")["pid"], pid)
 
-    def reader_unit(self, script, more=""):
-        self.home.unit("rpc", f'[run]\ncommand = ["sh", "-c", "{script}"]\n[data]\nshared_with = "leap"\n{more}')
+    def reader_unit(self, script, more="", run=""):
+        self.home.unit("rpc", f'[run]\ncommand = ["sh", "-c", "{script}"]\n{run}\n[data]\nshared_with = "leap"\n{more}')
         self.home.ok("apply")
         return self.home.wait_healthy("rpc")["pid"]
 
@@ -442,6 +442,37 @@ class Recovery(LeapTest):
         self.home.ok("recover", "leap", "--cancel")
         self.home.wait_for("rpc", state="failed")
         self.assertIn("`hasup start rpc` tries again", self.home.unit_status("rpc")["reason"])
+
+    def deaf_reader_holds_the_swap_up(self, stop_timeout):
+        self.leap_unit(f"file://{self.backup}/")
+        self.home.start()
+        self.home.wait_healthy("leap")
+        deaf = self.home.path / "deaf"
+        deaf.touch()
+        self.addCleanup(deaf.unlink)
+        pid = self.reader_unit(f"trap 'test -e {deaf} || exit 0' TERM; while :; do sleep 0.1; done",
+                               run=f'stop_timeout = "{stop_timeout}"')
+        self.break_leap()
+        self.home.wait_for("rpc", state="stopping")
+        self.assertIn("units that read it", self.home.ok("why", "leap"))
+        self.assertIn("while the data of leap is restored", self.home.ok("why", "rpc"))
+        return pid
+
+    def test_a_reader_that_does_not_stop_is_killed_after_its_time_and_the_swap_goes_on(self):
+        pid = self.deaf_reader_holds_the_swap_up("3s")
+        self.wait_recovered()
+        self.assertNotEqual(self.home.wait_healthy("rpc")["pid"], pid)
+        events = [e["kind"] for e in self.home.events()]
+        self.assertLess(events.index("killed"), events.index("recovery_swapping"))
+
+    def test_a_recovery_that_waits_for_a_reader_to_stop_can_be_cancelled(self):
+        pid = self.deaf_reader_holds_the_swap_up("1m")
+        self.home.ok("recover", "leap", "--cancel")
+        self.home.ok("signal", "rpc", "KILL")
+        self.home.wait_for("leap", state="failed")
+        self.assertFalse(alive(pid))
+        self.assertNotEqual(self.home.wait_healthy("rpc")["pid"], pid)
+        self.assertNotIn("recovery_swapping", [e["kind"] for e in self.home.events("leap")])
 
     def test_a_recovery_by_hand_whose_source_goes_down_in_the_middle_starts_the_node_again(self):
         host = self.start_backup_host(self.backup, rate=20_000)

@@ -60,7 +60,8 @@ TEST_CASE("beside a node that runs its stop is one of the steps, and failing cos
   CHECK(said.ends_with("; if that fails, the node runs on as it is"));
   t.fetched().unpacked();
   const auto stops = recovery::what_comes_next(t.state, false);
-  CHECK(stops.starts_with("now: what has the data open is stopped: the node, and units that read it; then: s2 takes"));
+  CHECK(
+      stops.starts_with("now: what has the data open is stopped: the node, and units that read it; then: s2 takes"));
   CHECK(stops.find("the node is stopped") == std::string::npos);
 }
 

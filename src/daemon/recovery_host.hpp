@@ -59,8 +59,9 @@ class recovery_host {
   virtual void cancel_worker() = 0;  // SIGTERM, then SIGKILL after 10 s; ends in what its job ends in, mostly
                                      // internal, "cancelled"
 
-  // Stops the unit's own process if any and every unit with shared_with on this one; ends in on_quiesced.
-  virtual void quiesce() = 0;
+  // Stops the unit's own process if any, and with `readers` every unit with shared_with on this one, which are then
+  // kept from starting; ends in on_quiesced.
+  virtual void quiesce(bool readers) = 0;
   // Those units may start again (idempotent).
   virtual void release_readers() = 0;
 

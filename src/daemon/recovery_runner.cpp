@@ -205,7 +205,7 @@ class recovery_runner::impl : public std::enable_shared_from_this<impl> {
   void carry_out(recovery::run_worker a) { host_->run_worker(std::move(a.job)); }
   void carry_out(recovery::take_up_worker a) { host_->take_up_worker(std::move(a.of)); }
   void carry_out(recovery::cancel_worker) { host_->cancel_worker(); }
-  void carry_out(recovery::quiesce) { host_->quiesce(); }
+  void carry_out(recovery::quiesce a) { host_->quiesce(a.readers); }
   void carry_out(recovery::release_readers) { host_->release_readers(); }
   void carry_out(recovery::start_node a) { host_->start_node(std::move(a.append), std::move(a.instead)); }
   void carry_out(recovery::stop_node) { host_->stop_node(); }

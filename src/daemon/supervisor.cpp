@@ -109,6 +109,13 @@ bool supervisor::requirements_met(const unit_runner& who, std::vector<std::strin
   return waiting_for.empty();
 }
 
+bool supervisor::data_recovers(const unit_runner& who) {
+  const auto& owner = who.spec().data.shared_with;
+  if (owner.empty()) return false;
+  const auto all = instances_of(owner);
+  return std::any_of(all.begin(), all.end(), [](const runner_ptr& r) { return r->is_about_to_recover(); });
+}
+
 void supervisor::changed(unit_runner& who) {
   if (who.watches_memory()) memory_watch_.wake();
   if (who.watches_space()) space_watch_.wake(who.spec().data.dir);
@@ -176,6 +183,8 @@ std::vector<unit::requirement_lost> supervisor::lost_requirements(const unit_run
 
 void supervisor::inform_dependents(const std::string& unit) {
   for (const auto& [id, r] : runners_) {
+    if (r->spec().data.shared_with == unit && r->state() == model::unit_state::waiting)
+      r->dispatch(unit::requirements_changed{});
     for (const auto& need : r->spec().requires_units) {
       if (need.unit != unit) continue;
       r->look_at_requirements();

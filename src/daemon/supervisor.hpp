@@ -62,6 +62,7 @@ class supervisor : public control::service, private unit_host {
 
   // unit_host
   bool requirements_met(const unit_runner& who, std::vector<std::string>& waiting_for) override;
+  bool data_recovers(const unit_runner& who) override;
   std::vector<unit::requirement_lost> lost_requirements(const unit_runner& who) override;
   void changed(unit_runner& who) override;
   void publish(control::event e) override;

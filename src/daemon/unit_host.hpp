@@ -51,6 +51,8 @@ class unit_host {
 
   // Is everything there that this unit requires? Fills `waiting_for` with one entry for each that lacks.
   virtual bool requirements_met(const unit_runner& who, std::vector<std::string>& waiting_for) = 0;
+  // Is the data that it opens (shared_with) about to be replaced, its own node being down?
+  virtual bool data_recovers(const unit_runner& who) = 0;
   // What its on_loss would act upon now: requirements that are surely lost.
   virtual std::vector<unit::requirement_lost> lost_requirements(const unit_runner& who) = 0;
   // State or health differ from before, or something that the intent file holds.

@@ -46,7 +46,7 @@ void unit_runner::on(const unit::begin_recovery& a) {
   if (std::exchange(beside_, false)) {  // the node has ended, for this or by itself
     recovery_->on_node_given();
     const auto question = std::exchange(question_, {});
-    if (std::exchange(take_down_, false)) return quiesce();
+    if (std::exchange(take_down_, false)) return quiesce(true);
     if (question.empty()) return;
     unit::recovery_ended asking{unit::recovery_ended::outcome::asking, question};
     return dispatch(std::move(asking));
@@ -187,8 +187,8 @@ void unit_runner::run_worker(ports::worker_job job) {
     if (const auto self = is_current()) self->recovery_->on_worker_progress(p);
   };
   const bool looks = job.mode == worker_mode::inspect;
-  // Once the swap is over its readers may run again.
-  if (looks && recovery_->touched()) job.tolerated = host_.reader_pids(unit_.id);
+  // Its readers run until it is touched, and again once the swap is over. What moves tolerates none.
+  if (looks) job.tolerated = host_.reader_pids(unit_.id);
   const auto done = [is_current, looks](ports::worker_result r) {
     const auto self = is_current();
     if (!self) return;
@@ -245,15 +245,18 @@ void unit_runner::cancel_worker() {
   worker_.cancel();
 }
 
-void unit_runner::quiesce() {
+void unit_runner::quiesce(bool readers) {
   if (beside_) return take_down();
   // After a crash of hasupd an old node may still run here.
   if (shim_ && shim_->connected() && shim_->status().tree_alive) {
     quiescing_ = true;
+    quiesces_readers_ = readers;
     signal_stop();
     return await_node_end(unit_.run.stop_timeout, true);
   }
-  when_alone([this] {
+  when_alone([this, readers] {
+    if (!recovery_active()) return;
+    if (!readers) return recovery_->on_quiesced();
     host_.stop_readers(unit_.id, [weak = weak_from_this()] {
       if (const auto self = weak.lock(); self && self->recovery_active()) self->recovery_->on_quiesced();
     });

@@ -236,6 +236,15 @@ bool unit_runner::half_restored() const {
   return !done || done->touched();
 }
 
+bool unit_runner::is_about_to_recover() const {
+  const auto* f = std::get_if<unit::failed>(&memory_.now);
+  const bool tried_later = f != nullptr && !f->recover_why.empty();
+  const bool taken_up = parked_ && state() != model::unit_state::running;
+  const bool wanted = memory_.desired == model::desired::up && (tried_later || taken_up);
+  if (!wanted && state() != model::unit_state::recovering && state() != model::unit_state::asking) return false;
+  return recovery_active() ? !recovery_->touched() : !half_restored();
+}
+
 void unit_runner::apply_pending_spec() {
   auto change = std::exchange(pending_spec_, std::nullopt);
   if (change) replace_spec(std::move(change->unit), std::move(change->recipe), std::move(change->effective_toml));
@@ -302,6 +311,7 @@ void unit_runner::drain() {
     f.unit = &unit_;
     f.recipe = recipe_ ? &*recipe_ : nullptr;
     f.requirements_met = host_.requirements_met(*this, waiting_for_);
+    f.data_recovers = host_.data_recovers(*this);
     for (const auto& w : waiting_for_) f.waiting_for += (f.waiting_for.empty() ? "waiting for " : ", ") + w;
     f.recovery_parked = parked_;
     f.journal_damaged = journal_is_damaged();

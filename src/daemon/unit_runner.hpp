@@ -87,6 +87,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::string how_to_answer() const;  // where it asks
   // After the swap of a recovery that runs or is parked. False: no old state is there to come back.
   bool roll_back();
+  // Its node is down, and a recovery is at work, or will be by itself, that has not touched the data yet.
+  bool is_about_to_recover() const;
   // A recovery has deleted the old state and is not confirmed: there is no way back.
   bool wiped() const;
   // A new spec for the next start; probes, limits of time and policies apply at once. During a recovery: after it.
@@ -178,7 +180,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::function<std::shared_ptr<unit_runner>()> for_this_recovery();
   void take_up_worker(ports::candidate of) override;
   void cancel_worker() override;
-  void quiesce() override;
+  void quiesce(bool readers) override;
   void release_readers() override;
   void start_node(std::vector<std::string> append, std::vector<std::string> instead) override;
   void stop_node() override;
@@ -511,6 +513,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool recovery_node_started_ = false;
   bool recovery_node_ending_ = false;  // was asked to, or has: since it was started last
   bool quiescing_ = false;
+  bool quiesces_readers_ = false;  // with it
   bool recovery_no_kill_ = false;  // a person said: never SIGKILL
   bool recovery_stops_ = false;
   // It is for a head that stands still here: the node ran before it, on a state that is as good as it was.

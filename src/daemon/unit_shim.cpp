@@ -247,7 +247,7 @@ void unit_runner::on(const process::shim_tree_empty&) {
   after_tree_empty([this] {
     if (quiescing_) {
       quiescing_ = false;
-      return quiesce();
+      return quiesce(quiesces_readers_);
     }
     if (recovery_has_node()) {
       if (!node_exit_ || std::exchange(node_exit_->told, true)) return;

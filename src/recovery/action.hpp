@@ -36,7 +36,10 @@ struct take_up_worker {
   ports::candidate of;
 };
 struct cancel_worker {};
-struct quiesce {};
+// The node is stopped if it runs; with `readers` every unit with shared_with on it too, and kept from starting.
+struct quiesce {
+  bool readers = true;
+};
 struct release_readers {};
 struct start_node {
   std::vector<std::string> append;

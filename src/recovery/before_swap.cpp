@@ -1,5 +1,5 @@
-// Quiesce, inspect, select, fetch, unpack, ask: nothing here touches the data, so every way out is "refused", unless
-// the old state is deleted in place (in_place.cpp).
+// Select, fetch, unpack, ask: nothing here touches the data, so every way out is "refused", unless the old state is
+// deleted in place (in_place.cpp).
 #include <algorithm>
 #include <set>
 
@@ -47,107 +47,6 @@ outcome stepper::not_now() const {
   return s.done.plan.asked.by_hand || follows() ? outcome::refused : outcome::unavailable;
 }
 
-void stepper::quiesce_first() {
-  if (s.head_unknown) {
-    s.now = awaiting_head{};
-    say("waiting", "the replacement is ready; the node is asked first whether its head still stands");
-    out.emplace_back(start_timer{s.done.plan.recipe.confirm_within});
-    return;
-  }
-  s.now = quiescing{};
-  out.emplace_back(quiesce{});
-}
-
-// That it stood still was told to another hasupd. Who has the node calls the recovery off when it does no more.
-void stepper::on_head_beside(std::uint64_t number) {
-  s.head_passed = number > s.done.plan.asked.newer_than.value_or(0);
-  if (!s.head_passed) head_is_settled();
-}
-
-// Silence is no evidence: what was fetched is kept, and the node's liveness judges anew. A person who said yes wants
-// it replaced however it is.
-void stepper::on_head_unheard() {
-  if (s.done.is_approved || s.done.approved_in_place) return head_is_settled();
-  end(outcome::cancelled, "nobody could ask the node for its head within " +
-                              base::format_duration(s.done.plan.recipe.confirm_within) +
-                              ", so whether it still stands is not known");
-}
-
-void stepper::on_node_given() {
-  s.node_given = true;
-  head_is_settled();
-}
-
-// Nothing is waited for any more.
-void stepper::head_is_settled() {
-  s.head_unknown = false;
-  if (s.head_passed) return stop(false);
-  if (!std::holds_alternative<awaiting_head>(s.now)) return;
-  out.emplace_back(cancel_timer{});
-  quiesce_first();
-}
-
-void stepper::inspect() {
-  s.now = inspecting{};
-  run(ports::worker_mode::inspect);
-}
-
-void stepper::on_inspected(const ports::worker_result& r) {
-  if (r.writer) {
-    // Beside a stranger that uses it the state may well be good: a start finds out, and replaces nothing by itself.
-    const auto then =
-        s.done.plan.asked.by_hand
-            ? "`hasup recover " + unit_name() + "`"
-            : "`hasup start " + unit_name() + "`, or take it over with `hasup start --adopt " + unit_name() + "`";
-    return end(outcome::refused, "process " + std::to_string(r.writer->pid) + " (" + r.writer->command + ") has " +
-                                     r.writer->path + " open; " +
-                                     (s.done.was_rolled_back ? old_state_is_back() : "nothing was touched") +
-                                     ", stop it and then " + then);
-  }
-  if (!r.ok()) {
-    if (r.failure == ports::worker_failure::internal) return retry_worker(step::inspect, r);
-    return end(outcome::refused, r.error);
-  }
-  if (!r.mounted) return end(outcome::refused, "the volume of the data directory is not mounted" + untouched());
-  s.tries = 0;
-  s.inspected = true;
-  s.warm = r.warm;
-  const bool knew = s.done.wiped;
-  if (r.swap_phase == "confirmed") {
-    say("leftover", "an earlier recovery of " + unit_name() +
-                        " was confirmed and its journal is gone; deleting what it had replaced");
-    s.now = undoing_leftover{true};
-    return run(ports::worker_mode::clean_up);
-  }
-  if (r.wiped && !knew) commit(wiped{});
-  if (r.half_swapped && !knew) {
-    // The journal knows of no swap, so an earlier recovery lost its journal: the way back is the safe one.
-    say("leftover",
-        "an earlier recovery of " + unit_name() + " was not finished and its journal is gone; undoing it");
-    s.now = undoing_leftover{};
-    return run(ports::worker_mode::roll_back);
-  }
-  go_on_before_swap();
-}
-
-void stepper::on_leftover_undone(const ports::worker_result& r) {
-  const bool confirmed = std::get<undoing_leftover>(s.now).confirmed;
-  if (!r.ok() && confirmed)
-    return end(outcome::refused, "what an earlier, confirmed recovery had replaced cannot be deleted: " + r.error +
-                                     "; once that is mended, `hasup start " + unit_name() + "`");
-  if (!r.ok())
-    return end(outcome::refused, "an earlier recovery left its data half swapped and cannot be undone: " + r.error);
-  if (r.wiped && !confirmed) {
-    if (!s.done.wiped) commit(wiped{});
-    say("wiped", "the old state was deleted by an earlier recovery; this one goes on without it");
-  }
-  if (!r.inexact.empty()) say("note", "the old state is back, but " + r.inexact);
-  if (s.stop) return end_as_stopped();
-  // What was staged may have been swapped in and removed again.
-  if (s.done.at == mark::staged) return try_candidate(*s.done.current);
-  go_on_before_swap();
-}
-
 void stepper::go_on_before_swap() {
   switch (s.done.at) {
     case mark::begun:
@@ -168,6 +67,7 @@ void stepper::go_on_before_swap() {
 }
 
 void stepper::select() {
+  release_before_swap();
   const auto& plan = s.done.plan;
   if (!plan.asked.from.empty() && is_grouped())
     return end(outcome::refused,
@@ -344,6 +244,7 @@ void stepper::weigh_room() {
 }
 
 void stepper::fetch() {
+  release_before_swap();
   s.room.reset();
   s.now = fetching{};
   run(ports::worker_mode::fetch);
@@ -385,6 +286,7 @@ void stepper::on_fetched(const ports::worker_result& r) {
 }
 
 void stepper::unpack() {
+  release_before_swap();
   s.now = unpacking{};
   run(ports::worker_mode::unpack);
 }
@@ -448,13 +350,14 @@ void stepper::retry_worker(step then, const ports::worker_result& r) {
 void stepper::stage_is_ready() {
   if (gather()) return;
   if (must_ask()) return ask();
-  if (!s.inspected) return quiesce_first();
+  if (!s.inspected || s.readers != readers_of_data::down) return quiesce_first();
   begin_swap();
 }
 
 void stepper::ask() {
   s.now = asking{};
-  out.emplace_back(release_readers{});
+  s.inspected = false;  // a person may take days
+  release_before_swap();
   const auto plan = "(plan \"" + s.done.chosen_plan()->name + "\")";
   const auto what = s.in_place ? chosen_name() +
                                      " is here and verified; the old state would be deleted before it is "

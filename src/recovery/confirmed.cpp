@@ -24,7 +24,7 @@ void stepper::on_confirmed() {
   commit(confirmed{});
   say("confirmed", r.last ? "the head advances, now " + std::to_string(*r.last) : "the node is healthy");
   out.emplace_back(cancel_timer{});
-  out.emplace_back(release_readers{});
+  release();
   clean_up(true);
 }
 

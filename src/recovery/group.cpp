@@ -111,6 +111,7 @@ bool stepper::gather() {
     if (!std::holds_alternative<gathering>(s.now))
       say("gathering",
           chosen_name() + " is staged; waits until the whole group is, as " + s.done.plan.asked.leader + " will say");
+    release_before_swap();
     s.now = gathering{};
     if (const auto why = leader_left(); !why.empty()) abandon(why);
     return true;
@@ -124,6 +125,7 @@ bool stepper::gather() {
   if (!std::holds_alternative<gathering>(s.now))
     say("gathering", "waits for " + base::joined(missing) + " of group " + s.done.plan.group + " to have backup \"" +
                          group_set() + "\" " + (is_staged ? "staged" : "found"));
+  release_before_swap();
   s.now = gathering{};
   call_members();
   return true;
@@ -246,7 +248,7 @@ void stepper::keep_with_the_group(bool node_up, const std::string& why) {
   commit(confirmed{});
   say("confirmed", why + "; " + chosen_name() + " stays: group " + s.done.plan.group + " is confirmed on it");
   out.emplace_back(cancel_timer{});
-  out.emplace_back(release_readers{});
+  release();
   clean_up(node_up);
 }
 

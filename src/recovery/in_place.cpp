@@ -11,7 +11,7 @@ void stepper::archive_is_ready() {
                 "it has neither a checksum nor a signature, and the old state is deleted only for what is proved");
   s.archive_ready = true;
   if (must_ask()) return ask();
-  if (!s.inspected) return quiesce_first();
+  if (!s.inspected || s.readers != readers_of_data::down) return quiesce_first();
   look_before_wipe();
 }
 

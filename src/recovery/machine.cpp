@@ -206,7 +206,7 @@ void stepper::begin(const begin_wanted& e) {
   commit(begun{e.plan});
   say("began", e.plan.why);
   if (e.plan.asked.beside) return go_on_before_swap();
-  quiesce_first();
+  quiesce_first(false);
 }
 
 // Before anything was touched nothing is left of it; else it goes on with the next start.
@@ -301,7 +301,7 @@ void stepper::go_on_quiesced() {
   if (s.done.at == mark::rolling_back) return run_roll_back();
   if (s.stop) return end_as_stopped();
   if (s.done.at == mark::wiping) return wipe();
-  if (!s.done.beyond_swap()) return inspect();
+  if (!s.done.beyond_swap()) return s.inspected ? go_on_before_swap() : inspect();
   if (s.done.at == mark::swapping) return swap();
   prepare_first_start();
 }

@@ -84,6 +84,8 @@ std::vector<std::string> steps_from(const state& s, station from) {
   add(station::fetch, "is fetched and verified");
   const bool to_wipe = s.in_place && !s.done.wiped_for_current;
   const bool stops = runs_beside(s);
+  if (is<quiescing>(s) && s.readers == readers_of_data::down && from > station::select)
+    out.emplace_back("what has the data open is stopped: the node, and units that read it");
   if (to_wipe && from <= station::wipe) {
     if (stops) out.emplace_back("the node is stopped");
     out.emplace_back("the old state is deleted to make room for it, with no way back");

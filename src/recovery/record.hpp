@@ -46,6 +46,9 @@
 // system
 //   has reflinks they are cloned before the swap and are as they were again; else `inexact` says so.
 //
+// Units that read the data (data.shared_with) run while it is the old one: they are stopped right before `wiping` or
+// `swapping`, and held down until `confirmed` or `rolled_back`, by a hasupd that comes in between from its start on.
+//
 // A journal that is gone while swap.json exists is noticed by `inspect`; that marker also forbids any ordinary start.
 #pragma once
 

@@ -11,10 +11,11 @@
 //   looking: beyond the swap, when it is taken up and before the node is started once more → where the journal is
 //   undoing_leftover: a swap whose journal is lost is rolled back before anything else
 //   awaiting_head: its head stood still, and what it is under this hasupd is not known yet → quiescing, or ended,
-//   also when nobody
-//     hears of it
+//   also when nobody hears of it
 //   Of a group (group.hpp): … → gathering → measuring …, and … → unpacking → gathering → …
 //   In place (space_plan.hpp): … → fetching → (asking →) (quiescing → inspecting →) wiping_now → unpacking → …
+//   Units that read the data are down only while it is touched: the quiescing right before swapping, or wiping_now,
+//   takes them down, until it is confirmed or rolled back.
 #pragma once
 
 #include <optional>
@@ -93,6 +94,13 @@ using activity =
                  unpacking, wiping_now, swapping_now, rewiping, starting, asking, running, cleaning, rolling_back_now,
                  pausing, stopping_node, cancelling, awaiting_head, gathering, ended>;
 
+// The units that read the data, as this recovery has left them.
+enum class readers_of_data {
+  unknown,   // an earlier hasupd, or a recovery that deleted the data, may have kept them down
+  released,  // they run as they are wanted to
+  down       // and kept from starting
+};
+
 struct state {
   progress done;
   memory remembered;
@@ -108,25 +116,26 @@ struct state {
   bool to_look = false;                      // taken up: much may have happened to the data since
   std::string waits_for;                     // what the last look found, as told; ""
   base::mono_time waits_since;               // where that is not ""
-  bool inspected = false;                    // with the node down: nobody has the data open, no swap is half done
-  bool tainted = false;                      // the node was cut off on state that is not wiped before its next start
-  bool wipe_was_tried = false;               // and nobody knows how far it came
-  std::optional<ports::warm_set> warm;       // what a prefetch left, until it is looked at
-  std::optional<ports::room_found> room;     // as measured, as long as nothing was fetched since
-  std::optional<space_need> need;            // of the current candidate, since there was room for it
-  std::uint64_t device = 0;                  // where that need is
-  bool in_place = false;                     // the current candidate's way: the old state is deleted first
-  bool archive_ready = false;                // in place: all is here and verified, the deletion comes next
-  std::set<unsigned> not_swappable;          // plans that replace what cannot be renamed, as last measured
-  unsigned without_room = 0;                 // so many candidates in a row did not fit
-  std::string sum;                           // of the current candidate, for a person; "" = not measured
-  bool stop = false;                         // a person wants the unit down
-  bool stop_by_force = false;                // and does not wait for the first new block
-  std::vector<member_view> others;           // of the group, as last seen
-  bool others_seen = false;                  // at least once since it began or was taken up
-  bool confirmed_by_itself = false;          // the node that runs; the group has to be as well
-  std::string abandoned;                     // why it is being stopped for the group's sake; ""
-  std::string gave_up_on;                    // see member_view
+  readers_of_data readers = readers_of_data::unknown;
+  bool inspected = false;                 // with the node down: nobody has the data open, no swap is half done
+  bool tainted = false;                   // the node was cut off on state that is not wiped before its next start
+  bool wipe_was_tried = false;            // and nobody knows how far it came
+  std::optional<ports::warm_set> warm;    // what a prefetch left, until it is looked at
+  std::optional<ports::room_found> room;  // as measured, as long as nothing was fetched since
+  std::optional<space_need> need;         // of the current candidate, since there was room for it
+  std::uint64_t device = 0;               // where that need is
+  bool in_place = false;                  // the current candidate's way: the old state is deleted first
+  bool archive_ready = false;             // in place: all is here and verified, the deletion comes next
+  std::set<unsigned> not_swappable;       // plans that replace what cannot be renamed, as last measured
+  unsigned without_room = 0;              // so many candidates in a row did not fit
+  std::string sum;                        // of the current candidate, for a person; "" = not measured
+  bool stop = false;                      // a person wants the unit down
+  bool stop_by_force = false;             // and does not wait for the first new block
+  std::vector<member_view> others;        // of the group, as last seen
+  bool others_seen = false;               // at least once since it began or was taken up
+  bool confirmed_by_itself = false;       // the node that runs; the group has to be as well
+  std::string abandoned;                  // why it is being stopped for the group's sake; ""
+  std::string gave_up_on;                 // see member_view
   std::string gave_up_why;
 };
 

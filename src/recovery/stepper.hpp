@@ -31,10 +31,6 @@ struct stepper {
   void begin(const begin_wanted& e);
   void stop(bool force);
   void end_as_stopped();
-  void on_node_given();
-  void head_is_settled();
-  // Within the time that a head may take.
-  void on_head_unheard();
   void approve();
   void cancel();
   void roll_back_by_hand();
@@ -48,12 +44,20 @@ struct stepper {
   void take_up(bool beside);
   void on_taken_up(const taken_up& e);
 
-  // before_swap.cpp
-  void quiesce_first();
+  // quiesce.cpp. `readers`: the units that read the data are taken down, too, and kept down until release().
+  void quiesce_first(bool readers = true);
+  void release();
+  void release_before_swap();
   void on_head_beside(std::uint64_t number);
+  void on_node_given();
+  void head_is_settled();
+  // Within the time that a head may take.
+  void on_head_unheard();
   void inspect();
   void on_inspected(const ports::worker_result& r);
   void on_leftover_undone(const ports::worker_result& r);
+
+  // before_swap.cpp
   void go_on_before_swap();
   void select();
   void look_for_warm();

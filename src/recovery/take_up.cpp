@@ -51,7 +51,7 @@ void stepper::resume(const resume_wanted& e) {
   if (e.node_running && p.at == mark::rolling_back) return stop_running_node(false);
   if (p.at == mark::loaded) return look();
   s.to_take_up = p.at == mark::trying;
-  if (!e.beside || !before_swap(s)) return quiesce_first();
+  if (!e.beside || !before_swap(s)) return quiesce_first(p.touched());
   if (std::exchange(s.to_take_up, false)) return take_up(true);
   go_on_before_swap();
 }

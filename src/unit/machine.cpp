@@ -39,7 +39,7 @@ class step : transitions {
   void on(const start_wanted& e) {
     m_.desired = desired::up;
     if (e.by_hand) forgive();
-    if (is<stopped>() || is<failed>() || is<completed>() || is<backoff>())
+    if (is<stopped>() || is<failed>() || is<completed>() || is<backoff>() || (e.by_hand && has_given_up_on_data()))
       begin(e.by_hand ? "start asked for" : "enabled");
     else if (auto* r = in<recovering>(); r != nullptr)
       r->start_after = r->ending;
@@ -123,7 +123,7 @@ class step : transitions {
   void on(const reset_wanted&) {
     forgive();
     m_.killed = false;
-    if (is<failed>() && m_.desired == desired::up)
+    if ((is<failed>() || has_given_up_on_data()) && m_.desired == desired::up)
       begin("reset");
     else if (is<failed>())
       rest(stopped{}, "stopped", "reset");
@@ -131,10 +131,15 @@ class step : transitions {
 
   void on(const requirements_changed&) {
     if (!is<waiting>()) return;
-    if (f_.requirements_met)
-      prepare_start();
-    else
+    if (!f_.requirements_met) {
       m_.reason = f_.waiting_for;
+      return;
+    }
+    if (has_given_up_on_data()) {
+      if (f_.data_recovers) return;
+      m_.starts.clear();  // those were on other data
+    }
+    prepare_start();
   }
 
   void on(const requirement_lost& e) {

@@ -16,6 +16,7 @@ struct facts {
   const model::recipe* recipe = nullptr;  // null: the unit has none
   bool requirements_met = true;
   std::string waiting_for;       // for the reason, when they are not met
+  bool data_recovers = false;    // of shared_with: about to be replaced, so it is no use to give up on it
   bool maintenance = false;      // a person works on it: no recovery, and no restart of what runs, by itself
   bool recovery_parked = false;  // a journal is there: the next start goes on with that recovery
   // And cannot be read: what runs is left running, because nobody may start it again before a person has looked.

@@ -42,7 +42,9 @@ inline constexpr base::enum_names<after_stop, 7> after_stop_names{{{{after_stop:
                                                                     {after_stop::hold, "hold"}}}};
 
 struct stopped {};
-struct waiting {};  // for what its requirements lack; the supervisor knows which
+struct waiting {          // for what its requirements lack; the supervisor knows which
+  bool given_up = false;  // or it came to its start limit on data that is about to be replaced: for that
+};
 struct starting {
   enum class step { preparing, spawning, probing };
   step at = step::preparing;

@@ -116,10 +116,14 @@ void transitions::wait() {
 }
 
 void transitions::prepare_start() {
-  if (start_limit_hit(unit_.restart, m_.starts, f_.now))
-    return fail(fmt::format("start limit: {} starts within {}; last: {}; `hasup start {}` tries again",
-                            unit_.restart.start_limit_count, base::format_duration(unit_.restart.start_limit_within),
-                            m_.reason, shown_name(unit_)));
+  if (start_limit_hit(unit_.restart, m_.starts, f_.now)) {
+    const auto why = fmt::format("start limit: {} starts within {}; last: {}", unit_.restart.start_limit_count,
+                                 base::format_duration(unit_.restart.start_limit_within), m_.reason);
+    if (f_.data_recovers)
+      return rest(waiting{true}, "waiting",
+                  why + "; started again by itself once the data of " + unit_.data.shared_with + " is restored");
+    return fail(fmt::format("{}; `hasup start {}` tries again", why, shown_name(unit_)));
+  }
   m_.now = starting{};
   m_.startup_passed = false;
   m_.health = health::unknown;

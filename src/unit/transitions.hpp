@@ -40,6 +40,10 @@ class transitions {
     const auto* s = std::get_if<starting>(&m_.now);
     return s != nullptr && s->at == starting::step::preparing;
   }
+  [[nodiscard]] bool has_given_up_on_data() const {
+    const auto* s = std::get_if<waiting>(&m_.now);
+    return s != nullptr && s->given_up;
+  }
   [[nodiscard]] bool has_process() const { return is<running>() || (is<starting>() && !preparing()); }
   void act(action a) { out_.push_back(std::move(a)); }
   void enter(state s, std::string kind, std::string why);

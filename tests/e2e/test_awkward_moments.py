@@ -372,6 +372,108 @@ class Recovery(LeapTest):
         self.assertIn("runs on", done.stdout + done.stderr)
         self.assertEqual(self.home.wait_healthy("leap")["pid"], pid)
 
+    def reader_unit(self, script, more="", run=""):
+        self.home.unit("rpc", f'[run]\ncommand = ["sh", "-c", "{script}"]\n{run}\n[data]\nshared_with = "leap"\n{more}')
+        self.home.ok("apply")
+        return self.home.wait_healthy("rpc")["pid"]
+
+    def restart_hasupd(self):
+        self.home.kill_daemon(signal.SIGKILL)
+        self.home.start()
+
+    def test_what_reads_the_data_goes_on_while_a_snapshot_is_fetched_and_stops_for_the_swap(self):
+        host = self.start_backup_host(self.backup, rate=60_000)
+        self.leap_unit(f"http://127.0.0.1:{host}/")
+        held = self.data / "state" / "shared_memory.bin"
+        self.home.start()
+        self.home.wait_healthy("leap")
+        reader = self.reader_unit(f"exec 3<{held}; exec sleep 100000")
+        self.break_leap()
+        self.wait_phase("fetch")
+        self.assertEqual(self.home.unit_status("rpc")["pid"], reader)
+        self.restart_hasupd()
+        self.wait_phase("fetch")
+        self.assertEqual(self.home.wait_healthy("rpc")["pid"], reader)
+        self.wait_recovered()
+        self.assertNotEqual(self.home.wait_healthy("rpc")["pid"], reader)
+        events = self.home.events()
+        stopped = [i for i, e in enumerate(events) if "stopped while the data of leap is restored" in e["reason"]
+                   and e["kind"] == "stopping"]
+        self.assertEqual(len(stopped), 1, [(e["unit"], e["kind"], e["reason"]) for e in events])
+        kinds = [e["kind"] for e in events]
+        self.assertLess(kinds.index("recovery_staged"), stopped[0])
+        self.assertLess(stopped[0], kinds.index("recovery_swapping"))
+
+    def test_what_cannot_read_the_broken_data_is_started_again_once_it_is_restored(self):
+        host = self.start_backup_host(self.backup, rate=60_000)
+        self.leap_unit(f"http://127.0.0.1:{host}/")
+        good = self.home.path / "good"
+        good.touch()
+        self.home.start()
+        self.home.wait_healthy("leap")
+        self.reader_unit(f"while [ -e {good} ]; do sleep 0.1; done; exit 1",
+                         '[restart]\nbackoff = { initial = "10ms" }\nstart_limit = { count = 3, within = "10m" }\n')
+        self.break_leap()
+        self.wait_phase("fetch")
+        good.unlink()
+        self.home.wait_for("rpc", state="waiting")
+        self.assertIn("start limit", self.home.unit_status("rpc")["reason"])
+        self.restart_hasupd()
+        self.home.wait_for("rpc", state="waiting")
+        self.assertIn("once the data of leap is restored", self.home.unit_status("rpc")["reason"])
+        good.touch()
+        self.wait_recovered()
+        self.home.wait_healthy("rpc")
+        self.assertNotIn("failed", [e["kind"] for e in self.home.events("rpc")])
+
+    def test_what_cannot_read_the_data_that_is_not_restored_fails_after_all(self):
+        host = self.start_backup_host(self.backup, rate=20_000)
+        self.leap_unit(f"http://127.0.0.1:{host}/")
+        good = self.home.path / "good"
+        good.touch()
+        self.home.start()
+        self.home.wait_healthy("leap")
+        self.reader_unit(f"while [ -e {good} ]; do sleep 0.1; done; exit 1",
+                         '[restart]\nbackoff = { initial = "10ms" }\nstart_limit = { count = 2, within = "10m" }\n')
+        self.break_leap()
+        self.wait_phase("fetch")
+        good.unlink()
+        self.home.wait_for("rpc", state="waiting")
+        self.home.ok("recover", "leap", "--cancel")
+        self.home.wait_for("rpc", state="failed")
+        self.assertIn("`hasup start rpc` tries again", self.home.unit_status("rpc")["reason"])
+
+    def deaf_reader_holds_the_swap_up(self, stop_timeout):
+        self.leap_unit(f"file://{self.backup}/")
+        self.home.start()
+        self.home.wait_healthy("leap")
+        deaf = self.home.path / "deaf"
+        deaf.touch()
+        self.addCleanup(deaf.unlink)
+        pid = self.reader_unit(f"trap 'test -e {deaf} || exit 0' TERM; while :; do sleep 0.1; done",
+                               run=f'stop_timeout = "{stop_timeout}"')
+        self.break_leap()
+        self.home.wait_for("rpc", state="stopping")
+        self.assertIn("units that read it", self.home.ok("why", "leap"))
+        self.assertIn("while the data of leap is restored", self.home.ok("why", "rpc"))
+        return pid
+
+    def test_a_reader_that_does_not_stop_is_killed_after_its_time_and_the_swap_goes_on(self):
+        pid = self.deaf_reader_holds_the_swap_up("3s")
+        self.wait_recovered()
+        self.assertNotEqual(self.home.wait_healthy("rpc")["pid"], pid)
+        events = [e["kind"] for e in self.home.events()]
+        self.assertLess(events.index("killed"), events.index("recovery_swapping"))
+
+    def test_a_recovery_that_waits_for_a_reader_to_stop_can_be_cancelled(self):
+        pid = self.deaf_reader_holds_the_swap_up("1m")
+        self.home.ok("recover", "leap", "--cancel")
+        self.home.ok("signal", "rpc", "KILL")
+        self.home.wait_for("leap", state="failed")
+        self.assertFalse(alive(pid))
+        self.assertNotEqual(self.home.wait_healthy("rpc")["pid"], pid)
+        self.assertNotIn("recovery_swapping", [e["kind"] for e in self.home.events("leap")])
+
     def test_a_recovery_by_hand_whose_source_goes_down_in_the_middle_starts_the_node_again(self):
         host = self.start_backup_host(self.backup, rate=20_000)
         self.leap_unit(f"http://127.0.0.1:{host}/")

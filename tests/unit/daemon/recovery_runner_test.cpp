@@ -94,7 +94,7 @@ class fake_host : public daemon::recovery_host {
     r.error = "cancelled";
     answer([this, r] { runner->on_worker_done(r); });
   }
-  void quiesce() override {
+  void quiesce(bool /*readers*/) override {
     calls.push_back("quiesce");
     answer([this] { runner->on_quiesced(); });
   }

@@ -399,7 +399,9 @@ TEST_CASE("a journal that is lost after the deletion is found out by the marker"
   t.begin(small_disk()).quiesced().take();
   auto seen = is_wiped();
   seen.half_swapped = true;
-  t.done(seen);
+  CHECK(t.done(seen).take() == "quiesce\n");  // nobody is to read it
+  CHECK(t.readers_down == std::vector<bool>{false, true});
+  t.quiesced().done(seen);
   const auto first = t.take();
   CHECK(has(first, "write wiped"));
   CHECK(has(first, "worker roll_back"));

@@ -140,6 +140,7 @@ TEST_CASE("after a roll back no end says that nothing was touched") {
   if (seen.writer || !seen.mounted) {
     trace again;
     again.feed(recovery::resume_wanted{t.state.done}).quiesced().done(seen);
+    if (seen.writer) again.quiesced().done(seen);  // it might have been a reader's
     t = std::move(again);
   }
   const auto text = t.take();
@@ -718,8 +719,59 @@ TEST_CASE("an interrupted swap of a lost journal is undone first") {
   t.begin(leap()).quiesced().take();
   ports::worker_result r;
   r.half_swapped = true;
-  CHECK(has(t.done(r).take(), "worker roll_back"));
-  CHECK(has(t.done().take(), "worker select"));
+  CHECK(t.done(r).take() == "quiesce\n");  // nobody is to read it
+  CHECK(has(t.quiesced().done(r).take(), "worker roll_back"));
+  CHECK(t.readers_down == std::vector<bool>{false, true});
+  const auto undone = t.done().take();
+  CHECK(has(undone, "release readers\nworker select"));
+}
+
+TEST_CASE("what reads the data goes down only when all is ready to replace it") {
+  trace t;
+  t.begin(leap()).quiesced().done().listed({one_candidate(0, "s3")}).fetched();
+  CHECK(t.readers_down == std::vector<bool>{false});
+  CHECK(t.state.readers == recovery::readers_of_data::released);
+  t.take();
+  CHECK(has(t.unpacked().take(), "write swapping"));
+  CHECK(t.readers_down == std::vector<bool>{false, true});
+  CHECK(t.state.readers == recovery::readers_of_data::down);
+}
+
+TEST_CASE("who has the data open at the first look may be a reader's: it is looked again without them") {
+  trace t;
+  t.begin(leap()).quiesced().take();
+  ports::worker_result held;
+  held.failure = ports::worker_failure::writer;
+  held.writer = ports::writer_info{7, "rpc", "/data/state/shared_memory.bin"};
+  CHECK(t.done(held).take() == "quiesce\n");
+  CHECK(t.readers_down == std::vector<bool>{false, true});
+  SECTION("it was") {
+    CHECK(has(t.quiesced().done().take(), "release readers\nworker select"));
+  }
+  SECTION("it was not") {
+    CHECK(has(t.quiesced().done(held).take(), "finished refused: process 7"));
+  }
+}
+
+TEST_CASE("after a roll back the readers of the old state run while the next is fetched") {
+  trace t;
+  t.until_running(leap(), {one_candidate(0, "s3"), one_candidate(0, "s2")});
+  t.exited(1, exit_kind::recover, "database dirty").quiesced().take();
+  CHECK(has(t.done().take(), "release readers\nworker fetch s2"));
+  CHECK(has(t.fetched("bb").unpacked().take(), "write swapping"));
+  CHECK(t.readers_down == std::vector<bool>{false, true, true, true});
+}
+
+TEST_CASE("a recovery that is taken up before it touched the data leaves the readers alone, later it does not") {
+  trace t;
+  t.begin(leap()).quiesced().done().listed({one_candidate(0, "s3")}).fetched();
+  trace staged;
+  staged.feed(recovery::resume_wanted{t.state.done});
+  CHECK(staged.readers_down == std::vector<bool>{false});
+  t.unpacked();
+  trace swapping;
+  swapping.feed(recovery::resume_wanted{t.state.done});
+  CHECK(swapping.readers_down == std::vector<bool>{true});
 }
 
 TEST_CASE("an unmounted volume is no empty state") {

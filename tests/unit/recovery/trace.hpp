@@ -91,11 +91,27 @@ class trace {
     return r;
   }
 
+  // Of each quiesce, whether the readers of the data go down too. Right before it is touched this is all that there
+  // is to do; it is answered by itself, and not traced. Nor is it traced that what an earlier hasupd held is let go.
+  std::vector<bool> readers_down;
+
   trace& feed(const recovery::event& e) {
+    const bool was_inspected = state.inspected;
+    bool unknown = state.readers == recovery::readers_of_data::unknown;
     recovery::actions out;
     recovery::next(state, e, {now_, base::wall_time(now_.time_since_epoch())}, out);
-    bool measures = false, looks = false, nothing_lives = false;
+    bool measures = false, looks = false, nothing_lives = false, quiesces = false;
     for (const auto& a : out) {
+      const bool releases = std::holds_alternative<recovery::release_readers>(a);
+      if (releases && std::exchange(unknown, false) && recovery::before_swap(state) &&
+          !recovery::phase_of(state).empty())
+        continue;
+      const auto* q = std::get_if<recovery::quiesce>(&a);
+      if (q != nullptr) readers_down.push_back(q->readers);
+      if (q != nullptr && was_inspected && state.inspected && recovery::before_swap(state)) {
+        quiesces = true;
+        continue;
+      }
       const auto* job = std::get_if<recovery::run_worker>(&a);
       if (room && job != nullptr && job->job.mode == ports::worker_mode::measure)
         measures = true;
@@ -107,6 +123,7 @@ class trace {
         text += std::visit([](const auto& one) { return line(one); }, a) + "\n";
     }
     if (looks) return done(*there);
+    if (quiesces) return quiesced();
     if (nothing_lives) return feed(recovery::taken_up{});
     return measures ? measured(*room) : *this;
   }

@@ -155,6 +155,7 @@ class world {
 
   void wake(bool fresh) {
     state_ = recovery::state{};
+    readers_held_ = false;
     began_without_journal_ = !fresh && journal.empty();
     pending_.clear();
     timer_ = false;
@@ -166,6 +167,7 @@ class world {
       volume_late_ = story_.volume_late;
       stranger_ = story_.stranger;
     }
+    readers_held_ = done->touched();  // as hasupd does
     const auto candidate = index_of(*done);
     const bool beside = runs_on_old_state();
     pending_.push_back(recovery::resume_wanted{std::move(*done), node_running, beside});
@@ -215,6 +217,7 @@ class world {
       return;
     }
     if (!journal.empty()) complain("the journal is left behind");
+    if (readers_held_ && how != recovery::outcome::emptied) complain("readers are left down");
     const bool gone_for_good = how == recovery::outcome::emptied || (began_without_journal_ && data == place::gone);
     if (gone_for_good) {
       if (!story_.in_place) complain("the old state is deleted without being asked to");
@@ -319,7 +322,12 @@ class world {
   }
   void carry_out(recovery::report&) {}
   void carry_out(recovery::finish& a) { outcomes.push_back(a.how); }
-  void carry_out(recovery::release_readers&) {}
+  void carry_out(recovery::release_readers&) {
+    const bool is_half = data == place::half || data == place::gone || data == place::half_imported;
+    // Cut between the journal's deletion and the outcome, it only says that nothing is left to do.
+    if (is_half && !began_without_journal_) complain("readers are let to what is half there");
+    readers_held_ = false;
+  }
   void carry_out(recovery::call_group& a) {
     if (!membership_.call) return complain("called a group that it is not in");
     membership_.call(a);
@@ -331,7 +339,8 @@ class world {
   }
   void carry_out(recovery::cancel_timer&) { timer_ = false; }
   void carry_out(recovery::cancel_worker&) {}  // the worker was quicker: its answer is on its way
-  void carry_out(recovery::quiesce&) {
+  void carry_out(recovery::quiesce& a) {
+    readers_held_ = readers_held_ || a.readers;
     if (advances_ && runs_on_old_state()) complain("a node whose head advances is stopped");
     if (node_running) node_was_stopped = true;
     kill_node();
@@ -403,6 +412,12 @@ class world {
       complain("unpacked ahead in another mode than fetch, or where there is no room");
     if (job.unpack_ahead && (!job.chosen || job.chosen->snapshots.size() != job.plan.archives.size()))
       complain("nothing says how to unpack what is fetched");
+    const bool touches = job.mode == ports::worker_mode::wipe || job.mode == ports::worker_mode::swap ||
+                         job.mode == ports::worker_mode::rewipe || job.mode == ports::worker_mode::roll_back;
+    if (touches && !readers_held_) complain("the data is touched under its readers");
+    const bool takes_long = prepares || job.mode == ports::worker_mode::select;
+    if (takes_long && readers_held_ && data == place::old_state && !wiped_mark)
+      complain("readers are down for what takes hours");
     ports::worker_result r;
     if (job.mode != ports::worker_mode::inspect && (volume_late_ > 0 || stranger_ > 0))
       complain("a worker at what is not there, or another's");
@@ -718,6 +733,7 @@ class world {
   bool back_said_ = false;
   bool import_was_killed_ = false;
   bool advances_ = false;       // the old state's head, and this was seen
+  bool readers_held_ = false;   // by hasupd, which forgets it when it dies
   bool node_was_lost_ = false;  // with the machine, at some cut
   bool ever_recovered_ = false;
   bool began_without_journal_ = false;

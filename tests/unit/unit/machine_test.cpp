@@ -148,6 +148,47 @@ TEST_CASE("crashes are restarted with growing pauses until the start limit, and 
   CHECK(b.m.restarts == 2);
 }
 
+TEST_CASE(
+    "at its start limit a unit waits for the data of another that is about to be replaced, and begins anew on it") {
+  bench b;
+  b.unit.id = {"rpc", 0};
+  b.unit.data.shared_with = "leap";
+  b.unit.restart.start_limit_count = 1;
+  b.f.data_recovers = true;
+  b.run();
+  CHECK(b.exits(1) == "backoff: !backing_off; timer 1s;");  // it is tried as ever
+  CHECK(b.feed(timer_fired{timer::backoff}) == "waiting: !waiting;");
+  CHECK_THAT(b.m.reason, Catch::Contains("start limit: 1 starts within 10m") &&
+                             Catch::Contains("once the data of leap is restored"));
+  CHECK(b.feed(requirements_changed{}) == "waiting:");  // the next snapshot is tried
+  SECTION("it is replaced right now, and then it is there") {
+    b.f.requirements_met = b.f.data_recovers = false;
+    b.f.waiting_for = "waiting for leap (its data is being restored)";
+    CHECK(b.feed(requirements_changed{}) == "waiting:");
+    CHECK(b.m.reason == "waiting for leap (its data is being restored)");
+    b.f.requirements_met = true;
+    CHECK(b.feed(requirements_changed{}) == "starting: prepare;");
+    b.feed(prepared{});
+    b.feed(spawned{2});
+    b.exits(1);
+    CHECK(b.feed(timer_fired{timer::backoff}) == "failed: !failed;");
+  }
+  SECTION("a person starts it") {
+    CHECK(b.feed(start_wanted{}) == "starting: prepare;");
+  }
+  SECTION("a person resets it") {
+    CHECK(b.feed(reset_wanted{}) == "starting: prepare;");
+  }
+  SECTION("a person stops it") {
+    CHECK(b.feed(stop_wanted{}) == "stopped: !stopped;");
+    b.f.data_recovers = false;
+    CHECK(b.feed(requirements_changed{}) == "stopped:");
+  }
+  SECTION("hasupd starts what is enabled") {
+    CHECK(b.feed(start_wanted{false}) == "waiting:");
+  }
+}
+
 TEST_CASE("a healthy minute resets the backoff") {
   bench b;
   b.run();

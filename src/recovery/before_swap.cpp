@@ -358,7 +358,8 @@ void stepper::ask() {
   s.now = asking{};
   s.inspected = false;  // a person may take days
   release_before_swap();
-  const auto plan = "(plan \"" + s.done.chosen_plan()->name + "\")";
+  const auto since = as_of(*s.done.chosen());  // what came after it must come again
+  const auto plan = "(plan \"" + s.done.chosen_plan()->name + "\"" + (since.empty() ? "" : "; " + since) + ")";
   const auto what = s.in_place ? chosen_name() +
                                      " is here and verified; the old state would be deleted before it is "
                                      "unpacked, with no way back " +

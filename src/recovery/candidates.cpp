@@ -4,6 +4,8 @@
 #include <iterator>
 #include <set>
 
+#include "base/joined.hpp"
+#include "base/time_text.hpp"
 #include "recovery/freeze.hpp"
 
 namespace hasup::recovery {
@@ -250,6 +252,16 @@ std::optional<std::uint64_t> sure_block_of(const ports::candidate& c) {
   for (const auto& s : c.snapshots)
     if (s.block && !s.block_is_guess) highest = std::max(highest.value_or(0), *s.block);
   return highest;
+}
+
+std::string as_of(const ports::candidate& c) {
+  std::vector<std::string> facts;
+  if (const auto block = sure_block_of(c)) facts.push_back("block " + std::to_string(*block));
+  std::optional<base::wall_time> newest;
+  for (const auto& s : c.snapshots)
+    if (s.time) newest = std::max(newest.value_or(*s.time), *s.time);
+  if (newest) facts.push_back("of " + base::format_time(*newest));
+  return base::joined(facts);
 }
 
 std::vector<std::string> must_be_brought(const model::recipe& recipe, const model::recovery_plan& plan) {

@@ -53,6 +53,8 @@ std::string set_of(const ports::candidate& c);
 std::optional<std::uint64_t> block_of(const ports::candidate& c);
 // Likewise, of those that say it for sure: a number in a file name may be a date.
 std::optional<std::uint64_t> sure_block_of(const ports::candidate& c);
+// What is known of how far back it goes: "block 300, of 2026-01-01T00:00:00Z"; "" = nothing.
+std::string as_of(const ports::candidate& c);
 
 // first_start.append with ${archive.NAME.path} filled in; nothing when the plan keeps no archive in the staging
 // directory (its archives replace the state themselves); an error when it names one that is not there.

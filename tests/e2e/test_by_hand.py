@@ -77,7 +77,7 @@ class ByHand(LeapTest):
         pid = self.running(rate=500_000)
         self.until_fetching()
         self.assertIn("--cancel", self.home.ok("why", "leap"))
-        self.home.ok("recover", "leap", "--cancel")
+        self.assertIn("ends before anything is touched", self.home.ok("recover", "leap", "--cancel"))
         self.home.wait_for("leap", recovery=None)
         self.assertEqual(self.home.wait_healthy("leap")["pid"], pid)
         self.assertEqual([r["result"] for r in self.history()], ["cancelled"])

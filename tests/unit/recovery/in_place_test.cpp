@@ -262,7 +262,7 @@ TEST_CASE("who asked by hand says yes to the deletion, or has said so") {
     t.fetched();
     CHECK(has(t.take(),
               "finished asking: s3 is here and verified; the old state would be deleted before it is "
-              "unpacked, with no way back (plan \"state only\"); `hasup recover leap --yes` does it, "
+              "unpacked, with no way back (plan \"state only\"; block 100); `hasup recover leap --yes` does it, "
               "--cancel does not"));
     CHECK(recovery::before_swap(t.state));
     t.feed(recovery::approve_wanted{}).quiesced().done();

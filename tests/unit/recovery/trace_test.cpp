@@ -199,6 +199,19 @@ TEST_CASE("who asked for a recovery and met another process is told to ask again
   CHECK(t.done(r).take().find("nothing was touched, stop it and then `hasup recover leap`\n") != std::string::npos);
 }
 
+TEST_CASE("what is asked says how far back the snapshot goes, as far as that is sure") {
+  auto c = one_candidate(0, "a", 100);
+  c.snapshots.push_back(one_snapshot("b", 90));
+  CHECK(recovery::as_of(c) == "block 100");
+  c.snapshots[0].block_is_guess = true;
+  c.snapshots[0].time = base::wall_time{};
+  c.snapshots[1].time = base::wall_time{} + std::chrono::hours(1);
+  CHECK(recovery::as_of(c) == "block 90, of 1970-01-01T01:00:00Z");
+  c.snapshots[1].block.reset();
+  CHECK(recovery::as_of(c) == "of 1970-01-01T01:00:00Z");
+  CHECK(recovery::as_of(one_candidate(0, "a", std::nullopt)).empty());
+}
+
 TEST_CASE("mode ask prepares everything, waits for a person and looks for writers again") {
   auto plan = leap();
   plan.mode = model::recovery_mode::ask;
@@ -207,7 +220,7 @@ TEST_CASE("mode ask prepares everything, waits for a person and looks for writer
   t.unpacked();
   CHECK(t.take() == R"(write staged
 recovery_staged: staged s3
-finished asking: s3 is ready to replace the state (plan "state only"); `hasup recover leap --yes` does it, --cancel does not
+finished asking: s3 is ready to replace the state (plan "state only"; block 100); `hasup recover leap --yes` does it, --cancel does not
 )");
   CHECK(recovery::phase_of(t.state) == "stage");
   t.feed(recovery::approve_wanted{}).quiesced().done();

@@ -338,7 +338,8 @@ control::command_reply supervisor::recover(const runners& targets, const control
       if (const auto why = r->too_late_to_cancel(); !why.empty()) return {exit_code::failed, why, {}, {}};
       if (!r->recovery_active()) return {exit_code::failed, name + " is not being recovered", {}, {}};
       r->cancel_recovery();
-      reply.message += fmt::format("the recovery of {} ends before anything is touched (`hasup status {}`)\n", name, name);
+      reply.message +=
+          fmt::format("the recovery of {} ends before anything is touched (`hasup status {}`)\n", name, name);
     } else if (option(c, "rollback")) {
       if (r->journal_is_damaged())
         return {exit_code::failed,

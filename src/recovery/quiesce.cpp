@@ -6,7 +6,8 @@ namespace hasup::recovery {
 
 // Until the data is touched its readers go on with what nobody changes: the archives may take hours to come.
 void stepper::quiesce_first(bool readers) {
-  if (s.head_unknown) {
+  // A person who said yes wants the state replaced however its node is.
+  if (s.head_unknown && !s.done.is_approved && !s.done.approved_in_place) {
     s.now = awaiting_head{};
     say("waiting", "the replacement is ready; the node is asked first whether its head still stands");
     out.emplace_back(start_timer{s.done.plan.recipe.confirm_within});
@@ -33,10 +34,9 @@ void stepper::on_head_beside(std::uint64_t number) {
   if (!s.head_passed) head_is_settled();
 }
 
-// Silence is no evidence: what was fetched is kept, and the node's liveness judges anew. A person who said yes wants
-// it replaced however it is.
+// Silence is no evidence: what was fetched is kept, and the node's liveness judges anew.
 void stepper::on_head_unheard() {
-  if (s.done.is_approved || s.done.approved_in_place) return head_is_settled();
+  if (s.head_passed) return stop(false);  // and who has the node could not call it off yet
   end(outcome::cancelled, "nobody could ask the node for its head within " +
                               base::format_duration(s.done.plan.recipe.confirm_within) +
                               ", so whether it still stands is not known");

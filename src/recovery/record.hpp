@@ -35,7 +35,8 @@
 //   is stopped, and quiesce and inspect come right before `swapping`. If it still runs when the next hasupd comes,
 //   the same goes on beside it; if it does not, this is a recovery like any. One that was prepared for a head that
 //   stood still (options.newer_than) may have been called off right before: the next hasupd stops the node only when
-//   it has heard of that head itself, or a person has said yes, and ends the recovery where the node does not run.
+//   it has heard of that head itself, or a person has said yes, and ends the recovery where the node does not run
+//   when it comes. A node that ends by itself later is not started before it is recovered.
 //
 // * In place (space_plan.hpp): `wiping` and `wiped` come between `fetched` and `staged`. From `wiping` on there is no
 //   old state: where the table says "old", there is nothing, `aside` holds nothing of it, and a roll back only takes

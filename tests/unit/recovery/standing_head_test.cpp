@@ -45,6 +45,11 @@ TEST_CASE("a node is not stopped for its standing head before it was asked for i
     CHECK(t.head(151).take().empty());
     CHECK(has(t.stop().take(), "clear journal\nrelease readers\nfinished cancelled"));
   }
+  SECTION("it has advanced, and nobody has called that off in time") {
+    t.head(151).take();
+    CHECK(has(t.after(std::chrono::minutes(30)).timer().take(),
+              "finished cancelled: stopped before anything was touched"));
+  }
   SECTION("it has advanced, and the node ended before that was called off") {
     t.head(151).take();
     CHECK(has(t.feed(recovery::node_given{}).take(), "finished cancelled"));
@@ -65,8 +70,8 @@ TEST_CASE("a person who says yes has the node replaced though it does not answer
   auto plan = stands_at_150();
   plan.mode = model::recovery_mode::ask;
   auto t = taken_up(staged(plan), true);
-  t.feed(recovery::approve_wanted{}).take();
-  CHECK(has(t.after(std::chrono::minutes(30)).timer().take(), "quiesce"));
+  t.take();
+  CHECK(has(t.feed(recovery::approve_wanted{}).take(), "quiesce"));
 }
 
 TEST_CASE("an answer that comes while the replacement is still being prepared is enough") {

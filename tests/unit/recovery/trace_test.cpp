@@ -1,4 +1,5 @@
 // Golden traces of the recovery machine: what it does on the main ways, action by action.
+#include "recovery/candidates.hpp"
 #include "unit/recovery/trace.hpp"
 
 #include <catch2/catch.hpp>

@@ -649,6 +649,46 @@ class ToSftpFarAway(Create):
         self.assertEqual(self.manifest(), self.old)
 
 
+    def replaced(self, *words):
+        """A run that replaces an archive, at the moment when the checksum of the new one is there; and the old one's."""
+        self.assertEqual(self.snapshot("create", self.tree, *self.words, "--name", "x.tar.zst").returncode, 0)
+        checksum = self.host.files / "x.tar.zst.sha256"
+        old, row = checksum.read_text(), self.row()
+        self.put("b", b"2")
+        process = self.begin("create", self.tree, *self.words, "--name", "x.tar.zst", "--force", *words)
+        wait_until(lambda: process.poll() is not None or (checksum.exists() and checksum.read_text() != old),
+                   "the new checksum is there")
+        self.assertIsNone(process.poll())
+        return process, old, row
+
+    def row(self):
+        return next((r for r in json.loads((self.host.files / "manifest.json").read_text())["snapshots"]
+                     if r["name"] == "x.tar.zst"), None)
+
+    def test_an_archive_that_is_not_replaced_because_the_run_is_interrupted_is_restored_from_as_before(self):
+        process, old, row = self.replaced()
+        process.terminate()
+        _, said = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 1, said)
+        self.assertIn("interrupted; nothing is left of it", said)
+        self.assertEqual((self.host.files / "x.tar.zst.sha256").read_text(), old)
+        self.assertEqual(hashlib.sha256((self.host.files / "x.tar.zst").read_bytes()).hexdigest(), old[:64])
+        self.assertEqual(self.row(), row)
+        self.assertEqual(self.extra(), [])
+        got, = self.json("get", *self.words[1:], "--name", "x.*", "-o", self.out, "--checksum", "required")["files"]
+        self.assertEqual(got["sha256"], old[:64])
+
+    def test_that_it_cannot_be_as_before_is_said(self):
+        process, old, _ = self.replaced("--patience", "2s")
+        sessions = children_of(self.host.program.pid)
+        self.host.program.terminate()
+        for pid in sessions:
+            os.kill(pid, signal.SIGKILL)
+        _, said = process.communicate(timeout=300)
+        self.assertEqual(process.returncode, 1, said)
+        self.assertIn("; what was there cannot be restored from until it is run again", said)
+
+
 class SshdWithoutDirectories(source_servers.Sshd):
     before = (source_servers.sftp_server(), "-P", "mkdir")  # the rest is not for it
 
@@ -732,6 +772,37 @@ class ToS3(Everywhere, Create):
         process.terminate()
         process.communicate(timeout=120)
         self.assertNotEqual(process.returncode, 0)
+
+    def test_a_run_that_is_interrupted_while_it_replaces_leaves_an_archive_with_its_own_checksum(self):
+        self.put("a", b"1")
+        old, = self.made(self.tree, "--name", "x.tar.zst")
+        row = self.manifest()["x.tar.zst"]
+        self.put("b", b"2")
+        for did in (False, True):
+            with self.subTest(the_store_did_what_it_was_asked_for=did):
+                asked, over = threading.Event(), threading.Event()
+
+                def fault(handler, body):
+                    if handler.command != "POST" or "uploadId=" not in handler.path or asked.is_set():
+                        return False
+                    if did:
+                        handler.ask_store("POST", body)
+                    asked.set()
+                    over.wait(120)
+                    handler.close_connection = True
+                    return True
+                self.host.gate.fault = fault
+                process = self.begin("create", self.tree, "--to", self.there, *self.access, "--name", "x.tar.zst", "--force")
+                self.assertTrue(asked.wait(120))
+                process.terminate()
+                _, said = process.communicate(timeout=120)
+                over.set()
+                self.assertEqual(process.returncode, 1, said)
+                self.assertIn("only its row in manifest.json is missing" if did else "nothing is left of it", said)
+                digest = hashlib.sha256(self.kept("x.tar.zst")).hexdigest()
+                self.assertEqual(digest == old["sha256"], not did)
+                self.assertIn(digest, self.kept("x.tar.zst.sha256").decode())
+                self.assertEqual(self.manifest().get("x.tar.zst"), None if did else row)
 
     def test_a_piece_that_fails_is_sent_again(self):
         self.put("big", snapshot_bytes(1, 40 * MIB))

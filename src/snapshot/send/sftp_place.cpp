@@ -48,9 +48,10 @@ int on_seek(void*, curl_off_t, int) {
 class sftp_place : public remote_place {
  public:
   sftp_place(const ports::create_order& order, job_control& control, patience p)
-      : order_(order),
-        control_(control),
-        client_(control, p, order.target),
+      : remote_place(control),
+        order_(order),
+        told_(control),
+        client_(this->control(), p, order.target),
         curl_(curl_easy_init(), &curl_easy_cleanup) {
     dir_ = order.target.url;
     if (!dir_.ends_with('/')) dir_ += '/';
@@ -89,12 +90,12 @@ class sftp_place : public remote_place {
     for (unsigned again = 0;; ++again) {
       const held_lock lock{lock_of(name), new_token()};
       if (auto taken = take(lock); !taken) {
-        if (control_.cancelled())  // whatever it was about to make
+        if (control().cancelled())  // whatever it was about to make
           clean_up({"*rmdir " + quoted(lock.inside()), "rmdir " + quoted(lock.name)});
         return taken;
       }
       auto edited = edit_under(lock, name, how);
-      const bool lost = !edited && !control_.cancelled() && !is_held(lock);
+      const bool lost = !edited && !control().cancelled() && !is_held(lock);
       let_go(lock);
       if (edited || !lost || again == most_lost_locks) return edited;
     }
@@ -193,10 +194,8 @@ class sftp_place : public remote_place {
 
   // Of a run that is cancelled too.
   void clean_up(const std::vector<std::string>& all) {
-    const auto goes_on = time_to_clean_up();
-    abandoning_ = &goes_on;
+    const time_to_clean_up goes_on(*this);
     (void)commands(all);
-    abandoning_ = nullptr;
   }
 
   // Waits until it is this run's.
@@ -207,7 +206,7 @@ class sftp_place : public remote_place {
     bool told = false;
     for (unsigned nowhere = 0;;) {
       if (commands({"mkdir " + quoted(lock.name)}) && claim(lock)) return {};
-      if (control_.cancelled()) return cancelled();
+      if (control().cancelled()) return cancelled();
       const auto by = holders_of(lock.name);
       if (!by) return by.error();
       const auto now = attempts::clock::now();
@@ -220,11 +219,11 @@ class sftp_place : public remote_place {
                          "that directory");
       if (next == verdict::break_it) {
         break_open(lock.name, **by);
-        if (control_.cancelled()) return cancelled();
+        if (control().cancelled()) return cancelled();
       }
       if (*by) {
         nowhere = 0;
-        if (!std::exchange(told, true)) control_.begin("wait", lock.name, without_password(dir_), std::nullopt);
+        if (!std::exchange(told, true)) told_.begin("wait", lock.name, without_password(dir_), std::nullopt);
       } else if (++nowhere < enough) {
         continue;  // who held it has just let go
       } else {
@@ -242,7 +241,7 @@ class sftp_place : public remote_place {
       const auto by = holders_of(lock.name);
       if (by && *by == lock_holders{lock.token}) return true;
     }
-    if (!control_.cancelled()) (void)commands({"*rmdir " + quoted(lock.inside()), "rmdir " + quoted(lock.name)});
+    if (!control().cancelled()) (void)commands({"*rmdir " + quoted(lock.inside()), "rmdir " + quoted(lock.name)});
     return false;
   }
 
@@ -264,7 +263,7 @@ class sftp_place : public remote_place {
   outcome<void> directories_can_be_made(const held_lock& lock) {
     const auto probe = quoted(lock.name + "." + lock.token);
     auto made = commands({"mkdir " + probe, "rmdir " + probe});
-    if (made || control_.cancelled()) return made;
+    if (made || control().cancelled()) return made;
     return not_taken(lock, "it is a directory, and none can be made there (" + made.error().message +
                                "); let the host's user make some");
   }
@@ -275,7 +274,7 @@ class sftp_place : public remote_place {
 
   outcome<void> pause() {
     for (const auto until = attempts::clock::now() + client_.pause_before(1); attempts::clock::now() < until;) {
-      if (control_.cancelled()) return cancelled();
+      if (control().cancelled()) return cancelled();
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
     return {};
@@ -302,8 +301,6 @@ class sftp_place : public remote_place {
     if (answer->status != 200 || !answer->length) return refused(name, "may not be looked at on the host");
     return answer->length;
   }
-
-  const job_control& control() const { return abandoning_ != nullptr ? *abandoning_ : control_; }
 
   using time = attempts::clock::time_point;
 
@@ -366,7 +363,10 @@ class sftp_place : public remote_place {
   outcome<void> rename(const std::string& from, const std::string& to, bool replace,
                        const held_lock* under = nullptr) {
     const auto move = "rename " + quoted(from) + " " + quoted(to);
-    if (!replace) return commands({move});
+    if (!replace) {
+      auto moved = commands({move});
+      return moved || !is_gone(from) ? moved : outcome<void>{};
+    }
     const auto aside = quoted(to + aside_suffix);
     auto all = under != nullptr ? proof_of(*under) : std::vector<std::string>();
     auto back = all;
@@ -379,10 +379,21 @@ class sftp_place : public remote_place {
     if (!moved) {
       back.push_back("*rename " + aside + " " + quoted(to));
       clean_up(back);
-      return moved;
+      // Of an edit nothing says whose it is: who breaks a lock removes `from` as well.
+      if (under != nullptr || !is_gone(from)) return moved;
     }
-    (void)commands({"*rm " + aside});
+    if (control().cancelled())
+      clean_up({"*rm " + aside});
+    else
+      (void)commands({"*rm " + aside});
     return {};
+  }
+
+  // The connection may break, and the job be cancelled, when the host has renamed it and did not say so yet.
+  bool is_gone(const std::string& from) {
+    const time_to_clean_up goes_on(*this);
+    const auto size = size_of(from);
+    return size && !*size;
   }
 
   outcome<void> commands(const std::vector<std::string>& all) {
@@ -401,8 +412,7 @@ class sftp_place : public remote_place {
   }
 
   const ports::create_order& order_;
-  job_control& control_;
-  const job_control* abandoning_ = nullptr;
+  job_control& told_;  // how far it is
   remote_client client_;
   std::shared_ptr<CURL> curl_;
   std::string dir_;

@@ -704,6 +704,74 @@ class ToSftpWithoutDirectories(Create):
         self.assertEqual(os.listdir(host.files), [])
 
 
+MKDIR, RMDIR = 14, 15
+
+
+class ToSftpWithFaults(Create):
+    PROBE = "manifest.json.lock.probe"
+
+    def setUp(self):
+        super().setUp()
+        self.put("a", b"1")
+
+    def host(self, *fault):
+        """fault_sftp.py's words."""
+        kind = type("SshdWithFault", (source_servers.Sshd,),
+                    {"before": (sys.executable, Path(__file__).with_name("fault_sftp.py"), *fault)})
+        host = kind(self, self.home.directory("files"))
+        self.words = ["create", self.tree, "--to", host.source["url"], *self.options(host.source)[1:], "--name", "x.tar.zst"]
+        return host
+
+    def goes_on_after_a_cut_at(self, request):
+        once = self.home.path / "once"
+        host = self.host("cut", request, self.PROBE, once)
+        done = self.snapshot(*self.words)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue(once.exists())
+        self.assertEqual(sorted(os.listdir(host.files)),
+                         ["manifest.json", "x.tar.zst", "x.tar.zst.chunks", "x.tar.zst.sha256"])
+
+    def test_a_connection_that_breaks_as_a_directory_is_made_to_try_it_is_followed_by_one_that_goes_on(self):
+        self.goes_on_after_a_cut_at(MKDIR)
+
+    def test_a_connection_that_breaks_as_it_is_removed_again_is_followed_by_one_that_goes_on(self):
+        self.goes_on_after_a_cut_at(RMDIR)
+
+    def test_a_host_that_goes_away_meanwhile_is_not_one_that_makes_no_directories(self):
+        host = self.host("cut", MKDIR, self.PROBE, "-")
+        process = self.begin(*self.words, "--patience", "3s")
+        wait_until(lambda: process.poll() is not None or (host.files / "x.tar.zst.part").exists(), "it has begun")
+        sessions = children_of(host.program.pid)
+        host.program.terminate()
+        for pid in sessions:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        _, said = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("onnect", said)
+        self.assertNotIn("let the host's user", said)
+
+    def test_a_host_where_no_directory_can_be_removed_is_told_from(self):
+        host = self.host("refuse", RMDIR, self.PROBE, "-")
+        for _ in range(2):
+            done = self.snapshot(*self.words)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(f"{self.PROBE}, which was made to try that, cannot be removed again (", done.stderr)
+            self.assertEqual(os.listdir(host.files), [self.PROBE])
+        self.assertIn('command failed: ', done.stderr)
+
+    def test_which_command_was_refused_is_said(self):
+        self.host("refuse", MKDIR, self.PROBE, "-")
+        done = self.snapshot(*self.words)
+        self.assertIn(f'mkdir command failed: Permission denied (mkdir "{self.home.path}/files/{self.PROBE}")', done.stderr)
+
+    def test_what_a_killed_run_left_of_it_is_taken_away(self):
+        host = self.host("refuse", MKDIR, "nothing", "-")
+        (host.files / self.PROBE).mkdir()
+        self.assertEqual(self.snapshot(*self.words).returncode, 0)
+        self.assertNotIn(self.PROBE, os.listdir(host.files))
+
+
 class ToS3(Everywhere, Create):
     make = source_servers.S3
 

@@ -11,6 +11,7 @@
 #include "snapshot/publication.hpp"
 #include "snapshot/send/place_lock.hpp"
 #include "snapshot/send/remote_place.hpp"
+#include "snapshot/send/sftp_commands.hpp"
 
 namespace hasup::snapshot {
 namespace {
@@ -91,7 +92,8 @@ class sftp_place : public remote_place {
       const held_lock lock{lock_of(name), new_token()};
       if (auto taken = take(lock); !taken) {
         if (control().cancelled())  // whatever it was about to make
-          clean_up({"*rmdir " + quoted(lock.inside()), "rmdir " + quoted(lock.name)});
+          clean_up({"*rmdir " + quoted(probe_of(lock.name)), "*rmdir " + quoted(lock.inside()),
+                    "rmdir " + quoted(lock.name)});
         return taken;
       }
       auto edited = edit_under(lock, name, how);
@@ -106,7 +108,7 @@ class sftp_place : public remote_place {
   // Before hours of packing it is known whether the manifest can be locked.
   outcome<void> begin() override {
     if (auto sent = send(part(), 0, {}); !sent) return sent;
-    return directories_can_be_made({lock_of(manifest_name), new_token()});
+    return directories_can_be_made(lock_of(manifest_name));
   }
 
   outcome<void> piece(unsigned, std::uint64_t offset, std::string_view bytes) override {
@@ -125,7 +127,9 @@ class sftp_place : public remote_place {
     return rename(part(), order_.name, order_.replace);
   }
 
-  void abandon() override { clean_up({"*rm " + quoted(part())}); }
+  void abandon() override {
+    clean_up({"*rm " + quoted(part()), "*rmdir " + quoted(probe_of(lock_of(manifest_name)))});
+  }
 
   [[nodiscard]] std::string url() const override { return without_password(dir_) + percent_encode(order_.name); }
 
@@ -212,9 +216,9 @@ class sftp_place : public remote_place {
       const auto now = attempts::clock::now();
       const auto next = *by ? watch.seen(**by, now) : watch.gone(now);
       if (next == verdict::late)
-        return not_taken(lock, "others hold it all the time; run it again when they are done");
+        return not_taken(lock.name, "others hold it all the time; run it again when they are done");
       if (next == verdict::stuck)
-        return not_taken(lock,
+        return not_taken(lock.name,
                          "nobody lets go of it, and it cannot be removed; when no other run is at work, remove "
                          "that directory");
       if (next == verdict::break_it) {
@@ -228,7 +232,7 @@ class sftp_place : public remote_place {
         continue;  // who held it has just let go
       } else {
         nowhere = 0;
-        if (auto can = directories_can_be_made(lock); !can) return can;
+        if (auto can = directories_can_be_made(lock.name); !can) return can;
       }
       if (auto waited = pause(); !waited) return waited;
     }
@@ -260,16 +264,47 @@ class sftp_place : public remote_place {
     (void)commands(all);
   }
 
-  outcome<void> directories_can_be_made(const held_lock& lock) {
-    const auto probe = quoted(lock.name + "." + lock.token);
-    auto made = commands({"mkdir " + probe, "rmdir " + probe});
-    if (made || control().cancelled()) return made;
-    return not_taken(lock, "it is a directory, and none can be made there (" + made.error().message +
-                               "); let the host's user make some");
+  // One name for all, so that what a killed run left of it is taken away by the next one.
+  static std::string probe_of(const std::string& lock) { return lock + ".probe"; }
+
+  // Two runs that try it at the same time are in each other's way: what is refused again and again in the same manner
+  // is not another's doing.
+  outcome<void> directories_can_be_made(const std::string& lock) {
+    constexpr unsigned enough = 4;
+    const auto probe = quoted(probe_of(lock));
+    const std::vector<std::string> all{"*rmdir " + probe, "mkdir " + probe, "rmdir " + probe};
+    failure last;
+    bool was_there = false;
+    unsigned refused = 0;
+    for (attempts tries(client_); refused < enough && tries.next();) {
+      const auto end = carry_out(all);
+      if (control().cancelled()) return cancelled();
+      if (is_done(end)) return {};
+      last = failure_of(end, all);
+      if (end.permanent) return last;
+      if (!end.refused) {
+        refused = 0;
+        continue;
+      }
+      const auto by = holders_of(probe_of(lock));
+      if (!by) return by.error();
+      const bool is_there = by->has_value();
+      if (!is_there && failed_command(all, end.error) == all.back()) return {};  // another has removed it
+      refused = is_there == was_there ? refused + 1 : 1;
+      was_there = is_there;
+    }
+    if (control().cancelled()) return cancelled();
+    if (refused == 0) return last;
+    if (was_there)
+      return not_taken(lock, "it is a directory, and " + probe_of(lock) +
+                                 ", which was made to try that, cannot be removed again (" + last.message +
+                                 "); let the host's user remove directories, and remove that one");
+    return not_taken(
+        lock, "it is a directory, and none can be made there (" + last.message + "); let the host's user make some");
   }
 
-  [[nodiscard]] failure not_taken(const held_lock& lock, const std::string& why) const {
-    return refused(lock.name, "is the lock of the file that hosts write together: " + why);
+  [[nodiscard]] failure not_taken(const std::string& lock, const std::string& why) const {
+    return refused(lock, "is the lock of the file that hosts write together: " + why);
   }
 
   outcome<void> pause() {
@@ -396,19 +431,32 @@ class sftp_place : public remote_place {
     return size && !*size;
   }
 
-  outcome<void> commands(const std::vector<std::string>& all) {
+  remote_client::download_end carry_out(const std::vector<std::string>& all) {
     auto t = transfer(dir_, 0, attempts::clock::now() + client_.limits().longest);
     header_lines lines;
     for (const auto& one : all) add_line(lines, one);
     curl_easy_setopt(t->curl(), CURLOPT_QUOTE, lines.get());
     curl_easy_setopt(t->curl(), CURLOPT_NOBODY, 1L);
-    const auto end = t->run();
+    auto end = t->run();
     curl_easy_setopt(t->curl(), CURLOPT_QUOTE, nullptr);
+    return end;
+  }
+
+  static bool is_done(const remote_client::download_end& end) { return end.error.empty() && end.answer.status < 300; }
+
+  [[nodiscard]] failure failure_of(const remote_client::download_end& end,
+                                   const std::vector<std::string>& all) const {
+    const auto why = end.error.empty() ? "the host refuses" : end.error;
+    const auto command = failed_command(all, why);
+    return {ports::worker_failure::unreachable,
+            without_password(dir_) + ": " + why + (command.empty() ? "" : " (" + command + ")")};
+  }
+
+  outcome<void> commands(const std::vector<std::string>& all) {
+    const auto end = carry_out(all);
     if (control().cancelled()) return cancelled();
-    if (end.error.empty() && end.answer.status < 300) return {};
-    return failure{ports::worker_failure::unreachable, without_password(dir_) + ": " +
-                                                           (end.error.empty() ? "the host refuses" : end.error) +
-                                                           " (" + all.back() + ")"};
+    if (is_done(end)) return {};
+    return failure_of(end, all);
   }
 
   const ports::create_order& order_;

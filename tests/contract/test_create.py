@@ -534,17 +534,16 @@ class ToSftp(Everywhere, Create):
         self.assertIn("remove that directory", done.stderr)
         self.assertEqual(self.left(), [self.LOCK, "x.tar.zst", "x.tar.zst.chunks", "x.tar.zst.sha256"])
 
-    def test_without_a_lock_nothing_is_edited(self):
+    def test_a_file_in_the_place_of_the_lock_is_told_of_before_anything_is_packed(self):
         self.put("a", b"1")
-        old = json.dumps({"snapshots": [{"name": "old.tar.zst"}]}).encode()
-        self.host.put("manifest.json", old)
-        self.host.put(self.LOCK, b"a file is in the way of the directory")
-        process = self.begin("create", self.tree, "--to", self.there, *self.access, "--name", "x.tar.zst")
-        wait_until(lambda: process.poll() is not None or (self.host.files / "x.tar.zst").exists(), "it is published")
-        process.terminate()
-        _, said = process.communicate(timeout=60)
-        self.assertIn("x.tar.zst is there; only its row in manifest.json is missing; ", said)
-        self.assertEqual(self.kept("manifest.json"), old)
+        for make in (lambda path: path.write_text("x"), lambda path: path.symlink_to("nowhere")):
+            make(self.host.files / self.LOCK)
+            done = self.snapshot("create", self.tree, "--to", self.there, *self.access, "--name", "x.tar.zst")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(f"{self.LOCK} is the lock", done.stderr)
+            self.assertIn("is a file or a link; remove it", done.stderr)
+            self.assertEqual(self.left(), [self.LOCK])
+            (self.host.files / self.LOCK).unlink()
 
     def test_a_connection_that_breaks_is_followed_by_one_that_goes_on(self):
         process, _ = self.in_the_middle()
@@ -648,6 +647,17 @@ class ToSftpFarAway(Create):
         self.assertEqual(self.extra(), [])
         self.assertEqual(self.manifest(), self.old)
 
+
+    def test_a_file_that_comes_in_the_place_of_the_lock_is_not_waited_for_and_nothing_is_edited(self):
+        before = (self.host.files / "manifest.json").read_bytes()
+        process = self.begin("create", self.tree, *self.words, "--name", "x.tar.zst", "--patience", "1h")
+        part = self.host.files / "x.tar.zst.part"
+        wait_until(lambda: process.poll() is not None or (part.exists() and part.stat().st_size > 0), "something came")
+        self.host.put("manifest.json.lock", b"")
+        _, said = process.communicate(timeout=120)
+        self.assertIn("x.tar.zst is there; only its row in manifest.json is missing (", said)
+        self.assertIn("is a file or a link; remove it)", said)
+        self.assertEqual((self.host.files / "manifest.json").read_bytes(), before)
 
     def replaced(self, *words):
         """A run that replaces an archive, at the moment when the checksum of the new one is there; and the old one's."""
@@ -764,6 +774,15 @@ class ToSftpWithFaults(Create):
         self.host("refuse", MKDIR, self.PROBE, "-")
         done = self.snapshot(*self.words)
         self.assertIn(f'mkdir command failed: Permission denied (mkdir "{self.home.path}/files/{self.PROBE}")', done.stderr)
+
+    def test_a_lock_alone_that_cannot_be_made_is_told_of_in_the_hosts_words(self):
+        host = self.host("refuse", MKDIR, "manifest.json.lock", "-")
+        done = self.snapshot(*self.words, "--patience", "1h")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("only its row in manifest.json is missing (", done.stderr)
+        self.assertIn("it cannot be made (", done.stderr)
+        self.assertIn("mkdir command failed: Permission denied (mkdir ", done.stderr)
+        self.assertEqual(sorted(os.listdir(host.files)), ["x.tar.zst", "x.tar.zst.chunks", "x.tar.zst.sha256"])
 
     def test_what_a_killed_run_left_of_it_is_taken_away(self):
         host = self.host("refuse", MKDIR, "nothing", "-")

@@ -12,6 +12,7 @@
 #include "snapshot/send/place_lock.hpp"
 #include "snapshot/send/remote_place.hpp"
 #include "snapshot/send/sftp_commands.hpp"
+#include "snapshot/sftp_listing.hpp"
 
 namespace hasup::snapshot {
 namespace {
@@ -108,7 +109,10 @@ class sftp_place : public remote_place {
   // Before hours of packing it is known whether the manifest can be locked.
   outcome<void> begin() override {
     if (auto sent = send(part(), 0, {}); !sent) return sent;
-    return directories_can_be_made(lock_of(manifest_name));
+    const auto lock = lock_of(manifest_name);
+    if (auto can = directories_can_be_made(lock); !can) return can;
+    if (is_a_file(lock)) return file_in_the_way(lock);
+    return {};
   }
 
   outcome<void> piece(unsigned, std::uint64_t offset, std::string_view bytes) override {
@@ -205,11 +209,12 @@ class sftp_place : public remote_place {
   // Waits until it is this run's.
   outcome<void> take(const held_lock& lock) {
     using verdict = lock_watch::verdict;
-    constexpr unsigned enough = 3;
+    constexpr unsigned enough = 3, most_in_vain = 4;
     lock_watch watch(attempts::clock::now(), client_.limits().longest);
     bool told = false;
-    for (unsigned nowhere = 0;;) {
-      if (commands({"mkdir " + quoted(lock.name)}) && claim(lock)) return {};
+    for (unsigned nowhere = 0, in_vain = 0;;) {
+      const auto made = commands({"mkdir " + quoted(lock.name)});
+      if (made && claim(lock)) return {};
       if (control().cancelled()) return cancelled();
       const auto by = holders_of(lock.name);
       if (!by) return by.error();
@@ -226,13 +231,16 @@ class sftp_place : public remote_place {
         if (control().cancelled()) return cancelled();
       }
       if (*by) {
-        nowhere = 0;
+        nowhere = in_vain = 0;
         if (!std::exchange(told, true)) told_.begin("wait", lock.name, without_password(dir_), std::nullopt);
       } else if (++nowhere < enough) {
         continue;  // who held it has just let go
       } else {
         nowhere = 0;
         if (auto can = directories_can_be_made(lock.name); !can) return can;
+        if (is_a_file(lock.name)) return file_in_the_way(lock.name);
+        if (!made && ++in_vain == most_in_vain)
+          return not_taken(lock.name, "it is a directory, and it cannot be made (" + made.error().message + ")");
       }
       if (auto waited = pause(); !waited) return waited;
     }
@@ -301,6 +309,20 @@ class sftp_place : public remote_place {
                                  "); let the host's user remove directories, and remove that one");
     return not_taken(
         lock, "it is a directory, and none can be made there (" + last.message + "); let the host's user make some");
+  }
+
+  // One look tells it: size and kind asked one after the other may be those of a lock that came and went meanwhile.
+  bool is_a_file(const std::string& name) {
+    const asked_together one_patience(client_);
+    std::string lines;
+    const auto answer = client_.get(dir_, lines, text_limit);
+    if (!answer || answer->status != 200) return false;
+    const auto files = parse_sftp_listing(lines, dir_, std::chrono::system_clock::now(), listed::everything);
+    return files && std::any_of(files->begin(), files->end(), [&](const auto& f) { return f.name == name; });
+  }
+
+  [[nodiscard]] failure file_in_the_way(const std::string& lock) const {
+    return not_taken(lock, "it is a directory, and what has that name there is a file or a link; remove it");
   }
 
   [[nodiscard]] failure not_taken(const std::string& lock, const std::string& why) const {

@@ -714,7 +714,7 @@ class ToSftpWithoutDirectories(Create):
         self.assertEqual(os.listdir(host.files), [])
 
 
-MKDIR, RMDIR = 14, 15
+MKDIR, RMDIR, RENAME = 14, 15, 18
 
 
 class ToSftpWithFaults(Create):
@@ -746,6 +746,26 @@ class ToSftpWithFaults(Create):
 
     def test_a_connection_that_breaks_as_it_is_removed_again_is_followed_by_one_that_goes_on(self):
         self.goes_on_after_a_cut_at(RMDIR)
+
+    def test_what_the_host_renamed_before_the_connection_broke_is_not_called_missing(self):
+        for n, name in enumerate(("/x.tar.zst.sha256", "/x.tar.zst", "/manifest.json")):
+            once = self.home.path / f"once-{n}"
+            with self.subTest(name):
+                host = self.host("mute", RENAME, name, once)
+                for words in ([], ["--force"]) if name != "/manifest.json" else ([],):  # where the old row goes first
+                    self.put("a", os.urandom(100))
+                    once.unlink(missing_ok=True)
+                    done = self.snapshot(*self.words, *words)
+                    self.assertTrue(once.exists())
+                    self.assertEqual(done.returncode, 0, done.stderr)
+                    row, = json.loads((host.files / "manifest.json").read_text())["snapshots"]
+                    digest = hashlib.sha256((host.files / "x.tar.zst").read_bytes()).hexdigest()
+                    self.assertEqual((row["name"], row["sha256"]), ("x.tar.zst", digest))
+                    self.assertIn(digest, (host.files / "x.tar.zst.sha256").read_text())
+                host.program.terminate()
+                host.program.wait(60)
+                shutil.rmtree(host.keys)
+                shutil.rmtree(host.files)
 
     def test_a_host_that_goes_away_meanwhile_is_not_one_that_makes_no_directories(self):
         host = self.host("cut", MKDIR, self.PROBE, "-")

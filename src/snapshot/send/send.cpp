@@ -83,7 +83,17 @@ class sending {
       if (!with) return with.error();
       return std::optional<std::string>(std::move(*with));
     });
-    return listed ? listed : without_row(listed.error());
+    return listed || is_listed(row) ? outcome<void>{} : without_row(listed.error());
+  }
+
+  // The connection may have broken, or the job been cancelled, when the row was there already.
+  bool is_listed(const manifest_row& row) {
+    std::optional<remote_place::time_to_clean_up> goes_on;
+    if (control_.cancelled()) goes_on.emplace(to_);
+    const auto text = to_.text_of(manifest_name);
+    if (!text || !*text) return false;
+    const auto with = manifest_with(**text, row);
+    return with && *with == **text;
   }
 
   // An archive that is to be replaced, as far as it has to be as before when that fails.

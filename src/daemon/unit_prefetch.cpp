@@ -166,7 +166,11 @@ void unit_runner::prefetch_ended(const ports::worker_job& job, const ports::work
     }
     return prefetch_in(unit_.recovery.prefetch->every);
   }
-  if (r.failure != ports::worker_failure::bad_snapshot) return prefetch_problem(name + ": " + r.error);
+  if (r.failure != ports::worker_failure::bad_snapshot) {
+    recovery::remember_bad_mirrors(recovery_memory_, *job.chosen, r);
+    if (!r.damaged_at.empty()) host_.changed(*this);
+    return prefetch_problem(name + ": " + r.error);
+  }
   recovery::remember_as_bad(recovery_memory_, *job.chosen, {});
   host_.changed(*this);
   prefetch_problem(name + " is not good, and remembered as bad: " + r.error);

@@ -21,6 +21,7 @@ struct snapshot_mirror {
   std::string sha256_by{};
   std::map<std::string, std::string> digests{};
   std::string digests_by{};
+  std::optional<base::wall_time> time{};  // as its own source says it
 
   friend bool operator==(const snapshot_mirror&, const snapshot_mirror&) = default;
 };

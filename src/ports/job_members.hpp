@@ -52,6 +52,7 @@ void members(M& m, model::snapshot_mirror& s) {
   m("sha256_by", s.sha256_by);
   m("digests", s.digests);
   m("digests_by", s.digests_by);
+  m("time", s.time);
 }
 
 template <class M>
@@ -327,6 +328,7 @@ void members(M& m, worker_result& r) {
   m("archive_paths", r.archive_paths);
   m("bytes", r.bytes);
   m("at_hand", r.at_hand);
+  m("damaged_at", r.damaged_at);
   m("work_bytes", r.work_bytes);
   m("work_ms", r.work_ms);
   m("unpacked_ahead", r.unpacked_ahead);

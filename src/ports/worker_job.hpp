@@ -333,6 +333,9 @@ struct worker_result {
   std::map<std::string, std::string> archive_paths;  // AS -> absolute path
   std::uint64_t bytes = 0;                           // fetched, or what is or would be unpacked
   std::uint64_t at_hand = 0;                         // fetch: of them, those that no host had to send
+  // fetch, where it failed: the sources whose copy of `snapshot` came whole and is damaged. The same job again would
+  // load those again.
+  std::vector<std::string> damaged_at;
   // fetch, unpack: bytes of archives that came, or were unpacked, in this job itself, and how long all of it took
   std::uint64_t work_bytes = 0;
   std::uint64_t work_ms = 0;

@@ -170,7 +170,7 @@ std::string stepper::without_a_set(const std::vector<ports::candidate>& all) con
 }
 
 void stepper::try_next() {
-  const auto index = next_candidate(s.done, s.not_swappable);
+  const auto index = next_candidate(s.done, s.not_swappable, s.remembered);
   if (!index && !s.done.settled.empty() && budget_left()) return select();  // the sources may have more
   if (index && (budget_left() || s.done.wiped)) return try_candidate(*index);
   std::string why = index ? budget_text() : "no snapshot is left to try";
@@ -257,7 +257,9 @@ void stepper::on_fetched(const ports::worker_result& r) {
     case ports::worker_failure::bad_snapshot:
       return drop(fate::bad, r.error);
     case ports::worker_failure::unreachable:
-      return retry_source(step::fetch, r);
+      if (r.damaged_at.empty()) return retry_source(step::fetch, r);
+      remember_bad_mirrors(s.remembered, *s.done.chosen(), r);
+      return drop(fate::unreachable, r.error);
     case ports::worker_failure::refused:
       return drop(fate::unreachable, r.error);  // e.g. no checksum where one is asked
     case ports::worker_failure::internal:

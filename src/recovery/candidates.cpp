@@ -46,6 +46,26 @@ std::optional<std::size_t> other_plan(const progress& p) {
   return std::nullopt;
 }
 
+std::string bad_key_of_mirror(const model::snapshot& s, const model::snapshot_mirror& m) {
+  auto copy = s;
+  copy.source = m.source;
+  copy.time = m.time;
+  return bad_key_of_copy(copy);
+}
+
+void add_bad(memory& m, std::string key) {
+  constexpr std::size_t most = 200;
+  if (std::find(m.bad.begin(), m.bad.end(), key) == m.bad.end()) m.bad.push_back(std::move(key));
+  if (m.bad.size() > most) m.bad.erase(m.bad.begin(), m.bad.end() - most);
+}
+
+// A copy, that is: what was refused or bad under way is known by its fate.
+bool has_bad_copy(const ports::candidate& c, const memory& m) {
+  return std::any_of(c.snapshots.begin(), c.snapshots.end(), [&](const model::snapshot& s) {
+    return std::find(m.bad.begin(), m.bad.end(), bad_key_of_copy(s)) != m.bad.end();
+  });
+}
+
 }  // namespace
 
 std::string bad_key_of_copy(const model::snapshot& s) {
@@ -90,14 +110,25 @@ std::vector<std::string> useless_archives(const progress& p) {
 }
 
 void remember_as_bad(memory& m, const ports::candidate& c, const std::vector<std::string>& sha256) {
-  constexpr std::size_t most = 200;
-  const auto add = [&](std::string key) {
-    if (std::find(m.bad.begin(), m.bad.end(), key) == m.bad.end()) m.bad.push_back(std::move(key));
-  };
-  for (const auto& s : c.snapshots) add(bad_key_of_copy(s));
+  for (const auto& s : c.snapshots) add_bad(m, bad_key_of_copy(s));
   for (const auto& digest : sha256)
-    if (!digest.empty()) add(bad_key_of_digest(digest));
-  if (m.bad.size() > most) m.bad.erase(m.bad.begin(), m.bad.end() - most);
+    if (!digest.empty()) add_bad(m, bad_key_of_digest(digest));
+}
+
+void remember_bad_mirrors(memory& m, const ports::candidate& c, const ports::worker_result& fetched) {
+  const auto& at = fetched.damaged_at;
+  for (const auto& s : c.snapshots)
+    for (const auto& mirror : s.mirrors)
+      if (s.name == fetched.snapshot && std::find(at.begin(), at.end(), mirror.source) != at.end())
+        add_bad(m, bad_key_of_mirror(s, mirror));
+}
+
+ports::candidate without_bad_mirrors(ports::candidate c, const memory& m) {
+  for (auto& s : c.snapshots)
+    std::erase_if(s.mirrors, [&](const model::snapshot_mirror& mirror) {
+      return std::find(m.bad.begin(), m.bad.end(), bad_key_of_mirror(s, mirror)) != m.bad.end();
+    });
+  return c;
 }
 
 base::result<ports::candidate> candidate_from_file(const frozen& plan) {
@@ -158,8 +189,11 @@ std::vector<ports::candidate> allowed(const std::vector<ports::candidate>& all, 
   return out;
 }
 
-std::optional<std::size_t> next_candidate(const progress& p, const std::set<unsigned>& without) {
-  const auto may_be = [&](std::size_t i) { return !without.contains(p.candidates[i].plan); };
+std::optional<std::size_t> next_candidate(const progress& p, const std::set<unsigned>& without, const memory& m) {
+  const bool named = !p.plan.asked.snapshot.empty() || !p.plan.asked.from.empty();
+  const auto may_be = [&](std::size_t i) {
+    return !without.contains(p.candidates[i].plan) && (named || !has_bad_copy(p.candidates[i], m));
+  };
   if (p.current && p.fates[*p.current] == fate::refused)
     if (const auto i = other_plan(p); i && may_be(*i)) return i;
   for (std::size_t i = 0; i < p.candidates.size(); ++i)

@@ -24,6 +24,11 @@ bool is_bad(const model::snapshot& s, const std::set<std::string>& bad);
 // Marks it; `sha256` of what was fetched whole, none otherwise. The oldest are forgotten.
 void remember_as_bad(memory& m, const ports::candidate& c, const std::vector<std::string>& sha256);
 
+// Likewise the copies of those sources that a fetch found damaged while the snapshot's own could not be had.
+void remember_bad_mirrors(memory& m, const ports::candidate& c, const ports::worker_result& fetched);
+// Without the mirrors whose copy is remembered as bad.
+ports::candidate without_bad_mirrors(ports::candidate c, const memory& m);
+
 // Does every archive of it that says a block say one beyond this, and at least one say it for sure?
 bool is_beyond(const ports::candidate& c, std::uint64_t block);
 
@@ -33,8 +38,10 @@ std::vector<ports::candidate> allowed(const std::vector<ports::candidate>& all, 
                                       const std::set<std::string>& bad, std::vector<std::string>* skipped_bad);
 
 // After a refusal the next plan with the same snapshot; otherwise the first untried one in order. A snapshot that was
-// bad in one plan is not tried in another. None of the plans of `without`.
-std::optional<std::size_t> next_candidate(const progress& p, const std::set<unsigned>& without = {});
+// bad in one plan is not tried in another. None of the plans of `without`, and none that is remembered as bad since
+// they were listed, unless a person named it.
+std::optional<std::size_t> next_candidate(const progress& p, const std::set<unsigned>& without = {},
+                                          const memory& m = {});
 
 // Is there an untried plan for the snapshot of the current candidate?
 bool other_plan_fits(const progress& p);

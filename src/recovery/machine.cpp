@@ -126,7 +126,8 @@ void stepper::run(ports::worker_mode mode) {
     job.settled = p.settled;
     job.settled_by = p.settled_by;
   }
-  if (const auto* c = p.chosen()) job.chosen = *c;
+  if (const auto* c = p.chosen())
+    job.chosen = mode == ports::worker_mode::fetch ? without_bad_mirrors(*c, s.remembered) : *c;
   if (const auto* plan = p.chosen_plan())
     job.plan = *plan;
   else if (!p.plan.recipe.plans.empty())

@@ -127,7 +127,7 @@ prefetch_plan plan_prefetch(const frozen& plan, const memory& remembered, const 
 
   prefetch_plan out;
   out.what = prefetch_plan::kind::fetch;
-  out.job = background_job(plan, ports::worker_mode::fetch, newest);
+  out.job = background_job(plan, ports::worker_mode::fetch, without_bad_mirrors(newest, remembered));
   out.job.prefetch.emplace();
   out.job.prefetch->recipe = ports::encode(plan.recipe);
   for (const auto& c : all)

@@ -16,6 +16,8 @@ std::string key_of(const ports::worker_job& job) {
   key.mode = ports::worker_mode::unpack;
   key.data_dir = job.data_dir;
   key.chosen = job.chosen;
+  if (key.chosen)
+    for (auto& s : key.chosen->snapshots) s.mirrors.clear();  // wherever it comes from
   key.plan = job.plan;
   key.keep = job.keep;
   key.must_exist = job.must_exist;

@@ -90,7 +90,7 @@ std::vector<model::snapshot> matching(const model::archive_spec& spec, const nam
 }
 
 model::snapshot_mirror mirror_of(const model::snapshot& s) {
-  return {s.url, s.source, s.sha256, s.source_nth, s.beside, s.sha256_by, s.digests, s.digests_by};
+  return {s.url, s.source, s.sha256, s.source_nth, s.beside, s.sha256_by, s.digests, s.digests_by, s.time};
 }
 
 // Whether they are known to be different files.

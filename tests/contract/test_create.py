@@ -534,17 +534,16 @@ class ToSftp(Everywhere, Create):
         self.assertIn("remove that directory", done.stderr)
         self.assertEqual(self.left(), [self.LOCK, "x.tar.zst", "x.tar.zst.chunks", "x.tar.zst.sha256"])
 
-    def test_without_a_lock_nothing_is_edited(self):
+    def test_a_file_in_the_place_of_the_lock_is_told_of_before_anything_is_packed(self):
         self.put("a", b"1")
-        old = json.dumps({"snapshots": [{"name": "old.tar.zst"}]}).encode()
-        self.host.put("manifest.json", old)
-        self.host.put(self.LOCK, b"a file is in the way of the directory")
-        process = self.begin("create", self.tree, "--to", self.there, *self.access, "--name", "x.tar.zst")
-        wait_until(lambda: process.poll() is not None or (self.host.files / "x.tar.zst").exists(), "it is published")
-        process.terminate()
-        _, said = process.communicate(timeout=60)
-        self.assertIn("x.tar.zst is there; only its row in manifest.json is missing; ", said)
-        self.assertEqual(self.kept("manifest.json"), old)
+        for make in (lambda path: path.write_text("x"), lambda path: path.symlink_to("nowhere")):
+            make(self.host.files / self.LOCK)
+            done = self.snapshot("create", self.tree, "--to", self.there, *self.access, "--name", "x.tar.zst")
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(f"{self.LOCK} is the lock", done.stderr)
+            self.assertIn("is a file or a link; remove it", done.stderr)
+            self.assertEqual(self.left(), [self.LOCK])
+            (self.host.files / self.LOCK).unlink()
 
     def test_a_connection_that_breaks_is_followed_by_one_that_goes_on(self):
         process, _ = self.in_the_middle()
@@ -649,6 +648,57 @@ class ToSftpFarAway(Create):
         self.assertEqual(self.manifest(), self.old)
 
 
+    def test_a_file_that_comes_in_the_place_of_the_lock_is_not_waited_for_and_nothing_is_edited(self):
+        before = (self.host.files / "manifest.json").read_bytes()
+        process = self.begin("create", self.tree, *self.words, "--name", "x.tar.zst", "--patience", "1h")
+        part = self.host.files / "x.tar.zst.part"
+        wait_until(lambda: process.poll() is not None or (part.exists() and part.stat().st_size > 0), "something came")
+        self.host.put("manifest.json.lock", b"")
+        _, said = process.communicate(timeout=120)
+        self.assertIn("x.tar.zst is there; only its row in manifest.json is missing (", said)
+        self.assertIn("is a file or a link; remove it)", said)
+        self.assertEqual((self.host.files / "manifest.json").read_bytes(), before)
+
+    def replaced(self, *words):
+        """A run that replaces an archive, at the moment when the checksum of the new one is there; and the old one's."""
+        self.assertEqual(self.snapshot("create", self.tree, *self.words, "--name", "x.tar.zst").returncode, 0)
+        checksum = self.host.files / "x.tar.zst.sha256"
+        old, row = checksum.read_text(), self.row()
+        self.put("b", b"2")
+        process = self.begin("create", self.tree, *self.words, "--name", "x.tar.zst", "--force", *words)
+        wait_until(lambda: process.poll() is not None or (checksum.exists() and checksum.read_text() != old),
+                   "the new checksum is there")
+        self.assertIsNone(process.poll())
+        return process, old, row
+
+    def row(self):
+        return next((r for r in json.loads((self.host.files / "manifest.json").read_text())["snapshots"]
+                     if r["name"] == "x.tar.zst"), None)
+
+    def test_an_archive_that_is_not_replaced_because_the_run_is_interrupted_is_restored_from_as_before(self):
+        process, old, row = self.replaced()
+        process.terminate()
+        _, said = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 1, said)
+        self.assertIn("interrupted; nothing is left of it", said)
+        self.assertEqual((self.host.files / "x.tar.zst.sha256").read_text(), old)
+        self.assertEqual(hashlib.sha256((self.host.files / "x.tar.zst").read_bytes()).hexdigest(), old[:64])
+        self.assertEqual(self.row(), row)
+        self.assertEqual(self.extra(), [])
+        got, = self.json("get", *self.words[1:], "--name", "x.*", "-o", self.out, "--checksum", "required")["files"]
+        self.assertEqual(got["sha256"], old[:64])
+
+    def test_that_it_cannot_be_as_before_is_said(self):
+        process, old, _ = self.replaced("--patience", "2s")
+        sessions = children_of(self.host.program.pid)
+        self.host.program.terminate()
+        for pid in sessions:
+            os.kill(pid, signal.SIGKILL)
+        _, said = process.communicate(timeout=300)
+        self.assertEqual(process.returncode, 1, said)
+        self.assertIn("; what was there cannot be restored from until it is run again", said)
+
+
 class SshdWithoutDirectories(source_servers.Sshd):
     before = (source_servers.sftp_server(), "-P", "mkdir")  # the rest is not for it
 
@@ -662,6 +712,103 @@ class ToSftpWithoutDirectories(Create):
         self.assertEqual(done.returncode, 1)
         self.assertIn("let the host's user make some", done.stderr)
         self.assertEqual(os.listdir(host.files), [])
+
+
+MKDIR, RMDIR, RENAME = 14, 15, 18
+
+
+class ToSftpWithFaults(Create):
+    PROBE = "manifest.json.lock.probe"
+
+    def setUp(self):
+        super().setUp()
+        self.put("a", b"1")
+
+    def host(self, *fault):
+        """fault_sftp.py's words."""
+        kind = type("SshdWithFault", (source_servers.Sshd,),
+                    {"before": (sys.executable, Path(__file__).with_name("fault_sftp.py"), *fault)})
+        host = kind(self, self.home.directory("files"))
+        self.words = ["create", self.tree, "--to", host.source["url"], *self.options(host.source)[1:], "--name", "x.tar.zst"]
+        return host
+
+    def goes_on_after_a_cut_at(self, request):
+        once = self.home.path / "once"
+        host = self.host("cut", request, self.PROBE, once)
+        done = self.snapshot(*self.words)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue(once.exists())
+        self.assertEqual(sorted(os.listdir(host.files)),
+                         ["manifest.json", "x.tar.zst", "x.tar.zst.chunks", "x.tar.zst.sha256"])
+
+    def test_a_connection_that_breaks_as_a_directory_is_made_to_try_it_is_followed_by_one_that_goes_on(self):
+        self.goes_on_after_a_cut_at(MKDIR)
+
+    def test_a_connection_that_breaks_as_it_is_removed_again_is_followed_by_one_that_goes_on(self):
+        self.goes_on_after_a_cut_at(RMDIR)
+
+    def test_what_the_host_renamed_before_the_connection_broke_is_not_called_missing(self):
+        for n, name in enumerate(("/x.tar.zst.sha256", "/x.tar.zst", "/manifest.json")):
+            once = self.home.path / f"once-{n}"
+            with self.subTest(name):
+                host = self.host("mute", RENAME, name, once)
+                for words in ([], ["--force"]) if name != "/manifest.json" else ([],):  # where the old row goes first
+                    self.put("a", os.urandom(100))
+                    once.unlink(missing_ok=True)
+                    done = self.snapshot(*self.words, *words)
+                    self.assertTrue(once.exists())
+                    self.assertEqual(done.returncode, 0, done.stderr)
+                    row, = json.loads((host.files / "manifest.json").read_text())["snapshots"]
+                    digest = hashlib.sha256((host.files / "x.tar.zst").read_bytes()).hexdigest()
+                    self.assertEqual((row["name"], row["sha256"]), ("x.tar.zst", digest))
+                    self.assertIn(digest, (host.files / "x.tar.zst.sha256").read_text())
+                host.program.terminate()
+                host.program.wait(60)
+                shutil.rmtree(host.keys)
+                shutil.rmtree(host.files)
+
+    def test_a_host_that_goes_away_meanwhile_is_not_one_that_makes_no_directories(self):
+        host = self.host("cut", MKDIR, self.PROBE, "-")
+        process = self.begin(*self.words, "--patience", "3s")
+        wait_until(lambda: process.poll() is not None or (host.files / "x.tar.zst.part").exists(), "it has begun")
+        sessions = children_of(host.program.pid)
+        host.program.terminate()
+        for pid in sessions:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        _, said = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, 1)
+        self.assertIn("onnect", said)
+        self.assertNotIn("let the host's user", said)
+
+    def test_a_host_where_no_directory_can_be_removed_is_told_from(self):
+        host = self.host("refuse", RMDIR, self.PROBE, "-")
+        for _ in range(2):
+            done = self.snapshot(*self.words)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(f"{self.PROBE}, which was made to try that, cannot be removed again (", done.stderr)
+            self.assertEqual(os.listdir(host.files), [self.PROBE])
+        self.assertIn('command failed: ', done.stderr)
+
+    def test_which_command_was_refused_is_said(self):
+        self.host("refuse", MKDIR, self.PROBE, "-")
+        done = self.snapshot(*self.words)
+        self.assertIn(f'mkdir command failed: Permission denied (mkdir "{self.home.path}/files/{self.PROBE}")', done.stderr)
+
+    def test_a_lock_alone_that_cannot_be_made_is_told_of_in_the_hosts_words(self):
+        host = self.host("refuse", MKDIR, "manifest.json.lock", "-")
+        done = self.snapshot(*self.words, "--patience", "1h")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("only its row in manifest.json is missing (", done.stderr)
+        self.assertIn("it cannot be made (", done.stderr)
+        self.assertIn("mkdir command failed: Permission denied (mkdir ", done.stderr)
+        self.assertEqual(sorted(os.listdir(host.files)), ["x.tar.zst", "x.tar.zst.chunks", "x.tar.zst.sha256"])
+
+    def test_what_a_killed_run_left_of_it_is_taken_away(self):
+        host = self.host("refuse", MKDIR, "nothing", "-")
+        (host.files / self.PROBE).mkdir()
+        self.assertEqual(self.snapshot(*self.words).returncode, 0)
+        self.assertNotIn(self.PROBE, os.listdir(host.files))
 
 
 class ToS3(Everywhere, Create):
@@ -732,6 +879,37 @@ class ToS3(Everywhere, Create):
         process.terminate()
         process.communicate(timeout=120)
         self.assertNotEqual(process.returncode, 0)
+
+    def test_a_run_that_is_interrupted_while_it_replaces_leaves_an_archive_with_its_own_checksum(self):
+        self.put("a", b"1")
+        old, = self.made(self.tree, "--name", "x.tar.zst")
+        row = self.manifest()["x.tar.zst"]
+        self.put("b", b"2")
+        for did in (False, True):
+            with self.subTest(the_store_did_what_it_was_asked_for=did):
+                asked, over = threading.Event(), threading.Event()
+
+                def fault(handler, body):
+                    if handler.command != "POST" or "uploadId=" not in handler.path or asked.is_set():
+                        return False
+                    if did:
+                        handler.ask_store("POST", body)
+                    asked.set()
+                    over.wait(120)
+                    handler.close_connection = True
+                    return True
+                self.host.gate.fault = fault
+                process = self.begin("create", self.tree, "--to", self.there, *self.access, "--name", "x.tar.zst", "--force")
+                self.assertTrue(asked.wait(120))
+                process.terminate()
+                _, said = process.communicate(timeout=120)
+                over.set()
+                self.assertEqual(process.returncode, 1, said)
+                self.assertIn("only its row in manifest.json is missing" if did else "nothing is left of it", said)
+                digest = hashlib.sha256(self.kept("x.tar.zst")).hexdigest()
+                self.assertEqual(digest == old["sha256"], not did)
+                self.assertIn(digest, self.kept("x.tar.zst.sha256").decode())
+                self.assertEqual(self.manifest().get("x.tar.zst"), None if did else row)
 
     def test_a_piece_that_fails_is_sent_again(self):
         self.put("big", snapshot_bytes(1, 40 * MIB))

@@ -373,6 +373,7 @@ remote_client::download_end curl_transfer::ended(CURLcode code) {
     end.whole = true;
   } else if (code_ != CURLE_OK && !refused_) {
     end.error = reason();
+    end.refused = sftp_ && code_ == CURLE_QUOTE_ERROR;
     end.permanent = is_permanent(code_) || (!proxy_.empty() && refused_by_proxy(curl())) ||
                     (code_ == CURLE_OPERATION_TIMEDOUT && !local_.empty());
   }

@@ -40,8 +40,16 @@ struct fetched {
 class fetcher {
  public:
   fetcher(const ports::worker_job& job, job_control& control, const data_tree& tree, patience p,
-          const download_options& options, ahead_feed& ahead, std::vector<std::string>& notes)
-      : job_(job), control_(control), tree_(tree), patience_(p), options_(options), ahead_(ahead), notes_(notes) {}
+          const download_options& options, ahead_feed& ahead, std::vector<std::string>& notes,
+          std::vector<std::string>& damaged_at)
+      : job_(job),
+        control_(control),
+        tree_(tree),
+        patience_(p),
+        options_(options),
+        ahead_(ahead),
+        notes_(notes),
+        damaged_at_(damaged_at) {}
 
   // `archive`: its place in the plan.
   outcome<fetched> one(const model::snapshot& s, std::size_t archive);
@@ -78,6 +86,7 @@ class fetcher {
   const download_options& options_;
   ahead_feed& ahead_;
   std::vector<std::string>& notes_;  // for people, also when it fails
+  std::vector<std::string>& damaged_at_;
   disk disk_;
 };
 
@@ -144,6 +153,8 @@ outcome<fetched> fetcher::one(const model::snapshot& s, std::size_t archive) {
       continue;
     }
     damaged.add(from, from == s.url, fits.error());
+    for (const auto& p : places_)
+      if (p.file.url == from) damaged_at_.push_back(p.file.source);
     auto left = leave_copy(where, from, damaged);
     if (!left) return left.error();
     if (!*left) return damaged.all();
@@ -365,8 +376,8 @@ ports::worker_result fetch(const ports::worker_job& job, job_control& control, p
   for (std::size_t i = 0; i < job.chosen->snapshots.size(); ++i) {
     const auto& s = job.chosen->snapshots[i];
     feed.turn_to(i);
-    std::vector<std::string> notes;
-    auto one = fetcher(job, control, *tree, p, options, feed, notes).one(s, i);
+    std::vector<std::string> notes, damaged_at;
+    auto one = fetcher(job, control, *tree, p, options, feed, notes, damaged_at).one(s, i);
     if (!one && feed.may_have_written()) {
       if (auto dropped = feed.drop(control); !dropped) {
         out.verified = false;
@@ -374,13 +385,15 @@ ports::worker_result fetch(const ports::worker_job& job, job_control& control, p
       }
       if (one.error().kind == ports::worker_failure::no_space) {
         notes.clear();
-        one = fetcher(job, control, *tree, p, options, feed, notes).one(s, i);
+        damaged_at.clear();
+        one = fetcher(job, control, *tree, p, options, feed, notes, damaged_at).one(s, i);
       }
     }
     out.notes.insert(out.notes.end(), notes.begin(), notes.end());
     if (!one) {
       out.verified = false;
       out.snapshot = one.error().kind == ports::worker_failure::internal ? "" : s.name;
+      out.damaged_at = std::move(damaged_at);
       return fail(one.error());
     }
     out.sha256.push_back(one->sha256);

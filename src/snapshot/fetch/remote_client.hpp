@@ -112,6 +112,7 @@ class remote_client {
     bool began = false;
     bool whole = false;          // the host said that this was all
     bool permanent = false;      // another attempt would end in the same way
+    bool refused = false;        // SFTP: a command failed; a host that goes away meanwhile may look the same
     std::string error;           // why not
     std::uint64_t uploaded = 0;  // bytes, whether or not the host kept them
   };

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "ports/worker_job.hpp"
 #include "snapshot/fetch/remote_client.hpp"
@@ -17,7 +18,8 @@ namespace hasup::snapshot {
 // Each call that sends is tried again as the patience says. Nothing has the archive's name before publish().
 class remote_place {
  public:
-  remote_place() = default;
+  explicit remote_place(const job_control& job)
+      : control_("", [this, &job] { return until_ ? clock::now() >= *until_ : job.cancelled(); }) {}
   remote_place(const remote_place&) = delete;
   remote_place& operator=(const remote_place&) = delete;
   virtual ~remote_place() = default;
@@ -42,13 +44,31 @@ class remote_place {
   virtual void abandon() = 0;
 
   [[nodiscard]] virtual std::string url() const = 0;  // of the archive, for a person
-};
 
-// For abandon(): the job itself may be cancelled by now, and whoever cancelled it waits.
-inline job_control time_to_clean_up() {
-  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-  return {"", [until] { return std::chrono::steady_clock::now() >= until; }};
-}
+  // While one lives, all calls together have some seconds, whether or not the job is cancelled: whoever cancelled it
+  // waits. One within another begins anew.
+  class time_to_clean_up {
+   public:
+    explicit time_to_clean_up(remote_place& place)
+        : place_(place), before_(std::exchange(place.until_, clock::now() + std::chrono::seconds(10))) {}
+    time_to_clean_up(const time_to_clean_up&) = delete;
+    time_to_clean_up& operator=(const time_to_clean_up&) = delete;
+    ~time_to_clean_up() { place_.until_ = before_; }
+
+   private:
+    remote_place& place_;
+    std::optional<job_control::clock::time_point> before_;
+  };
+
+ protected:
+  // The job's, or that of what is cleaned up.
+  [[nodiscard]] const job_control& control() const { return control_; }
+
+ private:
+  using clock = job_control::clock;
+  std::optional<clock::time_point> until_;
+  job_control control_;
+};
 
 outcome<std::unique_ptr<remote_place>> open_sftp_place(const ports::create_order& order, job_control& control,
                                                        patience p);

@@ -20,10 +20,7 @@ constexpr unsigned most_pages = 10;  // of 1,000 pieces
 class s3_place_for_archives : public remote_place {
  public:
   s3_place_for_archives(const ports::create_order& order, const job_control& control, patience p)
-      : order_(order),
-        control_(control),
-        patience_(p),
-        client_(std::make_unique<remote_client>(control, p, order.target)) {
+      : remote_place(control), order_(order), patience_(p), client_(this->control(), p, order.target) {
     const auto place = place_of(order.target);
     bucket_ = place.base;
     prefix_ = place.prefix;
@@ -31,7 +28,7 @@ class s3_place_for_archives : public remote_place {
   }
 
   outcome<bool> has(const std::string& name) override {
-    auto answer = client_->head(base_ + percent_encode(name));
+    auto answer = client_.head(base_ + percent_encode(name));
     if (!answer) return answer.error();
     if (answer->status == 404) return false;
     if (answer->status == 200) return true;
@@ -41,7 +38,7 @@ class s3_place_for_archives : public remote_place {
 
   outcome<std::optional<std::string>> text_of(const std::string& name) override {
     std::string body;
-    auto answer = client_->get(base_ + percent_encode(name), body, text_limit);
+    auto answer = client_.get(base_ + percent_encode(name), body, text_limit);
     if (!answer) return answer.error();
     if (answer->status == 404) return std::optional<std::string>{};
     if (answer->status != 200) return refused(name, why(answer->status, body));
@@ -55,10 +52,10 @@ class s3_place_for_archives : public remote_place {
   // A conditional write: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
   outcome<void> edit(const std::string& name, const change& how) override {
     bool conditions = true;
-    attempts tries(*client_);
+    attempts tries(client_);
     while (tries.next()) {
       std::string text;
-      auto answer = client_->get(base_ + percent_encode(name), text, text_limit);
+      auto answer = client_.get(base_ + percent_encode(name), text, text_limit);
       if (!answer) return answer.error();
       const bool there = answer->status == 200;
       if (!there && answer->status != 404) return refused(name, why(answer->status, text));
@@ -80,7 +77,7 @@ class s3_place_for_archives : public remote_place {
       }
       return done(name, std::move(put));
     }
-    if (client_->control().cancelled()) return cancelled();
+    if (control().cancelled()) return cancelled();
     return refused(name, "others change it all the time");
   }
 
@@ -109,13 +106,18 @@ class s3_place_for_archives : public remote_place {
   }
 
   outcome<void> publish(std::uint64_t size) override {
+    const auto before = client_.head(base_ + percent_encode(order_.name));
     auto answer =
         request("POST", order_.name, "uploadId=" + percent_encode(upload_), s3_completion(tags_), "application/xml");
     // Once it is completed another attempt finds no such upload: whether it is there says the object itself. And an
-    // error may come with the status 200.
+    // error may come with the status 200. What is aborted is not completed any more after that look.
     const bool good = answer && answer->status == 200 && s3_error_text(answer->body).empty();
-    auto there = client_->head(base_ + percent_encode(order_.name));
-    if (there && there->status == 200 && there->length == size && (good || !order_.replace)) {
+    std::optional<time_to_clean_up> goes_on;
+    if (control().cancelled()) goes_on.emplace(*this);
+    if (!good) abandon();
+    auto there = client_.head(base_ + percent_encode(order_.name));
+    const bool other = before && there && there->etag != before->etag;
+    if (there && there->status == 200 && there->length == size && (good || !order_.replace || other)) {
       upload_.clear();
       return {};
     }
@@ -126,10 +128,8 @@ class s3_place_for_archives : public remote_place {
 
   void abandon() override {
     if (upload_.empty()) return;
-    const auto goes_on = time_to_clean_up();
-    client_ = std::make_unique<remote_client>(goes_on, patience_, order_.target);
+    const time_to_clean_up goes_on(*this);
     (void)request("DELETE", order_.name, "uploadId=" + percent_encode(upload_), {}, "");
-    client_ = std::make_unique<remote_client>(control_, patience_, order_.target);
   }
 
   [[nodiscard]] std::string url() const override {
@@ -169,7 +169,7 @@ class s3_place_for_archives : public remote_place {
     std::string body;
     auto once = patience_;  // what has no such lists may answer as if it were in trouble
     once.attempts = 1;
-    remote_client asks(control_, once, order_.target);
+    remote_client asks(control(), once, order_.target);
     auto answer = asks.get(bucket_ + "?prefix=" + percent_encode(key) + "&uploads=", body);
     if (!answer || answer->status != 200) return;
     const auto latest = std::chrono::system_clock::now() - abandoned_after;
@@ -183,8 +183,8 @@ class s3_place_for_archives : public remote_place {
     for (unsigned page = 0; page < most_pages; ++page) {
       std::string body;
       const auto after = more.empty() ? std::string() : "part-number-marker=" + percent_encode(more) + "&";
-      auto answer = client_->get(
-          base_ + percent_encode(order_.name) + "?" + after + "uploadId=" + percent_encode(upload), body);
+      auto answer =
+          client_.get(base_ + percent_encode(order_.name) + "?" + after + "uploadId=" + percent_encode(upload), body);
       if (!answer || answer->status != 200) return false;
       const auto pieces = s3_newest_piece(body);
       if (!pieces.is_list || (pieces.time && *pieces.time >= latest)) return false;
@@ -219,14 +219,14 @@ class s3_place_for_archives : public remote_place {
     if (!condition.empty()) what.headers.push_back(condition);
     const auto url = base_ + percent_encode(name) + (query.empty() ? "" : "?" + query);
     std::string last;
-    const auto until = client_->end_of_sending(body.size());
-    attempts tries(*client_);
+    const auto until = client_.end_of_sending(body.size());
+    attempts tries(client_);
     while (attempts::clock::now() < until && tries.next()) {
       reply out;
       const auto begun = attempts::clock::now();
-      auto end = client_->send(url, what, out.body, until);
+      auto end = client_.send(url, what, out.body, until);
       if (!end) return end.error();
-      if (client_->control().cancelled()) return cancelled();
+      if (control().cancelled()) return cancelled();
       out.status = end->answer.status;
       out.etag = end->answer.etag;
       if (end->error.empty() && !is_passing(out.status)) return out;
@@ -234,14 +234,13 @@ class s3_place_for_archives : public remote_place {
       if (end->permanent) break;
       if (end->uploaded > 0) tries.not_counted(attempts::clock::now() - begun);
     }
-    if (client_->control().cancelled()) return cancelled();
+    if (control().cancelled()) return cancelled();
     return refused(name, last);
   }
 
   const ports::create_order& order_;
-  const job_control& control_;
   patience patience_;
-  std::unique_ptr<remote_client> client_;
+  remote_client client_;
   std::string bucket_;  // its address
   std::string prefix_;
   std::string base_;

@@ -73,14 +73,9 @@ class sending {
     // unverified. The other way about they would refuse the new one, and remember that.
     const auto beside = side_files_of(made, std::move(index));
     const auto stale = stale_side_files(made);
-    auto before = texts_before(beside, stale);
+    const auto before = look_at_earlier(beside, stale);
     if (!before) return before.error();
-    if (auto done = publish_with(beside, stale, made.bytes); !done) {
-      for (const auto& side : beside)
-        if (!before->contains(side.name)) (void)to_.remove(side.name);
-      for (const auto& [name, text] : *before) (void)put_back(name, text);
-      return control_.cancelled() ? half_published(done.error()) : done;
-    }
+    if (auto done = publish_with(beside, stale, made.bytes); !done) return undone(done.error(), beside, *before);
     published_ = true;
     const auto row = row_of(order_, made, std::chrono::system_clock::now());
     auto listed = edit_manifest([&](const std::string& text) -> base::result<std::optional<std::string>> {
@@ -88,12 +83,54 @@ class sending {
       if (!with) return with.error();
       return std::optional<std::string>(std::move(*with));
     });
-    return listed ? listed : without_row(listed.error());
+    return listed || is_listed(row) ? outcome<void>{} : without_row(listed.error());
   }
 
-  [[nodiscard]] failure half_published(failure why) const {
-    why.message = to_.url() + " was being published: some of the files beside it may be left; run it again";
+  // The connection may have broken, or the job been cancelled, when the row was there already.
+  bool is_listed(const manifest_row& row) {
+    std::optional<remote_place::time_to_clean_up> goes_on;
+    if (control_.cancelled()) goes_on.emplace(to_);
+    const auto text = to_.text_of(manifest_name);
+    if (!text || !*text) return false;
+    const auto with = manifest_with(**text, row);
+    return with && *with == **text;
+  }
+
+  // An archive that is to be replaced, as far as it has to be as before when that fails.
+  struct earlier {
+    bool is_there = false;
+    std::map<std::string, std::string> texts;
+  };
+
+  [[nodiscard]] failure undone(failure why, const std::vector<side_file>& beside, const earlier& before) {
+    bool whole = !control_.cancelled() && all_as_before(beside, before);
+    if (!whole && control_.cancelled()) {
+      const remote_place::time_to_clean_up goes_on(to_);
+      whole = all_as_before(beside, before);
+    }
+    if (whole) return why;
+    if (control_.cancelled())
+      why.message = to_.url() + " was being published: some of the files beside it may be left";
+    if (before.is_there)
+      why.message += "; what was there cannot be restored from until it is run again";
+    else if (control_.cancelled())
+      why.message += "; run it again";
     return why;
+  }
+
+  // First what makes its readers refuse it.
+  bool all_as_before(const std::vector<side_file>& beside, const earlier& before) {
+    bool whole = true;
+    for (const auto& [name, text] : before.texts)
+      if (name != manifest_name) whole = to_.put(name, text) && whole;
+    for (const auto& side : beside)
+      if (!before.texts.contains(side.name)) whole = to_.remove(side.name) && whole;
+    const auto rows = before.texts.find(manifest_name);
+    if (rows == before.texts.end()) return whole;
+    // What others have put into the manifest meanwhile stays.
+    return edit_manifest(
+               [&](const std::string& text) { return manifest_as_before(text, rows->second, order_.name); }) &&
+           whole;
   }
 
   [[nodiscard]] failure without_row(failure why) const {
@@ -103,21 +140,16 @@ class sending {
     return why;
   }
 
-  // What others have put into the manifest meanwhile stays.
-  outcome<void> put_back(const std::string& name, const std::string& before) {
-    if (name != manifest_name) return to_.put(name, before);
-    return edit_manifest([&](const std::string& text) { return manifest_as_before(text, before, order_.name); });
-  }
-
-  // Of the archive that is to be replaced, so that it has them again when that fails.
-  outcome<std::map<std::string, std::string>> texts_before(const std::vector<side_file>& beside,
-                                                           const std::vector<std::string>& stale) {
-    std::map<std::string, std::string> out;
+  outcome<earlier> look_at_earlier(const std::vector<side_file>& beside, const std::vector<std::string>& stale) {
+    earlier out;
     if (!order_.replace) return out;
+    auto there = to_.has(order_.name);
+    if (!there) return there.error();
+    out.is_there = *there;
     for (const auto& name : texts_to_keep(beside, stale)) {
       auto text = to_.text_of(name);
       if (!text) return text.error();
-      if (*text) out[name] = std::move(**text);
+      if (*text) out.texts[name] = std::move(**text);
     }
     return out;
   }

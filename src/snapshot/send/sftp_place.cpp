@@ -11,6 +11,8 @@
 #include "snapshot/publication.hpp"
 #include "snapshot/send/place_lock.hpp"
 #include "snapshot/send/remote_place.hpp"
+#include "snapshot/send/sftp_commands.hpp"
+#include "snapshot/sftp_listing.hpp"
 
 namespace hasup::snapshot {
 namespace {
@@ -48,9 +50,10 @@ int on_seek(void*, curl_off_t, int) {
 class sftp_place : public remote_place {
  public:
   sftp_place(const ports::create_order& order, job_control& control, patience p)
-      : order_(order),
-        control_(control),
-        client_(control, p, order.target),
+      : remote_place(control),
+        order_(order),
+        told_(control),
+        client_(this->control(), p, order.target),
         curl_(curl_easy_init(), &curl_easy_cleanup) {
     dir_ = order.target.url;
     if (!dir_.ends_with('/')) dir_ += '/';
@@ -89,12 +92,13 @@ class sftp_place : public remote_place {
     for (unsigned again = 0;; ++again) {
       const held_lock lock{lock_of(name), new_token()};
       if (auto taken = take(lock); !taken) {
-        if (control_.cancelled())  // whatever it was about to make
-          clean_up({"*rmdir " + quoted(lock.inside()), "rmdir " + quoted(lock.name)});
+        if (control().cancelled())  // whatever it was about to make
+          clean_up({"*rmdir " + quoted(probe_of(lock.name)), "*rmdir " + quoted(lock.inside()),
+                    "rmdir " + quoted(lock.name)});
         return taken;
       }
       auto edited = edit_under(lock, name, how);
-      const bool lost = !edited && !control_.cancelled() && !is_held(lock);
+      const bool lost = !edited && !control().cancelled() && !is_held(lock);
       let_go(lock);
       if (edited || !lost || again == most_lost_locks) return edited;
     }
@@ -105,7 +109,10 @@ class sftp_place : public remote_place {
   // Before hours of packing it is known whether the manifest can be locked.
   outcome<void> begin() override {
     if (auto sent = send(part(), 0, {}); !sent) return sent;
-    return directories_can_be_made({lock_of(manifest_name), new_token()});
+    const auto lock = lock_of(manifest_name);
+    if (auto can = directories_can_be_made(lock); !can) return can;
+    if (is_a_file(lock)) return file_in_the_way(lock);
+    return {};
   }
 
   outcome<void> piece(unsigned, std::uint64_t offset, std::string_view bytes) override {
@@ -124,7 +131,9 @@ class sftp_place : public remote_place {
     return rename(part(), order_.name, order_.replace);
   }
 
-  void abandon() override { clean_up({"*rm " + quoted(part())}); }
+  void abandon() override {
+    clean_up({"*rm " + quoted(part()), "*rmdir " + quoted(probe_of(lock_of(manifest_name)))});
+  }
 
   [[nodiscard]] std::string url() const override { return without_password(dir_) + percent_encode(order_.name); }
 
@@ -193,43 +202,45 @@ class sftp_place : public remote_place {
 
   // Of a run that is cancelled too.
   void clean_up(const std::vector<std::string>& all) {
-    const auto goes_on = time_to_clean_up();
-    abandoning_ = &goes_on;
+    const time_to_clean_up goes_on(*this);
     (void)commands(all);
-    abandoning_ = nullptr;
   }
 
   // Waits until it is this run's.
   outcome<void> take(const held_lock& lock) {
     using verdict = lock_watch::verdict;
-    constexpr unsigned enough = 3;
+    constexpr unsigned enough = 3, most_in_vain = 4;
     lock_watch watch(attempts::clock::now(), client_.limits().longest);
     bool told = false;
-    for (unsigned nowhere = 0;;) {
-      if (commands({"mkdir " + quoted(lock.name)}) && claim(lock)) return {};
-      if (control_.cancelled()) return cancelled();
+    for (unsigned nowhere = 0, in_vain = 0;;) {
+      const auto made = commands({"mkdir " + quoted(lock.name)});
+      if (made && claim(lock)) return {};
+      if (control().cancelled()) return cancelled();
       const auto by = holders_of(lock.name);
       if (!by) return by.error();
       const auto now = attempts::clock::now();
       const auto next = *by ? watch.seen(**by, now) : watch.gone(now);
       if (next == verdict::late)
-        return not_taken(lock, "others hold it all the time; run it again when they are done");
+        return not_taken(lock.name, "others hold it all the time; run it again when they are done");
       if (next == verdict::stuck)
-        return not_taken(lock,
+        return not_taken(lock.name,
                          "nobody lets go of it, and it cannot be removed; when no other run is at work, remove "
                          "that directory");
       if (next == verdict::break_it) {
         break_open(lock.name, **by);
-        if (control_.cancelled()) return cancelled();
+        if (control().cancelled()) return cancelled();
       }
       if (*by) {
-        nowhere = 0;
-        if (!std::exchange(told, true)) control_.begin("wait", lock.name, without_password(dir_), std::nullopt);
+        nowhere = in_vain = 0;
+        if (!std::exchange(told, true)) told_.begin("wait", lock.name, without_password(dir_), std::nullopt);
       } else if (++nowhere < enough) {
         continue;  // who held it has just let go
       } else {
         nowhere = 0;
-        if (auto can = directories_can_be_made(lock); !can) return can;
+        if (auto can = directories_can_be_made(lock.name); !can) return can;
+        if (is_a_file(lock.name)) return file_in_the_way(lock.name);
+        if (!made && ++in_vain == most_in_vain)
+          return not_taken(lock.name, "it is a directory, and it cannot be made (" + made.error().message + ")");
       }
       if (auto waited = pause(); !waited) return waited;
     }
@@ -242,7 +253,7 @@ class sftp_place : public remote_place {
       const auto by = holders_of(lock.name);
       if (by && *by == lock_holders{lock.token}) return true;
     }
-    if (!control_.cancelled()) (void)commands({"*rmdir " + quoted(lock.inside()), "rmdir " + quoted(lock.name)});
+    if (!control().cancelled()) (void)commands({"*rmdir " + quoted(lock.inside()), "rmdir " + quoted(lock.name)});
     return false;
   }
 
@@ -261,21 +272,66 @@ class sftp_place : public remote_place {
     (void)commands(all);
   }
 
-  outcome<void> directories_can_be_made(const held_lock& lock) {
-    const auto probe = quoted(lock.name + "." + lock.token);
-    auto made = commands({"mkdir " + probe, "rmdir " + probe});
-    if (made || control_.cancelled()) return made;
-    return not_taken(lock, "it is a directory, and none can be made there (" + made.error().message +
-                               "); let the host's user make some");
+  // One name for all, so that what a killed run left of it is taken away by the next one.
+  static std::string probe_of(const std::string& lock) { return lock + ".probe"; }
+
+  // Two runs that try it at the same time are in each other's way: what is refused again and again in the same manner
+  // is not another's doing.
+  outcome<void> directories_can_be_made(const std::string& lock) {
+    constexpr unsigned enough = 4;
+    const auto probe = quoted(probe_of(lock));
+    const std::vector<std::string> all{"*rmdir " + probe, "mkdir " + probe, "rmdir " + probe};
+    failure last;
+    bool was_there = false;
+    unsigned refused = 0;
+    for (attempts tries(client_); refused < enough && tries.next();) {
+      const auto end = carry_out(all);
+      if (control().cancelled()) return cancelled();
+      if (is_done(end)) return {};
+      last = failure_of(end, all);
+      if (end.permanent) return last;
+      if (!end.refused) {
+        refused = 0;
+        continue;
+      }
+      const auto by = holders_of(probe_of(lock));
+      if (!by) return by.error();
+      const bool is_there = by->has_value();
+      if (!is_there && failed_command(all, end.error) == all.back()) return {};  // another has removed it
+      refused = is_there == was_there ? refused + 1 : 1;
+      was_there = is_there;
+    }
+    if (control().cancelled()) return cancelled();
+    if (refused == 0) return last;
+    if (was_there)
+      return not_taken(lock, "it is a directory, and " + probe_of(lock) +
+                                 ", which was made to try that, cannot be removed again (" + last.message +
+                                 "); let the host's user remove directories, and remove that one");
+    return not_taken(
+        lock, "it is a directory, and none can be made there (" + last.message + "); let the host's user make some");
   }
 
-  [[nodiscard]] failure not_taken(const held_lock& lock, const std::string& why) const {
-    return refused(lock.name, "is the lock of the file that hosts write together: " + why);
+  // One look tells it: size and kind asked one after the other may be those of a lock that came and went meanwhile.
+  bool is_a_file(const std::string& name) {
+    const asked_together one_patience(client_);
+    std::string lines;
+    const auto answer = client_.get(dir_, lines, text_limit);
+    if (!answer || answer->status != 200) return false;
+    const auto files = parse_sftp_listing(lines, dir_, std::chrono::system_clock::now(), listed::everything);
+    return files && std::any_of(files->begin(), files->end(), [&](const auto& f) { return f.name == name; });
+  }
+
+  [[nodiscard]] failure file_in_the_way(const std::string& lock) const {
+    return not_taken(lock, "it is a directory, and what has that name there is a file or a link; remove it");
+  }
+
+  [[nodiscard]] failure not_taken(const std::string& lock, const std::string& why) const {
+    return refused(lock, "is the lock of the file that hosts write together: " + why);
   }
 
   outcome<void> pause() {
     for (const auto until = attempts::clock::now() + client_.pause_before(1); attempts::clock::now() < until;) {
-      if (control_.cancelled()) return cancelled();
+      if (control().cancelled()) return cancelled();
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
     return {};
@@ -302,8 +358,6 @@ class sftp_place : public remote_place {
     if (answer->status != 200 || !answer->length) return refused(name, "may not be looked at on the host");
     return answer->length;
   }
-
-  const job_control& control() const { return abandoning_ != nullptr ? *abandoning_ : control_; }
 
   using time = attempts::clock::time_point;
 
@@ -366,7 +420,10 @@ class sftp_place : public remote_place {
   outcome<void> rename(const std::string& from, const std::string& to, bool replace,
                        const held_lock* under = nullptr) {
     const auto move = "rename " + quoted(from) + " " + quoted(to);
-    if (!replace) return commands({move});
+    if (!replace) {
+      auto moved = commands({move});
+      return moved || !is_gone(from) ? moved : outcome<void>{};
+    }
     const auto aside = quoted(to + aside_suffix);
     auto all = under != nullptr ? proof_of(*under) : std::vector<std::string>();
     auto back = all;
@@ -379,30 +436,53 @@ class sftp_place : public remote_place {
     if (!moved) {
       back.push_back("*rename " + aside + " " + quoted(to));
       clean_up(back);
-      return moved;
+      // Of an edit nothing says whose it is: who breaks a lock removes `from` as well.
+      if (under != nullptr || !is_gone(from)) return moved;
     }
-    (void)commands({"*rm " + aside});
+    if (control().cancelled())
+      clean_up({"*rm " + aside});
+    else
+      (void)commands({"*rm " + aside});
     return {};
   }
 
-  outcome<void> commands(const std::vector<std::string>& all) {
+  // The connection may break, and the job be cancelled, when the host has renamed it and did not say so yet.
+  bool is_gone(const std::string& from) {
+    const time_to_clean_up goes_on(*this);
+    const auto size = size_of(from);
+    return size && !*size;
+  }
+
+  remote_client::download_end carry_out(const std::vector<std::string>& all) {
     auto t = transfer(dir_, 0, attempts::clock::now() + client_.limits().longest);
     header_lines lines;
     for (const auto& one : all) add_line(lines, one);
     curl_easy_setopt(t->curl(), CURLOPT_QUOTE, lines.get());
     curl_easy_setopt(t->curl(), CURLOPT_NOBODY, 1L);
-    const auto end = t->run();
+    auto end = t->run();
     curl_easy_setopt(t->curl(), CURLOPT_QUOTE, nullptr);
+    return end;
+  }
+
+  static bool is_done(const remote_client::download_end& end) { return end.error.empty() && end.answer.status < 300; }
+
+  [[nodiscard]] failure failure_of(const remote_client::download_end& end,
+                                   const std::vector<std::string>& all) const {
+    const auto why = end.error.empty() ? "the host refuses" : end.error;
+    const auto command = failed_command(all, why);
+    return {ports::worker_failure::unreachable,
+            without_password(dir_) + ": " + why + (command.empty() ? "" : " (" + command + ")")};
+  }
+
+  outcome<void> commands(const std::vector<std::string>& all) {
+    const auto end = carry_out(all);
     if (control().cancelled()) return cancelled();
-    if (end.error.empty() && end.answer.status < 300) return {};
-    return failure{ports::worker_failure::unreachable, without_password(dir_) + ": " +
-                                                           (end.error.empty() ? "the host refuses" : end.error) +
-                                                           " (" + all.back() + ")"};
+    if (is_done(end)) return {};
+    return failure_of(end, all);
   }
 
   const ports::create_order& order_;
-  job_control& control_;
-  const job_control* abandoning_ = nullptr;
+  job_control& told_;  // how far it is
   remote_client client_;
   std::shared_ptr<CURL> curl_;
   std::string dir_;

@@ -303,6 +303,46 @@ TEST_CASE("an archive that cannot be had is left for the next after five tries, 
             "finished unavailable: no snapshot is left to try"));
 }
 
+TEST_CASE("a mirror's damaged copy is loaded once: not by a further try, another plan, or as its own host's") {
+  const base::wall_time yesterday{std::chrono::hours(24)};
+  auto of_a = one_candidate(0, "s3");
+  of_a.snapshots[0].mirrors.push_back({"http://b/s3", "http://b/", ""});
+  of_a.snapshots[0].mirrors.push_back({"http://c/s3", "http://c/", ""});
+  for (auto& m : of_a.snapshots[0].mirrors) m.time = yesterday;
+  auto of_b = one_candidate(0, "s3");
+  of_b.snapshots[0].source = "http://b/";
+  of_b.snapshots[0].url = "http://b/s3";
+  of_b.snapshots[0].time = yesterday;
+  auto full = of_a;
+  full.plan = 1;
+  trace t;
+  t.begin(leap()).quiesced().done().listed({of_a, of_b, full}).take();
+  ports::worker_result away;
+  away.failure = ports::worker_failure::unreachable;
+  away.error = "503; at http://b/s3 s3 has another sha256";
+  away.snapshot = "s3";
+  away.damaged_at = {"http://b/"};
+  t.room.reset();
+  const auto text = t.done(away).take();
+  CHECK(has(text, "s3 is not used: 503; at http://b/s3"));
+  CHECK(has(text, R"(trying s3 from http://backup/ (plan "full set"))"));
+  CHECK_FALSE(has(text, "from http://b/ "));
+  CHECK(t.state.remembered.bad == std::vector{recovery::bad_key_of_copy(of_b.snapshots[0])});
+
+  ports::worker_result room;
+  room.room = trace::plenty();
+  recovery::actions then;
+  recovery::next(t.state, recovery::worker_done{room}, {}, then);
+  const auto job = std::find_if(then.begin(), then.end(), [](const auto& a) {
+    const auto* run = std::get_if<recovery::run_worker>(&a);
+    return run != nullptr && run->job.mode == ports::worker_mode::fetch;
+  });
+  REQUIRE(job != then.end());
+  const auto& mirrors = std::get<recovery::run_worker>(*job).job.chosen->snapshots[0].mirrors;
+  REQUIRE(mirrors.size() == 1);
+  CHECK(mirrors[0].source == "http://c/");
+}
+
 TEST_CASE("too little space is refused with the worker's numbers") {
   trace t;
   t.begin(leap()).quiesced().done().listed(two).take();

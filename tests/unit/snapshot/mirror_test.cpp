@@ -109,8 +109,14 @@ TEST_CASE("a snapshot whose own host is away is not bad because a mirror's copy 
   CHECK(contains(out.error, a.url() + "a.zst: HTTP status 503"));
   CHECK(contains(out.error, "at " + b.url() + "a.zst a.zst has sha256 "));
   CHECK(b.loads() == 1);
+  CHECK(out.snapshot == "a.zst");
+  CHECK(out.damaged_at == std::vector{b.url()});
   a.has = copy::damaged;
-  CHECK(f.from_all({&a, &b}).failure == worker_failure::bad_snapshot);
+  const auto both = f.from_all({&a, &b});
+  CHECK(both.failure == worker_failure::bad_snapshot);
+  CHECK(both.damaged_at == std::vector{a.url(), b.url()});
+  a.has = copy::whole;
+  CHECK(f.from_all({&a, &b}).damaged_at.empty());
 }
 
 TEST_CASE("bytes of two hosts that are wrong together are loaded from one before it is blamed", "[fetch]") {

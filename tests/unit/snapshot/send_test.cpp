@@ -13,6 +13,7 @@
 #include "snapshot/send/part_plan.hpp"
 #include "snapshot/send/place_lock.hpp"
 #include "snapshot/send/s3_texts.hpp"
+#include "snapshot/send/sftp_commands.hpp"
 
 using namespace hasup::snapshot;
 
@@ -103,6 +104,14 @@ TEST_CASE("a store that knows no conditions says so; any other error is about th
     CHECK_FALSE(s3_knows_no_conditions(400, error(code)));
   CHECK_FALSE(s3_knows_no_conditions(400, "nonsense"));
   CHECK_FALSE(s3_knows_no_conditions(403, error("InvalidRequest")));
+}
+
+TEST_CASE("of several commands the one that failed is named, and none when the host did not answer") {
+  const std::vector<std::string> all{"*rmdir \"/p\"", "mkdir \"/p\"", "rmdir \"/p\""};
+  CHECK(failed_command(all, "mkdir command failed: Permission denied") == all[1]);
+  CHECK(failed_command(all, "rmdir command failed: Operation failed") == all[2]);
+  CHECK(failed_command(all, "rm command failed: Operation failed").empty());
+  CHECK(failed_command(all, "Failed to connect to host port 22").empty());
 }
 
 TEST_CASE("who is in a lock is read from the lines of a directory") {

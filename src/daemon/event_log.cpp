@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/unique_fd.hpp"
@@ -35,6 +36,15 @@ void append_line(const std::string& path, const std::string& line) {
     fd.reset(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640));
   }
   if (fd && ::write(fd.get(), line.data(), line.size()) < 0) return;  // a full disk loses the line, not the daemon
+}
+
+template <class Events, class Wanted>
+std::vector<control::event> last_of(const Events& all, std::size_t max, const Wanted& wanted) {
+  std::vector<control::event> out;
+  for (auto it = all.rbegin(); it != all.rend() && out.size() < max; ++it)
+    if (wanted(*it)) out.push_back(*it);
+  std::reverse(out.begin(), out.end());
+  return out;
 }
 
 }  // namespace
@@ -98,10 +108,14 @@ std::vector<control::event> event_log::since(std::uint64_t seq, std::size_t max)
 }
 
 std::vector<control::event> event_log::of(const std::string& unit, unsigned instance, std::size_t max) const {
-  std::vector<control::event> out;
-  for (auto it = recent_.rbegin(); it != recent_.rend() && out.size() < max; ++it)
-    if (it->unit == unit && it->instance.value_or(0) == instance) out.insert(out.begin(), *it);
-  return out;
+  return last_of(recent_, max,
+                 [&](const control::event& e) { return e.unit == unit && e.instance.value_or(0) == instance; });
+}
+
+std::vector<control::event> event_log::story_of(const std::string& unit, unsigned instance, std::size_t max) const {
+  return last_of(recent_, max, [&](const control::event& e) {
+    return e.unit == unit && e.instance.value_or(0) == instance && e.kind != "recovery_progress";
+  });
 }
 
 }  // namespace hasup::daemon

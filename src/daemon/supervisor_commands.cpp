@@ -434,7 +434,7 @@ bool supervisor::preflight(const control::command& c, const control::peer& who,
 control::command_reply supervisor::why(const runners& targets) {
   control::why_report report;
   for (const auto& r : targets) {
-    report.instances.push_back(r->story(events_.of(r->spec().id.unit, r->spec().id.index, 20)));
+    report.instances.push_back(r->story(events_.story_of(r->spec().id.unit, r->spec().id.index, 20)));
     note_settings(report.instances.back().status);
   }
   control::command_reply reply;

@@ -143,7 +143,7 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
   }
   for (auto& line : stuck_head_story()) out.evidence.push_back(std::move(line));
   for (const auto& e : events) {
-    if (e.kind == "started" || e.kind == "running" || e.kind == "recovery_progress") continue;
+    if (e.kind == "started" || e.kind == "running") continue;
     out.tried.push_back(fmt::format("{} {}: {}", base::format_time(e.at).substr(11, 8), e.kind, e.reason));
   }
   const auto name = shown_name(unit_);

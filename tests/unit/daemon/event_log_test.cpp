@@ -100,6 +100,32 @@ TEST_CASE("who waits for an event does not wait for those that come after it", "
   CHECK(lines_of(d.path + "/events.jsonl").size() == 2);
 }
 
+TEST_CASE("a recovery that takes long does not push its beginning out of the story", "[events]") {
+  const directory d;
+  boost::asio::io_context loop;
+  daemon::disk_thread writer(loop);
+  daemon::event_log events(writer, d.path);
+  const auto append = [&](control::event e) { events.append(std::move(e), std::chrono::system_clock::now()); };
+  append(started(1));
+  auto far = started(0);
+  far.kind = "recovery_progress";
+  for (int n = 0; n < 100; ++n) append(far);
+  append(started(2));
+  auto other = started(3);
+  other.instance = 1;
+  append(other);
+  append(started(4));
+  const auto reasons = [](const std::vector<control::event>& all) {
+    std::vector<std::string> out;
+    for (const auto& e : all) out.push_back(e.reason);
+    return out;
+  };
+  using texts = std::vector<std::string>;
+  CHECK(reasons(events.story_of("leap", 0, 20)) == texts{"start 1", "start 2", "start 4"});
+  CHECK(reasons(events.story_of("leap", 0, 2)) == texts{"start 2", "start 4"});
+  CHECK(reasons(events.of("leap", 0, 3)) == texts{"start 0", "start 2", "start 4"});
+}
+
 TEST_CASE("the next log goes on behind the last number, also behind a torn line", "[events]") {
   const directory d;
   boost::asio::io_context loop;

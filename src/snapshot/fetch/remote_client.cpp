@@ -109,16 +109,20 @@ attempts::attempts(const remote_client& host) : attempts(host, host.limits().lon
 attempts::attempts(const remote_client& host, std::chrono::milliseconds longest)
     : host_(host), longest_(longest), until_(clock::now() + longest) {}
 
+bool remote_client::pause(std::chrono::milliseconds time) const {
+  for (const auto at = attempts::clock::now() + time; attempts::clock::now() < at;) {
+    if (control().cancelled()) return false;
+    std::this_thread::sleep_for(std::min(limits().max_delay, std::chrono::milliseconds(20)));
+  }
+  return true;
+}
+
 bool attempts::next() {
   if (host_.control().cancelled()) return false;
   if (made_ > 0) {
     const auto& limits = host_.limits();
-    const auto at = clock::now() + host_.pause_before(made_);
-    if (made_ >= limits.attempts || at >= until_) return false;
-    while (clock::now() < at) {
-      if (host_.control().cancelled()) return false;
-      std::this_thread::sleep_for(std::min(limits.max_delay, std::chrono::milliseconds(20)));
-    }
+    const auto time = host_.pause_before(made_);
+    if (made_ >= limits.attempts || clock::now() + time >= until_ || !host_.pause(time)) return false;
   }
   ++made_;
   return true;

@@ -133,6 +133,7 @@ class remote_client {
   [[nodiscard]] attempts::clock::time_point end_of_sending(std::uint64_t bytes) const;
 
   [[nodiscard]] std::chrono::milliseconds pause_before(unsigned attempt) const;  // from 1
+  [[nodiscard]] bool pause(std::chrono::milliseconds time) const;                // false: cancelled meanwhile
   // What is left of one patience for all further get(), head() and peek(); nothing = each has its own.
   void set_time_left(std::optional<std::chrono::milliseconds> all) { left_ = all; }
   [[nodiscard]] std::optional<std::chrono::milliseconds> time_left() const { return left_; }

@@ -242,7 +242,7 @@ class sftp_place : public remote_place {
         if (!made && ++in_vain == most_in_vain)
           return not_taken(lock.name, "it is a directory, and it cannot be made (" + made.error().message + ")");
       }
-      if (auto waited = pause(); !waited) return waited;
+      if (!client_.pause(client_.pause_before(1))) return cancelled();
     }
   }
 
@@ -327,14 +327,6 @@ class sftp_place : public remote_place {
 
   [[nodiscard]] failure not_taken(const std::string& lock, const std::string& why) const {
     return refused(lock, "is the lock of the file that hosts write together: " + why);
-  }
-
-  outcome<void> pause() {
-    for (const auto until = attempts::clock::now() + client_.pause_before(1); attempts::clock::now() < until;) {
-      if (control().cancelled()) return cancelled();
-      std::this_thread::sleep_for(std::chrono::milliseconds(20));
-    }
-    return {};
   }
 
   outcome<void> edit_under(const held_lock& lock, const std::string& name, const change& how) {

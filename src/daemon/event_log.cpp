@@ -38,6 +38,10 @@ void append_line(const std::string& path, const std::string& line) {
   if (fd && ::write(fd.get(), line.data(), line.size()) < 0) return;  // a full disk loses the line, not the daemon
 }
 
+bool is_of(const control::event& e, const std::string& unit, unsigned instance) {
+  return e.unit == unit && e.instance.value_or(0) == instance;
+}
+
 template <class Events, class Wanted>
 std::vector<control::event> last_of(const Events& all, std::size_t max, const Wanted& wanted) {
   std::vector<control::event> out;
@@ -108,14 +112,12 @@ std::vector<control::event> event_log::since(std::uint64_t seq, std::size_t max)
 }
 
 std::vector<control::event> event_log::of(const std::string& unit, unsigned instance, std::size_t max) const {
-  return last_of(recent_, max,
-                 [&](const control::event& e) { return e.unit == unit && e.instance.value_or(0) == instance; });
+  return last_of(recent_, max, [&](const control::event& e) { return is_of(e, unit, instance); });
 }
 
 std::vector<control::event> event_log::story_of(const std::string& unit, unsigned instance, std::size_t max) const {
-  return last_of(recent_, max, [&](const control::event& e) {
-    return e.unit == unit && e.instance.value_or(0) == instance && e.kind != "recovery_progress";
-  });
+  return last_of(recent_, max,
+                 [&](const control::event& e) { return is_of(e, unit, instance) && e.kind != "recovery_progress"; });
 }
 
 }  // namespace hasup::daemon

@@ -265,7 +265,7 @@ void transitions::on_stop_timeout() {
 }
 
 void transitions::settle() {
-  const auto s = std::get<stopping>(m_.now);
+  auto s = std::get<stopping>(m_.now);
   act(cancel_timers{});
   if (f_.recovery_beside) {
     // It would be started only to be stopped again. What the data was good for before, it is good for still.
@@ -274,11 +274,9 @@ void transitions::settle() {
     const bool wants_a_person = f_.beside_for_head && !again && s.then != after_stop::recover;
     if (s.then != after_stop::stop && !wants_a_person) return recover(s.why, again || s.returns);
     act(stop_recovery{false, false, s.then == after_stop::stop ? "" : s.why});
-  } else if (s.then == after_stop::recover && s.prepared &&
-             !f_.recovery_parked) {  // what it was stopped for was called off since
-    m_.now = stopped{};
-    m_.starts.clear();
-    return begin("its recovery was called off while it stopped");
+  } else if (s.then == after_stop::recover && s.prepared && !f_.recovery_parked) {
+    s.then = after_stop::start;
+    s.why = "its recovery was called off while it stopped";
   }
   switch (s.then) {
     case after_stop::stop:

@@ -2,15 +2,15 @@
 
 At requests of that number (14 mkdir, 15 rmdir, 18 rename) to a path that ends in NAME the connection is cut, or the host
 refuses them, or it carries them out (18) and the connection is cut before it says so; with a file ONCE ("-": none) only the first of them, of all connections, which makes it.
-https://datatracker.ietf.org/doc/html/draft-ietf-secsh-filexfer-02
 """
 
 import os
 import re
 import signal
-import subprocess
 import sys
 from pathlib import Path
+
+from sftp_relay import relay
 
 RENAME, STATUS, PERMISSION_DENIED = 18, 101, 3
 
@@ -34,26 +34,24 @@ def paths_of(packet):
 
 def main():
     how, request, name, once = sys.argv[1:5]
-    server = subprocess.Popen(sys.argv[5:], stdin=subprocess.PIPE)  # which writes its answers itself
-    while len(head := sys.stdin.buffer.read(4)) == 4:
-        packet = sys.stdin.buffer.read(int.from_bytes(head, "big"))
+
+    def faulty(packet):
         paths = paths_of(packet)
-        if packet[0] == int(request) and paths[-1].endswith(name) and not os.path.exists(once):
-            if once != "-":
-                open(once, "x").close()
-            if how == "mute":
-                os.rename(*paths)
-            if how != "refuse":
-                end_connection()
-            words = b"Permission denied"
-            answer = bytes([STATUS]) + packet[1:5] + PERMISSION_DENIED.to_bytes(4, "big") + len(words).to_bytes(4, "big")
-            answer += words + bytes(4)
-            os.write(1, len(answer).to_bytes(4, "big") + answer)
-            continue
-        server.stdin.write(head + packet)
-        server.stdin.flush()
-    server.stdin.close()
-    server.wait()
+        if packet[0] != int(request) or not paths[-1].endswith(name) or os.path.exists(once):
+            return True
+        if once != "-":
+            open(once, "x").close()
+        if how == "mute":
+            os.rename(*paths)
+        if how != "refuse":
+            end_connection()
+        words = b"Permission denied"
+        answer = bytes([STATUS]) + packet[1:5] + PERMISSION_DENIED.to_bytes(4, "big") + len(words).to_bytes(4, "big")
+        answer += words + bytes(4)
+        os.write(1, len(answer).to_bytes(4, "big") + answer)
+        return False
+
+    relay(sys.argv[5:], faulty)
 
 
 if __name__ == "__main__":

@@ -1,26 +1,19 @@
-"""Stands before a server of SFTP, and from the first request to rename on answers none: a host whose disk hangs.
+"""Stands before a server of SFTP, and from the first request to rename on answers none: a host whose disk hangs."""
 
-https://datatracker.ietf.org/doc/html/draft-ietf-secsh-filexfer-02
-"""
-
-import subprocess
 import sys
+
+from sftp_relay import relay
 
 RENAME = 18
 
 
-def main():
-    server = subprocess.Popen(sys.argv[1:], stdin=subprocess.PIPE)  # which writes its answers itself
+class Hanging:
     hangs = False
-    while len(head := sys.stdin.buffer.read(4)) == 4:
-        packet = sys.stdin.buffer.read(int.from_bytes(head, "big"))
-        hangs = hangs or packet[:1] == bytes([RENAME])
-        if not hangs:
-            server.stdin.write(head + packet)
-            server.stdin.flush()
-    server.stdin.close()
-    server.wait()
+
+    def __call__(self, packet):
+        self.hangs = self.hangs or packet[0] == RENAME
+        return not self.hangs
 
 
 if __name__ == "__main__":
-    main()
+    relay(sys.argv[1:], Hanging())

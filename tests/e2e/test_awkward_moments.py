@@ -404,19 +404,24 @@ class Recovery(LeapTest):
         self.assertLess(kinds.index("recovery_staged"), stopped[0])
         self.assertLess(stopped[0], kinds.index("recovery_swapping"))
 
-    def test_what_cannot_read_the_broken_data_is_started_again_once_it_is_restored(self):
-        host = self.start_backup_host(self.backup, rate=60_000)
+    def reader_gives_up(self, rate, starts):
+        """At its start limit, while a snapshot is fetched; it runs again where the file that is returned is there."""
+        host = self.start_backup_host(self.backup, rate=rate)
         self.leap_unit(f"http://127.0.0.1:{host}/")
         good = self.home.path / "good"
         good.touch()
         self.home.start()
         self.home.wait_healthy("leap")
         self.reader_unit(f"while [ -e {good} ]; do sleep 0.1; done; exit 1",
-                         '[restart]\nbackoff = { initial = "10ms" }\nstart_limit = { count = 3, within = "10m" }\n')
+                         '[restart]\nbackoff = { initial = "10ms" }\nstart_limit = { count = %d, within = "10m" }\n' % starts)
         self.break_leap()
         self.wait_phase("fetch")
         good.unlink()
         self.home.wait_for("rpc", state="waiting")
+        return good
+
+    def test_what_cannot_read_the_broken_data_is_started_again_once_it_is_restored(self):
+        good = self.reader_gives_up(rate=60_000, starts=3)
         self.assertIn("start limit", self.home.unit_status("rpc")["reason"])
         self.restart_hasupd()
         self.home.wait_for("rpc", state="waiting")
@@ -427,18 +432,7 @@ class Recovery(LeapTest):
         self.assertNotIn("failed", [e["kind"] for e in self.home.events("rpc")])
 
     def test_what_cannot_read_the_data_that_is_not_restored_fails_after_all(self):
-        host = self.start_backup_host(self.backup, rate=20_000)
-        self.leap_unit(f"http://127.0.0.1:{host}/")
-        good = self.home.path / "good"
-        good.touch()
-        self.home.start()
-        self.home.wait_healthy("leap")
-        self.reader_unit(f"while [ -e {good} ]; do sleep 0.1; done; exit 1",
-                         '[restart]\nbackoff = { initial = "10ms" }\nstart_limit = { count = 2, within = "10m" }\n')
-        self.break_leap()
-        self.wait_phase("fetch")
-        good.unlink()
-        self.home.wait_for("rpc", state="waiting")
+        self.reader_gives_up(rate=20_000, starts=2)
         self.home.ok("recover", "leap", "--cancel")
         self.home.wait_for("rpc", state="failed")
         self.assertIn("`hasup start rpc` tries again", self.home.unit_status("rpc")["reason"])

@@ -14,6 +14,7 @@
 #include "base/unique_fd.hpp"
 #include "config/document.hpp"
 #include "snapshot/swappable.hpp"
+#include "snapshot/volumes.hpp"
 #include "unit/first_state.hpp"
 
 namespace fs = std::filesystem;
@@ -76,7 +77,8 @@ void check_swap(const config::unit_entry& entry, const model::unit& unit, config
   struct stat st {};
   if (!root || ::fstat(root.get(), &st) != 0) return;  // not there yet, or not for our eyes
   for (const auto& plan : entry.recipe->plans) {
-    const auto rules = snapshot::wipe_rules::from(plan.wipe, entry.recipe->keep, plan.shared);
+    const auto rules = snapshot::wipe_rules::from(plan.wipe, entry.recipe->keep, plan.shared,
+                                                  snapshot::volumes_below(unit.data.dir, unit.data.mounts));
     const auto why =
         rules ? snapshot::why_not_swappable(root.get(), unit.data.dir, *rules, st.st_uid) : rules.error().message;
     if (!why.empty())

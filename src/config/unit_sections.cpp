@@ -17,18 +17,27 @@ namespace {
 
 constexpr std::uint64_t least_rate = 16U << 10;  // less is a stall to whoever watches the download
 
+void read_absolutes(const section& s, std::string_view key, std::vector<std::string>& out) {
+  const auto* value = s.raw(key);
+  if (value == nullptr) return;
+  const auto read = [&](const auto& item) {
+    if (!item.text.starts_with('/'))
+      s.findings().error(item.where, "\"" + std::string(key) + "\" holds absolute paths only");
+    else
+      out.push_back(normal_path(item.text));
+  };
+  if (value->items.empty()) {
+    if (!value->text.empty()) read(*value);
+    return;
+  }
+  for (const auto& item : value->items) read(item);
+}
+
 void read_data(const section& s, model::data_dirs& out) {
   s.read_absolute("dir", out.dir);
   if (out.dir == "/") s.error("dir", "the data directory cannot be /");
-  if (const auto* also = s.raw("also")) {
-    for (const auto& item : also->items) {
-      if (!item.text.starts_with('/'))
-        s.findings().error(item.where, "\"also\" holds absolute paths only");
-      else
-        out.also.push_back(normal_path(item.text));
-    }
-  }
-  s.read_absolute("mount", out.mount);
+  read_absolutes(s, "also", out.also);
+  read_absolutes(s, "mount", out.mounts);
   s.read_size("min_free", out.min_free);
   s.read("shared_with", out.shared_with);
   for (const std::string_view key : {"also", "mount", "min_free"})

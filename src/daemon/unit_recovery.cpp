@@ -61,7 +61,7 @@ void unit_runner::on(const unit::begin_recovery& a) {
 }
 
 void unit_runner::on(const unit::resume_recovery&) {
-  if (unit_.data.mount.empty() || pid_ != 0) return resume_recovery_now();
+  if (unit_.data.mounts.empty() || pid_ != 0) return resume_recovery_now();
   waits_for_mount_ = true;
   look_for_mount();
 }
@@ -210,7 +210,7 @@ void unit_runner::run_worker(ports::worker_job job) {
     look.data_dir += "/.hasup/aside";
     look.also.clear();
     look.locks.clear();
-    look.mount.clear();
+    look.mounts.clear();
   }
   start_worker(std::move(look), true, progress, [is_current, job, progress, done](ports::worker_result r) {
     const auto self = is_current();

@@ -89,7 +89,7 @@ ports::worker_job unit_runner::inspect_job() const {
   job.mode = ports::worker_mode::inspect;
   job.data_dir = unit_.data.dir;
   job.also = unit_.data.also;
-  job.mount = unit_.data.mount;
+  job.mounts = unit_.data.mounts;
   if (recipe_) {
     job.locks = recipe_->locks;
     job.must_exist = recipe_->must_exist;
@@ -183,7 +183,7 @@ void unit_runner::look_for_mount() {
       self->waits_for_mount_ = false;
       return self->resume_recovery_now();
     }
-    const auto why = self->unit_.data.mount + " is not mounted; the recovery waits for it";
+    const auto why = r.unmounted + " is not mounted; the recovery waits for it";
     if (self->memory_.reason != why) self->report("recovery_waiting", why);
     self->journal_timer_.expires_after(mount_retry_after);
     self->journal_timer_.async_wait([weak](const boost::system::error_code& ec) {
@@ -239,7 +239,7 @@ void unit_runner::make_directories(std::uint64_t ticket) {
   job.user = launch_->account.name;
   job.data_dir = unit_.data.dir;
   job.also = unit_.data.also;
-  job.mount = unit_.data.mount;
+  job.mounts = unit_.data.mounts;
   job.may_make_data = !ever_started_;
   process::account root;
   root.own = true;
@@ -251,8 +251,7 @@ void unit_runner::make_directories(std::uint64_t ticket) {
     if (auto again = unseen("the directories of [run] could not be made", r))
       return self->dispatch(std::move(*again));
     if (!r.mounted)
-      return self->dispatch(
-          unit::prepared{verdict::not_yet, self->unit_.data.mount + " is not mounted; waiting for it"});
+      return self->dispatch(unit::prepared{verdict::not_yet, r.unmounted + " is not mounted; waiting for it"});
     self->dispatch(r.ok() ? unit::prepared{} : unit::prepared{verdict::refused, r.error});
   });
 }
@@ -263,7 +262,7 @@ unit::prepared unit_runner::judge(const ports::worker_result& r) const {
   if (auto again = unseen(unit_.data.dir + " could not be inspected", r)) return std::move(*again);
   if (!r.ok() && r.failure != ports::worker_failure::writer)
     return {verdict::refused, "cannot inspect " + unit_.data.dir + ": " + r.error};
-  if (!r.mounted) return {verdict::not_yet, unit_.data.mount + " is not mounted; waiting for it"};
+  if (!r.mounted) return {verdict::not_yet, r.unmounted + " is not mounted; waiting for it"};
   if (r.writer) {
     return {
         verdict::refused,

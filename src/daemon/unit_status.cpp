@@ -182,9 +182,10 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
       out.actions = {"hasup start " + name};
       break;
     case model::unit_state::recovering:
-      out.next = recovery_active()  ? recovery_->what_comes_next(starts_after_failure())
-                 : waits_for_mount_ ? "goes on as soon as " + unit_.data.mount + " is mounted"
-                                    : "goes on as soon as its journal is read";
+      out.next = recovery_active() ? recovery_->what_comes_next(starts_after_failure())
+                 : waits_for_mount_
+                     ? "goes on as soon as all of data.mount is mounted (" + base::joined(unit_.data.mounts) + ")"
+                     : "goes on as soon as its journal is read";
       out.actions = {"hasup status --watch"};
       if (restored_head_stands())
         out.next =

@@ -21,9 +21,10 @@ namespace hasup::model {
 struct data_dirs {
   std::string dir;                // absolute; "" = the unit has no state
   std::vector<std::string> also;  // absolute
-  std::string mount;              // must be a mount point before a start; "" = not asked
-  std::uint64_t min_free = 0;     // bytes; 0 = no guard
-  std::string shared_with;        // unit whose data this one opens; "" = none
+  // Must be mount points before a start, absolute. Those below dir are what a recovery may replace by their children.
+  std::vector<std::string> mounts;
+  std::uint64_t min_free = 0;  // bytes; 0 = no guard
+  std::string shared_with;     // unit whose data this one opens; "" = none
 
   friend bool operator==(const data_dirs&, const data_dirs&) = default;
 };

@@ -225,7 +225,7 @@ void members(M& m, worker_job& j) {
   m("progress_path", j.progress_path);
   m("data_dir", j.data_dir);
   m("also", j.also);
-  m("mount", j.mount);
+  m("mount", j.mounts);  // an older hasupd has a text here: refused, rather than not asked
   m("locks", j.locks);
   m("must_exist", j.must_exist);
   m("tolerated", j.tolerated);
@@ -284,6 +284,15 @@ void members(M& m, cached_file& f) {
 }
 
 template <class M>
+void members(M& m, volume_room& r) {
+  m("path", r.path);
+  m("free_bytes", r.free_bytes);
+  m("staging", r.staging);
+  m("state", r.state);
+  m("freed", r.freed);
+}
+
+template <class M>
 void members(M& m, room_found& r) {
   m("device", r.device);
   m("free_bytes", r.free_bytes);
@@ -293,6 +302,7 @@ void members(M& m, room_found& r) {
   m("freed", r.freed);
   m("not_cloned", r.not_cloned);
   m("not_swappable", r.not_swappable);
+  m("volumes", r.volumes);
 }
 
 template <class M>
@@ -304,6 +314,7 @@ void members(M& m, worker_result& r) {
   m("writers", r.writers);
   m("missing", r.missing);
   m("mounted", r.mounted);
+  m("unmounted", r.unmounted);
   m("data_dir_exists", r.data_dir_exists);
   m("data_dir_empty", r.data_dir_empty);
   m("half_swapped", r.half_swapped);

@@ -155,7 +155,9 @@ struct worker_job {
 
   std::string data_dir;           // absolute; every mode but verify and examine, which have `file`; select: may be ""
   std::vector<std::string> also;  // further directories of the same node (inspect)
-  std::string mount;              // inspect, make_directories: must be a mount point; "" = not asked
+  // Must be mount points (inspect, make_directories). Those below data_dir that a plan replaces are replaced by their
+  // children, each within its file system (snapshot/volumes.hpp).
+  std::vector<std::string> mounts;
 
   // inspect
   std::vector<std::string> locks;       // relative: F_GETLK
@@ -264,6 +266,17 @@ struct cached_file {
   friend bool operator==(const cached_file&, const cached_file&) = default;
 };
 
+// What a volume of the data directory has, in bytes on the disk.
+struct volume_room {
+  std::string path;                  // relative to the data directory
+  std::uint64_t free_bytes = 0;      // for the user of the job
+  std::uint64_t staging = 0;         // as in room_found
+  std::vector<std::uint64_t> state;  // one a plan: what stands in it where that plan replaces
+  std::vector<std::uint64_t> freed;  // one a plan: what deleting that would free
+
+  friend bool operator==(const volume_room&, const volume_room&) = default;
+};
+
 // What the file system of the data directory has, in bytes on the disk: holes take none.
 struct room_found {
   std::uint64_t device = 0;      // st_dev: which file system
@@ -276,6 +289,8 @@ struct room_found {
   std::vector<std::string> not_cloned;
   // One a plan: why what it replaces cannot be renamed (a link, somebody else's, a mount point); "" = it can.
   std::vector<std::string> not_swappable;
+  std::vector<volume_room>
+      volumes;  // in which any of the plans replaces something; what is in them is not counted above
   // Of the free bytes, what other recoveries on the file system will still take, and whose; hasupd fills it in.
   std::uint64_t promised = 0;
   std::vector<std::string> promised_to;
@@ -294,6 +309,7 @@ struct worker_result {
   std::vector<writer_info> writers;  // with all_writers: of these, `writer` is the first
   std::vector<std::string> missing;  // of must_exist
   bool mounted = true;
+  std::string unmounted;  // the first of job.mounts that is none; "" = all are
   bool data_dir_exists = false;
   bool data_dir_empty = true;  // no entry but .hasup
   bool half_swapped = false;   // swap.json is there; swap: also where it failed

@@ -33,7 +33,7 @@ std::string why_not_swapped(const progress& p, const ports::worker_result& seen)
 
 std::string why_data_waits(const progress& p, const ports::worker_result& seen) {
   const auto& dir = p.plan.data_dir;
-  if (!seen.mounted) return p.plan.mount + " is not mounted";
+  if (!seen.mounted) return seen.unmounted + " is not mounted";
   if (!seen.ok() && !seen.writer) return dir + " cannot be inspected: " + seen.error;
   if (!seen.data_dir_exists) return dir + " is not there: is its volume mounted?";
   if (!seen.has_own_dir) return dir + " has no .hasup, which its recovery made there: is its volume mounted?";

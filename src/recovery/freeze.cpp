@@ -9,7 +9,7 @@ frozen freeze(const model::unit& unit, const model::recipe& recipe, std::string 
   f.asked = std::move(asked);
   f.data_dir = unit.data.dir;
   f.also = unit.data.also;
-  f.mount = unit.data.mount;
+  f.mounts = unit.data.mounts;
   f.sources = unit.recovery.sources;
   f.recipe = recipe;
   f.mode = unit.recovery.mode;
@@ -33,7 +33,7 @@ ports::worker_job job_of(const frozen& plan, ports::worker_mode mode) {
   job.mode = mode;
   job.data_dir = plan.data_dir;
   job.also = plan.also;
-  job.mount = plan.mount;
+  job.mounts = plan.mounts;
   job.sources = plan.sources;
   job.must_exist = plan.recipe.must_exist;
   job.keep = plan.recipe.keep;

@@ -42,7 +42,7 @@ json::object to_json(const frozen& f) {
                    {"asked", std::move(asked)},
                    {"data_dir", f.data_dir},
                    {"also", json::value_from(f.also)},
-                   {"mount", f.mount},
+                   {"mounts", json::value_from(f.mounts)},
                    {"sources", sources_of(f)},
                    {"recipe", embedded(ports::encode(f.recipe))},
                    {"mode", model::recovery_mode_names.text(f.mode)},
@@ -160,7 +160,10 @@ frozen frozen_from(const json::object& o) {
   }
   f.data_dir = text_at(o, "data_dir");
   f.also = texts_at(o, "also");
-  f.mount = text_at(o, "mount");
+  if (o.contains("mounts"))
+    f.mounts = texts_at(o, "mounts");
+  else if (auto mount = text_at(o, "mount"); !mount.empty())  // older journals had at most one
+    f.mounts.push_back(std::move(mount));
   for (const auto& one : o.at("sources").as_array()) {
     if (one.is_string())
       f.sources.emplace_back(std::string(std::string_view(one.get_string())));  // written before sources had options

@@ -94,7 +94,7 @@ struct frozen {
   options asked;
   std::string data_dir;           // absolute
   std::vector<std::string> also;  // absolute
-  std::string mount;
+  std::vector<std::string> mounts;
   std::vector<model::source> sources;
   model::recipe recipe;
   model::recovery_mode mode = model::recovery_mode::automatic;

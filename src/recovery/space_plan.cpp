@@ -84,10 +84,39 @@ space_need space_need_of(const ports::candidate& c, const model::recovery_plan& 
     if (!plan.archives[i].as.empty() && c.plan < room.state.size()) need.rebuilt = room.state[c.plan];
   }
   if (c.plan < room.freed.size()) need.freed = room.freed[c.plan];
+  need.plan = c.plan;
   return need;
 }
 
+std::uint64_t share_of(const space_need& need, const ports::volume_room& volume, unsigned plan,
+                       const ports::room_found& room) {
+  const auto at = [plan](const std::vector<std::uint64_t>& of) { return plan < of.size() ? of[plan] : 0; };
+  auto all = at(room.state);
+  for (const auto& v : room.volumes) all = sum(all, at(v.state));
+  const auto here = at(volume.state);
+  if (all == 0) return 0;  // nothing is known: copying it there looks for itself
+  const auto part = static_cast<double>(here) / static_cast<double>(all);
+  return sum(static_cast<std::uint64_t>(static_cast<double>(need.unpacked) * part), need.rebuilt > 0 ? here : 0);
+}
+
 namespace {
+
+// What the volumes lack, for a person; "" = nothing.
+std::string short_in_volumes(const std::string& data_dir, const space_need& need, const ports::room_found& room,
+                             std::uint64_t min_free, bool in_place) {
+  if (need.unknown) return {};
+  for (const auto& v : room.volumes) {
+    const auto needed = share_of(need, v, need.plan, room);
+    const auto freed = in_place && need.plan < v.freed.size() ? v.freed[need.plan] : 0;
+    const auto have = sum(less(sum(v.free_bytes, v.staging), min_free), freed);
+    if (needed <= have) continue;
+    return "; " + data_dir + "/" + v.path + " has " + base::format_byte_size(have) + " for the " +
+           base::format_byte_size(needed) +
+           " of it that come there, by what is there now: " + base::format_byte_size(needed - have) +
+           " short. Make room on that volume";
+  }
+  return {};
+}
 
 space_plan reckon(const std::string& name, const std::string& data_dir, const space_need& need,
                   const ports::room_found& room, std::uint64_t min_free, bool in_place) {
@@ -106,8 +135,10 @@ space_plan reckon(const std::string& name, const std::string& data_dir, const sp
   auto missing = less(need.total(), in_place ? sum(have, need.freed) : have);
   if (in_place)
     missing = std::max(missing, less(need.to_fetch(), have));  // the archives come while it is still there
-  out.fits = need.unknown || missing == 0;
-  if (out.fits) return out;
+  const auto elsewhere = short_in_volumes(data_dir, need, room, min_free, in_place);
+  out.fits = need.unknown || (missing == 0 && elsewhere.empty());
+  out.text += elsewhere;
+  if (out.fits || missing == 0) return out;
   out.text += ": " + base::format_byte_size(missing) + " short. Make room there";
   std::uint64_t others = 0;
   for (const auto& file : room.cached) others = sum(others, file.bytes);
@@ -138,7 +169,10 @@ space_decision decide_space(const frozen& plan, const ports::candidate& c, const
   const auto name = name_of(c);
   const auto staged = plan_space(name, plan.data_dir, need, room, plan.min_free);
   const bool told = plan.space == model::space_policy::in_place;
-  const bool nothing_there = need.freed == 0;
+  const bool nothing_there =
+      need.freed == 0 && std::all_of(room.volumes.begin(), room.volumes.end(), [&](const ports::volume_room& v) {
+        return c.plan >= v.freed.size() || v.freed[c.plan] == 0;
+      });
   if (plan.space == model::space_policy::stage || nothing_there || (!told && staged.fits))
     return {staged.fits, true, false, staged.text, need};
   const auto in_place = reckon(name, plan.data_dir, need, room, plan.min_free, true);

@@ -7,6 +7,9 @@
 // and where the node itself loads an archive, the state that it makes of it; the old state goes only once the node is
 // confirmed. So all that is written anew must fit in what is free.
 //
+// Of a file system of its own in the data directory (a volume) the state that stands there now says how much of the
+// new one comes to it, by their shares; it is unpacked beside the data directory before it comes there.
+//
 // In place, the archives must fit in what is free, and the rest in that and what the old state takes: it is deleted
 // once the archives are here and verified. There is no way back from that, so without being told (space = "in_place")
 // it is done only
@@ -43,11 +46,16 @@ struct space_need {
   bool guessed = false;       // part of `unpacked` is by guessed_ratio
   bool unknown = false;       // an archive's size is not known: the sums are without it
   std::uint64_t freed = 0;    // by deleting what the plan replaces; see promised_room
+  unsigned plan = 0;          // index into recipe.plans
 
   [[nodiscard]] std::uint64_t to_fetch() const;
   [[nodiscard]] std::uint64_t total() const;
   friend bool operator==(const space_need&, const space_need&) = default;
 };
+
+// What of a need comes to a volume, for one of the plans.
+std::uint64_t share_of(const space_need& need, const ports::volume_room& volume, unsigned plan,
+                       const ports::room_found& room);
 
 space_need space_need_of(const ports::candidate& c, const model::recovery_plan& plan, const ports::room_found& room);
 

@@ -63,7 +63,28 @@ outcome<data_tree> data_tree::open_beside(const std::string& data_dir, const dis
 outcome<void> data_tree::make_places(const disk& d, bool notes_warm) const {
   for (const auto* dir : {"cache", "staging"})
     if (auto made = d.make_dir(own(), dir, 0700); !made) return made;
+  for (const auto& v : volumes_.all())
+    if (auto made = d.make_dir(v.own.get(), "staging", 0700); !made) return made;
   return notes_warm ? d.make_dir(own(), "warm", 0700) : outcome<void>();
+}
+
+outcome<void> data_tree::open_volumes(std::vector<std::string> paths, const disk& d) {
+  auto opened = volumes::open(root(), path_, std::move(paths), ::geteuid());
+  if (!opened) return opened.error();
+  volumes_ = std::move(*opened);
+  return volumes_.claim(path_, d);
+}
+
+bool data_tree::has(const std::string& path) const {
+  const auto dir = open_beneath(root(), parent_of(path), O_PATH | O_DIRECTORY, mounts::cross);
+  struct stat st {};
+  return dir && ::fstatat(dir->get(), std::string(name_of(path)).c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+std::vector<int> data_tree::owns() const {
+  std::vector<int> out{own()};
+  for (const auto& v : volumes_.all()) out.push_back(v.own.get());
+  return out;
 }
 
 outcome<data_tree> data_tree::open_for_work(const std::string& data_dir, const disk& d, const job_control& control) {

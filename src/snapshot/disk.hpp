@@ -42,6 +42,12 @@ struct entry_info {
 
 enum class mounts { stay, cross };
 
+// A place: `path` relative to the directory descriptor `root`, "" = that directory itself.
+struct spot {
+  int root = -1;
+  std::string path;
+};
+
 // "a/b" with neither "", ".", ".." nor empty components; at most 4096 bytes, 255 a component.
 bool is_plain_relative(std::string_view path);
 std::string_view parent_of(std::string_view path);  // "" = the root itself
@@ -54,8 +60,14 @@ outcome<base::unique_fd> open_beneath(int root, std::string_view path, int flags
 bool leaves_root(int root, std::string_view path);
 // Not there is an empty optional; a link on the way is a failure.
 outcome<std::optional<entry_info>> look(int root, std::string_view path);
+inline outcome<std::optional<entry_info>> look(const spot& at) {
+  return look(at.root, at.path);
+}
 // Names of a directory without "." and "..", sorted.
 outcome<std::vector<std::string>> list_names(int root, std::string_view path);
+inline outcome<std::vector<std::string>> list_names(const spot& at) {
+  return list_names(at.root, at.path);
+}
 outcome<std::string> read_text(int root, std::string_view path, std::size_t limit = 64U << 20);
 // Bytes that an ordinary user may still write on the file system of `fd`.
 outcome<std::uint64_t> free_space(int fd);
@@ -73,6 +85,12 @@ class disk {
                        std::string_view to) const;  // never replaces
   // False when the file system cannot exchange.
   outcome<bool> exchange(int a_root, std::string_view a, int b_root, std::string_view b) const;
+  outcome<void> rename(const spot& from, const spot& to) const {
+    return rename(from.root, from.path, to.root, to.path);
+  }
+  outcome<bool> exchange(const spot& a, const spot& b) const { return exchange(a.root, a.path, b.root, b.path); }
+  outcome<void> make_parents(const spot& at, mode_t mode) const { return make_parents(at.root, at.path, mode); }
+  outcome<void> sync_dir(const spot& at) const { return sync_dir(at.root, at.path); }
   outcome<void> remove_file(int root, std::string_view path) const;  // not there: fine
   // Its directory need not be there either. Was it?
   outcome<bool> remove_if_there(int root, std::string_view path) const;

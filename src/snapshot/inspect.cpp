@@ -163,7 +163,8 @@ ports::worker_result inspect(const ports::worker_job& job, const std::function<v
     out.error = "the data directory \"" + job.data_dir + "\" is not an absolute path";
     return out;
   }
-  out.mounted = job.mount.empty() || is_mount_point(job.mount);
+  out.unmounted = first_unmounted(job.mounts);
+  out.mounted = out.unmounted.empty();
   look_at_file_system(job.data_dir, out);
   look_inside(job, out);
   if (job.all_writers) {

@@ -218,7 +218,8 @@ outcome<void> make_one(const ports::worker_job& job, const model::wanted_directo
 
 ports::worker_result make_directories(const ports::worker_job& job) {
   ports::worker_result out;
-  out.mounted = job.mount.empty() || is_mount_point(job.mount);
+  out.unmounted = first_unmounted(job.mounts);
+  out.mounted = out.unmounted.empty();
   if (!out.mounted) return out;
   for (const auto& wanted : job.directories) {
     const auto done = make_one(job, wanted, out.made);

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+
 namespace hasup::snapshot {
 
 bool is_mount_point(const std::string& path) {
@@ -14,6 +16,11 @@ bool is_mount_point(const std::string& path) {
   struct stat above {};
   return ::stat(path.c_str(), &st) == 0 && ::stat((path + "/..").c_str(), &above) == 0 &&
          (st.st_dev != above.st_dev || st.st_ino == above.st_ino);
+}
+
+std::string first_unmounted(const std::vector<std::string>& paths) {
+  const auto none = std::find_if_not(paths.begin(), paths.end(), is_mount_point);
+  return none == paths.end() ? std::string() : *none;
 }
 
 }  // namespace hasup::snapshot

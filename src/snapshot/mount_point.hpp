@@ -2,9 +2,12 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace hasup::snapshot {
 
 bool is_mount_point(const std::string& path);
+// "" = all are.
+std::string first_unmounted(const std::vector<std::string>& paths);
 
 }  // namespace hasup::snapshot

@@ -14,6 +14,7 @@
 #include "snapshot/swap_record.hpp"
 #include "snapshot/swappable.hpp"
 #include "snapshot/tree_clone.hpp"
+#include "snapshot/volumes.hpp"
 #include "snapshot/warm_file.hpp"
 #include "snapshot/wipe_rules.hpp"
 
@@ -113,6 +114,35 @@ void look_at_reflinks(const ports::worker_job& job, int root, ports::room_found&
   }
 }
 
+// What a plan replaces in each, and what is free there.
+outcome<void> look_into_volumes(const ports::worker_job& job, const volumes& inside,
+                                const std::vector<std::string>& entries, std::size_t plan, const job_control& control,
+                                std::vector<ports::volume_room>& out) {
+  for (const auto& v : inside.all()) {
+    auto known = std::find_if(out.begin(), out.end(), [&](const auto& r) { return r.path == v.path; });
+    if (known == out.end()) {
+      known = out.insert(out.end(), {v.path, 0, 0, {}, {}});
+      known->state.assign(job.plans.size(), 0);
+      known->freed.assign(job.plans.size(), 0);
+      auto free = free_space(v.root.get());
+      if (!free) return free.error();
+      known->free_bytes = *free;
+      auto staging = bytes_on_disk(v.root.get(), ".hasup/staging", control);
+      if (!staging) return staging.error();
+      known->staging = *staging;
+    }
+    struct stat st {};
+    if (::fstat(v.root.get(), &st) != 0) return system_failure("look at " + v.path, errno);
+    tree_size state(v.root.get(), st.st_dev, control);
+    for (const auto& entry : entries)
+      if (inside.of(entry) == &v)
+        if (auto added = state.add(std::string(snapshot::inside(v, entry))); !added) return added;
+    known->state[plan] = state.bytes();
+    known->freed[plan] = state.freed();
+  }
+  return {};
+}
+
 outcome<void> look_around(const ports::worker_job& job, const job_control& control, ports::room_found& out,
                           std::optional<ports::warm_set>& warm) {
   const auto place = nearest(job.data_dir);
@@ -137,16 +167,21 @@ outcome<void> look_around(const ports::worker_job& job, const job_control& contr
   const auto record = swap_record_below(root.get());
   const auto deleted = record && record->phase == swap_phase::wiped ? record->deleted_bytes : 0;
   for (std::size_t i = 0; i < job.plans.size(); ++i) {
-    auto rules = wipe_rules::from(job.plans[i].wipe, job.keep, job.plans[i].shared);
+    auto rules = rules_of(job.plans[i], job);
     if (!rules) continue;  // the swap says what is wrong with them
     out.not_swappable[i] = why_not_swappable(root.get(), job.data_dir, *rules, ::geteuid());
-    auto entries = replaced_entries(root.get(), "", *rules);
+    const auto inside = volumes::open(root.get(), job.data_dir, rules->volumes(), ::geteuid());
+    if (!inside) continue;  // likewise
+    auto entries =
+        replaced_entries([&](std::string_view path) { return inside->in_place(root.get(), path); }, *rules);
     if (!entries) continue;
     tree_size state(root.get(), st.st_dev, control);
     for (const auto& entry : *entries)
-      if (auto added = state.add(entry); !added) return added;
+      if (inside->of(entry) == nullptr)
+        if (auto added = state.add(entry); !added) return added;
     out.state[i] = std::max(state.bytes(), deleted);
     out.freed[i] = state.freed();
+    if (auto looked = look_into_volumes(job, *inside, *entries, i, control, out.volumes); !looked) return looked;
   }
   return {};
 }

@@ -19,6 +19,7 @@
 #include <thread>
 
 #include "base/unique_fd.hpp"
+#include "snapshot/volumes.hpp"
 
 namespace hasup::snapshot {
 namespace {
@@ -212,9 +213,17 @@ bounds unpack_bounds(const ports::worker_job& job) {
   const auto own = job.data_dir + "/.hasup/";
   b.write = answer_directories(job);
   b.write.insert(b.write.end(), {own + "lock", own + "staging"});
+  std::vector<std::string> of_volumes;
+  if (const auto rules = rules_of(job.plan, job))
+    for (const auto& v : rules->volumes()) {
+      const auto of_volume = job.data_dir + "/" + v + "/.hasup/";
+      b.write.push_back(of_volume + "staging");
+      of_volumes.push_back(of_volume + "data_dir");
+    }
   b.moves = true;
   b.memory = memory_to_unpack(job.max_window);
-  b.read = {own + "swap.json"};
+  b.read = std::move(of_volumes);
+  b.read->push_back(own + "swap.json");
   const bool links = std::any_of(job.plan.archives.begin(), job.plan.archives.end(), [](const auto& archive) {
     return !archive.as.empty() && archive.unpack != model::unpack_mode::archive;
   });

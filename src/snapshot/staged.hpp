@@ -4,14 +4,17 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
-#include "snapshot/disk.hpp"
+#include "snapshot/swap_record.hpp"
 
 namespace hasup::snapshot {
 
 struct staged {
   std::string plan;
   std::map<std::string, std::string> archive_paths;  // AS -> absolute path
+  std::vector<swap_volume> volumes{};                // in which something is to be replaced
+  std::map<std::string, identity> carried{};         // what lies ready in them, by its place in the data directory
 
   friend bool operator==(const staged&, const staged&) = default;
 };

@@ -1,6 +1,7 @@
 // swap and rewipe; the ways back and forward for good stand in state_swap_end.cpp.
 #include "snapshot/state_swap.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,13 +14,6 @@
 
 namespace hasup::snapshot {
 namespace {
-
-std::string aside_path(const std::string& path) {
-  return "aside/" + path;
-}
-std::string staged_path(const std::string& path) {
-  return "staging/new/" + path;
-}
 
 failure not_ours(const std::string& path) {
   return {ports::worker_failure::internal,
@@ -34,6 +28,34 @@ outcome<void> state_swap::open() {
   auto tree = data_tree::open_for_work(job_.data_dir, disk_, control_);
   if (!tree) return tree.error();
   tree_ = std::move(*tree);
+  return open_volumes();
+}
+
+// Those of the plan, those that a record names, which must be the very same, and those in which an earlier job may
+// have left something.
+outcome<void> state_swap::open_volumes() {
+  auto rules = snapshot::rules_of(job_.plan, job_);
+  if (!rules) return rules.error();
+  const auto record = read_swap_record(tree_.own());
+  if (!record) return {};  // whoever needs it reads it once more
+  auto paths = rules->volumes();
+  for (const auto& path : volumes_below(job_.data_dir, job_.mounts))
+    if (const auto left = open_beneath(tree_.root(), path + "/.hasup", O_PATH, mounts::cross)) paths.push_back(path);
+  if (*record)
+    for (const auto& v : (*record)->volumes) paths.push_back(v.path);
+  std::sort(paths.begin(), paths.end());
+  paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
+  if (auto opened = tree_.open_volumes(std::move(paths), disk_); !opened) return opened;
+  return *record ? check_volumes(**record) : outcome<void>();
+}
+
+outcome<void> state_swap::check_volumes(const swap_record& record) const {
+  for (const auto& v : record.volumes) {
+    const auto* here = tree_.mounted().of(v.path);
+    if (here == nullptr || here->path != v.path || here->id != v.root)
+      return refusal(joined(tree_.path(), v.path) +
+                     " is another file system than the one that .hasup/swap.json is about; mount that one");
+  }
   return {};
 }
 
@@ -51,7 +73,9 @@ outcome<void> state_swap::write_record(const swap_record& record) {
 }
 
 outcome<wipe_rules> state_swap::rules_of(const swap_record& record) const {
-  return wipe_rules::from(record.wipe, record.keep, record.shared);
+  std::vector<std::string> inside;
+  for (const auto& v : record.volumes) inside.push_back(v.path);
+  return wipe_rules::from(record.wipe, record.keep, record.shared, std::move(inside));
 }
 
 outcome<void> state_swap::swap() {
@@ -94,35 +118,35 @@ outcome<void> state_swap::swap() {
 }
 
 outcome<swap_record> state_swap::plan_swap() {
-  auto rules = wipe_rules::from(job_.plan.wipe, job_.keep, job_.plan.shared);
+  auto rules = snapshot::rules_of(job_.plan, job_);
   if (!rules) return rules.error();
   auto ready = read_staged(tree_.own());
   if (!ready) return ready.error();
   if (!job_.plan.archives.empty() && (!*ready || (*ready)->plan != job_.plan.name))
     return refusal("nothing is staged for plan \"" + job_.plan.name + "\"; fetch and unpack a snapshot first");
+  if (*ready)
+    if (auto here = check_carried(**ready, *rules); !here) return here.error();
   if (auto empty = check_aside_empty(); !empty) return empty.error();
 
   swap_record record;
   record.plan = job_.plan.name;
-  record.wipe = rules->wipe();
-  record.keep = rules->keep();
-  record.shared = rules->shared();
-  auto old_paths = replaced_entries(tree_.root(), "", *rules);
+  note_rules(record, *rules);
+  auto old_paths = entries_in_place(*rules);
   if (!old_paths) return old_paths.error();
-  auto new_paths = replaced_entries(tree_.own(), "staging/new", *rules);
+  auto new_paths = replaced_entries([this](std::string_view path) { return tree_.staged(path); }, *rules);
   if (!new_paths) return new_paths.error();
   std::set<std::string> paths(old_paths->begin(), old_paths->end());
   paths.insert(new_paths->begin(), new_paths->end());
 
   for (const auto& path : paths) {
     swap_entry entry{path, {}, {}};
-    auto old_entry = look(tree_.root(), path);
+    auto old_entry = look(tree_.in_place(path));
     if (!old_entry) return old_entry.error();
     if (*old_entry) {
       if (auto checked = check_old(entry, **old_entry); !checked) return checked.error();
       entry.old_entry = (*old_entry)->id;
     }
-    auto new_entry = look(tree_.own(), staged_path(path));
+    auto new_entry = look(tree_.staged(path));
     if (!new_entry) return new_entry.error();
     if (*new_entry) entry.new_entry = (*new_entry)->id;
     // A file of the one side where the other has a directory that is swapped by its children.
@@ -131,7 +155,7 @@ outcome<swap_record> state_swap::plan_swap() {
         return refusal(std::string(up) +
                        " is a file in the data directory or in the snapshot, but a directory in the "
                        "other; move it aside");
-      auto parent = look(tree_.root(), up);
+      auto parent = look(tree_.in_place(up));
       if (!parent) return parent.error();
       const std::string dir(up);
       if (!*parent && std::find(record.made_dirs.begin(), record.made_dirs.end(), dir) == record.made_dirs.end())
@@ -144,19 +168,67 @@ outcome<swap_record> state_swap::plan_swap() {
   return record;
 }
 
+outcome<std::vector<std::string>> state_swap::entries_in_place(const wipe_rules& rules) const {
+  return replaced_entries([this](std::string_view path) { return tree_.in_place(path); }, rules);
+}
+
+void state_swap::note_rules(swap_record& record, const wipe_rules& rules) const {
+  record.wipe = rules.wipe();
+  record.keep = rules.keep();
+  record.shared = rules.shared();
+  record.volumes.clear();
+  for (const auto& path : rules.volumes())
+    if (const auto* v = tree_.mounted().of(path)) record.volumes.push_back({path, v->id});
+}
+
+// A volume may have lost what came there last, or be another one: what replaces the old entries must be all there.
+outcome<void> state_swap::check_carried(const staged& ready, const wipe_rules& rules) const {
+  const auto again = [&](const std::string& path) {
+    return refusal(joined(tree_.path(), path) + " was not prepared, or has lost what was; unpack the snapshot again");
+  };
+  std::vector<swap_volume> found;
+  for (const auto& path : rules.volumes())
+    if (const auto* v = tree_.mounted().of(path)) found.push_back({path, v->id});
+  if (ready.volumes != found) return again(found.empty() ? ready.volumes.front().path : found.front().path);
+  for (const auto& [path, id] : ready.carried) {
+    auto there = look(tree_.staged(path));
+    if (!there) return there.error();
+    if (!*there || (*there)->id != id) return again(path);
+  }
+  return {};
+}
+
 outcome<void> state_swap::check_old(const swap_entry& entry, const entry_info& found) const {
+  const auto* v = tree_.mounted().of(entry.path);
   auto own = look(tree_.own(), "");
   if (!own) return own.error();
-  return check_swappable(joined(tree_.path(), entry.path), found, *own ? (*own)->device : found.device, ::geteuid());
+  const auto device = v != nullptr ? v->device : *own ? (*own)->device : found.device;
+  return check_swappable(joined(tree_.path(), entry.path), found, device, ::geteuid());
+}
+
+outcome<bool> state_swap::aside_is_empty() const {
+  bool all = true;
+  for (const int own : tree_.owns()) {
+    auto empty = disk_.remove_empty_dirs(own, "aside");
+    if (!empty) return empty.error();
+    all = all && *empty;
+  }
+  return all;
 }
 
 outcome<void> state_swap::check_aside_empty() const {
-  auto empty = disk_.remove_empty_dirs(tree_.own(), "aside");
+  auto empty = aside_is_empty();
   if (!empty) return empty.error();
   if (!*empty)
     return refusal(tree_.own_path("aside") +
-                   " holds old entries without a record of them; look whether they are "
+                   ", or the like in a volume, holds old entries without a record of them; look whether they are "
                    "needed and move them away");
+  return {};
+}
+
+outcome<void> state_swap::remove_everywhere(const std::string& path, const std::function<bool()>& stop) const {
+  for (const int own : tree_.owns())
+    if (auto removed = disk_.remove_tree(own, path, stop); !removed) return removed;
   return {};
 }
 
@@ -169,12 +241,11 @@ outcome<void> state_swap::check_no_writer(const std::string& dir) const {
 
 outcome<state_swap::position> state_swap::locate(const swap_entry& entry) const {
   position at;
-  const std::array<std::pair<place, std::pair<int, std::string>>, 3> spots{
-      {{place::in_place, {tree_.root(), entry.path}},
-       {place::aside, {tree_.own(), aside_path(entry.path)}},
-       {place::staged, {tree_.own(), staged_path(entry.path)}}}};
-  for (const auto& [where, spot] : spots) {
-    auto found = look(spot.first, spot.second);
+  const std::array<std::pair<place, spot>, 3> spots{{{place::in_place, tree_.in_place(entry.path)},
+                                                     {place::aside, tree_.aside(entry.path)},
+                                                     {place::staged, tree_.staged(entry.path)}}};
+  for (const auto& [where, at_spot] : spots) {
+    auto found = look(at_spot);
     if (!found) return found.error();
     if (!*found) continue;
     if (entry.old_entry && (*found)->id == *entry.old_entry) at.old_at = where;
@@ -184,8 +255,9 @@ outcome<state_swap::position> state_swap::locate(const swap_entry& entry) const 
 }
 
 outcome<bool> state_swap::settle_step(const swap_entry& entry, const position& at) {
-  const auto aside = aside_path(entry.path);
-  const auto staged = staged_path(entry.path);
+  const auto here = tree_.in_place(entry.path);
+  const auto aside = tree_.aside(entry.path);
+  const auto staged = tree_.staged(entry.path);
   const bool has_old = entry.old_entry.has_value();
   const bool has_new = entry.new_entry.has_value();
   const auto done = [](outcome<void> moved) -> outcome<bool> {
@@ -197,18 +269,16 @@ outcome<bool> state_swap::settle_step(const swap_entry& entry, const position& a
   if (old_settled && new_settled) return true;
 
   if (has_old && at.old_at == place::in_place && has_new && at.new_at == place::staged) {
-    auto exchanged = disk_.exchange(tree_.root(), entry.path, tree_.own(), staged);
+    auto exchanged = disk_.exchange(here, staged);
     if (!exchanged) return exchanged.error();
     if (*exchanged) return false;
   }
   const bool old_waits = at.old_at == place::in_place && at.new_at != place::in_place;
   if (has_old && (old_waits || (at.old_at == place::staged && at.new_at == place::in_place))) {
-    if (auto made = disk_.make_parents(tree_.own(), aside, 0700); !made) return made.error();
-    return at.old_at == place::in_place ? done(disk_.rename(tree_.root(), entry.path, tree_.own(), aside))
-                                        : done(disk_.rename(tree_.own(), staged, tree_.own(), aside));
+    if (auto made = disk_.make_parents(aside, 0700); !made) return made.error();
+    return done(disk_.rename(at.old_at == place::in_place ? here : staged, aside));
   }
-  if (has_new && at.new_at == place::staged && old_settled)
-    return done(disk_.rename(tree_.own(), staged, tree_.root(), entry.path));
+  if (has_new && at.new_at == place::staged && old_settled) return done(disk_.rename(staged, here));
   return not_ours(entry.path);
 }
 
@@ -225,9 +295,12 @@ outcome<void> state_swap::settle(const swap_entry& entry) {
 }
 
 outcome<void> state_swap::move_everything_in(swap_record& record) {
-  if (auto made = disk_.make_dir(tree_.own(), "aside", 0700); !made) return made;
-  for (const auto& dir : record.made_dirs)
-    if (auto made = disk_.make_dir(tree_.root(), dir, 0755); !made) return made;
+  for (const int own : tree_.owns())
+    if (auto made = disk_.make_dir(own, "aside", 0700); !made) return made;
+  for (const auto& dir : record.made_dirs) {
+    const auto at = tree_.in_place(dir);
+    if (auto made = disk_.make_dir(at.root, at.path, 0755); !made) return made;
+  }
   for (const auto& entry : record.entries)
     if (auto settled = settle(entry); !settled) return settled;
   if (auto synced = sync_parents(record); !synced) return synced;
@@ -243,18 +316,23 @@ outcome<void> state_swap::sync_parents(const swap_record& record) const {
       if (up.empty()) break;
     }
   for (const auto& parent : parents) {
-    const std::array<std::pair<int, std::string>, 3> dirs{{{tree_.root(), parent},
-                                                           {tree_.own(), joined("aside", parent)},
-                                                           {tree_.own(), joined("staging/new", parent)}}};
-    for (const auto& [root, path] : dirs) {
-      const std::string dir = path.ends_with('/') ? path.substr(0, path.size() - 1) : path;
-      auto found = look(root, dir);
+    const std::array<spot, 3> dirs{tree_.in_place(parent), tree_.aside(parent), tree_.staged(parent)};
+    for (const auto& dir : dirs) {
+      auto found = look(dir);
       if (!found) return found.error();
       if (!*found || !(*found)->is_directory()) continue;
-      if (auto synced = disk_.sync_dir(root, dir); !synced) return synced;
+      if (auto synced = disk_.sync_dir(dir); !synced) return synced;
     }
   }
-  return disk_.sync_dir(tree_.own(), "");
+  return sync_owns();
+}
+
+outcome<void> state_swap::sync_owns() const {
+  // The volumes first: what is durable in the data directory's own speaks of them.
+  auto owns = tree_.owns();
+  for (auto own = owns.rbegin(); own != owns.rend(); ++own)
+    if (auto synced = disk_.sync_dir(*own, ""); !synced) return synced;
+  return {};
 }
 
 outcome<void> state_swap::rewipe() {
@@ -266,31 +344,35 @@ outcome<void> state_swap::rewipe() {
   if (auto free = check_no_writer(""); !free) return free;
   auto rules = rules_of(**record);
   if (!rules) return rules.error();
-  auto present = replaced_entries(tree_.root(), "", *rules);
+  auto present = entries_in_place(*rules);
   if (!present) return present.error();
   for (const auto& path : *present) {
     const auto& entries = (*record)->entries;
     const auto known = std::find_if(entries.begin(), entries.end(), [&](const auto& e) { return e.path == path; });
     if (known != entries.end() && known->new_entry) continue;
-    auto found = look(tree_.root(), path);
+    auto found = look(tree_.in_place(path));
     if (!found) return found.error();
     if (!*found) continue;
     // An old entry in place of a swapped directory was put there by hand.
     if (known != entries.end() && known->old_entry == (*found)->id) return not_ours(path);
     if (auto gone = discard(path); !gone) return gone;
   }
-  if (auto removed = disk_.remove_tree(tree_.own(), "staging/discard"); !removed) return removed;
+  if (auto removed = remove_everywhere("staging/discard"); !removed) return removed;
+  for (const auto& v : tree_.mounted().all())
+    if (auto synced = disk_.sync_dir(v.root.get(), ""); !synced) return synced;
   return disk_.sync_dir(tree_.root(), "");
 }
 
 // Out of the data directory by one rename, so that a crash never leaves half of it in place; deleted afterwards.
 outcome<void> state_swap::discard(const std::string& path) {
-  if (auto made = disk_.make_parents(tree_.own(), "staging/discard/x", 0700); !made) return made;
+  const auto* v = tree_.mounted().of(path);
+  const int own = v == nullptr ? tree_.own() : v->own.get();
+  if (auto made = disk_.make_parents(own, "staging/discard/x", 0700); !made) return made;
   for (unsigned n = 0;; ++n) {
-    const auto target = "staging/discard/" + std::to_string(n);
-    auto taken = look(tree_.own(), target);
+    const spot target{own, "staging/discard/" + std::to_string(n)};
+    auto taken = look(target);
     if (!taken) return taken.error();
-    if (!*taken) return disk_.rename(tree_.root(), path, tree_.own(), target);
+    if (!*taken) return disk_.rename(tree_.in_place(path), target);
   }
 }
 

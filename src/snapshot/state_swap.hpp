@@ -13,12 +13,14 @@
 //   none  S          S to P;  none, P: done
 //
 // with P the place in the data directory, A in aside/, S in staging/new/. Anything else was not done by hasup: a
-// failure, and nothing is touched.
+// failure, and nothing is touched. All three are on one file system: of an entry that is a file system of its own the
+// children are swapped, with aside/ and staging/ in it (volumes.hpp).
 #pragma once
 
 #include "ports/worker_job.hpp"
 #include "snapshot/data_tree.hpp"
 #include "snapshot/job_control.hpp"
+#include "snapshot/staged.hpp"
 #include "snapshot/swap_record.hpp"
 
 namespace hasup::snapshot {
@@ -33,8 +35,8 @@ class state_swap {
   // directory by one rename before anything of it is deleted.
   outcome<void> wipe();
   // Needs a complete staging directory. Refuses before the first rename when a process has the data open, or an entry
-  // is a link, a mount point or somebody else's. What the plan shares stays in place and is cloned aside where that
-  // can be (state_swap_shared.cpp).
+  // is a link, a mount point that data.mount does not name, or somebody else's. What the plan shares stays in place
+  // and is cloned aside where that can be (state_swap_shared.cpp).
   outcome<void> swap();
   // Removes what an attempt to start created in the place of entries that nothing from staging replaced.
   outcome<void> rewipe();
@@ -66,6 +68,11 @@ class state_swap {
   };
 
   outcome<void> open();
+  outcome<void> open_volumes();
+  outcome<void> check_volumes(const swap_record& record) const;
+  outcome<void> check_carried(const staged& ready, const wipe_rules& rules) const;
+  outcome<std::vector<std::string>> entries_in_place(const wipe_rules& rules) const;
+  void note_rules(swap_record& record, const wipe_rules& rules) const;
   outcome<std::optional<swap_record>> read_record();
   outcome<void> write_record(const swap_record& record);
   outcome<void> check_archives() const;
@@ -74,13 +81,16 @@ class state_swap {
   outcome<wipe_rules> rules_of(const swap_record& record) const;
   outcome<swap_record> plan_swap();
   outcome<void> check_old(const swap_entry& entry, const entry_info& found) const;
+  outcome<bool> aside_is_empty() const;
   outcome<void> check_aside_empty() const;
+  outcome<void> remove_everywhere(const std::string& path, const std::function<bool()>& stop = {}) const;
   outcome<void> check_no_writer(const std::string& dir) const;
   outcome<position> locate(const swap_entry& entry) const;
   outcome<void> settle(const swap_entry& entry);
   outcome<bool> settle_step(const swap_entry& entry, const position& at);
   outcome<void> move_everything_in(swap_record& record);
   outcome<void> sync_parents(const swap_record& record) const;
+  outcome<void> sync_owns() const;
   outcome<void> check_can_return(const swap_record& record) const;
   outcome<void> undo_swap(swap_record& record);
   outcome<void> clear_places(const swap_record& record);

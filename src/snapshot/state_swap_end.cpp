@@ -39,10 +39,11 @@ outcome<void> state_swap::roll_back() {
     return known;
   }
   if (auto removed = remove_counted({"staging"}, cancelling::ignored); !removed) return removed;
-  auto empty = disk_.remove_empty_dirs(tree_.own(), "aside");
+  auto empty = aside_is_empty();
   if (!empty) return empty.error();
   if (!*empty)
-    return refusal(tree_.own_path("aside") + " holds entries that no record names; look whether they are needed");
+    return refusal(tree_.own_path("aside") +
+                   ", or the like in a volume, holds entries that no record names; look whether they are needed");
   if (auto removed = discard_clones(); !removed) return removed;
   if (*record && (*record)->wiped) {
     auto& r = **record;
@@ -51,6 +52,7 @@ outcome<void> state_swap::roll_back() {
     r.made_dirs.clear();
     return write_record(r);
   }
+  if (auto synced = sync_owns(); !synced) return synced;
   if (*record)
     if (auto removed = disk_.remove_file(tree_.own(), "swap.json"); !removed) return removed;
   return disk_.sync_dir(tree_.own(), "");
@@ -114,10 +116,10 @@ outcome<void> state_swap::check_can_return(const swap_record& record) const {
 outcome<void> state_swap::clear_places(const swap_record& record) {
   auto rules = rules_of(record);
   if (!rules) return rules.error();
-  auto present = replaced_entries(tree_.root(), "", *rules);
+  auto present = entries_in_place(*rules);
   if (!present) return present.error();
   for (const auto& path : *present) {
-    auto found = look(tree_.root(), path);
+    auto found = look(tree_.in_place(path));
     if (!found) return found.error();
     if (!*found) continue;
     const bool is_old = std::any_of(record.entries.begin(), record.entries.end(), [&](const auto& e) {
@@ -135,18 +137,22 @@ outcome<void> state_swap::return_old(const swap_record& record) {
     auto at = locate(entry);
     if (!at) return at.error();
     if (at->old_at == place::in_place) continue;
-    const auto from = (at->old_at == place::aside ? "aside/" : "staging/new/") + entry.path;
-    if (auto made = disk_.make_parents(tree_.root(), entry.path, 0755); !made) return made;
-    if (auto moved = disk_.rename(tree_.own(), from, tree_.root(), entry.path); !moved) return moved;
+    const auto to = tree_.in_place(entry.path);
+    if (auto made = disk_.make_parents(to, 0755); !made) return made;
+    if (auto moved =
+            disk_.rename(at->old_at == place::aside ? tree_.aside(entry.path) : tree_.staged(entry.path), to);
+        !moved)
+      return moved;
   }
   for (auto dir = record.made_dirs.rbegin(); dir != record.made_dirs.rend(); ++dir) {
-    auto found = look(tree_.root(), *dir);
+    const auto at = tree_.in_place(*dir);
+    auto found = look(at);
     if (!found) return found.error();
     if (!*found || !(*found)->is_directory()) continue;
-    auto names = list_names(tree_.root(), *dir);
+    auto names = list_names(at);
     if (!names) return names.error();
     if (!names->empty()) continue;  // something kept was made inside: it stays
-    if (auto removed = disk_.remove_empty_dirs(tree_.root(), *dir); !removed) return removed.error();
+    if (auto removed = disk_.remove_empty_dirs(at.root, at.path); !removed) return removed.error();
   }
   return sync_parents(record);
 }
@@ -161,6 +167,8 @@ outcome<void> state_swap::clean_up() {
       return refusal(
           "the swap of this data directory is only half done; finish it or roll it back before cleaning up");
     if (auto free = check_no_writer(tree_.own_path("aside")); !free) return free;
+    for (const auto& v : tree_.mounted().all())
+      if (auto free = check_no_writer(joined(tree_.path(), v.path) + "/.hasup/aside"); !free) return free;
     if (r.phase == swap_phase::swapped) {
       r.phase = swap_phase::confirmed;
       if (auto written = write_record(r); !written) return written;
@@ -168,15 +176,14 @@ outcome<void> state_swap::clean_up() {
     if (auto removed = remove_counted({"aside", "staging"}, cancelling::heeded); !removed) return removed;
     if (auto removed = discard_clones(stop_when_cancelled(control_)); !removed) return removed;
   } else {
-    auto empty = disk_.remove_empty_dirs(tree_.own(), "aside");
+    auto empty = aside_is_empty();
     if (!empty) return empty.error();
     if (!*empty) notes_.push_back(tree_.own_path("aside") + " holds old entries without a record; left as they are");
     if (*empty)
       if (auto removed = discard_clones(stop_when_cancelled(control_)); !removed) return removed;
   }
-  if (auto removed = disk_.remove_tree(tree_.own(), "staging", stop_when_cancelled(control_)); !removed)
-    return removed;
-  if (auto synced = disk_.sync_dir(tree_.own(), ""); !synced) return synced;
+  if (auto removed = remove_everywhere("staging", stop_when_cancelled(control_)); !removed) return removed;
+  if (auto synced = sync_owns(); !synced) return synced;
   if (*record) {
     if (auto removed = disk_.remove_file(tree_.own(), "swap.json"); !removed) return removed;
     if (auto synced = disk_.sync_dir(tree_.own(), ""); !synced) return synced;
@@ -184,20 +191,26 @@ outcome<void> state_swap::clean_up() {
   return prune_cache();
 }
 
-// In .hasup; tells how far it is.
+// In .hasup, and in that of each volume; tells how far it is.
 outcome<void> state_swap::remove_counted(const std::vector<std::string>& paths, cancelling c) {
-  const auto all = entries_of(tree_.own(), paths, control_);
+  std::optional<std::uint64_t> all = 0;
+  for (const int own : tree_.owns()) {
+    const auto here = entries_of(own, paths, control_);
+    all = all && here ? std::optional(*all + *here) : std::nullopt;
+  }
   const bool counts = !all || *all > 0;
   if (counts) control_.begin_files(std::string(ports::worker_mode_names.text(job_.mode)), all);
-  for (const auto& path : paths) {
-    auto there = look(tree_.own(), path);
-    if (!there) return there.error();
-    if (!*there) continue;
-    const auto each = [&] {
-      if (counts) control_.count_file();
-      return c == cancelling::heeded && control_.cancelled();
-    };
-    if (auto removed = disk_.remove_tree(tree_.own(), path, each); !removed) return removed;
+  const auto each = [&] {
+    if (counts) control_.count_file();
+    return c == cancelling::heeded && control_.cancelled();
+  };
+  for (const int own : tree_.owns()) {
+    for (const auto& path : paths) {
+      auto there = look(own, path);
+      if (!there) return there.error();
+      if (!*there) continue;
+      if (auto removed = disk_.remove_tree(own, path, each); !removed) return removed;
+    }
   }
   return {};
 }
@@ -245,7 +258,7 @@ outcome<void> state_swap::drop_warm() {
   for (const auto* mark : {"staging/staged.json", "staging/ahead.json"})
     if (auto removed = disk_.remove_if_there(tree_.own(), mark); !removed) return removed.error();
   for (const auto* dir : {"staging", "cache"})
-    if (auto removed = disk_.remove_tree(tree_.own(), dir, stop_when_cancelled(control_)); !removed) return removed;
+    if (auto removed = remove_everywhere(dir, stop_when_cancelled(control_)); !removed) return removed;
   return disk_.sync_dir(tree_.own(), "");
 }
 

@@ -23,7 +23,7 @@ outcome<void> state_swap::wipe() {
   if (control_.cancelled()) return cancelled();
   if (auto written = write_record(record); !written) return written;
   // What an earlier try unpacked goes too: the room is for the new one.
-  if (auto removed = disk_.remove_tree(tree_.own(), "staging"); !removed) return removed;
+  if (auto removed = remove_everywhere("staging"); !removed) return removed;
   return finish_wipe(record);
 }
 
@@ -43,12 +43,13 @@ outcome<void> state_swap::check_archives() const {
 }
 
 outcome<void> state_swap::plan_wipe(swap_record& record) const {
-  auto rules = wipe_rules::from(job_.plan.wipe, job_.keep, job_.plan.shared);
+  auto rules = snapshot::rules_of(job_.plan, job_);
   if (!rules) return rules.error();
-  auto paths = replaced_entries(tree_.root(), "", *rules);
+  auto paths = entries_in_place(*rules);
   if (!paths) return paths.error();
   for (const auto& path : *paths) {
-    auto there = look(tree_.root(), path);
+    const auto at = tree_.in_place(path);
+    auto there = look(at);
     if (!there) return there.error();
     if (!*there) continue;
     const auto known = std::find_if(record.deleted.begin(), record.deleted.end(),
@@ -56,7 +57,7 @@ outcome<void> state_swap::plan_wipe(swap_record& record) const {
     if (known != record.deleted.end()) continue;  // finish_wipe looks whether it is the same
     swap_entry entry{path, (*there)->id, {}};
     if (auto checked = check_old(entry, **there); !checked) return checked;
-    auto size = bytes_on_disk(tree_.root(), path, control_);
+    auto size = bytes_on_disk(at.root, at.path, control_);
     if (!size) return size.error();
     record.deleted_bytes += *size;
     record.deleted.push_back(std::move(entry));
@@ -64,16 +65,14 @@ outcome<void> state_swap::plan_wipe(swap_record& record) const {
   record.phase = swap_phase::wiped;
   record.wiped = true;
   record.plan = job_.plan.name;
-  record.wipe = rules->wipe();
-  record.keep = rules->keep();
-  record.shared = rules->shared();
+  note_rules(record, *rules);
   return {};
 }
 
 // Out of the data directory by renames, which are on the disk before the first file of it goes.
 outcome<void> state_swap::finish_wipe(const swap_record& record) {
   for (const auto& entry : record.deleted) {
-    auto there = look(tree_.root(), entry.path);
+    auto there = look(tree_.in_place(entry.path));
     if (!there) return there.error();
     if (*there && (*there)->id != *entry.old_entry)
       return refusal(tree_.path() + "/" + entry.path +
@@ -82,17 +81,14 @@ outcome<void> state_swap::finish_wipe(const swap_record& record) {
                      tree_.own_path("swap.json") + "; else remove that entry");
   }
   for (const auto& entry : record.deleted) {
-    auto there = look(tree_.root(), entry.path);
+    auto there = look(tree_.in_place(entry.path));
     if (!there) return there.error();
     if (!*there) continue;
     if (auto gone = discard(entry.path); !gone) return gone;
-    if (auto synced = disk_.sync_dir(tree_.root(), std::string(parent_of(entry.path))); !synced) return synced;
+    if (auto synced = disk_.sync_dir(tree_.in_place(parent_of(entry.path))); !synced) return synced;
   }
-  auto staging = look(tree_.own(), "staging");
-  if (!staging) return staging.error();
-  if (*staging)
-    if (auto removed = remove_counted({"staging/discard"}, cancelling::ignored); !removed) return removed;
-  return disk_.sync_dir(tree_.own(), "");
+  if (auto removed = remove_counted({"staging/discard"}, cancelling::ignored); !removed) return removed;
+  return sync_owns();
 }
 
 }  // namespace hasup::snapshot

@@ -2,7 +2,7 @@
 
 #include <fcntl.h>
 
-#include <boost/json.hpp>
+#include "snapshot/identity_json.hpp"
 
 namespace hasup::snapshot {
 namespace {
@@ -14,21 +14,12 @@ constexpr int version = 1;
 // A hasup that knows nothing of these must leave them alone.
 constexpr int version_of_wiped = 2;
 constexpr int version_of_clones = 3;
+constexpr int version_of_volumes = 4;  // whatever else it holds
 
 int version_of(const swap_record& record) {
+  if (!record.volumes.empty()) return version_of_volumes;
   if (record.wiped) return version_of_wiped;
   return record.shared_as == shared_fate::stays ? version : version_of_clones;
-}
-
-json::value identity_json(const std::optional<identity>& id) {
-  if (!id) return nullptr;
-  return json::object{{"inode", id->inode}, {"born_s", id->born_s}, {"born_ns", id->born_ns}};
-}
-
-std::optional<identity> identity_from(const json::value& v) {
-  if (v.is_null()) return std::nullopt;
-  return identity{v.at("inode").to_number<std::uint64_t>(), v.at("born_s").to_number<std::int64_t>(),
-                  v.at("born_ns").to_number<std::uint32_t>()};
 }
 
 json::array texts_json(const std::vector<std::string>& texts) {
@@ -72,6 +63,34 @@ void read_clones(const json::value& parsed, swap_record& out) {
 
 }  // namespace
 
+json::value identity_json(const std::optional<identity>& id) {
+  if (!id) return nullptr;
+  return json::object{{"inode", id->inode}, {"born_s", id->born_s}, {"born_ns", id->born_ns}};
+}
+
+std::optional<identity> identity_from(const json::value& v) {
+  if (v.is_null()) return std::nullopt;
+  return identity{v.at("inode").to_number<std::uint64_t>(), v.at("born_s").to_number<std::int64_t>(),
+                  v.at("born_ns").to_number<std::uint32_t>()};
+}
+
+json::array volumes_json(const std::vector<swap_volume>& all) {
+  json::array volumes;
+  for (const auto& v : all) volumes.push_back(json::object{{"path", v.path}, {"root", identity_json(v.root)}});
+  return volumes;
+}
+
+std::vector<swap_volume> volumes_from(const json::value& v) {
+  std::vector<swap_volume> out;
+  for (const auto& one : v.as_array()) {
+    const auto root = identity_from(one.at("root"));
+    swap_volume volume{std::string(one.at("path").as_string()), root.value_or(identity{})};
+    if (!root || !is_plain_relative(volume.path)) throw std::invalid_argument("bad volume \"" + volume.path + "\"");
+    out.push_back(std::move(volume));
+  }
+  return out;
+}
+
 std::string encode(const swap_record& record) {
   json::object out{{"version", version_of(record)},
                    {"phase", swap_phase_names.text(record.phase)},
@@ -84,10 +103,11 @@ std::string encode(const swap_record& record) {
   if (record.wiped) out["deleted"] = entries_json(record.deleted);
   if (record.wiped) out["deleted_bytes"] = record.deleted_bytes;
   if (!record.not_cloned.empty()) out["not_cloned"] = record.not_cloned;
-  if (version_of(record) == version_of_clones) {
+  if (record.shared_as != shared_fate::stays && !record.wiped) {
     out["shared_as"] = shared_fate_names.text(record.shared_as);
     out["clones"] = entries_json(record.clones);
   }
+  if (!record.volumes.empty()) out["volumes"] = volumes_json(record.volumes);
   return json::serialize(out);
 }
 
@@ -98,10 +118,10 @@ base::result<swap_record> decode_swap_record(std::string_view text) {
     options.allow_invalid_utf8 = true;  // file names are bytes
     const auto parsed = json::parse(text, {}, options);
     const auto written_as = parsed.at("version").as_int64();
-    if (written_as != version && written_as != version_of_wiped && written_as != version_of_clones)
+    if (written_as < version || written_as > version_of_volumes)
       return base::error{"it was written by another version of hasup"};
     swap_record out;
-    out.wiped = written_as == version_of_wiped;
+    out.wiped = written_as == version_of_wiped || parsed.as_object().contains("deleted");
     const auto phase = swap_phase_names.parse(std::string_view(parsed.at("phase").as_string()));
     if (!phase) return base::error{"unknown phase"};
     out.phase = *phase;
@@ -115,7 +135,8 @@ base::result<swap_record> decode_swap_record(std::string_view text) {
     if (out.wiped) out.deleted_bytes = parsed.at("deleted_bytes").to_number<std::uint64_t>();
     if (const auto* why = parsed.as_object().if_contains("not_cloned"))
       out.not_cloned = std::string(why->as_string());
-    if (written_as == version_of_clones) read_clones(parsed, out);
+    if (written_as == version_of_clones || parsed.as_object().contains("clones")) read_clones(parsed, out);
+    if (const auto* volumes = parsed.as_object().if_contains("volumes")) out.volumes = volumes_from(*volumes);
     if (out.phase == swap_phase::wiped && !out.wiped) return base::error{"unknown phase"};
     return out;
   } catch (const std::exception& e) {

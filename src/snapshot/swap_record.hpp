@@ -48,10 +48,19 @@ struct swap_entry {
   friend bool operator==(const swap_entry&, const swap_entry&) = default;
 };
 
+// A file system of its own that entries lie in (volumes.hpp), and its root: not another one in its place.
+struct swap_volume {
+  std::string path;
+  identity root;
+
+  friend bool operator==(const swap_volume&, const swap_volume&) = default;
+};
+
 struct swap_record {
   swap_phase phase = swap_phase::intent;
   std::string plan;
   std::vector<std::string> wipe, keep, shared;  // frozen: later jobs go by these
+  std::vector<swap_volume> volumes;             // in which something is replaced
   std::vector<std::string> made_dirs;           // directories that had to be made for entries, outermost first
   std::vector<swap_entry> entries;
   bool wiped = false;               // in every phase: the old state is deleted, or its deletion has begun

@@ -1,5 +1,7 @@
 #include "snapshot/swappable.hpp"
 
+#include "snapshot/volumes.hpp"
+
 namespace hasup::snapshot {
 
 outcome<void> check_swappable(const std::string& shown, const entry_info& found, std::uint64_t device, uid_t user) {
@@ -12,22 +14,26 @@ outcome<void> check_swappable(const std::string& shown, const entry_info& found,
                    std::to_string(user) + "; chown it");
   if (found.mount_root || found.device != device)
     return refusal(shown +
-                   " is a mount point of its own and cannot be renamed; name the mount as the data directory, "
-                   "or bind it one level higher");
+                   " is a mount point of its own and cannot be renamed; name it in data.mount, and what is in it is "
+                   "replaced");
   return {};
 }
 
 std::string why_not_swappable(int root, const std::string& data_dir, const wipe_rules& rules, uid_t user) {
   auto top = look(root, "");
   if (!top || !*top) return {};
-  auto entries = replaced_entries(root, "", rules);
+  auto inside = volumes::open(root, data_dir, rules.volumes(), user);
+  if (!inside) return inside.error().message;
+  const auto at = [&](std::string_view path) { return inside->in_place(root, path); };
+  auto entries = replaced_entries(at, rules);
   if (!entries) return data_dir + ": " + entries.error().message;
   for (const auto& path : *entries) {
-    auto found = look(root, path);
+    auto found = look(at(path));
     if (!found) return data_dir + "/" + found.error().message;
     if (!*found) continue;
-    if (auto can = check_swappable(joined(data_dir, path), **found, (*top)->device, user); !can)
-      return can.error().message;
+    const auto* v = inside->of(path);
+    const auto device = v == nullptr ? (*top)->device : v->device;
+    if (auto can = check_swappable(joined(data_dir, path), **found, device, user); !can) return can.error().message;
   }
   return {};
 }

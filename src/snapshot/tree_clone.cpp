@@ -6,6 +6,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
@@ -89,7 +90,7 @@ failure no_room_to_clone(const std::string& what, const std::string& why, int di
 
 outcome<std::string> tree_clone::make(const std::string& from, const std::string& to) {
   struct stat st {};
-  if (::fstat(to_root_, &st) != 0) return system_failure("stat .hasup", errno);
+  if (::fstat(how_ == data::shared ? to_root_ : from_root_, &st) != 0) return system_failure("stat .hasup", errno);
   device_ = st.st_dev;
   return make_any(from, to);
 }
@@ -145,13 +146,48 @@ outcome<std::string> tree_clone::clone_file(const std::string& from, const std::
       ::openat(dir->get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!target) return not_cloned(from, errno, to_root_);
   disk_.tell("create");
-  if (::ioctl(target.get(), FICLONE, source->get()) != 0) return not_cloned(from, errno, to_root_);
+  if (how_ == data::copied) {
+    auto why = copy_data(from, source->get(), target.get(), was);
+    if (!why || !why->empty()) return why;
+  } else if (::ioctl(target.get(), FICLONE, source->get()) != 0) {
+    return not_cloned(from, errno, to_root_);
+  }
   disk_.tell("clone");
   if (const int code = copy_looks(source->get(), target.get(), was); code != 0)
     return not_cloned(from, code, to_root_);
   disk_.tell("looks");
-  bytes_ += static_cast<std::uint64_t>(was.st_size);
+  if (how_ == data::shared) bytes_ += static_cast<std::uint64_t>(was.st_size);
   control_.advance(bytes_);
+  return std::string{};
+}
+
+// A part at a time, so that it can be stopped and tells how far it is. copy_file_range() does not reach every other
+// file system.
+outcome<std::string> tree_clone::copy_data(const std::string& from, int source, int target, const struct stat& was) {
+  std::vector<char> buffer(1U << 20);
+  if (::ftruncate(target, was.st_size) != 0) return not_cloned(from, errno, to_root_);
+  off_t at = 0;
+  off_t end = 0;
+  while (at < was.st_size) {
+    if (control_.cancelled()) return cancelled();
+    if (at >= end) {
+      at = ::lseek(source, at, SEEK_DATA);
+      if (at < 0 && errno == ENXIO) break;  // a hole to the end
+      end = at < 0 ? -1 : ::lseek(source, at, SEEK_HOLE);
+      if (end < 0) return not_cloned(from, errno, to_root_);
+    }
+    const auto n = ::pread(source, buffer.data(), std::min(buffer.size(), static_cast<std::size_t>(end - at)), at);
+    if (n < 0) return not_cloned(from, errno, to_root_);
+    if (n == 0) return from + " became shorter while it was copied";
+    for (ssize_t done = 0; done < n;) {
+      const auto w = ::pwrite(target, buffer.data() + done, static_cast<std::size_t>(n - done), at + done);
+      if (w < 0) return not_cloned(from, errno, to_root_);
+      done += w;
+    }
+    at += n;
+    bytes_ += static_cast<std::uint64_t>(n);
+    control_.advance(bytes_);
+  }
   return std::string{};
 }
 

@@ -3,10 +3,10 @@
 #include <fnmatch.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/folded_name.hpp"
 #include "model/own_directory.hpp"
-#include "snapshot/disk.hpp"
 
 namespace hasup::snapshot {
 namespace {
@@ -61,20 +61,19 @@ std::optional<failure> check(std::vector<std::string>& patterns, std::string_vie
   return std::nullopt;
 }
 
-outcome<void> collect(int root, std::string_view under, std::string_view at, const wipe_rules& rules,
+outcome<void> collect(const spot_of& at, const std::string& dir, const wipe_rules& rules,
                       std::vector<std::string>& out) {
-  const auto place = joined(under, at);
-  auto names = list_names(root, at.empty() ? under : std::string_view(place));
+  auto names = list_names(at(dir));
   if (!names) return names.error();
   for (const auto& name : *names) {
-    const auto path = joined(at, name);
+    const auto path = joined(dir, name);
     auto what = rules.decide(path);
     if (what == fate::descend) {
-      auto found = look(root, joined(under, path));
+      auto found = look(at(path));
       if (!found) return found.error();
       if (!*found) continue;
       if ((*found)->is_directory()) {
-        if (auto below = collect(root, under, path, rules, out); !below) return below;
+        if (auto below = collect(at, path, rules, out); !below) return below;
         continue;
       }
       if ((*found)->is_link())
@@ -88,10 +87,21 @@ outcome<void> collect(int root, std::string_view under, std::string_view at, con
   return {};
 }
 
+bool is_or_is_below(std::string_view path, std::string_view dir) {
+  return path == dir || (path.size() > dir.size() && path.starts_with(dir) && path[dir.size()] == '/');
+}
+
+// What a volume's file system and hasup have there for themselves.
+bool is_of_the_volume(std::string_view path, std::string_view volume) {
+  if (!is_or_is_below(path, volume) || path == volume) return false;
+  const auto inside = path.substr(volume.size() + 1);
+  return model::is_in_own_directory(inside) || is_or_is_below(inside, "lost+found");
+}
+
 }  // namespace
 
 outcome<wipe_rules> wipe_rules::from(std::vector<std::string> wipe, std::vector<std::string> keep,
-                                     std::vector<std::string> shared) {
+                                     std::vector<std::string> shared, std::vector<std::string> volumes) {
   if (auto bad = check(wipe, "wipe")) return *bad;
   if (auto bad = check(keep, "keep")) return *bad;
   if (auto bad = check(shared, "shared")) return *bad;
@@ -99,6 +109,7 @@ outcome<wipe_rules> wipe_rules::from(std::vector<std::string> wipe, std::vector<
   rules.wipe_ = std::move(wipe);
   rules.keep_ = std::move(keep);
   rules.shared_ = std::move(shared);
+  rules.volumes_ = std::move(volumes);
   return rules;
 }
 
@@ -108,8 +119,20 @@ fate wipe_rules::decide(std::string_view path) const {
   if (guarded == relation::covers) return fate::untouched;
   const auto wiped = relate_any(wipe_, path);
   if (wiped == relation::none) return fate::untouched;
-  if (wiped == relation::leads_to || guarded == relation::leads_to) return fate::descend;
+  bool holds_a_volume = false;
+  for (const auto& v : volumes_) {
+    if (is_of_the_volume(path, v)) return fate::untouched;
+    holds_a_volume = holds_a_volume || is_or_is_below(v, path);
+  }
+  if (wiped == relation::leads_to || guarded == relation::leads_to || holds_a_volume) return fate::descend;
   return fate::replaced;
+}
+
+std::vector<std::string> wipe_rules::volumes() const {
+  std::vector<std::string> out;
+  std::copy_if(volumes_.begin(), volumes_.end(), std::back_inserter(out),
+               [this](const auto& v) { return decide(v) != fate::untouched; });
+  return out;
 }
 
 bool wipe_rules::keeps(std::string_view path) const {
@@ -120,16 +143,22 @@ bool wipe_rules::keeps_when_folded(std::string_view path) const {
   return !keeps(path) && relate_any(keep_, path, matches_when_folded) == relation::covers;
 }
 
-outcome<std::vector<std::string>> replaced_entries(int root, std::string_view under, const wipe_rules& rules) {
+outcome<std::vector<std::string>> replaced_entries(const spot_of& at, const wipe_rules& rules) {
   std::vector<std::string> out;
-  if (!under.empty()) {
-    auto found = look(root, under);
-    if (!found) return found.error();
-    if (!*found) return out;
-  }
-  if (auto walked = collect(root, under, "", rules, out); !walked) return walked.error();
+  auto found = look(at(""));
+  if (!found) return found.error();
+  if (!*found) return out;
+  if (auto walked = collect(at, "", rules, out); !walked) return walked.error();
   std::sort(out.begin(), out.end());
   return out;
+}
+
+outcome<std::vector<std::string>> replaced_entries(int root, std::string_view under, const wipe_rules& rules) {
+  return replaced_entries(
+      [&](std::string_view path) {
+        return spot{root, path.empty() ? std::string(under) : joined(under, path)};
+      },
+      rules);
 }
 
 }  // namespace hasup::snapshot

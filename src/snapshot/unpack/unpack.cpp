@@ -4,6 +4,7 @@
 
 #include "snapshot/ahead_mark.hpp"
 #include "snapshot/staged.hpp"
+#include "snapshot/unpack/carry.hpp"
 #include "snapshot/unpack/unpacking.hpp"
 
 namespace hasup::snapshot {
@@ -17,10 +18,12 @@ outcome<void> begin_empty(const data_tree& tree, const disk& d, const job_contro
   if (auto removed = remove_ahead(tree.own(), d, stop); !removed) return removed;
   if (auto made = d.make_dir(tree.own(), "staging", 0700); !made) return made;
   // The directory itself stays: it is the one that this process may write.
-  const auto names = list_names(tree.own(), "staging");
-  if (!names) return names.error();
-  for (const auto& name : *names)
-    if (auto removed = d.remove_tree(tree.own(), joined("staging", name), stop); !removed) return removed;
+  for (const int own : tree.owns()) {
+    const auto names = list_names(own, "staging");
+    if (!names) return names.error();
+    for (const auto& name : *names)
+      if (auto removed = d.remove_tree(own, joined("staging", name), stop); !removed) return removed;
+  }
   return {};
 }
 
@@ -34,8 +37,7 @@ outcome<bool> fits(const ahead_mark& mark, const ports::worker_job& job, const d
     if (mark.archives[i] != ahead_mark::archive{s.name, seal->sha256, seal->size, seal->inode}) return false;
   }
   for (const auto& [path, was_there] : mark.in_data) {
-    const auto there = look(tree.root(), path);
-    if ((there && *there) != was_there) return false;
+    if (tree.has(path) != was_there) return false;
   }
   return true;
 }
@@ -71,10 +73,10 @@ std::uint64_t cached_bytes(const ports::worker_job& job, const data_tree& tree) 
   return all;
 }
 
-outcome<void> fill(const ports::worker_job& job, job_control& control, const data_tree& tree, wipe_rules rules,
+outcome<void> fill(const ports::worker_job& job, job_control& control, const data_tree& tree, const wipe_rules& rules,
                    ports::worker_result& out) {
   const disk d;
-  unpacking all(job, control, tree, std::move(rules), {});
+  unpacking all(job, control, tree, rules, {});
   if (auto possible = all.check(); !possible) return possible;
   auto ahead = take_ahead(job, tree, d, control);
   if (!ahead) return ahead.error();
@@ -97,7 +99,12 @@ outcome<void> fill(const ports::worker_job& job, job_control& control, const dat
     if (!done) return done;
     out.bytes = all.bytes();
   }
-  return write_staged(tree.own(), d, {job.plan.name, out.archive_paths});
+  auto carried = carry(tree, rules, job.min_free, d, control);
+  if (!carried) return carried.error();
+  staged ready{job.plan.name, out.archive_paths, {}, std::move(*carried)};
+  for (const auto& path : rules.volumes())
+    if (const auto* v = tree.mounted().of(path)) ready.volumes.push_back({path, v->id});
+  return write_staged(tree.own(), d, ready);
 }
 
 }  // namespace
@@ -111,11 +118,13 @@ ports::worker_result unpack(const ports::worker_job& job, job_control& control) 
     return out;
   };
   if (!job.chosen || job.chosen->snapshots.empty()) return fail(refusal("the job names no snapshot to unpack"));
-  auto rules = wipe_rules::from(job.plan.wipe, job.keep, job.plan.shared);
+  auto rules = rules_of(job.plan, job);
   if (!rules) return fail(rules.error());
   auto tree = data_tree::open_for_work(job.data_dir, disk{}, control);
   if (!tree) return fail(tree.error());
-  if (auto done = fill(job, control, *tree, std::move(*rules), out); !done) return fail(done.error());
+  if (auto opened = tree->open_volumes(rules->volumes(), disk{}); !opened) return fail(opened.error());
+  if (auto made = tree->make_places(disk{}, false); !made) return fail(made.error());
+  if (auto done = fill(job, control, *tree, *rules, out); !done) return fail(done.error());
   return out;
 }
 

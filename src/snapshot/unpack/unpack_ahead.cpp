@@ -45,7 +45,7 @@ outcome<void> mark_whole(const ports::worker_job& job, const data_tree& tree, co
 
 outcome<void> attempt(const ports::worker_job& job, const ahead_link& link, const data_tree& tree, arrivals& all,
                       arrivals::generation g) {
-  auto rules = wipe_rules::from(job.plan.wipe, job.keep, job.plan.shared);
+  auto rules = rules_of(job.plan, job);
   if (!rules) return rules.error();
   const disk d;
   std::uint32_t archive = 0;
@@ -71,7 +71,7 @@ outcome<void> attempt(const ports::worker_job& job, const ahead_link& link, cons
 // The archives are opened by their seals, so they are the sealed ones.
 outcome<void> attempt_from_cache(const ports::worker_job& job, job_control& control, const data_tree& tree,
                                  ports::worker_result& out) {
-  auto rules = wipe_rules::from(job.plan.wipe, job.keep, job.plan.shared);
+  auto rules = rules_of(job.plan, job);
   if (!rules) return rules.error();
   const disk d;
   unpacking::options o;

@@ -83,6 +83,7 @@ outcome<void> unpacking::run(archive_supply& supply) {
 // What must be there, is replaced, and lies where an archive goes, has to come out of the archives: what stood there
 // before will be gone. A node that finds a part of its state without the rest often begins anew, without a word.
 outcome<void> unpacking::check_complete() const {
+  if (auto can = check_volumes(options_.place + "/new", job_.chosen->snapshots.front().name); !can) return can;
   const auto in_reach = [&](const std::string& path) {
     return std::any_of(job_.plan.archives.begin(), job_.plan.archives.end(), [&](const model::archive_spec& a) {
       return a.into == "." || (!a.into.empty() &&
@@ -90,11 +91,16 @@ outcome<void> unpacking::check_complete() const {
     });
   };
   for (const auto& path : job_.must_bring) {
-    if (!is_plain_relative(path) || rules_.decide(path) != fate::replaced || !in_reach(path)) continue;
+    if (!is_plain_relative(path) || !in_reach(path)) continue;
+    const auto volumes = rules_.volumes();
+    const bool volume = std::find(volumes.begin(), volumes.end(), path) != volumes.end();
+    if (!volume && rules_.decide(path) != fate::replaced) continue;
     const auto brought = look(tree_.own(), in_new(path));
     if (!brought && brought.error().kind == ports::worker_failure::refused) continue;  // behind a link of the archive
     if (!brought) return brought.error();
-    if (*brought) continue;
+    if (*brought && !volume) continue;
+    if (*brought)
+      if (const auto names = list_names(tree_.own(), in_new(path)); names && !names->empty()) continue;
     std::string names;
     for (const auto& s : job_.chosen->snapshots) names += (names.empty() ? "" : ", ") + s.name;
     return bad_snapshot(names,
@@ -169,8 +175,7 @@ bool unpacking::belongs(const model::archive_spec& spec, const std::string& top)
   if (named_in(rules_.wipe()) || named_in(job_.must_exist)) return true;
   const auto known = in_data_.find(path);
   if (known != in_data_.end()) return known->second;
-  const auto there = look(tree_.root(), path);
-  return in_data_[path] = there && *there;
+  return in_data_[path] = tree_.has(path);
 }
 
 // Kept entries never come out of an archive. While it is open whether a leading directory goes away, both readings of
@@ -211,6 +216,7 @@ outcome<void> unpacking::move_whole(const std::string& from, const std::string& 
 }
 
 outcome<void> unpacking::move_into_new(const model::snapshot& s, const std::string& from) {
+  if (auto can = check_volumes(from, s.name); !can) return can;
   auto paths = replaced_entries(tree_.own(), from, rules_);
   if (!paths) return paths.error();
   if (paths->empty())
@@ -231,6 +237,17 @@ outcome<void> unpacking::move_into_new(const model::snapshot& s, const std::stri
   for (const auto& name : *rest)
     if (rules_.decide(name) == fate::untouched)
       notes_.push_back(name + " of " + s.name + " was left out: plan \"" + job_.plan.name + "\" may not replace it");
+  return {};
+}
+
+// Its children are what comes to a volume, so it has to be a directory here.
+outcome<void> unpacking::check_volumes(const std::string& below, const std::string& name) const {
+  for (const auto& v : rules_.volumes()) {
+    auto found = look(tree_.own(), joined(below, v));
+    if (!found) return found.error();
+    if (*found && !(*found)->is_directory())
+      return bad_snapshot(name, name + " has " + v + " as something else than a directory, but a volume is there");
+  }
   return {};
 }
 

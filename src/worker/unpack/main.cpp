@@ -29,8 +29,11 @@ void unpack_ahead(const ports::worker_job& job) {
 // Holds the data directory until the bounds are closed around what is there now.
 snapshot::outcome<void> enter_sandbox(const ports::worker_job& job, const snapshot::job_control& control) {
   const snapshot::disk d;
-  const auto tree = snapshot::data_tree::open_for_work(job.data_dir, d, control);
+  auto tree = snapshot::data_tree::open_for_work(job.data_dir, d, control);
   if (!tree) return tree.error();
+  const auto rules = snapshot::rules_of(job.plan, job);
+  if (!rules) return rules.error();
+  if (auto opened = tree->open_volumes(rules->volumes(), d); !opened) return opened;
   if (auto made = tree->make_places(d, false); !made) return made;
   return snapshot::enter_sandbox(snapshot::unpack_bounds(job));
 }

@@ -91,7 +91,7 @@ std::map<std::string, sample> samples() {
       {"data", {"", "data", "dir = \"/d\""}},
       {"data.dir", {"", "data", "dir = \"/d//e/\""}},
       {"data.also", {"", "data", "dir = \"/d\"\nalso = [\"/e\"]"}},
-      {"data.mount", {"", "data", "dir = \"/d\"\nmount = \"/d\""}},
+      {"data.mount", {"", "data", "dir = \"/d\"\nmount = [\"/d\", \"/d/state/\"]"}},
       {"data.min_free", {"", "data", "dir = \"/d\"\nmin_free = \"5GiB\""}},
       {"data.shared_with", {"", "data", "shared_with = \"other\""}},
       {"run", {"", "run.env", "X = \"1\""}},

@@ -55,7 +55,7 @@ TEST_CASE("a job comes back as it was written", "[ports]") {
   job.create = {
       "leap-1.tar.zst", model::source("s3://b/p/"), 19, false, true, true, "/key", "-", 387'721'720, "ac3", "v5.0.3",
       "day-20"};
-  job.mount = "/m";
+  job.mounts = {"/m", "/m/state"};
   job.locks = {"state/shared_memory.bin"};
   job.must_exist = {"x"};
   job.must_bring = {"x", "y/z"};

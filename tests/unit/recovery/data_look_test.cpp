@@ -65,9 +65,8 @@ TEST_CASE("a directory that is not the one that the recovery worked in is no dat
     CHECK(has(why_data_waits(at(m), ports::worker_result{}), "/data is not there"));
     auto unmounted = trace::all_there();
     unmounted.mounted = false;
-    auto p = at(m);
-    p.plan.mount = "/mnt";
-    CHECK(why_data_waits(p, unmounted) == "/mnt is not mounted");
+    unmounted.unmounted = "/mnt";
+    CHECK(why_data_waits(at(m), unmounted) == "/mnt is not mounted");
     CHECK(has(why_data_waits(at(m), by_a_stranger()), "process 7 (redis-server) has /data/dump.rdb open"));
     CHECK(has(why_data_waits(at(m), ports::internal_failure("no worker")), "cannot be inspected: no worker"));
   }

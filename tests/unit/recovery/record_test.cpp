@@ -23,7 +23,7 @@ std::vector<recovery::record> one_of_each() {
   plan.space = model::space_policy::automatic;
   plan.data_dir = "/var/lib/leap/data";
   plan.also = {"/var/lib/leap/blocks"};
-  plan.mount = "/var/lib/leap";
+  plan.mounts = {"/var/lib/leap", "/var/lib/leap/state"};
   plan.sources = {"https://backup.example.com/leap/", "file:///mnt/backup/"};
   plan.mode = model::recovery_mode::ask;
   plan.min_free = 1ULL << 40;

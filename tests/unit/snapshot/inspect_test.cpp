@@ -132,11 +132,12 @@ TEST_CASE("what is missing, empty, not mounted or half swapped is told", "[inspe
   CHECK(out.free_bytes > 0);
 
   put(d.dir() + "/.hasup/swap.json", "{}");
-  d.job.mount = d.dir();
+  d.job.mounts = {"/proc", d.dir()};
   out = snapshot::inspect(d.job);
   CHECK(out.half_swapped);
   CHECK_FALSE(out.mounted);
-  d.job.mount = "/proc";
+  CHECK(out.unmounted == d.dir());
+  d.job.mounts = {"/proc", "/sys"};
   CHECK(snapshot::inspect(d.job).mounted);
 
   fs::remove_all(d.dir() + "/state");

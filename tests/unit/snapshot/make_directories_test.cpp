@@ -156,8 +156,9 @@ TEST_CASE("nothing is made while the volume is not mounted") {
   temp_tree t;
   auto job = job_for({{t / "volume/data", 0755}});
   fs::create_directory(t / "volume");
-  job.mount = t / "volume";
+  job.mounts = {t / "volume"};
   const auto r = snapshot::make_directories(job);
   CHECK_FALSE(r.mounted);
+  CHECK(r.unmounted == t / "volume");
   CHECK_FALSE(there(t / "volume/data"));
 }

@@ -12,7 +12,7 @@ build_packages=(
 # Real nodes and servers, and what the tests damage and pack archives with.
 test_packages=(
   catch2 python3 redis-server nginx-light openssh-server openssh-client zstd xz-utils openssl curl procps minisign zchunk
-  libfuse3-dev fuse3 tinyproxy-bin apache2-bin caddy xfsprogs
+  libfuse3-dev fuse3 tinyproxy-bin apache2-bin caddy xfsprogs e2fsprogs
 )
 
 as_root() {

@@ -94,7 +94,7 @@ void add_unit_and_data(std::vector<key>& out) {
   out.push_back({"data", k::table, "", "what must never have two writers or be lost"});
   out.push_back({"data.dir", k::text, "", "the data directory, absolute"});
   out.push_back({"data.also", k::texts, "[]", "further directories of the same node"});
-  out.push_back({"data.mount", k::text_or_texts, "", "must be mounted before a start"});
+  out.push_back({"data.mount", k::text_or_texts, "", "must be mounted before a start; one below dir is recovered by what is in it"});
   out.push_back({"data.min_free", k::size, "\"0\"", "with less free space it is stopped in order, and not started"});
   out.push_back(
       {"data.shared_with", k::name, "", "the unit whose data this one opens; stopped while that is swapped"});

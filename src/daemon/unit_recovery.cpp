@@ -207,8 +207,10 @@ void unit_runner::run_worker(ports::worker_job job) {
   look.mode = worker_mode::inspect;
   look.must_exist.clear();
   if (job.mode == worker_mode::clean_up) {  // only the old state: the node runs on the new one
-    look.data_dir += "/.hasup/aside";
     look.also.clear();
+    for (const auto& mount : look.mounts)
+      if (mount.starts_with(look.data_dir + "/")) look.also.push_back(mount + "/.hasup/aside");
+    look.data_dir += "/.hasup/aside";
     look.locks.clear();
     look.mounts.clear();
   }

@@ -1,6 +1,7 @@
 // What people and machines see of an instance.
 #include <fmt/format.h>
 
+#include "base/joined.hpp"
 #include "base/time_text.hpp"
 #include "daemon/unit_runner.hpp"
 

@@ -12,8 +12,8 @@
 
 namespace hasup::snapshot {
 
-// From staging/new of the data directory to those of its volumes, an entry after the other; what was copied is
-// deleted where it was, and is on the disk of its volume when this is done. Without room for all of it beside
+// From staging/new of the data directory to those of its volumes, a volume after the other; what was copied is on
+// the disk of its volume when it is deleted where it was. Without room for all of it beside
 // `min_free` bytes nothing is copied (no_space). Gives what came, by its place in the data directory.
 outcome<std::map<std::string, identity>> carry(const data_tree& tree, const wipe_rules& rules, std::uint64_t min_free,
                                                const disk& d, job_control& control);

@@ -344,3 +344,55 @@ TEST_CASE("a dry run shows the room that each plan needs and what stays aside") 
   CHECK(has(none.error().message, "There is no room for any of the snapshots."));
   CHECK(recovery::describe_room(plan, {}, {}, room).has_value());
 }
+
+TEST_CASE("what comes to a volume has to fit there, by what stands there now") {
+  room_found room = with_free(100 * GiB);
+  room.state = {10 * GiB};
+  room.freed = {10 * GiB};
+  room.volumes = {{"state", 40 * GiB, 0, {30 * GiB}, {30 * GiB}}};
+  const auto fits = [&](std::uint64_t unpacked, std::uint64_t min_free = 0) {
+    return plan_space("s", "/data", need(1 * GiB, unpacked), room, min_free);
+  };
+  CHECK(fits(40 * GiB).fits);  // three quarters of it
+  CHECK(fits(53 * GiB).fits);
+  const auto refused = fits(60 * GiB);
+  CHECK_FALSE(refused.fits);
+  CHECK(refused.text.find("/data/state has 40GiB for the 45GiB of it that come there") != std::string::npos);
+  CHECK(refused.text.find("5.0GiB short") != std::string::npos);
+  CHECK_FALSE(fits(53 * GiB, 2 * GiB).fits);
+  room.volumes[0].staging = 5 * GiB;  // goes first
+  CHECK(fits(60 * GiB).fits);
+  room.volumes[0].state = {0};
+  room.state = {0};
+  CHECK(fits(90 * GiB).fits);  // nothing is known: copying it there looks for itself
+
+  // A node that makes its state of a snapshot makes it there.
+  room.volumes[0] = {"state", 20 * GiB, 0, {30 * GiB}, {30 * GiB}};
+  auto rebuilt = need(1 * GiB, 0);
+  rebuilt.rebuilt = 1;
+  CHECK_FALSE(plan_space("s", "/data", rebuilt, room, 0).fits);
+}
+
+TEST_CASE("in the place of the old state counts what goes from a volume") {
+  auto plan = leap();
+  plan.data_dir = "/data";
+  plan.asked.by_hand = true;
+  plan.space = model::space_policy::automatic;
+  ports::candidate c;
+  c.snapshots.push_back({"s.tar", "", "", 60 * GiB, {}, {}, ""});
+  plan.recipe.plans.resize(1);
+  plan.recipe.plans[0].archives.resize(1);
+  plan.recipe.plans[0].archives[0].as.clear();
+  plan.recipe.plans[0].archives[0].into = ".";
+  plan.recipe.plans[0].archives[0].unpack = unpack_mode::archive;
+  room_found room = with_free(200 * GiB);
+  room.state = {0};
+  room.freed = {0};
+  room.volumes = {{"state", 40 * GiB, 0, {50 * GiB}, {50 * GiB}}};
+  const auto decided = recovery::decide_space(plan, c, room);
+  INFO(decided.text);
+  CHECK(decided.fits);
+  CHECK(decided.in_place);
+  plan.space = model::space_policy::stage;
+  CHECK_FALSE(recovery::decide_space(plan, c, room).fits);
+}

@@ -164,6 +164,7 @@ outcome<swap_record> state_swap::plan_swap() {
     record.entries.push_back(std::move(entry));
   }
   std::sort(record.made_dirs.begin(), record.made_dirs.end());
+  if (auto kept = note_kept(record); !kept) return kept.error();
   if (auto free = check_no_writer(""); !free) return free.error();
   return record;
 }

@@ -104,7 +104,10 @@ class state_swap {
   outcome<void> return_shared(const swap_record& record);
   outcome<void> return_clone(const swap_entry& entry);
   void note_shared(const swap_record& record);
-  void note_inexact(const swap_record& record);
+  outcome<bool> has_something(const std::string& path) const;
+  outcome<void> note_kept(swap_record& record) const;
+  outcome<std::string> lost_of_kept(const swap_record& record) const;
+  outcome<void> note_inexact(const swap_record& record);
   outcome<void> write_inexact() const;
   outcome<void> read_inexact();
   outcome<void> forget_inexact() const;

@@ -33,7 +33,7 @@ outcome<void> state_swap::roll_back() {
     } else if (auto undone = undo_swap(r); !undone) {
       return undone;
     }
-    note_inexact(r);
+    if (auto noted = note_inexact(r); !noted) return noted;
     if (auto written = write_inexact(); !written) return written;
   } else if (auto known = read_inexact(); !known) {
     return known;
@@ -169,6 +169,9 @@ outcome<void> state_swap::clean_up() {
     if (auto free = check_no_writer(tree_.own_path("aside")); !free) return free;
     for (const auto& v : tree_.mounted().all())
       if (auto free = check_no_writer(joined(tree_.path(), v.path) + "/.hasup/aside"); !free) return free;
+    auto lost = lost_of_kept(r);
+    if (!lost) return lost.error();
+    if (!lost->empty()) notes_.push_back(*lost);
     if (r.phase == swap_phase::swapped) {
       r.phase = swap_phase::confirmed;
       if (auto written = write_record(r); !written) return written;

@@ -186,10 +186,16 @@ outcome<void> state_swap::return_shared(const swap_record& record) {
   return {};
 }
 
-void state_swap::note_inexact(const swap_record& record) {
-  if (record.wiped || record.shared.empty() || record.shared_as != shared_fate::stays) return;
-  inexact_ = "what the node wrote to " + base::joined(record.shared) + " meanwhile stays";
-  if (!record.not_cloned.empty()) inexact_ += " (" + record.not_cloned + ")";
+outcome<void> state_swap::note_inexact(const swap_record& record) {
+  auto lost = lost_of_kept(record);
+  if (!lost) return lost.error();
+  const bool written = !record.wiped && !record.shared.empty() && record.shared_as == shared_fate::stays;
+  if (written) {
+    inexact_ = "what the node wrote to " + base::joined(record.shared) + " meanwhile stays";
+    if (!record.not_cloned.empty()) inexact_ += " (" + record.not_cloned + ")";
+  }
+  if (!lost->empty()) inexact_ += (inexact_.empty() ? "" : ", and ") + *lost;
+  return {};
 }
 
 }  // namespace hasup::snapshot

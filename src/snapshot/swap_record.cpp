@@ -102,6 +102,7 @@ std::string encode(const swap_record& record) {
                    {"entries", entries_json(record.entries)}};
   if (record.wiped) out["deleted"] = entries_json(record.deleted);
   if (record.wiped) out["deleted_bytes"] = record.deleted_bytes;
+  if (!record.kept.empty()) out["kept"] = texts_json(record.kept);
   if (!record.not_cloned.empty()) out["not_cloned"] = record.not_cloned;
   if (record.shared_as != shared_fate::stays && !record.wiped) {
     out["shared_as"] = shared_fate_names.text(record.shared_as);
@@ -133,6 +134,7 @@ base::result<swap_record> decode_swap_record(std::string_view text) {
     out.entries = entries_from(parsed.at("entries"));
     if (out.wiped) out.deleted = entries_from(parsed.at("deleted"));
     if (out.wiped) out.deleted_bytes = parsed.at("deleted_bytes").to_number<std::uint64_t>();
+    if (const auto* kept = parsed.as_object().if_contains("kept")) out.kept = texts_from(*kept);
     if (const auto* why = parsed.as_object().if_contains("not_cloned"))
       out.not_cloned = std::string(why->as_string());
     if (written_as == version_of_clones || parsed.as_object().contains("clones")) read_clones(parsed, out);

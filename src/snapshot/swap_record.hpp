@@ -60,6 +60,7 @@ struct swap_record {
   swap_phase phase = swap_phase::intent;
   std::string plan;
   std::vector<std::string> wipe, keep, shared;  // frozen: later jobs go by these
+  std::vector<std::string> kept;                // what stood under `keep`, and was no empty directory
   std::vector<swap_volume> volumes;             // in which something is replaced
   std::vector<std::string> made_dirs;           // directories that had to be made for entries, outermost first
   std::vector<swap_entry> entries;

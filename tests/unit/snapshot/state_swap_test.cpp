@@ -62,6 +62,27 @@ TEST_CASE("a roll back returns the very same files, and keeps what kept files sa
   w.check_old();
 }
 
+TEST_CASE("a kept entry that the node deletes is told of", "[swap]") {
+  world w;
+  fs::create_directory(w.dir() + "/keys/empty");
+  REQUIRE(w.worker().swap().has_value());
+  fs::remove_all(w.dir() + "/keys");
+  fs::remove(w.dir() + "/data/priv.json");
+  const std::string told = "kept entries are gone since the swap, deleted by the node or by somebody: data/priv.json";
+  auto back = w.worker();
+  SECTION("at a roll back") {
+    REQUIRE(back.roll_back().has_value());
+    INFO(back.inexact());
+    CHECK(back.inexact().find("what the node wrote to blocks meanwhile stays") == 0);
+    CHECK(back.inexact().find(", and " + told) != std::string::npos);
+  }
+  SECTION("when it is confirmed") {
+    REQUIRE(back.clean_up().has_value());
+    REQUIRE(back.notes().size() == 1);
+    CHECK(back.notes()[0].find(told) == 0);
+  }
+}
+
 TEST_CASE("a swap stopped after any system call goes on to the new state", "[swap][crash]") {
   const bool exchange = GENERATE(true, false);
   for (unsigned n = 1;; ++n) {

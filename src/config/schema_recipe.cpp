@@ -113,7 +113,10 @@ std::vector<key> make_recipe_keys() {
       {"confirm.advancing_for", k::duration, "\"2m\"",
        "the head must move this long; where no probe of the unit tells the head: so long after it was healthy first "
        "it must be healthy still"},
-      {"confirm.healthy_for", k::duration, "\"0s\"", "with when = \"healthy\": likewise"},
+      {"confirm.healthy_for", k::duration, "\"0s\"",
+       "with when = \"healthy\": likewise; for a unit with neither [startup] nor [readiness] it is at least as long "
+       "as "
+       "advancing_for"},
   };
   add_archive_keys(out, "snapshot.");
   add_archive_keys(out, "plan[].archive[].");

@@ -295,7 +295,7 @@ struct worker_result {
   std::vector<std::string> missing;  // of must_exist
   bool mounted = true;
   bool data_dir_exists = false;
-  bool data_dir_empty = true;  // no entry but .hasup
+  bool data_dir_empty = true;  // no entry but .hasup and lost+found, which a new volume has
   bool half_swapped = false;   // swap.json is there; swap: also where it failed
   std::string swap_phase;      // what it says (snapshot::swap_phase); "" = there is none, or it cannot be read
   bool has_own_dir = false;    // .hasup is there, which a recovery makes and nobody deletes

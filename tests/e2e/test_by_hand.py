@@ -121,6 +121,31 @@ class ByHand(LeapTest):
         self.home.ok("recover", "leap", "--yes")
         self.assertEqual(self.home.wait_healthy("leap")["recoveries"], 1)
 
+    def test_reset_forgets_bad_snapshots_also_while_a_recovery_asks(self):
+        newest = self.snapshots[-1].name
+        write_sha256(self.snapshots[-1])
+        self.alter(self.snapshots[-1])
+        self.running(mode="ask")
+        for reset, restart in ((False, False), (True, False), (True, True)):
+            with self.subTest(reset=reset, restart=restart):
+                self.home.hasup("recover", "leap", "--no-wait")
+                wait_until(lambda: self.recovery().get("asks"), "it asks")
+                self.assertNotEqual(self.recovery()["snapshot"], newest)
+                if reset:
+                    self.home.ok("reset", "leap")
+                if restart:
+                    self.home.kill_daemon(signal.SIGKILL)
+                    self.home.start()
+                    wait_until(lambda: self.recovery().get("asks"), "it asks again")
+                self.home.ok("recover", "leap", "--cancel")
+                self.home.wait_for("leap", recovery=None)
+                words = ("recover", "leap", "--dry-run", "--json")
+                # What it had fetched is cleared away first.
+                wait_until(lambda words=words: self.home.hasup(*words).returncode == 0, "its sources are asked")
+                plan = json.loads(self.home.ok(*words))
+                tried = [archives[0]["name"] for archives in plan["plans"][0]["snapshots"]]
+                self.assertEqual(newest in tried, reset, tried)
+
     def test_where_nobody_can_be_asked_nothing_is_replaced_without_a_yes(self):
         pid = self.running()
         for words, what in (([], "restore its state from a snapshot"), (["--rollback"], "put its old state back"),

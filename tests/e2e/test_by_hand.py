@@ -114,6 +114,7 @@ class ByHand(LeapTest):
         self.assertIn("hasup recover leap --yes", done.stdout + done.stderr)
         status = self.home.wait_healthy("leap")
         self.assertEqual((status["pid"], status["recovery"]["asks"]), (pid, True))
+        self.assertRegex(self.home.daemon_log.read_text(), r"(?m) warning leap recovery_asks: .* --yes` does it")
         self.home.kill_daemon(signal.SIGKILL)
         self.home.start()
         wait_until(lambda: self.recovery().get("asks"), "it asks again")

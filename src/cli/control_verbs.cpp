@@ -5,9 +5,11 @@
 #include <filesystem>
 #include <iostream>
 #include <limits>
+#include <optional>
 #include <set>
 
 #include "cli/apply_text.hpp"
+#include "cli/consent.hpp"
 #include "cli/machine_check.hpp"
 #include "cli/recovery_history.hpp"
 #include "cli/selection.hpp"
@@ -92,36 +94,66 @@ exit_code show_reply(const context& c, const control::command_reply& reply) {
   return exit_code::done;
 }
 
-// By its file; a broken one is hasupd's business.
-bool deletes_first(const context& c, const config::loaded& files, const std::string& unit) {
+// What the unit's file says of its recovery; a broken one says nothing.
+const config::unit_entry* entry_of(const config::loaded& files, const std::string& unit) {
   const auto found = files.units.find(unit);
-  return !c.call.roll_back && found != files.units.end() && found->second.valid && !found->second.instances.empty() &&
-         found->second.instances.front().recovery.space == model::space_policy::in_place;
+  const bool usable = found != files.units.end() && found->second.valid && !found->second.instances.empty();
+  return usable ? &found->second : nullptr;
 }
 
-// A healthy node is about to lose its state, or any its only one: on a terminal that is asked first. Who says yes to
-// the deletion is not asked once more by hasupd.
-bool agreed(const context& c, const control::host_status& before, bool& yes) {
-  const bool changes = c.call.verb == "recover" && !c.call.yes && !c.call.cancel && !c.call.dry_run;
-  if (!changes || !c.out.interactive || ::isatty(STDIN_FILENO) != 1) return true;
+std::string what_is_done(bool rolls_back, bool deletes) {
+  return deletes
+             ? "delete its state, with no way back, once a snapshot is here and verified, and restore it from that"
+         : rolls_back ? "put its old state back"
+                      : "restore its state from a snapshot";
+}
+
+bool ask(const context& c, const std::string& question) {
+  const auto text = question + "? [y/N] ";
+  if (c.out.interactive)
+    print(text);
+  else
+    write_all(STDERR_FILENO, text);
+  std::string line;
+  std::getline(std::cin, line);
+  return line == "y" || line == "Y" || line == "yes";
+}
+
+// Nothing where it may go on; else how it ends. Who says yes to a deletion is not asked once more by hasupd.
+std::optional<exit_code> refused(const context& c, const control::host_status& before, bool& yes) {
+  const auto& call = c.call;
+  if (call.verb != "recover" || call.cancel || call.dry_run) return std::nullopt;
   const auto files = config::load(c.dirs);
   std::vector<std::string> unknown;
-  const auto chosen = select(before.units, c.call.targets, unknown, groups_for(c.call.targets, c.dirs));
+  const auto chosen = select(before.units, call.targets, unknown, groups_for(call.targets, c.dirs));
   for (const auto& u : chosen) {
-    const bool deletes = deletes_first(c, files, u.unit);
-    if (!is_fine(u) && !deletes) continue;
-    const auto* const what = deletes            ? "delete its state, with no way back, once a snapshot is here and "
-                                                  "verified, and restore it from that"
-                             : c.call.roll_back ? "put its old state back"
-                                                : "restore its state from a snapshot";
-    print(is_fine(u) ? fmt::format("{} is healthy. Stop it and {}? [y/N] ", control::display_name(u), what)
-                     : fmt::format("{}: {}? [y/N] ", control::display_name(u), what));
-    std::string line;
-    std::getline(std::cin, line);
-    if (line != "y" && line != "Y" && line != "yes") return false;
-    yes = deletes && chosen.size() == 1;
+    const auto* entry = entry_of(files, u.unit);
+    if (entry != nullptr && !entry->recipe) continue;  // hasupd says what it lacks
+    const auto* recovery = entry == nullptr ? nullptr : &entry->instances.front().recovery;
+    const bool restores = recovery != nullptr && !call.roll_back;
+    replacement r;
+    r.said_yes = call.yes;
+    r.on_terminal = ::isatty(STDIN_FILENO) == 1;
+    r.asks_later = restores && recovery->mode == model::recovery_mode::ask && !u.config_changed;
+    r.is_fine = is_fine(u);
+    r.deletes = restores && recovery->space == model::space_policy::in_place;
+    const auto name = control::display_name(u);
+    const auto what = what_is_done(call.roll_back, r.deletes);
+    switch (consent_to(r)) {
+      case consent::given:
+        break;
+      case consent::missing:
+        complain(c, fmt::format("{}: nobody is there to be asked, on no terminal; say --yes to {}", name, what));
+        return exit_code::usage;
+      case consent::to_be_asked:
+        if (!ask(c, r.is_fine ? fmt::format("{} is healthy. Stop it and {}", name, what) : name + ": " + what)) {
+          complain(c, "nothing was done");
+          return exit_code::failed;
+        }
+        yes = r.deletes && chosen.size() == 1;
+    }
   }
-  return true;
+  return std::nullopt;
 }
 
 // hasupd says whether it has such a unit with a recipe; its events say what happened.
@@ -153,10 +185,7 @@ exit_code run_command(const context& c) {
   const auto before = c.daemon.status();
   if (!before) return fail(c, before.error());
   bool yes = false;
-  if (!agreed(c, *before, yes)) {
-    complain(c, "nothing was done");
-    return exit_code::failed;
-  }
+  if (const auto how = refused(c, *before, yes)) return *how;
   // Before a node that runs is stopped, and in a dry run, the backup hosts are asked, which takes as long as they do.
   const bool asks_hosts = c.call.verb == "recover" && !c.call.roll_back;
   const control::client patient(c.dirs.run, base::duration{asks_hosts ? 600'000 : 60'000});

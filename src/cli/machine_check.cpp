@@ -57,17 +57,16 @@ void check_space(const config::unit_entry& entry, const model::unit& unit, confi
 
 void check_state(const config::unit_entry& entry, const model::unit& unit, config::report& findings) {
   std::error_code ec;
-  if (!entry.recipe || entry.recipe->must_exist.empty()) return;
+  if (!entry.recipe) return;
   const auto& recipe = *entry.recipe;
   const bool brought = recipe.bootstrap == model::bootstrap_mode::recover && unit.has_recovery();
   if (brought || recipe.bootstrap == model::bootstrap_mode::empty) return;
-  if (!fs::exists(unit.data.dir, ec) && ec) return;  // not for our eyes
-  if (fs::exists(unit.data.dir, ec) && (!fs::is_empty(unit.data.dir, ec) || ec)) return;
-  std::string missing;
-  for (const auto& m : recipe.must_exist) missing += (missing.empty() ? "" : ", ") + m;
+  unit::state_seen seen{fs::exists(unit.data.dir, ec), true, recipe.must_exist};
+  if (!seen.there && ec) return;  // not for our eyes
+  if (seen.there && (!fs::is_empty(unit.data.dir, ec) || ec)) return;
   findings.warning(place_in(entry.file, "recovery", "recipe"),
-                   fmt::format("{} has no {}: {}; {}", unit.data.dir, missing, unit::never_from_nothing,
-                               unit::first_state_advice(unit, recipe, missing)));
+                   fmt::format("{}: {}; {}", unit::what_is_missing(unit, seen), unit::never_from_nothing,
+                               unit::first_state_advice(unit, recipe)));
 }
 
 // The owner of the data directory is the unit's user, or nothing of hasup's works there.

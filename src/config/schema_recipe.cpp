@@ -75,11 +75,14 @@ std::vector<key> make_recipe_keys() {
        "restarts for a head that stands still (liveness.advances_within) before the state is replaced, if others "
        "advance (recovery.reference of the unit) and by a snapshot beyond the own head alone; 0 = never"},
       {"data", k::table, "", "what the node keeps in its data directory"},
-      {"data.must_exist", k::texts, "[]", "missing = never started as it is"},
+      {"data.must_exist", k::texts, "[]",
+       "missing = never started as it is, and nor is a data directory that is missing or empty"},
       {"data.bootstrap",
        k::word,
        "\"hold\"",
-       "a unit that never ran",
+       "a unit that never ran, whose data directory is missing or empty: recover restores it first, empty starts it "
+       "as it "
+       "is, hold waits for a person; once it has run, it is restored",
        availability::now,
        {"recover", "empty", "hold"}},
       {"data.locks", k::texts, "[]", "files on which the node holds a lock"},
@@ -113,7 +116,10 @@ std::vector<key> make_recipe_keys() {
       {"confirm.advancing_for", k::duration, "\"2m\"",
        "the head must move this long; where no probe of the unit tells the head: so long after it was healthy first "
        "it must be healthy still"},
-      {"confirm.healthy_for", k::duration, "\"0s\"", "with when = \"healthy\": likewise"},
+      {"confirm.healthy_for", k::duration, "\"0s\"",
+       "with when = \"healthy\": likewise; for a unit with neither [startup] nor [readiness] it is at least as long "
+       "as "
+       "advancing_for"},
   };
   add_archive_keys(out, "snapshot.");
   add_archive_keys(out, "plan[].archive[].");

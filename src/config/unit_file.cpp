@@ -156,7 +156,13 @@ class instance_reader {
 
   // Who believes that the head was seen to move should know that nobody looks.
   void check_confirm(const model::unit& u, const section& recovery) {
-    if (recipe->confirm != model::confirm_when::advancing || u.tells_head() || !u.has_recovery()) return;
+    if (!u.has_recovery()) return;
+    if (recipe->confirm == model::confirm_when::healthy && !u.tells_health())
+      return findings_.warning(recovery.where("recipe"),
+                               "no probe of this unit says whether a restored node works: the old state is deleted "
+                               "when the node has run for " +
+                                   base::format_duration(recipe->proving_time(false)) + "; write [readiness]");
+    if (recipe->confirm != model::confirm_when::advancing || u.tells_head()) return;
     findings_.warning(recovery.where("recipe"),
                       "recipe \"" + u.recovery.recipe +
                           "\" confirms a restored node when its head moves (confirm.when), but no probe of this unit "

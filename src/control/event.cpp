@@ -1,6 +1,9 @@
 // The codec of events.
 #include "control/event.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 #include "control/status_json.hpp"
 #include "model/unit_name.hpp"
 
@@ -52,6 +55,14 @@ std::string encode(const event& e) {
 
 base::result<event> decode_event(std::string_view text) {
   return decode_guarded("an event", text, event_from_json);
+}
+
+bool is_alert(const event& e) {
+  static constexpr std::string_view kinds[] = {"asking",    "became_unhealthy", "disk_low",        "disk_silent",
+                                               "failed",    "head_stuck",       "journal_damaged", "journal_failed",
+                                               "killed",    "recovery_asks",    "recovery_stands", "recovery_waiting",
+                                               "shim_lost", "upgrade_failed",   "upgrade_refused"};
+  return std::find(std::begin(kinds), std::end(kinds), e.kind) != std::end(kinds);
 }
 
 bool concerns(const event& e, std::string_view filter) {

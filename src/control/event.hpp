@@ -30,6 +30,9 @@ struct event {
 std::string encode(const event& e);
 base::result<event> decode_event(std::string_view json);
 
+// Does it want a person: something is not as it should be, or waits for somebody? Told as a warning in hasupd's log.
+bool is_alert(const event& e);
+
 // Does `filter` ("leap", "miner@1"; "" = all) ask for this event?
 bool concerns(const event& e, std::string_view filter);
 

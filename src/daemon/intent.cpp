@@ -88,6 +88,7 @@ json::object encode_instance(const instance_intent& i) {
   if (i.exit) o["last_exit"] = encode_exit(*i.exit);
   o["swaps"] = times(i.swaps);
   o["bad_snapshots"] = json::value_from(i.bad_snapshots);
+  if (i.forgiven) o["forgiven"] = true;
   json::object paces;
   if (i.measured.fetch) paces["fetch"] = encode_pace(*i.measured.fetch);
   if (i.measured.unpack) paces["unpack"] = encode_pace(*i.measured.unpack);
@@ -200,6 +201,7 @@ instance_intent decode_instance(const json::object& object) {
   r.time_list("swaps", i.swaps);
   if (const auto* bad = object.if_contains("bad_snapshots"))
     i.bad_snapshots = json::value_to<std::vector<std::string>>(*bad);
+  i.forgiven = r.flag("forgiven");
   if (const auto* paces = object.if_contains("paces"))
     i.measured = {decode_pace(paces->as_object(), "fetch"), decode_pace(paces->as_object(), "unpack")};
   i.emptied = r.flag("emptied");

@@ -52,6 +52,7 @@ struct instance_intent {
   std::optional<unit::last_exit> exit;
   std::vector<base::wall_time> swaps;      // recovery budget
   std::vector<std::string> bad_snapshots;  // keys, see recovery
+  bool forgiven = false;                   // see recovery::memory
   recovery::paces measured;                // of fetching and unpacking
   bool emptied = false;                    // the last recovery deleted the old state and found no other
   bool has_data = true;                    // it has [data]; an older file does not say

@@ -106,6 +106,8 @@ class recovery_runner::impl : public std::enable_shared_from_this<impl> {
     return written && recovery::serves(state_);
   }
 
+  void forget_bad_and_swaps() { recovery::forget_bad_and_swaps(state_.remembered); }
+
   void forget_giving_up() {
     state_.gave_up_on.clear();
     state_.gave_up_why.clear();
@@ -397,6 +399,10 @@ recovery::member_view recovery_runner::group_view() const {
 
 std::string recovery_runner::what_comes_next(bool returns) const {
   return recovery::what_comes_next(impl_->state(), returns);
+}
+
+void recovery_runner::forget_bad_and_swaps() {
+  impl_->forget_bad_and_swaps();
 }
 
 const recovery_memory& recovery_runner::memory() const {

@@ -76,6 +76,9 @@ class recovery_runner {
   void on_timer();
   // Another member of its group is further, or back.
   void on_group();
+  // What its memory() says of bad snapshots and swaps; it goes on without what it has dropped.
+  void forget_bad_and_swaps();
+
   // That it could not have a backup, of one that has ended.
   void forget_giving_up();
 

@@ -199,11 +199,7 @@ void supervisor::inform_dependents(const std::string& unit) {
 void supervisor::publish(control::event e) {
   const auto of = e.instance ? find({e.unit, *e.instance}) : nullptr;
   const auto name = e.unit.empty() ? "hasupd" : of ? shown_name(of->spec()) : e.unit;
-  const bool alert = e.kind == "failed" || e.kind == "killed" || e.kind == "shim_lost" ||
-                     e.kind == "became_unhealthy" || e.kind == "head_stuck" || e.kind == "disk_low" ||
-                     e.kind == "recovery_stands" || e.kind == "journal_damaged" || e.kind == "upgrade_refused" ||
-                     e.kind == "upgrade_failed";
-  spdlog::log(alert ? spdlog::level::warn : spdlog::level::info, "{} {}: {}", name, e.kind, e.reason);
+  spdlog::log(control::is_alert(e) ? spdlog::level::warn : spdlog::level::info, "{} {}: {}", name, e.kind, e.reason);
   events_.append(std::move(e), std::chrono::system_clock::now());
 }
 

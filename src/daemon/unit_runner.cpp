@@ -8,6 +8,7 @@
 #include "daemon/hook_run.hpp"
 #include "daemon/reference_watch.hpp"
 #include "probe/lane.hpp"
+#include "recovery/candidates.hpp"
 #include "recovery/progress.hpp"
 
 namespace hasup::daemon {
@@ -72,6 +73,7 @@ void unit_runner::restore(instance_intent was, base::result<std::vector<std::str
   recovery_memory_.swaps = std::move(was.swaps);
   recovery_memory_.bad = std::move(was.bad_snapshots);
   recovery_memory_.measured = std::move(was.measured);
+  recovery_memory_.forgiven = was.forgiven;
   emptied_ = was.emptied;
   if (records)
     journal_records_ = std::move(*records);
@@ -123,6 +125,7 @@ instance_intent unit_runner::intent() const {
   out.swaps = recovery_memory_.swaps;
   out.bad_snapshots = recovery_memory_.bad;
   out.measured = recovery_memory_.measured;
+  out.forgiven = recovery_memory_.forgiven;
   out.emptied = emptied_;
   out.has_data = unit_.has_data();
   note_what_waits(out);
@@ -139,6 +142,7 @@ instance_intent unit_runner::what_stays() const {
   out.swaps = recovery_memory_.swaps;
   out.bad_snapshots = recovery_memory_.bad;
   out.measured = recovery_memory_.measured;
+  out.forgiven = recovery_memory_.forgiven;
   out.emptied = emptied_;
   out.has_data = unit_.has_data();
   return out;
@@ -263,9 +267,10 @@ void unit_runner::set_maintenance(bool on) {
 }
 
 void unit_runner::reset() {
-  recovery_memory_.swaps.clear();
-  recovery_memory_.bad.clear();
+  recovery::forget_bad_and_swaps(recovery_memory_);
+  if (recovery_) recovery_->forget_bad_and_swaps();  // it has a memory of its own while it goes on
   dispatch(unit::reset_wanted{});
+  host_.changed(*this);
 }
 
 bool unit_runner::goes_beside() const {

@@ -280,16 +280,8 @@ unit::prepared unit_runner::judge(const ports::worker_result& r) const {
             fmt::format("only {} free under {}, min_free is {}; waiting for {}", base::format_byte_size(r.free_bytes),
                         unit_.data.dir, base::format_byte_size(unit_.data.min_free), base::format_byte_size(needed))};
   }
-  if (!recipe_ || r.missing.empty()) return {};
-  std::string missing;
-  for (const auto& m : r.missing) missing += (missing.empty() ? "" : ", ") + m;
-  const bool never_ran = !ever_started_ && (!r.data_dir_exists || r.data_dir_empty);
-  if (never_ran && recipe_->bootstrap == model::bootstrap_mode::empty) return {};
-  const auto none = fmt::format("{} has no {}: {}", unit_.data.dir, missing, unit::never_from_nothing);
-  if (!never_ran) return {verdict::needs_recovery, none};
-  const auto advice = unit::first_state_advice(unit_, *recipe_, missing);
-  const bool hold = recipe_->bootstrap == model::bootstrap_mode::hold;
-  return {hold ? verdict::refused : verdict::needs_recovery, none + "; " + advice};
+  if (!recipe_) return {};
+  return unit::judge_state(unit_, *recipe_, ever_started_, {r.data_dir_exists, r.data_dir_empty, r.missing});
 }
 
 }  // namespace hasup::daemon

@@ -3,6 +3,7 @@
 // staged.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -121,6 +122,13 @@ struct recipe {
   base::duration confirm_within{1'800'000};  // without an advance
   base::duration confirm_advancing_for{120'000};
   base::duration confirm_healthy_for{0};  // with confirm_when::healthy
+
+  // So long after it was loaded a restored node is good, if it still is. Where no probe says how it is, a node that
+  // was only just spawned looks like one that is well: then it takes as long as a head would have to move.
+  [[nodiscard]] base::duration proving_time(bool probed) const {
+    const auto asked = confirm == confirm_when::healthy ? confirm_healthy_for : confirm_advancing_for;
+    return probed ? asked : std::max(asked, confirm_advancing_for);
+  }
 
   friend bool operator==(const recipe&, const recipe&) = default;
 };

@@ -218,6 +218,8 @@ struct unit {
     return (startup && startup->tells_head()) || (readiness && readiness->tells_head()) ||
            (liveness && liveness->tells_head());
   }
+  // Does a probe say that it has started, or is well? One without is taken for well as soon as it runs.
+  [[nodiscard]] bool tells_health() const { return startup.has_value() || readiness.has_value(); }
   [[nodiscard]] bool has_recovery() const { return !recovery.recipe.empty() && recovery.mode != recovery_mode::off; }
 
   friend bool operator==(const unit&, const unit&) = default;

@@ -311,7 +311,7 @@ struct worker_result {
   bool mounted = true;
   std::string unmounted;  // the first of job.mounts that is none; "" = all are
   bool data_dir_exists = false;
-  bool data_dir_empty = true;  // no entry but .hasup
+  bool data_dir_empty = true;  // no entry but .hasup and lost+found, which a new volume has
   bool half_swapped = false;   // swap.json is there; swap: also where it failed
   std::string swap_phase;      // what it says (snapshot::swap_phase); "" = there is none, or it cannot be read
   bool has_own_dir = false;    // .hasup is there, which a recovery makes and nobody deletes

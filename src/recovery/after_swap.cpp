@@ -25,10 +25,8 @@ bool goes_by_health(const state& s) {
   return !s.done.plan.has_head || s.done.plan.recipe.confirm == model::confirm_when::healthy;
 }
 
-// So long after it was loaded it is good, if it still is.
 base::duration proving_time(const state& s) {
-  const auto& recipe = s.done.plan.recipe;
-  return recipe.confirm == model::confirm_when::healthy ? recipe.confirm_healthy_for : recipe.confirm_advancing_for;
+  return s.done.plan.recipe.proving_time(s.done.plan.tells_health);
 }
 
 }  // namespace
@@ -285,8 +283,8 @@ void stepper::wait_for_the_chain(const std::string& why, const others_seen& othe
 void stepper::on_running_timer(const others_seen& others) {
   auto& r = std::get<running>(s.now);
   if (s.done.at == mark::loaded && !s.confirmed_by_itself && is_confirmed(r)) return on_confirmed();
-  if (s.confirmed_by_itself && goes_by_health(s) && r.healthy)
-    r.last_advance = now.mono;  // it only waits for the group
+  if (s.done.at == mark::loaded && goes_by_health(s) && r.startup_passed && r.healthy)
+    r.last_advance = now.mono;  // it only has to stay so, or waits for the group
   const auto limit = limit_of(r);
   if (now.mono - r.last_advance < limit) return arm_running_timer();
   std::string why = s.done.at == mark::importing ? "the import did not end"

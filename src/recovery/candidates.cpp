@@ -95,6 +95,12 @@ std::vector<std::string> bad_digests(const memory& m) {
   return out;
 }
 
+void forget_bad_and_swaps(memory& m) {
+  m.bad.clear();
+  m.swaps.clear();
+  m.forgiven = true;
+}
+
 std::vector<std::string> useless_archives(const progress& p) {
   if (p.plan.asked.from.starts_with(p.plan.data_dir + "/.hasup/")) return {};
   const auto is_over = [&](std::size_t i) { return p.fates[i] == fate::bad || p.fates[i] == fate::refused; };

@@ -29,6 +29,10 @@ void remember_bad_mirrors(memory& m, const ports::candidate& c, const ports::wor
 // Without the mirrors whose copy is remembered as bad.
 ports::candidate without_bad_mirrors(ports::candidate c, const memory& m);
 
+// A person forgives it all, also what a recovery that is under way has found: it only goes on without what it
+// dropped.
+void forget_bad_and_swaps(memory& m);
+
 // Does every archive of it that says a block say one beyond this, and at least one say it for sure?
 bool is_beyond(const ports::candidate& c, std::uint64_t block);
 

@@ -20,6 +20,8 @@ struct memory {
   std::vector<std::string> bad;        // keys of candidates.hpp, oldest first, at most 200
   std::vector<base::wall_time> swaps;  // oldest first; those outside the budget's window are dropped
   paces measured{};
+  bool forgiven =
+      false;  // a person forgot bad and swaps since the recovery began: its journal does not bring them back
 
   friend bool operator==(const memory&, const memory&) = default;
 };

@@ -25,6 +25,7 @@ frozen freeze(const model::unit& unit, const model::recipe& recipe, std::string 
   // What goes back together needs its old state.
   f.space = f.group.empty() ? unit.recovery.space : model::space_policy::stage;
   f.has_head = unit.tells_head();
+  f.tells_health = unit.tells_health();
   return f;
 }
 

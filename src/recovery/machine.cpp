@@ -192,6 +192,7 @@ std::string stepper::chosen_name() const {
 void stepper::begin(const begin_wanted& e) {
   if (!takes_a_begin(s)) return;
   start_over(progress{});
+  s.remembered.forgiven = false;
   const auto& plans = e.plan.recipe.plans;
   const auto& asked = e.plan.asked;
   s.done.plan = e.plan;  // for the texts; the journal's own copy comes with `begun`

@@ -61,8 +61,10 @@ std::string of_the_node(const frozen& plan) {
   if (r.confirm == model::confirm_when::advancing)
     return "it is confirmed once the head has advanced beyond it for " +
            base::format_duration(r.confirm_advancing_for);
-  return "it is confirmed once the node is healthy" +
-         (r.confirm_healthy_for.count() > 0 ? " for " + base::format_duration(r.confirm_healthy_for) : "");
+  const auto proving = r.proving_time(plan.tells_health);
+  return std::string("it is confirmed once the node ") + (plan.tells_health ? "is healthy" : "runs") +
+         (proving.count() > 0 ? " for " + base::format_duration(proving) : "") +
+         (plan.tells_health ? "" : ", since no probe says how it is");
 }
 
 // Is the node still to be stopped for it?

@@ -55,7 +55,8 @@ json::object to_json(const frozen& f) {
                    {"public_key", f.public_key},
                    {"min_free", f.min_free},
                    {"space", model::space_policy_names.text(f.space)},
-                   {"has_head", f.has_head}};
+                   {"has_head", f.has_head},
+                   {"tells_health", f.tells_health}};
   if (!f.group.empty()) {
     out["group"] = f.group;
     out["members"] = json::value_from(f.members);
@@ -182,6 +183,7 @@ frozen frozen_from(const json::object& o) {
   f.min_free = number_at<std::uint64_t>(o, "min_free");
   if (o.contains("space")) f.space = name_at(o, "space", model::space_policy_names);
   f.has_head = o.at("has_head").as_bool();
+  if (const auto* tells = o.if_contains("tells_health")) f.tells_health = tells->as_bool();  // not in older journals
   if (o.contains("group")) {
     f.group = text_at(o, "group");
     f.members = texts_at(o, "members");

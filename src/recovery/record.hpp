@@ -108,6 +108,7 @@ struct frozen {
   std::uint64_t min_free = 0;
   model::space_policy space = model::space_policy::stage;
   bool has_head = true;                // a probe of the unit says where the head of the chain is
+  bool tells_health = true;            // a probe of the unit says that it has started, or is well
   std::string group{};                 // [recovery] group; "" = it is restored by itself
   std::vector<std::string> members{};  // the others of the group, if this one leads them
 };

@@ -41,6 +41,7 @@ struct stepper {
 
   // take_up.cpp
   void resume(const resume_wanted& e);
+  void remember_what_the_journal_knows();
   void take_up(bool beside);
   void on_taken_up(const taken_up& e);
 

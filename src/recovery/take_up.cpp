@@ -9,16 +9,21 @@
 
 namespace hasup::recovery {
 
-void stepper::resume(const resume_wanted& e) {
-  if (!takes_a_begin(s)) return;
-  start_over(e.done);
-  auto& p = s.done;
-  // The journal is ahead of the intent file when the daemon died in between.
+// The journal is ahead of the intent file when the daemon died in between.
+void stepper::remember_what_the_journal_knows() {
+  const auto& p = s.done;
   for (const auto& at : p.swaps)
     if (std::find(s.remembered.swaps.begin(), s.remembered.swaps.end(), at) == s.remembered.swaps.end())
       s.remembered.swaps.push_back(at);
   for (std::size_t i = 0; i < p.candidates.size(); ++i)
     if (p.fates[i] == fate::bad) remember_as_bad(s.remembered, p.candidates[i], {});
+}
+
+void stepper::resume(const resume_wanted& e) {
+  if (!takes_a_begin(s)) return;
+  start_over(e.done);
+  auto& p = s.done;
+  if (!s.remembered.forgiven) remember_what_the_journal_knows();
 
   if (p.at == mark::none) return end(outcome::cancelled, "no recovery was under way");
   // It may have been called off, and only that was not written down yet. A start tells what the head does now; what

@@ -121,7 +121,7 @@ void look_inside(const ports::worker_job& job, ports::worker_result& out) {
     return;
   }
   for (const auto& name : *names)
-    if (name != ".hasup") out.data_dir_empty = false;
+    if (name != ".hasup" && name != "lost+found") out.data_dir_empty = false;
   struct stat st {};
   out.has_own_dir = ::fstatat(root.get(), ".hasup", &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
   out.half_swapped = ::fstatat(root.get(), ".hasup/swap.json", &st, AT_SYMLINK_NOFOLLOW) == 0;

@@ -377,6 +377,7 @@ void transitions::decide_after_exit(const model::exit_status& status, const clas
   if (c.action == exit_action::recover && unit_.has_recovery())
     return f_.maintenance ? become_stopping(after_stop::hold, text)
                           : become_stopping(after_stop::recover, text + "; recovering");
+  if (failed_start && c.action != exit_action::unexplained) m_.failed_starts = 0;  // those are in a row no more
   if (failed_start && c.action == exit_action::unexplained) {
     ++m_.failed_starts;
     const unsigned trigger = f_.recipe != nullptr ? f_.recipe->failed_starts : 0;

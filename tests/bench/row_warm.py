@@ -46,6 +46,7 @@ into = "."
 [confirm]
 when = "healthy"
 within = "1m"
+advancing_for = "0s"
 """
 
 UNIT = """

@@ -211,7 +211,7 @@ class StoppedByHand(Fault):
 
     def begin(self):
         words = self.rng.choice((["stop"], ["stop"], ["stop", "--force"], ["recover", "--cancel"],
-                                 ["recover", "--rollback"], ["restart"]))
+                                 ["recover", "--rollback", "--yes"], ["restart"]))
         self.world.home.hasup(words[0], self.unit.name, *words[1:], "--no-wait")
 
 

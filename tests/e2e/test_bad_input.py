@@ -99,7 +99,7 @@ class BackupHosts(LeapTest):
         self.assert_failed_untouched()
         self.leap_unit(f"http://127.0.0.1:{self.start_backup_host(self.backup)}/")
         self.home.ok("apply")
-        self.home.ok("recover", "leap")
+        self.home.ok("recover", "leap", "--yes")
         self.wait_recovered()
 
     def test_lists_nothing(self):

@@ -6,10 +6,12 @@ import os
 import signal
 import unittest
 
-from hasup_home import alive, free_port, wait_until, write_sha256
+from hasup_home import alive, free_port, on_a_terminal, wait_until, write_sha256
 from leap import LeapTest
 
 FAILED = 1
+USAGE = 2
+NO_SUCH_UNIT = 4
 
 
 class ByHand(LeapTest):
@@ -112,11 +114,66 @@ class ByHand(LeapTest):
         self.assertIn("hasup recover leap --yes", done.stdout + done.stderr)
         status = self.home.wait_healthy("leap")
         self.assertEqual((status["pid"], status["recovery"]["asks"]), (pid, True))
+        self.assertRegex(self.home.daemon_log.read_text(), r"(?m) warning leap recovery_asks: .* --yes` does it")
         self.home.kill_daemon(signal.SIGKILL)
         self.home.start()
         wait_until(lambda: self.recovery().get("asks"), "it asks again")
         self.assertEqual(self.home.wait_healthy("leap")["pid"], pid)
         self.home.ok("recover", "leap", "--yes")
+        self.assertEqual(self.home.wait_healthy("leap")["recoveries"], 1)
+
+    def test_reset_forgets_bad_snapshots_also_while_a_recovery_asks(self):
+        newest = self.snapshots[-1].name
+        write_sha256(self.snapshots[-1])
+        self.alter(self.snapshots[-1])
+        self.running(mode="ask")
+        for reset, restart in ((False, False), (True, False), (True, True)):
+            with self.subTest(reset=reset, restart=restart):
+                self.home.hasup("recover", "leap", "--no-wait")
+                wait_until(lambda: self.recovery().get("asks"), "it asks")
+                self.assertNotEqual(self.recovery()["snapshot"], newest)
+                if reset:
+                    self.home.ok("reset", "leap")
+                if restart:
+                    self.home.kill_daemon(signal.SIGKILL)
+                    self.home.start()
+                    wait_until(lambda: self.recovery().get("asks"), "it asks again")
+                self.home.ok("recover", "leap", "--cancel")
+                self.home.wait_for("leap", recovery=None)
+                words = ("recover", "leap", "--dry-run", "--json")
+                # What it had fetched is cleared away first.
+                wait_until(lambda words=words: self.home.hasup(*words).returncode == 0, "its sources are asked")
+                plan = json.loads(self.home.ok(*words))
+                tried = [archives[0]["name"] for archives in plan["plans"][0]["snapshots"]]
+                self.assertEqual(newest in tried, reset, tried)
+
+    def test_where_nobody_can_be_asked_nothing_is_replaced_without_a_yes(self):
+        pid = self.running()
+        for words, what in (([], "restore its state from a snapshot"), (["--rollback"], "put its old state back"),
+                            (["--snapshot", self.snapshots[0].name], "restore its state from a snapshot")):
+            done = self.home.hasup("recover", "leap", *words)
+            self.assertEqual((done.returncode, done.stdout), (USAGE, ""))
+            self.assertIn(f"leap: nobody is there to be asked, on no terminal; say --yes to {what}", done.stderr)
+        # Who is no more than looked at, or is not there at all, is told as ever.
+        self.home.ok("recover", "leap", "--dry-run")
+        self.assertEqual(self.home.hasup("recover", "none").returncode, NO_SUCH_UNIT)
+        self.home.ok("stop", "leap")
+        self.assertEqual(self.home.hasup("recover", "leap").returncode, USAGE)
+        self.assertNotIn("recovery_began", self.kinds())
+        self.assertFalse(alive(pid))
+
+    def test_who_sits_at_the_terminal_is_asked_also_when_the_output_goes_elsewhere(self):
+        pid = self.running()
+        said = self.home.path / "said"
+        shell = ["/bin/sh", "-c", f"{self.home.bin}/hasup recover leap > {said}"]
+        question = "leap is healthy. Stop it and restore its state from a snapshot? [y/N] "
+        code, asked = on_a_terminal(shell, self.home.env, {question: "n\n"})
+        self.assertEqual(code, FAILED, asked)
+        self.assertIn(question, asked)
+        self.assertIn("nothing was done", asked)
+        self.assertEqual((said.read_text(), self.home.wait_healthy("leap")["pid"]), ("", pid))
+        code, asked = on_a_terminal(shell, self.home.env, {question: "y\n"})
+        self.assertEqual(code, 0, asked)
         self.assertEqual(self.home.wait_healthy("leap")["recoveries"], 1)
 
     def test_cancel_that_comes_too_late_says_what_can_be_done(self):
@@ -137,7 +194,7 @@ class ByHand(LeapTest):
             self.assertEqual(done.returncode, FAILED, done.stdout + done.stderr)
             self.assertIn("too late to cancel", done.stderr)
             self.assertIn("hasup recover leap --rollback", done.stderr)
-        self.home.ok("recover", "leap", "--rollback")
+        self.home.ok("recover", "leap", "--rollback", "--yes")
         self.assertEqual(self.history()[-1]["result"], "rolled_back")
         self.assertIn("rolled back after", self.home.ok("recover", "leap", "--history"))
 

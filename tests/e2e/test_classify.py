@@ -23,7 +23,7 @@ class Classified(HasupTest):
         super().setUp()
         self.ends, self.started, self.ready = (self.home.path / name for name in ("ends", "started", "ready"))
         (self.home.path / "etc" / "recipes").mkdir()
-        self.home.directory("data")
+        (self.home.directory("data") / "state").write_text("")
 
     def unit(self, classes, more=""):
         (self.home.path / "etc" / "recipes" / "node.toml").write_text(classes + PLAN)

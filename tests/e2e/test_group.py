@@ -69,7 +69,7 @@ class Group(GroupTest):
         self.home.ok("stop", "ledger")  # takes index down, too
         self.home.ok("recover", "index", "--yes", "--no-wait")
         self.home.wait_event("index", lambda e: e["kind"] == "recovery_waits", "the first start waits")
-        self.home.ok("recover", "index", "--rollback", "--no-wait")
+        self.home.ok("recover", "index", "--rollback", "--yes", "--no-wait")
         self.home.wait_event("index", lambda e: e["kind"] == "recovery_ended", "the recovery has ended")
         self.home.ok("start", "index")
         self.assertEqual(self.cli("index", "get", "of"), "start")

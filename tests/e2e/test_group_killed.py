@@ -91,7 +91,7 @@ class Killed(GroupOfThree):
             self.home.hasup("stop", name, "--force", "--no-wait")
             self.home.hasup("start", *self.names, "--no-wait")
             return True
-        return self.home.hasup("recover", broken, f"--{kind}", "--no-wait").returncode == 0
+        return self.home.hasup("recover", broken, f"--{kind}", "--yes", "--no-wait").returncode == 0
 
     def begin(self):
         """One is broken; perhaps somebody's newest archive is, too. Who, whose, since which event."""

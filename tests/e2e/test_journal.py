@@ -176,7 +176,7 @@ class Damaged(JournalTest):
         self.assertEqual(self.home.hasup("start", "leap").returncode, 1)
         self.home.ok("stop", "leap")
         self.assertEqual(bytes(text), self.journal.read_bytes())
-        done = self.home.hasup("recover", "leap", "--rollback")
+        done = self.home.hasup("recover", "leap", "--rollback", "--yes")
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
         self.assertIn("begins anew", done.stdout + done.stderr)
         self.home.ok("recover", "leap", "--yes")

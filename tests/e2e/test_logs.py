@@ -368,6 +368,7 @@ class OwnFiles(HasupTest):
         own = work / "node.log"
         own.write_text("FATAL: the disk is on fire\n")
         (work / "data").mkdir()
+        (work / "data" / "state").write_text("")
         for name, script in (("new", f"echo 'FATAL: the disk is on fire' >> {own}; exit 3"), ("stale", "exit 3")):
             self.home.unit(name, f"""
                 [data]

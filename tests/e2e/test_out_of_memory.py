@@ -50,7 +50,7 @@ class OutOfMemory(HasupTest):
         self.addCleanup(lambda: wait_until(self.remove_cgroup, "its cgroup is empty"))
         self.goes = self.home.path / "goes"
         (self.home.path / "etc" / "recipes").mkdir()
-        self.home.directory("data")
+        (self.home.directory("data") / "state").write_text("")
         self.recipe("KILL")  # the worst that a recipe could say of it
 
     def recipe(self, number):

@@ -45,7 +45,7 @@ class RollBack(LeapTest):
         before = self.until_confirming()
         pid = self.home.unit_status("leap")["pid"]
         self.assertIn("hasup recover leap --rollback", self.home.ok("why", "leap"))
-        said = self.home.ok("recover", "leap", "--rollback")
+        said = self.home.ok("recover", "leap", "--rollback", "--yes")
         self.assertIn("its old state is in place", said)
         self.check_is_back(before)
         self.assertFalse(alive(pid))
@@ -61,14 +61,14 @@ class RollBack(LeapTest):
         self.home.kill_daemon(signal.SIGKILL)
         self.home.start()
         self.home.wait_for("leap", state="stopped")
-        self.home.ok("recover", "leap", "--rollback")
+        self.home.ok("recover", "leap", "--rollback", "--yes")
         self.check_is_back(before, state="stopped")
         self.assertEqual(self.home.unit_status("leap")["desired"], "down")
 
     def test_hasupd_that_dies_meanwhile_goes_on_with_it(self):
         before = self.until_confirming()
         os.kill(self.home.unit_status("leap")["pid"], signal.SIGSTOP)  # it takes its time to end
-        self.home.ok("recover", "leap", "--rollback", "--no-wait")
+        self.home.ok("recover", "leap", "--rollback", "--yes", "--no-wait")
         self.home.wait_event("leap", lambda e: e["kind"] == "recovery_rolling_back", "it goes back")
         self.home.kill_daemon(signal.SIGKILL)
         self.home.start()
@@ -109,7 +109,7 @@ class RollBack(LeapTest):
         self.home.wait_healthy("leap")
         self.home.ok("recover", "leap", "--yes", "--no-wait")
         wait_until(lambda: (self.home.unit_status("leap")["recovery"] or {}).get("phase") == "confirm", "it confirms")
-        self.home.ok("recover", "leap", "--rollback")
+        self.home.ok("recover", "leap", "--rollback", "--yes")
         status = self.home.wait_healthy("leap")
         self.assertEqual(status["recoveries"], 0)
         self.assertFalse((self.data / ".hasup" / "swap.json").exists())
@@ -118,7 +118,7 @@ class RollBack(LeapTest):
         self.until_confirming()
         self.home.ok("stop", "leap", "--force")
         for words in (["--snapshot", self.snapshots[0].name], ["--dry-run"], ["--from", str(self.snapshots[0])]):
-            done = self.home.hasup("recover", "leap", *words)
+            done = self.home.hasup("recover", "leap", "--yes", *words)
             self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
             self.assertIn("--rollback", done.stdout + done.stderr)
         self.assertEqual(self.home.unit_status("leap")["state"], "stopped")
@@ -127,7 +127,7 @@ class RollBack(LeapTest):
         self.slow_to_confirm()
         self.home.start()
         pid = self.home.wait_healthy("leap")["pid"]
-        done = self.home.hasup("recover", "leap", "--rollback")
+        done = self.home.hasup("recover", "leap", "--rollback", "--yes")
         self.assertEqual(done.returncode, 1, done.stdout + done.stderr)
         self.assertIn("no old state put aside", done.stdout + done.stderr)
         self.assertEqual(self.home.wait_healthy("leap")["pid"], pid)

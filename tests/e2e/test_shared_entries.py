@@ -72,7 +72,7 @@ class SharedEntries(LeapTest):
         wait_until(lambda: log.stat().st_size > size, "the node writes blocks")
 
     def rolled_back(self):
-        self.home.ok("recover", "leap", "--rollback")
+        self.home.ok("recover", "leap", "--rollback", "--yes")
         status = self.home.wait_for("leap", state="failed")
         event = self.home.wait_event("leap", lambda e: e["kind"] == "recovery_rolled_back", "it is rolled back")
         return status["reason"], event["reason"]

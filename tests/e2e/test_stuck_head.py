@@ -511,7 +511,7 @@ class RestoredHead(StuckHeadTest):
         self.assertIsNotNone(status["pid"])
         self.assertIn("is confirmed when its head advances", self.home.ok("why", "leap"))
         self.assertNotIn("recovery_rolling_back", self.kinds())
-        self.home.ok("recover", "leap", "--rollback")
+        self.home.ok("recover", "leap", "--rollback", "--yes")
         self.home.wait_for("leap", state="failed")
         self.assertEqual(self.state_file(), inode)
 

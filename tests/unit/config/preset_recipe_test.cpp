@@ -16,7 +16,9 @@ std::string of_preset(const std::string& preset, const std::string& probe = "") 
   return test::messages(parse(run + "[readiness]\npreset = \"p\"\n" + probe, beside).problems);
 }
 
-std::string of_recipe(const std::string& recipe, const std::string& recovery = "") {
+const std::string probed = "[readiness]\nkind = \"tcp\"\naddress = \"h:1\"\n";
+
+std::string of_recipe(const std::string& recipe, const std::string& recovery = probed) {
   const test::files beside{.units = {}, .presets = {}, .recipes = {{"r", recipe}}};
   return test::messages(parse(with_recipe + recovery, beside).problems);
 }
@@ -195,7 +197,7 @@ TEST_CASE("nothing outside of the data directory can be named in a recipe") {
       of_recipe("[params]\nx = \"../y\"\n[data]\nwipe = [\"${x}\"]\n[snapshot]\nmatch = \"*\"\ninto = \".\"\n")
           .empty());
   CHECK_FALSE(of_recipe("[params]\nx = \"y\"\n[data]\nwipe = [\"${x}\"]\n[snapshot]\nmatch = \"*\"\ninto = \".\"\n",
-                        "x = \"..\"\n")
+                        "x = \"..\"\n" + probed)
                   .empty());
   CHECK(of_recipe("[data]\nwipe = [\"*\"]\n[snapshot]\nmatch = \"*\"\ninto = \".\"\n").empty());
 }
@@ -302,6 +304,19 @@ TEST_CASE("a recipe that confirms by the head warns of a unit of which no probe 
   CHECK(of_recipe(plan + "[confirm]\nwhen = \"healthy\"\nhealthy_for = \"1m\"\n", port).empty());
 }
 
+TEST_CASE("a recipe that confirms by health warns of a unit of which no probe says how it is") {
+  const std::string healthy = plan + "[confirm]\nadvancing_for = \"3m\"\n";
+  const std::string check = "kind = \"http\"\nurl = \"http://h:1/\"\n";
+  const auto warning = Catch::Contains(
+      "warning: no probe of this unit says whether a restored node works: the old state is deleted when the node has "
+      "run for 3m");
+  CHECK_THAT(of_recipe(healthy, ""), warning);
+  CHECK_THAT(of_recipe(healthy, "[liveness]\n" + check), warning);
+  for (const std::string role : {"startup", "readiness"})
+    CHECK(of_recipe(healthy, "[" + role + "]\n" + check).empty());
+  CHECK(of_recipe(healthy, "mode = \"off\"\n").empty());
+}
+
 TEST_CASE("a class that asks a probe which the unit does not have is warned of") {
   const std::string of_startup =
       plan + "[[classify]]\nname = \"n\"\nexit_code = 1\naction = \"hold\"\nstartup = \"not_passed\"\n";
@@ -309,9 +324,9 @@ TEST_CASE("a class that asks a probe which the unit does not have is warned of")
       plan + "[[classify]]\nname = \"n\"\nexit_code = 1\naction = \"hold\"\nreadiness = \"passed\"\n";
   const std::string startup = "[startup]\nkind = \"tcp\"\naddress = \"h:1\"\n";
   const std::string readiness = "[readiness]\nkind = \"tcp\"\naddress = \"h:1\"\n";
-  CHECK_THAT(of_recipe(of_startup),
+  CHECK_THAT(of_recipe(of_startup, ""),
              Catch::Contains("warning: its class \"n\" asks for what a startup probe has not"));
-  CHECK_THAT(of_recipe(of_readiness), Catch::Contains("this unit has no [readiness]"));
+  CHECK_THAT(of_recipe(of_readiness, ""), Catch::Contains("this unit has no [readiness]"));
   CHECK_THAT(of_recipe(of_readiness, startup), Catch::Contains("this unit has no [readiness]"));
   CHECK(of_recipe(of_startup, startup).empty());
   CHECK(of_recipe(of_startup, readiness).empty());  // its first answer says that it has started

@@ -12,6 +12,7 @@ using test::unit_of;
 namespace {
 
 const std::string minimal = "[run]\ncommand = [\"/bin/true\"]\n";
+const std::string probed = "[readiness]\nkind = \"tcp\"\naddress = \"h:1\"\n";
 
 const test::files beside{
     .units = {},
@@ -510,10 +511,10 @@ TEST_CASE("warnings do not make a unit invalid") {
       parse("[data]\ndir = \"/d\"\n" + minimal + "[recovery]\nrecipe = \"tiny\"\nsource = \"/b\"\n", as_root);
   CHECK(recovery.valid);
   CHECK(test::messages(recovery.problems).find("warning: the node runs as root") != std::string::npos);
-  CHECK(
-      parse("[data]\ndir = \"/d\"\n" + minimal + "user = \"leap\"\n[recovery]\nrecipe = \"tiny\"\nsource = \"/b\"\n",
-            as_root)
-          .problems.empty());
+  CHECK(parse("[data]\ndir = \"/d\"\n" + minimal + "user = \"leap\"\n" + probed +
+                  "[recovery]\nrecipe = \"tiny\"\nsource = \"/b\"\n",
+              as_root)
+            .problems.empty());
   const auto sourceless = parse("[data]\ndir = \"/d\"\n" + minimal + "[recovery]\nrecipe = \"tiny\"\n", beside);
   CHECK(sourceless.valid);
   CHECK(test::messages(sourceless.problems).find("nothing can restore it") != std::string::npos);
@@ -558,7 +559,7 @@ TEST_CASE("what a run gets while it goes on has a number of its own") {
 }
 
 TEST_CASE("sources in their order, each with its own way in") {
-  const auto u = parse("[data]\ndir = \"/d\"\n" + minimal + R"([recovery]
+  const auto u = parse("[data]\ndir = \"/d\"\n" + minimal + probed + R"([recovery]
 recipe = "tiny"
 source = [
   "/mnt/backup/",

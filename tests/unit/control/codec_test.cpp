@@ -210,3 +210,20 @@ TEST_CASE("a story comes back as it was written") {
   REQUIRE(again);
   CHECK(*again == w);
 }
+
+TEST_CASE("what stands still until a person does something is an alert, and what goes well is none") {
+  event e;
+  for (const auto* kind :
+       {"failed", "asking", "recovery_asks", "recovery_waiting", "recovery_stands", "journal_failed",
+        "journal_damaged", "disk_silent", "disk_low", "killed", "shim_lost", "head_stuck"}) {
+    e.kind = kind;
+    CAPTURE(kind);
+    CHECK(is_alert(e));
+  }
+  for (const auto* kind :
+       {"", "started", "became_healthy", "recovering", "recovery_progress", "recovery_confirmed"}) {
+    e.kind = kind;
+    CAPTURE(kind);
+    CHECK_FALSE(is_alert(e));
+  }
+}

@@ -61,6 +61,7 @@ intent everything() {
   i.exit = e;
   i.swaps = {at(1'700'000'100)};
   i.bad_snapshots = {"sha256:aa", "name:snapshot-1.bin"};
+  i.forgiven = true;
   i.measured.fetch = {std::uint64_t{5} << 30U, std::chrono::minutes(3), base::wall_time(std::chrono::hours(9)), true};
   i.emptied = true;
   i.has_data = false;
@@ -126,6 +127,7 @@ TEST_CASE("an intent comes back as it was written", "[intent]") {
   CHECK(i.exit->at == at(1'700'000'061));
   CHECK(i.swaps == std::vector<base::wall_time>{at(1'700'000'100)});
   CHECK(i.bad_snapshots == std::vector<std::string>{"sha256:aa", "name:snapshot-1.bin"});
+  CHECK(i.forgiven);
   const recovery::pace fetched{std::uint64_t{5} << 30U, std::chrono::minutes(3),
                                base::wall_time(std::chrono::hours(9)), true};
   CHECK(i.measured.fetch == fetched);

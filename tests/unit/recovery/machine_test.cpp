@@ -703,6 +703,43 @@ TEST_CASE("confirm healthy is done at the first healthy answer") {
   CHECK(has(t.healthy().take(), "write confirmed"));
 }
 
+TEST_CASE("where no probe says how the node is, it has to run for as long as a head would have to move") {
+  auto plan = leap();
+  plan.recipe.confirm = model::confirm_when::healthy;
+  plan.recipe.first_start_append.clear();
+  plan.has_head = plan.tells_health = false;
+  trace t;
+  // As the runner tells it at the spawn, having nobody to ask.
+  const auto spawned = [&] { t.until_running(plan, {two}).startup_passed().healthy(); };
+  SECTION("and its death before that puts the old state back") {
+    spawned();
+    CHECK(has(t.text, "write loaded"));
+    CHECK_FALSE(has(t.take(), "confirmed"));
+    t.after(std::chrono::minutes(2) - base::duration{1}).timer();
+    CHECK_FALSE(has(t.take(), "confirmed"));
+    t.exited(1, exit_kind::unexplained, "unexplained");
+    CHECK(has(t.take(), "write rolling_back"));
+  }
+  SECTION("after that it is confirmed") {
+    spawned();
+    CHECK(has(t.take(), "timer 2m\n"));
+    CHECK(has(t.after(std::chrono::minutes(2)).timer().take(), "write confirmed"));
+  }
+  SECTION("however short a time without an advance would be too long") {
+    plan.recipe.confirm_within = std::chrono::seconds(10);
+    spawned();
+    t.take();
+    for (int seconds = 0; seconds < 110; seconds += 10) t.after(std::chrono::seconds(10)).timer();
+    CHECK_FALSE(has(t.take(), "rolling_back"));
+    CHECK(has(t.after(std::chrono::seconds(10)).timer().take(), "write confirmed"));
+  }
+  SECTION("a longer healthy_for counts") {
+    plan.recipe.confirm_healthy_for = std::chrono::minutes(5);
+    spawned();
+    CHECK(has(t.take(), "timer 5m\n"));
+  }
+}
+
 TEST_CASE("a date that was taken for the snapshot's block is none that the head must pass") {
   auto dated = one_candidate(0, "snapshot-1763700000", 1'763'700'000);
   dated.snapshots[0].block_is_guess = true;

@@ -52,6 +52,19 @@ TEST_CASE("each phase says what comes after it, and what if it fails") {
   CHECK(said() == "the old state is put back; then the next one is tried, with 1 left");
 }
 
+TEST_CASE("what confirms a node of which no probe says how it is") {
+  auto plan = leap();
+  plan.recipe.confirm = model::confirm_when::healthy;
+  const auto said = [&plan] {
+    trace t;
+    t.begin(plan);
+    return recovery::what_comes_next(t.state, false);
+  };
+  CHECK(has(said(), "it is confirmed once the node is healthy, the old state"));
+  plan.tells_health = false;
+  CHECK(has(said(), "it is confirmed once the node runs for 2m, since no probe says how it is, the old state"));
+}
+
 TEST_CASE("beside a node that runs its stop is one of the steps, and failing costs it nothing") {
   trace t;
   t.begin(beside()).listed({one_candidate(0, "s2")});

@@ -30,7 +30,7 @@ std::vector<recovery::record> one_of_each() {
   plan.public_key = "RWx";
   plan.max_rate = 200ULL << 20;
   plan.max_window = 128ULL << 20;
-  plan.has_head = false;
+  plan.has_head = plan.tells_health = false;
   return {recovery::begun{plan},
           recovery::selected{{one_candidate(0, "s3"), one_candidate(1, "s3", std::nullopt)}},
           recovery::trying{1},

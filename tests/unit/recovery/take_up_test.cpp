@@ -1,3 +1,4 @@
+#include "recovery/candidates.hpp"
 #include "unit/recovery/trace.hpp"
 
 #include <catch2/catch.hpp>
@@ -37,6 +38,37 @@ TEST_CASE("a fetch that outlives hasupd is waited for, and found in the cache") 
   auto t = next_hasupd(false);
   CHECK(t.feed(heard(ports::worker_mode::fetch)).take() == "worker inspect s3 / state only\n");
   CHECK(t.done().take() == "worker fetch s3 / state only\n");
+}
+
+TEST_CASE("what a person forgave during a recovery is not brought back by its journal, nor by its end") {
+  trace t;
+  t.begin(leap()).quiesced().done().listed(two);
+  t.failed(ports::worker_failure::bad_snapshot, "sha256 differs").fetched().unpacked().done();
+  REQUIRE(t.state.remembered.bad.size() == 1);
+  REQUIRE(t.state.remembered.swaps.size() == 1);
+  trace again;
+  const auto goes_on = [&] { again.feed(recovery::resume_wanted{t.state.done}); };
+  SECTION("a journal is ahead of the intent file") {
+    goes_on();
+    CHECK(again.state.remembered.bad.size() == 1);
+    CHECK(again.state.remembered.swaps.size() == 1);
+  }
+  SECTION("unless it was forgiven since") {
+    recovery::forget_bad_and_swaps(t.state.remembered);
+    again.state.remembered = t.state.remembered;
+    goes_on();
+    CHECK(again.state.remembered.bad.empty());
+    CHECK(again.state.remembered.swaps.empty());
+    // What it has dropped it goes on without.
+    again.quiesced().done().started().exited(1, recovery::exit_kind::unexplained, "unexplained").quiesced().done();
+    CHECK_FALSE(has(again.text, "trying s3"));
+    CHECK(again.state.remembered.bad.size() == 2);  // s2 and its digest, found since
+  }
+  SECTION("which is over with the next recovery") {
+    recovery::forget_bad_and_swaps(again.state.remembered);
+    again.begin(leap());
+    CHECK_FALSE(again.state.remembered.forgiven);
+  }
 }
 
 TEST_CASE("an archive that was found bad meanwhile is not fetched again") {

@@ -141,6 +141,7 @@ TEST_CASE("what is missing, empty, not mounted or half swapped is told", "[inspe
   CHECK(snapshot::inspect(d.job).mounted);
 
   fs::remove_all(d.dir() + "/state");
+  fs::create_directory(d.dir() + "/lost+found");
   out = snapshot::inspect(d.job);
   CHECK(out.data_dir_empty);
   CHECK(out.missing.size() == 2);

@@ -302,6 +302,27 @@ TEST_CASE("unexplained failed starts recover only at the trigger, unexplained la
   }
 }
 
+TEST_CASE("failed starts are in a row only without one between them that was explained") {
+  bench b;
+  b.add_recovery();
+  b.add_startup();
+  b.feed(start_wanted{});
+  const auto fails = [&b](exit_action what) {
+    b.feed(prepared{});
+    b.feed(spawned{1});
+    auto line = b.exits(1, what);
+    b.feed(timer_fired{timer::backoff});
+    return line;
+  };
+  for (int i = 0; i < 4; ++i) {
+    CHECK_THAT(fails(exit_action::unexplained), Catch::StartsWith("backoff:"));
+    CHECK_THAT(fails(exit_action::restart), Catch::StartsWith("backoff:"));
+    CHECK(b.m.failed_starts == 0);
+  }
+  CHECK_THAT(fails(exit_action::unexplained), Catch::StartsWith("backoff:"));
+  CHECK_THAT(fails(exit_action::unexplained), Catch::StartsWith("recovering:"));
+}
+
 TEST_CASE("a start that takes too long is restarted but never counts as broken data") {
   bench b;
   b.add_recovery();

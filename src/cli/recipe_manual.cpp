@@ -53,8 +53,11 @@ the first that matches decides.
 .BR recover " restores,"
 .BR restart " starts again with backoff,"
 .BR hold " leaves the unit failed, for a person."
-A full disk is never answered with a recovery; nor are a port in use and a refused permission when only a log line
-speaks for it. Anchor log patterns with ^: a node also prints what its peers say. When in doubt a class is
+A full disk is never answered with a recovery, be it that the output says so, that nothing was free under
+.BR data.dir " or " data.also
+at the exit, or, where no class knows better, that a bus error ended the run, as it does who writes into a mapped file on
+a full disk; nor are a port in use and a refused permission when only a log line speaks for it. Anchor log patterns
+with ^: a node also prints what its peers say. When in doubt a class is
 .BR hold .
 .BI "hasup classify " "RECIPE" " \-\-exit " "N" " \-\-log " FILE
 tries it on a log, with

@@ -25,6 +25,7 @@ unit_runner::unit_runner(unit_host& host, daemon_services& services, model::unit
       timer_(services.loop),
       shim_timer_(services.loop),
       worker_(services, to_text(unit_.id)),
+      room_timer_(services.loop),
       recovery_timer_(services.loop),
       node_timer_(services.loop),
       first_start_timer_(services.loop),

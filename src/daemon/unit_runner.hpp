@@ -248,7 +248,9 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   model::unit as_import() const;
   void start_refused(unit::classification classified, const std::string& why);
   void mark_node_logs(std::function<void()> then);
-  void node_logs_read(const process::shim_main_exited& e, const std::string& text);
+  void look_at_room(const process::shim_main_exited& e, const std::string& node_files);
+  void exit_explained(const process::shim_main_exited& e, const std::string& node_files);
+  std::string evidence_of(const process::shim_main_exited& e, const std::string& node_files) const;
   void main_exited(const process::shim_main_exited& e, const std::string& node_files);
   unit::classification diagnose(const std::string& evidence, const model::exit_status& status);
   void retire_shim();
@@ -456,10 +458,12 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::uint64_t tells_of_end_ = 0;             // the event; what came after it says only what is done about it
   base::mono_time drops_reported_at_{};
 
-  // Files of [log] follow. While they are read after an exit, what the shim says waits its turn.
+  // Files of [log] follow. While they are read after an exit, or the disk is asked, what the shim says waits its
+  // turn.
   std::shared_ptr<node_logs> node_logs_;
   bool node_logs_marked_ = false;  // for the run that is about to be asked for
-  bool reading_node_logs_ = false;
+  bool explaining_exit_ = false;
+  bool full_at_exit_ = false;  // nothing was free where its data is
   std::vector<process::shim_event> held_events_;
   bool shim_answered_ = false;
   std::string shim_silence_;              // why the shim that keeps the unit cannot be asked; "" = it can
@@ -473,6 +477,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   worker_runner worker_;
   bool dry_running_ = false;                // worker_ asks the sources for it
   std::unique_ptr<probe::lane> file_lane_;  // looks at the data directory, whose mount may hang
+  std::unique_ptr<probe::lane> room_lane_;  // the same after an exit, until it has answered
+  boost::asio::steady_timer room_timer_;    // or has not
   std::vector<std::string> seen_free_;  // the data directories; forgotten when the unit comes to rest or is recovered
   std::unique_ptr<recovery_runner> recovery_;
   recovery_memory recovery_memory_;

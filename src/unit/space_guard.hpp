@@ -30,6 +30,17 @@ class space_guard {
 // would be used up by the start.
 std::uint64_t space_to_start(std::uint64_t min_free, bool was_stopped_for_space);
 
+// Nothing is left for who wants to write: a node that ends then may have ended of that. Of `size` bytes in all,
+// `free` for users other than root; the same of files, of which some file systems count none (0).
+struct room_left {
+  std::uint64_t free = 0;
+  std::uint64_t size = 0;
+  std::uint64_t free_files = 0;
+  std::uint64_t files = 0;
+  std::uint64_t device = 0;  // which file system
+};
+bool is_full(const room_left& room);
+
 // When to look again: before even a fast disk could be written to the limit, at the latest after half a minute.
 base::duration next_look(std::uint64_t free, std::uint64_t min_free);
 

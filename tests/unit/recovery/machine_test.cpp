@@ -552,6 +552,29 @@ TEST_CASE("a node cut off after it had loaded may be dirty: the same snapshot on
   CHECK(t.state.remembered.bad.empty());
 }
 
+TEST_CASE("a full disk cuts a node off as well: what it finds damaged then is not the snapshot's fault") {
+  trace t;
+  t.until_running(leap(), two).startup_passed().head(101).take();
+  t.exited(1, exit_kind::hold, "disk full").timer().started().take();
+  t.exited(2, exit_kind::recover, "dirty database").quiesced();
+  CHECK(has(t.done().take(), "trying s3"));
+  CHECK(t.state.remembered.bad.empty());
+
+  // The same in a first start on a state that is not wiped again before the next.
+  auto unpacked = leap();
+  unpacked.recipe.first_start_append.clear();
+  for (auto& plan : unpacked.recipe.plans) {
+    plan.archives[0].as.clear();
+    plan.archives[0].into = "state";
+  }
+  trace first;
+  first.until_running(unpacked, two).take();
+  first.exited(1, exit_kind::hold, "disk full").timer().done().started().take();
+  first.exited(2, exit_kind::recover, "dirty database").quiesced();
+  CHECK(has(first.done().take(), "trying s3"));
+  CHECK(first.state.remembered.bad.empty());
+}
+
 TEST_CASE("a node whose head stands still is waited for while nothing shows that others advance") {
   trace t;
   const bool was_loaded = GENERATE(false, true);

@@ -15,17 +15,22 @@
 #include "config/document.hpp"
 #include "snapshot/swappable.hpp"
 #include "unit/first_state.hpp"
+#include "unit/space_guard.hpp"
 
 namespace fs = std::filesystem;
 
 namespace hasup::cli {
 namespace {
 
-// Of the directory, or of what it will be made in.
-std::optional<std::uint64_t> free_under(const std::string& directory) {
+// The directory, or what it will be made in.
+fs::path nearest(const std::string& directory) {
   std::error_code ec;
   fs::path there = directory;
   while (!fs::exists(there, ec) && there.has_relative_path()) there = there.parent_path();
+  return there;
+}
+
+std::optional<std::uint64_t> free_under(const fs::path& there) {
   struct statvfs v {};
   if (::statvfs(there.c_str(), &v) != 0) return std::nullopt;
   return static_cast<std::uint64_t>(v.f_bavail) * v.f_frsize;
@@ -45,13 +50,21 @@ config::place place_in(const std::string& file, std::string_view table, std::str
 }
 
 void check_space(const config::unit_entry& entry, const model::unit& unit, config::report& findings) {
-  const auto free = unit.data.min_free > 0 ? free_under(unit.data.dir) : std::nullopt;
-  if (!free || *free >= unit.data.min_free) return;
-  findings.warning(place_in(entry.file, "data", "min_free"),
-                   fmt::format("min_free is {}, but only {} are free under {} now: {} is not started before there is "
-                               "more, and stopped if it runs; make room or lower min_free",
-                               base::format_byte_size(unit.data.min_free), base::format_byte_size(*free),
-                               unit.data.dir, shown_name(unit)));
+  if (unit.data.min_free == 0) return;
+  std::set<dev_t> seen;
+  for (const auto& dir : unit::watched_dirs(unit.data)) {
+    const auto there = nearest(dir);
+    struct stat st {};
+    if (::stat(there.c_str(), &st) == 0 && !seen.insert(st.st_dev).second) continue;
+    const auto free = free_under(there);
+    if (!free || *free >= unit.data.min_free) continue;
+    findings.warning(
+        place_in(entry.file, "data", "min_free"),
+        fmt::format("min_free is {}, but only {} are free under {} now: {} is not started before there is "
+                    "more, and stopped if it runs; make room or lower min_free",
+                    base::format_byte_size(unit.data.min_free), base::format_byte_size(*free), dir,
+                    shown_name(unit)));
+  }
 }
 
 void check_state(const config::unit_entry& entry, const model::unit& unit, config::report& findings) {

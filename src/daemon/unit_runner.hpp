@@ -9,6 +9,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <random>
@@ -156,7 +157,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void sample_memory();
   bool watches_space() const;  // data.min_free is set and it runs
   // Nothing: the file system does not answer.
-  void on_space(std::optional<std::uint64_t> free);
+  // One of unit::watched_dirs.
+  void on_space(const std::string& dir, const base::result<unit::room_left>& room);
   std::string taken_down_by;  // the unit whose stop took this one down; "" = none
 
   struct held_back {
@@ -558,9 +560,13 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::string limits_told_;
   unit::memory_guard memory_guard_;
   std::uint64_t memory_run_ = 0;
-  unit::space_guard space_guard_;
-  bool stopped_for_space_ = false;  // until it is started again
-  bool space_told_ = false;         // there is too little, and it is not stopped for that
+  struct watched_space {
+    unit::space_guard guard;
+    std::uint64_t device = 0;
+    bool told = false;  // there is too little, and it is not stopped for that
+  };
+  std::map<std::string, watched_space> space_;  // one a file system, by the first directory on it; of this run
+  bool stopped_for_space_ = false;              // until it is started again
 
   process::process_usage last_usage_;
   base::mono_time last_usage_at_{};

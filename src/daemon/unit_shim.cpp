@@ -41,7 +41,7 @@ void unit_runner::on_shim(const process::shim_event& e) {
 void unit_runner::on(const unit::spawn&) {
   import_command_.clear();
   stopped_for_space_ = false;
-  space_guard_.reset();
+  space_.clear();
   spawn_with(once_);
 }
 

@@ -140,7 +140,7 @@ void unit_runner::inspected(std::uint64_t ticket, const ports::worker_result& r)
     return make_directories(ticket);
   }
   // What is only kept in case is the first to go; the next try of the start is soon.
-  if (verdict.is == unit::prepared::verdict::not_yet && r.mounted &&
+  if (verdict.is == unit::prepared::verdict::not_yet && r.mounted && r.least_free.empty() &&
       r.free_bytes < unit::space_to_start(unit_.data.min_free, stopped_for_space_))
     drop_prefetched(verdict.why);
   dispatch(std::move(verdict));
@@ -211,7 +211,7 @@ void unit_runner::looked_before_first_start(const ports::worker_result& r) {
   if (why.empty()) {
     start_look_ = 0;
     stopped_for_space_ = false;
-    space_guard_.reset();
+    space_.clear();
     const auto append = std::move(*std::exchange(first_start_, std::nullopt));
     first_start(append);
     return recovery_->on_start_waited(std::chrono::duration_cast<base::duration>(now() - first_start_asked_at_));
@@ -279,7 +279,8 @@ unit::prepared unit_runner::judge(const ports::worker_result& r) const {
   if (r.free_bytes < needed) {
     return {verdict::not_yet,
             fmt::format("only {} free under {}, min_free is {}; waiting for {}", base::format_byte_size(r.free_bytes),
-                        unit_.data.dir, base::format_byte_size(unit_.data.min_free), base::format_byte_size(needed))};
+                        r.least_free_under(unit_.data.dir), base::format_byte_size(unit_.data.min_free),
+                        base::format_byte_size(needed))};
   }
   if (!recipe_ || r.missing.empty()) return {};
   std::string missing;

@@ -311,6 +311,7 @@ void members(M& m, worker_result& r) {
   m("has_own_dir", r.has_own_dir);
   m("wiped", r.wiped);
   m("free_bytes", r.free_bytes);
+  m("least_free", r.least_free);
   m("inexact", r.inexact);
   m("device", r.device);
   m("room", r.room);

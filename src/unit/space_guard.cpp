@@ -19,6 +19,13 @@ std::string numbers(std::uint64_t free, std::uint64_t min_free, const std::strin
 
 }  // namespace
 
+std::vector<std::string> watched_dirs(const model::data_dirs& data) {
+  std::vector<std::string> dirs;
+  if (!data.dir.empty()) dirs.push_back(data.dir);
+  dirs.insert(dirs.end(), data.also.begin(), data.also.end());
+  return dirs;
+}
+
 space_verdict space_guard::observe(std::uint64_t free, std::uint64_t min_free, const std::string& dir) {
   if (min_free == 0) return {};
   if (free < min_free)

@@ -5,10 +5,15 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/duration.hpp"
+#include "model/unit.hpp"
 
 namespace hasup::unit {
+
+// Where data.min_free must be free: each of them may be on a file system of its own.
+std::vector<std::string> watched_dirs(const model::data_dirs& data);
 
 struct space_verdict {
   std::optional<std::string> warn;  // it gets near; told once until there is clearly more

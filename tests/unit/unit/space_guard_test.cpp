@@ -43,6 +43,14 @@ TEST_CASE("it warns once while it gets near, and again after there was clearly m
   CHECK(g.observe(49 * gib, 40 * gib, "/d").warn);
 }
 
+TEST_CASE("every directory of the data is watched") {
+  CHECK(unit::watched_dirs({}).empty());
+  model::data_dirs data;
+  data.dir = "/d";
+  data.also = {"/blocks", "/history"};
+  CHECK(unit::watched_dirs(data) == std::vector<std::string>{"/d", "/blocks", "/history"});
+}
+
 TEST_CASE("after a stop for want of space a tenth more is needed") {
   CHECK(unit::space_to_start(50 * gib, false) == 50 * gib);
   CHECK(unit::space_to_start(50 * gib, true) == 55 * gib);

@@ -194,7 +194,11 @@ back:
 .B recovery.space
 is stage.
 .B same_set
-of a plan does the same for the archives of one unit.
+of a plan does the same for the archives of one unit. Without it the archives of a plan belong together when they have the
+same block, or the same time in a group (?P<time>\(el), or the same text wherever
+.BR match " or the named groups of " pattern
+leave it open: state\-*.tar.zst and blocks\-*.tar.gz are paired by what stands for the *. What has no such partner is not
+used.
 .SS Which snapshots
 The names come from
 .BR match " or " pattern .

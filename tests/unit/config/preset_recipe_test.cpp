@@ -200,6 +200,21 @@ TEST_CASE("nothing outside of the data directory can be named in a recipe") {
   CHECK(of_recipe("[data]\nwipe = [\"*\"]\n[snapshot]\nmatch = \"*\"\ninto = \".\"\n").empty());
 }
 
+TEST_CASE("the archives of a plan are named so that it can be known which belong together") {
+  const auto of = [](const std::string& one, const std::string& other, const std::string& more = "") {
+    return of_recipe("[[plan]]\nname = \"a\"\nwipe = [\"x\"]\n" + more + "[[plan.archive]]\n" + one +
+                     "\nas = \"s\"\n[[plan.archive]]\n" + other + "\ninto = \"x\"\n");
+  };
+  const std::string_view error = "nothing says which archives of plan \"a\" belong together";
+  CHECK(of("match = \"s-*\"", "match = \"b-*\"").empty());
+  CHECK(of("match = \"s-*\"", "pattern = 'b-(?P<time>[0-9]+)'").empty());
+  CHECK(of("match = \"s.bin\"", "match = \"b.tar\"").empty());
+  CHECK_THAT(of("match = \"s-*\"", "match = \"b.tar\""), Catch::Contains(std::string(error)));
+  CHECK_THAT(of("match = \"s-*\"", "pattern = 'b-([0-9]+)'"), Catch::Contains(std::string(error)));
+  CHECK_THAT(of("match = \"s.bin\"", "pattern = 'b-[0-9]+'"), Catch::Contains(std::string(error)));
+  CHECK(of("match = \"s-*\"", "pattern = 'b-[0-9]+'", "same_set = true\n").empty());
+}
+
 TEST_CASE("faults of recipes that need a sentence") {
   const std::string cls = "[[classify]]\nname = \"n\"\n";
   const std::vector<std::pair<std::string, std::string>> cases{

@@ -194,6 +194,7 @@ model::recovery_plan read_plan(const section& s, const model::snapshot_rule& of_
   s.read("refused_by", p.refused_by);
   for (const auto& pattern : p.refused_by) s.check_pattern("refused_by", pattern);
   s.read("same_set", p.same_set);
+  s.read("use", model::plan_use_names, p.use);
   for (const auto& a : s.subs("archive")) p.archives.push_back(read_archive(a));
   check_archives(s, p);
   check_partners(s, p);

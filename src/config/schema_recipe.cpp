@@ -94,6 +94,13 @@ std::vector<key> make_recipe_keys() {
       {"plan[].refused_by", k::texts, "[]", "the node's words for: this snapshot does not fit"},
       {"plan[].same_set", k::boolean, "false",
        "only archives of the same backup together: those with the same \"set\" in manifest.json"},
+      {"plan[].use",
+       k::word,
+       "\"always\"",
+       "by_hand: it loses for good what the archives do not bring, so it is tried only when a person names it "
+       "(hasup recover --plan)",
+       availability::now,
+       {"always", "by_hand"}},
       {"plan[].archive", k::tables, "", "what is fetched"},
       {"first_start", k::table, "", "the starts after a swap, until the head is beyond the snapshot"},
       {"first_start.append", k::texts, "[]", "further arguments"},

@@ -25,6 +25,9 @@ constexpr const auto& names_of(model::unpack_mode) {
 constexpr const auto& names_of(model::class_action) {
   return model::class_action_names;
 }
+constexpr const auto& names_of(model::plan_use) {
+  return model::plan_use_names;
+}
 constexpr const auto& names_of(model::match_mode) {
   return model::match_mode_names;
 }
@@ -108,6 +111,7 @@ void members(M& m, model::recovery_plan& p) {
   m("same_set", p.same_set);
   m("archives", p.archives);
   m("require", p.require);
+  m("use", p.use);
 }
 
 template <class M>

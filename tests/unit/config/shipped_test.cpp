@@ -187,11 +187,21 @@ TEST_CASE("what a peer says in nodeos' log never leads to a wipe") {
   }
 }
 
-TEST_CASE("nodeos is restored with its own blocks first, then with everything from the snapshot") {
+TEST_CASE("nodeos is restored with its own blocks first, then with those of a backup, without any only by a person") {
   const auto r = *config::resolve_recipe("nodeos", {{"advancing_for", "1s"}}, dirs);
-  REQUIRE(r.plans.size() == 2);
+  REQUIRE(r.plans.size() == 3);
   CHECK(r.plans[0].wipe == std::vector<std::string>{"state"});
-  CHECK(r.plans[1].wipe == std::vector<std::string>{"state", "blocks", "state-history"});
+  for (const auto i : {1U, 2U})
+    CHECK(r.plans[i].wipe == std::vector<std::string>{"state", "blocks", "state-history"});
+  CHECK(r.plans[1].same_set);
+  REQUIRE(r.plans[1].archives.size() == 3);
+  CHECK(r.plans[1].archives[1].into == "blocks");
+  CHECK(r.plans[1].archives[2].into == "state-history");
+  CHECK(r.plans[1].refused_by == r.plans[0].refused_by);
+  CHECK(r.plans[1].use == model::plan_use::always);
+  CHECK(r.plans[2].use == model::plan_use::by_hand);
+  const auto given_up = *config::resolve_recipe("nodeos", {{"full_set", "always"}}, dirs);
+  CHECK(given_up.plans[2].use == model::plan_use::always);
   CHECK(r.first_start_append == std::vector<std::string>{"--snapshot", "${archive.snapshot.path}"});
   CHECK(r.must_exist == std::vector<std::string>{"state/shared_memory.bin"});
   CHECK(r.locks == r.must_exist);

@@ -25,6 +25,7 @@ model::recovery_plan some_plan() {
   plan.shared = {"blocks", "state-history"};
   plan.refused_by = {"does not contain \"the\" head\\block"};
   plan.same_set = true;
+  plan.use = model::plan_use::by_hand;
   plan.archives = {
       {"snapshot-*.bin*", "", model::archive_order::block, model::unpack_mode::decompress, "snapshot", "", true},
       {"", "x-(?P<block>[0-9]+)", model::archive_order::name, model::unpack_mode::none, "", ".", false}};

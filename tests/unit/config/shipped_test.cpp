@@ -227,6 +227,9 @@ TEST_CASE("eos-evm-node: only damage of its own data is restored, whatever leap 
        {"Genesis state not provided", "Invalid genesis nonce", "Specified genesis file does not exist"})
     CHECK(action(text) == "hold");
   CHECK(action("something else").empty());
+  const auto named = [&](const std::string& text) { return class_of(r, 0, 0, "System Error: " + text); };
+  CHECK(named("mdbx::exception: MDBX_MAP_FULL: Environment mapsize limit reached") == "hold: database size exhausted");
+  CHECK(named("write: No space left on device") == "hold: disk full");
   CHECK(r.failed_starts == 0);
 }
 

@@ -13,6 +13,7 @@
 #include "base/byte_size.hpp"
 #include "base/unique_fd.hpp"
 #include "config/document.hpp"
+#include "snapshot/mount_point.hpp"
 #include "snapshot/swappable.hpp"
 #include "unit/first_state.hpp"
 #include "unit/space_guard.hpp"
@@ -67,6 +68,16 @@ void check_space(const config::unit_entry& entry, const model::unit& unit, confi
   }
 }
 
+// A volume that is not mounted leaves an empty directory, in which nobody can tell that something is missing.
+void check_mount(const config::unit_entry& entry, const model::unit& unit, config::report& findings) {
+  if (unit.data.mount == unit.data.dir || !snapshot::is_mount_point(unit.data.dir)) return;
+  findings.warning(
+      place_in(entry.file, "data", "dir"),
+      fmt::format("{} is a mount point that data.mount does not name: when its volume is not mounted, what "
+                  "is below it would be taken for the data of {}; write mount = \"{}\" in [data]",
+                  unit.data.dir, shown_name(unit), unit.data.dir));
+}
+
 void check_state(const config::unit_entry& entry, const model::unit& unit, config::report& findings) {
   std::error_code ec;
   if (!entry.recipe || entry.recipe->must_exist.empty()) return;
@@ -108,6 +119,7 @@ base::diagnostics machine_warnings(const config::loaded& all, const std::set<std
     for (const auto& unit : entry.instances) {
       if (!unit.has_data()) continue;
       check_space(entry, unit, findings);
+      check_mount(entry, unit, findings);
       check_state(entry, unit, findings);
       check_swap(entry, unit, findings);
     }

@@ -207,7 +207,7 @@ void supervisor::publish(control::event e) {
   const bool alert = e.kind == "failed" || e.kind == "killed" || e.kind == "shim_lost" ||
                      e.kind == "became_unhealthy" || e.kind == "head_stuck" || e.kind == "disk_low" ||
                      e.kind == "recovery_stands" || e.kind == "journal_damaged" || e.kind == "upgrade_refused" ||
-                     e.kind == "upgrade_failed";
+                     e.kind == "upgrade_failed" || e.kind == "data_missing";
   spdlog::log(alert ? spdlog::level::warn : spdlog::level::info, "{} {}: {}", name, e.kind, e.reason);
   events_.append(std::move(e), std::chrono::system_clock::now());
 }

@@ -74,6 +74,7 @@ void unit_runner::restore(instance_intent was, base::result<std::vector<std::str
   recovery_memory_.bad = std::move(was.bad_snapshots);
   recovery_memory_.measured = std::move(was.measured);
   emptied_ = was.emptied;
+  data_device_ = was.data_device;
   if (records)
     journal_records_ = std::move(*records);
   else
@@ -125,6 +126,7 @@ instance_intent unit_runner::intent() const {
   out.bad_snapshots = recovery_memory_.bad;
   out.measured = recovery_memory_.measured;
   out.emptied = emptied_;
+  out.data_device = data_device_;
   out.has_data = unit_.has_data();
   note_what_waits(out);
   return out;
@@ -141,6 +143,7 @@ instance_intent unit_runner::what_stays() const {
   out.bad_snapshots = recovery_memory_.bad;
   out.measured = recovery_memory_.measured;
   out.emptied = emptied_;
+  out.data_device = data_device_;
   out.has_data = unit_.has_data();
   return out;
 }
@@ -264,6 +267,7 @@ void unit_runner::set_maintenance(bool on) {
 }
 
 void unit_runner::reset() {
+  data_device_ = 0;  // what is there now is what it has
   recovery_memory_.swaps.clear();
   recovery_memory_.bad.clear();
   dispatch(unit::reset_wanted{});

@@ -300,6 +300,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void make_directories(std::uint64_t ticket);
   void inspected(std::uint64_t ticket, const ports::worker_result& r);
   unit::prepared judge(const ports::worker_result& r) const;
+  bool waits_for_data(const ports::worker_result& r);
   void clean_up_confirmed(std::uint64_t ticket);
   ports::worker_job inspect_job() const;
   void save_spec();
@@ -530,6 +531,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool told_to_end_ = false;  // beside the node, by a person or for called_off_; else its end has a reason of its own
   recovery::milestones milestones_{std::chrono::minutes(1)};
   std::uint64_t device_ = 0;           // the file system of data.dir, as seen last; 0 = not yet
+  std::uint64_t data_device_ = 0;      // the same, at its last start: outlives hasupd and the boot
+  bool data_missing_ = false;          // told
   std::uint64_t recovery_ticket_ = 0;  // an answer to an older recovery is dropped
 
   struct prefetching {

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import unittest
 
-from hasup_home import SOURCE, alive, on_a_terminal, wait_until, write_sha256
+from hasup_home import SOURCE, alive, on_a_terminal, unmount, wait_until, write_sha256
 from leap import BLOCKS, SmallVolume
 
 MIB = 1 << 20
@@ -79,7 +79,7 @@ class Space(SmallVolume):
         status = self.home.wait_for("leap", state="waiting")
         self.assertIn(f"free under {history}, min_free is 20MiB; waiting for 22MiB", status["reason"])
         self.assertFalse(alive(pid))
-        self.assertIn(f"are free under {history} now", self.home.hasup("check").stderr)
+        self.assertIn(f"are free under {history} now", self.home.ok("check"))
         (self.volume / "other").unlink()
         self.home.wait_healthy("leap")
         history.rmdir()
@@ -116,6 +116,57 @@ class FullDisk(SmallVolume):
         self.home.ok("apply")
         self.home.ok("start", "leap", "--no-wait")
         self.wait_recovered()
+
+
+class Volume(SmallVolume):
+    def mount_again(self):
+        subprocess.run(["mount", "--bind", self.kept, self.volume], check=True)
+
+    def setUp(self):
+        super().setUp()
+        self.kept = self.home.directory("kept")  # holds the file system while it is not mounted where it should be
+        subprocess.run(["mount", "--bind", self.volume, self.kept], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", self.kept], check=True)
+
+    @unittest.skipIf(os.major(os.stat("/tmp").st_dev) == 0, "/tmp is on no disk either")
+    def test_a_volume_that_is_not_mounted_is_waited_for_though_data_mount_does_not_name_it(self):
+        self.leap_unit(f"file://{self.backup}/")
+        self.home.start()
+        self.home.wait_healthy("leap")
+        self.home.ok("stop", "leap")
+        self.home.kill_daemon()
+        unmount(self.volume)
+        self.home.start()
+        self.home.ok("start", "leap", "--no-wait")
+        status = self.home.wait_for("leap", state="waiting")
+        self.assertIn("waiting for its volume to be mounted", status["reason"])
+        self.assertIn("`hasup reset leap` lets it be restored here", self.home.ok("why", "leap"))
+        self.assertRegex(self.home.daemon_log.read_text(), r" warn(ing)? leap data_missing: ")
+        self.assertEqual([list(self.volume.iterdir()), self.tried()], [[], []])
+        self.mount_again()
+        self.assertEqual(self.home.wait_healthy("leap")["recoveries"], 0)
+        # Gone for good, as a person says.
+        self.home.ok("stop", "leap")
+        unmount(self.volume)
+        self.data.mkdir()
+        self.home.ok("start", "leap", "--no-wait")
+        self.home.wait_for("leap", state="waiting")
+        self.home.ok("reset", "leap")
+        self.wait_recovered()
+        self.home.ok("restart", "leap")
+        self.home.wait_healthy("leap")
+        self.home.ok("stop", "leap")
+        shutil.rmtree(self.data)
+        self.mount_again()
+
+    def test_check_tells_of_a_volume_that_data_mount_does_not_name(self):
+        path = self.home.path / "etc" / "units" / "leap.toml"
+        self.data = self.volume
+        self.leap_unit(f"file://{self.backup}/")
+        told = f"{self.volume} is a mount point that data.mount does not name"
+        self.assertIn(told, self.home.ok("check"))
+        path.write_text(path.read_text().replace("[data]\n", f'[data]\nmount = "{self.volume}"\n'))
+        self.assertNotIn(told, self.home.ok("check"))
 
 
 class RoomForARecovery(SmallVolume):

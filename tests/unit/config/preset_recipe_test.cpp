@@ -317,6 +317,22 @@ TEST_CASE("a recipe that confirms by the head warns of a unit of which no probe 
   CHECK(of_recipe(plan + "[confirm]\nwhen = \"healthy\"\nhealthy_for = \"1m\"\n", port).empty());
 }
 
+TEST_CASE("a word of the command that the recipe cautions against is warned of") {
+  const std::string careful = plan + "[[caution]]\nword = \"--wipe\"\nwhy = \"it loses all\"\n";
+  const auto with = [&](const std::string& word) {
+    const test::files beside{.units = {}, .presets = {}, .recipes = {{"r", careful}}};
+    return test::messages(test::parse("[data]\ndir = \"/d\"\n[run]\ncommand = [\"/bin/x\", \"" + word +
+                                          "\"]\n[recovery]\nrecipe = \"r\"\nsource = \"/b\"\n",
+                                      beside)
+                              .problems);
+  };
+  for (const auto* word : {"--wipe", "--wipe=yes"})
+    CHECK_THAT(with(word), Catch::Contains("warning: recipe \"r\" warns of --wipe: it loses all"));
+  for (const auto* word : {"--wipers", "wipe"}) CHECK(with(word).empty());
+  CHECK_THAT(of_recipe(plan + "[[caution]]\nword = \"x\"\n"),
+             Catch::Contains("a caution needs \"word\" and \"why\""));
+}
+
 TEST_CASE("a class that asks a probe which the unit does not have is warned of") {
   const std::string of_startup =
       plan + "[[classify]]\nname = \"n\"\nexit_code = 1\naction = \"hold\"\nstartup = \"not_passed\"\n";

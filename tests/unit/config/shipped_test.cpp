@@ -210,6 +210,17 @@ TEST_CASE("nodeos is restored with its own blocks first, then with those of a ba
   CHECK(r.confirm_advancing_for == base::duration{1000});
 }
 
+TEST_CASE("a nodeos that would clear its blocks at each start is warned of") {
+  const auto said = [](const std::string& more) {
+    return test::messages(test::parse("[data]\ndir = \"/d\"\n[run]\ncommand = [\"nodeos\"" + more +
+                                          "]\n[recovery]\nrecipe = \"nodeos\"\nsource = \"/b\"\n",
+                                      shipped_files())
+                              .problems);
+  };
+  CHECK(said(", \"--delete-all-blocks\"").find("warns of --delete-all-blocks") != std::string::npos);
+  CHECK(said("").find("--delete-all-blocks") == std::string::npos);
+}
+
 TEST_CASE("eos-evm-node: only damage of its own data is restored, whatever leap does") {
   const auto r = *config::resolve_recipe("eos-evm-node", {}, dirs);
   const auto action = [&](const std::string& text) {
@@ -228,7 +239,8 @@ TEST_CASE("eos-evm-node: only damage of its own data is restored, whatever leap 
     CHECK(action(text) == "hold");
   CHECK(action("something else").empty());
   const auto named = [&](const std::string& text) { return class_of(r, 0, 0, "System Error: " + text); };
-  CHECK(named("mdbx::exception: MDBX_MAP_FULL: Environment mapsize limit reached") == "hold: database size exhausted");
+  CHECK(named("mdbx::exception: MDBX_MAP_FULL: Environment mapsize limit reached") ==
+        "hold: database size exhausted");
   CHECK(named("write: No space left on device") == "hold: disk full");
   CHECK(r.failed_starts == 0);
 }

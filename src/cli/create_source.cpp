@@ -64,7 +64,7 @@ std::variant<create_source, target_error> instance_source(const context& c, cons
         "node writes itself, not such an archive",
         fmt::join(out.job.plan.wipe, ", "), out.job.data_dir, out.job.plan.name, entry.recipe->name);
   for (const auto& a : out.job.plan.archives)
-    if (a.unpack == model::unpack_mode::archive && a.as.empty()) out.archive = a;
+    if (a.unpack == model::unpack_mode::archive && a.into == ".") out.archive = a;
   return out;
 }
 

@@ -13,20 +13,26 @@
 #include "base/byte_size.hpp"
 #include "base/unique_fd.hpp"
 #include "config/document.hpp"
+#include "snapshot/mount_point.hpp"
 #include "snapshot/swappable.hpp"
 #include "snapshot/volumes.hpp"
 #include "unit/first_state.hpp"
+#include "unit/space_guard.hpp"
 
 namespace fs = std::filesystem;
 
 namespace hasup::cli {
 namespace {
 
-// Of the directory, or of what it will be made in.
-std::optional<std::uint64_t> free_under(const std::string& directory) {
+// The directory, or what it will be made in.
+fs::path nearest(const std::string& directory) {
   std::error_code ec;
   fs::path there = directory;
   while (!fs::exists(there, ec) && there.has_relative_path()) there = there.parent_path();
+  return there;
+}
+
+std::optional<std::uint64_t> free_under(const fs::path& there) {
   struct statvfs v {};
   if (::statvfs(there.c_str(), &v) != 0) return std::nullopt;
   return static_cast<std::uint64_t>(v.f_bavail) * v.f_frsize;
@@ -46,13 +52,31 @@ config::place place_in(const std::string& file, std::string_view table, std::str
 }
 
 void check_space(const config::unit_entry& entry, const model::unit& unit, config::report& findings) {
-  const auto free = unit.data.min_free > 0 ? free_under(unit.data.dir) : std::nullopt;
-  if (!free || *free >= unit.data.min_free) return;
-  findings.warning(place_in(entry.file, "data", "min_free"),
-                   fmt::format("min_free is {}, but only {} are free under {} now: {} is not started before there is "
-                               "more, and stopped if it runs; make room or lower min_free",
-                               base::format_byte_size(unit.data.min_free), base::format_byte_size(*free),
-                               unit.data.dir, shown_name(unit)));
+  if (unit.data.min_free == 0) return;
+  std::set<dev_t> seen;
+  for (const auto& dir : unit::watched_dirs(unit.data)) {
+    const auto there = nearest(dir);
+    struct stat st {};
+    if (::stat(there.c_str(), &st) == 0 && !seen.insert(st.st_dev).second) continue;
+    const auto free = free_under(there);
+    if (!free || *free >= unit.data.min_free) continue;
+    findings.warning(
+        place_in(entry.file, "data", "min_free"),
+        fmt::format("min_free is {}, but only {} are free under {} now: {} is not started before there is "
+                    "more, and stopped if it runs; make room or lower min_free",
+                    base::format_byte_size(unit.data.min_free), base::format_byte_size(*free), dir,
+                    shown_name(unit)));
+  }
+}
+
+// A volume that is not mounted leaves an empty directory, in which nobody can tell that something is missing.
+void check_mount(const config::unit_entry& entry, const model::unit& unit, config::report& findings) {
+  if (unit.data.mount == unit.data.dir || !snapshot::is_mount_point(unit.data.dir)) return;
+  findings.warning(
+      place_in(entry.file, "data", "dir"),
+      fmt::format("{} is a mount point that data.mount does not name: when its volume is not mounted, what "
+                  "is below it would be taken for the data of {}; write mount = \"{}\" in [data]",
+                  unit.data.dir, shown_name(unit), unit.data.dir));
 }
 
 void check_state(const config::unit_entry& entry, const model::unit& unit, config::report& findings) {
@@ -96,6 +120,7 @@ base::diagnostics machine_warnings(const config::loaded& all, const std::set<std
     for (const auto& unit : entry.instances) {
       if (!unit.has_data()) continue;
       check_space(entry, unit, findings);
+      check_mount(entry, unit, findings);
       check_state(entry, unit, findings);
       check_swap(entry, unit, findings);
     }

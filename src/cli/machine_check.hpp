@@ -10,8 +10,9 @@
 
 namespace hasup::cli {
 
-// Warnings, in the order of the units: data.min_free is more than is free, what a recovery would replace cannot be
-// renamed, and a state that must exist is not there and nothing will bring it. `only`: these units; empty = all.
+// Warnings, in the order of the units: data.min_free is more than is free, data.dir is a volume that data.mount does
+// not name, what a recovery would replace cannot be renamed, and a state that must exist is not there and nothing
+// will bring it. `only`: these units; empty = all.
 base::diagnostics machine_warnings(const config::loaded& all, const std::set<std::string>& only = {});
 
 }  // namespace hasup::cli

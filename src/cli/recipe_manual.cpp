@@ -53,8 +53,11 @@ the first that matches decides.
 .BR recover " restores,"
 .BR restart " starts again with backoff,"
 .BR hold " leaves the unit failed, for a person."
-A full disk is never answered with a recovery; nor are a port in use and a refused permission when only a log line
-speaks for it. Anchor log patterns with ^: a node also prints what its peers say. When in doubt a class is
+A full disk is never answered with a recovery, be it that the output says so, that nothing was free under
+.BR data.dir " or " data.also
+at the exit, or, where no class knows better, that a bus error ended the run, as it does who writes into a mapped file on
+a full disk; nor are a port in use and a refused permission when only a log line speaks for it. Anchor log patterns
+with ^: a node also prints what its peers say. When in doubt a class is
 .BR hold .
 .BI "hasup classify " "RECIPE" " \-\-exit " "N" " \-\-log " FILE
 tries it on a log, with
@@ -191,7 +194,11 @@ back:
 .B recovery.space
 is stage.
 .B same_set
-of a plan does the same for the archives of one unit.
+of a plan does the same for the archives of one unit. Without it the archives of a plan belong together when they have the
+same block, or the same time in a group (?P<time>\(el), or the same text wherever
+.BR match " or the named groups of " pattern
+leave it open: state\-*.tar.zst and blocks\-*.tar.gz are paired by what stands for the *. What has no such partner is not
+used.
 .SS Which snapshots
 The names come from
 .BR match " or " pattern .

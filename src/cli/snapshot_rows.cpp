@@ -174,7 +174,8 @@ std::vector<snapshot_row> snapshot_rows(const ports::worker_result& found, const
       out.push_back(std::move(row));
     }
     ++group;
-    if (!fits || chosen) continue;
+    const bool by_hand = c.plan < policy.plans.size() && policy.plans[c.plan].use == model::plan_use::by_hand;
+    if (!fits || chosen || by_hand) continue;
     chosen = true;
     for (auto i = first; i < out.size(); ++i) out[i].taken = true;
   }

@@ -24,4 +24,9 @@ bool pattern_has_group(const std::string& pattern, const std::string& group) {
   return re.ok() && re.NamedCapturingGroups().contains(group);
 }
 
+bool pattern_names_groups(const std::string& pattern) {
+  const RE2 re(pattern, quiet());
+  return !re.ok() || !re.NamedCapturingGroups().empty();
+}
+
 }  // namespace hasup::config

@@ -138,6 +138,22 @@ void check_archives(const section& s, const model::recovery_plan& plan) {
   }
 }
 
+// The archives of a plan are of one moment. Two that are merely the newest are not.
+void check_partners(const section& s, const model::recovery_plan& plan) {
+  if (plan.same_set || plan.archives.size() < 2) return;
+  const auto varies = [](const model::archive_spec& a) {
+    return a.pattern.empty() ? a.match.find_first_of("*?[") != std::string::npos : pattern_names_groups(a.pattern);
+  };
+  const auto n = std::count_if(plan.archives.begin(), plan.archives.end(), varies);
+  const bool all_fixed = n == 0 && std::all_of(plan.archives.begin(), plan.archives.end(),
+                                               [](const auto& a) { return a.pattern.empty(); });
+  if (all_fixed || n == static_cast<std::ptrdiff_t>(plan.archives.size())) return;
+  s.error("archive", "nothing says which archives of plan \"" + plan.name +
+                         "\" belong together: give each a * in match or a named group in pattern, such as "
+                         "(?P<block>[0-9]+) or (?P<time>[0-9-]+), for what their names have in common, or write "
+                         "same_set = true in the plan");
+}
+
 // What the recipe says for every plan stands in `of_all`; a plan's own words win.
 model::snapshot_rule read_require(const section& s, model::snapshot_rule of_all) {
   auto& r = of_all;
@@ -178,8 +194,10 @@ model::recovery_plan read_plan(const section& s, const model::snapshot_rule& of_
   s.read("refused_by", p.refused_by);
   for (const auto& pattern : p.refused_by) s.check_pattern("refused_by", pattern);
   s.read("same_set", p.same_set);
+  s.read("use", model::plan_use_names, p.use);
   for (const auto& a : s.subs("archive")) p.archives.push_back(read_archive(a));
   check_archives(s, p);
+  check_partners(s, p);
   p.require = rule_of_plan(s, p, of_all);
   return p;
 }

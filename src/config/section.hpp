@@ -74,5 +74,6 @@ class section {
 std::optional<std::string> pattern_problem(const std::string& pattern);
 // Does the expression have a group of that name?
 bool pattern_has_group(const std::string& pattern, const std::string& group);
+bool pattern_names_groups(const std::string& pattern);
 
 }  // namespace hasup::config

@@ -148,10 +148,26 @@ class instance_reader {
           findings_.error(m.content.where, "parameter \"" + m.key + "\" must be a string, a number or a boolean");
       }
     }
+    check_command(u, section(&recipe_->root, findings_));
     recipe = apply_recipe(u.recovery.recipe, std::move(*recipe_), u.recovery.params, s.where("recipe"), findings_);
     check_probes_of(u, s);
     check_stuck_trigger(u, s);
     check_confirm(u, s);
+  }
+
+  // What the recipe knows to do harm at each start.
+  void check_command(const model::unit& u, const section& recipe_root) {
+    const auto* words = section(&tree_, findings_).sub("run").raw("command");
+    for (const auto& c : recipe_root.subs("caution")) {
+      std::string wanted, why;
+      c.read("word", wanted);
+      c.read("why", why);
+      if (wanted.empty() || why.empty()) c.error("word", "a caution needs \"word\" and \"why\"");
+      if (words == nullptr || wanted.empty()) continue;
+      for (const auto& word : words->items)
+        if (word.text == wanted || word.text.starts_with(wanted + "="))
+          findings_.warning(word.where, "recipe \"" + u.recovery.recipe + "\" warns of " + wanted + ": " + why);
+    }
   }
 
   // Who believes that the head was seen to move should know that nobody looks.

@@ -94,6 +94,7 @@ json::object encode_instance(const instance_intent& i) {
   if (i.measured.unpack) paces["unpack"] = encode_pace(*i.measured.unpack);
   if (!paces.empty()) o["paces"] = std::move(paces);
   o["emptied"] = i.emptied;
+  if (i.data_device != 0) o["data_device"] = i.data_device;
   o["has_data"] = i.has_data;
   return o;
 }
@@ -205,6 +206,7 @@ instance_intent decode_instance(const json::object& object) {
   if (const auto* paces = object.if_contains("paces"))
     i.measured = {decode_pace(paces->as_object(), "fetch"), decode_pace(paces->as_object(), "unpack")};
   i.emptied = r.flag("emptied");
+  i.data_device = r.number<std::uint64_t>("data_device");
   i.has_data = !object.contains("has_data") || r.flag("has_data");
   return i;
 }

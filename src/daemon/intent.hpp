@@ -55,6 +55,7 @@ struct instance_intent {
   bool forgiven = false;                   // see recovery::memory
   recovery::paces measured;                // of fetching and unpacking
   bool emptied = false;                    // the last recovery deleted the old state and found no other
+  std::uint64_t data_device = 0;           // st_dev of data.dir at its last start; 0 = not known
   bool has_data = true;                    // it has [data]; an older file does not say
 };
 

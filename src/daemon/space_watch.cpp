@@ -1,14 +1,18 @@
 #include "daemon/space_watch.hpp"
 
-#include <sys/statvfs.h>
-
 #include <algorithm>
 #include <utility>
 
+#include "daemon/disk_room.hpp"
 #include "probe/lane.hpp"
 #include "unit/space_guard.hpp"
 
 namespace hasup::daemon {
+namespace {
+
+constexpr unsigned looks_that_tell = 2;  // one may come while the directory is made, or exchanged
+
+}  // namespace
 
 space_watch::space_watch(boost::asio::io_context& loop, wanted w, told t)
     : loop_(loop), timer_(loop), wanted_(std::move(w)), told_(std::move(t)) {}
@@ -24,6 +28,7 @@ void space_watch::wake(const std::string& dir) {
 void space_watch::look() {
   const auto dirs = wanted_();
   std::erase_if(free_, [&](const auto& f) { return !dirs.contains(f.first); });
+  std::erase_if(failed_, [&](const auto& f) { return !dirs.contains(f.first); });
   if (dirs.empty()) {
     armed_ = false;
     return;
@@ -50,21 +55,22 @@ void space_watch::ask(const std::string& dir) {
   asked_[dir] = {std::chrono::steady_clock::now(), ++last_number_};
   // The answer may come long after: from a lane that was given up.
   lane_->run([this, dir, alive = std::weak_ptr<bool>(alive_)]() -> probe::lane::answer {
-    std::optional<std::uint64_t> free;
-    struct statvfs v {};
-    if (::statvfs(dir.c_str(), &v) == 0) free = static_cast<std::uint64_t>(v.f_bavail) * v.f_frsize;
-    return [this, dir, free, alive] {
-      if (alive.lock()) answered(dir, free);
+    return [this, dir, room = room_under(dir), alive] {
+      if (alive.lock()) answered(dir, room);
     };
   });
 }
 
-// A directory that is not there has no free space to tell of: the start of its unit says so.
-void space_watch::answered(const std::string& dir, std::optional<std::uint64_t> free) {
+void space_watch::answered(const std::string& dir, const base::result<unit::room_left>& room) {
   asked_.erase(dir);
-  if (!free) return;
-  free_[dir] = *free;
-  told_(dir, free);
+  if (!room) {
+    free_.erase(dir);
+    if (++failed_[dir] == looks_that_tell) told_(dir, room);
+    return;
+  }
+  failed_.erase(dir);
+  free_[dir] = room->free;
+  told_(dir, room);
 }
 
 // A lane asks one after the other: it hangs at the oldest question, and the others are asked again on a new one.
@@ -78,7 +84,7 @@ void space_watch::give_up_on_silent() {
   asked_[silent].given_up = std::exchange(lane_, nullptr);
   for (const auto& [number, dir] : open)
     if (dir != silent) ask(dir);
-  told_(silent, std::nullopt);
+  told_(silent, base::error{"the file system of " + silent + " does not answer"});
 }
 
 }  // namespace hasup::daemon

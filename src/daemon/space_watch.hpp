@@ -1,6 +1,6 @@
-// How much is free under the data directories of units with data.min_free. Asked on a thread of its own, for as long
-// as any of them runs: a file system that does not answer, such as a network disk, costs the others half a minute
-// once.
+// How much is free under each of the data directories of units with data.min_free. Asked on a thread of its own, for
+// as long as any of them runs: a file system that does not answer, such as a network disk, costs the others half a
+// minute once.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -9,10 +9,11 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "base/duration.hpp"
+#include "base/result.hpp"
+#include "unit/space_guard.hpp"
 
 namespace hasup::probe {
 class lane;
@@ -24,8 +25,9 @@ class space_watch {
  public:
   // Directory -> bytes that must stay free, of all units that run; empty = nothing to watch.
   using wanted = std::function<std::map<std::string, std::uint64_t>()>;
-  // Bytes free in it; nothing = its file system has not answered for `patience`, told once.
-  using told = std::function<void(const std::string& dir, std::optional<std::uint64_t> free)>;
+  // What is left in it, or why nobody knows: its file system has not answered for `patience`, or two looks in a row
+  // have failed. Told once, until there is an answer again.
+  using told = std::function<void(const std::string& dir, const base::result<unit::room_left>& room)>;
 
   static constexpr base::duration patience{30'000};
 
@@ -44,7 +46,7 @@ class space_watch {
 
   void look();
   void ask(const std::string& dir);
-  void answered(const std::string& dir, std::optional<std::uint64_t> free);
+  void answered(const std::string& dir, const base::result<unit::room_left>& room);
   void give_up_on_silent();
   void wait(base::duration d);
 
@@ -57,6 +59,7 @@ class space_watch {
   std::uint64_t last_number_ = 0;
   std::map<std::string, asked> asked_;         // not answered yet
   std::map<std::string, std::uint64_t> free_;  // as last answered
+  std::map<std::string, unsigned> failed_;     // so many looks in a row
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

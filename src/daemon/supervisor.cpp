@@ -71,14 +71,18 @@ supervisor::supervisor(daemon_services& services, event_log& events, intent_file
             std::map<std::string, std::uint64_t> dirs;
             for (const auto& [id, r] : runners_) {
               if (!r->watches_space()) continue;
-              auto& most = dirs[r->spec().data.dir];
-              most = std::max(most, r->spec().data.min_free);
+              for (const auto& dir : hasup::unit::watched_dirs(r->spec().data)) {
+                auto& most = dirs[dir];
+                most = std::max(most, r->spec().data.min_free);
+              }
             }
             return dirs;
           },
-          [this](const std::string& dir, std::optional<std::uint64_t> free) {
-            for (const auto& [id, r] : runners_)
-              if (r->spec().data.dir == dir) r->on_space(free);
+          [this](const std::string& dir, const base::result<hasup::unit::room_left>& room) {
+            for (const auto& [id, r] : runners_) {
+              const auto dirs = hasup::unit::watched_dirs(r->spec().data);
+              if (std::find(dirs.begin(), dirs.end(), dir) != dirs.end()) r->on_space(dir, room);
+            }
           }),
       schedule_(
           services, [this](const std::string& unit) { scheduled(unit); },
@@ -118,7 +122,8 @@ bool supervisor::data_recovers(const unit_runner& who) {
 
 void supervisor::changed(unit_runner& who) {
   if (who.watches_memory()) memory_watch_.wake();
-  if (who.watches_space()) space_watch_.wake(who.spec().data.dir);
+  if (who.watches_space())
+    for (const auto& dir : hasup::unit::watched_dirs(who.spec().data)) space_watch_.wake(dir);
   save_intent();
   inform_dependents(who.spec().id.unit);
   hold_back(who);

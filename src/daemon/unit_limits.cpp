@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "daemon/disk_thread.hpp"
 #include "daemon/unit_runner.hpp"
 
@@ -120,15 +122,26 @@ bool unit_runner::watches_space() const {
   return unit_.data.min_free > 0 && pid_ != 0;
 }
 
-void unit_runner::on_space(std::optional<std::uint64_t> free) {
+void unit_runner::on_space(const std::string& dir, const base::result<unit::room_left>& room) {
   if (!watches_space()) return;
-  if (!free) return publish("disk_silent", "the file system of " + unit_.data.dir + " does not answer");
-  auto verdict = space_guard_.observe(*free, unit_.data.min_free, unit_.data.dir);
+  if (!room)
+    return publish("disk_silent",
+                   "how much is free is not known, so data.min_free does not hold there: " + room.error().message);
+  const auto dirs = unit::watched_dirs(unit_.data);
+  std::erase_if(space_, [&](const auto& s) { return std::find(dirs.begin(), dirs.end(), s.first) == dirs.end(); });
+  const bool main = dir == unit_.data.dir;
+  if (!main && room->device == device_) return;  // told of once
+  for (const auto& [other, s] : space_)
+    if (!main && other != dir && s.device == room->device) return;
+  auto& seen = space_[dir];
+  seen.device = room->device;
+  auto verdict = seen.guard.observe(room->free, unit_.data.min_free, dir);
   if (verdict.warn) publish("disk_low", *verdict.warn);
-  // What is only kept in case goes first; the next look is soon.
-  if (const auto& low = verdict.stop ? verdict.stop : verdict.warn; low && drop_prefetched(*low)) return;
+  // What is only kept in case, which is in data.dir, goes first; the next look is soon.
+  const auto& low = verdict.stop ? verdict.stop : verdict.warn;
+  if (low && main && drop_prefetched(*low)) return;
   if (!verdict.stop) {
-    space_told_ = false;
+    seen.told = false;
     return;
   }
   if (!maintenance_ && (state() == model::unit_state::running || state() == model::unit_state::starting)) {
@@ -141,8 +154,8 @@ void unit_runner::on_space(std::optional<std::uint64_t> free) {
     publish("disk_low", *verdict.stop);
     return stop_node();
   }
-  if (std::exchange(space_told_, true)) return;
-  publish("disk_low", fmt::format("less than data.min_free under {}; not stopped now, it is {}", unit_.data.dir,
+  if (std::exchange(seen.told, true)) return;
+  publish("disk_low", fmt::format("less than data.min_free under {}; not stopped now, it is {}", dir,
                                   maintenance_ ? "in maintenance" : model::unit_state_names.text(state())));
 }
 

@@ -26,6 +26,7 @@ unit_runner::unit_runner(unit_host& host, daemon_services& services, model::unit
       timer_(services.loop),
       shim_timer_(services.loop),
       worker_(services, to_text(unit_.id)),
+      room_timer_(services.loop),
       recovery_timer_(services.loop),
       node_timer_(services.loop),
       first_start_timer_(services.loop),
@@ -75,6 +76,7 @@ void unit_runner::restore(instance_intent was, base::result<std::vector<std::str
   recovery_memory_.measured = std::move(was.measured);
   recovery_memory_.forgiven = was.forgiven;
   emptied_ = was.emptied;
+  data_device_ = was.data_device;
   if (records)
     journal_records_ = std::move(*records);
   else
@@ -127,6 +129,7 @@ instance_intent unit_runner::intent() const {
   out.measured = recovery_memory_.measured;
   out.forgiven = recovery_memory_.forgiven;
   out.emptied = emptied_;
+  out.data_device = data_device_;
   out.has_data = unit_.has_data();
   note_what_waits(out);
   return out;
@@ -144,6 +147,7 @@ instance_intent unit_runner::what_stays() const {
   out.measured = recovery_memory_.measured;
   out.forgiven = recovery_memory_.forgiven;
   out.emptied = emptied_;
+  out.data_device = data_device_;
   out.has_data = unit_.has_data();
   return out;
 }
@@ -267,6 +271,7 @@ void unit_runner::set_maintenance(bool on) {
 }
 
 void unit_runner::reset() {
+  data_device_ = 0;  // what is there now is what it has
   recovery::forget_bad_and_swaps(recovery_memory_);
   if (recovery_) recovery_->forget_bad_and_swaps();  // it has a memory of its own while it goes on
   dispatch(unit::reset_wanted{});

@@ -9,6 +9,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <random>
@@ -156,7 +157,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void sample_memory();
   bool watches_space() const;  // data.min_free is set and it runs
   // Nothing: the file system does not answer.
-  void on_space(std::optional<std::uint64_t> free);
+  // One of unit::watched_dirs.
+  void on_space(const std::string& dir, const base::result<unit::room_left>& room);
   std::string taken_down_by;  // the unit whose stop took this one down; "" = none
 
   struct held_back {
@@ -248,7 +250,9 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   model::unit as_import() const;
   void start_refused(unit::classification classified, const std::string& why);
   void mark_node_logs(std::function<void()> then);
-  void node_logs_read(const process::shim_main_exited& e, const std::string& text);
+  void look_at_room(const process::shim_main_exited& e, const std::string& node_files);
+  void exit_explained(const process::shim_main_exited& e, const std::string& node_files);
+  std::string evidence_of(const process::shim_main_exited& e, const std::string& node_files) const;
   void main_exited(const process::shim_main_exited& e, const std::string& node_files);
   unit::classification diagnose(const std::string& evidence, const model::exit_status& status);
   void retire_shim();
@@ -296,6 +300,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void make_directories(std::uint64_t ticket);
   void inspected(std::uint64_t ticket, const ports::worker_result& r);
   unit::prepared judge(const ports::worker_result& r) const;
+  bool waits_for_data(const ports::worker_result& r);
   void clean_up_confirmed(std::uint64_t ticket);
   ports::worker_job inspect_job() const;
   void save_spec();
@@ -456,10 +461,12 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::uint64_t tells_of_end_ = 0;             // the event; what came after it says only what is done about it
   base::mono_time drops_reported_at_{};
 
-  // Files of [log] follow. While they are read after an exit, what the shim says waits its turn.
+  // Files of [log] follow. While they are read after an exit, or the disk is asked, what the shim says waits its
+  // turn.
   std::shared_ptr<node_logs> node_logs_;
   bool node_logs_marked_ = false;  // for the run that is about to be asked for
-  bool reading_node_logs_ = false;
+  bool explaining_exit_ = false;
+  bool full_at_exit_ = false;  // nothing was free where its data is
   std::vector<process::shim_event> held_events_;
   bool shim_answered_ = false;
   std::string shim_silence_;              // why the shim that keeps the unit cannot be asked; "" = it can
@@ -473,6 +480,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   worker_runner worker_;
   bool dry_running_ = false;                // worker_ asks the sources for it
   std::unique_ptr<probe::lane> file_lane_;  // looks at the data directory, whose mount may hang
+  std::unique_ptr<probe::lane> room_lane_;  // the same after an exit, until it has answered
+  boost::asio::steady_timer room_timer_;    // or has not
   std::vector<std::string> seen_free_;  // the data directories; forgotten when the unit comes to rest or is recovered
   std::unique_ptr<recovery_runner> recovery_;
   recovery_memory recovery_memory_;
@@ -522,6 +531,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool told_to_end_ = false;  // beside the node, by a person or for called_off_; else its end has a reason of its own
   recovery::milestones milestones_{std::chrono::minutes(1)};
   std::uint64_t device_ = 0;           // the file system of data.dir, as seen last; 0 = not yet
+  std::uint64_t data_device_ = 0;      // the same, at its last start: outlives hasupd and the boot
+  bool data_missing_ = false;          // told
   std::uint64_t recovery_ticket_ = 0;  // an answer to an older recovery is dropped
 
   struct prefetching {
@@ -552,9 +563,13 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::string limits_told_;
   unit::memory_guard memory_guard_;
   std::uint64_t memory_run_ = 0;
-  unit::space_guard space_guard_;
-  bool stopped_for_space_ = false;  // until it is started again
-  bool space_told_ = false;         // there is too little, and it is not stopped for that
+  struct watched_space {
+    unit::space_guard guard;
+    std::uint64_t device = 0;
+    bool told = false;  // there is too little, and it is not stopped for that
+  };
+  std::map<std::string, watched_space> space_;  // one a file system, by the first directory on it; of this run
+  bool stopped_for_space_ = false;              // until it is started again
 
   process::process_usage last_usage_;
   base::mono_time last_usage_at_{};

@@ -27,7 +27,7 @@ void unit_runner::open_shim() {
 }
 
 void unit_runner::on_shim(const process::shim_event& e) {
-  if (reading_node_logs_) return held_events_.push_back(e);
+  if (explaining_exit_) return held_events_.push_back(e);
   if (const auto* refused = std::get_if<process::shim_not_adjusted>(&e)) return on(*refused);
   const bool known_now = undecided_ && tells_what_runs(e);
   if (known_now) undecided_ = false;
@@ -41,7 +41,7 @@ void unit_runner::on_shim(const process::shim_event& e) {
 void unit_runner::on(const unit::spawn&) {
   import_command_.clear();
   stopped_for_space_ = false;
-  space_guard_.reset();
+  space_.clear();
   spawn_with(once_);
 }
 
@@ -199,6 +199,7 @@ unit::classification unit_runner::diagnose(const std::string& evidence, const mo
   facts.machine_oom_kills = shim_->status().machine_oom_kills;
   facts.kill_sent = shim_->status().kill_sent;
   facts.memory_max = unit_.run.limit.memory_max.value_or(0);
+  facts.disk_full = full_at_exit_;
   facts.lived = shim_->status().lived;
   facts.startup = said_at_exit_.startup;
   facts.readiness = said_at_exit_.readiness;
@@ -214,9 +215,7 @@ void unit_runner::main_exited(const process::shim_main_exited& e, const std::str
     adopting_ = false;
     dispatch(adoption(shim_->status().pid));
   }
-  // Not a disk read: the shim keeps these 64 KiB mapped.
-  const auto ring = process::read_evidence(services_.shim, to_text(unit_.id), e.run);
-  const std::string evidence = join_evidence(node_files, ring ? *ring : std::string());
+  const auto evidence = evidence_of(e, node_files);
   auto found = diagnose(evidence, e.exit);
   ended_with_ = e.exit;
   exit_told_of_ = e.run;

@@ -133,17 +133,33 @@ void unit_runner::inspected(std::uint64_t ticket, const ports::worker_result& r)
   if (ticket != prepare_ticket_) return;
   seen_free_.clear();
   if (r.ok() && r.swap_phase == "confirmed" && r.mounted && !r.writer) return clean_up_confirmed(ticket);
+  if (waits_for_data(r)) return;
   auto verdict = judge(r);
   if (verdict.is == unit::prepared::verdict::ready) {
+    data_device_ = r.device;
     seen_free_ = data_dirs_of(unit_);
     if (std::exchange(emptied_, false)) host_.release_readers(unit_.id);  // somebody has put a state there
     return make_directories(ticket);
   }
   // What is only kept in case is the first to go; the next try of the start is soon.
-  if (verdict.is == unit::prepared::verdict::not_yet && r.mounted &&
+  if (verdict.is == unit::prepared::verdict::not_yet && r.mounted && r.least_free.empty() &&
       r.free_bytes < unit::space_to_start(unit_.data.min_free, stopped_for_space_))
     drop_prefetched(verdict.why);
   dispatch(std::move(verdict));
+}
+
+// Neither a start nor a recovery by itself where its volume is only not mounted yet, which data.mount may not say.
+bool unit_runner::waits_for_data(const ports::worker_result& r) {
+  const bool nothing = r.ok() && r.mounted && !r.half_swapped && (!r.data_dir_exists || r.data_dir_empty);
+  const bool missing = ever_started_ && nothing && unit::on_another_disk(r.device, data_device_);
+  if (!missing) {
+    data_missing_ = false;
+    return false;
+  }
+  const auto why = unit::volume_missing(unit_);
+  if (!std::exchange(data_missing_, true)) publish("data_missing", why);
+  dispatch(unit::prepared{unit::prepared::verdict::not_yet, why});
+  return true;
 }
 
 // The journal of a recovery that was confirmed is gone, and its swap.json is not: only the deletion of the old state
@@ -210,8 +226,9 @@ void unit_runner::looked_before_first_start(const ports::worker_result& r) {
   data_seen_free_ = r.ok();
   if (why.empty()) {
     start_look_ = 0;
+    data_device_ = r.device;
     stopped_for_space_ = false;
-    space_guard_.reset();
+    space_.clear();
     const auto append = std::move(*std::exchange(first_start_, std::nullopt));
     first_start(append);
     return recovery_->on_start_waited(std::chrono::duration_cast<base::duration>(now() - first_start_asked_at_));
@@ -278,7 +295,8 @@ unit::prepared unit_runner::judge(const ports::worker_result& r) const {
   if (r.free_bytes < needed) {
     return {verdict::not_yet,
             fmt::format("only {} free under {}, min_free is {}; waiting for {}", base::format_byte_size(r.free_bytes),
-                        unit_.data.dir, base::format_byte_size(unit_.data.min_free), base::format_byte_size(needed))};
+                        r.least_free_under(unit_.data.dir), base::format_byte_size(unit_.data.min_free),
+                        base::format_byte_size(needed))};
   }
   if (!recipe_) return {};
   return unit::judge_state(unit_, *recipe_, ever_started_, {r.data_dir_exists, r.data_dir_empty, r.missing});

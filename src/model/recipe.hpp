@@ -82,6 +82,11 @@ struct snapshot_rule {
   friend bool operator==(const snapshot_rule&, const snapshot_rule&) = default;
 };
 
+// by_hand: it loses for good what no snapshot has, so that a person must name it (--plan).
+enum class plan_use { always, by_hand };
+inline constexpr base::enum_names<plan_use, 2> plan_use_names{
+    {{{plan_use::always, "always"}, {plan_use::by_hand, "by_hand"}}}};
+
 struct recovery_plan {
   std::string name;
   std::vector<std::string> wipe;        // relative to the data directory; "*" = every entry but kept and shared ones
@@ -90,6 +95,7 @@ struct recovery_plan {
   bool same_set = false;
   std::vector<archive_spec> archives;
   snapshot_rule require{};
+  plan_use use = plan_use::always;
 
   friend bool operator==(const recovery_plan&, const recovery_plan&) = default;
 };

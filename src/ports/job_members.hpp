@@ -25,6 +25,9 @@ constexpr const auto& names_of(model::unpack_mode) {
 constexpr const auto& names_of(model::class_action) {
   return model::class_action_names;
 }
+constexpr const auto& names_of(model::plan_use) {
+  return model::plan_use_names;
+}
 constexpr const auto& names_of(model::match_mode) {
   return model::match_mode_names;
 }
@@ -108,6 +111,7 @@ void members(M& m, model::recovery_plan& p) {
   m("same_set", p.same_set);
   m("archives", p.archives);
   m("require", p.require);
+  m("use", p.use);
 }
 
 template <class M>
@@ -322,6 +326,7 @@ void members(M& m, worker_result& r) {
   m("has_own_dir", r.has_own_dir);
   m("wiped", r.wiped);
   m("free_bytes", r.free_bytes);
+  m("least_free", r.least_free);
   m("inexact", r.inexact);
   m("device", r.device);
   m("room", r.room);

@@ -318,7 +318,9 @@ struct worker_result {
   // Also wipe, roll_back: by swap.json the old state is deleted, or its deletion has begun. Unknown where the worker
   // gave no answer.
   bool wiped = false;
+  // The least that is free in any of the directories, and in which, where that is not data_dir.
   std::uint64_t free_bytes = 0;
+  std::string least_free;
   // roll_back: in what the state that is back differs from what it was, "what the node wrote to blocks meanwhile
   // stays (the file system has no reflinks)"; "" = in nothing
   std::string inexact;
@@ -367,6 +369,9 @@ struct worker_result {
   std::string chunks;         // the name of the index of its chunks; "" = it has none
 
   [[nodiscard]] bool ok() const { return failure == worker_failure::none; }
+  [[nodiscard]] const std::string& least_free_under(const std::string& data_dir) const {
+    return least_free.empty() ? data_dir : least_free;
+  }
 };
 
 struct worker_progress {

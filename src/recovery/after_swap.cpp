@@ -348,8 +348,10 @@ void stepper::judge_exit(const node_exited& e) {
   const std::string who = s.done.at == mark::importing ? "the import" : "the node";
   std::string what = who + (never_ran ? " could not be started" : " ended with " + model::to_text(e.status));
   if (!e.class_name.empty() && (never_ran || !e.status.signal)) what += ": " + e.class_name;
-  if (e.kind == exit_kind::environment && !never_ran && (e.status.signal || e.status.lost()))
-    s.tainted = s.tainted || keeps_its_state();
+  // A full disk ends a node in the middle of a write, whatever its status says.
+  const bool cut_off =
+      e.kind == exit_kind::hold || (e.kind == exit_kind::environment && (e.status.signal || e.status.lost()));
+  if (cut_off && !never_ran) s.tainted = s.tainted || keeps_its_state();
   s.now = stopping_node{};  // whatever follows, no node runs
 
   if (s.done.at <= mark::first_start && !e.refused_line.empty()) {

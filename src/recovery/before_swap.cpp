@@ -147,7 +147,7 @@ void stepper::take_candidates(const std::vector<ports::candidate>& all, const st
       why += "; marked bad: " + base::joined(bad_names) + " (`hasup reset " + unit_name() +
              "` forgets that and tries again, `hasup recover " + unit_name() + " --from FILE` takes another archive)";
     if (!notes.empty()) why += "; " + base::joined(notes, "; ");
-    return give_up(not_now(), why);
+    return give_up(not_now(), why + left_to_a_person(s.done.plan));
   }
   for (const auto& note : notes) say("note", note);
   std::vector<std::string> newer_bad;
@@ -175,6 +175,7 @@ void stepper::try_next() {
   if (index && (budget_left() || s.done.wiped)) return try_candidate(*index);
   std::string why = index ? budget_text() : "no snapshot is left to try";
   if (!s.done.last_why.empty()) why += "; last: " + s.done.last_why;
+  if (!index) why += left_to_a_person(s.done.plan);
   give_up(index ? outcome::refused : not_now(), why);
 }
 

@@ -141,7 +141,7 @@ base::result<ports::candidate> candidate_from_file(const frozen& plan) {
   const auto& plans = plan.recipe.plans;
   const auto& asked = plan.asked;
   const auto fits = std::find_if(plans.begin(), plans.end(), [&](const model::recovery_plan& p) {
-    return p.archives.size() == 1 && (asked.plan.empty() || asked.plan == p.name);
+    return p.archives.size() == 1 && may_use(p, plan);
   });
   if (fits == plans.end())
     return base::error{"no plan of recipe " + plan.recipe.name + " needs just one archive, as --from gives"};
@@ -173,12 +173,26 @@ bool is_beyond(const ports::candidate& c, std::uint64_t block) {
                      [&](const model::snapshot& s) { return !says(s) || *s.block > block; });
 }
 
+bool may_use(const model::recovery_plan& p, const frozen& plan) {
+  if (plan.asked.plan.empty()) return p.use == model::plan_use::always;
+  return p.name == plan.asked.plan;
+}
+
+std::string left_to_a_person(const frozen& plan) {
+  std::string out;
+  for (const auto& p : plan.recipe.plans)
+    if (p.use == model::plan_use::by_hand && p.name != plan.asked.plan)
+      out += "; plan \"" + p.name + "\", which loses what no archive brings of " + base::joined(p.wipe) +
+             ", is tried only when a person names it: `hasup recover " + plan.unit + " --plan \"" + p.name + "\"`";
+  return out;
+}
+
 std::vector<ports::candidate> allowed(const std::vector<ports::candidate>& all, const frozen& plan,
                                       const std::set<std::string>& bad, std::vector<std::string>* skipped_bad) {
   std::vector<ports::candidate> out;
   for (const auto& c : all) {
     if (c.plan >= plan.recipe.plans.size() || c.snapshots.empty()) continue;
-    if (!plan.asked.plan.empty() && plan.recipe.plans[c.plan].name != plan.asked.plan) continue;
+    if (!may_use(plan.recipe.plans[c.plan], plan)) continue;
     if (!fits_group(c, plan)) continue;
     const bool named = std::any_of(c.snapshots.begin(), c.snapshots.end(),
                                    [&](const model::snapshot& s) { return s.name == plan.asked.snapshot; });

@@ -36,6 +36,13 @@ void forget_bad_and_swaps(memory& m);
 // Does every archive of it that says a block say one beyond this, and at least one say it for sure?
 bool is_beyond(const ports::candidate& c, std::uint64_t block);
 
+// May it be tried, as far as a person was asked? Never by itself where that would lose for good what no archive
+// brings.
+bool may_use(const model::recovery_plan& p, const frozen& plan);
+// "; plan "full set" is tried only when a person names it: `hasup recover leap --plan "full set"`"; "" = there is
+// none.
+std::string left_to_a_person(const frozen& plan);
+
 // The candidates that the options allow, without those marked bad (a snapshot named by a person stays).
 // `skipped_bad` gets the names of those left out for that.
 std::vector<ports::candidate> allowed(const std::vector<ports::candidate>& all, const frozen& plan,

@@ -46,7 +46,7 @@ std::string why_data_waits(const progress& p, const ports::worker_result& seen) 
 std::string why_start_waits(const progress& p, const ports::worker_result& seen, std::uint64_t room) {
   if (auto why = why_data_waits(p, seen); !why.empty()) return why;
   if (seen.free_bytes >= room) return {};
-  return "only " + base::format_byte_size(seen.free_bytes) + " free under " + p.plan.data_dir +
+  return "only " + base::format_byte_size(seen.free_bytes) + " free under " + seen.least_free_under(p.plan.data_dir) +
          ", and the start waits for " + base::format_byte_size(room) + " (data.min_free)";
 }
 

@@ -75,6 +75,7 @@ base::result<plan_description> describe_plan(const frozen& plan, const memory& r
   const auto is_asked = [&](const model::recovery_plan& p) {
     return plan.asked.plan.empty() || p.name == plan.asked.plan;
   };
+  const auto left_out = [&](const model::recovery_plan& p) { return is_asked(p) && !may_use(p, plan); };
   if (std::none_of(plans.begin(), plans.end(), is_asked)) {
     std::vector<std::string> names;
     for (const auto& p : plans) names.push_back("\"" + p.name + "\"");
@@ -99,6 +100,10 @@ base::result<plan_description> describe_plan(const frozen& plan, const memory& r
         std::none_of(usable.begin(), usable.end(), [&](const ports::candidate& c) { return c.plan == i; }))
       continue;
     out += "plan \"" + p.name + "\" in " + plan.data_dir + "\n";
+    if (left_out(p)) {
+      out += "  loses what no archive brings of " + listed(p.wipe) + ": only with --plan \"" + p.name + "\"\n";
+      continue;
+    }
     out += plan.space == model::space_policy::in_place
                ? "  replaced, deleted before the new one is unpacked, with no way back: "
                : "  replaced, put aside until the node is confirmed: ";

@@ -4,6 +4,7 @@
 #include <re2/re2.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <map>
 #include <utility>
@@ -89,6 +90,66 @@ std::vector<model::snapshot> matching(const model::archive_spec& spec, const nam
   return out;
 }
 
+// In a glob, from `at` on: what [ begins, as an expression, and where it ends; nothing: it is only a [.
+std::optional<std::pair<std::string, std::size_t>> bracket_of(const std::string& glob, std::size_t at) {
+  auto i = at + 1;
+  std::string out = "[";
+  if (i < glob.size() && (glob[i] == '!' || glob[i] == '^')) {
+    out += '^';
+    ++i;
+  }
+  for (const auto first = i; i < glob.size(); ++i) {
+    if (glob[i] == ']' && i > first) return std::pair{out + "]", i};
+    if (const auto end = glob.find(":]", i); glob.compare(i, 2, "[:") == 0 && end != std::string::npos) {
+      out += glob.substr(i, end + 2 - i);
+      i = end + 1;
+      continue;
+    }
+    if (glob[i] == '\\' || glob[i] == ']' || glob[i] == '[') out += '\\';
+    out += glob[i];
+  }
+  return std::nullopt;
+}
+
+std::string free_text_of_glob(const std::string& glob) {
+  std::string out;
+  bool open = false;
+  const auto add = [&](bool is_free, const std::string& text) {
+    if (is_free != open) out += is_free ? "(" : ")";
+    open = is_free;
+    out += text;
+  };
+  for (std::size_t i = 0; i < glob.size(); ++i) {
+    if (glob[i] == '*') {
+      add(true, ".*?");
+    } else if (glob[i] == '?') {
+      add(true, ".");
+    } else if (const auto set = glob[i] == '[' ? bracket_of(glob, i) : std::nullopt) {
+      add(true, set->first);
+      i = set->second;
+    } else {
+      if (glob[i] == '\\' && i + 1 < glob.size()) ++i;
+      add(false, RE2::QuoteMeta(glob.substr(i, 1)));
+    }
+  }
+  add(false, "");
+  return out;
+}
+
+// How a file is packed says nothing of what it belongs to.
+void drop_endings(std::string& text) {
+  constexpr std::array<std::string_view, 15> ends{".zst", ".gz", ".xz",  ".bz2", ".lz4", ".lzma", ".lz", ".br",
+                                                  ".zip", ".7z", ".tar", ".tgz", ".txz", ".tbz",  ".bin"};
+  for (bool dropped = true; dropped;) {
+    dropped = false;
+    for (const auto end : ends) {
+      if (!text.ends_with(end)) continue;
+      text.resize(text.size() - end.size());
+      dropped = true;
+    }
+  }
+}
+
 model::snapshot_mirror mirror_of(const model::snapshot& s) {
   return {s.url, s.source, s.sha256, s.source_nth, s.beside, s.sha256_by, s.digests, s.digests_by, s.time};
 }
@@ -120,6 +181,7 @@ model::snapshot snapshot_of(const listed_file& f, const std::string& source, std
 
 struct name_matcher::parts {
   std::string glob;
+  std::unique_ptr<RE2> free_text;  // the glob, with a group for each stretch that it leaves open
   std::unique_ptr<RE2> pattern;
   int block_group = -1;
   int time_group = -1;
@@ -138,6 +200,7 @@ base::result<name_matcher> name_matcher::from(const model::archive_spec& spec) {
     return base::error{"an archive needs exactly one of `match` and `pattern`"};
   if (spec.pattern.empty()) {
     p->glob = spec.match;
+    p->free_text = std::make_unique<RE2>(free_text_of_glob(spec.match), RE2::Quiet);
     return name_matcher(std::move(p));
   }
   RE2::Options quiet;
@@ -161,6 +224,25 @@ std::optional<std::string_view> name_matcher::group_of(std::string_view name, in
 std::optional<base::wall_time> name_matcher::time_of(std::string_view name) const {
   const auto text = group_of(name, parts_->time_group);
   return text ? time_in_digits(*text) : std::nullopt;
+}
+
+std::optional<std::vector<std::string>> name_matcher::free_text(std::string_view name) const {
+  const auto& form = parts_->pattern ? parts_->pattern : parts_->free_text;
+  const bool is_glob = !parts_->pattern;
+  if (!form->ok() || (!is_glob && form->NamedCapturingGroups().empty())) return std::nullopt;
+  std::vector<re2::StringPiece> groups(static_cast<std::size_t>(form->NumberOfCapturingGroups()) + 1);
+  if (!form->Match(name, 0, name.size(), RE2::ANCHOR_BOTH, groups.data(), static_cast<int>(groups.size())))
+    return std::nullopt;
+  std::vector<std::string> out;
+  for (int i = 1; i < static_cast<int>(groups.size()); ++i)
+    if (is_glob || form->CapturingGroupNames().contains(i))
+      out.push_back(std::string(groups[static_cast<std::size_t>(i)]));
+  while (!out.empty()) {
+    drop_endings(out.back());
+    if (!out.back().empty()) break;
+    out.pop_back();
+  }
+  return out;
 }
 
 bool name_matcher::matches(std::string_view name) const {
@@ -229,46 +311,79 @@ bool newer(const model::snapshot& a, const model::snapshot& b, model::archive_or
   return compare_names(a.name, b.name) > 0;
 }
 
+namespace {
+
+// By their names: the same moment where both tell one, else the same text wherever the recipe leaves it open.
+bool belong_together(const name_matcher& a, const std::string& name, const name_matcher& b,
+                     const std::string& other) {
+  const auto time = a.time_of(name);
+  if (const auto others = b.time_of(other); time && others) return *time == *others;
+  const auto text = a.free_text(name);
+  return text && text == b.free_text(other);
+}
+
+// Of a plan's archives: what its recipe matches them with, and the files that match, newest first.
+struct column {
+  name_matcher matcher;
+  std::vector<model::snapshot> files;
+};
+
+const model::snapshot* partner_of(const model::snapshot& first, const name_matcher& matcher, const column& others,
+                                  bool same_set) {
+  const auto found = [&](const auto& fits) {
+    const auto it = std::find_if(others.files.begin(), others.files.end(), fits);
+    return it == others.files.end() ? nullptr : &*it;
+  };
+  if (same_set) return found([&](const auto& s) { return s.set == first.set; });
+  if (first.block) {
+    if (const auto* same = found([&](const auto& s) { return s.block == first.block; })) return same;
+  }
+  return found([&](const auto& s) {
+    return !(first.block && s.block) && belong_together(matcher, first.name, others.matcher, s.name);
+  });
+}
+
+std::string wanted_by(const model::archive_spec& spec) {
+  return spec.match.empty() ? spec.pattern : spec.match;
+}
+
+}  // namespace
+
 std::vector<ports::candidate> plan_candidates(const model::recovery_plan& plan, unsigned index,
-                                              const std::string& source, const std::vector<listed_file>& files,
+                                              const std::string& source, const std::vector<listed_file>& all,
                                               std::vector<std::string>& notes) {
-  std::vector<std::vector<model::snapshot>> columns;
+  std::vector<column> columns;
   for (const auto& spec : plan.archives) {
-    const auto matcher = name_matcher::from(spec);
+    auto matcher = name_matcher::from(spec);
     if (!matcher) {
       notes.push_back("plan \"" + plan.name + "\": " + matcher.error().message);
       return {};
     }
-    columns.push_back(matching(spec, *matcher, source, files));
-    if (columns.back().empty()) {
-      const auto& wanted = spec.match.empty() ? spec.pattern : spec.match;
-      notes.push_back(without_password(source) + " has nothing that matches \"" + wanted + "\" for plan \"" +
+    auto files = matching(spec, *matcher, source, all);
+    if (files.empty()) {
+      notes.push_back(without_password(source) + " has nothing that matches \"" + wanted_by(spec) + "\" for plan \"" +
                       plan.name + "\"");
       return {};
     }
+    columns.push_back({std::move(*matcher), std::move(files)});
   }
   std::vector<ports::candidate> out;
   if (columns.empty()) return out;
-  for (std::size_t row = 0; row < columns[0].size(); ++row) {
-    ports::candidate c{index, {columns[0][row]}};
-    if (plan.same_set && columns.size() > 1 && c.snapshots[0].set.empty()) {
-      notes.push_back(c.snapshots[0].name + " does not say of which backup it is, and plan \"" + plan.name +
+  for (const auto& first : columns[0].files) {
+    ports::candidate c{index, {first}};
+    if (plan.same_set && columns.size() > 1 && first.set.empty()) {
+      notes.push_back(first.name + " does not say of which backup it is, and plan \"" + plan.name +
                       "\" takes archives of the same one (\"set\" in manifest.json, `hasup snapshot create --set`)");
       continue;
     }
     for (std::size_t k = 1; k < columns.size(); ++k) {
-      const auto& column = columns[k];
-      const bool by_block = c.snapshots[0].block && std::all_of(column.begin(), column.end(),
-                                                                [](const auto& s) { return s.block.has_value(); });
-      const auto partner = plan.same_set         ? std::find_if(column.begin(), column.end(),
-                                                                [&](const auto& s) { return s.set == c.snapshots[0].set; })
-                           : by_block            ? std::find_if(column.begin(), column.end(),
-                                                                [&](const auto& s) { return s.block == c.snapshots[0].block; })
-                           : row < column.size() ? column.begin() + static_cast<std::ptrdiff_t>(row)
-                                                 : column.end();
-      if (partner == column.end()) {
-        notes.push_back(c.snapshots[0].name + " has no partner for plan \"" + plan.name + "\" at " +
-                        without_password(source));
+      const auto* partner = partner_of(first, columns[0].matcher, columns[k], plan.same_set);
+      if (partner == nullptr) {
+        notes.push_back(first.name + " has no partner for plan \"" + plan.name + "\" at " + without_password(source) +
+                        ": of what matches \"" + wanted_by(plan.archives[k]) + "\" nothing " +
+                        (plan.same_set ? "is of backup \"" + first.set + "\""
+                                       : "has its block, or in its name the same text where \"" +
+                                             wanted_by(plan.archives[0]) + "\" leaves it open"));
         break;
       }
       c.snapshots.push_back(*partner);

@@ -29,6 +29,9 @@ class name_matcher {
   // From (?P<time>…): a date with or without a time of day, in UTC and with any separators, or seconds or
   // milliseconds since 1970.
   [[nodiscard]] std::optional<base::wall_time> time_of(std::string_view name) const;
+  // What the recipe leaves open in a name that matches: the text of each * (or ? and […], those side by side as one),
+  // or of each named group, without the endings of packed files. Nothing: it says nothing of that.
+  [[nodiscard]] std::optional<std::vector<std::string>> free_text(std::string_view name) const;
   // It is the only number in the name, and may as well be a date.
   [[nodiscard]] bool guesses_block_of(std::string_view name) const;
 
@@ -52,10 +55,11 @@ int compare_names(std::string_view a, std::string_view b);
 // Newest first. What lacks the block or time comes last; ties go by time, then name.
 bool newer(const model::snapshot& a, const model::snapshot& b, model::archive_order order);
 
-// The candidates of one plan from the files of one source, newest first. Several archives are paired by equal block
-// where all have blocks, else by their order. `notes` gets what was left out and why.
+// The candidates of one plan from the files of one source, newest first. Several archives are paired by their backup
+// with same_set, else by equal block, else by what their names have in common (the time, or all that the recipe
+// leaves open in them); never only because both are the newest. `notes` gets what was left out and why.
 std::vector<ports::candidate> plan_candidates(const model::recovery_plan& plan, unsigned index,
-                                              const std::string& source, const std::vector<listed_file>& files,
+                                              const std::string& source, const std::vector<listed_file>& all,
                                               std::vector<std::string>& notes);
 
 // One candidate of each whose archives have the same URLs: the first stays, and goes the ways of all in the order of

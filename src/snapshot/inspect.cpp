@@ -12,6 +12,7 @@
 #include "snapshot/mount_point.hpp"
 #include "snapshot/open_files.hpp"
 #include "snapshot/swap_record.hpp"
+#include "snapshot/volumes.hpp"
 #include "snapshot/warm_file.hpp"
 #include "snapshot/write_lease.hpp"
 
@@ -80,24 +81,39 @@ std::optional<ports::writer_info> find_unseen_writer(const std::vector<std::stri
   return seen;
 }
 
-// Of the data directory, or of the nearest directory above it that exists.
-void look_at_file_system(std::string path, ports::worker_result& out) {
+// The directory, or the nearest one above it that exists.
+base::unique_fd nearest(std::string path) {
   while (!path.empty()) {
-    const base::unique_fd fd(::open(path.c_str(), open_dir));
-    if (fd) {
-      if (const auto free = free_space(fd.get())) {
-        out.free_bytes = *free;
-      } else {  // not known, which is not the same as none
-        out.failure = free.error().kind;
-        out.error = free.error().message;
-      }
-      struct stat st {};
-      if (::fstat(fd.get(), &st) == 0) out.device = st.st_dev;
-      return;
-    }
+    base::unique_fd fd(::open(path.c_str(), open_dir));
+    if (fd) return fd;
     const auto slash = path.rfind('/');
-    if (slash == std::string::npos || path == "/") return;
+    if (slash == std::string::npos || path == "/") break;
     path.resize(slash == 0 ? 1 : slash);
+  }
+  return {};
+}
+
+void look_at_file_systems(const ports::worker_job& job, ports::worker_result& out) {
+  const auto data = nearest(job.data_dir);
+  struct stat st {};
+  if (data && ::fstat(data.get(), &st) == 0) out.device = st.st_dev;
+  const auto measure = [&](const base::unique_fd& fd, const std::string& dir) {
+    if (!fd) return;
+    const auto free = free_space(fd.get());
+    if (!free) {  // not known, which is not the same as none
+      out.failure = free.error().kind;
+      out.error = free.error().message;
+    } else if (dir.empty() || *free < out.free_bytes) {
+      out.free_bytes = *free;
+      out.least_free = dir;
+    }
+  };
+  measure(data, {});
+  // As unit::watched_dirs.
+  for (const auto& dir : job.also) measure(nearest(dir), dir);
+  for (const auto& path : volumes_below(job.data_dir, job.mounts)) {
+    const auto dir = joined(job.data_dir, path);
+    measure(nearest(dir), dir);
   }
 }
 
@@ -165,7 +181,7 @@ ports::worker_result inspect(const ports::worker_job& job, const std::function<v
   }
   out.unmounted = first_unmounted(job.mounts);
   out.mounted = out.unmounted.empty();
-  look_at_file_system(job.data_dir, out);
+  look_at_file_systems(job, out);
   look_inside(job, out);
   if (job.all_writers) {
     std::vector<std::string> dirs{job.data_dir};

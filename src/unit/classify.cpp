@@ -158,6 +158,7 @@ std::optional<classification> disk_full(const model::exit_status& status, const 
   classification c{"disk full", exit_action::hold, line ? shown(*line) : std::string{},
                    "free space where the unit's data is, then start it again"};
   c.by_line = line != nullptr;
+  if (line == nullptr) c.grounds = "nothing was free where its data is";
   if (status.signal == SIGBUS) c.advice = "a write into a mapped file found no space: " + c.advice;
   return c;
 }
@@ -243,6 +244,17 @@ std::optional<classification> likely_out_of_memory(const model::exit_status& sta
   return c;
 }
 
+// Whatever else can cut a mapped file short, this is what a full disk looks like from inside: no reason to wipe, and
+// none to try the next snapshot.
+std::optional<classification> likely_disk_full(const model::recipe* recipe, const model::exit_status& status) {
+  if (recipe == nullptr || status.signal != SIGBUS) return std::nullopt;
+  classification c{"probably a full disk under a mapped file", exit_action::hold, {}, {}};
+  c.advice =
+      "free space where the unit's data is, then start it again; with space to spare, a file that it maps was cut "
+      "short or cannot be read (`dmesg` tells of the disk): `hasup recover` replaces its state";
+  return c;
+}
+
 std::string who_sends_sigkill(const run_facts& facts) {
   if (facts.kill_sent) return {};
   if (!facts.machine_oom_kills) return "often the kernel's out-of-memory killer: `dmesg` tells";
@@ -322,9 +334,14 @@ classification classify(const model::recipe* recipe, const model::exit_status& s
   if (no_memory) return *no_memory;
   // A program killed from outside did not end of what its log says.
   if (cause && !(status.signal && sent_from_outside(*status.signal))) return *cause;
+  if (auto full_map = likely_disk_full(recipe, status)) return *full_map;
   const auto c = by_status(status, lines, facts);
   if (c.action != exit_action::unexplained) return c;
   return damaged_database(lines).value_or(c);
+}
+
+bool asks_for_free_space(const classification& c, const model::exit_status& status) {
+  return c.action == exit_action::recover || c.action == exit_action::unexplained || status.signal == SIGBUS;
 }
 
 std::string exit_text(const model::exit_status& status, const classification& c) {

@@ -44,7 +44,7 @@ struct run_facts {
   std::optional<unsigned> machine_oom_kills{};
   bool kill_sent = false;        // SIGKILL went to it by way of hasup, for whatever reason
   std::uint64_t memory_max = 0;  // of its cgroup; 0 = none
-  bool disk_full = false;        // the data mount is known to be full, whatever the output says
+  bool disk_full = false;        // where its data is, nothing was free at its end, whatever the output says
   // What the conditions of a class are held against; nothing = not known, and then none of them holds.
   std::optional<base::duration> lived{};  // from its start to its end
   std::optional<bool> startup{};          // its startup had passed, also in the first start after a restore
@@ -58,6 +58,8 @@ inline constexpr std::size_t evidence_limit = 64 * 1024;
 // `recipe` may be null. Promises:
 // - nothing but a class of the recipe ever says recover;
 // - never recover while the run's output or the facts say that the disk is full;
+// - a bus error that no class of the recipe knows holds, since that is how a full disk ends who writes into a mapped
+// file;
 // - never recover by a log match alone in a run that had not started and that also shows a taken port, a denied
 //   permission or exhausted memory: log text is partly written by peers, and these are no damage to the state;
 // - words of a damaged database that no class of the recipe knows ("corrupted state") are unexplained as well, and
@@ -67,6 +69,9 @@ inline constexpr std::size_t evidence_limit = 64 * 1024;
 // - a run that hasup stopped never says recover, and no condition on its time and probes holds: hasup chose its end.
 classification classify(const model::recipe* recipe, const model::exit_status& status, std::string_view evidence,
                         const run_facts& facts);
+
+// Would a full disk, were it known, make something else of an exit of which this was said?
+bool asks_for_free_space(const classification& c, const model::exit_status& status);
 
 // "exited with code 1: dirty database (3.2s after its start)"; what explains nothing is not named.
 std::string exit_text(const model::exit_status& status, const classification& c);

@@ -1,6 +1,7 @@
 #include "unit/first_state.hpp"
 
 #include <fmt/format.h>
+#include <sys/sysmacros.h>
 
 #include "base/joined.hpp"
 
@@ -34,6 +35,18 @@ std::string first_state_advice(const model::unit& unit, const model::recipe& rec
       "recipe "
       "{}`), else under [data] of that recipe, then `hasup apply` and `hasup start {}`",
       what, name, recipe.name, recipe.name, name);
+}
+
+bool on_another_disk(std::uint64_t device, std::uint64_t before) {
+  if (device == 0 || before == 0 || device == before) return false;
+  return gnu_dev_major(device) != 0 || gnu_dev_major(before) != 0;
+}
+
+std::string volume_missing(const model::unit& unit) {
+  return fmt::format(
+      "{} has nothing in it and is not on the file system that its data was on at its last start: waiting for its "
+      "volume to be mounted; if that is gone for good, `hasup reset {}` lets it {}",
+      unit.data.dir, shown_name(unit), unit.has_recovery() ? "be restored here" : "begin here with nothing");
 }
 
 }  // namespace hasup::unit

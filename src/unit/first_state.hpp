@@ -2,6 +2,7 @@
 // never starts from nothing unless its recipe says so of a unit that never ran. Pure.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,5 +32,12 @@ prepared judge_state(const model::unit& unit, const model::recipe& recipe, bool 
 
 // "for a first start put its state there, or …".
 std::string first_state_advice(const model::unit& unit, const model::recipe& recipe);
+
+// Is a directory on the file system `device` (st_dev) elsewhere than it was? Numbers of file systems without a block
+// device (tmpfs, btrfs) are other ones at each mount: two of them say nothing.
+bool on_another_disk(std::uint64_t device, std::uint64_t before);
+
+// Of one that has run: data.dir is empty or gone now, on another file system than its data was at its last start.
+std::string volume_missing(const model::unit& unit);
 
 }  // namespace hasup::unit

@@ -8,6 +8,7 @@ namespace hasup::unit {
 namespace {
 
 constexpr std::uint64_t fastest = std::uint64_t{2} << 30U;  // bytes a second that a node may write
+constexpr std::uint64_t most_of_nothing = std::uint64_t{16} << 20U;
 constexpr base::duration soonest{1'000};
 constexpr base::duration latest{30'000};
 
@@ -17,6 +18,15 @@ std::string numbers(std::uint64_t free, std::uint64_t min_free, const std::strin
 }
 
 }  // namespace
+
+std::vector<std::string> watched_dirs(const model::data_dirs& data) {
+  std::vector<std::string> dirs;
+  if (!data.dir.empty()) dirs.push_back(data.dir);
+  dirs.insert(dirs.end(), data.also.begin(), data.also.end());
+  for (const auto& mount : data.mounts)
+    if (mount.starts_with(data.dir + "/")) dirs.push_back(mount);
+  return dirs;
+}
 
 space_verdict space_guard::observe(std::uint64_t free, std::uint64_t min_free, const std::string& dir) {
   if (min_free == 0) return {};
@@ -31,6 +41,11 @@ space_verdict space_guard::observe(std::uint64_t free, std::uint64_t min_free, c
 
 std::uint64_t space_to_start(std::uint64_t min_free, bool was_stopped_for_space) {
   return was_stopped_for_space ? min_free + min_free / 10 : min_free;
+}
+
+bool is_full(const room_left& room) {
+  // What a database writes at a time does not fit in the rest any more, and its end may have freed a little.
+  return room.free <= std::min(most_of_nothing, room.size / 100) || (room.files > 0 && room.free_files == 0);
 }
 
 base::duration next_look(std::uint64_t free, std::uint64_t min_free) {

@@ -42,6 +42,7 @@ checksum = "{checksum}"
 mode = "{mode}"
 
 [recovery.params]
+full_set = "always"
 advancing_for = "500ms"
 {params}
 """

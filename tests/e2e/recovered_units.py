@@ -53,6 +53,7 @@ interval = "100ms"
 timeout = "5s"
 """ + COMMON + """
 [recovery.params]
+full_set = "always"
 advancing_for = "200ms"
 within = "10s"
 """

@@ -113,6 +113,47 @@ class LeapRecovers(LeapTest):
         self.assertIn(f"{self.snapshots[-1].name}: block 300 is newer than blocks/blocks.log (head 20)",
                       self.home.ok("why", "leap"))
 
+    def without_giving_up_blocks(self, source):
+        """As the recipe is by itself."""
+        self.leap_unit(source)
+        path = self.home.path / "etc" / "units" / "leap.toml"
+        path.write_text(path.read_text().replace('full_set = "always"\n', ""))
+        self.cut_blocks(20)
+        self.make_dirty()
+
+    def test_blocks_that_no_archive_brings_are_given_up_by_a_person_alone(self):
+        self.without_giving_up_blocks(f"file://{self.backup}/")
+        before = tree_digest(self.data)
+        self.home.start()
+        status = self.home.wait_for("leap", state="failed")
+        self.assertIn('`hasup recover leap --plan "full set"`', status["reason"])
+        self.assertEqual(self.tried(), [])
+        self.assertEqual(tree_digest(self.data), before)
+        self.assertIn('only with --plan "full set"', self.home.hasup("recover", "leap", "--dry-run").stderr)
+        self.home.ok("recover", "leap", "--plan", "full set", "--yes")
+        self.wait_recovered()
+        self.assertEqual(self.tried(), [(self.snapshots[-1].name, "full set")])
+
+    def test_blocks_and_state_history_come_from_the_backup_that_the_snapshot_is_of(self):
+        sets = self.home.directory("sets")
+        history = self.data / "state-history" / "of-that-day"
+        blocks = (self.data / "blocks" / "blocks.log").read_bytes()
+        for day, snapshot in zip(("day-1", "day-2", "day-3"), self.snapshots):
+            history.write_text(day)
+            self.home.ok("snapshot", "create", snapshot, "--to", sets, "--set", day)
+            for part in ("blocks", "state-history") if day != "day-3" else ():
+                self.home.ok("snapshot", "create", self.data / part, "--to", sets, "--set", day, "--name",
+                             f"{part}-{day}.tar.zst")
+        self.without_giving_up_blocks(f"file://{sets}/")
+        self.home.start()
+        self.wait_recovered()
+        used = f"{self.snapshots[1].name}.zst"
+        reason, = [e["reason"] for e in self.home.events("leap") if e["reason"].startswith("trying ")]
+        self.assertIn(f"trying {used}, blocks-day-2.tar.zst, state-history-day-2.tar.zst from ", reason)
+        self.assertIn('(plan "backup set")', reason)
+        self.assertTrue((self.data / "blocks" / "blocks.log").read_bytes().startswith(blocks))
+        self.assertEqual(history.read_text(), "day-2")
+
     def test_the_newest_snapshot_that_the_blocks_reach_keeps_them(self):
         self.leap_unit(f"file://{self.backup}/")
         self.cut_blocks(250)

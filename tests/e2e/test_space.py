@@ -4,10 +4,11 @@ there is room for a recovery."""
 import json
 import os
 import shutil
+import signal
 import subprocess
 import unittest
 
-from hasup_home import alive, on_a_terminal, wait_until, write_sha256
+from hasup_home import SOURCE, alive, on_a_terminal, unmount, wait_until, write_sha256
 from leap import BLOCKS, SmallVolume
 
 MIB = 1 << 20
@@ -60,6 +61,112 @@ class Space(SmallVolume):
         self.home.ok("apply")
         self.home.wait_for("leap", state="waiting")
         self.assertFalse(alive(pid))
+
+
+    def test_a_further_directory_on_a_disk_of_its_own_is_watched_as_well(self):
+        self.data = self.home.path / "leap"  # where there is room
+        history = self.volume / "history"
+        history.mkdir()
+        self.guarded_unit()
+        path = self.home.path / "etc" / "units" / "leap.toml"
+        path.write_text(path.read_text().replace("[data]\n", f'[data]\nalso = ["{history}"]\n'))
+        self.home.start()
+        pid = self.home.wait_healthy("leap")["pid"]
+        self.fill(23 * MIB)
+        event = self.home.wait_event("leap", lambda e: e["kind"] == "disk_low", "it warns")
+        self.assertIn(f"free under {history}, data.min_free is 20MiB: below that it is stopped", event["reason"])
+        self.fill(10 * MIB)
+        status = self.home.wait_for("leap", state="waiting")
+        self.assertIn(f"free under {history}, min_free is 20MiB; waiting for 22MiB", status["reason"])
+        self.assertFalse(alive(pid))
+        self.assertIn(f"are free under {history} now", self.home.ok("check"))
+        (self.volume / "other").unlink()
+        self.home.wait_healthy("leap")
+        history.rmdir()
+        event = self.home.wait_event("leap", lambda e: e["kind"] == "disk_silent", "nobody knows what is free there")
+        self.assertIn(f"data.min_free does not hold there: {history}: No such file or directory", event["reason"])
+
+
+class FullDisk(SmallVolume):
+    def own_unit(self, *more):
+        self.leap_unit(f"file://{self.backup}/", more=more)
+        path = self.home.path / "etc" / "units" / "leap.toml"
+        path.write_text(path.read_text().replace('"nodeos"\nsource', '"own"\nsource'))
+
+    def test_a_full_disk_is_seen_at_the_exit_where_no_class_and_no_line_tells_of_it(self):
+        recipe = (SOURCE / "recipes" / "nodeos.toml").read_text()
+        classes = recipe.split("[[classify]]")
+        self.home.directory("etc/recipes").joinpath("own.toml").write_text(
+            "[[classify]]".join(c for c in classes if "disk full" not in c))
+        self.own_unit("--state-growth", 100_000, "--chain-state-db-size-mb", 64, "--chain-state-db-guard-size-mb", 0)
+        self.home.start()
+        self.home.wait_healthy("leap")
+        self.fill(MIB)
+        status = self.home.wait_for("leap", state="failed")
+        self.assertEqual((status["last_exit"]["class"], status["last_exit"]["signal"]), ("disk full", signal.SIGBUS))
+        self.assertIn("nothing was free where its data is", status["reason"])
+        # Its database is dirty now, and a full disk is no time to replace it.
+        self.home.hasup("start", "leap")
+        status = self.home.wait_for("leap", state="failed")
+        self.assert_last_exit(status, "disk full", 2)
+        self.assertIn('the run also showed "dirty database"', status["reason"])
+        self.assertEqual(self.tried(), [])
+        (self.volume / "other").unlink()
+        self.own_unit()
+        self.home.ok("apply")
+        self.home.ok("start", "leap", "--no-wait")
+        self.wait_recovered()
+
+
+class Volume(SmallVolume):
+    def mount_again(self):
+        subprocess.run(["mount", "--bind", self.kept, self.volume], check=True)
+
+    def setUp(self):
+        super().setUp()
+        self.kept = self.home.directory("kept")  # holds the file system while it is not mounted where it should be
+        subprocess.run(["mount", "--bind", self.volume, self.kept], check=True)
+        self.addCleanup(subprocess.run, ["umount", "-l", self.kept], check=True)
+
+    @unittest.skipIf(os.major(os.stat("/tmp").st_dev) == 0, "/tmp is on no disk either")
+    def test_a_volume_that_is_not_mounted_is_waited_for_though_data_mount_does_not_name_it(self):
+        self.leap_unit(f"file://{self.backup}/")
+        self.home.start()
+        self.home.wait_healthy("leap")
+        self.home.ok("stop", "leap")
+        self.home.kill_daemon()
+        unmount(self.volume)
+        self.home.start()
+        self.home.ok("start", "leap", "--no-wait")
+        status = self.home.wait_for("leap", state="waiting")
+        self.assertIn("waiting for its volume to be mounted", status["reason"])
+        self.assertIn("`hasup reset leap` lets it be restored here", self.home.ok("why", "leap"))
+        self.assertRegex(self.home.daemon_log.read_text(), r" warn(ing)? leap data_missing: ")
+        self.assertEqual([list(self.volume.iterdir()), self.tried()], [[], []])
+        self.mount_again()
+        self.assertEqual(self.home.wait_healthy("leap")["recoveries"], 0)
+        # Gone for good, as a person says.
+        self.home.ok("stop", "leap")
+        unmount(self.volume)
+        self.data.mkdir()
+        self.home.ok("start", "leap", "--no-wait")
+        self.home.wait_for("leap", state="waiting")
+        self.home.ok("reset", "leap")
+        self.wait_recovered()
+        self.home.ok("restart", "leap")
+        self.home.wait_healthy("leap")
+        self.home.ok("stop", "leap")
+        shutil.rmtree(self.data)
+        self.mount_again()
+
+    def test_check_tells_of_a_volume_that_data_mount_does_not_name(self):
+        path = self.home.path / "etc" / "units" / "leap.toml"
+        self.data = self.volume
+        self.leap_unit(f"file://{self.backup}/")
+        told = f"{self.volume} is a mount point that data.mount does not name"
+        self.assertIn(told, self.home.ok("check"))
+        path.write_text(path.read_text().replace("[data]\n", f'[data]\nmount = "{self.volume}"\n'))
+        self.assertNotIn(told, self.home.ok("check"))
 
 
 class RoomForARecovery(SmallVolume):

@@ -178,6 +178,16 @@ TEST_CASE("sources and plans are shown where there are several") {
   CHECK(text.find("full set    https://other/") != std::string::npos);
 }
 
+TEST_CASE("no recovery takes what is left to a person") {
+  auto found = deployment();
+  for (auto& c : found.candidates) c.plan = 0;
+  auto p = policy();
+  p.plans.resize(1);
+  CHECK(taken(snapshot_rows(found, p)) != "");
+  p.plans[0].use = model::plan_use::by_hand;
+  CHECK(taken(snapshot_rows(found, p)) == "");
+}
+
 TEST_CASE("which snapshot get means") {
   const auto rows = snapshot_rows(deployment(), policy());
   const auto name_of = [&](const std::string& wanted) {

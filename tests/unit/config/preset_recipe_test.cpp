@@ -202,6 +202,21 @@ TEST_CASE("nothing outside of the data directory can be named in a recipe") {
   CHECK(of_recipe("[data]\nwipe = [\"*\"]\n[snapshot]\nmatch = \"*\"\ninto = \".\"\n").empty());
 }
 
+TEST_CASE("the archives of a plan are named so that it can be known which belong together") {
+  const auto of = [](const std::string& one, const std::string& other, const std::string& more = "") {
+    return of_recipe("[[plan]]\nname = \"a\"\nwipe = [\"x\"]\n" + more + "[[plan.archive]]\n" + one +
+                     "\nas = \"s\"\n[[plan.archive]]\n" + other + "\ninto = \"x\"\n");
+  };
+  const std::string_view error = "nothing says which archives of plan \"a\" belong together";
+  CHECK(of("match = \"s-*\"", "match = \"b-*\"").empty());
+  CHECK(of("match = \"s-*\"", "pattern = 'b-(?P<time>[0-9]+)'").empty());
+  CHECK(of("match = \"s.bin\"", "match = \"b.tar\"").empty());
+  CHECK_THAT(of("match = \"s-*\"", "match = \"b.tar\""), Catch::Contains(std::string(error)));
+  CHECK_THAT(of("match = \"s-*\"", "pattern = 'b-([0-9]+)'"), Catch::Contains(std::string(error)));
+  CHECK_THAT(of("match = \"s.bin\"", "pattern = 'b-[0-9]+'"), Catch::Contains(std::string(error)));
+  CHECK(of("match = \"s-*\"", "pattern = 'b-[0-9]+'", "same_set = true\n").empty());
+}
+
 TEST_CASE("faults of recipes that need a sentence") {
   const std::string cls = "[[classify]]\nname = \"n\"\n";
   const std::vector<std::pair<std::string, std::string>> cases{
@@ -315,6 +330,22 @@ TEST_CASE("a recipe that confirms by health warns of a unit of which no probe sa
   for (const std::string role : {"startup", "readiness"})
     CHECK(of_recipe(healthy, "[" + role + "]\n" + check).empty());
   CHECK(of_recipe(healthy, "mode = \"off\"\n").empty());
+}
+
+TEST_CASE("a word of the command that the recipe cautions against is warned of") {
+  const std::string careful = plan + "[[caution]]\nword = \"--wipe\"\nwhy = \"it loses all\"\n";
+  const auto with = [&](const std::string& word) {
+    const test::files beside{.units = {}, .presets = {}, .recipes = {{"r", careful}}};
+    return test::messages(test::parse("[data]\ndir = \"/d\"\n[run]\ncommand = [\"/bin/x\", \"" + word +
+                                          "\"]\n[recovery]\nrecipe = \"r\"\nsource = \"/b\"\n",
+                                      beside)
+                              .problems);
+  };
+  for (const auto* word : {"--wipe", "--wipe=yes"})
+    CHECK_THAT(with(word), Catch::Contains("warning: recipe \"r\" warns of --wipe: it loses all"));
+  for (const auto* word : {"--wipers", "wipe"}) CHECK(with(word).empty());
+  CHECK_THAT(of_recipe(plan + "[[caution]]\nword = \"x\"\n"),
+             Catch::Contains("a caution needs \"word\" and \"why\""));
 }
 
 TEST_CASE("a class that asks a probe which the unit does not have is warned of") {

@@ -187,17 +187,38 @@ TEST_CASE("what a peer says in nodeos' log never leads to a wipe") {
   }
 }
 
-TEST_CASE("nodeos is restored with its own blocks first, then with everything from the snapshot") {
+TEST_CASE("nodeos is restored with its own blocks first, then with those of a backup, without any only by a person") {
   const auto r = *config::resolve_recipe("nodeos", {{"advancing_for", "1s"}}, dirs);
-  REQUIRE(r.plans.size() == 2);
+  REQUIRE(r.plans.size() == 3);
   CHECK(r.plans[0].wipe == std::vector<std::string>{"state"});
-  CHECK(r.plans[1].wipe == std::vector<std::string>{"state", "blocks", "state-history"});
+  for (const auto i : {1U, 2U})
+    CHECK(r.plans[i].wipe == std::vector<std::string>{"state", "blocks", "state-history"});
+  CHECK(r.plans[1].same_set);
+  REQUIRE(r.plans[1].archives.size() == 3);
+  CHECK(r.plans[1].archives[1].into == "blocks");
+  CHECK(r.plans[1].archives[2].into == "state-history");
+  CHECK(r.plans[1].refused_by == r.plans[0].refused_by);
+  CHECK(r.plans[1].use == model::plan_use::always);
+  CHECK(r.plans[2].use == model::plan_use::by_hand);
+  const auto given_up = *config::resolve_recipe("nodeos", {{"full_set", "always"}}, dirs);
+  CHECK(given_up.plans[2].use == model::plan_use::always);
   CHECK(r.first_start_append == std::vector<std::string>{"--snapshot", "${archive.snapshot.path}"});
   CHECK(r.must_exist == std::vector<std::string>{"state/shared_memory.bin"});
   CHECK(r.locks == r.must_exist);
   CHECK(r.bootstrap == model::bootstrap_mode::recover);
   CHECK(r.confirm == model::confirm_when::advancing);
   CHECK(r.confirm_advancing_for == base::duration{1000});
+}
+
+TEST_CASE("a nodeos that would clear its blocks at each start is warned of") {
+  const auto said = [](const std::string& more) {
+    return test::messages(test::parse("[data]\ndir = \"/d\"\n[run]\ncommand = [\"nodeos\"" + more +
+                                          "]\n[recovery]\nrecipe = \"nodeos\"\nsource = \"/b\"\n",
+                                      shipped_files())
+                              .problems);
+  };
+  CHECK(said(", \"--delete-all-blocks\"").find("warns of --delete-all-blocks") != std::string::npos);
+  CHECK(said("").find("--delete-all-blocks") == std::string::npos);
 }
 
 TEST_CASE("eos-evm-node: only damage of its own data is restored, whatever leap does") {
@@ -217,6 +238,10 @@ TEST_CASE("eos-evm-node: only damage of its own data is restored, whatever leap 
        {"Genesis state not provided", "Invalid genesis nonce", "Specified genesis file does not exist"})
     CHECK(action(text) == "hold");
   CHECK(action("something else").empty());
+  const auto named = [&](const std::string& text) { return class_of(r, 0, 0, "System Error: " + text); };
+  CHECK(named("mdbx::exception: MDBX_MAP_FULL: Environment mapsize limit reached") ==
+        "hold: database size exhausted");
+  CHECK(named("write: No space left on device") == "hold: disk full");
   CHECK(r.failed_starts == 0);
 }
 

@@ -64,6 +64,7 @@ intent everything() {
   i.forgiven = true;
   i.measured.fetch = {std::uint64_t{5} << 30U, std::chrono::minutes(3), base::wall_time(std::chrono::hours(9)), true};
   i.emptied = true;
+  i.data_device = 0xfd01;
   i.has_data = false;
   intent out;
   out.boot_id = "4d1c";
@@ -134,6 +135,7 @@ TEST_CASE("an intent comes back as it was written", "[intent]") {
   CHECK_FALSE(i.measured.unpack);
 
   CHECK(i.emptied);
+  CHECK(i.data_device == 0xfd01);
   CHECK_FALSE(i.has_data);
 
   CHECK(back->units.at("leap").enabled == false);

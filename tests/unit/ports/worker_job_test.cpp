@@ -25,6 +25,7 @@ model::recovery_plan some_plan() {
   plan.shared = {"blocks", "state-history"};
   plan.refused_by = {"does not contain \"the\" head\\block"};
   plan.same_set = true;
+  plan.use = model::plan_use::by_hand;
   plan.archives = {
       {"snapshot-*.bin*", "", model::archive_order::block, model::unpack_mode::decompress, "snapshot", "", true},
       {"", "x-(?P<block>[0-9]+)", model::archive_order::name, model::unpack_mode::none, "", ".", false}};
@@ -127,6 +128,7 @@ TEST_CASE("a result, progress and a recipe come back as they were written", "[po
   result.data_dir_empty = false;
   result.half_swapped = true;
   result.free_bytes = 5;
+  result.least_free = "/blocks";
   result.candidates = {candidate{0, {some_snapshot(), some_snapshot()}}};
   result.notes = {"n"};
   result.sha256 = {"d"};
@@ -147,6 +149,8 @@ TEST_CASE("a result, progress and a recipe come back as they were written", "[po
   CHECK(decode_result(encode(result))->announced == "md5:00");
   CHECK(decode_result(encode(result))->room == result.room);
   CHECK(decode_result(encode(result))->inexact == result.inexact);
+  CHECK(decode_result(encode(result))->least_free_under("/d") == "/blocks");
+  CHECK(worker_result{}.least_free_under("/d") == "/d");
   CHECK(decode_result(encode(result))->writer->command == result.writer->command);
   CHECK(decode_result(encode(result))->writers[1].start_time == UINT64_MAX);
   CHECK(decode_result(encode(result))->writers[1].ancestors == std::vector<std::int32_t>{6, 1});

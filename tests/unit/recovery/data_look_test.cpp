@@ -92,6 +92,8 @@ TEST_CASE("a start waits for room, what is moved does not") {
   CHECK(why_data_waits(at(mark::loaded), r).empty());
   CHECK(has(why_start_waits(at(mark::loaded), r, 10), "only 9B free under /data, and the start waits for 10B"));
   CHECK(why_start_waits(at(mark::loaded), r, 9).empty());
+  r.least_free = "/history";
+  CHECK(has(why_start_waits(at(mark::loaded), r, 10), "only 9B free under /history, "));
 }
 
 TEST_CASE("a recovery that is taken up looks before it starts, moves or deletes anything") {

@@ -256,6 +256,41 @@ TEST_CASE("--plan takes that plan only") {
   CHECK(has(t.listed({one_candidate(0, "s3"), one_candidate(1, "s3")}).take(), "(plan \"full set\")"));
 }
 
+TEST_CASE("a plan that loses what no archive brings is left to a person, who is told of it") {
+  auto plan = leap();
+  plan.recipe.plans[1].use = model::plan_use::by_hand;
+  const std::vector<ports::candidate> both{one_candidate(0, "s3"), one_candidate(1, "s3")};
+  const std::string told =
+      "; plan \"full set\", which loses what no archive brings of state, blocks, is tried only when a person names "
+      "it: "
+      "`hasup recover leap --plan \"full set\"`";
+  trace t;
+  t.until_running(plan, both);
+  t.exited(0, exit_kind::unexplained, "unexplained", "missed a block in trace_history.log").quiesced().take();
+  const auto text = t.done().take();
+  CHECK(has(text, "finished rolled_back: no snapshot is left to try"));
+  CHECK(has(text, told));
+  CHECK_FALSE(has(text, "trying s3 from http://backup/ (plan \"full set\")"));
+
+  // It may be all that there is.
+  trace none;
+  none.begin(plan).quiesced().done().take();
+  CHECK(has(none.listed({one_candidate(1, "s3")}).take(), told));
+
+  plan.asked.plan = "full set";
+  trace named;
+  named.begin(plan).quiesced().done().take();
+  CHECK(has(named.listed(both).take(), "(plan \"full set\")"));
+
+  plan.asked.plan.clear();
+  plan.data_dir = "/data";
+  const auto shown = recovery::describe_plan(plan, {}, both, {}, {base::mono_time{}, base::wall_time{}});
+  REQUIRE(shown.has_value());
+  CHECK(has(shown->text,
+            "plan \"full set\" in /data\n  loses what no archive brings of state, blocks: only with --plan \"full "
+            "set\"\n"));
+}
+
 TEST_CASE("--from needs no source, and the file is looked at before it is taken") {
   auto plan = leap();
   plan.asked.from = "/tmp/mine.bin";
@@ -550,6 +585,29 @@ TEST_CASE("a node cut off after it had loaded may be dirty: the same snapshot on
   CHECK(has(text, "write rolled_back"));
   CHECK(has(text, "trying s3"));
   CHECK(t.state.remembered.bad.empty());
+}
+
+TEST_CASE("a full disk cuts a node off as well: what it finds damaged then is not the snapshot's fault") {
+  trace t;
+  t.until_running(leap(), two).startup_passed().head(101).take();
+  t.exited(1, exit_kind::hold, "disk full").timer().started().take();
+  t.exited(2, exit_kind::recover, "dirty database").quiesced();
+  CHECK(has(t.done().take(), "trying s3"));
+  CHECK(t.state.remembered.bad.empty());
+
+  // The same in a first start on a state that is not wiped again before the next.
+  auto unpacked = leap();
+  unpacked.recipe.first_start_append.clear();
+  for (auto& plan : unpacked.recipe.plans) {
+    plan.archives[0].as.clear();
+    plan.archives[0].into = "state";
+  }
+  trace first;
+  first.until_running(unpacked, two).take();
+  first.exited(1, exit_kind::hold, "disk full").timer().done().started().take();
+  first.exited(2, exit_kind::recover, "dirty database").quiesced();
+  CHECK(has(first.done().take(), "trying s3"));
+  CHECK(first.state.remembered.bad.empty());
 }
 
 TEST_CASE("a node whose head stands still is waited for while nothing shows that others advance") {

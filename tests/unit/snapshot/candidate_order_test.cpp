@@ -107,14 +107,52 @@ TEST_CASE("time and name order the newest first, numbers in names as numbers", "
   CHECK(compare_names("a", "a-1") < 0);
 }
 
-TEST_CASE("archives of a plan are paired by block, else by order", "[order]") {
+TEST_CASE("archives of a plan are paired by block, else by what their names have in common", "[order]") {
   const auto by_block = plan({spec("snap-*", archive_order::block), spec("blocks-*", archive_order::block)});
   CHECK(order_of(by_block, {file("snap-1"), file("snap-2"), file("snap-3"), file("blocks-3"), file("blocks-1")}) ==
         strings{"snap-3+blocks-3", "snap-1+blocks-1"});
-  const auto by_order = plan({spec("snap-*", archive_order::time), spec("blocks-*", archive_order::time)});
-  CHECK(order_of(by_order, {file("snap-a", 1), file("snap-b", 3), file("blocks-x", 4), file("blocks-y", 2)}) ==
-        strings{"snap-b+blocks-x", "snap-a+blocks-y"});
-  CHECK(order_of(by_order, {file("snap-a", 1)}).empty());
+  const auto by_name = plan({spec("snap-*", archive_order::time), spec("blocks-*", archive_order::time)});
+  CHECK(order_of(by_name, {file("snap-a", 1), file("snap-b", 3), file("blocks-a", 4), file("blocks-b", 2)}) ==
+        strings{"snap-b+blocks-b", "snap-a+blocks-a"});
+  CHECK(order_of(by_name, {file("snap-a", 1)}).empty());
+}
+
+TEST_CASE("the newest of each are no pair for that alone", "[order]") {
+  const auto p = plan({spec("state-*.tar", archive_order::time), spec("blocks-*.tar", archive_order::time)});
+  const std::vector<listed_file> files{file("state-day2.tar", 2), file("state-day1.tar", 1),
+                                       file("blocks-day1.tar", 1)};
+  CHECK(order_of(p, files) == strings{"state-day1.tar+blocks-day1.tar"});
+  std::vector<std::string> notes;
+  plan_candidates(p, 0, "http://h/", files, notes);
+  CHECK(notes ==
+        strings{"state-day2.tar has no partner for plan \"p\" at http://h/: of what matches \"blocks-*.tar\" "
+                "nothing has its block, or in its name the same text where \"state-*.tar\" leaves it open"});
+  // A file without a block beside others with one.
+  const auto blocks = plan({spec("snap-*", archive_order::block), spec("blocks-*", archive_order::block)});
+  CHECK(order_of(blocks, {file("snap-2"), file("blocks-1"), file("blocks-x")}).empty());
+}
+
+TEST_CASE("what a recipe leaves open in a name is each *, or each named group, without how it is packed", "[order]") {
+  const auto open = [](const std::string& match, const std::string& name, const std::string& pattern = "") {
+    const auto text = name_matcher::from(spec(match, archive_order::name, pattern))->free_text(name);
+    return text ? *text : strings{"(nothing)"};
+  };
+  CHECK(open("snapshot-*.bin*", "snapshot-17.bin.zst") == strings{"17"});
+  CHECK(open("blocks-*", "blocks-17.tar.gz") == strings{"17"});
+  CHECK(open("*-chain-*.tar*", "wax-chain-2024-01-02.tar") == strings{"wax", "2024-01-02"});
+  CHECK(open("s.????.[01]?.tgz", "s.2024.12.tgz") == strings{"2024", "12"});
+  CHECK(open("s-[!a]\\*[]x].tar", "s-b*].tar") == strings{"b", "]"});
+  CHECK(open("s-[[:digit:]x]*.tar", "s-17.tar") == strings{"17"});
+  CHECK(open("s+(1).tar", "s+(1).tar").empty());
+  CHECK(open("", "s-main-17.tar", "s-(?P<net>[a-z]+)-([0-9]+)\\.tar") == strings{"main"});
+  CHECK(open("", "s-17.tar", "s-[0-9]+\\.tar") == strings{"(nothing)"});
+}
+
+TEST_CASE("names that tell a time are paired by that, however it is written", "[order]") {
+  const auto p = plan({spec("", archive_order::time, "state-(?P<time>[0-9]+)\\.tar"),
+                       spec("", archive_order::time, "blocks-(?P<time>[0-9-]+)\\.tar")});
+  CHECK(order_of(p, {file("state-20240809.tar"), file("state-20240808.tar"), file("blocks-2024-08-08.tar")}) ==
+        strings{"state-20240808.tar+blocks-2024-08-08.tar"});
 }
 
 TEST_CASE("archives of one backup are paired by its word, whatever their order and blocks", "[order]") {

@@ -119,6 +119,22 @@ TEST_CASE("a writer is found through a bind mount and in a further directory", "
   CHECK(::umount2(other.path().c_str(), MNT_DETACH) == 0);
 }
 
+TEST_CASE("the least that is free in any of the directories counts, also where one is still to be made",
+          "[inspect]") {
+  data_dir d;
+  temp_tree small;
+  d.job.also = {d.dir() + "/state", small / "history/deeper"};
+  auto out = snapshot::inspect(d.job);
+  const auto own = out.device;
+  CHECK(out.least_free.empty());  // all are on one file system
+  if (::geteuid() != 0 || ::mount("none", small.path().c_str(), "tmpfs", 0, "size=512k") != 0) return;
+  out = snapshot::inspect(d.job);
+  CHECK(out.least_free == small / "history/deeper");
+  CHECK(out.free_bytes <= 512U << 10U);
+  CHECK(out.device == own);
+  CHECK(::umount2(small.path().c_str(), MNT_DETACH) == 0);
+}
+
 TEST_CASE("what is missing, empty, not mounted or half swapped is told", "[inspect]") {
   data_dir d;
   d.job.must_exist = {"state/db", "state/absent"};

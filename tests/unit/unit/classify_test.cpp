@@ -316,8 +316,44 @@ TEST_CASE("a full disk holds, whatever else the run shows") {
 
   unit::run_facts full;
   full.disk_full = true;
-  CHECK(unit::classify(&r, code(2), dirty, full).name == "disk full");
+  const auto known = unit::classify(&r, code(2), dirty, full);
+  CHECK(known.name == "disk full");
+  CHECK(known.action == exit_action::hold);
+  CHECK(unit::exit_text(code(2), known) == "exited with code 2: disk full (nothing was free where its data is)");
+  // A crash of which nobody knows the reason counts as little.
+  CHECK(unit::classify(nullptr, killed(SIGSEGV), "", full).action == exit_action::hold);
   CHECK(unit::classify(nullptr, killed(SIGBUS), "No space left on device\n", started()).action == exit_action::hold);
+}
+
+TEST_CASE("a bus error that no class knows holds, since a full disk under a mapped file looks like that") {
+  const auto r = nodeos_like();
+  const auto c = unit::classify(&r, killed(SIGBUS), "loading\n", {});
+  CHECK(c.name == "probably a full disk under a mapped file");
+  CHECK(c.action == exit_action::hold);
+  CHECK(c.advice.find("free space") == 0);
+  CHECK(unit::classify(&r, killed(SIGBUS), "loading\n", started()).action == exit_action::hold);
+  unit::run_facts full;
+  full.disk_full = true;
+  CHECK(unit::classify(&r, killed(SIGBUS), "", full).name == "disk full");
+  // Without a recipe nothing is ever replaced: it is a crash like every other.
+  CHECK(unit::classify(nullptr, killed(SIGBUS), "", {}).action == exit_action::unexplained);
+  unit::run_facts stopped;
+  stopped.asked_to_stop = true;
+  CHECK(unit::classify(&r, killed(SIGBUS), "", stopped).action == exit_action::restart);
+}
+
+TEST_CASE("the disk is asked only where a full one would make something else of an exit") {
+  const auto r = nodeos_like();
+  const auto asked = [&](const model::exit_status& status, const std::string& log) {
+    return unit::asks_for_free_space(unit::classify(&r, status, log, {}), status);
+  };
+  CHECK(asked(code(2), dirty));
+  CHECK(asked(code(1), "nobody knows\n"));
+  CHECK(asked(killed(SIGSEGV), ""));
+  CHECK(asked(killed(SIGBUS), ""));
+  CHECK_FALSE(asked(killed(SIGKILL), ""));
+  CHECK_FALSE(asked(code(2), dirty + "write: No space left on device\n"));
+  CHECK_FALSE(asked(code(0), "error net bind: Address already in use\n"));
 }
 
 TEST_CASE("a denied permission holds instead of a recovery by log text") {

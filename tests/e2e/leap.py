@@ -104,6 +104,19 @@ class LeapTest(HasupTest):
         os.kill(pid, signal.SIGKILL)
         return pid
 
+    def answers(self):
+        try:
+            return get_info(self.port)
+        except OSError:
+            return None
+
+    def start_other_node_on_the_port(self):
+        """Somebody else's nodeos in the best of health, on the port of leap's API, with data of its own."""
+        other = self.home.path / "other"
+        shutil.copytree(self.data, other)
+        return self.start_program([DEMO_NODE, "nodeos", "--data-dir", other, "--http", f"127.0.0.1:{self.port}",
+                                   "--block-interval", "100ms"], self.answers)
+
     def make_dirty(self):
         """The same without hasup: sets the dirty flag of the stopped node's database."""
         with open(self.data / "state" / "shared_memory.bin", "r+b") as f:

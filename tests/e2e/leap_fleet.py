@@ -4,6 +4,7 @@ A fault costs a second or two, most of it waiting; side by side they cost little
 """
 
 import contextlib
+import hashlib
 import os
 import shutil
 import signal
@@ -16,6 +17,7 @@ from leap import UNIT, tried
 
 BLOCKS = 300
 SNAPSHOTS_AT = (100, 200, 300)
+STATE_HEADER = 4096  # in it the node counts while it runs; behind it is what only a --state-growth changes
 
 # Runs a script once, right before the node, which hasup has looked after until then; then the node.
 ONCE = """#!/bin/sh
@@ -43,6 +45,7 @@ class Node:
         self.port = free_port()
         self.source = f"file://{test.backup}/"
         self.before = None
+        self.grows = False  # its state, while it runs
 
     def path(self, *parts):
         return self.data.joinpath(*parts)
@@ -50,6 +53,7 @@ class Node:
     def unit(self, *more, before=(), data="", run="", limits="", recipe="nodeos", mode="auto",
              checksum="if_present"):
         """Writes the unit file. `before`: words before the node's own; data, run: lines of these sections."""
+        self.grows = self.grows or "--state-growth" in more
         text = UNIT.format(data=self.data, node=DEMO_NODE, port=self.port, source=self.source, mode=mode,
                            checksum=checksum, more="".join(f', "{w}"' for w in more), params="")
         text = text.replace("command = [", "command = [" + "".join(f'"{w}", ' for w in before))
@@ -64,6 +68,13 @@ class Node:
         wrapper.write_text(ONCE)
         self.once = self.home.path / f"{self.name}.once"
         return self.unit(*more, before=("sh", wrapper, self.once), **options)
+
+    def next_starts(self, times, script):
+        """So many of them, of a unit_with_once(), are this script instead of the node."""
+        seen = self.home.path / f"{self.name}.seen"
+        self.once.write_text(f"echo >> '{seen}'; [ $(wc -l < '{seen}') -ge {times} ] || cp \"$once.done\" \"$once\"\n"
+                             f"{script}\n")
+        return self
 
     # Faults
 
@@ -133,12 +144,24 @@ class Node:
         return self
 
     def picture(self):
+        """(inode, content) of each file; of the state, which is large, its header and a digest of the rest."""
         seen = {}
         for name in ("state/shared_memory.bin", "blocks/blocks.log", "state-history/trace_history.log"):
             path = self.path(name)
-            if path.is_file():
-                seen[name] = (path.stat().st_ino, b"" if name.startswith("state/") else path.read_bytes())
+            if not path.is_file():
+                continue
+            content = path.read_bytes()
+            if name.startswith("state/"):
+                content = (content[:STATE_HEADER], hashlib.sha256(content[STATE_HEADER:]).hexdigest())
+            seen[name] = (path.stat().st_ino, content)
         return seen
+
+    def assert_untouched(self):
+        """The same, when no node has run on it since it was photographed."""
+        now = self.picture()
+        self.test.assertEqual(now.keys(), self.before.keys(), self.name)
+        for name in now:
+            self.test.assertTrue(now[name] == self.before[name], f"{self.name}: {name} was altered")
 
     def assert_kept(self):
         """Nothing was wiped, replaced or taken back; a node that ran may have gone on with it."""
@@ -146,7 +169,10 @@ class Node:
         for name, (inode, content) in self.before.items():
             self.test.assertIn(name, now)
             self.test.assertEqual(now[name][0], inode, f"{self.name}: {name} was replaced")
-            self.test.assertTrue(now[name][1].startswith(content), f"{self.name}: {name} lost something")
+            if name.startswith("state/"):
+                self.test.assertTrue(self.grows or now[name][1][1] == content[1], f"{self.name}: {name} was altered")
+            else:
+                self.test.assertTrue(now[name][1].startswith(content), f"{self.name}: {name} lost something")
         self.assert_never_recovered()
 
     def assert_never_recovered(self):

@@ -25,6 +25,7 @@ class Fault:
 
     lasting = False
     moments = MOMENTS
+    harms_state = False  # what the node had may not be whole afterwards
 
     def __init__(self, rng, unit, world):
         rng = self.rng = random.Random(rng.random())  # what it draws later does not depend on the others
@@ -147,7 +148,7 @@ class KillShim(Fault):
 
 
 class KillNode(Fault):
-    kind = "node killed"
+    kind, harms_state = "node killed", True
     moments = ("recovery_first_start", "recovery_loaded", "recovery_confirmed", "recovery_swapped", "recovery_staged")
 
     def begin(self):
@@ -156,7 +157,7 @@ class KillNode(Fault):
 
 
 class DiskFull(Fault):
-    kind, lasting = "disk full", True
+    kind, lasting, harms_state = "disk full", True, True
 
     def begin(self):
         self.filler = self.unit.volume / "filler"

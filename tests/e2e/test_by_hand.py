@@ -4,10 +4,12 @@ it for. What a person is told of recoveries that came to nothing, that wait, and
 import json
 import os
 import signal
+import subprocess
+import tarfile
 import unittest
 
-from hasup_home import alive, free_port, on_a_terminal, wait_until, write_sha256
-from leap import LeapTest
+from hasup_home import DEMO_NODE, SOURCE, alive, free_port, get_info, on_a_terminal, wait_until, write_sha256
+from leap import BLOCKS, LeapTest
 
 FAILED = 1
 USAGE = 2
@@ -198,6 +200,27 @@ class ByHand(LeapTest):
         self.assertEqual(self.history()[-1]["result"], "rolled_back")
         self.assertIn("rolled back after", self.home.ok("recover", "leap", "--history"))
 
+    def test_a_snapshot_that_a_person_names_is_taken_and_no_newer_one(self):
+        older = self.snapshots[0].name
+        pid = self.running()
+        self.home.ok("recover", "leap", "--snapshot", older, "--yes")
+        status, info = self.wait_recovered()
+        self.assertNotEqual(status["pid"], pid)
+        self.assertEqual(self.tried(), [(older, "state only")])
+        self.assertIn("Starting initialization from snapshot", self.home.log_text("leap"))
+        self.assertGreater(info["head_block_num"], BLOCKS)  # it has its blocks, and replays them
+        self.assertEqual([(r["result"], r["recovered"]) for r in self.history()], [("recovered", True)])
+
+    def test_a_plan_that_a_person_names_is_taken_though_the_first_one_would_do(self):
+        self.running()
+        self.assertEqual(get_info(self.port)["earliest_available_block_num"], 1)
+        self.home.ok("recover", "leap", "--plan", "full set", "--yes")
+        _, info = self.wait_recovered()
+        self.assertEqual(self.tried(), [(self.snapshots[-1].name, "full set")])
+        self.assertEqual(info["earliest_available_block_num"], BLOCKS)  # the blocks were replaced with it
+        self.assertGreater(info["head_block_num"], BLOCKS)
+        self.assertEqual([(r["result"], r["recovered"]) for r in self.history()], [("recovered", True)])
+
     def test_a_link_in_the_place_of_the_state_is_told_before_anything_is_stopped_or_fetched(self):
         self.leap_unit(f"file://{self.backup}/")
         self.home.start()
@@ -258,6 +281,79 @@ class ByHand(LeapTest):
         missing = self.home.hasup("recover", "leap", "--dry-run", "--from", self.backup / "none.bin")
         self.assertEqual(missing.returncode, FAILED)
         self.assertIn("No such file", missing.stderr)
+
+
+class TwoArchives(LeapTest):
+    """A plan whose state and blocks come in an archive each, of several days."""
+
+    PLAN = """
+[[plan]]
+name = "state and blocks"
+wipe = ["state", "blocks"]
+same_set = {same_set}
+[[plan.archive]]
+pattern = 'state-(?P<block>[0-9]+)\\.tar'
+order = "block"
+into = "."
+[[plan.archive]]
+pattern = 'blocks-(?P<block>[0-9]+)\\.tar'
+order = "block"
+into = "."
+
+[confirm]
+when = "advancing"
+within = "30m"
+advancing_for = "${{advancing_for}}"
+"""
+
+    def unit(self, same_set=False):
+        text = (SOURCE / "recipes" / "nodeos.toml").read_text()
+        text = text[:text.index("[[plan]]")] + self.PLAN.format(same_set=str(same_set).lower())
+        (self.home.directory("etc/recipes") / "pair.toml").write_text(text)
+        self.days = self.home.directory("days")
+        self.leap_unit(f"file://{self.days}/")
+        path = self.home.path / "etc" / "units" / "leap.toml"
+        path.write_text(path.read_text().replace('recipe = "nodeos"', 'recipe = "pair"'))
+
+    def day(self, blocks, *names):
+        """Publishes these archives of a chain with so many blocks; its directory."""
+        chain = self.home.path / f"chain-{blocks}"
+        subprocess.run(list(map(str, [DEMO_NODE, "make-chain", "--data-dir", chain, "--blocks", blocks, "--state-size",
+                                      self.state_size + blocks])), check=True, timeout=60)
+        for name in names:
+            with tarfile.open(self.days / f"{name}-{blocks}.tar", "w") as tar:
+                tar.add(chain / name, name)
+            write_sha256(self.days / f"{name}-{blocks}.tar")
+        return chain
+
+    def recover_to(self, blocks, chain):
+        self.home.start()
+        self.home.wait_healthy("leap")
+        self.home.ok("recover", "leap", "--plan", "state and blocks", "--yes")
+        self.wait_recovered()
+        selected, = [e["reason"] for e in self.home.events("leap") if e["kind"] == "recovery_selected"]
+        self.assertIn(f"trying state-{blocks}.tar, blocks-{blocks}.tar from", selected)
+        for file, begin in (("state/shared_memory.bin", 4096), ("blocks/blocks.log", 0)):
+            made = (chain / file).read_bytes()[begin:]
+            self.assertEqual((self.data / file).read_bytes()[begin:begin + len(made)], made, file)
+        self.assertFalse(list((self.data / ".hasup").glob("aside/*")))
+
+    def test_the_newest_of_which_both_are_there_are_taken(self):
+        self.unit()
+        self.day(290, "state")
+        chain = self.day(280, "state", "blocks")
+        self.day(270, "blocks", "state")
+        self.recover_to(280, chain)
+
+    def test_of_same_set_both_are_of_one_backup(self):
+        self.unit(same_set=True)
+        self.day(290, "state", "blocks")
+        chain = self.day(280, "state", "blocks")
+        sets = {"state-290.tar": "tuesday", "blocks-290.tar": "wednesday", "state-280.tar": "monday", "blocks-280.tar": "monday"}
+        rows = [{"name": name, "set": of} for name, of in sets.items()]
+        (self.days / "manifest.json").write_text(json.dumps({"snapshots": rows}))
+        self.recover_to(280, chain)
+        self.assertIn("state-290.tar has no partner", self.home.ok("why", "leap"))
 
 
 REDIS = """

@@ -259,23 +259,47 @@ class NothingIsWiped(LeapTest):
         self.assert_untouched(inode)
 
     def test_a_taken_http_port_is_not_mistaken_for_the_node_and_never_wipes(self):
-        stranger = self.start_program([DEMO_NODE, "backup-host", "--dir", self.backup, "--http",
-                                       f"127.0.0.1:{self.port}"], lambda: accepts(self.port))
+        stranger = self.start_other_node_on_the_port()
         self.leap_unit(f"file://{self.backup}/")
         inode = self.inode()
         self.home.start()
-        self.home.wait_event("leap", lambda e: e["kind"] == "started", "leap started")
         wait_until(lambda: "closing port" in self.home.log_text("leap"), "nodeos says that its port is taken")
-        self.assertNotEqual(self.home.unit_status("leap")["health"], "healthy")
+        # The stranger answers all that is asked of leap, and its head advances.
+        whose = f"port {self.port} belongs to"
+        wait_until(lambda: whose in self.home.unit_status("leap")["reason"], "it is probed")
+        self.assertIn(str(stranger.pid), self.home.unit_status("leap")["reason"])
+        before = get_info(self.port)["head_block_num"]
+        wait_until(lambda: get_info(self.port)["head_block_num"] > before + 10, "several probes went by")
+        status = self.home.unit_status("leap")
+        self.assertEqual((status["state"], status["health"], status["head"]), ("starting", "unknown", None), status["reason"])
         self.assert_untouched(inode)
         end_process(stranger)
         self.home.ok("restart", "leap")  # nodeos does not try the port again
         self.home.wait_healthy("leap")
         self.assert_untouched(inode)
 
+    def test_a_stranger_on_the_http_port_confirms_no_recovery(self):
+        stranger = self.start_other_node_on_the_port()
+        self.make_dirty()
+        self.leap_unit(f"file://{self.backup}/")
+        path = self.home.path / "etc" / "units" / "leap.toml"
+        path.write_text(path.read_text().replace('start_timeout = "60s"', 'start_timeout = "2s"'))
+        inode = self.inode()
+        self.home.start()
+        # Four times as long as a head beyond the snapshot must advance.
+        said = self.home.wait_event("leap", lambda e: e["kind"] == "start_in_vain", "the first start is given up")
+        self.assertIn("address in use", said["reason"])
+        kinds = [e["kind"] for e in self.home.events("leap")]
+        self.assertNotIn("recovery_loaded", kinds)
+        self.assertEqual((self.data / ".hasup" / "aside" / "state" / "shared_memory.bin").stat().st_ino, inode)
+        end_process(stranger)
+        _, info = self.wait_recovered()
+        self.assertGreater(info["head_block_num"], BLOCKS)
+        self.assertEqual(set(self.tried()), {(self.snapshots[-1].name, "state only")})
+
     def test_a_foreign_nodeos_on_the_data_directory_is_named_and_left_alone(self):
         foreign = self.start_program([DEMO_NODE, "nodeos", "--data-dir", self.data, "--http", f"127.0.0.1:{self.port}"],
-                                     lambda: self.answers())
+                                     self.answers)
         self.leap_unit(f"file://{self.backup}/")
         inode = self.inode()
         self.home.start()
@@ -288,12 +312,6 @@ class NothingIsWiped(LeapTest):
         self.home.ok("start", "leap")
         self.home.wait_healthy("leap")
         self.assert_untouched(inode)
-
-    def answers(self):
-        try:
-            return get_info(self.port)
-        except OSError:
-            return None
 
     def test_a_bad_configuration_is_held_for_a_person(self):
         self.leap_unit(f"file://{self.backup}/", more=("--no-such-option", "1"))

@@ -1,7 +1,8 @@
 """Every way in which nodeos was seen to fail: what hasup calls it, what it does about it, and how it ends.
 
 The stand-in node fails with nodeos' words and codes, and each unit has one fault of its own. (l) is
-test_leap_demo_node.py, (s) is test_shim_death.py, (b) is test_space.py; all else is a case of this file.
+test_leap_demo_node.py, (d) is test_nodeos_deaths.py, (s) is test_shim_death.py, (b) is test_space.py; all else is a
+case of this file.
 
 row                                                              case
 exit 0  p2p port taken                                           (l) a_taken_p2p_port_restarts_and_never_wipes
@@ -16,9 +17,13 @@ exit 2  dirty after a kill -9                                    (l) a_dirty_dat
 254/255 configuration                                            held: unknown-key, bad-syntax, stray-word, bad-value,
                                                                  unknown-plugin, config-missing
         permission, header, cfile; no memory to lock             held: header-cut; permissions_and_limits
-255     dirty without chain_plugin                               restored: dirty-255
+254     any other exception                                      (d) any_other_exception_…
+255     a plugin failed to initialise                            (d) a_plugin_that_does_not_start_…
+        dirty without chain_plugin                               restored: dirty-255
 SIGBUS  full disk under the map, dirty afterwards                a_full_disk_under_the_mapped_database
 141     the reader of its log is gone                            tried_again: log-pipe
+SIGPIPE the same, without a shell around it                      (d) a_node_whose_log_nobody_reads_…
+SIGQUIT kills                                                    (d) a_node_that_is_told_to_quit_…
         HTTP port stolen                                         (l) a_taken_http_port_is_not_mistaken_…
 254     fork_db.dat or blocks/ removed                           restored: no-fork-database, no-blocks
         state removed, history kept; blocks from a snapshot on   restored: history-kept, blocks-from-snapshot
@@ -30,6 +35,7 @@ removed before --snapshot
         state, blocks of another chain                           refused_snapshots: another-chain, only-another-chain
         state, blocks                                            full_set: blocks-wiped-too
         state, blocks, state-history                             full_set: all
+        nothing, with --delete-all-blocks                        (d) all_blocks_are_deleted_in_the_first_start_alone
 refused snapshots, next candidate, next plan                     refused_snapshots; (l) the_newest_snapshot_that_the_blocks_reach_…
 state left over by a failed load                                 what_a_failed_load_left_behind
 SIGTERM during the start; heap load aborted                      tried_again: term-at-start, heap-load-aborted
@@ -87,6 +93,7 @@ class Facts(FleetTest):
         header = nodes["header-cut"].path("state", "shared_memory.bin")
         whole = header.read_bytes()
         os.truncate(header, 8)
+        nodes["header-cut"].photograph()
         self.home.start()
         for name, _, code, class_name, advice in rows:
             with self.subTest(name):
@@ -96,10 +103,13 @@ class Facts(FleetTest):
                 self.assertIsNone(status["next_attempt_at"])
                 self.assertEqual(nodes[name].exits(), 1)
                 nodes[name].assert_kept()
+                if not name.startswith("guard-"):  # it ended before it had opened its state
+                    nodes[name].assert_untouched()
         for name in ("unknown-key", "bad-syntax"):
             nodes[name].path("config", "config.ini").unlink()
         with open(header, "r+b") as f:
             f.write(whole)
+        nodes["header-cut"].photograph()
         for node in nodes.values():
             node.unit()
         self.home.ok("apply")
@@ -282,7 +292,7 @@ class Facts(FleetTest):
             self.assertEqual(only_other.tried(), [("snapshot-0000000290.bin", "state only")])
             self.assertIn("the old state is back", status["reason"])
             self.assertEqual(status["recoveries"], 0)
-            self.assertEqual(only_other.picture(), only_other.before)
+            only_other.assert_untouched()
 
     def test_a_snapshot_larger_than_the_database_waits_for_a_person_who_makes_it_larger(self):
         node = self.node("leap").unit("--chain-state-db-size-mb", 1, *PLENTY)
@@ -295,7 +305,7 @@ class Facts(FleetTest):
         self.assertIn("not the snapshot's fault", status["reason"])
         self.assertIn("the old state is back", status["reason"])
         self.assertEqual(set(node.tried()), {(f"snapshot-{BLOCKS:010}.bin", "state only")})
-        self.assertEqual(node.picture(), node.before)
+        node.assert_untouched()
         self.assertIn("Blockchain started", node.log())
         self.assertNotIn("pre-dates versioning", node.log())
         node.unit("--chain-state-db-size-mb", 1024)

@@ -1,14 +1,25 @@
 """[recovery] prefetch: what a recovery needs is at hand before it begins."""
 
+import ctypes
 import os
+import platform
 import shutil
 import signal
 import unittest
+from pathlib import Path
 
-from hasup_home import DEMO_NODE, accepts, alive, end_process, free_port, processes_of, wait_until, write_sha256
+from hasup_home import BIN, DEMO_NODE, accepts, alive, end_process, free_port, processes_of, wait_until, write_sha256
 from leap import BLOCKS, LeapTest, SmallVolume
 
 MIB = 1 << 20
+IDLE_CLASS, LEAST_NICE = 3, 19
+
+
+def io_class(task):
+    """Of linux/ioprio.h; none: it is gone. No library names the call."""
+    number = {"x86_64": 252, "aarch64": 31}[platform.machine()]
+    got = ctypes.CDLL(None, use_errno=True).syscall(number, 1, task)
+    return None if got < 0 else got >> 13
 
 
 class PrefetchCalls:
@@ -132,6 +143,33 @@ class Prefetch(PrefetchCalls, LeapTest):
         self.home.ok("restart", "leap")
         self.at_hand(self.snapshots[-1].name)
         self.assertEqual(self.home.unit_status("leap")["recoveries"], 0)
+
+    def test_its_workers_leave_the_disk_and_the_processor_to_others_and_those_of_a_recovery_do_not(self):
+        self.prefetching_unit(self.host(rate=25_000))
+        self.home.start()
+        fetching = self.priorities_while(lambda: (self.home.unit_status("leap")["prefetch"] or {}).get("bytes_done"))
+        self.assertEqual(fetching, {(IDLE_CLASS, LEAST_NICE)})
+        self.break_leap()
+        fetching = self.priorities_while(lambda: (self.home.unit_status("leap")["recovery"] or {}).get("phase") == "fetch")
+        self.assertTrue(fetching)
+        for io, nice in fetching:
+            self.assertNotEqual(io, IDLE_CLASS)
+            self.assertEqual(nice, os.nice(0))
+
+    def priorities_while(self, under_way):
+        """(class, nice) of each thread of each worker that fetches or unpacks, when the status says that they are at it."""
+        def seen():
+            if not under_way():
+                return None
+            found = set()
+            for pid, command in processes_of(self.home.path).items():
+                if not command.startswith((f"{BIN}/hasup-worker-fetch", f"{BIN}/hasup-worker-unpack")):
+                    continue
+                for task in Path(f"/proc/{pid}/task").iterdir():
+                    stat = (task / "stat").read_text().rsplit(")", 1)[1].split()
+                    found.add((io_class(int(task.name)), int(stat[16])))
+            return found
+        return wait_until(seen, "workers are at it")
 
     def test_a_stop_ends_it(self):
         self.prefetching_unit(self.host(rate=20_000))

@@ -147,7 +147,18 @@ class RandomRecoveries(HasupTest):
                     raise Lost(f"no calm within {2 * DEADLINE:.0f} s: { {n: (s['state'], s['reason']) for n, s in status.items()} }")
             time.sleep(0.003)
 
-    def check(self, unit, picture, accepted, since, status):
+    def confirmed(self, unit, since):
+        """A snapshot has taken the place of what it had. hasupd may be killed before it has told that."""
+        self.reader.poll()
+        return (any(e["kind"] == "recovery_confirmed" for e in self.events_of(unit, since))
+                or self.statuses()[unit.name]["recoveries"] > unit.recoveries_before)
+
+    def must_be_as_it_was(self, unit, how, since):
+        """It was well when a person asked for its recovery, nothing took that from it, and nothing replaced it."""
+        harmed = any(f.begun and f.unit is unit and f.harms_state for f in self.faults)
+        return how == "by hand" and not harmed and not self.confirmed(unit, since)
+
+    def check(self, unit, how, picture, accepted, since, status):
         """Lost, when the state is neither. How it ended."""
         s = status[unit.name]
         events = self.events_of(unit, since)
@@ -155,9 +166,10 @@ class RandomRecoveries(HasupTest):
         for name, proof in unit.kept.items():
             if unit.proof_of(unit.data / name) != proof:
                 raise Lost(f"{unit.name}: {name} was touched")
+        as_it_was = self.must_be_as_it_was(unit, how, since)
         if s["state"] == "running":
-            self.check_identity(unit, accepted)
-            return "healthy again"
+            self.check_identity(unit, accepted, as_it_was)
+            return "healthy again" + (", as it was" if as_it_was else "")
         if "recovery_confirmed" in kinds or picture is None:
             return f"{s['state']} on a state that is checked once it runs"
         lost = unit.lost_of(picture)
@@ -167,7 +179,7 @@ class RandomRecoveries(HasupTest):
         parked = (unit.data / ".hasup" / "swap.json").exists()
         return f"{s['state']}{', parked' if parked else ''}, old state untouched"
 
-    def check_identity(self, unit, accepted):
+    def check_identity(self, unit, accepted, as_it_was=False):
         found = "nothing"
 
         def told():
@@ -179,12 +191,14 @@ class RandomRecoveries(HasupTest):
                 found = repr(e)
         with contextlib.suppress(AssertionError):
             wait_until(told, "its content", 90)
-        good = accepted | {("snapshot", name) for name in unit.archives}
-        if found not in good:
+        if as_it_was and found != ("mark", unit.marks):
+            raise Lost(f"{unit.name} is healthy, and nothing took its state away, but it is not mark {unit.marks}: {found}")
+        if found not in accepted | {("snapshot", name) for name in unit.archives}:
             raise Lost(f"{unit.name} is healthy, but on neither a snapshot nor what it had ({accepted}): {found}")
 
-    def put_right(self, unit):
-        """The faults are over: hasup brings it back by itself or with what it advises."""
+    def put_right(self, unit, as_it_was=False):
+        """The faults are over: hasup brings it back by itself or with what it advises. One that must be as it was is
+        only started."""
         unit.publish()
         self.home.ok("reset", unit.name)
         tries = 0
@@ -194,7 +208,7 @@ class RandomRecoveries(HasupTest):
             s = self.statuses()[unit.name]
             if s["state"] in CALM and s["recovery"] is None:
                 # What is held is for a person, who knows that the state is broken.
-                words = ["start"] if tries < 2 else ["recover", "--yes"]
+                words = ["start"] if tries < 2 or as_it_was else ["recover", "--yes"]
                 tries += 1
                 self.home.hasup(words[0], unit.name, *words[1:], "--no-wait")
             self.look_for_two()
@@ -232,6 +246,7 @@ class RandomRecoveries(HasupTest):
         since = len(self.reader.events)
         for unit in chosen:
             unit.sent_before = unit.host.sent
+            unit.recoveries_before = self.statuses()[unit.name]["recoveries"]
             if rng.random() < 0.7:  # else the last archive is at hand
                 shutil.rmtree(unit.data / ".hasup" / "cache", ignore_errors=True)
         for fault in self.faults:
@@ -241,7 +256,7 @@ class RandomRecoveries(HasupTest):
         pictures = {unit: unit.break_it(how) for unit, how in broken}
         status = self.until_calm(broken, since)
         for unit, how in broken:
-            end = self.check(unit, pictures[unit], accepted[unit], since, status)
+            end = self.check(unit, how, pictures[unit], accepted[unit], since, status)
             self.ends[end] += 1
             self.story += f"; {unit.name} {end}"
             if how == "by hand" and not unit.refused and not self.recoveries_of(unit, since):
@@ -249,9 +264,9 @@ class RandomRecoveries(HasupTest):
                 self.story += " (asked for by hand, and forgotten)"
         self.end_faults()
         for unit, how in broken:
-            self.put_right(unit)
-            # What was on the disk when it was broken may be what runs now only if it was not broken itself.
-            self.check_identity(unit, accepted[unit])
+            self.put_right(unit, self.must_be_as_it_was(unit, how, since))
+            # What it was stopped in the middle of may have gone on.
+            self.check_identity(unit, accepted[unit], self.must_be_as_it_was(unit, how, since))
             self.reader.poll()
             self.nothing_left(unit, since)
             for wrong in unit.also_wrong(self.events_of(unit, since)):

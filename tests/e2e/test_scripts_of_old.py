@@ -87,7 +87,7 @@ class StartLeap(FleetTest):
         node.unit()
         self.home.start()
         wait_until(lambda: len(node.events("recovery_retry")) >= 2, "the backup host was asked twice")
-        self.assertEqual(node.picture(), node.before)
+        node.assert_untouched()
         self.assertFalse(node.events("recovery_swapping"))
         self.start_program([DEMO_NODE, "backup-host", "--dir", self.backup, "--http", f"127.0.0.1:{port}"],
                            lambda: accepts(port))
@@ -111,7 +111,7 @@ class StartLeap(FleetTest):
         wait_until(lambda: ((self.home.unit_status(broken_off.name)["recovery"] or {}).get("bytes_done") or 0) > 0,
                    "a part is there")
         end_process(slow)
-        self.assertEqual(broken_off.picture(), broken_off.before)
+        broken_off.assert_untouched()
         self.start_program(host, lambda: accepts(port))
         for node, tried in ((broken_off, self.snapshots[2:]), (partial, self.snapshots[:0:-1])):
             with self.subTest(node.name):
@@ -138,7 +138,7 @@ class StartLeap(FleetTest):
         self.assertEqual(altered.events("recovery_rolling_back"), [], "it was given to the node")
         status = self.home.wait_for("unproved", state="failed")
         self.assertIn("the old state is untouched", status["reason"])
-        self.assertEqual(unproved.picture(), unproved.before)
+        unproved.assert_untouched()
 
     def test_start_leap_a_relative_rm_after_an_unchecked_cd(self):
         # The data directory is not where it should be, and the node's working directory looks just like one.
@@ -160,11 +160,11 @@ class StartLeap(FleetTest):
         self.assertEqual([p for p in unmounted.data.iterdir()], [])
         status = self.home.wait_for("linked", state="failed")
         self.assertIn("state", status["reason"])
-        self.assertEqual(linked.picture(), linked.before)
+        linked.assert_untouched()
         self.assertTrue(linked.path("state").is_symlink())
-        self.assertEqual(bystander.picture(), bystander.before)
+        bystander.assert_untouched()
 
-    def test_start_leap_a_port_clash_a_bad_config_a_full_disk_or_a_stop_within_60_s_wiped(self):
+    def test_start_leap_a_port_clash_a_bad_config_or_a_stop_within_60_s_wiped(self):
         taken = socket.socket()
         self.addCleanup(taken.close)
         taken.bind(("127.0.0.1", 0))
@@ -242,7 +242,7 @@ class StartLeap(FleetTest):
             if count == 1:
                 self.home.ok("start", "leap", "--no-wait")
         self.assertFalse(node.events("started"))
-        self.assertEqual(node.picture(), node.before)
+        node.assert_untouched()
         for path in (self.snapshots[2], f"{self.snapshots[2]}.sha256"):
             shutil.copy2(path, backup)
         self.home.ok("start", "leap", "--no-wait")

@@ -229,7 +229,7 @@ void members(M& m, worker_job& j) {
   m("progress_path", j.progress_path);
   m("data_dir", j.data_dir);
   m("also", j.also);
-  m("mount", j.mounts);  // an older hasupd has a text here: refused, rather than not asked
+  m("mount", j.mounts);  // an older hasupd has a text here
   m("locks", j.locks);
   m("must_exist", j.must_exist);
   m("tolerated", j.tolerated);

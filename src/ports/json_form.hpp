@@ -131,8 +131,14 @@ class reader {
 
   template <class T>
   static std::string read_array(const json::value& in, const std::string& path, T& out) {
-    if (!in.is_array()) return expected(path, "an array");
     out.clear();
+    if constexpr (std::is_same_v<typename T::value_type, std::string>) {
+      if (in.is_string()) {  // what was one text once; "" = none
+        if (!in.get_string().empty()) out.emplace_back(std::string_view(in.get_string()));
+        return {};
+      }
+    }
+    if (!in.is_array()) return expected(path, "an array");
     for (const auto& item : in.get_array()) {
       typename T::value_type value{};
       if (auto bad = read(item, path + "[" + std::to_string(out.size()) + "]", value); !bad.empty()) return bad;

@@ -112,8 +112,7 @@ std::string short_in_volumes(const std::string& data_dir, const space_need& need
     if (needed <= have) continue;
     return "; " + data_dir + "/" + v.path + " has " + base::format_byte_size(have) + " for the " +
            base::format_byte_size(needed) +
-           " of it that come there, by what is there now: " + base::format_byte_size(needed - have) +
-           " short. Make room on that volume";
+           " of it that come there, by what is there now: " + base::format_byte_size(needed - have) + " short, if so";
   }
   return {};
 }
@@ -136,9 +135,9 @@ space_plan reckon(const std::string& name, const std::string& data_dir, const sp
   if (in_place)
     missing = std::max(missing, less(need.to_fetch(), have));  // the archives come while it is still there
   const auto elsewhere = short_in_volumes(data_dir, need, room, min_free, in_place);
-  out.fits = need.unknown || (missing == 0 && elsewhere.empty());
+  out.fits = need.unknown || missing == 0;
   out.text += elsewhere;
-  if (out.fits || missing == 0) return out;
+  if (out.fits) return out;
   out.text += ": " + base::format_byte_size(missing) + " short. Make room there";
   std::uint64_t others = 0;
   for (const auto& file : room.cached) others = sum(others, file.bytes);
@@ -149,9 +148,10 @@ space_plan reckon(const std::string& name, const std::string& data_dir, const sp
 }
 
 // Why the old state is not deleted without being told, though nothing else would fit; "" = it may be.
-std::string kept_because(const frozen& plan, const space_need& need) {
+std::string kept_because(const frozen& plan, const space_need& need, const ports::room_found& room) {
   if (!plan.asked.by_hand && !plan.asked.explained) return "no class of the recipe explains what has happened";
   if (need.guessed || need.unknown) return "how large the new one will be is not known";
+  if (!room.volumes.empty()) return "how much of the new one comes to its volumes is not known";
   return {};
 }
 
@@ -178,7 +178,7 @@ space_decision decide_space(const frozen& plan, const ports::candidate& c, const
   const auto in_place = reckon(name, plan.data_dir, need, room, plan.min_free, true);
   if (told) return {in_place.fits, true, true, in_place.text, need};
   if (!in_place.fits) return {false, true, false, staged.text, need};
-  const auto kept = kept_because(plan, need);
+  const auto kept = kept_because(plan, need, room);
   if (kept.empty()) return {true, true, true, in_place.text + "; there is no room for both", need};
   return {false, true, false,
           staged.text + "; it would fit in the place of the old state, which is not deleted by itself, since " +

@@ -7,15 +7,16 @@
 // and where the node itself loads an archive, the state that it makes of it; the old state goes only once the node is
 // confirmed. So all that is written anew must fit in what is free.
 //
-// Of a file system of its own in the data directory (a volume) the state that stands there now says how much of the
-// new one comes to it, by their shares; it is unpacked beside the data directory before it comes there.
+// How much of the new state comes to a file system of its own in the data directory (a volume) is known only once it
+// is unpacked, beside the data directory; copying it there looks for itself, before the swap. What stands there now
+// is a hint, which a person is told.
 //
 // In place, the archives must fit in what is free, and the rest in that and what the old state takes: it is deleted
 // once the archives are here and verified. There is no way back from that, so without being told (space = "in_place")
 // it is done only
 //   - when there is no room for both,
 //   - when a class of the recipe said recover, or a person asked for the recovery, who then must say yes,
-//   - when all sizes are known: never on a guess,
+//   - when all sizes are known, of volumes too: never on a guess,
 //   - and, as always in place, for archives with a checksum or signature.
 #pragma once
 

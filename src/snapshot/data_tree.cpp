@@ -68,11 +68,11 @@ outcome<void> data_tree::make_places(const disk& d, bool notes_warm) const {
   return notes_warm ? d.make_dir(own(), "warm", 0700) : outcome<void>();
 }
 
-outcome<void> data_tree::open_volumes(std::vector<std::string> paths, const disk& d) {
+outcome<void> data_tree::open_volumes(std::vector<std::string> paths) {
   auto opened = volumes::open(root(), path_, std::move(paths), ::geteuid());
   if (!opened) return opened.error();
   volumes_ = std::move(*opened);
-  return volumes_.claim(path_, d);
+  return {};
 }
 
 bool data_tree::has(const std::string& path) const {

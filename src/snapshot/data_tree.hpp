@@ -24,8 +24,9 @@ class data_tree {
   // kernel before it works, and of what is not there yet nothing can be told. `notes_warm`: warm/ too.
   [[nodiscard]] outcome<void> make_places(const disk& d, bool notes_warm) const;
 
-  // From then on what lies in these entries is at spots of their own. May be called once more with others.
-  outcome<void> open_volumes(std::vector<std::string> paths, const disk& d);
+  // From then on what lies in these entries is at spots of their own, once they are claimed.
+  outcome<void> open_volumes(std::vector<std::string> paths);
+  outcome<void> claim_volumes(const disk& d, bool anew = false) { return volumes_.claim(path_, d, anew); }
   [[nodiscard]] const volumes& mounted() const { return volumes_; }
   // Whether that entry of the data directory is there, as far as can be seen; in a volume, too.
   [[nodiscard]] bool has(const std::string& path) const;

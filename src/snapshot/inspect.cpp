@@ -117,6 +117,18 @@ void look_at_file_systems(const ports::worker_job& job, ports::worker_result& ou
   }
 }
 
+// A file system that is mounted in the place of the one that holds a part of what was swapped.
+void look_at_volumes(const ports::worker_job& job, int root, const swap_record& record, ports::worker_result& out) {
+  if (record.phase == swap_phase::wiped || !out.mounted) return;
+  for (const auto& v : record.volumes) {
+    const auto shown = joined(job.data_dir, v.path);
+    if (is_volume_of(root, v.path, v.id)) continue;
+    out.mounted = false;
+    out.unmounted = shown + ", as its recovery knows it,";
+    return;
+  }
+}
+
 void look_inside(const ports::worker_job& job, ports::worker_result& out) {
   const base::unique_fd root(::open(job.data_dir.c_str(), open_dir));
   out.data_dir_exists = static_cast<bool>(root);
@@ -145,6 +157,7 @@ void look_inside(const ports::worker_job& job, ports::worker_result& out) {
     if (const auto record = swap_record_below(root.get())) {
       out.wiped = record->wiped;
       out.swap_phase = swap_phase_names.text(record->phase);
+      look_at_volumes(job, root.get(), *record, out);
     }
   for (const auto& name : job.must_exist)
     if (::fstatat(root.get(), name.c_str(), &st, 0) != 0) out.missing.push_back(name);

@@ -117,7 +117,7 @@ void look_at_reflinks(const ports::worker_job& job, int root, ports::room_found&
 // What a plan replaces in each, and what is free there.
 outcome<void> look_into_volumes(const ports::worker_job& job, const volumes& inside,
                                 const std::vector<std::string>& entries, std::size_t plan, const job_control& control,
-                                std::vector<ports::volume_room>& out) {
+                                const std::optional<swap_record>& record, std::vector<ports::volume_room>& out) {
   for (const auto& v : inside.all()) {
     auto known = std::find_if(out.begin(), out.end(), [&](const auto& r) { return r.path == v.path; });
     if (known == out.end()) {
@@ -138,6 +138,9 @@ outcome<void> look_into_volumes(const ports::worker_job& job, const volumes& ins
       if (inside.of(entry) == &v)
         if (auto added = state.add(std::string(snapshot::inside(v, entry))); !added) return added;
     known->state[plan] = state.bytes();
+    if (record && record->phase == swap_phase::wiped)
+      for (const auto& was : record->volumes)
+        if (was.path == v.path) known->state[plan] = std::max(known->state[plan], was.deleted_bytes);
     known->freed[plan] = state.freed();
   }
   return {};
@@ -181,7 +184,8 @@ outcome<void> look_around(const ports::worker_job& job, const job_control& contr
         if (auto added = state.add(entry); !added) return added;
     out.state[i] = std::max(state.bytes(), deleted);
     out.freed[i] = state.freed();
-    if (auto looked = look_into_volumes(job, *inside, *entries, i, control, out.volumes); !looked) return looked;
+    if (auto looked = look_into_volumes(job, *inside, *entries, i, control, record, out.volumes); !looked)
+      return looked;
   }
   return {};
 }

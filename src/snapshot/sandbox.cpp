@@ -218,7 +218,7 @@ bounds unpack_bounds(const ports::worker_job& job) {
     for (const auto& v : rules->volumes()) {
       const auto of_volume = job.data_dir + "/" + v + "/.hasup/";
       b.write.push_back(of_volume + "staging");
-      of_volumes.push_back(of_volume + "data_dir");
+      of_volumes.push_back(of_volume + "volume");
     }
   b.moves = true;
   b.memory = memory_to_unpack(job.max_window);

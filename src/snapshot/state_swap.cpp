@@ -24,37 +24,45 @@ failure not_ours(const std::string& path) {
 
 }  // namespace
 
-outcome<void> state_swap::open() {
+outcome<void> state_swap::open(work w) {
   auto tree = data_tree::open_for_work(job_.data_dir, disk_, control_);
   if (!tree) return tree.error();
   tree_ = std::move(*tree);
-  return open_volumes();
+  return open_volumes(w);
 }
 
-// Those of the plan, those that a record names, which must be the very same, and those in which an earlier job may
-// have left something.
-outcome<void> state_swap::open_volumes() {
+// Those that a record names, which must be the very same; for a plan's own work those of the plan; and of the others
+// those in which an earlier job may have left something, as far as they are there.
+outcome<void> state_swap::open_volumes(work w) {
   auto rules = snapshot::rules_of(job_.plan, job_);
   if (!rules) return rules.error();
-  const auto record = read_swap_record(tree_.own());
+  const auto record = read_record();
   if (!record) return {};  // whoever needs it reads it once more
-  auto paths = rules->volumes();
-  for (const auto& path : volumes_below(job_.data_dir, job_.mounts))
-    if (const auto left = open_beneath(tree_.root(), path + "/.hasup", O_PATH, mounts::cross)) paths.push_back(path);
+  std::set<std::string> paths;
+  if (w == work::of_plan)
+    for (auto& path : rules->volumes()) paths.insert(std::move(path));
   if (*record)
-    for (const auto& v : (*record)->volumes) paths.push_back(v.path);
-  std::sort(paths.begin(), paths.end());
-  paths.erase(std::unique(paths.begin(), paths.end()), paths.end());
-  if (auto opened = tree_.open_volumes(std::move(paths), disk_); !opened) return opened;
-  return *record ? check_volumes(**record) : outcome<void>();
+    for (const auto& v : (*record)->volumes) paths.insert(v.path);
+  for (const auto& path : volumes_below(job_.data_dir, job_.mounts)) {
+    const auto left = volumes::open(tree_.root(), tree_.path(), {path}, ::geteuid());
+    if (left && !left->all().front().id.empty()) paths.insert(path);
+  }
+  if (auto opened = tree_.open_volumes({paths.begin(), paths.end()}); !opened) return opened;
+  if (*record)
+    if (auto same = check_volumes(**record); !same) return same;
+  return tree_.claim_volumes(disk_);
 }
 
+// What was wiped is gone, so that in another file system nothing is looked for.
 outcome<void> state_swap::check_volumes(const swap_record& record) const {
+  if (record.phase == swap_phase::wiped) return {};
   for (const auto& v : record.volumes) {
     const auto* here = tree_.mounted().of(v.path);
-    if (here == nullptr || here->path != v.path || here->id != v.root)
+    if (here == nullptr || here->id != v.id)
       return refusal(joined(tree_.path(), v.path) +
-                     " is another file system than the one that .hasup/swap.json is about; mount that one");
+                     " is another file system than the one that .hasup/swap.json is about; mount that one. If it is "
+                     "gone for good, so is the state that it held: remove " +
+                     tree_.own_path("swap.json") + ", and recover again");
   }
   return {};
 }
@@ -79,7 +87,7 @@ outcome<wipe_rules> state_swap::rules_of(const swap_record& record) const {
 }
 
 outcome<void> state_swap::swap() {
-  if (auto opened = open(); !opened) return opened;
+  if (auto opened = open(work::of_plan); !opened) return opened;
   auto record = read_record();
   if (!record) return record.error();
   const bool wiped = *record && (*record)->phase == swap_phase::wiped;
@@ -107,6 +115,9 @@ outcome<void> state_swap::swap() {
       planned->wiped = true;
       planned->deleted = (*record)->deleted;
       planned->deleted_bytes = (*record)->deleted_bytes;
+      for (auto& v : planned->volumes)
+        for (const auto& was : (*record)->volumes)
+          if (was.path == v.path) v.deleted_bytes = was.deleted_bytes;
     } else if (auto cloned = clone_beside(*planned); !cloned) {
       return cloned;
     }
@@ -124,8 +135,6 @@ outcome<swap_record> state_swap::plan_swap() {
   if (!ready) return ready.error();
   if (!job_.plan.archives.empty() && (!*ready || (*ready)->plan != job_.plan.name))
     return refusal("nothing is staged for plan \"" + job_.plan.name + "\"; fetch and unpack a snapshot first");
-  if (*ready)
-    if (auto here = check_carried(**ready, *rules); !here) return here.error();
   if (auto empty = check_aside_empty(); !empty) return empty.error();
 
   swap_record record;
@@ -135,6 +144,8 @@ outcome<swap_record> state_swap::plan_swap() {
   if (!old_paths) return old_paths.error();
   auto new_paths = replaced_entries([this](std::string_view path) { return tree_.staged(path); }, *rules);
   if (!new_paths) return new_paths.error();
+  if (*ready)
+    if (auto here = check_carried(**ready, *rules, *new_paths); !here) return here.error();
   std::set<std::string> paths(old_paths->begin(), old_paths->end());
   paths.insert(new_paths->begin(), new_paths->end());
 
@@ -179,19 +190,26 @@ void state_swap::note_rules(swap_record& record, const wipe_rules& rules) const 
   record.shared = rules.shared();
   record.volumes.clear();
   for (const auto& path : rules.volumes())
-    if (const auto* v = tree_.mounted().of(path)) record.volumes.push_back({path, v->id});
+    if (const auto* v = tree_.mounted().of(path)) record.volumes.push_back({path, v->id, 0});
 }
 
-// A volume may have lost what came there last, or be another one: what replaces the old entries must be all there.
-outcome<void> state_swap::check_carried(const staged& ready, const wipe_rules& rules) const {
+// A volume may have lost what came there last, hold what came for another snapshot, or be another one: what replaces
+// the old entries must be what was prepared, no more and no less.
+outcome<void> state_swap::check_carried(const staged& ready, const wipe_rules& rules,
+                                        const std::vector<std::string>& new_paths) const {
   const auto again = [&](const std::string& path) {
-    return refusal(joined(tree_.path(), path) + " was not prepared, or has lost what was; unpack the snapshot again");
+    return refusal(joined(tree_.path(), path) + " is not as it was prepared; unpack the snapshot again");
   };
-  std::vector<swap_volume> found;
-  for (const auto& path : rules.volumes())
-    if (const auto* v = tree_.mounted().of(path)) found.push_back({path, v->id});
-  if (ready.volumes != found) return again(found.empty() ? ready.volumes.front().path : found.front().path);
+  const auto inside = rules.volumes();
+  if (ready.volumes.size() != inside.size()) return again(inside.empty() ? "" : inside.front());
+  for (const auto& v : ready.volumes) {
+    const auto* here = tree_.mounted().of(v.path);
+    if (here == nullptr || here->path != v.path || here->id != v.id) return again(v.path);
+  }
+  for (const auto& path : new_paths)
+    if (tree_.mounted().of(path) != nullptr && !ready.carried.contains(path)) return again(path);
   for (const auto& [path, id] : ready.carried) {
+    if (std::find(new_paths.begin(), new_paths.end(), path) == new_paths.end()) return again(path);
     auto there = look(tree_.staged(path));
     if (!there) return there.error();
     if (!*there || (*there)->id != id) return again(path);

@@ -67,10 +67,12 @@ class state_swap {
     place new_at = place::none;
   };
 
-  outcome<void> open();
-  outcome<void> open_volumes();
+  enum class work { of_plan, of_record };
+  outcome<void> open(work w = work::of_record);
+  outcome<void> open_volumes(work w);
   outcome<void> check_volumes(const swap_record& record) const;
-  outcome<void> check_carried(const staged& ready, const wipe_rules& rules) const;
+  outcome<void> check_carried(const staged& ready, const wipe_rules& rules,
+                              const std::vector<std::string>& new_paths) const;
   outcome<std::vector<std::string>> entries_in_place(const wipe_rules& rules) const;
   void note_rules(swap_record& record, const wipe_rules& rules) const;
   outcome<std::optional<swap_record>> read_record();

@@ -1,6 +1,8 @@
 // The old state is deleted before the new one is unpacked: what makes sure that it may be, and that it is never half
 // in its place.
 #include <algorithm>
+#include <map>
+#include <utility>
 
 #include "snapshot/cache_seal.hpp"
 #include "snapshot/room.hpp"
@@ -9,7 +11,7 @@
 namespace hasup::snapshot {
 
 outcome<void> state_swap::wipe() {
-  if (auto opened = open(); !opened) return opened;
+  if (auto opened = open(work::of_plan); !opened) return opened;
   auto found = read_record();
   if (!found) return found.error();
   if (*found && (*found)->phase != swap_phase::wiped)
@@ -47,6 +49,7 @@ outcome<void> state_swap::plan_wipe(swap_record& record) const {
   if (!rules) return rules.error();
   auto paths = entries_in_place(*rules);
   if (!paths) return paths.error();
+  std::map<std::string, std::uint64_t> sizes;
   for (const auto& path : *paths) {
     const auto at = tree_.in_place(path);
     auto there = look(at);
@@ -59,13 +62,23 @@ outcome<void> state_swap::plan_wipe(swap_record& record) const {
     if (auto checked = check_old(entry, **there); !checked) return checked;
     auto size = bytes_on_disk(at.root, at.path, control_);
     if (!size) return size.error();
-    record.deleted_bytes += *size;
+    sizes[path] = *size;
     record.deleted.push_back(std::move(entry));
   }
   record.phase = swap_phase::wiped;
   record.wiped = true;
   record.plan = job_.plan.name;
+  const auto before = std::exchange(record.volumes, {});
   note_rules(record, *rules);
+  for (auto& v : record.volumes)
+    for (const auto& was : before)
+      if (was.path == v.path) v.deleted_bytes = was.deleted_bytes;
+  for (const auto& [path, size] : sizes) {
+    const auto* in = tree_.mounted().of(path);
+    const auto v = std::find_if(record.volumes.begin(), record.volumes.end(),
+                                [&](const auto& one) { return in != nullptr && one.path == in->path; });
+    (v == record.volumes.end() ? record.deleted_bytes : v->deleted_bytes) += size;
+  }
   return {};
 }
 

@@ -76,16 +76,18 @@ std::optional<identity> identity_from(const json::value& v) {
 
 json::array volumes_json(const std::vector<swap_volume>& all) {
   json::array volumes;
-  for (const auto& v : all) volumes.push_back(json::object{{"path", v.path}, {"root", identity_json(v.root)}});
+  for (const auto& v : all)
+    volumes.push_back(json::object{{"path", v.path}, {"id", v.id}, {"deleted_bytes", v.deleted_bytes}});
   return volumes;
 }
 
 std::vector<swap_volume> volumes_from(const json::value& v) {
   std::vector<swap_volume> out;
   for (const auto& one : v.as_array()) {
-    const auto root = identity_from(one.at("root"));
-    swap_volume volume{std::string(one.at("path").as_string()), root.value_or(identity{})};
-    if (!root || !is_plain_relative(volume.path)) throw std::invalid_argument("bad volume \"" + volume.path + "\"");
+    swap_volume volume{std::string(one.at("path").as_string()), std::string(one.at("id").as_string()),
+                       one.at("deleted_bytes").to_number<std::uint64_t>()};
+    if (volume.id.empty() || !is_plain_relative(volume.path))
+      throw std::invalid_argument("bad volume \"" + volume.path + "\"");
     out.push_back(std::move(volume));
   }
   return out;

@@ -48,10 +48,11 @@ struct swap_entry {
   friend bool operator==(const swap_entry&, const swap_entry&) = default;
 };
 
-// A file system of its own that entries lie in (volumes.hpp), and its root: not another one in its place.
+// A file system of its own that entries lie in (volumes.hpp).
 struct swap_volume {
   std::string path;
-  identity root;
+  std::string id;                   // not another one in its place
+  std::uint64_t deleted_bytes = 0;  // by a wipe, in it
 
   friend bool operator==(const swap_volume&, const swap_volume&) = default;
 };
@@ -66,7 +67,7 @@ struct swap_record {
   std::vector<swap_entry> entries;
   bool wiped = false;               // in every phase: the old state is deleted, or its deletion has begun
   std::vector<swap_entry> deleted;  // what was, or is being, deleted; without new entries
-  std::uint64_t deleted_bytes = 0;  // what that took on the disk
+  std::uint64_t deleted_bytes = 0;  // what that took on the data directory's own file system
   shared_fate shared_as = shared_fate::stays;
   std::vector<swap_entry> clones;  // with `cloned`: what stands in place as the old entry, its clone as the new one
   std::string not_cloned;          // with `stays`: why; "" = unknown

@@ -1,29 +1,48 @@
 #include "snapshot/volumes.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/random.h>
 
 #include <algorithm>
+#include <array>
+#include <cerrno>
 
 namespace hasup::snapshot {
 namespace {
 
-constexpr std::string_view whose_file = "data_dir";
+constexpr std::string_view claim_file = ".hasup/volume";
 
 bool is_in(std::string_view path, std::string_view dir) {
   return path == dir || (path.size() > dir.size() && path.starts_with(dir) && path[dir.size()] == '/');
 }
 
-outcome<void> claim_one(const volumes::volume& v, const std::string& data_dir, const disk& d) {
-  const auto shown = joined(data_dir, v.path) + "/.hasup";
-  auto whose = look(v.own.get(), whose_file);
-  if (!whose) return whose.error();
-  if (!*whose) return d.write_durably(v.own.get(), whose_file, data_dir);
-  auto text = read_text(v.own.get(), whose_file, 1U << 16);
+struct claim_text {
+  std::string data_dir;
+  std::string id;
+};
+
+// Two lines.
+outcome<claim_text> read_claim(int volume_root) {
+  claim_text out;
+  auto there = look(volume_root, claim_file);
+  if (!there) return there.error();
+  if (!*there) return out;
+  auto text = read_text(volume_root, claim_file, 1U << 16);
   if (!text) return text.error();
-  if (*text == data_dir) return {};
-  return refusal(joined(data_dir, v.path) + " is a volume of the data directory " + *text +
-                 ", as it says itself, and cannot be one of two. If that directory is no more, remove " + shown +
-                 "/" + std::string(whose_file));
+  const auto line = text->find('\n');
+  out.data_dir = text->substr(0, line);
+  if (line != std::string::npos) out.id = text->substr(line + 1, text->find('\n', line + 1) - line - 1);
+  return out;
+}
+
+outcome<std::string> new_id() {
+  std::array<unsigned char, 16> bytes{};
+  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
+    return system_failure("getrandom", errno);
+  std::string out;
+  for (const auto b : bytes) out += fmt::format("{:02x}", b);
+  return out;
 }
 
 }  // namespace
@@ -47,15 +66,22 @@ outcome<wipe_rules> rules_of(const model::recovery_plan& plan, const ports::work
   return wipe_rules::from(plan.wipe, job.keep, plan.shared, volumes_below(job.data_dir, job.mounts));
 }
 
+bool is_volume_of(int data_root, const std::string& path, const std::string& id) {
+  const auto root = open_beneath(data_root, path, O_RDONLY | O_DIRECTORY, mounts::cross);
+  const auto claim = root ? read_claim(root->get()) : outcome<claim_text>(root.error());
+  return claim && claim->id == id;
+}
+
 outcome<volumes> volumes::open(int data_root, const std::string& data_dir, std::vector<std::string> paths,
                                uid_t user) {
   std::sort(paths.begin(), paths.end());
   volumes out;
   for (auto& path : paths) {
     const auto shown = joined(data_dir, path);
-    // Where another one lies around it, that one has its parent.
-    const auto around = out.in_place(data_root, parent_of(path));
-    auto above = look(around);
+    if (const auto* around = out.of(path))
+      return refusal(shown + " is mounted in " + joined(data_dir, around->path) +
+                     ", which is a volume itself; hasup replaces no volume inside of another one");
+    auto above = look(data_root, parent_of(path));
     if (!above) return above.error();
     auto fd = open_beneath(data_root, path, O_RDONLY | O_DIRECTORY, mounts::cross);
     if (!fd && fd.error().kind == ports::worker_failure::refused) return fd.error();
@@ -67,25 +93,36 @@ outcome<volumes> volumes::open(int data_root, const std::string& data_dir, std::
     if ((*info)->owner != user)
       return refusal(shown + " belongs to user " + std::to_string((*info)->owner) + ", but the unit runs as " +
                      std::to_string(user) + "; chown it");
-    out.all_.push_back({std::move(path), std::move(*fd), {}, (*info)->id, (*info)->device});
+    auto claim = read_claim(fd->get());
+    if (!claim) return claim.error();
+    if (!claim->data_dir.empty() && claim->data_dir != data_dir)
+      return refusal(shown + " is a volume of the data directory " + claim->data_dir +
+                     ", as it says itself, and cannot be one of two. If that directory is no more, remove " + shown +
+                     "/" + std::string(claim_file));
+    out.all_.push_back({std::move(path), std::move(*fd), {}, std::move(claim->id), (*info)->device});
   }
   return out;
 }
 
-outcome<void> volumes::claim(const std::string& data_dir, const disk& d) {
+outcome<void> volumes::claim(const std::string& data_dir, const disk& d, bool anew) {
   for (auto& v : all_) {
     if (auto made = d.make_dir(v.root.get(), ".hasup", 0700); !made) return made;
     auto own = open_beneath(v.root.get(), ".hasup", O_RDONLY | O_DIRECTORY);
     if (!own) return own.error();
     v.own = std::move(*own);
-    if (auto ours = claim_one(v, data_dir, d); !ours) return ours;
+    if (!v.id.empty() && !anew) continue;
+    auto id = new_id();
+    if (!id) return id.error();
+    if (auto written = d.write_durably(v.own.get(), name_of(claim_file), data_dir + "\n" + *id + "\n"); !written)
+      return written;
+    v.id = std::move(*id);
   }
   return {};
 }
 
 const volumes::volume* volumes::of(std::string_view path) const {
-  const auto found = std::find_if(all_.rbegin(), all_.rend(), [&](const auto& v) { return is_in(path, v.path); });
-  return found == all_.rend() ? nullptr : &*found;
+  const auto found = std::find_if(all_.begin(), all_.end(), [&](const auto& v) { return is_in(path, v.path); });
+  return found == all_.end() ? nullptr : &*found;
 }
 
 std::string_view inside(const volumes::volume& v, std::string_view path) {

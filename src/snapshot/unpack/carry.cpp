@@ -39,7 +39,7 @@ outcome<std::uint64_t> check_room(const data_tree& tree, const std::vector<std::
     if (*free >= min_free && *free - min_free >= bytes) continue;
     return failure{ports::worker_failure::no_space,
                    joined(tree.path(), v->path) + " has " + base::format_byte_size(*free) + " free, but " +
-                       base::format_byte_size(bytes) + " of the snapshot go there beside its old state" +
+                       base::format_byte_size(bytes) + " of the snapshot go there" +
                        (min_free > 0 ? ", and " + base::format_byte_size(min_free) + " must stay free (data.min_free)"
                                      : std::string()) +
                        "; make room on that volume"};
@@ -52,8 +52,11 @@ outcome<void> carry_one(const data_tree& tree, const std::string& path, const di
   if (auto made = d.make_parents(to, 0755); !made) return made;
   const auto from = unpacked(tree, path);
   auto why = copy.make(from.path, to.path);
+  if (!why && why.error().kind == ports::worker_failure::no_space)
+    return failure{ports::worker_failure::no_space, "there is no room left for " + joined(tree.path(), path)};
   if (!why) return why.error();
-  return why->empty() ? outcome<void>() : failure{ports::worker_failure::internal, *why};
+  return why->empty() ? outcome<void>()
+                      : failure{ports::worker_failure::internal, path + " cannot be copied to its volume: " + *why};
 }
 
 }  // namespace
@@ -62,6 +65,10 @@ outcome<std::map<std::string, identity>> carry(const data_tree& tree, const wipe
                                                const disk& d, job_control& control) {
   std::map<std::string, identity> out;
   if (rules.volumes().empty()) return out;
+  // What came for another snapshot, of which that job did not hear the end.
+  for (const auto& v : tree.mounted().all())
+    if (auto removed = d.remove_tree(v.own.get(), "staging/new", [&] { return control.cancelled(); }); !removed)
+      return removed.error();
   auto paths = entries_of_volumes(tree, rules);
   if (!paths) return paths.error();
   auto all = check_room(tree, *paths, min_free, control);

@@ -103,7 +103,7 @@ outcome<void> fill(const ports::worker_job& job, job_control& control, const dat
   if (!carried) return carried.error();
   staged ready{job.plan.name, out.archive_paths, {}, std::move(*carried)};
   for (const auto& path : rules.volumes())
-    if (const auto* v = tree.mounted().of(path)) ready.volumes.push_back({path, v->id});
+    if (const auto* v = tree.mounted().of(path)) ready.volumes.push_back({path, v->id, 0});
   return write_staged(tree.own(), d, ready);
 }
 
@@ -122,7 +122,8 @@ ports::worker_result unpack(const ports::worker_job& job, job_control& control) 
   if (!rules) return fail(rules.error());
   auto tree = data_tree::open_for_work(job.data_dir, disk{}, control);
   if (!tree) return fail(tree.error());
-  if (auto opened = tree->open_volumes(rules->volumes(), disk{}); !opened) return fail(opened.error());
+  if (auto opened = tree->open_volumes(rules->volumes()); !opened) return fail(opened.error());
+  if (auto claimed = tree->claim_volumes(disk{}); !claimed) return fail(claimed.error());
   if (auto made = tree->make_places(disk{}, false); !made) return fail(made.error());
   if (auto done = fill(job, control, *tree, *rules, out); !done) return fail(done.error());
   return out;

@@ -92,15 +92,18 @@ outcome<void> unpacking::check_complete() const {
   };
   for (const auto& path : job_.must_bring) {
     if (!is_plain_relative(path) || !in_reach(path)) continue;
-    const auto volumes = rules_.volumes();
-    const bool volume = std::find(volumes.begin(), volumes.end(), path) != volumes.end();
+    const bool volume = rules_.decide(path) == fate::descend && holds_a_volume(path);
     if (!volume && rules_.decide(path) != fate::replaced) continue;
     const auto brought = look(tree_.own(), in_new(path));
     if (!brought && brought.error().kind == ports::worker_failure::refused) continue;  // behind a link of the archive
     if (!brought) return brought.error();
     if (*brought && !volume) continue;
-    if (*brought)
-      if (const auto names = list_names(tree_.own(), in_new(path)); names && !names->empty()) continue;
+    if (*brought) {
+      auto all = replaced_entries(tree_.own(), options_.place + "/new", rules_);
+      if (!all) return all.error();
+      if (std::any_of(all->begin(), all->end(), [&](const auto& one) { return one.starts_with(path + "/"); }))
+        continue;
+    }
     std::string names;
     for (const auto& s : job_.chosen->snapshots) names += (names.empty() ? "" : ", ") + s.name;
     return bad_snapshot(names,
@@ -238,6 +241,12 @@ outcome<void> unpacking::move_into_new(const model::snapshot& s, const std::stri
     if (rules_.decide(name) == fate::untouched)
       notes_.push_back(name + " of " + s.name + " was left out: plan \"" + job_.plan.name + "\" may not replace it");
   return {};
+}
+
+// Is it one, or above one?
+bool unpacking::holds_a_volume(const std::string& path) const {
+  const auto all = rules_.volumes();
+  return std::any_of(all.begin(), all.end(), [&](const auto& v) { return v == path || v.starts_with(path + "/"); });
 }
 
 // Its children are what comes to a volume, so it has to be a directory here.

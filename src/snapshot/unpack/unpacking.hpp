@@ -84,6 +84,7 @@ class unpacking {
   outcome<base::unique_fd> create(const std::string& target);
   outcome<std::string> leading_dir(const model::archive_spec& spec, const std::string& scratch) const;
   [[nodiscard]] outcome<void> check_complete() const;
+  [[nodiscard]] bool holds_a_volume(const std::string& path) const;
   [[nodiscard]] outcome<void> check_volumes(const std::string& below, const std::string& name) const;
   bool belongs(const model::archive_spec& spec, const std::string& top) const;
   outcome<void> move_into_new(const model::snapshot& s, const std::string& from);

@@ -33,7 +33,8 @@ snapshot::outcome<void> enter_sandbox(const ports::worker_job& job, const snapsh
   if (!tree) return tree.error();
   const auto rules = snapshot::rules_of(job.plan, job);
   if (!rules) return rules.error();
-  if (auto opened = tree->open_volumes(rules->volumes(), d); !opened) return opened;
+  if (auto opened = tree->open_volumes(rules->volumes()); !opened) return opened;
+  if (auto claimed = tree->claim_volumes(d, true); !claimed) return claimed;
   if (auto made = tree->make_places(d, false); !made) return made;
   return snapshot::enter_sandbox(snapshot::unpack_bounds(job));
 }

@@ -82,12 +82,13 @@ class volume_world {
     REQUIRE(rules.has_value());
     auto tree = snapshot::data_tree::open_for_work(job.data_dir, d, control);
     if (!tree) return tree.error();
-    if (auto opened = tree->open_volumes(rules->volumes(), d); !opened) return opened;
+    if (auto opened = tree->open_volumes(rules->volumes()); !opened) return opened;
+    if (auto claimed = tree->claim_volumes(d, true); !claimed) return claimed;
     if (auto made = tree->make_places(d, false); !made) return made;
     auto carried = snapshot::carry(*tree, *rules, job.min_free, d, control);
     if (!carried) return carried.error();
     snapshot::staged ready{job.plan.name, {}, {}, std::move(*carried)};
-    for (const auto& path : rules->volumes()) ready.volumes.push_back({path, tree->mounted().of(path)->id});
+    for (const auto& path : rules->volumes()) ready.volumes.push_back({path, tree->mounted().of(path)->id, 0});
     return snapshot::write_staged(tree->own(), d, ready);
   }
   void stage() const {

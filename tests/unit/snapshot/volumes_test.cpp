@@ -3,6 +3,7 @@
 #include "snapshot/volumes.hpp"
 
 #include "sealed_archive.hpp"
+#include "snapshot/inspect.hpp"
 #include "snapshot/room.hpp"
 #include "snapshot/swappable.hpp"
 #include "volume_world.hpp"
@@ -79,7 +80,7 @@ TEST_CASE("what was unpacked for a volume comes to its file system", "[volumes]"
   CHECK(fs::file_size(there_now + "/more/f") == 9 << 20);  // the volume has 8 MiB
   CHECK(fs::is_empty(w.dir() + "/.hasup/staging/new/state"));
   CHECK(get(w.dir() + "/data/.hasup/staging/new/db/d") == "new d");
-  CHECK(get(w.dir() + "/data/.hasup/data_dir") == w.dir());
+  CHECK(get(w.dir() + "/data/.hasup/volume").starts_with(w.dir() + "\n"));
   CHECK(picture(w.dir()) == w.before);
 }
 
@@ -232,7 +233,7 @@ TEST_CASE("a volume that is not mounted is never an empty directory", "[volumes]
     w.state->unmount();
     expect_refusal(w.worker().swap(), below + " is not mounted");
     expect_refusal(w.carry(), below + " is not mounted");
-    expect_refusal(w.worker().roll_back(), below + " is not mounted");
+    expect(w.worker().roll_back());  // there is nothing to undo
     CHECK(get(w.dir() + "/gone/c") == "old c");
     CHECK(get(w.dir() + "/data/db/d") == "old d");
   }
@@ -276,15 +277,83 @@ TEST_CASE("another file system in the place of a volume is not touched", "[volum
   CHECK(get(w.dir() + "/data/db/d") == "old d");
 }
 
+TEST_CASE("a copy of a volume, or an empty one, is not what was swapped", "[volumes]") {
+  if (!can_mount()) return;
+  world w;
+  w.stage();
+  expect(w.worker().swap());
+  const auto path = w.dir() + "/state";
+  SECTION("one that was copied before") {
+    const auto claim = get(path + "/.hasup/volume");
+    w.state.reset();
+    w.state = std::make_unique<memory_mount>(path);
+    put(path + "/.hasup/volume", claim.substr(0, claim.find('\n')) + "\n0123456789abcdef\n");
+  }
+  SECTION("one that was never claimed") {
+    w.state.reset();
+    w.state = std::make_unique<memory_mount>(path);
+  }
+  put(path + "/a", "of another one");
+  expect_refusal(w.worker().rewipe(), "is another file system than the one");
+  expect_refusal(w.worker().clean_up(), "is another file system than the one");
+  expect_refusal(w.worker().roll_back(), "is another file system than the one");
+  CHECK(get(path + "/a") == "of another one");
+  w.job.mode = ports::worker_mode::inspect;
+  w.job.mounts.erase(w.job.mounts.begin());  // which is none in this test
+  const auto seen = snapshot::inspect(w.job);
+  CHECK_FALSE(seen.mounted);
+  CHECK(seen.unmounted == path + ", as its recovery knows it,");
+}
+
+TEST_CASE("what came to a volume for another snapshot is not swapped in", "[volumes]") {
+  if (!can_mount()) return;
+  world w;
+  w.stage();
+  put(w.dir() + "/state/.hasup/staging/new/stray", "of another one");
+  expect_refusal(w.worker().swap(), "stray is not as it was prepared");
+  w.stage();  // the next one clears it
+  expect(w.worker().swap());
+  w.check_new();
+}
+
+TEST_CASE("a volume in a volume is refused", "[volumes]") {
+  if (!can_mount()) return;
+  world w;
+  const memory_mount inner(w.dir() + "/state/inner");
+  w.job.mounts.push_back(w.dir() + "/state/inner");
+  w.unpacked();
+  expect_refusal(w.carry(), "which is a volume itself");
+}
+
+TEST_CASE("after a wipe the room that a volume's state took is known", "[volumes]") {
+  if (!can_mount()) return;
+  world w;
+  put(w.dir() + "/state/large", std::string(1 << 20, 'x'));
+  w.job.chosen = ports::candidate{0, {{"s.tar", "", "", {}, {}, {}, ""}}};
+  put(w.dir() + "/.hasup/cache/s.tar", "the archive");
+  seal_archive(w.dir(), "s.tar");
+  expect(w.worker().wipe());
+  expect(w.worker().wipe());
+  w.job.plans = {w.job.plan};
+  const auto out = snapshot::measure(w.job, w.control);
+  REQUIRE(out.room);
+  REQUIRE(out.room->volumes.size() == 2);
+  CHECK(out.room->volumes[1].state[0] >= 1 << 20);
+  CHECK(out.room->volumes[1].freed[0] == 0);
+  CHECK(out.room->state[0] < 1 << 20);
+}
+
 TEST_CASE("a volume belongs to one data directory", "[volumes]") {
   if (!can_mount()) return;
   world w;
   w.stage();
-  put(w.dir() + "/state/.hasup/data_dir", "/another/node");
+  put(w.dir() + "/state/.hasup/volume", "/another/node\n00ff\n");
   const std::string other = "is a volume of the data directory /another/node";
   expect_refusal(w.worker().swap(), other);
-  expect_refusal(w.worker().roll_back(), other);
   expect_refusal(w.carry(), other);
+  const auto rules = snapshot::rules_of(w.job.plan, w.job);
+  const base::unique_fd root(::open(w.dir().c_str(), O_RDONLY | O_DIRECTORY));
+  CHECK(snapshot::why_not_swappable(root.get(), w.dir(), *rules, ::geteuid()).find(other) != std::string::npos);
   CHECK(picture(w.dir()) == w.before);
 }
 

@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
+#include <string_view>
 
 #include "base/unique_fd.hpp"
 #include "daemon/disk_thread.hpp"
@@ -49,6 +51,25 @@ std::vector<control::event> last_of(const Events& all, std::size_t max, const Wa
     if (wanted(*it)) out.push_back(*it);
   std::reverse(out.begin(), out.end());
   return out;
+}
+
+// The run before it told of its end in these.
+bool leads_to_recovery(const control::event& e) {
+  static constexpr std::string_view others[] = {"started", "running", "adopted", "became_healthy", "recovery_ended"};
+  return std::find(std::begin(others), std::end(others), e.kind) == std::end(others);
+}
+
+std::size_t story_begin(const std::vector<control::event>& all, std::size_t max) {
+  constexpr std::size_t most_that_led_to_it = 8;
+  const auto newest = all.size() - std::min(max, all.size());
+  const auto is = [](std::string_view kind) { return [kind](const control::event& e) { return e.kind == kind; }; };
+  const auto began = std::find_if(all.rbegin(), all.rend(), is("recovery_began"));
+  if (began == all.rend()) return newest;
+  auto first = static_cast<std::size_t>(all.rend() - began) - 1;
+  const auto end = std::find_if(all.begin() + static_cast<std::ptrdiff_t>(first), all.end(), is("recovery_ended"));
+  if (end != all.end() && static_cast<std::size_t>(end - all.begin()) < newest) return newest;
+  for (std::size_t n = 0; n < most_that_led_to_it && first > 0 && leads_to_recovery(all[first - 1]); ++n) --first;
+  return std::min(first, newest);
 }
 
 }  // namespace
@@ -116,8 +137,10 @@ std::vector<control::event> event_log::of(const std::string& unit, unsigned inst
 }
 
 std::vector<control::event> event_log::story_of(const std::string& unit, unsigned instance, std::size_t max) const {
-  return last_of(recent_, max,
-                 [&](const control::event& e) { return is_of(e, unit, instance) && e.kind != "recovery_progress"; });
+  const auto all = last_of(recent_, kept_in_memory, [&](const control::event& e) {
+    return is_of(e, unit, instance) && e.kind != "recovery_progress";
+  });
+  return {all.begin() + static_cast<std::ptrdiff_t>(story_begin(all, max)), all.end()};
 }
 
 }  // namespace hasup::daemon

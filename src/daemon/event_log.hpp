@@ -42,7 +42,8 @@ class event_log {
   [[nodiscard]] std::vector<control::event> since(std::uint64_t seq, std::size_t max) const;
   // The newest `max` events of one instance, oldest first.
   [[nodiscard]] std::vector<control::event> of(const std::string& unit, unsigned instance, std::size_t max) const;
-  // Likewise, without those that only say how far a recovery is: there may be any number of them.
+  // Likewise, without those that only say how far a recovery is: there may be any number of them. When they begin
+  // inside a recovery, all of it is there however many they are, and what led to it.
   [[nodiscard]] std::vector<control::event> story_of(const std::string& unit, unsigned instance,
                                                      std::size_t max) const;
   // As it was told last of this instance; "" = not within the end of the file.

@@ -4,6 +4,7 @@
 #include "base/joined.hpp"
 #include "base/time_text.hpp"
 #include "daemon/unit_runner.hpp"
+#include "recovery/next_steps.hpp"
 
 namespace hasup::daemon {
 namespace {
@@ -216,7 +217,9 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
         break;
       }
       out.actions = {"hasup logs " + name, "hasup start " + name + "    (tries again)"};
-      if (!unit_.recovery.recipe.empty()) out.actions.push_back("hasup recover " + name + " --dry-run");
+      if (!unit_.recovery.recipe.empty())
+        for (auto& way : recovery::ways_to_recover(unit_, recovery_memory_, wall_now()))
+          out.actions.push_back(std::move(way));
       break;
     default:
       if (const auto trouble = journal_trouble(); !trouble.empty()) {

@@ -179,4 +179,22 @@ std::string what_comes_next(const state& s, bool returns) {
   return out + "; " + otherwise(s, returns);
 }
 
+std::vector<std::string> ways_to_recover(const model::unit& unit, const memory& m, base::wall_time now) {
+  const auto name = shown_name(unit);
+  const auto& r = unit.recovery;
+  std::vector<std::string> out{"hasup recover " + name + " --dry-run"};
+  const bool spent = r.budget_count > 0 && swaps_within(m.swaps, r.budget_within, now) >= r.budget_count;
+  if (spent)
+    out.push_back("hasup recover " + name + "    (goes beyond the budget of " + std::to_string(r.budget_count) +
+                  " recoveries within " + base::format_duration(r.budget_within) + ")");
+  if (!m.bad.empty()) out.push_back("hasup recover " + name + " --from FILE    (from another archive)");
+  if (spent || !m.bad.empty())
+    out.push_back("hasup reset " + name + "    (forgets " +
+                  (!spent          ? "which snapshots were bad"
+                   : m.bad.empty() ? "the recoveries of the budget"
+                                   : "the recoveries of the budget and which snapshots were bad") +
+                  ", and starts again)");
+  return out;
+}
+
 }  // namespace hasup::recovery

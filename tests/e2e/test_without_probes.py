@@ -1,6 +1,7 @@
 """A unit whose probes say nothing of it: that its restored node was spawned is no proof, so the old state is kept until
 it has run for a while."""
 
+import json
 import os
 import tarfile
 import unittest
@@ -82,6 +83,22 @@ class WithoutProbes(HasupTest):
         self.assertIn("the old state is back", status["reason"])
         self.assertEqual(tree_digest(self.data), self.before)
         self.assertNotIn("recovery_confirmed", self.kinds())
+
+    def test_why_tells_of_all_three_that_it_died_of_and_the_ways_out(self):
+        for day in "123":
+            self.publish(day, "bad " + day)
+        self.reads.touch()
+        self.begin()
+        self.home.wait_for("node", state="failed")
+        self.assertEqual(tree_digest(self.data), self.before)
+        story = json.loads(self.home.ok("why", "node", "--json"))["instances"][0]
+        kinds = [e["kind"] for e in story["events"]]
+        self.assertEqual(kinds.count("recovery_selected"), 3)
+        led_to_it = [kinds.index(k) for k in ("exited", "recovering", "recovery_began", "recovery_selected")]
+        self.assertEqual(led_to_it, sorted(led_to_it), kinds)
+        ways = "\n".join(story["actions"])
+        self.assertIn("hasup recover node    (goes beyond the budget of 3 recoveries within 1d)", ways)
+        self.assertIn("hasup reset node    (forgets the recoveries of the budget and which snapshots were bad", ways)
 
     def test_it_is_confirmed_when_it_has_run_so_long(self):
         self.publish("1", "good")

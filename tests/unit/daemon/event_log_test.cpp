@@ -126,6 +126,38 @@ TEST_CASE("a recovery that takes long does not push its beginning out of the sto
   CHECK(reasons(events.of("leap", 0, 3)) == texts{"start 0", "start 2", "start 4"});
 }
 
+TEST_CASE("a recovery is told from what led to it, however many candidates it tried", "[events]") {
+  const directory d;
+  boost::asio::io_context loop;
+  daemon::disk_thread writer(loop);
+  daemon::event_log events(writer, d.path);
+  const auto append = [&](std::initializer_list<const char*> kinds) {
+    for (const auto* kind : kinds) {
+      auto e = started(0);
+      e.kind = kind;
+      events.append(std::move(e), std::chrono::system_clock::now());
+    }
+  };
+  const auto story = [&] {
+    std::vector<std::string> out;
+    for (const auto& e : events.story_of("leap", 0, 4)) out.push_back(e.kind);
+    return out;
+  };
+  using kinds = std::vector<std::string>;
+  append({"started", "exited", "recovering", "recovery_began", "recovery_ended", "started", "became_healthy"});
+  append({"exited", "recovering", "recovery_began", "recovery_trying", "recovery_progress", "recovery_dropped"});
+  append({"recovery_trying", "recovery_swapped"});
+  const kinds so_far{"exited",           "recovering",      "recovery_began",  "recovery_trying",
+                     "recovery_dropped", "recovery_trying", "recovery_swapped"};
+  CHECK(story() == so_far);
+  append({"recovery_ended", "failed"});
+  CHECK(story().size() == so_far.size() + 2);
+  CHECK(story().front() == "exited");
+  // Once it is long over it is as any event.
+  append({"started", "running", "became_unhealthy", "became_healthy"});
+  CHECK(story() == kinds{"started", "running", "became_unhealthy", "became_healthy"});
+}
+
 TEST_CASE("the next log goes on behind the last number, also behind a torn line", "[events]") {
   const directory d;
   boost::asio::io_context loop;

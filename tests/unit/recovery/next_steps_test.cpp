@@ -159,3 +159,31 @@ TEST_CASE("what is started on its old state again does not fail") {
   CHECK(recovery::what_comes_next(t.state, true)
             .ends_with("if that fails, the old state is put back, and the node is started on it"));
 }
+
+TEST_CASE("after a failure the budget that is used up, and bad snapshots, have their ways out") {
+  model::unit unit;
+  unit.id = {"leap", 0};
+  unit.instances = 1;
+  unit.recovery.budget_count = 2;
+  unit.recovery.budget_within = std::chrono::hours(1);
+  const base::wall_time now{std::chrono::hours(1000)};
+  recovery::memory m;
+  const auto ways = [&] { return base::joined(recovery::ways_to_recover(unit, m, now), "\n"); };
+  CHECK(ways() == "hasup recover leap --dry-run");
+  m.swaps = {now - std::chrono::hours(3), now - std::chrono::minutes(3)};
+  CHECK(ways() == "hasup recover leap --dry-run");
+  m.swaps.push_back(now - std::chrono::minutes(1));
+  CHECK(ways() ==
+        "hasup recover leap --dry-run\n"
+        "hasup recover leap    (goes beyond the budget of 2 recoveries within 1h)\n"
+        "hasup reset leap    (forgets the recoveries of the budget, and starts again)");
+  m.bad = {"sha256:aa"};
+  CHECK(has(ways(), "(forgets the recoveries of the budget and which snapshots were bad, and starts again)"));
+  m.swaps.clear();
+  CHECK(ways() ==
+        "hasup recover leap --dry-run\n"
+        "hasup recover leap --from FILE    (from another archive)\n"
+        "hasup reset leap    (forgets which snapshots were bad, and starts again)");
+  unit.recovery.budget_count = 0;  // no limit
+  CHECK_FALSE(has(ways(), "budget"));
+}

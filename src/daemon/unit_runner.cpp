@@ -267,7 +267,7 @@ void unit_runner::set_maintenance(bool on) {
 }
 
 void unit_runner::reset() {
-  data_device_ = 0;  // what is there now is what it has
+  if (data_missing_) data_device_ = 0;  // what is there now is what it has
   recovery_memory_.swaps.clear();
   recovery_memory_.bad.clear();
   dispatch(unit::reset_wanted{});

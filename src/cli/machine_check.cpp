@@ -2,8 +2,10 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <algorithm>
 
 #include <filesystem>
 #include <fstream>
@@ -71,7 +73,9 @@ void check_space(const config::unit_entry& entry, const model::unit& unit, confi
 
 // A volume that is not mounted leaves an empty directory, in which nobody can tell that something is missing.
 void check_mount(const config::unit_entry& entry, const model::unit& unit, config::report& findings) {
-  if (unit.data.mount == unit.data.dir || !snapshot::is_mount_point(unit.data.dir)) return;
+  const auto& named = unit.data.mounts;
+  if (std::find(named.begin(), named.end(), unit.data.dir) != named.end()) return;
+  if (!snapshot::is_mount_point(unit.data.dir)) return;
   findings.warning(
       place_in(entry.file, "data", "dir"),
       fmt::format("{} is a mount point that data.mount does not name: when its volume is not mounted, what "

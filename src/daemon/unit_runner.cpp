@@ -271,7 +271,7 @@ void unit_runner::set_maintenance(bool on) {
 }
 
 void unit_runner::reset() {
-  data_device_ = 0;  // what is there now is what it has
+  if (data_missing_) data_device_ = 0;  // what is there now is what it has
   recovery::forget_bad_and_swaps(recovery_memory_);
   if (recovery_) recovery_->forget_bad_and_swaps();  // it has a memory of its own while it goes on
   dispatch(unit::reset_wanted{});

@@ -1,7 +1,6 @@
 #include "unit/first_state.hpp"
 
 #include <fmt/format.h>
-#include <sys/sysmacros.h>
 
 #include "base/joined.hpp"
 
@@ -37,9 +36,18 @@ std::string first_state_advice(const model::unit& unit, const model::recipe& rec
       what, name, recipe.name, recipe.name, name);
 }
 
+namespace {
+
+// As gnu_dev_major() of the C library; 0 = no block device.
+std::uint64_t major_of(std::uint64_t device) {
+  return ((device >> 8U) & 0xfffU) | ((device >> 32U) & ~std::uint64_t{0xfff});
+}
+
+}  // namespace
+
 bool on_another_disk(std::uint64_t device, std::uint64_t before) {
   if (device == 0 || before == 0 || device == before) return false;
-  return gnu_dev_major(device) != 0 || gnu_dev_major(before) != 0;
+  return major_of(device) != 0 || major_of(before) != 0;
 }
 
 std::string volume_missing(const model::unit& unit) {

@@ -19,7 +19,9 @@ done
 
 # A short storm is enough for each change; HASUP_STORM_SECONDS=600 packaging/test.sh release is a long one.
 # Likewise a few random recoveries; HASUP_RECOVERIES=500 HASUP_SEED=N tests/e2e/test_random_recoveries.py are many.
-export HASUP_STORM_SECONDS=${HASUP_STORM_SECONDS:-20} HASUP_RECOVERIES=${HASUP_RECOVERIES:-6}
+# They are others each time; the seed that is printed here brings them back.
+export HASUP_STORM_SECONDS=${HASUP_STORM_SECONDS:-20} HASUP_RECOVERIES=${HASUP_RECOVERIES:-6} HASUP_SEED=${HASUP_SEED:-$RANDOM}
+echo "random recoveries: HASUP_SEED=$HASUP_SEED"
 
 # Each test has processes, ports and directories of its own, so that two run at a time; HASUP_TEST_JOBS says otherwise.
 # One more of the end-to-end tests, which mostly wait.

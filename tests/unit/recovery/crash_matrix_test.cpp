@@ -133,6 +133,46 @@ std::vector<story> stories() {
     in_place("stopped at step " + std::to_string(at), {false}, {node_kind::good}).stop_after = at;
   for (std::size_t at = 1; at <= 46; at += 2)
     in_place("rolled back at step " + std::to_string(at), {false}, {node_kind::good}).back_after = at;
+  // With a second plan, which replaces the blocks, too: how the node is on each snapshot with the one and the other.
+  using enum node_kind;
+  const auto two_plans = [&](std::string name, std::vector<bool> damaged, std::vector<node_kind> nodes,
+                             std::vector<node_kind> with_blocks) -> story& {
+    all.push_back(told("two plans, " + name, std::move(damaged), std::move(nodes)));
+    all.back().with_blocks = std::move(with_blocks);
+    return all.back();
+  };
+  two_plans("the first is refused", {false}, {refuses}, {good}).cut_twice = true;
+  two_plans("the first is refused twice", {false, false}, {refuses, refuses}, {refuses, good});
+  two_plans("the second is refused, and the older one is good", {false, false}, {refuses, good}, {refuses, good});
+  two_plans("all is refused", {false, false}, {refuses, refuses}, {refuses, refuses});
+  two_plans("the node breaks with the second", {false, false}, {refuses, good}, {breaks, good});
+  two_plans("killed with the second", {false}, {refuses}, {killed_once});
+  for (std::size_t at = 22; at <= 70; at += 6)
+    two_plans("stopped at step " + std::to_string(at), {false}, {refuses}, {good}).stop_after = at;
+  // In mode ask.
+  const auto asked = [&](std::string name, std::vector<bool> damaged, std::vector<node_kind> nodes) -> story& {
+    all.push_back(told("asked, " + name, std::move(damaged), std::move(nodes)));
+    all.back().asks = true;
+    return all.back();
+  };
+  asked("the newest is good", {false}, {good}).cut_twice = true;
+  asked("the newest is damaged", {true, false}, {good, good});
+  asked("the newest is refused", {false, false}, {refuses, good});
+  asked("the node breaks on all", {false, false}, {breaks, breaks});
+  asked("two plans", {false}, {refuses}).with_blocks = {good};
+  for (std::size_t at = 1; at <= 40; at += 3)
+    asked("stopped at step " + std::to_string(at), {false}, {good}).stop_after = at;
+  // With a budget of one swap.
+  const auto once = [&](std::string name, std::vector<node_kind> nodes) -> story& {
+    const std::vector<bool> damaged(nodes.size());
+    all.push_back(told("one swap, " + name, damaged, std::move(nodes)));
+    all.back().budget = 1;
+    return all.back();
+  };
+  once("the newest is good", {good});
+  once("the newest is refused", {refuses, good});
+  once("killed in its first start", {killed_once});
+  once("two plans", {refuses}).with_blocks = {good};
   return all;
 }
 
@@ -195,6 +235,28 @@ TEST_CASE("each story ends as it should when nothing is cut") {
     if (s.name == "in place, the node breaks on all" || s.name == "in place, the older one is damaged" ||
         s.name == "in place, the swap is refused")
       CHECK(w.outcomes.back() == outcome::emptied);
+    if (s.name == "two plans, the first is refused" || s.name == "two plans, the first is refused twice" ||
+        s.name == "two plans, killed with the second") {
+      CHECK(w.outcomes.back() == outcome::recovered);
+      CHECK(w.new_blocks);
+    }
+    if (s.name == "two plans, the second is refused, and the older one is good" ||
+        s.name == "two plans, the node breaks with the second") {
+      CHECK(w.outcomes.back() == outcome::recovered);
+      CHECK(!w.new_blocks);
+    }
+    if (s.name == "two plans, all is refused") CHECK(w.outcomes.back() == outcome::rolled_back);
+    if (s.name == "asked, the newest is good" || s.name == "asked, the newest is damaged" ||
+        s.name == "asked, the newest is refused" || s.name == "asked, two plans") {
+      CHECK(w.outcomes.back() == outcome::recovered);
+      CHECK(w.asked == 1);  // a yes is one to the whole recovery
+    }
+    if (s.name == "one swap, the newest is good" || s.name == "one swap, killed in its first start")
+      CHECK(w.outcomes.back() == outcome::recovered);
+    if (s.name == "one swap, the newest is refused" || s.name == "one swap, two plans") {
+      CHECK(w.outcomes.back() == outcome::rolled_back);
+      CHECK(w.swap_count == 1);
+    }
     if (s.name == "in place, the deletion is refused") CHECK(w.outcomes.back() == outcome::refused);
     if (s.name == "in place, all are damaged") CHECK(w.outcomes.back() == outcome::unavailable);
   }
@@ -300,7 +362,8 @@ TEST_CASE("a journal that is lost with a half done swap leads to a whole end by 
       confirmed += w.confirmed_mark ? 1 : 0;
       w.cut_at = 0;
       w.journal.clear();
-      w.journal_says_confirmed = w.journal_says_wiping = false;
+      w.journal_says_confirmed = w.journal_says_wiping = w.journal_says_approved = false;
+      w.swap_count = 0;  // what it cost is in the intent file, too, which is no part of this world
       w.live(true);
       go_on(w);
       w.check_end();

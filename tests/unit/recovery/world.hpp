@@ -45,6 +45,10 @@ struct story {
   unsigned volume_late = 0;              // so many looks after a boot beyond the swap find no volume
   unsigned stranger = 0;                 // so many find that another supervisor has started the node
   std::vector<std::string> set{};        // one a candidate: of which backup it is; "-" = the host does not have it
+  // One a candidate: the node on it with a second plan, which replaces the blocks, too; empty = there is one plan.
+  std::vector<node_kind> with_blocks{};
+  bool asks = false;    // mode ask, and a person says yes
+  unsigned budget = 0;  // swaps; 0 = no limit
 };
 
 // Of a group that is restored as one set (group_world.hpp).
@@ -99,6 +103,7 @@ class world {
   std::vector<std::string> journal;
   bool journal_says_confirmed = false;
   bool journal_says_wiping = false;
+  bool journal_says_approved = false;
   // What runs.
   bool node_running = false;
   bool node_was_stopped = false;  // by the recovery
@@ -110,7 +115,10 @@ class world {
   cut kind = cut::daemon;
   bool was_cut = false;
   std::vector<recovery::outcome> outcomes;
-  std::string data_set;  // of what stands in the place of the old state
+  std::string data_set;        // of what stands in the place of the old state
+  bool new_blocks = false;     // stand in the place of the old ones
+  std::size_t swap_count = 0;  // swaps that were begun, by whatever hasupd
+  std::size_t asked = 0;       // so often a person was asked
 
   recovery::frozen plan() const {
     recovery::frozen f;
@@ -124,7 +132,8 @@ class world {
     f.recipe.confirm_advancing_for = std::chrono::minutes(2);
     (story_.import ? f.recipe.import_command : f.recipe.first_start_append) = {"--snapshot",
                                                                                "${archive.snapshot.path}"};
-    f.budget_count = 0;
+    f.budget_count = story_.budget;
+    if (story_.asks) f.mode = model::recovery_mode::ask;
     f.sources = {model::source("file:///")};
     f.asked.by_hand = story_.beside && !story_.by_itself;
     if (story_.by_itself) f.asked.newer_than = 50;
@@ -138,6 +147,11 @@ class world {
     p.archives.resize(1);
     (story_.into ? p.archives[0].into : p.archives[0].as) = "snapshot";
     f.recipe.plans = {p};
+    if (story_.with_blocks.empty()) return f;
+    f.recipe.plans[0].shared = {"blocks"};
+    p.name = "full set";
+    p.wipe = {"state", "blocks"};
+    f.recipe.plans.push_back(p);
     return f;
   }
 
@@ -169,11 +183,12 @@ class world {
     }
     readers_held_ = done->touched();  // as hasupd does
     const auto candidate = index_of(*done);
+    const auto of = kind_on(*done);
     const bool beside = runs_on_old_state();
     pending_.push_back(recovery::resume_wanted{std::move(*done), node_running, beside});
     if (beside && story_.by_itself) pending_.push_back(recovery::head_seen{advances_ ? 51U : 50U});
-    if (beside && advances_) pending_.push_back(recovery::stop_wanted{});             // as the unit does
-    if (node_running && !beside) imports() ? watch_import() : watch_node(candidate);  // probed again
+    if (beside && advances_) pending_.push_back(recovery::stop_wanted{});                 // as the unit does
+    if (node_running && !beside) imports() ? watch_import() : watch_node(candidate, of);  // probed again
   }
 
   // For group_world, which lets several take turns.
@@ -230,6 +245,7 @@ class world {
     if (marker) complain("the marker is left behind");
     if (old_aside) complain("the old state is left aside");
     if (how == recovery::outcome::recovered && (data != place::loaded || !node_running)) complain("not recovered");
+    if (data == place::old_state && new_blocks) complain("the old blocks are not back");
     // Cut between the last record's deletion and the outcome, "cancelled" only says that nothing is left to do.
     if (how == recovery::outcome::cancelled && data == place::loaded) return;
     if (how != recovery::outcome::recovered && data != place::old_state) complain("the old state is not back");
@@ -315,13 +331,22 @@ class world {
     journal.push_back(recovery::encode(a.what));
     if (std::holds_alternative<recovery::wiping>(a.what)) journal_says_wiping = true;
     if (std::holds_alternative<recovery::confirmed>(a.what)) journal_says_confirmed = ever_recovered_ = true;
+    if (std::holds_alternative<recovery::approved>(a.what)) journal_says_approved = true;
+    if (std::holds_alternative<recovery::swapping>(a.what) && ++swap_count > story_.budget && story_.budget != 0)
+      complain("a swap beyond the budget");
   }
   void carry_out(recovery::clear_journal&) {
     journal.clear();
-    journal_says_confirmed = journal_says_wiping = false;
+    journal_says_confirmed = journal_says_wiping = journal_says_approved = false;
   }
   void carry_out(recovery::report&) {}
-  void carry_out(recovery::finish& a) { outcomes.push_back(a.how); }
+  void carry_out(recovery::finish& a) {
+    outcomes.push_back(a.how);
+    if (a.how != recovery::outcome::asking) return;
+    if (!story_.asks || journal_says_approved) complain("asked for nothing");
+    ++asked;
+    pending_.push_back(recovery::approve_wanted{});
+  }
   void carry_out(recovery::release_readers&) {
     const bool is_half = data == place::half || data == place::gone || data == place::half_imported;
     // Cut between the journal's deletion and the outcome, it only says that nothing is left to do.
@@ -403,6 +428,8 @@ class world {
   }
 
   ports::worker_result work(const ports::worker_job& job) {
+    if (job.chosen && job.plan.name != (job.chosen->plan == 1 ? "full set" : "state only"))
+      complain("a job with another plan than its candidate's");
     const bool prepares = job.mode == ports::worker_mode::fetch || job.mode == ports::worker_mode::unpack;
     const bool looks = job.mode == ports::worker_mode::select || job.mode == ports::worker_mode::measure;
     if (!looks && job.mode != ports::worker_mode::clean_up && node_running && !(prepares && runs_on_old_state()))
@@ -487,7 +514,9 @@ class world {
         break;
       case ports::worker_mode::swap:
         data_set = job.chosen->snapshots[0].set;
+        if (story_.asks && !journal_says_approved) complain("swapped, and nobody said yes");
         swap(r);
+        if (r.ok() && job.chosen->plan == 1) new_blocks = true;
         break;
       case ports::worker_mode::rewipe:
         rewipe();
@@ -523,7 +552,9 @@ class world {
       c.snapshots[0].block = 100 - i;
       if (!story_.set.empty()) c.snapshots[0].set = story_.set[i];
       c.snapshots[0].size = !story_.too_large.empty() && story_.too_large[i] ? 101 : 10;
-      all.push_back(std::move(c));
+      all.push_back(c);
+      c.plan = 1;
+      if (!story_.with_blocks.empty()) all.push_back(std::move(c));
     }
     return all;
   }
@@ -619,6 +650,7 @@ class world {
       data = place::half;
       worker_step();
       data = place::old_state;
+      new_blocks = false;
       old_aside = false;
       worker_step();
     } else if (wiped_mark) {
@@ -661,7 +693,7 @@ class world {
     if (data == place::fresh || data == place::imported) data = place::used;
     node_running = true;
     pending_.push_back(recovery::node_started{});
-    watch_node(index_of(state_.done));
+    watch_node(index_of(state_.done), kind_on(state_.done));
   }
 
   [[nodiscard]] bool imports() const { return data == place::half_imported; }
@@ -680,9 +712,15 @@ class world {
     pending_.push_back(std::move(e));
   }
 
-  void watch_node(std::size_t candidate) {
+  // How the node is on what it was given.
+  [[nodiscard]] node_kind kind_on(const recovery::progress& p) const {
+    const bool with_blocks = p.chosen() != nullptr && p.chosen()->plan == 1;
+    return (with_blocks ? story_.with_blocks : story_.node).at(index_of(p));
+  }
+
+  void watch_node(std::size_t candidate, node_kind of) {
     const bool first = killed_.insert(candidate).second;
-    const auto kind_of_node = data == place::loaded ? node_kind::good : story_.node[candidate];
+    const auto kind_of_node = data == place::loaded ? node_kind::good : of;
     recovery::node_exited e;
     e.status.code = 0;
     if (kind_of_node == node_kind::breaks) e.status.code = 134;

@@ -327,22 +327,23 @@ outcome<std::vector<listed_file>> list_source(remote_client& host, listing_scope
   return files;
 }
 
-void refine(remote_client& host, listed_file& file) {
+bool refine(remote_client& host, listed_file& file) {
   auto answer = host.look_at(file.url);
-  if (!answer || answer->status != 200) return;
+  if (!answer || answer->status != 200) return false;
   std::string first;
   auto length = answer->length;
   if (length == 0U) {  // some hosts say so to any HEAD: the file itself decides
     auto content = host.peek(file.url, first, 0);
-    if (!content || content->status != 200) return;
+    if (!content || content->status != 200) return false;
     length = first.empty() ? length : content->length;
   }
   if (length) file.size = length;
-  if (file.time_exact) return;  // a manifest's, which says more than when the file was put there
+  if (file.time_exact) return true;  // a manifest's, which says more than when the file was put there
   if (const auto time = answer->time ? answer->time : parse_http_time(answer->last_modified)) {
     file.time = time;
     file.time_exact = true;
   }
+  return true;
 }
 
 }  // namespace hasup::snapshot

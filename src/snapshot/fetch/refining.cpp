@@ -1,7 +1,7 @@
 #include "snapshot/fetch/refining.hpp"
 
-#include <algorithm>
 #include <chrono>
+#include <unordered_map>
 
 #include "snapshot/candidate_order.hpp"
 #include "snapshot/fetch/source_listing.hpp"
@@ -16,7 +16,10 @@ class refining {
  public:
   refining(remote_client& host, const std::vector<model::recovery_plan>& plans, const refining_rule& rule,
            std::vector<listed_file>& files)
-      : host_(host), plans_(plans), rule_(rule), files_(files), now_(std::chrono::system_clock::now()) {}
+      : host_(host), plans_(plans), rule_(rule), files_(files), now_(std::chrono::system_clock::now()) {
+    for (auto& f : files)
+      if (!file_source_path(f.url)) by_name_.emplace(f.name, &f);
+  }
 
   // With half of the time that is left: the other half is for sizes and proofs.
   void ask_for_times();
@@ -36,14 +39,15 @@ class refining {
   }
   [[nodiscard]] bool tells_none() const { return told_ == 0 && told_none_ >= refined_per_archive; }
   listed_file* file_of(const std::string& name) {
-    const auto found = std::find_if(files_.begin(), files_.end(), [&](const auto& f) { return f.name == name; });
-    return found == files_.end() || file_source_path(found->url) ? nullptr : &*found;
+    const auto found = by_name_.find(name);
+    return found == by_name_.end() ? nullptr : found->second;
   }
 
   remote_client& host_;
   const std::vector<model::recovery_plan>& plans_;
   const refining_rule& rule_;
   std::vector<listed_file>& files_;
+  std::unordered_map<std::string, listed_file*> by_name_;  // of other hosts
   const base::wall_time now_;
   std::chrono::milliseconds kept_{0};  // of the host's time
   std::set<std::string> seen_;         // that were asked for their times
@@ -79,8 +83,9 @@ void refining::ask_for_times() {
   each_archive([this](const auto& spec, const auto& candidates) { ask_for_times_of(spec, candidates); });
 }
 
-void refining::ask_for_times_of(const model::archive_spec&, const std::vector<ports::candidate>& candidates) {
-  if (rule_.max_age.count() <= 0) return;
+void refining::ask_for_times_of(const model::archive_spec& spec, const std::vector<ports::candidate>& candidates) {
+  const bool by_time = spec.order == model::archive_order::time;
+  if (rule_.max_age.count() <= 0 && !by_time) return;
   std::size_t young = 0;
   for (const auto& c : candidates) {
     const auto& s = c.snapshots[0];
@@ -91,7 +96,7 @@ void refining::ask_for_times_of(const model::archive_spec&, const std::vector<po
     auto* file = file_of(s.name);
     if (file == nullptr) continue;
     if (!seen_.contains(s.name)) {
-      const bool enough = young >= refined_per_archive && !rule_.all;
+      const bool enough = young >= refined_per_archive && !rule_.all && !by_time;
       if (enough || !may_ask()) {
         unasked_.insert(s.name);
         continue;

@@ -18,7 +18,8 @@ struct refining_rule {
   bool all = false;           // a person wants to see of every file whether it is young enough
 };
 
-// With a `max_age` the host is asked for times until enough files are young enough, or it tells none. Returns the
+// Where the newest by time is wanted the host is asked for all times that its listing does not have; with a `max_age`
+// until enough files are young enough. Not for more than 500, nor when it tells none. Returns the
 // names of files that have no time because the host, which tells times, was not asked for theirs: they may be of any
 // age.
 std::set<std::string> refine_what_counts(remote_client& host, const std::vector<model::recovery_plan>& plans,

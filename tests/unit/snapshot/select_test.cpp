@@ -360,6 +360,32 @@ TEST_CASE("a listing without times does not let by what is too old", "[select]")
   CHECK(heads(young) == (s.job.explain ? 30 : 8));
 }
 
+TEST_CASE("the newest by time is found where the listing has no times, whatever it is called", "[select]") {
+  // The last ones by name are the oldest.
+  const auto age = [](const raw_request& r) { return r.path == "/" ? 0 : 2 * (std::stoi(r.path.substr(6)) - 101); };
+  raw_server host([&](const raw_request& r) { return names_alone(r, 101, 130, age(r)); });
+  selecting s;
+  const auto found = s.names({host.url()});
+  REQUIRE(found.size() == 30);
+  CHECK(found.front() == "snap-101.bin");
+  CHECK(found.back() == "snap-130.bin");
+  CHECK(heads(host) == 30);
+  CHECK(s.out.notes.empty());
+}
+
+TEST_CASE("of very many files without a time not all are asked for theirs, and that is told", "[select]") {
+  raw_server host([&](const raw_request& r) { return names_alone(r, 101, 603, 0); });
+  selecting s;
+  CHECK(s.names({host.url()}).size() == 503);
+  CHECK(s.out.candidates.back().snapshots[0].name == "snap-101.bin");
+  CHECK(heads(host) == 500);
+  const auto told = host.url() + " lists no times: it was asked for those of 500 files, and not of 3 more";
+  CHECK(s.out.notes == strings{told});
+  s.job.max_age = std::chrono::hours(24 * 1000);
+  CHECK(s.names({host.url()}).size() == 500);
+  CHECK(s.out.notes == strings{told + ", which are passed over as they may be too old"});
+}
+
 TEST_CASE("a host that tells no times is not asked on and on, and nothing of it is called too old", "[select]") {
   raw_server host([](const raw_request& r) {
     return r.path == "/" ? names_alone(r, 101, 130, 0) : answer_200("archive", "", r.method != "HEAD");

@@ -121,6 +121,7 @@ std::optional<listed_file> json_file(const json::object& o, std::string_view bas
     const auto bytes = size->to_number<std::uint64_t>(failed);
     if (!failed) file.size = bytes;
   }
+  file.size_announced = file.size.has_value();
   if (file.size == 0U && wanted == listed::snapshots) return std::nullopt;
   for (const auto* key : {"time", "mtime", "mod_time"})
     if (const auto* time = o.if_contains(key); time != nullptr && !file.time)

@@ -35,6 +35,8 @@ struct listed_file {
   std::string sha256_else{};
   std::string beside{};  // see model::snapshot
 
+  bool size_announced = false;  // by an index, which is held to it, whatever the host says now
+
   std::map<digest_kind, std::string> other_digests{};  // but sha256, which an index says too; lower-case hex
   std::string other_digests_by{};                      // who says them
 

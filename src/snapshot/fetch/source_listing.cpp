@@ -63,6 +63,7 @@ void merge_manifest(std::vector<listed_file>& files, const std::vector<listed_fi
     found->node_version = m.node_version;
     found->set = m.set;
     if (m.size) found->size = m.size;
+    found->size_announced = m.size.has_value();
     if (m.time && m.time_exact) {
       found->time = m.time;
       found->time_exact = true;
@@ -337,7 +338,7 @@ bool refine(remote_client& host, listed_file& file) {
     if (!content || content->status != 200) return false;
     length = first.empty() ? length : content->length;
   }
-  if (length) file.size = length;
+  if (length && !file.size_announced) file.size = length;
   if (file.time_exact) return true;  // a manifest's, which says more than when the file was put there
   if (const auto time = answer->time ? answer->time : parse_http_time(answer->last_modified)) {
     file.time = time;

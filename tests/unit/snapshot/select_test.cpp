@@ -386,6 +386,25 @@ TEST_CASE("of very many files without a time not all are asked for theirs, and t
   CHECK(s.out.notes == strings{told + ", which are passed over as they may be too old"});
 }
 
+TEST_CASE("a size that an index announces stays, whatever the host says now", "[select]") {
+  const std::string index = R"({"snapshots":[{"name":"snap-1.tar","size":6},{"name":"snap-2.tar"}]})";
+  raw_server host([&](const raw_request& r) {
+    if (r.path == "/index.json" || r.path == "/with/manifest.json") return answer_200(index);
+    if (r.path == "/with/")
+      return answer_200("<a href=\"snap-1.tar\">x</a><a href=\"snap-2.tar\">x</a><a href=\"manifest.json\">x</a>",
+                        "Content-Type: text/html\r\n");
+    return answer_200("cut", "Last-Modified: Sat, 21 Nov 2026 01:02:03 GMT\r\n", r.method != "HEAD");
+  });
+  selecting s;
+  for (const auto* place : {"index.json", "with/"}) {
+    INFO(place);
+    CHECK(s.names({host.url() + place}) == strings{"snap-2.tar", "snap-1.tar"});
+    CHECK(s.out.candidates[0].snapshots[0].size == 3U);
+    CHECK(s.out.candidates[1].snapshots[0].size == 6U);
+    CHECK(s.out.candidates[1].snapshots[0].time.has_value());
+  }
+}
+
 TEST_CASE("a host that tells no times is not asked on and on, and nothing of it is called too old", "[select]") {
   raw_server host([](const raw_request& r) {
     return r.path == "/" ? names_alone(r, 101, 130, 0) : answer_200("archive", "", r.method != "HEAD");

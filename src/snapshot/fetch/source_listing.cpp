@@ -331,12 +331,13 @@ outcome<std::vector<listed_file>> list_source(remote_client& host, listing_scope
 bool refine(remote_client& host, listed_file& file) {
   auto answer = host.look_at(file.url);
   if (!answer || answer->status != 200) return false;
-  std::string first;
   auto length = answer->length;
-  if (length == 0U) {  // some hosts say so to any HEAD: the file itself decides
+  // Some hosts say 0 to any HEAD, some nothing of a file that is empty: the file itself decides.
+  if (length == 0U || (!length && !file.size)) {
+    std::string first;
     auto content = host.peek(file.url, first, 0);
     if (!content || content->status != 200) return false;
-    length = first.empty() ? length : content->length;
+    length = first.empty() ? 0 : content->length;
   }
   if (length && !file.size_announced) file.size = length;
   if (file.time_exact) return true;  // a manifest's, which says more than when the file was put there

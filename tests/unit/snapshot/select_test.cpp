@@ -405,6 +405,22 @@ TEST_CASE("a size that an index announces stays, whatever the host says now", "[
   }
 }
 
+TEST_CASE("an empty file of whose length a HEAD says nothing is no snapshot", "[select]") {
+  raw_server host([](const raw_request& r) {
+    const auto number = r.path == "/" ? 0 : std::stoi(r.path.substr(6));
+    if (number < 103) return names_alone(r, 101, 111, 0);
+    if (r.method == "HEAD") return std::string("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");  // Apache's
+    return answer_200("");
+  });
+  selecting s;
+  for (const auto order : {model::archive_order::time, model::archive_order::block}) {
+    s.job.plans[0].archives = {any_snapshot(order)};
+    CHECK(s.names({host.url()}) == strings{"snap-102.bin", "snap-101.bin"});
+    REQUIRE_FALSE(s.out.candidates.empty());
+    CHECK(s.out.candidates[0].snapshots[0].size == 7U);
+  }
+}
+
 TEST_CASE("a host that tells no times is not asked on and on, and nothing of it is called too old", "[select]") {
   raw_server host([](const raw_request& r) {
     return r.path == "/" ? names_alone(r, 101, 130, 0) : answer_200("archive", "", r.method != "HEAD");

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fnmatch.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <boost/json.hpp>
 #include <cerrno>
 #include <filesystem>
+#include <optional>
 
 #include "base/byte_size.hpp"
 #include "base/unique_fd.hpp"
@@ -64,6 +66,26 @@ base::result<void> write_in_place(const std::string& path, const std::string& te
   }
   if (::rename(unfinished.c_str(), path.c_str()) != 0) return base::errno_error("put in place " + path);
   return sync_directory(path.substr(0, path.rfind('/') + 1));
+}
+
+// One call at a time makes the file that `part` is the beginning of: while the descriptor is open this one does;
+// without one another does. Where a file system knows no locks, nobody is kept from anything.
+std::optional<base::unique_fd> claim(const std::string& part) {
+  for (;;) {
+    if (::mkdir(part.c_str(), 0755) != 0 && errno != EEXIST) return base::unique_fd();  // the worker says why
+    base::unique_fd fd(::open(part.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!fd && errno == ENOENT) continue;
+    if (!fd) return base::unique_fd();
+    if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+      if (errno == EWOULDBLOCK) return std::nullopt;
+      return fd;
+    }
+    struct stat ours {};
+    struct stat there {};
+    const bool is_there = ::fstat(fd.get(), &ours) == 0 && ::lstat(part.c_str(), &there) == 0;
+    if (is_there && ours.st_ino == there.st_ino && ours.st_dev == there.st_dev) return fd;
+    // Who had it before has ended and removed it.
+  }
 }
 
 // What proves an archive beside it, for `hasup snapshot verify`: as path and text.
@@ -142,6 +164,13 @@ class getting {
 
   exit_code fetch(ports::worker_job job, const model::snapshot& s, got& out) {
     const auto part = out.path + ".part";
+    const auto claimed = claim(part);
+    if (!claimed) return tell(fmt::format("another `hasup snapshot get` fetches {} at this moment", out.path));
+    std::error_code ignored;
+    if (fs::exists(fs::symlink_status(out.path, ignored)) && !c_.call.force) {  // made by another call meanwhile
+      remove_if_empty(part);
+      return compare(std::move(job), out);
+    }
     job.mode = ports::worker_mode::fetch;
     job.data_dir = part;
     job.seeds = seeds_;
@@ -153,7 +182,6 @@ class getting {
       const auto kept = kept_text(s, part);
       return tell((answer.interrupted ? "interrupted" : result.error) + (kept.empty() ? "" : "; " + kept));
     }
-    std::error_code ignored;
     if (fs::exists(fs::symlink_status(out.path, ignored))) remove_proofs_of(out.path);
     const auto moved = move_into_place(part + "/.hasup/cache/" + s.name, out.path, c_.call.force);
     if (!moved) {

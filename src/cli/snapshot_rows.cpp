@@ -54,7 +54,7 @@ void mark_at_hand(snapshot_row& r, unsigned plan, const ports::worker_result& fo
 snapshot_row row_of(const model::snapshot& s, const ports::worker_result& found, const snapshot_policy& policy) {
   snapshot_row r;
   r.file = s;
-  if (!s.sha256.empty()) r.digest = "sha256:" + s.sha256;
+  if (!s.sha256.empty() && s.sha256 != snapshot::unreadable_digest) r.digest = "sha256:" + s.sha256;
   if (const auto* p = proof_of(found, s)) {
     if (!p->digest.empty()) r.digest = p->digest;
     r.is_signed = p->is_signed;

@@ -94,6 +94,18 @@ std::string json_name(const json::object& o, std::string_view url) {
   return percent_decode(url.substr(url.rfind('/') + 1));
 }
 
+// "": none is announced.
+std::string json_digest(const json::object& o, digest_kind kind) {
+  const auto name = digest_kind_names.text(kind);
+  const auto* found = o.if_contains(name);
+  if (found == nullptr || found->is_null()) return {};
+  if (!found->is_string()) return std::string(unreadable_digest);
+  std::string_view text(found->get_string());
+  if (text.empty()) return {};
+  if (text.starts_with(name) && text.substr(name.size()).starts_with(':')) text.remove_prefix(name.size() + 1);
+  return parse_digest(text, kind).value_or(std::string(unreadable_digest));
+}
+
 std::optional<listed_file> json_file(const json::object& o, std::string_view base, listed wanted) {
   const auto* type = o.if_contains("type");
   const auto* is_dir = o.if_contains("is_dir");
@@ -109,16 +121,15 @@ std::optional<listed_file> json_file(const json::object& o, std::string_view bas
     const auto bytes = size->to_number<std::uint64_t>(failed);
     if (!failed) file.size = bytes;
   }
+  file.size_announced = file.size.has_value();
   if (file.size == 0U && wanted == listed::snapshots) return std::nullopt;
   for (const auto* key : {"time", "mtime", "mod_time"})
     if (const auto* time = o.if_contains(key); time != nullptr && !file.time)
       file.time = json_time(*time, file.time_exact);
   if (!file.time) file.time_exact = false;
-  if (const auto* digest = o.if_contains("sha256"); digest != nullptr && digest->is_string())
-    file.sha256 = parse_digest(std::string_view(digest->get_string())).value_or("");
+  file.sha256 = json_digest(o, digest_kind::sha256);
   for (const auto kind : {digest_kind::sha512, digest_kind::blake2b, digest_kind::md5})
-    if (auto digest = parse_digest(json_word(o, digest_kind_names.text(kind)), kind))
-      file.other_digests[kind] = std::move(*digest);
+    if (auto digest = json_digest(o, kind); !digest.empty()) file.other_digests[kind] = std::move(digest);
   if (const auto* chunks = o.if_contains("chunks"); chunks != nullptr && chunks->is_string())
     if (const std::string_view index(chunks->get_string()); is_chunk_index(index))
       file.chunks = std::string(base) + percent_encode(index);

@@ -21,7 +21,7 @@ struct listed_file {
   std::optional<std::uint64_t> size;    // exact bytes, or nothing: rounded sizes are left out
   std::optional<base::wall_time> time;  // of last modification
   bool time_exact = false;              // to the second and in UTC
-  std::string sha256;                   // lower-case hex, from an index
+  std::string sha256;                   // lower-case hex, from an index, or unreadable_digest
   std::string chunks{};                 // URL of the index of its chunks; ""
 
   // From an index too: what hasup snapshot create writes.
@@ -35,11 +35,16 @@ struct listed_file {
   std::string sha256_else{};
   std::string beside{};  // see model::snapshot
 
+  bool size_announced = false;  // by an index, which is held to it, whatever the host says now
+
   std::map<digest_kind, std::string> other_digests{};  // but sha256, which an index says too; lower-case hex
   std::string other_digests_by{};                      // who says them
 
   friend bool operator==(const listed_file&, const listed_file&) = default;
 };
+
+// In the place of a digest that an index announces in a way that is none: the file is not one without a checksum.
+inline constexpr std::string_view unreadable_digest = "unreadable";
 
 // What a person wants to be told of is more than what could be restored.
 enum class listed { snapshots, everything };
@@ -53,8 +58,8 @@ std::vector<listed_file> parse_html_listing(std::string_view html, std::string_v
 
 // An array of files, or an object with "snapshots" or "files": each is a name or an address, or has "name" or
 // "filename", or only "url" (absolute, or relative to `base`), and may have "size", "sha256", "sha512", "blake2b",
-// "md5", "chunks" (the name of the index of its chunks), "block", "chain_id", "node_version", "set" and "time", "mtime"
-// or "mod_time" (RFC 3339, RFC 1123 or seconds since 1970).
+// "md5" (hex digits, with or without "sha256:" before them), "chunks" (the name of the index of its chunks), "block",
+// "chain_id", "node_version", "set" and "time", "mtime" or "mod_time" (RFC 3339, RFC 1123 or seconds since 1970).
 base::result<std::vector<listed_file>> parse_json_listing(std::string_view json, std::string_view base,
                                                           listed wanted = listed::snapshots);
 

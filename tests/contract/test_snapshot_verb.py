@@ -302,6 +302,27 @@ class Interrupted(SnapshotVerb):
         self.assertGreaterEqual(self.loaded(), BIG // 2)
         self.assertEqual(self.goes_on(), [f"bytes={BIG // 2}-{BIG - 1}"])
 
+    def test_another_call_for_the_same_file_says_so_and_leaves_the_first_one_alone(self):
+        first = self.get_until_the_middle()
+        said = self.failing(1, "get", self.url, "-o", self.out)
+        self.assertIn(f"another `hasup snapshot get` fetches {self.out}/snap-3.bin at this moment", said)
+        self.assertIsNone(first.poll())
+        first.send_signal(signal.SIGINT)
+        _, said = first.communicate(timeout=60)
+        self.assertIn(f"kept in {self.part}: the same command goes on from there", said)
+        self.assertEqual(self.goes_on(), [f"bytes={BIG // 2}-{BIG - 1}"])
+
+    def test_many_calls_for_the_same_file_at_a_time(self):
+        calls = [self.begin("get", self.url, "-o", self.out) for _ in range(6)]
+        ends = [(call.communicate(timeout=120)[1], call.returncode) for call in calls]
+        for said, code in ends:
+            if code != 0:
+                self.assertEqual(code, 1)
+                self.assertRegex(said, "another `hasup snapshot get` fetches .*snap-3.bin at this moment")
+        self.assertIn(0, [code for _, code in ends])
+        self.assertEqual((self.out / "snap-3.bin").read_bytes(), self.data)
+        self.assertEqual(sorted(os.listdir(self.out)), ["snap-3.bin", "snap-3.bin.sha256"])
+
     def test_a_killed_worker_is_told_of_and_the_next_call_goes_on(self):
         process = self.get_until_the_middle()
         worker, = children_of(process.pid)

@@ -428,6 +428,18 @@ class SftpSource(Contract, Sources):
         self.host.know("other")
         self.assertIn("another key", self.refusal())
 
+    def test_a_revoked_key_is_refused_though_a_plain_line_has_it(self):
+        kind, value = (self.host.keys / "host.pub").read_text().split()[:2]
+        known = self.host.keys / "known_hosts"
+        plain = known.read_text()
+        for mark in (f"@revoked * {kind} {value}\n", f"@revoked [127.0.0.1]:{self.host.port} {kind} {value}\n"):
+            known.write_text(plain + mark)
+            self.assertIn(f"a key that is @revoked in {known}", self.refusal())
+            known.write_text(mark)
+            self.assertIn(f"a key that is @revoked in {known}", self.refusal())
+        known.write_text(plain + f"@revoked * {kind} {(self.host.keys / 'other.pub').read_text().split()[1]}\n")
+        self.newest(self.source)
+
     def test_a_key_that_the_host_does_not_know(self):
         said = self.refusal(identity_file=f"{self.host.keys}/other")
         self.assertIn(f"refuses the key {self.host.keys}/other", said)

@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 #include <cstdlib>
+#include <cstring>
 #include <new>
 #include <utility>
 
@@ -40,8 +41,8 @@ int on_progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
   return static_cast<curl_transfer*>(user)->cancelled() ? 1 : 0;
 }
 
-int on_host_key(CURL*, const curl_khkey*, const curl_khkey*, curl_khmatch match, void* user) {
-  return static_cast<curl_transfer*>(user)->host_key(match);
+int on_host_key(CURL*, const curl_khkey*, const curl_khkey* shown, curl_khmatch match, void* user) {
+  return static_cast<curl_transfer*>(user)->host_key(*shown, match);
 }
 
 std::optional<std::uint64_t> whole_number(const std::string& text) {
@@ -198,8 +199,12 @@ void curl_transfer::prepare_certificate(const std::string& certificate, const st
   curl_easy_setopt(curl(), CURLOPT_KEYPASSWD, "");  // or OpenSSL asks for it where there is a terminal
 }
 
-int curl_transfer::host_key(curl_khmatch match) {
+int curl_transfer::host_key(const curl_khkey& shown, curl_khmatch match) {
   key_match_ = match;
+  // libssh2 knows nothing of marks: a plain line for a key that is revoked is one to it.
+  const std::string_view key(shown.key, shown.len > 0 ? shown.len : std::strlen(shown.key));
+  revoked_ = revoked_key_problem(known_hosts_, key, shown.len == 0);
+  if (!revoked_.empty()) return CURLKHSTAT_REJECT;
   return match == CURLKHMATCH_OK ? CURLKHSTAT_FINE : CURLKHSTAT_REJECT;
 }
 
@@ -325,6 +330,7 @@ std::string curl_transfer::reason() const {
   if (code_ == CURLE_LOGIN_DENIED && !identity_.empty())
     if (const auto problem = key_file_problem(identity_); !problem.empty()) return problem;
   if (code_ == CURLE_PEER_FAILED_VERIFICATION) {
+    if (!revoked_.empty()) return revoked_;
     if (key_match_ == CURLKHMATCH_MISMATCH)
       return "the host shows another key than " + known_hosts_ +
              " has: somebody is in between, or the host was set up anew; compare its fingerprint, then correct the "

@@ -65,7 +65,7 @@ class curl_transfer {
   bool held();
   bool data(const char* bytes, std::size_t size);
   [[nodiscard]] bool cancelled() const { return control_.cancelled(); }
-  int host_key(curl_khmatch match);
+  int host_key(const curl_khkey& shown, curl_khmatch match);
 
  private:
   void fill();
@@ -98,6 +98,7 @@ class curl_transfer {
   std::string identity_;
   std::string known_hosts_;
   std::string client_key_;  // path
+  std::string revoked_;     // why the host's key is not taken, whatever else is known of it
   curl_khmatch key_match_ = CURLKHMATCH_OK;
   CURLcode code_ = CURLE_OK;
   std::string text_;  // libcurl's words for an error

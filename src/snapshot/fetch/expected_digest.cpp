@@ -75,6 +75,10 @@ class asking {
     first_ = hex;
     by_ += (by_.empty() ? "" : " and ") + by;
   }
+  [[nodiscard]] failure holds_none(const std::string& who) const {
+    return unreachable(who + " holds no " + std::string(digest_kind_names.text(kind_)) + " digest of " + s_.name +
+                       "; correct it or remove it");
+  }
   void heard_otherwise(const std::string& what) { disagree_ = says(by_, first_) + ", but " + what; }
 
   // `read`: the digest in the text. `must`: a text that is there has to hold one.
@@ -95,11 +99,10 @@ class asking {
     if (!found.unclear.empty() && !found.denied && first_.empty()) return unreachable(found.unclear);
     if (!found.text) return {};
     const std::optional<std::string> digest = read(*found.text);
-    if (digest)
+    if (digest && *digest != unreadable_digest)
       heard(*digest, percent_decode(place.substr(place.rfind('/') + 1)));
-    else if (must && first_.empty())
-      return unreachable(without_password(place) + " holds no " + std::string(digest_kind_names.text(kind_)) +
-                         " digest of " + s_.name + "; correct it or remove it");
+    else if ((must || digest) && first_.empty())
+      return holds_none(without_password(place));
     return {};
   }
 
@@ -163,10 +166,9 @@ outcome<announcement> expected_digest(remote_client& host, const model::snapshot
     const auto before = said_with(s, side.kind);
     if (!before.hex.empty()) {
       auto digest = parse_digest(before.hex, side.kind);
-      if (!digest)
-        return unreachable("the manifest's " + std::string(digest_kind_names.text(side.kind)) + " of " + s.name +
-                           " is not " + std::to_string(hex_digits(side.kind)) + " hex digits");
-      all.heard(*digest, before.by.empty() ? "the listing" : before.by);
+      const auto by = before.by.empty() ? std::string("the listing") : before.by;
+      if (!digest) return all.holds_none(by);
+      all.heard(*digest, by);
       if (side.kind == digest_kind::sha256 && !s.sha256_else.empty()) all.heard_otherwise(s.sha256_else);
     }
     if (before.by != manifest_name)

@@ -14,6 +14,7 @@
 #include "snapshot/explanation.hpp"
 #include "snapshot/fetch/expected_digest.hpp"
 #include "snapshot/fetch/local_server.hpp"
+#include "snapshot/fetch/refining.hpp"
 #include "snapshot/fetch/source_listing.hpp"
 #include "snapshot/fetch/version_answer.hpp"
 #include "snapshot/requirement.hpp"
@@ -21,30 +22,6 @@
 
 namespace hasup::snapshot {
 namespace {
-
-constexpr std::size_t refined_per_archive = 8;  // the newest few are all that is ever tried
-
-// Listings round sizes and cut seconds; the order of the newest must not depend on that.
-void refine_newest(remote_client& host, const std::vector<model::recovery_plan>& plans,
-                   std::vector<listed_file>& files) {
-  std::set<std::string> wanted;
-  for (const auto& plan : plans) {
-    for (const auto& spec : plan.archives) {
-      model::recovery_plan one;
-      one.name = plan.name;
-      one.archives = {spec};
-      std::vector<std::string> unused;
-      const auto candidates = plan_candidates(one, 0, host.access().url, files, unused);
-      for (std::size_t i = 0; i < candidates.size() && i < refined_per_archive; ++i)
-        wanted.insert(candidates[i].snapshots[0].name);
-    }
-  }
-  for (auto& file : files) {
-    if (host.control().cancelled()) return;
-    if (wanted.contains(file.name) && (!file.size || !file.time_exact) && !file_source_path(file.url))
-      refine(host, file);
-  }
-}
 
 // Where nothing more is explained, the newest few say it for all.
 constexpr std::size_t most_notes = 3;
@@ -67,6 +44,20 @@ void drop_old(std::vector<ports::candidate>& candidates, base::duration max_age,
     return false;
   });
   if (dropped > most_notes) notes.push_back(std::to_string(dropped - most_notes) + " more are older still");
+}
+
+// Files that may be too old, as nobody was asked how old they are.
+void drop_unasked(std::vector<ports::candidate>& candidates, const std::set<std::string>& unasked,
+                  std::vector<ports::passed_over>* passed) {
+  std::erase_if(candidates, [&](const ports::candidate& c) {
+    for (const auto& s : c.snapshots) {
+      if (s.time || !unasked.contains(s.name)) continue;
+      if (passed != nullptr)
+        passed->push_back({s, "may be too old: its listing has no time, and the host told none"});
+      return true;
+    }
+    return false;
+  });
 }
 
 // What the plan's rule is held against. A log that cannot be read is no reason to lose the plan that keeps the node's
@@ -247,13 +238,14 @@ ports::worker_result select(const ports::worker_job& job, job_control& control, 
     }
     out.notes.insert(out.notes.end(), scope.notes.begin(), scope.notes.end());
     if (job.only_archives && scope.whole) drop_others(source.url, *files, out.passed);
-    refine_newest(host, job.plans, *files);
+    const auto unasked = refine_what_counts(host, job.plans, {job.max_age, job.explain}, *files, out.notes);
     if (host.time_left()->count() <= 0)
       out.notes.push_back(without_password(source.url) + " was asked no further when its patience of " +
                           base::format_duration(host.limits().longest) +
                           " was used up: sizes and times are those of its listing");
     for (unsigned i = 0; i < job.plans.size(); ++i) {
       auto found = plan_candidates(job.plans[i], i, source.url, *files, out.notes);
+      if (job.max_age.count() > 0) drop_unasked(found, unasked, job.explain ? &out.passed : nullptr);
       for (auto& c : found)
         for (auto& s : c.snapshots) s.source_nth = nth;
       by_plan[i].insert(by_plan[i].end(), std::make_move_iterator(found.begin()),

@@ -63,6 +63,7 @@ void merge_manifest(std::vector<listed_file>& files, const std::vector<listed_fi
     found->node_version = m.node_version;
     found->set = m.set;
     if (m.size) found->size = m.size;
+    found->size_announced = m.size.has_value();
     if (m.time && m.time_exact) {
       found->time = m.time;
       found->time_exact = true;
@@ -327,22 +328,24 @@ outcome<std::vector<listed_file>> list_source(remote_client& host, listing_scope
   return files;
 }
 
-void refine(remote_client& host, listed_file& file) {
+bool refine(remote_client& host, listed_file& file) {
   auto answer = host.look_at(file.url);
-  if (!answer || answer->status != 200) return;
-  std::string first;
+  if (!answer || answer->status != 200) return false;
   auto length = answer->length;
-  if (length == 0U) {  // some hosts say so to any HEAD: the file itself decides
+  // Some hosts say 0 to any HEAD, some nothing of a file that is empty: the file itself decides.
+  if (length == 0U || (!length && !file.size)) {
+    std::string first;
     auto content = host.peek(file.url, first, 0);
-    if (!content || content->status != 200) return;
-    length = first.empty() ? length : content->length;
+    if (!content || content->status != 200) return false;
+    length = first.empty() ? 0 : content->length;
   }
-  if (length) file.size = length;
-  if (file.time_exact) return;  // a manifest's, which says more than when the file was put there
+  if (length && !file.size_announced) file.size = length;
+  if (file.time_exact) return true;  // a manifest's, which says more than when the file was put there
   if (const auto time = answer->time ? answer->time : parse_http_time(answer->last_modified)) {
     file.time = time;
     file.time_exact = true;
   }
+  return true;
 }
 
 }  // namespace hasup::snapshot

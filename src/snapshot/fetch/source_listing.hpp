@@ -18,7 +18,8 @@ struct listing_scope {
 // Of the source that `host` gives access to.
 outcome<std::vector<listed_file>> list_source(remote_client& host, listing_scope& scope);
 
-// Asks the host for the exact size and time of `file` (HEAD); what it does not say stays as it is.
-void refine(remote_client& host, listed_file& file);
+// Asks the host for the exact size and time of `file` (HEAD); what it does not say stays as it is. False: the
+// host says nothing of it.
+bool refine(remote_client& host, listed_file& file);
 
 }  // namespace hasup::snapshot

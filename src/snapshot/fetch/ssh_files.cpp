@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <string_view>
 #include <vector>
@@ -59,6 +60,41 @@ std::string known_hosts_problem(const std::string& path) {
   const auto text = base::read_small_file(path, hosts_limit);
   if (text || text.error().code == ENOENT) return {};
   return "the known hosts cannot be read: " + text.error().message;
+}
+
+bool is_revoked(std::string_view known_hosts, std::string_view key) {
+  while (!known_hosts.empty()) {
+    const auto end = known_hosts.find('\n');
+    auto line = known_hosts.substr(0, end);
+    known_hosts.remove_prefix(end == std::string_view::npos ? known_hosts.size() : end + 1);
+    const auto word = [&line]() {
+      line.remove_prefix(std::min(line.size(), line.find_first_not_of(" \t\r")));
+      const auto out = line.substr(0, line.find_first_of(" \t\r"));
+      line.remove_prefix(out.size());
+      return out;
+    };
+    if (word() != "@revoked") continue;
+    (void)word();  // hosts
+    (void)word();  // kind of key
+    if (word() == key) return true;
+  }
+  return false;
+}
+
+std::string revoked_key_problem(const std::string& path, std::string_view key, bool is_base64) {
+  const auto text = base::read_small_file(path, hosts_limit);
+  if (!text) return text.error().code == ENOENT ? "" : "the known hosts cannot be read: " + text.error().message;
+  std::string coded(key);
+  if (!is_base64) {
+    coded.resize((key.size() + 2) / 3 * 4 + 1);
+    const auto size =
+        EVP_EncodeBlock(reinterpret_cast<unsigned char*>(coded.data()),
+                        reinterpret_cast<const unsigned char*>(key.data()), static_cast<int>(key.size()));
+    coded.resize(static_cast<std::size_t>(size));
+  }
+  if (!is_revoked(*text, coded)) return {};
+  return "the host shows a key that is @revoked in " + path +
+         ": whoever has it may not be the host; ask who runs the host for its new one";
 }
 
 }  // namespace hasup::snapshot

@@ -7,6 +7,7 @@
 #include "fetching.hpp"
 #include "snapshot/create/frame_compressor.hpp"
 #include "snapshot/delta/frame.hpp"
+#include "snapshot/listing.hpp"
 
 using namespace hasup;
 using namespace hasup::test;
@@ -178,6 +179,30 @@ TEST_CASE("a page instead of a side file is no checksum; a side file without a d
   CHECK(f.from(host.url()).ok());
   side = "no digest here\n";
   CHECK(f.from(host.url(), "a.zst").failure == worker_failure::unreachable);
+}
+
+TEST_CASE("a digest in manifest.json that cannot be read is an error, as one of a side file is", "[fetch]") {
+  std::string manifest;
+  raw_server host([&](const raw_request& r) {
+    return r.path == "/a.zst"           ? answer_200("x")
+           : r.path == "/manifest.json" ? answer_200(manifest)
+                                        : answer_status(404);
+  });
+  for (const auto& [key, value] : {std::pair{"sha256", "\"zz\""}, {"sha256", "7"}, {"md5", "\"sha256:aa\""}}) {
+    manifest = std::string(R"({"snapshots":[{"name":"a.zst",")") + key + "\":" + value + "}]}";
+    fetching f;
+    auto out = f.from(host.url());
+    CHECK(out.failure == worker_failure::unreachable);
+    CHECK(out.error == host.url() + "manifest.json holds no " + key + " digest of a.zst; correct it or remove it");
+    CHECK_FALSE(there(f.cache()));
+  }
+  // What its listing has said already.
+  fetching f;
+  const auto out = f.from(host.url(), "a.zst", std::string(snapshot::unreadable_digest));
+  CHECK(out.failure == worker_failure::unreachable);
+  CHECK(out.error == "the listing holds no sha256 digest of a.zst; correct it or remove it");
+  manifest = R"({"snapshots":[{"name":"a.zst","sha256":"sha256:)" + digest("x") + R"("}]})";
+  CHECK(f.from(host.url()).verified);
 }
 
 TEST_CASE("hosts that fail are unreachable and blame nobody", "[fetch]") {

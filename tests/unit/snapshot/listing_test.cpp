@@ -143,6 +143,26 @@ TEST_CASE("JSON listings of nginx and Caddy and a manifest are read", "[listing]
   CHECK_FALSE(parse_listing("[1,", base_url).has_value());
 }
 
+TEST_CASE("a digest of an index is read with its kind before it, and one that cannot be read is not none",
+          "[listing]") {
+  const std::string hex(64, 'a');
+  const auto sha256 = [](const std::string& value) {
+    return parse_json_listing(R"([{"name":"a.zst","sha256":)" + value + "}]", base_url)->at(0).sha256;
+  };
+  CHECK(sha256("\"" + hex + "\"") == hex);
+  CHECK(sha256("\"sha256:" + std::string(64, 'A') + "\"") == hex);
+  for (const auto* none : {"null", "\"\""}) CHECK(sha256(none).empty());
+  for (const auto& bad : {"\"" + hex.substr(4) + "\"", std::string("\"zz\""), std::string("12"), "[\"" + hex + "\"]",
+                          "\"md5:" + hex + "\"", "\"" + hex + " \""})
+    CHECK(sha256(bad) == snapshot::unreadable_digest);
+  const auto others =
+      parse_json_listing(R"([{"name":"a.zst","md5":"md5:)" + hex.substr(32) + R"(","sha512":"zz"}])", base_url)
+          ->at(0)
+          .other_digests;
+  CHECK(others.at(digest_kind::md5) == hex.substr(32));
+  CHECK(others.at(digest_kind::sha512) == snapshot::unreadable_digest);
+}
+
 TEST_CASE("side files of every common form give the digest of the right name", "[listing]") {
   const std::string a(64, 'a');
   const std::string b(64, 'b');

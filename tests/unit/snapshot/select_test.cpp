@@ -6,6 +6,10 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <array>
+#include <chrono>
+#include <ctime>
+
 #include "base/time_text.hpp"
 #include "block_logs.hpp"
 #include "raw_server.hpp"
@@ -302,6 +306,129 @@ TEST_CASE("several sources are merged newest first, and snapshots that are too o
   s.job.max_age = std::chrono::hours(60);
   CHECK(s.names({one.path(), two.path()}) == strings{"snap-3.tar", "snap-2.tar"});
   CHECK(s.out.notes.size() == 1);
+}
+
+namespace {
+
+// A host whose listing has names alone, with one snapshot a day: snap-112 of 20 days ago, snap-111 of 21, and so on.
+std::string names_alone(const raw_request& r, int first, int last, int age_of_last) {
+  if (r.path == "/") {
+    std::string rows;
+    for (int n = first; n <= last; ++n) {
+      const auto name = "snap-" + std::to_string(n) + ".bin";
+      rows += "<a href=\"" + name + "\">" + name + "</a>\n";
+    }
+    return answer_200(rows, "Content-Type: text/html\r\n");
+  }
+  if (!r.path.starts_with("/snap-") || !r.path.ends_with(".bin")) return answer_status(404);
+  const auto days = age_of_last + last - std::stoi(r.path.substr(6));
+  const auto at =
+      std::chrono::system_clock::to_time_t(std::chrono::system_clock::now() - std::chrono::hours(24 * days));
+  std::tm parts{};
+  ::gmtime_r(&at, &parts);
+  std::array<char, 64> text{};
+  (void)std::strftime(text.data(), text.size(), "Last-Modified: %a, %d %b %Y %H:%M:%S GMT\r\n", &parts);
+  return answer_200("archive", text.data(), r.method != "HEAD");
+}
+
+std::size_t heads(const raw_server& host) {
+  std::size_t n = 0;
+  for (const auto& r : host.requests()) n += r.method == "HEAD" && r.path != "/" ? 1 : 0;
+  return n;
+}
+
+}  // namespace
+
+TEST_CASE("a listing without times does not let by what is too old", "[select]") {
+  selecting s;
+  s.job.max_age = std::chrono::hours(72);
+  s.job.explain = GENERATE(false, true);
+  INFO(s.job.explain);
+  for (const auto order : {model::archive_order::block, model::archive_order::name, model::archive_order::time}) {
+    s.job.plans[0].archives = {any_snapshot(order)};
+    raw_server old([](const raw_request& r) { return names_alone(r, 101, 112, 20); });
+    CHECK(s.names({old.url()}).empty());
+    CHECK(s.out.ok());
+    CHECK(heads(old) == 12);
+  }
+  // The newest by block are young; a recovery asks for no more times than it needs.
+  s.job.plans[0].archives = {any_snapshot(model::archive_order::block)};
+  s.job.max_age = std::chrono::hours(24 * 10 + 12);
+  raw_server young([](const raw_request& r) { return names_alone(r, 101, 130, 0); });
+  CHECK(s.names({young.url()}).size() == (s.job.explain ? 11 : 8));
+  CHECK(s.out.candidates.front().snapshots[0].name == "snap-130.bin");
+  CHECK(heads(young) == (s.job.explain ? 30 : 8));
+}
+
+TEST_CASE("the newest by time is found where the listing has no times, whatever it is called", "[select]") {
+  // The last ones by name are the oldest.
+  const auto age = [](const raw_request& r) { return r.path == "/" ? 0 : 2 * (std::stoi(r.path.substr(6)) - 101); };
+  raw_server host([&](const raw_request& r) { return names_alone(r, 101, 130, age(r)); });
+  selecting s;
+  const auto found = s.names({host.url()});
+  REQUIRE(found.size() == 30);
+  CHECK(found.front() == "snap-101.bin");
+  CHECK(found.back() == "snap-130.bin");
+  CHECK(heads(host) == 30);
+  CHECK(s.out.notes.empty());
+}
+
+TEST_CASE("of very many files without a time not all are asked for theirs, and that is told", "[select]") {
+  raw_server host([&](const raw_request& r) { return names_alone(r, 101, 603, 0); });
+  selecting s;
+  CHECK(s.names({host.url()}).size() == 503);
+  CHECK(s.out.candidates.back().snapshots[0].name == "snap-101.bin");
+  CHECK(heads(host) == 500);
+  const auto told = host.url() + " lists no times: it was asked for those of 500 files, and not of 3 more";
+  CHECK(s.out.notes == strings{told});
+  s.job.max_age = std::chrono::hours(24 * 1000);
+  CHECK(s.names({host.url()}).size() == 500);
+  CHECK(s.out.notes == strings{told + ", which are passed over as they may be too old"});
+}
+
+TEST_CASE("a size that an index announces stays, whatever the host says now", "[select]") {
+  const std::string index = R"({"snapshots":[{"name":"snap-1.tar","size":6},{"name":"snap-2.tar"}]})";
+  raw_server host([&](const raw_request& r) {
+    if (r.path == "/index.json" || r.path == "/with/manifest.json") return answer_200(index);
+    if (r.path == "/with/")
+      return answer_200("<a href=\"snap-1.tar\">x</a><a href=\"snap-2.tar\">x</a><a href=\"manifest.json\">x</a>",
+                        "Content-Type: text/html\r\n");
+    return answer_200("cut", "Last-Modified: Sat, 21 Nov 2026 01:02:03 GMT\r\n", r.method != "HEAD");
+  });
+  selecting s;
+  for (const auto* place : {"index.json", "with/"}) {
+    INFO(place);
+    CHECK(s.names({host.url() + place}) == strings{"snap-2.tar", "snap-1.tar"});
+    CHECK(s.out.candidates[0].snapshots[0].size == 3U);
+    CHECK(s.out.candidates[1].snapshots[0].size == 6U);
+    CHECK(s.out.candidates[1].snapshots[0].time.has_value());
+  }
+}
+
+TEST_CASE("an empty file of whose length a HEAD says nothing is no snapshot", "[select]") {
+  raw_server host([](const raw_request& r) {
+    const auto number = r.path == "/" ? 0 : std::stoi(r.path.substr(6));
+    if (number < 103) return names_alone(r, 101, 111, 0);
+    if (r.method == "HEAD") return std::string("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");  // Apache's
+    return answer_200("");
+  });
+  selecting s;
+  for (const auto order : {model::archive_order::time, model::archive_order::block}) {
+    s.job.plans[0].archives = {any_snapshot(order)};
+    CHECK(s.names({host.url()}) == strings{"snap-102.bin", "snap-101.bin"});
+    REQUIRE_FALSE(s.out.candidates.empty());
+    CHECK(s.out.candidates[0].snapshots[0].size == 7U);
+  }
+}
+
+TEST_CASE("a host that tells no times is not asked on and on, and nothing of it is called too old", "[select]") {
+  raw_server host([](const raw_request& r) {
+    return r.path == "/" ? names_alone(r, 101, 130, 0) : answer_200("archive", "", r.method != "HEAD");
+  });
+  selecting s;
+  s.job.max_age = std::chrono::hours(72);
+  CHECK(s.names({host.url()}).size() == 30);
+  CHECK(heads(host) == 8);
 }
 
 TEST_CASE("what a recipe requires is held against manifest and blocks log, and said of each that is passed over",

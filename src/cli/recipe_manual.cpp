@@ -162,6 +162,21 @@ Left out, with a note among the events. An archive with nothing that wipe covers
 in neither
 Stays as it is.
 .PP
+An entry, or a directory above it, that is a file system of its own cannot be moved.
+Where
+.B data.mount
+of the unit names it, its children are replaced instead, each by renames within that file system; it gets a
+.I .hasup
+of its own for that, and
+.I lost+found
+stays. The archive is unpacked beside the data directory first, and what belongs there is copied over: both need the
+room. Without that file system mounted nothing is touched, and the recovery and every start wait for it.
+A mount point that
+.B data.mount
+does not name is refused before anything is fetched, and so is a volume inside of another one. The volume keeps a random
+word by which it is known again: another one in its place, an older copy of it, or one in memory after a reboot is waited
+for as if nothing were mounted.
+.PP
 What was put aside is deleted once the recovery is confirmed, and put back when it fails.
 .BR keep " (identity files) is neither wiped nor brought in, even inside a wiped directory and with"
 .BR "wipe = [\(dq*\(dq]" ;

@@ -94,8 +94,8 @@ class Recovery(Volumes):
         self.home.start()
         self.check_restored()
 
-    def boots_late(self, kind):
-        """The machine ends after that event and boots without the volume."""
+    def boots_late(self, kind, another=False):
+        """The machine ends after that event and boots without the volume, or with an empty one in its place."""
         self.home.start()
         last = self.wait_kind(kind)["seq"]
         self.home.kill_daemon(signal.SIGKILL)
@@ -103,10 +103,15 @@ class Recovery(Volumes):
             os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not processes_of(self.home.path), "nothing runs")
         unmount(self.volume)
+        if another:
+            subprocess.run(["mount", "-t", "tmpfs", "tmpfs", self.volume], check=True)
         self.home.start()
-        self.waits_for(f"{self.volume} is not mounted", last)
+        known = ", as its recovery knows it," if another else ""
+        self.waits_for(f"{self.volume}{known} is not mounted", last)
         self.assertEqual(list(self.volume.iterdir()), [])
         self.assertFalse(redis_node.answers(self.port))
+        if another:
+            unmount(self.volume)
         self.mount()
         self.home.wait_for("redis", state="running", health="healthy", recoveries=1)
         self.assertEqual(self.cli("get", "of"), "the backup")
@@ -119,6 +124,11 @@ class Recovery(Volumes):
     def test_waits_for_its_volume_after_the_swap(self):
         self.prepare(UNIT, healthy_for="10s")
         self.boots_late("recovery_loaded")
+
+
+    def test_waits_for_the_volume_that_it_knows(self):
+        self.prepare(UNIT, healthy_for="10s")
+        self.boots_late("recovery_loaded", another=True)
 
 
 class Boot(Volumes):

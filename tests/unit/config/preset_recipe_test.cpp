@@ -336,10 +336,12 @@ TEST_CASE("a word of the command that the recipe cautions against is warned of")
   const std::string careful = plan + "[[caution]]\nword = \"--wipe\"\nwhy = \"it loses all\"\n";
   const auto with = [&](const std::string& word) {
     const test::files beside{.units = {}, .presets = {}, .recipes = {{"r", careful}}};
-    return test::messages(test::parse("[data]\ndir = \"/d\"\n[run]\ncommand = [\"/bin/x\", \"" + word +
-                                          "\"]\n[recovery]\nrecipe = \"r\"\nsource = \"/b\"\n",
-                                      beside)
-                              .problems);
+    return test::messages(
+        test::parse(
+            "[data]\ndir = \"/d\"\n[run]\ncommand = [\"/bin/x\", \"" + word +
+                "\"]\n[recovery]\nrecipe = \"r\"\nsource = \"/b\"\n[readiness]\nkind = \"tcp\"\naddress = \"h:1\"\n",
+            beside)
+            .problems);
   };
   for (const auto* word : {"--wipe", "--wipe=yes"})
     CHECK_THAT(with(word), Catch::Contains("warning: recipe \"r\" warns of --wipe: it loses all"));

@@ -9,7 +9,7 @@ import struct
 import subprocess
 import unittest
 
-from hasup_home import DEMO_NODE, accepts, alive, end_process, get_info, rpc, tree_digest, wait_until, write_sha256
+from hasup_home import DEMO_NODE, alive, end_process, get_info, rpc, tree_digest, wait_until, write_sha256
 from leap import BLOCKS, LeapTest
 
 

@@ -57,7 +57,11 @@ void stepper::look() {
 
 void stepper::on_looked(const ports::worker_result& r) {
   const auto why = why_data_waits(s.done, r);
-  if (s.done.undo_wanted) return undo();
+  if (s.done.undo_wanted) {
+    const bool on_its_way = s.done.at == mark::rolling_back;  // then only what comes after it is another
+    undo();
+    if (!on_its_way) return;
+  }
   if (why.empty()) {
     s.to_look = false;
     s.tries = 0;

@@ -40,7 +40,9 @@ void stepper::resume(const resume_wanted& e) {
   say("resumed", "going on with the recovery of " + unit_name() + ": " + p.plan.why);
   if (p.undo_wanted) {
     if (e.node_running) s.now = running{};
-    return undo();
+    const bool on_its_way = p.at == mark::rolling_back;  // then only what comes after it is another
+    undo();
+    if (!on_its_way) return;
   }
   if (p.at == mark::selected && p.then != after_roll_back::next && p.then != after_roll_back::again)
     return after_rolled_back();

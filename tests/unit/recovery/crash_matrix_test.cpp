@@ -149,6 +149,8 @@ std::vector<story> stories() {
   two_plans("killed with the second", {false}, {refuses}, {killed_once});
   for (std::size_t at = 22; at <= 70; at += 6)
     two_plans("stopped at step " + std::to_string(at), {false}, {refuses}, {good}).stop_after = at;
+  for (std::size_t at = 1; at <= 60; at += 3)
+    two_plans("rolled back at step " + std::to_string(at), {false}, {refuses}, {good}).back_after = at;
   // In mode ask.
   const auto asked = [&](std::string name, std::vector<bool> damaged, std::vector<node_kind> nodes) -> story& {
     all.push_back(told("asked, " + name, std::move(damaged), std::move(nodes)));

@@ -94,7 +94,8 @@ void add_unit_and_data(std::vector<key>& out) {
   out.push_back({"data", k::table, "", "what must never have two writers or be lost"});
   out.push_back({"data.dir", k::text, "", "the data directory, absolute"});
   out.push_back({"data.also", k::texts, "[]", "further directories of the same node"});
-  out.push_back({"data.mount", k::text_or_texts, "", "must be mounted before a start; one below dir is recovered by what is in it"});
+  out.push_back({"data.mount", k::text_or_texts, "",
+                 "must be mounted before a start; one below dir is recovered by what is in it"});
   out.push_back({"data.min_free", k::size, "\"0\"", "with less free space it is stopped in order, and not started"});
   out.push_back(
       {"data.shared_with", k::name, "", "the unit whose data this one opens; stopped while that is swapped"});
@@ -218,9 +219,11 @@ void add_recovery_and_log(std::vector<key>& out) {
   option("endpoint", "s3: https://HOST of a store that is not Amazon's; addressed as https://HOST/BUCKET/KEY");
   option("region", "s3: us-east-1 unless it is told");
   option("credentials_file",
-         "s3: a file as ~/.aws/credentials; without it AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, then that file; "
-         "without any the requests are not signed");
-  option("profile", "s3: the section of the credentials file, \"default\" unless it is told");
+         "s3: a file as ~/.aws/credentials; without it AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, then "
+         "AWS_SHARED_CREDENTIALS_FILE or that file; without any the requests are not signed");
+  option("profile",
+         "s3: the section of the credentials file; without it AWS_PROFILE where credentials_file is not set, else "
+         "\"default\"");
   option("ca_file", "https, s3: the certificates to trust instead of the system's");
   option("client_certificate", "https: shown to the host of url, to no other one to which it leads");
   option("client_key", "https: its key, where client_certificate does not hold it");

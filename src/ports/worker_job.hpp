@@ -64,10 +64,19 @@ enum class worker_mode {
 };
 // What hasupd's own environment says about proxies, agents and S3 keys is for the modes with a network alone:
 // select, fetch and verify, and create where the archive comes to another host.
-inline constexpr std::array ways_out{
-    "http_proxy",       "https_proxy", "HTTPS_PROXY",   "all_proxy",         "ALL_PROXY",
-    "no_proxy",         "NO_PROXY",    "SSH_AUTH_SOCK", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
-    "AWS_SESSION_TOKEN"};
+inline constexpr std::array ways_out{"http_proxy",
+                                     "https_proxy",
+                                     "HTTPS_PROXY",
+                                     "all_proxy",
+                                     "ALL_PROXY",
+                                     "no_proxy",
+                                     "NO_PROXY",
+                                     "SSH_AUTH_SOCK",
+                                     "AWS_ACCESS_KEY_ID",
+                                     "AWS_SECRET_ACCESS_KEY",
+                                     "AWS_SESSION_TOKEN",
+                                     "AWS_PROFILE",
+                                     "AWS_SHARED_CREDENTIALS_FILE"};
 
 inline constexpr base::enum_names<worker_mode, 16> worker_mode_names{
     {{{worker_mode::inspect, "inspect"},

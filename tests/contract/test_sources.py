@@ -515,6 +515,11 @@ class S3Source(Contract, Sources):
         self.home.directory(".aws")
         (self.home.path / ".aws" / "credentials").write_text(self.host.credentials.read_text())
         self.assertEqual(self.newest(source)["snapshots"][0]["name"], "snap-1.bin")
+        self.assertIn("SignatureDoesNotMatch", self.select(source, AWS_PROFILE="wrong")["error"])
+        (self.home.path / ".aws" / "credentials").unlink()
+        shared = {"AWS_SHARED_CREDENTIALS_FILE": str(self.host.credentials)}  # outside of the home's .aws
+        self.assertEqual(self.newest(source, **shared)["snapshots"][0]["name"], "snap-1.bin")
+        self.assertIn("SignatureDoesNotMatch", self.select(source, **shared, AWS_PROFILE="wrong")["error"])
 
 
 if __name__ == "__main__":

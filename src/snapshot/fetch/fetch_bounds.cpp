@@ -4,6 +4,7 @@
 
 #include "base/unique_fd.hpp"
 #include "snapshot/at_hand.hpp"
+#include "snapshot/fetch/s3_access.hpp"
 
 namespace hasup::snapshot {
 
@@ -47,6 +48,7 @@ bounds fetch_bounds(const ports::worker_job& job, const std::string& home) {
     for (const auto* path : {&s.ca_file, &s.client_certificate, &s.client_key, &s.header_file, &s.identity_file,
                              &s.known_hosts, &s.credentials_file})
       add(*path);
+    if (s.url.starts_with("s3://")) add(s3_credentials_path());
     if (home.empty()) continue;
     if (s.url.starts_with("sftp://")) add(home + "/.ssh");
     if (s.url.starts_with("s3://")) add(home + "/.aws");

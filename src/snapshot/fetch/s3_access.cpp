@@ -48,17 +48,32 @@ std::optional<s3_credentials> parse_s3_credentials(std::string_view text, std::s
   return out;
 }
 
+std::string s3_credentials_path() {
+  const auto named = environment("AWS_SHARED_CREDENTIALS_FILE");
+  const auto home = environment("HOME");
+  if (named.starts_with("~/")) return home + named.substr(1);
+  if (!named.empty()) return named;
+  return home.empty() ? std::string() : home + "/.aws/credentials";
+}
+
 outcome<s3_credentials> find_s3_credentials(const model::source& access) {
   if (access.credentials_file.empty() && access.profile.empty()) {
     s3_credentials out{environment("AWS_ACCESS_KEY_ID"), environment("AWS_SECRET_ACCESS_KEY"),
                        environment("AWS_SESSION_TOKEN")};
-    if (!out.access_key.empty() && !out.secret_key.empty()) return out;
+    if (!out.access_key.empty() && out.secret_key.empty())
+      return failure{ports::worker_failure::unreachable,
+                     without_password(access.url) +
+                         ": AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not; set both or none"};
+    if (!out.access_key.empty()) return out;
   }
-  const bool named = !access.credentials_file.empty();
-  const auto path = named ? access.credentials_file : environment("HOME") + "/.aws/credentials";
-  const auto profile = access.profile.empty() ? std::string("default") : access.profile;
+  // A file that the source names is not what AWS_PROFILE is about.
+  const bool own_file = !access.credentials_file.empty();
+  const auto path = own_file ? access.credentials_file : s3_credentials_path();
+  auto profile = !access.profile.empty() || own_file ? access.profile : environment("AWS_PROFILE");
+  const bool named = own_file || !profile.empty() || !environment("AWS_SHARED_CREDENTIALS_FILE").empty();
+  if (profile.empty()) profile = "default";
   auto text = base::read_small_file(path, credentials_limit);
-  if (!text && text.error().code == ENOENT && !named && access.profile.empty()) return s3_credentials{};
+  if (!text && text.error().code == ENOENT && !named) return s3_credentials{};
   if (!text)
     return failure{ports::worker_failure::unreachable, without_password(access.url) +
                                                            ": credentials: " + text.error().message +

@@ -19,9 +19,13 @@ struct s3_credentials {
   friend bool operator==(const s3_credentials&, const s3_credentials&) = default;
 };
 
-// credentials_file of the source; else AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN; else
-// ~/.aws/credentials; else none. A file or profile that is named but not there is `unreachable`.
+// credentials_file and profile of the source; else AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN;
+// else AWS_SHARED_CREDENTIALS_FILE or ~/.aws/credentials, of which AWS_PROFILE; else none. A file or profile that is
+// named but not there is `unreachable`, as is half a pair of keys.
 outcome<s3_credentials> find_s3_credentials(const model::source& access);
+
+// The file of credentials that the environment names, or the one of the home directory; "" = it knows of none.
+std::string s3_credentials_path();
 
 // One [profile] of an AWS credentials file; nothing when it is not there or has no key.
 std::optional<s3_credentials> parse_s3_credentials(std::string_view text, std::string_view profile);

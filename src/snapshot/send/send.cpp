@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 
+#include "snapshot/fetch/s3_access.hpp"
 #include "snapshot/listing.hpp"
 #include "snapshot/pack_stream.hpp"
 #include "snapshot/publication.hpp"
@@ -230,7 +231,7 @@ bounds send_bounds(const ports::worker_job& job, const std::string& home) {
     if (!path->empty()) read.push_back(*path);
   if (home.empty()) return b;
   if (t.url.starts_with("sftp://")) read.push_back(home + "/.ssh");
-  if (t.url.starts_with("s3://")) read.push_back(home + "/.aws");
+  if (t.url.starts_with("s3://")) read.insert(read.end(), {home + "/.aws", s3_credentials_path()});
   return b;
 }
 

@@ -26,7 +26,7 @@ void add_snapshot_options(CLI::App& sub, invocation& into) {
   sub.add_option("--checksum", o.checksum, "required, or if_present (default)")
       ->check(CLI::IsMember({"required", "if_present"}))
       ->type_name("POLICY");
-  sub.add_option("--max-rate", o.max_rate, "get: at most so many bytes a second, such as 20MiB")->type_name("SIZE");
+  sub.add_option("--max-rate", o.max_rate, "get: at most so many bytes a second, such as 20MiB/s")->type_name("SIZE");
   sub.add_option("--max-window", o.max_window,
                  "verify: memory for an archive compressed with --long, as recovery.max_window; default: 2GiB")
       ->type_name("SIZE");

@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <filesystem>
 
-#include "base/byte_size.hpp"
+#include "base/byte_rate.hpp"
 #include "base/small_file.hpp"
 #include "cli/acting_user.hpp"
 #include "cli/selection.hpp"
@@ -46,7 +46,7 @@ std::string option_of_sources(const snapshot_call& o) {
 std::optional<target_error> apply_policy(const snapshot_call& o, ports::worker_job& job) {
   if (!o.checksum.empty()) job.checksum = *model::checksum_policy_names.parse(o.checksum);
   if (!o.max_rate.empty()) {
-    const auto rate = base::parse_byte_size(o.max_rate);
+    const auto rate = base::parse_byte_rate(o.max_rate);
     if (!rate) return usage("--max-rate: " + rate.error().message);
     job.max_rate = *rate;
   }

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "base/byte_size.hpp"
+#include "base/byte_rate.hpp"
 #include "base/cron.hpp"
 #include "config/paths.hpp"
 #include "config/run_section.hpp"
@@ -87,13 +87,10 @@ void read_requires(const section& root, std::vector<model::requirement>& out) {
   }
 }
 
-// "200MiB/s"; a bare size is one a second.
 void read_rate(const section& s, std::uint64_t& out) {
   const auto* given = s.raw("max_rate");
   if (given == nullptr || given->broken) return;
-  std::string_view text = given->text;
-  if (text.ends_with("/s")) text.remove_suffix(2);
-  const auto rate = base::parse_byte_size(text);
+  const auto rate = base::parse_byte_rate(given->text);
   if (!rate)
     s.error("max_rate", "\"max_rate\" is a size a second, such as \"200MiB/s\"");
   else if (*rate < least_rate)

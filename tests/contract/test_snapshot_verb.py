@@ -193,6 +193,11 @@ class FromADirectory(Everywhere, SnapshotVerb):
         self.assertEqual(sorted(os.listdir(self.out)), ["snap-1.bin", "snap-1.bin.sha512"])
         self.assertEqual(self.json("verify", file)["files"][0]["verified_by"], "sha512")
 
+    def test_a_rate_is_written_as_in_a_unit_s_file(self):
+        self.host.put("snap-1.bin", snapshot_bytes(1))
+        self.json("get", *self.where, "-o", self.out, "--max-rate", "20MiB/s")
+        self.assertIn("--max-rate", self.failing(2, "get", *self.where, "-o", self.out, "--max-rate", "20MiB/m"))
+
     def test_a_copy_that_is_broken_off_goes_on(self):
         self.host.put("snap-1.bin", snapshot_bytes(1, BIG))
         process = self.begin("get", *self.where, "-o", self.out, "--max-rate", "1MiB")

@@ -419,10 +419,22 @@ class SftpSource(Contract, Sources):
 
     def test_an_unknown_host_is_refused(self):
         (self.host.keys / "known_hosts").write_text("")
-        self.assertIn("is not in", self.refusal())
+        said = self.refusal()
+        self.assertIn("is not in", said)
+        self.assertIn(f"ssh-keyscan -p {self.host.port} 127.0.0.1 >> {self.host.keys}/known_hosts", said)
 
     def test_no_file_of_known_hosts_is_no_permission(self):
-        self.assertIn("is not in", self.refusal(known_hosts=f"{self.home.path}/nosuch"))
+        said = self.refusal(known_hosts=f"{self.home.path}/nosuch")
+        self.assertIn(f"the file {self.home.path}/nosuch is not there", said)
+        self.assertIn(f">> {self.home.path}/nosuch", said)
+
+    def test_a_file_that_is_gone_is_told_in_words_of_sftp(self):
+        self.host.put("snap-1.bin", snapshot_bytes(1))
+        found = self.newest(self.source)
+        (self.host.files / "snap-1.bin").unlink()
+        said = self.fetch(self.source, found)["error"]
+        self.assertIn("the file is not there (any more)", said)
+        self.assertNotIn("HTTP", said)
 
     def test_a_host_with_another_key_is_refused(self):
         self.host.know("other")

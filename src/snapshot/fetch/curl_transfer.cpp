@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <cstdlib>
 #include <cstring>
@@ -91,6 +92,21 @@ std::optional<base::wall_time> local_time(const std::string& text) {
   if (!seconds || !rest) return std::nullopt;
   const auto since = std::chrono::seconds(*seconds) + std::chrono::nanoseconds(*rest);
   return base::wall_time(std::chrono::duration_cast<base::wall_time::duration>(since));
+}
+
+// sftp://user@host:22/dir/ -> "ssh-keyscan -p 22 host >> FILE", for a shell.
+std::string keyscan_of(const std::string& authority, const std::string& file) {
+  auto host = authority.substr(authority.rfind('@') + 1);  // npos + 1 = 0
+  std::string port;
+  const auto colon = host.rfind(':');
+  if (colon != std::string::npos && host.find(']', colon) == std::string::npos) {
+    port = host.substr(colon + 1);
+    host.resize(colon);
+  }
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
+  const bool plain = file.find_first_of(" \t'\"\\$`&;()<>|*?") == std::string::npos;
+  return "ssh-keyscan " + (port.empty() ? "" : "-p " + port + " ") + host + " >> " +
+         (plain ? file : "\"" + file + "\"");
 }
 
 // Errors that the next attempt meets again.
@@ -336,8 +352,10 @@ std::string curl_transfer::reason() const {
              " has: somebody is in between, or the host was set up anew; compare its fingerprint, then correct the "
              "file";
     if (key_match_ == CURLKHMATCH_MISSING)
-      return "the host is not in " + known_hosts_ +
-             "; add it after comparing the fingerprint: ssh-keyscan HOST >> FILE";
+      return (::access(known_hosts_.c_str(), F_OK) != 0 && errno == ENOENT
+                  ? "the host is not known, as the file " + known_hosts_ + " is not there"
+                  : "the host is not in " + known_hosts_) +
+             "; add it after comparing the fingerprint: " + keyscan_of(who_, known_hosts_);
   }
   if (code_ == CURLE_LOGIN_DENIED)
     return who_ + " refuses " +
@@ -372,7 +390,10 @@ remote_client::download_end curl_transfer::ended(CURLcode code) {
   end.began = began_;
   end.whole = code_ == CURLE_OK && !refused_;
   if (sftp_ && (code_ == CURLE_REMOTE_FILE_NOT_FOUND || code_ == CURLE_REMOTE_ACCESS_DENIED)) {
-    answer_.status = code_ == CURLE_REMOTE_FILE_NOT_FOUND ? 404 : 403;
+    const bool gone = code_ == CURLE_REMOTE_FILE_NOT_FOUND;
+    answer_.status = gone ? 404 : 403;
+    answer_.reason = gone ? "the file is not there (any more); the host may have deleted it since it was listed"
+                          : who_ + " may not read the file; see to its permissions on the host";
     end.whole = true;
   } else if (sftp_ && code_ == CURLE_BAD_DOWNLOAD_RESUME) {
     answer_.status = 416;  // there is less of the file than the byte to begin with

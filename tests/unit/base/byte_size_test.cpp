@@ -3,6 +3,8 @@
 
 #include <catch2/catch.hpp>
 
+#include "base/byte_rate.hpp"
+
 using namespace hasup::base;
 
 TEST_CASE("a size is a number with a binary or decimal unit") {
@@ -42,4 +44,11 @@ TEST_CASE("sizes are shown with a binary unit") {
   CHECK(format_byte_size(1536) == "1.5KiB");
   CHECK(format_byte_size(100ULL << 20) == "100MiB");
   CHECK(format_byte_size(5ULL << 40) == "5.0TiB");
+}
+
+TEST_CASE("a rate is a size a second, with or without the words for that") {
+  CHECK(hasup::base::parse_byte_rate("20MiB/s").value() == 20U << 20);
+  CHECK(hasup::base::parse_byte_rate("20MiB").value() == 20U << 20);
+  CHECK_FALSE(hasup::base::parse_byte_rate("20MiB/m").has_value());
+  CHECK_FALSE(hasup::base::parse_byte_rate("/s").has_value());
 }

@@ -194,7 +194,7 @@ wipe = ["state"]
 match = "*.tar"
 into = "."
 """)
-        self.home.directory("data")
+        (self.home.directory("data") / "state").touch()
         self.home.unit("node", f"""
 enabled = false
 [run]

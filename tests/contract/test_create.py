@@ -445,14 +445,17 @@ class ToADirectory(Everywhere, Create):
         self.assertEqual(len(self.create(self.tree, "--allow-changes")), 1)
 
     def test_the_bar_and_the_lines(self):
-        self.put("text", slow_text(4 * MIB))
+        self.put("text", slow_text(32 * MIB))  # seconds at the highest level, on one core
+        cores = os.sched_getaffinity(0)
+        self.addCleanup(os.sched_setaffinity, 0, cores)
+        os.sched_setaffinity(0, {min(cores)})
         code, said = on_a_terminal([BIN / "hasup", "snapshot", "create", self.tree, "--to", self.to, "--name", "x",
-                                    "--level", "15"], {**self.home.env, "TERM": "xterm"})
+                                    "--level", "19"], {**self.home.env, "TERM": "xterm"})
         self.assertEqual(code, 0, said)
-        self.assertRegex(said, r"create  \[#*-*\] +\d+%  .* of 4\.0MiB")
+        self.assertRegex(said, r"create  \[#*-*\] +\d+%  .* of 32MiB")
         self.assertRegex(said, r"x\.tar\.zst: .* in 1 entry, sha256 [0-9a-f]{64}")
-        said = self.snapshot("create", self.tree, "--to", self.to, "--name", "y", "--level", "15").stderr
-        self.assertIn(f"packing y.tar.zst (4.0MiB) to {self.to}\n", said)
+        said = self.snapshot("create", self.tree, "--to", self.to, "--name", "y").stderr
+        self.assertIn(f"packing y.tar.zst (32MiB) to {self.to}\n", said)
 
     def test_exit_codes(self):
         self.put("a", b"1")

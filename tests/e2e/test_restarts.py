@@ -103,6 +103,11 @@ class Restarts(HasupTest):
         before = self.least()
         self.wait_restarts(RESTARTS)
         after = self.least()
+        # Hardly ever is a shim seen at rest on a loaded machine; what has leaked is seen each time.
+        for _ in range(20):
+            if after[1] <= before[1] and after[2] <= before[2]:
+                break
+            after = self.least()
         seconds = time.monotonic() - began
         print(f"\n{self.restarts()} restarts in {seconds:.0f} s; descriptors of hasupd {before[1]} -> {after[1]}, of a shim "
               f"{before[2]} -> {after[2]}; memory of hasupd {before[3] >> 10} -> {after[3] >> 10} KiB, of {UNITS} shims "

@@ -45,13 +45,8 @@ bounds fetch_bounds(const ports::worker_job& job, const std::string& home) {
   if (job.mode == ports::worker_mode::select && job.look_for_warm && !job.data_dir.empty())
     add(job.data_dir + "/.hasup");
   for (const auto& s : job.sources) {
-    for (const auto* path : {&s.ca_file, &s.client_certificate, &s.client_key, &s.header_file, &s.identity_file,
-                             &s.known_hosts, &s.credentials_file})
-      add(*path);
-    if (s.url.starts_with("s3://")) add(s3_credentials_path());
-    if (home.empty()) continue;
-    if (s.url.starts_with("sftp://")) add(home + "/.ssh");
-    if (s.url.starts_with("s3://")) add(home + "/.aws");
+    const auto files = files_of_access(s, home);
+    read.insert(read.end(), files.begin(), files.end());
   }
   add(job.file);
   return b;

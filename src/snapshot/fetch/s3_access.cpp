@@ -48,12 +48,24 @@ std::optional<s3_credentials> parse_s3_credentials(std::string_view text, std::s
   return out;
 }
 
-std::string s3_credentials_path() {
-  const auto named = environment("AWS_SHARED_CREDENTIALS_FILE");
-  const auto home = environment("HOME");
-  if (named.starts_with("~/")) return home + named.substr(1);
-  if (!named.empty()) return named;
-  return home.empty() ? std::string() : home + "/.aws/credentials";
+std::string named_s3_credentials() {
+  auto named = environment("AWS_SHARED_CREDENTIALS_FILE");
+  return named.starts_with("~/") ? environment("HOME") + named.substr(1) : named;
+}
+
+std::vector<std::string> files_of_access(const model::source& access, const std::string& home) {
+  std::vector<std::string> out;
+  const auto add = [&out](const std::string& path) {
+    if (!path.empty()) out.push_back(path);
+  };
+  for (const auto* path : {&access.ca_file, &access.client_certificate, &access.client_key, &access.header_file,
+                           &access.identity_file, &access.known_hosts, &access.credentials_file})
+    add(*path);
+  const bool s3 = access.url.starts_with("s3://");
+  if (s3) add(named_s3_credentials());
+  if (!home.empty() && s3) add(home + "/.aws");
+  if (!home.empty() && access.url.starts_with("sftp://")) add(home + "/.ssh");
+  return out;
 }
 
 outcome<s3_credentials> find_s3_credentials(const model::source& access) {
@@ -68,9 +80,12 @@ outcome<s3_credentials> find_s3_credentials(const model::source& access) {
   }
   // A file that the source names is not what AWS_PROFILE is about.
   const bool own_file = !access.credentials_file.empty();
-  const auto path = own_file ? access.credentials_file : s3_credentials_path();
+  const auto shared = named_s3_credentials();
+  const auto home = environment("HOME");
+  auto path = own_file ? access.credentials_file : shared;
+  if (path.empty() && !home.empty()) path = home + "/.aws/credentials";
   auto profile = !access.profile.empty() || own_file ? access.profile : environment("AWS_PROFILE");
-  const bool named = own_file || !profile.empty() || !environment("AWS_SHARED_CREDENTIALS_FILE").empty();
+  const bool named = own_file || !profile.empty() || !shared.empty();
   if (profile.empty()) profile = "default";
   auto text = base::read_small_file(path, credentials_limit);
   if (!text && text.error().code == ENOENT && !named) return s3_credentials{};

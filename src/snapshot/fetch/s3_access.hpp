@@ -1,10 +1,12 @@
-// S3: which address a bucket has, and with which keys requests are signed (Signature Version 4; libcurl signs).
+// S3: which address a bucket has, and with which keys requests are signed (Signature Version 4; libcurl signs); and
+// which files of this machine access to a host of any kind needs.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
 #pragma once
 
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "model/source.hpp"
 #include "snapshot/outcome.hpp"
@@ -24,8 +26,12 @@ struct s3_credentials {
 // named but not there is `unreachable`, as is half a pair of keys.
 outcome<s3_credentials> find_s3_credentials(const model::source& access);
 
-// The file of credentials that the environment names, or the one of the home directory; "" = it knows of none.
-std::string s3_credentials_path();
+// The file that AWS_SHARED_CREDENTIALS_FILE names, "~/" being HOME; "" = it names none.
+std::string named_s3_credentials();
+
+// What of this machine access to a source or target needs: the files that it names, and those at their default
+// places, some below `home` ("": of no one). Not all of them need be there.
+std::vector<std::string> files_of_access(const model::source& access, const std::string& home);
 
 // One [profile] of an AWS credentials file; nothing when it is not there or has no key.
 std::optional<s3_credentials> parse_s3_credentials(std::string_view text, std::string_view profile);

@@ -224,14 +224,7 @@ bounds send_bounds(const ports::worker_job& job, const std::string& home) {
   bounds b;
   b.network = true;
   b.write = answer_directories(job);
-  auto& read = b.read.emplace();
-  const auto& t = job.create.target;
-  for (const auto* path : {&t.ca_file, &t.client_certificate, &t.client_key, &t.header_file, &t.identity_file,
-                           &t.known_hosts, &t.credentials_file})
-    if (!path->empty()) read.push_back(*path);
-  if (home.empty()) return b;
-  if (t.url.starts_with("sftp://")) read.push_back(home + "/.ssh");
-  if (t.url.starts_with("s3://")) read.insert(read.end(), {home + "/.aws", s3_credentials_path()});
+  b.read = files_of_access(job.create.target, home);
   return b;
 }
 

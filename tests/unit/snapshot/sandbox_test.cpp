@@ -481,10 +481,15 @@ TEST_CASE("the bounds of a fetch come from the configuration, never from what a 
   job.mode = ports::worker_mode::select;
   job.sources = {"sftp://host/dir/", "s3://bucket/"};
   job.chosen.reset();
+  ::unsetenv("AWS_SHARED_CREDENTIALS_FILE");
   b = snapshot::fetch_bounds(job, "/home/u");
   CHECK(b.write == std::vector<std::string>{"/work/"});
   CHECK(b.list.empty());
   CHECK(b.read == std::vector<std::string>{"/home/u/.ssh", "/home/u/.aws"});
+  ::setenv("AWS_SHARED_CREDENTIALS_FILE", "/pki/aws", 1);
+  b = snapshot::fetch_bounds(job, "/home/u");
+  CHECK(b.read == std::vector<std::string>{"/home/u/.ssh", "/pki/aws", "/home/u/.aws"});
+  ::unsetenv("AWS_SHARED_CREDENTIALS_FILE");
 }
 
 TEST_CASE("packing reads the data and the key, writes where the archive goes, and has no network") {

@@ -376,7 +376,7 @@ void stepper::begin_swap() {
   commit(swapping{std::chrono::floor<base::duration>(now.wall)});
   auto& swaps = s.remembered.swaps;
   swaps.push_back(s.done.swaps.back());
-  std::erase_if(swaps, [&](base::wall_time t) { return t + s.done.plan.budget_within <= now.wall; });
+  std::erase_if(swaps, [&](base::wall_time t) { return !counts(t, s.done.plan.budget_within, now.wall); });
   say("swapping", s.done.wiped ? "putting " + chosen_name() + " in the place of the old state, which is deleted"
                                : "putting the old state aside and " + chosen_name() + " in its place");
   swap();

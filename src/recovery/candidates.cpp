@@ -201,7 +201,9 @@ std::vector<ports::candidate> allowed(const std::vector<ports::candidate>& all, 
     const bool marked =
         std::any_of(c.snapshots.begin(), c.snapshots.end(), [&](const model::snapshot& s) { return is_bad(s, bad); });
     if (marked && !named) {
-      if (skipped_bad) skipped_bad->push_back(name_of(c));
+      // The same archive may be one for several plans.
+      if (skipped_bad && std::find(skipped_bad->begin(), skipped_bad->end(), name_of(c)) == skipped_bad->end())
+        skipped_bad->push_back(name_of(c));
       continue;
     }
     out.push_back(c);
@@ -323,9 +325,13 @@ std::vector<std::string> must_be_brought(const model::recipe& recipe, const mode
   return recipe.must_exist;
 }
 
+bool counts(base::wall_time swap, base::duration within, base::wall_time now) {
+  return swap + within > now && swap < now + within;
+}
+
 unsigned swaps_within(const std::vector<base::wall_time>& swaps, base::duration within, base::wall_time now) {
   return static_cast<unsigned>(
-      std::count_if(swaps.begin(), swaps.end(), [&](base::wall_time t) { return t + within > now; }));
+      std::count_if(swaps.begin(), swaps.end(), [&](base::wall_time t) { return counts(t, within, now); }));
 }
 
 }  // namespace hasup::recovery

@@ -87,7 +87,10 @@ base::result<std::vector<std::string>> import_command(const model::recipe& recip
 // given as an argument, of an import, or of what else it is told to do there.
 std::vector<std::string> must_be_brought(const model::recipe& recipe, const model::recovery_plan& plan);
 
-// How many of the swaps count towards the budget now.
+// Whether a swap counts towards the budget now. One that a clock stamped which was wrong by more than the window does
+// not: it would count for as long as the clock was ahead.
+bool counts(base::wall_time swap, base::duration within, base::wall_time now);
+// How many of the swaps do.
 unsigned swaps_within(const std::vector<base::wall_time>& swaps, base::duration within, base::wall_time now);
 
 // The archives of what was tried in vain, when a recovery ends: no other candidate is made of them. What a person

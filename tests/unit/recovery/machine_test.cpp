@@ -199,6 +199,14 @@ TEST_CASE("for a head that stands still only what is beyond it is taken") {
     t.state.remembered.swaps = {base::wall_time{std::chrono::hours(999)} + std::chrono::minutes(59)};
     CHECK(has(t.begin(plan).take(), "finished refused: the budget of 1 recoveries"));
   }
+  SECTION("what a clock stamped that was years ahead does not count, what one was an hour ahead does") {
+    plan.budget_count = 1;
+    t.state.remembered.swaps = {base::wall_time{std::chrono::hours(1000 + 9000)}};
+    CHECK_FALSE(has(t.begin(plan).take(), "finished refused"));
+    trace hour;
+    hour.state.remembered.swaps = {base::wall_time{std::chrono::hours(1000 + 1)}};
+    CHECK(has(hour.begin(plan).take(), "finished refused: the budget of 1 recoveries"));
+  }
 }
 
 TEST_CASE("a snapshot marked bad is skipped unless it is named") {
@@ -229,7 +237,7 @@ TEST_CASE("only bad snapshots are a refusal that says how to use one") {
   auto c = one_candidate(0, "s3");
   c.snapshots[0].sha256 = "aa";
   t.begin(leap()).quiesced().done().take();
-  CHECK(has(t.listed({c}).take(), "marked bad: s3 (`hasup reset leap` forgets that and tries again"));
+  CHECK(has(t.listed({c, c}).take(), "marked bad: s3 (`hasup reset leap` forgets that and tries again"));
 }
 
 TEST_CASE("an archive with a bad digest under another name is not used") {

@@ -1,5 +1,6 @@
 """hasupd dies or goes: no node notices, no log line is missing, nothing runs twice, a recovery goes on."""
 
+import contextlib
 import json
 import os
 import signal
@@ -238,8 +239,12 @@ class RecoveryGoesOn(LeapTest):
 
     def fetching(self):
         """(pid, start time) of each process that fetches, or is about to, for this home."""
-        return {(pid, start_time(pid)) for pid, command in processes_of(self.home.path).items()
-                if command.split(" ")[0].endswith("/hasup-worker-fetch")}
+        found = set()
+        for pid, command in processes_of(self.home.path).items():
+            if command.split(" ")[0].endswith("/hasup-worker-fetch"):
+                with contextlib.suppress(OSError):  # it has just ended
+                    found.add((pid, start_time(pid)))
+        return found
 
     def die_while_it_fetches(self):
         """What fetching() says then: the one worker, which goes on."""

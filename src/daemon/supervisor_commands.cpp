@@ -355,6 +355,8 @@ control::command_reply supervisor::recover(const runners& targets, const control
                             name, name),
                 {},
                 {}};
+      if (const auto why = r->why_no_roll_back(); !why.empty())
+        return {exit_code::failed, name + " cannot be rolled back now: " + why, {}, {}};
       if (!r->roll_back())
         return {exit_code::failed,
                 name +

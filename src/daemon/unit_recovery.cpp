@@ -133,6 +133,10 @@ void unit_runner::cancel_recovery() {
   if (!too_late) end_without_journal();
 }
 
+std::string unit_runner::why_no_roll_back() const {
+  return waits_for_mount_ ? memory_.reason : std::string();
+}
+
 bool unit_runner::roll_back() {
   if (recovery_active()) {
     if (!recovery_->can_roll_back()) return false;

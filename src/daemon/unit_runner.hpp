@@ -88,6 +88,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::string how_to_answer() const;  // where it asks
   // After the swap of a recovery that runs or is parked. False: no old state is there to come back.
   bool roll_back();
+  // What it waits for that a roll back needs too; "" = nothing.
+  [[nodiscard]] std::string why_no_roll_back() const;
   // Its node is down, and a recovery is at work, or will be by itself, that has not touched the data yet.
   bool is_about_to_recover() const;
   // A recovery has deleted the old state and is not confirmed: there is no way back.

@@ -6,6 +6,7 @@
 #include "daemon/disk_thread.hpp"
 #include "daemon/hook_run.hpp"
 #include "daemon/unit_runner.hpp"
+#include "recovery/data_look.hpp"
 #include "unit/first_state.hpp"
 
 namespace hasup::daemon {
@@ -199,7 +200,7 @@ void unit_runner::look_for_mount() {
       self->waits_for_mount_ = false;
       return self->resume_recovery_now();
     }
-    const auto why = r.unmounted + " is not mounted; the recovery waits for it";
+    const auto why = recovery::why_not_mounted(self->unit_.data.dir, r) + "; the recovery waits for it";
     if (self->memory_.reason != why) self->report("recovery_waiting", why);
     self->journal_timer_.expires_after(mount_retry_after);
     self->journal_timer_.async_wait([weak](const boost::system::error_code& ec) {
@@ -268,7 +269,8 @@ void unit_runner::make_directories(std::uint64_t ticket) {
     if (auto again = unseen("the directories of [run] could not be made", r))
       return self->dispatch(std::move(*again));
     if (!r.mounted)
-      return self->dispatch(unit::prepared{verdict::not_yet, r.unmounted + " is not mounted; waiting for it"});
+      return self->dispatch(
+          unit::prepared{verdict::not_yet, recovery::why_not_mounted(self->unit_.data.dir, r) + "; waiting for it"});
     self->dispatch(r.ok() ? unit::prepared{} : unit::prepared{verdict::refused, r.error});
   });
 }
@@ -279,7 +281,7 @@ unit::prepared unit_runner::judge(const ports::worker_result& r) const {
   if (auto again = unseen(unit_.data.dir + " could not be inspected", r)) return std::move(*again);
   if (!r.ok() && r.failure != ports::worker_failure::writer)
     return {verdict::refused, "cannot inspect " + unit_.data.dir + ": " + r.error};
-  if (!r.mounted) return {verdict::not_yet, r.unmounted + " is not mounted; waiting for it"};
+  if (!r.mounted) return {verdict::not_yet, recovery::why_not_mounted(unit_.data.dir, r) + "; waiting for it"};
   if (r.writer) {
     return {
         verdict::refused,

@@ -319,6 +319,7 @@ void members(M& m, worker_result& r) {
   m("missing", r.missing);
   m("mounted", r.mounted);
   m("unmounted", r.unmounted);
+  m("other_volume", r.other_volume);
   m("data_dir_exists", r.data_dir_exists);
   m("data_dir_empty", r.data_dir_empty);
   m("half_swapped", r.half_swapped);

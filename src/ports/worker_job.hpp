@@ -318,9 +318,10 @@ struct worker_result {
   std::vector<writer_info> writers;  // with all_writers: of these, `writer` is the first
   std::vector<std::string> missing;  // of must_exist
   bool mounted = true;
-  std::string unmounted;  // the first of job.mounts that is none; "" = all are
+  std::string unmounted;      // the first of job.mounts that is none; "" = all are
+  bool other_volume = false;  // something is mounted there, but not what swap.json is about
   bool data_dir_exists = false;
-  bool data_dir_empty = true;  // no entry but .hasup and lost+found, which a new volume has
+  bool data_dir_empty = true;  // no entry but .hasup and lost+found, which a new volume has, and volumes like that
   bool half_swapped = false;   // swap.json is there; swap: also where it failed
   std::string swap_phase;      // what it says (snapshot::swap_phase); "" = there is none, or it cannot be read
   bool has_own_dir = false;    // .hasup is there, which a recovery makes and nobody deletes

@@ -11,6 +11,9 @@
 
 namespace hasup::recovery {
 
+// What of its mounts is not there, with what a person can do; nothing when all are. `dir` is the data directory.
+std::string why_not_mounted(const std::string& dir, const ports::worker_result& seen);
+
 // Why nothing may be moved, deleted or started in the data directory that an inspection found so; "" = it may. It is
 // waited for: nothing of it is held against the snapshot, and no journal is given up for it.
 std::string why_data_waits(const progress& p, const ports::worker_result& seen);

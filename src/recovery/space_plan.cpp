@@ -135,10 +135,13 @@ space_plan reckon(const std::string& name, const std::string& data_dir, const sp
   if (in_place)
     missing = std::max(missing, less(need.to_fetch(), have));  // the archives come while it is still there
   const auto elsewhere = short_in_volumes(data_dir, need, room, min_free, in_place);
-  out.fits = need.unknown || missing == 0;
+  // Of the volumes it is a guess. It is good enough to keep what would be deleted before the new state is seen to
+  // fit.
+  out.fits = (need.unknown || missing == 0) && (elsewhere.empty() || !in_place);
   out.text += elsewhere;
   if (out.fits) return out;
-  out.text += ": " + base::format_byte_size(missing) + " short. Make room there";
+  if (missing > 0) out.text += ": " + base::format_byte_size(missing) + " short";
+  out.text += ". Make room there";
   std::uint64_t others = 0;
   for (const auto& file : room.cached) others = sum(others, file.bytes);
   if (others > 0)

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <thread>
@@ -25,6 +26,15 @@ std::set<std::int32_t> excluded_pids(const ports::worker_job& job) {
   auto pids = own_line();
   pids.insert(job.tolerated.begin(), job.tolerated.end());
   return pids;
+}
+
+// What hasup keeps beside the node's own: an old state that somebody still has open is not the node's.
+std::vector<std::string> own_dirs(const ports::worker_job& job) {
+  std::vector<std::string> out{job.data_dir + "/.hasup"};
+  for (const auto& dir : job.also) out.push_back(dir + "/.hasup");
+  for (const auto& path : volumes_below(job.data_dir, job.mounts))
+    out.push_back(joined(job.data_dir, path) + "/.hasup");
+  return out;
 }
 
 ports::writer_info seen_as(std::int32_t pid, std::string command, std::string path) {
@@ -52,7 +62,7 @@ outcome<std::optional<ports::writer_info>> find_lock_holder(const ports::worker_
     const std::string path = job.data_dir + "/" + name;
     if (lock.l_pid <= 0) {
       // Named by pid in the search of open files, if it can be seen at all; if not, someone unseen still holds it.
-      auto seen = find_open_writer(file_set({job.data_dir}, true), {});
+      auto seen = find_open_writer(file_set({job.data_dir}, own_dirs(job)), {});
       if (seen && excluded.contains(seen->pid)) continue;
       if (seen) return seen;
       return std::optional<ports::writer_info>{seen_as(0, "a process that cannot be seen from here", path)};
@@ -66,16 +76,17 @@ outcome<std::optional<ports::writer_info>> find_lock_holder(const ports::worker_
 // A writer whom the kernel counts and nobody can name: its process cannot be read from here. What a process had open
 // may be let go of by the kernel itself, a moment after its end (io_uring), so this is said only of what stays.
 std::optional<ports::writer_info> find_unseen_writer(const std::vector<std::string>& dirs,
+                                                     const std::vector<std::string>& without,
                                                      const std::set<std::int32_t>& excluded) {
   using namespace std::chrono_literals;
   const auto until = std::chrono::steady_clock::now() + 2s;
-  auto held = ask_for_writers(dirs);
+  auto held = ask_for_writers(dirs, without);
   while (held.who == writing::somebody && std::chrono::steady_clock::now() < until) {
     std::this_thread::sleep_for(20ms);
-    held = ask_for_writers(dirs);
+    held = ask_for_writers(dirs, without);
   }
   if (held.who != writing::somebody) return std::nullopt;
-  auto seen = find_open_writer(file_set(dirs, true), {});
+  auto seen = find_open_writer(file_set(dirs, without), {});
   if (!seen) return seen_as(0, "a process that cannot be seen from here", held.path);
   if (excluded.contains(seen->pid)) return std::nullopt;
   return seen;
@@ -117,6 +128,21 @@ void look_at_file_systems(const ports::worker_job& job, ports::worker_result& ou
   }
 }
 
+// But for .hasup, lost+found, and volumes that hold nothing themselves. What cannot be looked into is something.
+bool holds_nothing(int root, const std::string& path, const std::vector<std::string>& inside) {
+  const auto dir = open_beneath(root, path, O_RDONLY | O_DIRECTORY, mounts::cross);
+  const auto names = dir ? list_names(dir->get(), "") : outcome<std::vector<std::string>>(dir.error());
+  if (!names) return false;
+  const auto is_nothing = [&](const std::string& name) {
+    if (name == ".hasup" || name == "lost+found") return true;
+    const auto entry = joined(path, name);
+    const bool leads_to_one = std::any_of(
+        inside.begin(), inside.end(), [&](const std::string& v) { return v == entry || v.starts_with(entry + "/"); });
+    return leads_to_one && holds_nothing(root, entry, inside);
+  };
+  return std::all_of(names->begin(), names->end(), is_nothing);
+}
+
 // A file system that is mounted in the place of the one that holds a part of what was swapped.
 void look_at_volumes(const ports::worker_job& job, int root, const swap_record& record, ports::worker_result& out) {
   if (record.phase == swap_phase::wiped || !out.mounted) return;
@@ -125,6 +151,7 @@ void look_at_volumes(const ports::worker_job& job, int root, const swap_record& 
     if (is_volume_of(root, v.path, v.id)) continue;
     out.mounted = false;
     out.unmounted = shown + ", as its recovery knows it,";
+    out.other_volume = true;
     return;
   }
 }
@@ -142,14 +169,12 @@ void look_inside(const ports::worker_job& job, ports::worker_result& out) {
     }
     return;
   }
-  auto names = list_names(root.get(), "");
-  if (!names) {
+  if (const auto names = list_names(root.get(), ""); !names) {
     out.failure = names.error().kind;
     out.error = names.error().message;
     return;
   }
-  for (const auto& name : *names)
-    if (name != ".hasup" && name != "lost+found") out.data_dir_empty = false;
+  out.data_dir_empty = holds_nothing(root.get(), "", volumes_below(job.data_dir, job.mounts));
   struct stat st {};
   out.has_own_dir = ::fstatat(root.get(), ".hasup", &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
   out.half_swapped = ::fstatat(root.get(), ".hasup/swap.json", &st, AT_SYMLINK_NOFOLLOW) == 0;
@@ -169,15 +194,16 @@ void look_inside(const ports::worker_job& job, ports::worker_result& out) {
 outcome<std::optional<ports::writer_info>> find_writer(const ports::worker_job& job, const std::string& dir,
                                                        const std::function<void()>& each) {
   const auto excluded = excluded_pids(job);
-  if (!dir.empty()) return find_open_writer(file_set({dir}, false, each), excluded);
+  if (!dir.empty()) return find_open_writer(file_set({dir}, {}, each), excluded);
   auto holder = find_lock_holder(job, excluded);
   if (!holder || *holder) return holder;
   std::vector<std::string> dirs{job.data_dir};
   dirs.insert(dirs.end(), job.also.begin(), job.also.end());
-  if (job.seen_free && ask_for_writers(dirs).who == writing::nobody) return std::optional<ports::writer_info>{};
-  auto seen = find_open_writer(file_set(dirs, true, each), excluded);
+  if (job.seen_free && ask_for_writers(dirs, own_dirs(job)).who == writing::nobody)
+    return std::optional<ports::writer_info>{};
+  auto seen = find_open_writer(file_set(dirs, own_dirs(job), each), excluded);
   if (seen || !job.tolerated.empty()) return seen;
-  return find_unseen_writer(dirs, excluded);
+  return find_unseen_writer(dirs, own_dirs(job), excluded);
 }
 
 std::string describe(const ports::writer_info& writer) {
@@ -199,7 +225,7 @@ ports::worker_result inspect(const ports::worker_job& job, const std::function<v
   if (job.all_writers) {
     std::vector<std::string> dirs{job.data_dir};
     dirs.insert(dirs.end(), job.also.begin(), job.also.end());
-    out.writers = find_open_writers(file_set(dirs, true, each), excluded_pids(job));
+    out.writers = find_open_writers(file_set(dirs, own_dirs(job), each), excluded_pids(job));
     if (!out.writers.empty()) out.writer = out.writers.front();
     return out;
   }

@@ -6,6 +6,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <climits>
@@ -151,17 +152,25 @@ void describe_fully(ports::writer_info& w) {
 
 }  // namespace
 
-file_set::file_set(const std::vector<std::string>& dirs, bool skip_own, const std::function<void()>& each)
-    : skip_own_(skip_own) {
+file_set::file_set(const std::vector<std::string>& dirs, const std::vector<std::string>& without,
+                   const std::function<void()>& each) {
+  using real_path = std::unique_ptr<char, decltype(&std::free)>;
+  for (const auto& dir : without) {
+    const real_path real(::realpath(dir.c_str(), nullptr), &std::free);
+    struct stat st {};
+    if (!real || ::lstat(real.get(), &st) != 0) continue;
+    without_.emplace_back(std::string(real.get()) + "/");
+    without_files_.emplace(st.st_dev, st.st_ino);
+  }
   for (const auto& dir : dirs) {
-    const std::unique_ptr<char, decltype(&std::free)> real(::realpath(dir.c_str(), nullptr), &std::free);
+    const real_path real(::realpath(dir.c_str(), nullptr), &std::free);
     if (!real) continue;
     roots_.emplace_back(real.get());
-    walk(AT_FDCWD, real.get(), true, each);
+    walk(AT_FDCWD, real.get(), each);
   }
 }
 
-void file_set::walk(int parent, const std::string& name, bool top, const std::function<void()>& each) {
+void file_set::walk(int parent, const std::string& name, const std::function<void()>& each) {
   const int fd = ::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   const dir_stream dir(fd < 0 ? nullptr : ::fdopendir(fd));
   if (!dir) {
@@ -173,9 +182,9 @@ void file_set::walk(int parent, const std::string& name, bool top, const std::fu
   while (const dirent* e = ::readdir(dir.get())) {
     const std::string_view entry = e->d_name;
     if (entry == "." || entry == ".." || files_.size() >= bound) continue;
-    if (top && skip_own_ && entry == ".hasup") continue;
     if (::fstatat(::dirfd(dir.get()), e->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0) continue;
-    if (S_ISDIR(st.st_mode)) walk(::dirfd(dir.get()), e->d_name, false, each);
+    if (S_ISDIR(st.st_mode) && !without_files_.contains({st.st_dev, st.st_ino}))
+      walk(::dirfd(dir.get()), e->d_name, each);
     if (!S_ISREG(st.st_mode)) continue;
     files_.emplace(st.st_dev, st.st_ino);
     inodes_.insert(st.st_ino);
@@ -186,8 +195,8 @@ void file_set::walk(int parent, const std::string& name, bool top, const std::fu
 bool file_set::has_path(std::string_view path) const {
   for (const auto& root : roots_) {
     if (!path.starts_with(root) || path.size() <= root.size() || path[root.size()] != '/') continue;
-    if (skip_own_ && path.substr(root.size()).starts_with("/.hasup/")) continue;
-    return true;
+    return std::none_of(without_.begin(), without_.end(),
+                        [&](const std::string& dir) { return path.starts_with(dir); });
   }
   return false;
 }

@@ -16,9 +16,9 @@ namespace hasup::snapshot {
 // The files of some directories: told by device and inode as far as the walk went, by path beyond that.
 class file_set {
  public:
-  // `skip_own` leaves out .hasup directly below each directory. `each` is called for every file, while the walk goes
-  // on.
-  file_set(const std::vector<std::string>& dirs, bool skip_own, const std::function<void()>& each = {});
+  // What is in the directories of `without` is none of them. `each` is called for every file, while the walk goes on.
+  file_set(const std::vector<std::string>& dirs, const std::vector<std::string>& without,
+           const std::function<void()>& each = {});
 
   [[nodiscard]] bool has_path(std::string_view path) const;
   [[nodiscard]] bool has_file(std::uint64_t device, std::uint64_t inode) const;
@@ -26,11 +26,12 @@ class file_set {
   [[nodiscard]] bool has_device(std::uint64_t device) const { return devices_.contains(device); }
 
  private:
-  void walk(int parent, const std::string& name, bool top, const std::function<void()>& each);
+  void walk(int parent, const std::string& name, const std::function<void()>& each);
 
   static constexpr std::size_t bound = 500'000;
-  bool skip_own_;
   std::vector<std::string> roots_;
+  std::vector<std::string> without_;
+  std::set<std::pair<std::uint64_t, std::uint64_t>> without_files_;  // the same, by device and inode
   std::set<std::pair<std::uint64_t, std::uint64_t>> files_;
   std::set<std::uint64_t> inodes_;
   std::set<std::uint64_t> devices_;

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "snapshot/inspect.hpp"
+#include "snapshot/mount_point.hpp"
 #include "snapshot/staged.hpp"
 #include "snapshot/swappable.hpp"
 
@@ -28,6 +29,9 @@ outcome<void> state_swap::open(work w) {
   auto tree = data_tree::open_for_work(job_.data_dir, disk_, control_);
   if (!tree) return tree.error();
   tree_ = std::move(*tree);
+  auto mounted = mount_points();
+  if (!mounted) return mounted.error();
+  mounted_ = std::move(*mounted);
   return open_volumes(w);
 }
 
@@ -53,7 +57,7 @@ outcome<void> state_swap::open_volumes(work w) {
   return tree_.claim_volumes(disk_);
 }
 
-// What was wiped is gone, so that in another file system nothing is looked for.
+// After a wipe another file system may stand there; what is in it is not deleted (is_as_recorded).
 outcome<void> state_swap::check_volumes(const swap_record& record) const {
   if (record.phase == swap_phase::wiped) return {};
   for (const auto& v : record.volumes) {
@@ -61,8 +65,9 @@ outcome<void> state_swap::check_volumes(const swap_record& record) const {
     if (here == nullptr || here->id != v.id)
       return refusal(joined(tree_.path(), v.path) +
                      " is another file system than the one that .hasup/swap.json is about; mount that one. If it is "
-                     "gone for good, so is the state that it held: remove " +
-                     tree_.own_path("swap.json") + ", and recover again");
+                     "gone for good, so is the state that it held: stop the unit, remove " +
+                     tree_.own_path("swap.json") + ", move " + tree_.own_path("aside") +
+                     " away, end the recovery with --rollback, and recover anew");
   }
   return {};
 }
@@ -198,7 +203,8 @@ void state_swap::note_rules(swap_record& record, const wipe_rules& rules) const 
 outcome<void> state_swap::check_carried(const staged& ready, const wipe_rules& rules,
                                         const std::vector<std::string>& new_paths) const {
   const auto again = [&](const std::string& path) {
-    return refusal(joined(tree_.path(), path) + " is not as it was prepared; unpack the snapshot again");
+    const auto shown = path.empty() ? tree_.path() : joined(tree_.path(), path);
+    return refusal(shown + " is not as it was prepared; unpack the snapshot again");
   };
   const auto inside = rules.volumes();
   if (ready.volumes.size() != inside.size()) return again(inside.empty() ? "" : inside.front());
@@ -222,7 +228,9 @@ outcome<void> state_swap::check_old(const swap_entry& entry, const entry_info& f
   auto own = look(tree_.own(), "");
   if (!own) return own.error();
   const auto device = v != nullptr ? v->device : *own ? (*own)->device : found.device;
-  return check_swappable(joined(tree_.path(), entry.path), found, device, ::geteuid());
+  const auto shown = joined(tree_.path(), entry.path);
+  if (auto can = check_swappable(shown, found, device, ::geteuid()); !can || !found.is_directory()) return can;
+  return check_nothing_mounted(shown, tree_.in_place(entry.path), mounted_);
 }
 
 outcome<bool> state_swap::aside_is_empty() const {

@@ -80,6 +80,8 @@ class state_swap {
   outcome<void> check_archives() const;
   outcome<void> plan_wipe(swap_record& record) const;
   outcome<void> finish_wipe(const swap_record& record);
+  outcome<void> check_deleted(const swap_record& record) const;
+  [[nodiscard]] bool is_as_recorded(const swap_record& record, const std::string& path) const;
   outcome<wipe_rules> rules_of(const swap_record& record) const;
   outcome<swap_record> plan_swap();
   outcome<void> check_old(const swap_entry& entry, const entry_info& found) const;
@@ -122,6 +124,7 @@ class state_swap {
   job_control& control_;
   disk disk_;
   data_tree tree_;
+  std::vector<std::string> mounted_;  // where file systems are mounted
   std::vector<std::string> notes_;
   std::string inexact_;
   bool wiped_ = false;

@@ -19,6 +19,8 @@ outcome<void> state_swap::wipe() {
         "this data directory is swapped or half swapped; roll back or clean up before anything of it is deleted");
   if (auto here = check_archives(); !here) return here;
   if (auto empty = check_aside_empty(); !empty) return empty.error();
+  // An older copy of a volume must not be taken for the one of which the old state is deleted.
+  if (auto known = *found ? check_deleted(**found) : tree_.claim_volumes(disk_, true); !known) return known;
   auto record = *found ? std::move(**found) : swap_record{};
   if (auto planned = plan_wipe(record); !planned) return planned;
   if (auto free = check_no_writer(""); !free) return free;
@@ -82,17 +84,31 @@ outcome<void> state_swap::plan_wipe(swap_record& record) const {
   return {};
 }
 
-// Out of the data directory by renames, which are on the disk before the first file of it goes.
-outcome<void> state_swap::finish_wipe(const swap_record& record) {
+// Whether the file system that holds `path` is the one that the record is about.
+bool state_swap::is_as_recorded(const swap_record& record, const std::string& path) const {
+  const auto* here = tree_.mounted().of(path);
+  if (here == nullptr) return true;
+  return std::none_of(record.volumes.begin(), record.volumes.end(),
+                      [&](const swap_volume& v) { return v.path == here->path && v.id != here->id; });
+}
+
+// What stands in the place of what was deleted came there by somebody else, and may be good.
+outcome<void> state_swap::check_deleted(const swap_record& record) const {
   for (const auto& entry : record.deleted) {
     auto there = look(tree_.in_place(entry.path));
     if (!there) return there.error();
-    if (*there && (*there)->id != *entry.old_entry)
+    if (*there && ((*there)->id != *entry.old_entry || !is_as_recorded(record, entry.path)))
       return refusal(tree_.path() + "/" + entry.path +
                      " was put there after the old state was deleted. If the state there is whole and is to stay, "
                      "remove " +
                      tree_.own_path("swap.json") + "; else remove that entry");
   }
+  return {};
+}
+
+// Out of the data directory by renames, which are on the disk before the first file of it goes.
+outcome<void> state_swap::finish_wipe(const swap_record& record) {
+  if (auto gone = check_deleted(record); !gone) return gone;
   for (const auto& entry : record.deleted) {
     auto there = look(tree_.in_place(entry.path));
     if (!there) return there.error();

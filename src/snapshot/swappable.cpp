@@ -1,5 +1,6 @@
 #include "snapshot/swappable.hpp"
 
+#include "snapshot/mount_point.hpp"
 #include "snapshot/volumes.hpp"
 
 namespace hasup::snapshot {
@@ -19,6 +20,14 @@ outcome<void> check_swappable(const std::string& shown, const entry_info& found,
   return {};
 }
 
+outcome<void> check_nothing_mounted(const std::string& shown, const spot& entry,
+                                    const std::vector<std::string>& all) {
+  const auto inner = mounted_below(all, entry);
+  if (inner.empty()) return {};
+  return refusal(shown + " has a file system of its own mounted in it, at " + inner +
+                 ", which cannot be replaced with it; unmount that, or keep it in the recipe");
+}
+
 std::string why_not_swappable(int root, const std::string& data_dir, const wipe_rules& rules, uid_t user) {
   auto top = look(root, "");
   if (!top || !*top) return {};
@@ -27,7 +36,11 @@ std::string why_not_swappable(int root, const std::string& data_dir, const wipe_
   const auto at = [&](std::string_view path) { return inside->in_place(root, path); };
   auto entries = replaced_entries(at, rules);
   if (!entries) return data_dir + ": " + entries.error().message;
+  const auto mounted = mount_points();
+  if (!mounted) return mounted.error().message;
   for (const auto& path : *entries) {
+    if (auto can = check_nothing_mounted(joined(data_dir, path), at(path), *mounted); !can)
+      return can.error().message;
     auto found = look(at(path));
     if (!found) return data_dir + "/" + found.error().message;
     if (!*found) continue;

@@ -99,6 +99,13 @@ outcome<volumes> volumes::open(int data_root, const std::string& data_dir, std::
       return refusal(shown + " is a volume of the data directory " + claim->data_dir +
                      ", as it says itself, and cannot be one of two. If that directory is no more, remove " + shown +
                      "/" + std::string(claim_file));
+    for (const auto& v : out.all_) {
+      auto other = look(v.root.get(), "");
+      if (!other) return other.error();
+      if (*other && (*other)->id == (*info)->id && (*other)->device == (*info)->device)
+        return refusal(shown + " and " + joined(data_dir, v.path) +
+                       " are the same directory, mounted twice; hasup replaces what is in one place only");
+    }
     out.all_.push_back({std::move(path), std::move(*fd), {}, std::move(claim->id), (*info)->device});
   }
   return out;
@@ -113,8 +120,13 @@ outcome<void> volumes::claim(const std::string& data_dir, const disk& d, bool an
     if (!v.id.empty() && !anew) continue;
     auto id = new_id();
     if (!id) return id.error();
-    if (auto written = d.write_durably(v.own.get(), name_of(claim_file), data_dir + "\n" + *id + "\n"); !written)
-      return written;
+    if (auto written = d.write_durably(v.own.get(), name_of(claim_file), data_dir + "\n" + *id + "\n"); !written) {
+      if (written.error().kind != ports::worker_failure::no_space) return written;
+      if (!v.id.empty()) continue;  // its older word will do
+      return failure{ports::worker_failure::no_space, joined(data_dir, v.path) + " is full: there is no room for " +
+                                                          joined(data_dir, v.path) + "/" + std::string(claim_file) +
+                                                          ", by which it is known again; make some there"};
+    }
     v.id = std::move(*id);
   }
   return {};

@@ -44,16 +44,17 @@ bool counts_writers(int fd) {
 
 class asking {
  public:
+  explicit asking(const std::vector<std::string>& without) : without_(without.begin(), without.end()) {}
   void root(const std::string& path) {
     base::unique_fd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (fd) return walk(std::move(fd), path, true);
+    if (fd) return walk(std::move(fd), path);
     if (errno != ENOENT && errno != ENOTDIR) cannot_ask(path);
   }
   [[nodiscard]] lease_answer answer() && { return std::move(answer_); }
   [[nodiscard]] bool over() const { return answer_.who != writing::nobody; }
 
  private:
-  void walk(base::unique_fd fd, const std::string& path, bool top) {
+  void walk(base::unique_fd fd, const std::string& path) {
     struct stat st {};
     if (::fstat(fd.get(), &st) != 0) return cannot_ask(path);
     if (devices_.insert(st.st_dev).second && !counts_writers(fd.get())) return cannot_ask(path);
@@ -63,7 +64,7 @@ class asking {
     errno = 0;
     while (const dirent* e = ::readdir(dir.get())) {
       const std::string_view name = e->d_name;
-      if (name != "." && name != ".." && !(top && name == ".hasup")) entry(::dirfd(dir.get()), *e, path);
+      if (name != "." && name != "..") entry(::dirfd(dir.get()), *e, path);
       if (over()) return;
       errno = 0;
     }
@@ -80,11 +81,12 @@ class asking {
     if (type != DT_REG && type != DT_DIR) return;
     if (type == DT_REG && ++files_ > most_files) return cannot_ask(above);
     const auto path = above + "/" + e.d_name;
+    if (type == DT_DIR && without_.contains(path)) return;
     base::unique_fd fd(
         ::openat(dir, e.d_name,
                  O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | (type == DT_DIR ? O_DIRECTORY : 0)));
     if (!fd) return gone_or_unknown(path);
-    if (type == DT_DIR) return walk(std::move(fd), path, false);
+    if (type == DT_DIR) return walk(std::move(fd), path);
     if (::fcntl(fd.get(), F_SETLEASE, F_RDLCK) == 0) return;  // and closing gives it back
     answer_ = {errno == EAGAIN ? writing::somebody : writing::unknown, path};
   }
@@ -95,14 +97,15 @@ class asking {
   void cannot_ask(const std::string& path) { answer_ = {writing::unknown, path}; }
 
   lease_answer answer_;
+  std::set<std::string> without_;
   std::set<dev_t> devices_;
   std::size_t files_ = 0;
 };
 
 }  // namespace
 
-lease_answer ask_for_writers(const std::vector<std::string>& dirs) {
-  asking a;
+lease_answer ask_for_writers(const std::vector<std::string>& dirs, const std::vector<std::string>& without) {
+  asking a(without);
   for (const auto& dir : dirs) {
     if (a.over()) break;
     a.root(dir);

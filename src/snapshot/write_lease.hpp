@@ -24,8 +24,9 @@ struct lease_answer {
   std::string path{};  // what somebody writes, or what could not be asked
 };
 
-// .hasup directly below each directory is left out. A lease is given back at once; who opens the file for writing in
-// these microseconds waits for it, and the kernel then sends SIGIO, which the caller must ignore.
-lease_answer ask_for_writers(const std::vector<std::string>& dirs);
+// What is in the directories of `without`, named by a path that begins as the one of `dirs` does, is left out. A
+// lease is given back at once; who opens the file for writing in these microseconds waits for it, and the kernel then
+// sends SIGIO, which the caller must ignore.
+lease_answer ask_for_writers(const std::vector<std::string>& dirs, const std::vector<std::string>& without = {});
 
 }  // namespace hasup::snapshot

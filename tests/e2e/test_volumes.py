@@ -94,8 +94,8 @@ class Recovery(Volumes):
         self.home.start()
         self.check_restored()
 
-    def boots_late(self, kind, another=False):
-        """The machine ends after that event and boots without the volume, or with an empty one in its place."""
+    def ends_after(self, kind):
+        """The machine, after that event: its number."""
         self.home.start()
         last = self.wait_kind(kind)["seq"]
         self.home.kill_daemon(signal.SIGKILL)
@@ -103,6 +103,11 @@ class Recovery(Volumes):
             os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not processes_of(self.home.path), "nothing runs")
         unmount(self.volume)
+        return last
+
+    def boots_late(self, kind, another=False):
+        """The machine ends after that event and boots without the volume, or with an empty one in its place."""
+        last = self.ends_after(kind)
         if another:
             subprocess.run(["mount", "-t", "tmpfs", "tmpfs", self.volume], check=True)
         self.home.start()
@@ -129,6 +134,30 @@ class Recovery(Volumes):
     def test_waits_for_the_volume_that_it_knows(self):
         self.prepare(UNIT, healthy_for="10s")
         self.boots_late("recovery_loaded", another=True)
+
+    def test_is_gone_for_good(self):
+        self.prepare(UNIT, healthy_for="15s")
+        last = self.ends_after("recovery_loaded")
+        subprocess.run(["mount", "-t", "tmpfs", "tmpfs", self.volume], check=True)
+        self.home.start()
+        self.waits_for("another file system is there", last)
+        record = self.home.path / "redis/.hasup/swap.json"
+        self.assertIn(f"remove {record}", self.home.ok("why", "redis"))
+        # What is not there cannot be put back, and nobody says so.
+        told = self.home.hasup("recover", "redis", "--rollback", "--yes")
+        self.assertEqual(told.returncode, 1)
+        self.assertIn("cannot be rolled back now: ", told.stderr)
+        self.assertIn("another file system is there", told.stderr)
+        self.home.ok("stop", "redis")
+        record.unlink()
+        (record.parent / "aside").rename(self.home.path / "aside")
+        self.home.hasup("recover", "redis", "--rollback", "--yes")
+        self.home.wait_event("redis", lambda e: "was removed, so that nothing is put back" in e["reason"], "it ends")
+        self.assertNotIn("recovery_rolled_back", self.kinds())
+        self.assertFalse(redis_node.answers(self.port))
+        self.home.ok("recover", "redis", "--yes")
+        self.home.wait_for("redis", state="running", health="healthy")
+        self.assertEqual(self.cli("get", "of"), "the backup")
 
 
 class Boot(Volumes):

@@ -6,6 +6,7 @@
 
 #include "base/byte_size.hpp"
 #include "snapshot/room.hpp"
+#include "snapshot/swap_record.hpp"
 #include "snapshot/tree_clone.hpp"
 
 namespace hasup::snapshot {
@@ -61,6 +62,25 @@ outcome<void> carry_one(const data_tree& tree, const std::string& path, const di
 
 }  // namespace
 
+outcome<void> claim_to_carry(data_tree& tree, const disk& d) {
+  const auto record = read_swap_record(tree.own());
+  if (!record) return record.error();
+  const bool in_use = *record && (*record)->phase != swap_phase::wiped;
+  return tree.claim_volumes(d, !in_use);
+}
+
+namespace {
+
+// All that came to a volume goes when not all of it can: the old node may need that room.
+failure taken_back(const data_tree& tree, const disk& d, failure why) {
+  for (const auto& v : tree.mounted().all())
+    if (auto removed = d.remove_tree(v.own.get(), "staging/new"); !removed)
+      why.message += "; " + joined(tree.path(), v.path) + "/.hasup/staging is left: " + removed.error().message;
+  return why;
+}
+
+}  // namespace
+
 outcome<std::map<std::string, identity>> carry(const data_tree& tree, const wipe_rules& rules, std::uint64_t min_free,
                                                const disk& d, job_control& control) {
   std::map<std::string, identity> out;
@@ -79,7 +99,7 @@ outcome<std::map<std::string, identity>> carry(const data_tree& tree, const wipe
     tree_clone copy(tree.own(), v.own.get(), d, control, tree_clone::data::copied);
     for (const auto& path : *paths) {
       if (tree.mounted().of(path) != &v) continue;
-      if (auto done = carry_one(tree, path, d, copy); !done) return done.error();
+      if (auto done = carry_one(tree, path, d, copy); !done) return taken_back(tree, d, done.error());
       auto there = look(tree.staged(path));
       if (!there) return there.error();
       if (*there) out.emplace(path, (*there)->id);

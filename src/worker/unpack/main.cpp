@@ -8,6 +8,7 @@
 
 #include "snapshot/job_run.hpp"
 #include "snapshot/sandbox.hpp"
+#include "snapshot/unpack/carry.hpp"
 #include "snapshot/unpack/examine.hpp"
 #include "snapshot/unpack/unpack.hpp"
 #include "snapshot/unpack/unpack_ahead.hpp"
@@ -34,7 +35,7 @@ snapshot::outcome<void> enter_sandbox(const ports::worker_job& job, const snapsh
   const auto rules = snapshot::rules_of(job.plan, job);
   if (!rules) return rules.error();
   if (auto opened = tree->open_volumes(rules->volumes()); !opened) return opened;
-  if (auto claimed = tree->claim_volumes(d, true); !claimed) return claimed;
+  if (auto claimed = snapshot::claim_to_carry(*tree, d); !claimed) return claimed;
   if (auto made = tree->make_places(d, false); !made) return made;
   return snapshot::enter_sandbox(snapshot::unpack_bounds(job));
 }

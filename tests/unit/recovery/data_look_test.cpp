@@ -156,6 +156,28 @@ TEST_CASE("a node that ended is started once more after a look") {
   SECTION("it is there") {
     CHECK(has(t.done(trace::all_there()).take(), "start node"));
   }
+  SECTION("a person wants the old state, and somebody has removed what says where it is") {
+    t.feed(recovery::roll_back_wanted{}).take();
+    auto seen = trace::all_there();
+    seen.half_swapped = false;
+    seen.swap_phase.clear();
+    const auto ended = t.done(seen).take();
+    CHECK(has(ended, "finished refused: .hasup/swap.json of"));
+    CHECK_FALSE(has(ended, "old state is back"));
+    CHECK_FALSE(has(ended, "worker roll_back"));
+  }
+  SECTION("a person wants the old state, and its disk is not there") {
+    t.feed(recovery::roll_back_wanted{}).take();
+    CHECK(has(t.done(below_the_volume()).take(), "recovery_waiting: "));
+    auto other = trace::all_there();
+    other.mounted = false;
+    other.unmounted = "/data/state, as its recovery knows it,";
+    CHECK_FALSE(has(t.timer().done(other).take(), "rolling_back"));
+    other.other_volume = true;
+    const auto told = t.timer().done(other).take();
+    CHECK(has(told, "another file system is there"));
+    CHECK_FALSE(has(told, "rolling_back"));
+  }
   SECTION("a person wants the old state while it looks") {
     const auto wanted = t.feed(recovery::roll_back_wanted{}).take();
     CHECK(has(wanted, "write undo_wanted"));

@@ -393,4 +393,11 @@ TEST_CASE("for what nobody knows to fit on a volume the old state is deleted onl
   CHECK(refused.text.find("how much of the new one comes to its volumes is not known") != std::string::npos);
   plan.space = model::space_policy::in_place;
   CHECK(recovery::decide_space(plan, c, room).in_place);
+  // What would be deleted for it stays where a volume is not seen to have the room.
+  room.volumes[0].freed = {0};
+  room.volumes[0].free_bytes = 1 * GiB;
+  const auto kept = recovery::decide_space(plan, c, room);
+  INFO(kept.text);
+  CHECK_FALSE(kept.fits);
+  CHECK(kept.text.find("short, if so. Make room there") != std::string::npos);
 }

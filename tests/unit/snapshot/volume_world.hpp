@@ -83,7 +83,7 @@ class volume_world {
     auto tree = snapshot::data_tree::open_for_work(job.data_dir, d, control);
     if (!tree) return tree.error();
     if (auto opened = tree->open_volumes(rules->volumes()); !opened) return opened;
-    if (auto claimed = tree->claim_volumes(d, true); !claimed) return claimed;
+    if (auto claimed = snapshot::claim_to_carry(*tree, d); !claimed) return claimed;
     if (auto made = tree->make_places(d, false); !made) return made;
     auto carried = snapshot::carry(*tree, *rules, job.min_free, d, control);
     if (!carried) return carried.error();

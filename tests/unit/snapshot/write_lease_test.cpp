@@ -37,7 +37,7 @@ struct data {
     job.seen_free = true;
   }
   [[nodiscard]] std::string db() const { return root / "state/db"; }
-  [[nodiscard]] snapshot::lease_answer ask() const { return ask_for_writers({root.path()}); }
+  [[nodiscard]] snapshot::lease_answer ask() const { return ask_for_writers({root.path()}, {root / ".hasup"}); }
   [[nodiscard]] base::unique_fd open(int flags) const { return base::unique_fd(::open(db().c_str(), flags)); }
 
   temp_tree root;

@@ -369,8 +369,15 @@ std::span<const key> daemon_keys() {
        "how much it says",
        availability::now,
        {"trace", "debug", "info", "warning", "error"}},
-      {"http", k::table, "", "a TCP listener", later},
-      {"health", k::tables, "", "units combined for load balancers", later},
+      {"http", k::table, "", "a TCP listener, for load balancers"},
+      {"http.listen", k::text, "", "its address, such as \"127.0.0.1:9770\": answers /healthz and /healthz/NAME"},
+      {"health", k::tables, "", "units combined for load balancers"},
+      {"health[].name", k::name, "", "of the group: /healthz/NAME"},
+      {"health[].units", k::tables, "", "the units that must be healthy"},
+      {"health[].units[].unit", k::text, "", "a unit, or one instance of it: \"miner@0\""},
+      {"health[].units[].min", k::integer, "1", "so many instances of it must be healthy"},
+      {"health[].agent_check", k::text, "",
+       "an address, such as \"0.0.0.0:9771\", that answers HAProxy's agent checks"},
   };
   return keys;
 }

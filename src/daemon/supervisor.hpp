@@ -14,6 +14,7 @@
 #include "control/service.hpp"
 #include "daemon/disk_thread.hpp"
 #include "daemon/event_log.hpp"
+#include "daemon/health_desk.hpp"
 #include "daemon/intent.hpp"
 #include "daemon/log_keeper.hpp"
 #include "daemon/memory_watch.hpp"
@@ -44,6 +45,8 @@ class supervisor : public control::service, private unit_host {
   void announce(std::string kind, std::string why, std::map<std::string, std::string> detail = {});
   // Asked to make way for another program of this name, which has passed its self-check.
   void on_upgrade(std::function<void(const std::string& program)> go) { upgrade_.on_go = std::move(go); }
+  // Of every instance, and of units whose file is broken: for load balancers.
+  std::vector<health::instance_view> health_views() const;
   // For the log keeper, as configured now.
   std::vector<kept_log> kept_logs() const;
 
@@ -194,6 +197,7 @@ class supervisor : public control::service, private unit_host {
   space_watch space_watch_;
   schedule schedule_;
   upgrade upgrade_;
+  health_desk health_desk_;
   std::set<std::string> moved_groups_;  // a telling is posted
   bool save_posted_ = false;
   bool stops_posted_ = false;

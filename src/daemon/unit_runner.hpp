@@ -28,6 +28,7 @@
 #include "daemon/recovery_runner.hpp"
 #include "daemon/unit_host.hpp"
 #include "daemon/worker_runner.hpp"
+#include "health/answer.hpp"
 #include "journal/file_journal.hpp"
 #include "process/process_tree.hpp"
 #include "process/spawner.hpp"
@@ -65,6 +66,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   // As far as the intent file knows; its shim may have died since.
   bool was_running() const { return running_fingerprint_ != 0; }
   bool undecided() const { return undecided_; }
+  health::instance_view health_view() const;
   bool recovery_serves() const { return recovery_active() && !beside_ && recovery_->serves(); }
 
   void dispatch(unit::event e);

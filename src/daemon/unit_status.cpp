@@ -74,6 +74,18 @@ control::instance_status unit_runner::status() {
   return s;
 }
 
+// Asked for once a second or more often: nothing is measured for it.
+health::instance_view unit_runner::health_view() const {
+  health::instance_view v;
+  v.id = unit_.id;
+  v.state = undecided_ ? model::unit_state::starting : state();
+  v.health = memory_.health;
+  v.desired = memory_.desired;
+  v.reason = undecided_ ? std::string(asking) : memory_.reason;
+  v.restoring = v.state == model::unit_state::recovering || v.state == model::unit_state::asking;
+  return v;
+}
+
 control::recovery_status unit_runner::recovery_progress() const {
   const auto v = recovery_->view();
   control::recovery_status r;

@@ -214,7 +214,7 @@ TEST_CASE("a story comes back as it was written") {
 TEST_CASE("what stands still until a person does something is an alert, and what goes well is none") {
   event e;
   for (const auto* kind :
-       {"failed", "asking", "recovery_asks", "recovery_waiting", "recovery_stands", "journal_failed",
+       {"failed", "asking", "recovery_asks", "recovery_waiting", "recovery_stands", "journal_failed", "listen_failed",
         "journal_damaged", "disk_silent", "disk_low", "killed", "shim_lost", "head_stuck"}) {
     e.kind = kind;
     CAPTURE(kind);

@@ -135,6 +135,8 @@ void add_run(std::vector<key>& out) {
                  "a command of pre_start, post_start, post_stop or check_command that takes longer is killed"});
   out.push_back({"run.stop_signal", k::signals, "\"TERM\"", "asks the node to stop"});
   out.push_back({"run.reload_signal", k::signals, "", "sent by `hasup reload`; without it that restarts"});
+  out.push_back({"run.drain_time", k::duration, "\"0s\"",
+                 "this long before a healthy node is asked to stop, load balancers are told that it will"});
   out.push_back({"run.stop_timeout", k::duration, "\"10m\"",
                  "this long after stop_signal the whole tree is killed, with an alert"});
   out.push_back({"run.start_timeout", k::duration, "\"5m\"", "not started by then is a failed start"});

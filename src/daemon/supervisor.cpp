@@ -56,6 +56,7 @@ supervisor::supervisor(daemon_services& services, event_log& events, intent_file
       intent_file_(intent),
       started_at_(std::chrono::system_clock::now()),
       host_name_(machine_name()),
+      rolling_timer_(services.loop),
       memory_watch_(services.loop,
                     [this] {
                       bool any = false;

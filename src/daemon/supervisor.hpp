@@ -1,6 +1,7 @@
 // All units together: loads the files, keeps the intent, carries out commands, tells units about each other.
 #pragma once
 
+#include <boost/asio/steady_timer.hpp>
 #include <deque>
 #include <map>
 #include <memory>
@@ -144,6 +145,8 @@ class supervisor : public control::service, private unit_host {
   control::command_reply set_maintenance(const runners& targets, const std::string& word);
   void scale(const control::command& c, std::function<void(control::command_reply)> done);
   void advance_rolling();
+  bool may_go_on(rolling_restart& roll, const unit_runner& r) const;
+  void wake_for_rolling();
   void resume_rolling(std::map<std::string, rolling_restart> were, const std::set<std::string>& in_a_stop);
   void set_schedules();
   void scheduled(const std::string& unit);
@@ -189,6 +192,7 @@ class supervisor : public control::service, private unit_host {
   std::set<model::instance_id> removed_;              // no longer configured: dropped once stopped
   // The instances of a unit are restarted one after the other, each healthy before the next.
   std::map<std::string, rolling_restart> rolling_;
+  boost::asio::steady_timer rolling_timer_;  // until the first of them goes on
   unit_settings settings_;
   std::map<model::instance_id, std::function<void()>> reader_waits_;
   std::set<model::instance_id> held_readers_of_;

@@ -21,6 +21,7 @@ std::string one_line(std::string_view text, std::size_t longest) {
 }
 
 std::string word_for(const instance_view& i) {
+  if (i.draining) return "draining";
   if (i.state == unit_state::running) return std::string(model::health_names.text(i.health));
   return std::string(model::unit_state_names.text(i.state));
 }
@@ -38,6 +39,7 @@ std::string name_of(const model::health_member& m) {
 struct found {
   views all;
   std::size_t healthy = 0;
+  std::size_t draining = 0;
   bool enough = false;
 };
 
@@ -47,6 +49,8 @@ found look_at(const model::health_member& m, const std::vector<instance_view>& a
     if (i.id.unit == m.unit.unit && (!m.unit.index || *m.unit.index == i.id.index)) f.all.push_back(&i);
   f.healthy = static_cast<std::size_t>(
       std::count_if(f.all.begin(), f.all.end(), [](const instance_view* i) { return serves(*i); }));
+  f.draining = static_cast<std::size_t>(
+      std::count_if(f.all.begin(), f.all.end(), [](const instance_view* i) { return i->draining; }));
   f.enough = f.healthy >= m.min && f.healthy > 0;
   return f;
 }
@@ -71,10 +75,13 @@ unsigned percent(const found& f) {
 // else is wrong the first unit is named, and the page of the group has them all.
 std::string agent_down(const model::health_group& g, const std::vector<found>& units) {
   constexpr std::size_t longest = 120;
+  // With those that drain each unit would have enough: connections that are open may come to their end.
+  bool drains = true;
   const found* first = nullptr;
   const model::health_member* member = nullptr;
   for (std::size_t n = 0; n < units.size(); ++n) {
     if (units[n].enough) continue;
+    drains = drains && units[n].healthy + units[n].draining >= g.units[n].min;
     for (const auto* i : units[n].all)
       if (i->restoring) return "stopped #restoring snapshot";
     if (first == nullptr) {
@@ -83,6 +90,7 @@ std::string agent_down(const model::health_group& g, const std::vector<found>& u
     }
   }
   if (first == nullptr) return "down #no units";
+  if (drains) return "drain";
   const bool taken_down = !first->all.empty() && std::all_of(first->all.begin(), first->all.end(), [](const auto* i) {
     return i->state == unit_state::stopped ||
            (i->state == unit_state::stopping && i->desired == model::desired::down);

@@ -19,6 +19,7 @@ struct instance_view {
   model::health health = model::health::unknown;
   model::desired desired = model::desired::down;
   std::string reason;
+  bool draining = false;   // it still serves what it was asked for, and is about to stop
   bool restoring = false;  // a recovery has it, or a person is asked about one
 };
 

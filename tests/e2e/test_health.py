@@ -1,11 +1,12 @@
 """What load balancers are told: /healthz of units, instances and groups, on a port of hasup.toml."""
 
+import datetime
 import http.client
 import json
 import socket
 import unittest
 
-from hasup_home import HasupTest, accepts, free_port, wait_until
+from hasup_home import HasupTest, accepts, alive, free_port, wait_until
 
 # Healthy while the file is there.
 UNIT = """
@@ -176,6 +177,59 @@ class HealthzTest(HealthTest):
             self.addCleanup(one.close)
             one.sendall(b"GET /healthz HTTP/1.1\r\nX: ")
         self.assertEqual(self.ask("rpc")[0], 200)
+
+
+class DrainTest(HealthTest):
+    def test_what_is_stopped_is_announced_first_and_a_second_stop_ends_the_waiting(self):
+        self.unit("rpc", more='drain_time = "10m"\n')
+        agent = free_port()
+        self.settings(f'[[health]]\nname = "evm"\nunits = [{{ unit = "rpc" }}]\nagent_check = "127.0.0.1:{agent}"\n')
+        self.home.start()
+        self.home.ok("start", "rpc")
+        pid = self.home.unit_status("rpc")["pid"]
+        self.home.ok("stop", "rpc", "--no-wait")
+        status = self.home.wait_for("rpc", state="stopping")
+        self.assertEqual(self.ask("rpc"), (503, "rpc: draining: stopped by hand; draining for 10m first\n"))
+        with socket.create_connection(("127.0.0.1", agent), 60) as s:
+            self.assertEqual(s.makefile().read(), "drain\n")
+        self.assertEqual(status["reason"], "stopped by hand; draining for 10m first")
+        self.assertIsNotNone(status["drain_ends_at"])
+        self.assertIsNone(status["kill_at"])
+        self.assertIn("drains for another", self.home.hasup("status", "rpc").stdout)
+        self.assertTrue(alive(pid))
+        # The next hasupd drains it too: whoever was to be told may not have been.
+        self.home.kill_daemon()
+        self.home.start()
+        self.wait_answer("rpc", 503)
+        self.assertIsNotNone(self.home.wait_for("rpc", state="stopping")["drain_ends_at"])
+        self.assertTrue(alive(pid))
+        self.home.ok("stop", "rpc")
+        self.assertFalse(alive(pid))
+        self.assertEqual(self.home.unit_status("rpc")["state"], "stopped")
+
+    def test_what_is_not_healthy_is_not_waited_for(self):
+        self.unit("rpc", more='drain_time = "10m"\n')
+        self.settings()
+        self.home.start()
+        self.home.ok("start", "rpc")
+        (self.home.path / "rpc.ok").unlink()
+        self.wait_answer("rpc", 503)
+        self.home.ok("stop", "rpc")
+
+    def test_of_several_instances_each_is_announced_and_back_for_as_long_before_the_next_one_goes(self):
+        self.unit("miner", instances=3, more='drain_time = "1s"\n')
+        self.settings()
+        self.home.start()
+        self.home.ok("start", "miner")
+        self.home.ok("restart", "miner")
+        seen = {}  # (instance, kind) -> when it was last
+        for e in self.home.events("miner"):
+            seen[e["instance"], e["kind"]] = datetime.datetime.fromisoformat(e["at"].replace("Z", "+00:00"))
+        second = datetime.timedelta(seconds=0.99)  # the two clocks of hasupd
+        for n in range(3):
+            self.assertGreaterEqual(seen[n, "stopping"] - seen[n, "draining"], second)
+            if n > 0:
+                self.assertGreaterEqual(seen[n, "draining"] - seen[n - 1, "became_healthy"], second)
 
 
 if __name__ == "__main__":

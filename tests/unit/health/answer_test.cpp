@@ -10,7 +10,7 @@ using model::unit_state;
 namespace {
 
 instance_view up(const std::string& unit, unsigned index = 0) {
-  return {{unit, index}, unit_state::running, model::health::healthy, model::desired::up, "readiness passed", {}};
+  return {{unit, index}, unit_state::running, model::health::healthy, model::desired::up, "readiness passed", {}, {}};
 }
 
 instance_view in(unit_state s, const std::string& why, instance_view i) {
@@ -134,6 +134,29 @@ TEST_CASE("HAProxy is told of a restored snapshot, and of what a person has stop
   CHECK(answer_for("evm", all, {evm}).agent == "stopped #rpc: stopped: stopped by hand");
   all[0] = in(unit_state::stopping, "restarted by hand", up("rpc"));
   CHECK(answer_for("evm", all, {evm}).agent == "down #rpc: stopping: restarted by hand");
+}
+
+TEST_CASE("what is about to stop gets no more requests, and may finish those that it has") {
+  auto all = evm_units();
+  const auto drains = [](const instance_view& of) {
+    auto i = in(unit_state::stopping, "stopped by hand; draining for 5s first", of);
+    i.draining = true;
+    return i;
+  };
+  all[0] = drains(all[0]);
+  const auto a = answer_for("rpc", all, {});
+  CHECK_FALSE(a.healthy);
+  CHECK(a.text == "rpc: draining: stopped by hand; draining for 5s first\n");
+  CHECK(a.agent == "drain");
+  CHECK(answer_for("evm", all, {evm}).agent == "drain");
+  all[1] = all[2] = in(unit_state::failed, "", all[1]);
+  all[3] = drains(all[3]);
+  CHECK(answer_for("evm", all, {evm}).agent == "drain");  // two of four do for the miner, one of them drains
+  all[4] = in(unit_state::failed, "", all[4]);
+  CHECK(answer_for("evm", all, {evm}).agent.starts_with("down #rpc: draining"));
+  all = evm_units();
+  all[1] = drains(all[1]);
+  CHECK(answer_for("evm", all, {evm}).agent == "ready up 75%");
 }
 
 TEST_CASE("what a node prints cannot make lines of its own, or long ones") {

@@ -13,7 +13,7 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parent.parent
 SRC = SOURCE / "src"
 
-RING_1 = ["base", "model", "config", "graph", "unit", "upstream", "recovery", "migrate", "backup"]
+RING_1 = ["base", "model", "config", "graph", "unit", "upstream", "health", "recovery", "migrate", "backup"]
 RING_2 = ["ports", "process", "logs", "probe", "snapshot", "journal", "cluster", "metrics", "control"]
 
 # Single headers that a folder may include although it does not link their folder, and why.

@@ -253,6 +253,10 @@ std::string schedule_text(const instance_status& u, base::wall_time now) {
 }
 
 std::string kill_text(const instance_status& u, base::wall_time now) {
+  if (u.state == unit_state::stopping && u.drain_ends_at) {
+    const auto left = std::chrono::duration_cast<base::duration>(*u.drain_ends_at - now);
+    return "drains for another " + base::format_duration_short(std::max(left, base::duration{0}));
+  }
   if (u.state != unit_state::stopping || !u.kill_at) return {};
   const auto left = std::chrono::duration_cast<base::duration>(*u.kill_at - now);
   return "SIGKILL in " + base::format_duration_short(std::max(left, base::duration{0}));

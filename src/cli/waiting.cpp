@@ -88,6 +88,8 @@ class progress_view {
     const auto& u = o.seen.now;
     auto text = o.line;
     if (u.recovery) text += " [" + u.recovery->phase + "]";
+    if (u.drain_ends_at && u.state == model::unit_state::stopping)
+      text += "; until " + base::format_time(*u.drain_ends_at);
     if (u.kill_at && u.state == model::unit_state::stopping) text += "; SIGKILL at " + base::format_time(*u.kill_at);
     // Not each half second.
     bool further = false;

@@ -176,6 +176,7 @@ void read_run(const section& s, model::run_spec& out) {
   if (out.stop_signal == 9)
     s.findings().warning(s.where("stop_signal"),
                          "KILL lets the node save nothing; a node's state will be dirty after each stop");
+  s.read("drain_time", out.drain_time);
   s.read("stop_timeout", out.stop_timeout);
   s.read("start_timeout", out.start_timeout);
   if (out.start_timeout.count() == 0) s.error("start_timeout", "\"start_timeout\" must be more than 0");

@@ -135,6 +135,8 @@ void add_run(std::vector<key>& out) {
                  "a command of pre_start, post_start, post_stop or check_command that takes longer is killed"});
   out.push_back({"run.stop_signal", k::signals, "\"TERM\"", "asks the node to stop"});
   out.push_back({"run.reload_signal", k::signals, "", "sent by `hasup reload`; without it that restarts"});
+  out.push_back({"run.drain_time", k::duration, "\"0s\"",
+                 "this long before a healthy node is asked to stop, load balancers are told that it will"});
   out.push_back({"run.stop_timeout", k::duration, "\"10m\"",
                  "this long after stop_signal the whole tree is killed, with an alert"});
   out.push_back({"run.start_timeout", k::duration, "\"5m\"", "not started by then is a failed start"});
@@ -369,8 +371,15 @@ std::span<const key> daemon_keys() {
        "how much it says",
        availability::now,
        {"trace", "debug", "info", "warning", "error"}},
-      {"http", k::table, "", "a TCP listener", later},
-      {"health", k::tables, "", "units combined for load balancers", later},
+      {"http", k::table, "", "a TCP listener, for load balancers"},
+      {"http.listen", k::text, "", "its address, such as \"127.0.0.1:9770\": answers /healthz and /healthz/NAME"},
+      {"health", k::tables, "", "units combined for load balancers"},
+      {"health[].name", k::name, "", "of the group: /healthz/NAME"},
+      {"health[].units", k::tables, "", "the units that must be healthy"},
+      {"health[].units[].unit", k::text, "", "a unit, or one instance of it: \"miner@0\""},
+      {"health[].units[].min", k::integer, "1", "so many instances of it must be healthy"},
+      {"health[].agent_check", k::text, "",
+       "an address, such as \"0.0.0.0:9771\", that answers HAProxy's agent checks"},
   };
   return keys;
 }

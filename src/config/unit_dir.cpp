@@ -224,6 +224,15 @@ void drop_duplicates(std::vector<parsed_unit>& units, report& findings) {
   });
 }
 
+known_units known_to_the_daemon(const std::map<std::string, unit_entry>& units,
+                                const std::set<std::string>& also_known) {
+  known_units known;
+  for (const auto& name : also_known) known[name];
+  for (const auto& [name, entry] : units)
+    known[name] = entry.valid ? std::optional(static_cast<unsigned>(entry.instances.size())) : std::nullopt;
+  return known;
+}
+
 loaded read_all(const file_set& files, const library& from, const std::set<std::string>& also_known,
                 const std::map<std::string, unsigned>& instances = {}) {
   auto context = from.context();
@@ -231,13 +240,6 @@ loaded read_all(const file_set& files, const library& from, const std::set<std::
   loaded out;
   report others;
   for (const auto& d : files.problems) others.add(d);
-  for (const auto& path : files.daemon) {
-    auto text = read_text(path);
-    if (text)
-      out.settings = parse_daemon_text(path, *text, others);
-    else
-      others.add(whole_file(path, text.error().message));
-  }
   for (const auto& path : files.later)
     others.add(whole_file(path, "files in " + folder_name(path) + "/ are not available in this version yet"));
   auto units = read_units(files.units, context, from.refused());
@@ -249,6 +251,16 @@ loaded read_all(const file_set& files, const library& from, const std::set<std::
     auto entry = finish(std::move(u));
     for (const auto& d : entry.problems) others.add(d);
     if (model::is_unit_name(entry.name)) out.units.emplace(entry.name, std::move(entry));
+  }
+  if (!files.daemon.empty()) {
+    const auto known = known_to_the_daemon(out.units, also_known);
+    for (const auto& path : files.daemon) {
+      auto text = read_text(path);
+      if (text)
+        out.settings = parse_daemon_text(path, *text, known, others);
+      else
+        others.add(whole_file(path, text.error().message));
+    }
   }
   for (const auto& path : files.recipes) check_unused(path, true, from.refused(), others);
   for (const auto& path : files.presets) check_unused(path, false, from.refused(), others);
@@ -284,6 +296,8 @@ void add_path(const std::string& path, file_set& files, library& beside, std::se
   beside.add_root(fs::path(folder).parent_path().string());
   if (fs::path(folder).filename() == "probes") beside.add_root(fs::path(folder).parent_path().parent_path().string());
   for (const auto& f : toml_files(folder)) neighbours.insert(stem(f));
+  if (fs::path(full).filename() == "hasup.toml")
+    for (const auto& f : toml_files(folder + "/units")) neighbours.insert(stem(f));
   if (!directory) return files.add_file(path);
   for (const auto& f : toml_files(path)) files.add_file(f);
   if (fs::path(full).filename() == "recipes")

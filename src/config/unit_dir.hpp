@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "base/result.hpp"
 #include "config/paths.hpp"
 #include "config/unit_file.hpp"
+#include "model/health_group.hpp"
 #include "model/probe.hpp"
 #include "model/recipe.hpp"
 
@@ -26,6 +28,8 @@ struct daemon_settings {
   std::string log_level = "info";  // trace | debug | info | warning | error
   boot_start start_at_boot = boot_start::enabled;
   std::string cgroup_root;  // "" = hasup-nodes.scope where there is one; "off"
+  std::optional<model::tcp_endpoint> http;
+  std::vector<model::health_group> health;
 };
 
 struct loaded {

@@ -163,4 +163,17 @@ route parse_route(std::string_view method, std::string_view target) {
   return rejected(404, "no such path");
 }
 
+public_route parse_public_route(std::string_view method, std::string_view target) {
+  using kind = public_route::kind;
+  const auto path = target.substr(0, target.find('?'));
+  constexpr std::string_view below = "/healthz/";
+  if (path != "/healthz" && path != "/healthz/" && !path.starts_with(below))
+    return {kind::rejected, {}, 404, "no such path; there are /healthz and /healthz/NAME"};
+  if (method != "GET" && method != "HEAD") return {kind::rejected, {}, 405, "only GET and HEAD are answered"};
+  if (path.size() <= below.size()) return {kind::daemon_health, {}, 0, {}};
+  auto name = percent_decode(path.substr(below.size()));
+  if (!name) return {kind::rejected, {}, 400, "malformed path"};
+  return {kind::health_of, std::move(*name), 0, {}};
+}
+
 }  // namespace hasup::control

@@ -26,4 +26,15 @@ inline constexpr std::size_t max_count = 10'000;
 
 route parse_route(std::string_view method, std::string_view target);
 
+// On the TCP listener: what is answered to everybody.
+struct public_route {
+  enum class kind { daemon_health, health_of, rejected };
+  kind is = kind::rejected;
+  std::string name;          // health_of: percent-decoded, not looked up
+  unsigned http_status = 0;  // rejected: 400, 404, 405
+  std::string error;         // rejected
+};
+
+public_route parse_public_route(std::string_view method, std::string_view target);
+
 }  // namespace hasup::control

@@ -172,6 +172,7 @@ json::object to_json(const instance_status& s) {
                       {"waiting_for", text_array(s.waiting_for)},
                       {"next_attempt_at", time_or_null(s.next_attempt_at)},
                       {"scheduled_at", time_or_null(s.scheduled_at)},
+                      {"drain_ends_at", time_or_null(s.drain_ends_at)},
                       {"kill_at", time_or_null(s.kill_at)},
                       {"last_exit", to_json(s.exit)},
                       {"head", to_json(s.head)},
@@ -206,6 +207,7 @@ instance_status instance_from_json(const json::value& v) {
   s.waiting_for = f.texts("waiting_for");
   s.next_attempt_at = f.time("next_attempt_at");
   s.scheduled_at = f.time("scheduled_at");
+  s.drain_ends_at = f.time("drain_ends_at");
   s.kill_at = f.time("kill_at");
   if (const auto* e = f.find("last_exit")) s.exit = exit_from_json(*e);
   if (const auto* h = f.find("head")) s.head = head_from_json(*h);

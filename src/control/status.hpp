@@ -90,9 +90,10 @@ struct instance_status {
   std::uint64_t recoveries = 0;
   std::vector<std::string> waiting_for;  // "leap (healthy)"
   std::optional<base::wall_time> next_attempt_at;
-  std::optional<base::wall_time> scheduled_at;  // the next restart of [schedule]; that of the whole unit
-  std::optional<base::wall_time> kill_at;       // while stopping: when SIGKILL comes if it has not ended
-  std::optional<last_exit> exit;                // JSON member "last_exit"
+  std::optional<base::wall_time> scheduled_at;   // the next restart of [schedule]; that of the whole unit
+  std::optional<base::wall_time> drain_ends_at;  // while stopping: when it is asked to, after run.drain_time
+  std::optional<base::wall_time> kill_at;        // while stopping: when SIGKILL comes if it has not ended
+  std::optional<last_exit> exit;                 // JSON member "last_exit"
   std::optional<model::head> head;
   std::string upstream;  // "" = null, also role
   std::string role;

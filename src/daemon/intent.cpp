@@ -47,6 +47,7 @@ json::object encode_pace(const recovery::pace& p) {
 
 json::object encode_stop(const unit::stopping& s) {
   json::object o{{"then", unit::after_stop_names.text(s.then)},
+                 {"draining", s.draining},
                  {"no_kill", s.no_kill},
                  {"killed", s.killed},
                  {"returns", s.returns},
@@ -164,6 +165,7 @@ instance_intent decode_instance(const json::object& object) {
     const reader sr(s->as_object());
     unit::stopping out;
     out.then = unit::after_stop_names.parse(sr.text("then")).value_or(unit::after_stop::stop);
+    out.draining = sr.flag("draining");
     out.no_kill = sr.flag("no_kill");
     out.killed = sr.flag("killed");
     out.returns = sr.flag("returns");

@@ -69,6 +69,8 @@ struct rolling_restart {
   std::uint64_t run_before = 0;         // of the front one
   bool begun = false;
   std::string why;
+  // The front one is up again, and the next one's turn comes then. Not saved.
+  std::optional<base::mono_time> next_at{};
 };
 
 // A stop that waits for those that require it to be down, or has been passed on to its unit.
@@ -77,6 +79,7 @@ struct pending_stop {
   bool force = false;
   std::string why;
   bool asked = false;
+  bool hurry = false;  // asked for once more while it drains; not saved
 };
 
 struct intent {

@@ -56,6 +56,7 @@ supervisor::supervisor(daemon_services& services, event_log& events, intent_file
       intent_file_(intent),
       started_at_(std::chrono::system_clock::now()),
       host_name_(machine_name()),
+      rolling_timer_(services.loop),
       memory_watch_(services.loop,
                     [this] {
                       bool any = false;
@@ -93,7 +94,9 @@ supervisor::supervisor(daemon_services& services, event_log& events, intent_file
             e.reason = why;
             publish(std::move(e));
           }),
-      upgrade_(services, [this](control::event e) { publish(std::move(e)); }) {
+      upgrade_(services, [this](control::event e) { publish(std::move(e)); }),
+      health_desk_(
+          services.loop, [this] { return health_views(); }, [this](control::event e) { publish(std::move(e)); }) {
   events_.subscribe([this](const control::event& e) {
     if (server_ != nullptr) server_->publish(e);
   });
@@ -318,6 +321,20 @@ control::host_status supervisor::status() {
     note_settings(s.units.back());
   }
   return s;
+}
+
+std::vector<health::instance_view> supervisor::health_views() const {
+  std::vector<health::instance_view> out;
+  for (const auto& [id, r] : runners_) out.push_back(r->health_view());
+  for (const auto& [name, entry] : config_.units) {
+    if (entry.valid || !instances_of(name).empty()) continue;
+    health::instance_view broken;
+    broken.id.unit = name;
+    broken.state = model::unit_state::failed;
+    broken.reason = "its unit file is invalid";
+    out.push_back(std::move(broken));
+  }
+  return out;
 }
 
 std::string supervisor::unit_json(std::string_view name) {

@@ -1,6 +1,7 @@
 // All units together: loads the files, keeps the intent, carries out commands, tells units about each other.
 #pragma once
 
+#include <boost/asio/steady_timer.hpp>
 #include <deque>
 #include <map>
 #include <memory>
@@ -14,6 +15,7 @@
 #include "control/service.hpp"
 #include "daemon/disk_thread.hpp"
 #include "daemon/event_log.hpp"
+#include "daemon/health_desk.hpp"
 #include "daemon/intent.hpp"
 #include "daemon/log_keeper.hpp"
 #include "daemon/memory_watch.hpp"
@@ -44,6 +46,8 @@ class supervisor : public control::service, private unit_host {
   void announce(std::string kind, std::string why, std::map<std::string, std::string> detail = {});
   // Asked to make way for another program of this name, which has passed its self-check.
   void on_upgrade(std::function<void(const std::string& program)> go) { upgrade_.on_go = std::move(go); }
+  // Of every instance, and of units whose file is broken: for load balancers.
+  std::vector<health::instance_view> health_views() const;
   // For the log keeper, as configured now.
   std::vector<kept_log> kept_logs() const;
 
@@ -141,6 +145,8 @@ class supervisor : public control::service, private unit_host {
   control::command_reply set_maintenance(const runners& targets, const std::string& word);
   void scale(const control::command& c, std::function<void(control::command_reply)> done);
   void advance_rolling();
+  bool may_go_on(rolling_restart& roll, const unit_runner& r) const;
+  void wake_for_rolling();
   void resume_rolling(std::map<std::string, rolling_restart> were, const std::set<std::string>& in_a_stop);
   void set_schedules();
   void scheduled(const std::string& unit);
@@ -186,6 +192,7 @@ class supervisor : public control::service, private unit_host {
   std::set<model::instance_id> removed_;              // no longer configured: dropped once stopped
   // The instances of a unit are restarted one after the other, each healthy before the next.
   std::map<std::string, rolling_restart> rolling_;
+  boost::asio::steady_timer rolling_timer_;  // until the first of them goes on
   unit_settings settings_;
   std::map<model::instance_id, std::function<void()>> reader_waits_;
   std::set<model::instance_id> held_readers_of_;
@@ -194,6 +201,7 @@ class supervisor : public control::service, private unit_host {
   space_watch space_watch_;
   schedule schedule_;
   upgrade upgrade_;
+  health_desk health_desk_;
   std::set<std::string> moved_groups_;  // a telling is posted
   bool save_posted_ = false;
   bool stops_posted_ = false;

@@ -239,7 +239,7 @@ control::command_reply supervisor::stop(const runners& targets, bool no_kill, bo
       }
       auto& entry = stops_[r->spec().id];  // one may be waiting: what was asked for then holds
       entry = {no_kill || entry.no_kill, force || entry.force, asked ? why : "stopped with " + r->taken_down_by,
-               false};
+               false, asked && r->drains()};
       reply.affected.push_back(to_text(r->spec().id));
     }
   }
@@ -275,7 +275,7 @@ void supervisor::advance_stops() {
   for (auto& [id, stop] : stops_) {
     if (stop.asked || blocked.contains(id.unit)) continue;
     stop.asked = true;
-    find(id)->dispatch(hasup::unit::stop_wanted{stop.no_kill, stop.why, stop.force});
+    find(id)->dispatch(hasup::unit::stop_wanted{stop.no_kill, stop.why, stop.force, stop.hurry});
     // What is at rest already changes nothing when it is asked, and must not keep back what it requires.
     advance_stops_soon();
   }

@@ -93,6 +93,7 @@ void supervisor::advance_rolling() {
         // Between one instance of a unit and the next there is something to wait for.
         if (roll.left.size() > 1) break;
       } else if (r && !is_up_again(*r, roll.run_before)) {
+        roll.next_at.reset();
         if (!has_given_up(*r) || !r->restart_seen()) break;
         if (roll.left.size() > 1) {
           control::event e;
@@ -106,12 +107,36 @@ void supervisor::advance_rolling() {
         }
         roll.left.clear();
         break;
+      } else if (r && !may_go_on(roll, *r)) {
+        break;
       }
       roll.left.pop_front();
       roll.begun = false;
+      roll.next_at.reset();
     }
     it = roll.left.empty() ? rolling_.erase(it) : std::next(it);
   }
+  wake_for_rolling();
+}
+
+// Load balancers need as long to see that an instance is back as they need to see that one goes: else there may be a
+// moment in which they know of none.
+bool supervisor::may_go_on(rolling_restart& roll, const unit_runner& r) const {
+  if (roll.left.size() < 2) return true;
+  const auto now = std::chrono::steady_clock::now();
+  if (!roll.next_at) roll.next_at = now + r.spec().run.drain_time;
+  return *roll.next_at <= now;
+}
+
+void supervisor::wake_for_rolling() {
+  std::optional<base::mono_time> first;
+  for (const auto& [unit, roll] : rolling_)
+    if (roll.next_at) first = first ? std::min(*first, *roll.next_at) : *roll.next_at;
+  if (!first) return;
+  rolling_timer_.expires_at(*first);
+  rolling_timer_.async_wait([this](const boost::system::error_code& ec) {
+    if (!ec) advance_rolling();
+  });
 }
 
 // What an earlier hasupd did not come to the end of. `in_a_stop`: the instances that it was just stopping.

@@ -23,6 +23,12 @@ config::loaded load_trusted(const config::directories& dirs, const std::map<std:
                       [&dirs](const std::string& path) { return start::why_file_distrusted(dirs, path); });
 }
 
+bool has_broken_settings(const config::loaded& files) {
+  return std::any_of(files.problems.begin(), files.problems.end(), [](const base::diagnostic& d) {
+    return d.level == base::severity::error && d.file.ends_with("/hasup.toml");
+  });
+}
+
 }  // namespace
 
 graph::dependency_graph supervisor::requirement_graph() const {
@@ -153,6 +159,7 @@ void supervisor::boot(intent was) {
   }
   set_schedules();
   save_intent();
+  health_desk_.set(config_.settings);
 }
 
 // Units that run, but whose file is broken, changed its instances, or is gone: they are kept as they were started.
@@ -319,8 +326,12 @@ control::command_reply supervisor::apply(files read, bool dry_run, const std::st
   }
   if (changes.empty()) say("nothing changed");
   if (only.empty() && base::has_errors(fresh.problems)) reply.code = exit_code::invalid_configuration;
+  const bool keep_settings = only.empty() && has_broken_settings(fresh);
+  if (keep_settings) say("hasup.toml is invalid; what load balancers are told is left as it is (`hasup check`)");
   if (dry_run) return reply;
+  if (keep_settings) fresh.settings = config_.settings;
   config_ = std::move(fresh);
+  health_desk_.set(config_.settings);
   for (const auto& change : changes) change();
   restart(to_restart, "restarted: its configuration changed");
   set_schedules();

@@ -30,7 +30,7 @@ void unit_runner::on(const process::shim_main_exited& e) {
   said_at_exit_ = {startup_seen(), readiness_seen()};
   full_at_exit_ = false;
   // After a stop that was asked for there is nothing to explain.
-  const bool asked = state() == model::unit_state::stopping && !recovery_has_node();
+  const bool asked = state() == model::unit_state::stopping && !drains() && !recovery_has_node();
   if (asked) return main_exited(e, {});
   if (!node_logs_ || !node_logs_->marked()) return look_at_room(e, {});
   explaining_exit_ = true;

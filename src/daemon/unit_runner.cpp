@@ -379,6 +379,7 @@ void unit_runner::on(const unit::start_timer& t) {
     next_attempt_at_ = wall_now() + t.after;
   stop_ends_at_.reset();
   if (t.which == unit::timer::stop_timeout) stop_ends_at_ = wall_now() + t.after;
+  if (t.which == unit::timer::drain) drain_ends_at_ = wall_now() + t.after;
   timer_.expires_after(t.after);
   if (t.after.count() <= 0) {  // without the kernel's timer, and a turn of the loop for it
     boost::asio::post(services_.loop, [weak = weak_from_this(), which = t.which, set = ++timer_set_] {

@@ -28,6 +28,7 @@
 #include "daemon/recovery_runner.hpp"
 #include "daemon/unit_host.hpp"
 #include "daemon/worker_runner.hpp"
+#include "health/answer.hpp"
 #include "journal/file_journal.hpp"
 #include "process/process_tree.hpp"
 #include "process/spawner.hpp"
@@ -65,6 +66,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   // As far as the intent file knows; its shim may have died since.
   bool was_running() const { return running_fingerprint_ != 0; }
   bool undecided() const { return undecided_; }
+  health::instance_view health_view() const;
   bool recovery_serves() const { return recovery_active() && !beside_ && recovery_->serves(); }
 
   void dispatch(unit::event e);
@@ -149,6 +151,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   }
   std::vector<std::int32_t> pids() const;
   std::uint64_t run_number() const { return run_; }
+  bool drains() const;  // load balancers are told that it will stop; it was not asked to yet
   bool restart_seen() const { return queue_.empty(); }  // nothing that was asked for is still on its way
   // Health, memory, requirements and schedules do nothing to what runs while it is on, no recovery begins, and nobody
   // is alerted.
@@ -415,8 +418,9 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   boost::asio::steady_timer timer_;
   std::uint64_t timer_set_ = 0;  // so many times, or cancelled
   std::optional<base::wall_time> next_attempt_at_;
-  std::optional<base::wall_time> stop_ends_at_;  // the stop_timeout that runs
-  std::uint64_t prepare_ticket_ = 0;             // an answer to an older question is dropped
+  std::optional<base::wall_time> stop_ends_at_;   // the stop_timeout that runs
+  std::optional<base::wall_time> drain_ends_at_;  // the drain_time that runs
+  std::uint64_t prepare_ticket_ = 0;              // an answer to an older question is dropped
   bool stop_waits_for_prepare_ = false;
   std::optional<launch> launch_;
   bool ever_started_ = false;

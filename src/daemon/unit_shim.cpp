@@ -193,7 +193,7 @@ void unit_runner::on(const process::shim_exec_failed& e) {
 unit::classification unit_runner::diagnose(const std::string& evidence, const model::exit_status& status) {
   unit::run_facts facts;
   facts.startup_passed = memory_.startup_passed;
-  facts.asked_to_stop = state() == model::unit_state::stopping || interrupted_.has_value();
+  facts.asked_to_stop = (state() == model::unit_state::stopping && !drains()) || interrupted_.has_value();
   if (const auto* s = std::get_if<unit::stopping>(&memory_.now)) facts.killed_by_hasup = s->killed;
   facts.oom_kills = shim_->status().oom_kills;
   facts.machine_oom_kills = shim_->status().machine_oom_kills;

@@ -32,12 +32,13 @@ control::instance_status unit_runner::status() {
   s.next_attempt_at = next_attempt_at_;
   // What the main process left behind is asked to end before it is killed.
   if (const auto* stop = std::get_if<unit::stopping>(&memory_.now);
-      stop != nullptr && !stop->no_kill && (!stop->main_gone || stop->term_sent))
+      stop != nullptr && !stop->draining && !stop->no_kill && (!stop->main_gone || stop->term_sent))
     s.kill_at = stop_ends_at_;
   // After stop_command comes the signal, with as much time again.
   if (const auto* stop = std::get_if<unit::stopping>(&memory_.now);
       s.kill_at && stop != nullptr && stop->by_command && !stop->main_gone && !hook_)
     *s.kill_at += unit_.run.stop_timeout;
+  if (drains()) s.drain_ends_at = drain_ends_at_;
   if (memory_.exit) {
     const auto& e = *memory_.exit;
     s.exit = control::last_exit{e.status.code, e.status.signal, e.class_name, e.at};
@@ -72,6 +73,24 @@ control::instance_status unit_runner::status() {
   if (recovery_active()) s.recovery = recovery_progress();
   s.prefetch = prefetch_view();
   return s;
+}
+
+bool unit_runner::drains() const {
+  const auto* stop = std::get_if<unit::stopping>(&memory_.now);
+  return stop != nullptr && stop->draining;
+}
+
+// Asked for once a second or more often: nothing is measured for it.
+health::instance_view unit_runner::health_view() const {
+  health::instance_view v;
+  v.id = unit_.id;
+  v.state = undecided_ ? model::unit_state::starting : state();
+  v.health = memory_.health;
+  v.desired = memory_.desired;
+  v.reason = undecided_ ? std::string(asking) : memory_.reason;
+  v.draining = drains();
+  v.restoring = v.state == model::unit_state::recovering || v.state == model::unit_state::asking;
+  return v;
 }
 
 control::recovery_status unit_runner::recovery_progress() const {

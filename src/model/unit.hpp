@@ -72,6 +72,7 @@ struct run_spec {
   std::optional<int> umask;
   int stop_signal = 15;
   std::optional<int> reload_signal;
+  base::duration drain_time{0};  // announced for so long to load balancers before it is asked to stop
   base::duration stop_timeout{600'000};
   base::duration start_timeout{300'000};
   limits limit;

@@ -21,6 +21,7 @@ struct stop_wanted {
   bool no_kill = false;
   std::string why = "stopped by hand";
   bool force = false;  // also in the first start after a restore
+  bool hurry = false;  // a person asks once more: it drains no longer
 };
 // A process that somebody else started is to become the unit's; answered by `adopted` or `spawn_failed`.
 struct adopt_wanted {
@@ -106,7 +107,7 @@ struct space_low {  // less than data.min_free
 struct parent_lost {
   std::string why;
 };
-enum class timer { backoff, start_timeout, stop_timeout, prepare_again, recover_again };
+enum class timer { backoff, start_timeout, stop_timeout, prepare_again, recover_again, drain };
 struct timer_fired {
   timer which;
 };

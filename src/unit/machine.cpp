@@ -55,12 +55,12 @@ class step : transitions {
     if (auto* s = in<starting>(); s && s->at == starting::step::preparing) {
       return stop_preparing(e.why);
     }
-    if (has_process()) return stop(after_stop::stop, e.why, e.no_kill);
+    if (has_process()) return drain_and_stop(after_stop::stop, e.why, e.no_kill);
     if (auto* s = in<stopping>()) {
       s->then = after_stop::stop;
       s->no_kill = s->no_kill || e.no_kill;  // asked for once, it holds: whoever asks again may not know of it
       s->why = e.why;
-      return;
+      return e.hurry ? end_drain() : void();
     }
     if (auto* r = in<recovering>()) {
       r->ending = true;
@@ -83,7 +83,7 @@ class step : transitions {
   void on(const restart_wanted& e) {
     m_.desired = desired::up;
     forgive();
-    if (has_process()) return stop(after_stop::start, e.why, false);
+    if (has_process()) return drain_and_stop(after_stop::start, e.why, false);
     if (auto* s = in<stopping>()) {
       s->then = after_stop::start;
       s->why = e.why;
@@ -98,7 +98,7 @@ class step : transitions {
     if (!e.stays_down) m_.desired = desired::up;
     if (has_process()) {
       const bool worked = m_.startup_passed;
-      stop(after_stop::recover, e.why, false);
+      drain_and_stop(after_stop::recover, e.why, false);
       in<stopping>()->returns = worked;
       in<stopping>()->prepared = e.prepared;
       return;
@@ -241,6 +241,7 @@ class step : transitions {
   void on(const main_exited& e) {
     if (auto* s = in<stopping>(); s != nullptr) {
       s->main_gone = true;
+      if (std::exchange(s->draining, false)) m_.reason = s->why;
       remember_exit(e.status, as_the_unit_means(e.status, e.class_of));
       if (!e.told) act(emit{"exited", "exited with " + to_text(e.status)});
       // A node told to stop for a restart that turns out to be broken is seen at its next start.
@@ -354,6 +355,8 @@ class step : transitions {
         return on_start_timeout();
       case timer::stop_timeout:
         return on_stop_timeout();
+      case timer::drain:
+        return end_drain();
     }
   }
 

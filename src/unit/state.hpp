@@ -57,6 +57,7 @@ struct backoff {
 };
 struct stopping {
   after_stop then = after_stop::stop;
+  bool draining = false;  // load balancers are told first; the node runs as before, and was not asked for anything
   bool main_gone = false;
   bool no_kill = false;     // a person said: never SIGKILL
   bool term_sent = false;   // to what is left of the tree

@@ -206,10 +206,48 @@ void transitions::stop(after_stop then, const std::string& why, bool no_kill, ba
   act(start_timer{timer::stop_timeout, unit_.run.stop_timeout});
 }
 
+void transitions::drain_and_stop(after_stop then, const std::string& why, bool no_kill) {
+  const bool gets_requests = is<running>() && m_.health == health::healthy;
+  if (gets_requests && unit_.run.drain_time.count() > 0) return drain(then, why, no_kill);
+  stop(then, why, no_kill);
+}
+
+void transitions::drain(after_stop then, const std::string& why, bool no_kill) {
+  stopping s;
+  s.then = then;
+  s.draining = true;
+  s.no_kill = no_kill;
+  s.why = why;
+  act(cancel_timers{});
+  act(stop_probes{});
+  m_.health = health::unknown;
+  m_.held = {};
+  enter(s, "draining", fmt::format("{}; draining for {} first", why, base::format_duration(unit_.run.drain_time)));
+  act(start_timer{timer::drain, unit_.run.drain_time});
+}
+
+// Then and its reason may be others by now.
+void transitions::end_drain() {
+  auto* s = in<stopping>();
+  if (s == nullptr || !s->draining) return;
+  s->draining = false;
+  s->by_command = !unit_.run.stop_command.empty();
+  m_.reason = s->why;
+  act(cancel_timers{});
+  act(emit{"stopping", s->why});
+  act(send_stop{});
+  act(start_timer{timer::stop_timeout, unit_.run.stop_timeout});
+}
+
 void transitions::go_on_stopping(const stopping& s) {
   // What was decided meanwhile counts more: down is down.
   const bool up = m_.desired == desired::up;
-  stop(up ? s.then : after_stop::stop, s.why, s.no_kill, s.delay);
+  const auto then = up ? s.then : after_stop::stop;
+  // Whoever was to be told may not have been.
+  if (s.draining && unit_.run.drain_time.count() > 0)
+    drain(then, s.why, s.no_kill);
+  else
+    stop(then, s.why, s.no_kill, s.delay);
   in<stopping>()->returns = s.returns;
   in<stopping>()->prepared = s.prepared;
   in<stopping>()->killed = s.killed;

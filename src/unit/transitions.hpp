@@ -84,6 +84,10 @@ class transitions {
   void set_health(model::health h, const std::string& why);
   // Ends a living process in order; the tree's end brings `then`.
   void stop(after_stop then, const std::string& why, bool no_kill, base::duration delay = {});
+  // For a stop that can wait: what may get requests is announced as draining first.
+  void drain_and_stop(after_stop then, const std::string& why, bool no_kill);
+  void drain(after_stop then, const std::string& why, bool no_kill);
+  void end_drain();
   // stop_command did not do it: the signal, and all the time that is its due.
   void stop_by_signal(const std::string& why);
   // The look at its data and directories comes to its end: then it is stopped.

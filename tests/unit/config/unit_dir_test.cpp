@@ -219,7 +219,7 @@ TEST_CASE("a fault in a preset that two units use is said once, and both units a
   CHECK(times == 1);
 }
 
-TEST_CASE("hasup.toml is read; what is not there yet is refused") {
+TEST_CASE("hasup.toml is read") {
   const home h;
   CHECK(h.load().settings.log_level == "info");
   h.dir.write("etc/hasup.toml", "[log]\nlevel = \"debug\"\n[boot]\nstart = \"enabled\"\n[cgroup]\nroot = \"off\"\n");
@@ -237,8 +237,80 @@ TEST_CASE("hasup.toml is read; what is not there yet is refused") {
         "\"warning\" or "
         "\"error\"; did you mean \"debug\"?\n"
         "hasup.toml:4:9: error: \"before\" is no value of \"start\", which is \"enabled\" or \"as_before\"\n"
-        "hasup.toml:5:2: error: \"http\" is not available in this version yet\n"
+        "hasup.toml:6:10: error: \"x\" is no address to listen on; write a numeric one with its port: "
+        "\"127.0.0.1:9770\", \"0.0.0.0:9770\" or \"[::]:9770\"\n"
         "upstreams/leap.toml: error: files in upstreams/ are not available in this version yet\n");
+}
+
+TEST_CASE("what load balancers are told is read from hasup.toml") {
+  const home h;
+  h.unit("rpc", "[run]\ncommand = [\"/bin/true\"]\n");
+  h.unit("miner", "[run]\ncommand = [\"/bin/true\", \"${instance}\"]\ninstances = 4\n");
+  h.dir.write("etc/hasup.toml", R"([http]
+listen = "localhost:9770"
+[[health]]
+name = "evm"
+units = [{ unit = "rpc" }, { unit = "miner", min = 2 }]
+agent_check = "[::]:9771"
+[[health]]
+name = "first"
+[[health.units]]
+unit = "miner@0"
+)");
+  CHECK(h.said().empty());
+  const auto s = h.load().settings;
+  REQUIRE(s.http);
+  CHECK(to_text(*s.http) == "127.0.0.1:9770");
+  REQUIRE(s.health.size() == 2);
+  CHECK(s.health[0] ==
+        model::health_group{"evm", {{{"rpc", {}}, 1}, {{"miner", {}}, 2}}, model::tcp_endpoint{"::", 9771}});
+  CHECK(s.health[1] == model::health_group{"first", {{{"miner", 0U}, 1}}, {}});
+}
+
+TEST_CASE("what load balancers cannot be told is found when hasup.toml is read") {
+  const home h;
+  h.unit("rpc", "[run]\ncommand = [\"/bin/true\"]\n");
+  h.unit("broken", "[run]\ncommand = 7\n");
+  h.dir.write("etc/hasup.toml", R"([http]
+listen = "0.0.0.0:70000"
+[[health]]
+name = "rpc"
+units = [{ unit = "rcp" }, { unit = "broken", min = 9 }]
+[[health]]
+name = "a"
+units = [{ unit = "rpc@1" }, { unit = "rpc", min = 2 }, { min = 0, unit = "rpc" }, {}]
+agent_check = "example.com:80"
+[[health]]
+name = "a"
+units = []
+[[health]]
+units = [{ unit = "Rpc" }]
+agent_check = "127.0.0.1:1"
+[[health]]
+name = "b"
+unit = "rpc"
+agent_check = "127.0.0.1:1"
+)");
+  auto said = h.said();
+  if (const auto unit = said.find("units/broken"); unit != std::string::npos) said.resize(unit);
+  CHECK(
+      said ==
+      R"(hasup.toml:2:10: error: "0.0.0.0:70000" is no address to listen on; write a numeric one with its port: "127.0.0.1:9770", "0.0.0.0:9770" or "[::]:9770"
+hasup.toml:4:8: error: "rpc" is the name of a unit already
+hasup.toml:5:19: error: there is no unit "rcp"; did you mean "rpc"?
+hasup.toml:8:19: warning: unit "rpc" has no instance 1, so the group is never healthy
+hasup.toml:8:52: warning: it has 1 instance, so the group is never healthy
+hasup.toml:8:65: error: "min" must be 1 to 1000
+hasup.toml:8:84: error: which unit? write { unit = "leap" }
+hasup.toml:9:15: error: "example.com:80" is no address to listen on; write a numeric one with its port: "127.0.0.1:9770", "0.0.0.0:9770" or "[::]:9770"
+hasup.toml:11:8: error: there are two [[health]] groups "a"
+hasup.toml:12:9: error: a [[health]] group needs "units", such as [{ unit = "leap" }]
+hasup.toml:13:1: error: a [[health]] group needs a "name"
+hasup.toml:14:19: error: "Rpc" is no name of a unit
+hasup.toml:16:1: error: a [[health]] group needs "units", such as [{ unit = "leap" }]
+hasup.toml:18:1: error: unknown key "unit"; did you mean "units"?
+hasup.toml:19:15: error: "127.0.0.1:1" is used twice in this file
+)");
 }
 
 TEST_CASE("files that cannot be read are findings") {

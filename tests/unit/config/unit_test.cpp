@@ -155,6 +155,7 @@ std::map<std::string, sample> samples() {
   run("hook_timeout", "\"5s\"");
   run("stop_signal", "\"INT\"");
   run("reload_signal", "\"SIGHUP\"");
+  run("drain_time", "\"5s\"");
   run("stop_timeout", "\"1h\"");
   run("start_timeout", "\"1h\"");
   run("umask", "\"027\"");
@@ -536,7 +537,7 @@ TEST_CASE("a bad name of the file is an error of that file") {
 TEST_CASE("the fingerprint changes with what a restart would run, and with nothing else") {
   const auto base = unit_of(minimal).fingerprint;
   CHECK(unit_of("description = \"other\"\ngroups = [\"g\"]\nenabled = false\n" + minimal).fingerprint == base);
-  CHECK(unit_of(minimal + "stop_timeout = \"1m\"\n").fingerprint == base);
+  CHECK(unit_of(minimal + "stop_timeout = \"1m\"\ndrain_time = \"5s\"\n").fingerprint == base);
   CHECK(unit_of(minimal + "[readiness]\nkind = \"tcp\"\naddress = \"h:1\"\n").fingerprint == base);
   CHECK(unit_of("[run]\ncommand = [\"/bin/true\", \"\"]\n").fingerprint != base);
   CHECK(unit_of(minimal + "user = \"a\"\n").fingerprint != base);

@@ -32,6 +32,7 @@ instance_status full_instance() {
   u.waiting_for = {"a (healthy)", "b (started)"};
   u.next_attempt_at = at("2026-11-21T01:02:09Z");
   u.scheduled_at = at("2026-11-22T04:00:00Z");
+  u.drain_ends_at = at("2026-11-21T01:02:09Z");
   u.kill_at = at("2026-11-21T01:12:09Z");
   u.exit = last_exit{2, std::nullopt, "dirty database", at("2026-11-21T00:54:00Z")};
   u.head = model::head{387721720, at("2026-11-21T01:02:02.5Z"), "340282366920938463463374607431768211456"};
@@ -93,7 +94,7 @@ TEST_CASE("the status has the documented members in the documented order") {
       R"({"host":"vm11","version":"0.1.0","pid":412,"uptime_s":86400.5,"diagnostics":[],"units":[{"unit":"leap",)"
       R"("instance":0,"instances":1,"state":"running","desired":"up","health":"healthy","reason":"readiness passed",)"
       R"("since":null,"pid":null,"uptime_s":null,"restarts":0,"recoveries":0,"waiting_for":[],"next_attempt_at":null,)"
-      R"("scheduled_at":null,"kill_at":null,)"
+      R"("scheduled_at":null,"drain_ends_at":null,"kill_at":null,)"
       R"("last_exit":{"code":null,"signal":null,"class":"lost","at":null},"head":null,"upstream":null,"role":null,)"
       R"("maintenance":false,"by_hand":[],"config_changed":false,"killed":false,"logs_dropped":0,"cpu_percent":null,)"
       R"("memory_bytes":null,"recovery":null,"prefetch":null}]})");
@@ -214,7 +215,7 @@ TEST_CASE("a story comes back as it was written") {
 TEST_CASE("what stands still until a person does something is an alert, and what goes well is none") {
   event e;
   for (const auto* kind :
-       {"failed", "asking", "recovery_asks", "recovery_waiting", "recovery_stands", "journal_failed",
+       {"failed", "asking", "recovery_asks", "recovery_waiting", "recovery_stands", "journal_failed", "listen_failed",
         "journal_damaged", "disk_silent", "disk_low", "killed", "shim_lost", "head_stuck"}) {
     e.kind = kind;
     CAPTURE(kind);

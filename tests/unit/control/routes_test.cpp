@@ -3,7 +3,9 @@
 
 #include "control/routes.hpp"
 
+using hasup::control::parse_public_route;
 using hasup::control::parse_route;
+using hasup::control::public_route;
 using hasup::control::route;
 
 TEST_CASE("known paths are understood") {
@@ -79,4 +81,19 @@ TEST_CASE("a name with slashes and dots is a name, not a path") {
   const auto r = parse_route("GET", "/v1/units/..%2f..%2fetc");
   CHECK(r.is == route::kind::unit);
   CHECK(r.name == "../../etc");
+}
+
+TEST_CASE("the TCP listener answers for health, with GET and HEAD, and for nothing else") {
+  using kind = public_route::kind;
+  for (const auto* daemon : {"/healthz", "/healthz/", "/healthz?x=1"})
+    CHECK(parse_public_route("GET", daemon).is == kind::daemon_health);
+  const auto miner = parse_public_route("HEAD", "/healthz/miner%400?verbose");
+  CHECK(miner.is == kind::health_of);
+  CHECK(miner.name == "miner@0");
+  CHECK(parse_public_route("GET", "/healthz/../etc").name == "../etc");  // looked up, never a path
+  for (const auto* other : {"/", "", "/v1/status", "/healthzz", "/metrics", "*", "http://x/healthz"})
+    CHECK(parse_public_route("GET", other).http_status == 404);
+  CHECK(parse_public_route("GET", "/healthz/%zz").http_status == 400);
+  for (const auto* method : {"POST", "OPTIONS", "DELETE", "get"})
+    CHECK(parse_public_route(method, "/healthz").http_status == 405);
 }

@@ -44,7 +44,7 @@ intent everything() {
   i.back_after_boot = true;
   i.stop.emplace();
   i.stop->then = unit::after_stop::back_off;
-  i.stop->no_kill = i.stop->killed = i.stop->returns = i.stop->prepared = true;
+  i.stop->draining = i.stop->no_kill = i.stop->killed = i.stop->returns = i.stop->prepared = true;
   i.stop->delay = base::duration{2'500};
   i.stop->why = "liveness failed";
   i.backoff.emplace();
@@ -116,7 +116,7 @@ TEST_CASE("an intent comes back as it was written", "[intent]") {
   CHECK(i.back_after_boot);
   REQUIRE(i.stop);
   CHECK(i.stop->then == unit::after_stop::back_off);
-  CHECK((i.stop->no_kill && i.stop->killed && i.stop->returns && i.stop->prepared));
+  CHECK((i.stop->draining && i.stop->no_kill && i.stop->killed && i.stop->returns && i.stop->prepared));
   CHECK(i.stop->delay == base::duration{2'500});
   CHECK(i.stop->why == "liveness failed");
   REQUIRE(i.exit);

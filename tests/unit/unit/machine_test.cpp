@@ -79,6 +79,56 @@ TEST_CASE("a stop is orderly: signal, time, and SIGKILL only after stop_timeout,
   CHECK_FALSE(b.m.killed);
 }
 
+TEST_CASE("what gets requests is announced before it is asked to stop, and only once drain_time is over it is") {
+  bench b;
+  b.unit.run.drain_time = base::duration{5'000};
+  b.run();
+  CHECK(b.feed(stop_wanted{}) == "stopping: !draining; timer 5s;");
+  CHECK(b.m.health == model::health::unknown);
+  CHECK(b.m.reason == "stopped by hand; draining for 5s first");
+  SECTION("to its end") {
+    CHECK(b.feed(timer_fired{timer::drain}) == "stopping: !stopping; send_stop; timer 10s;");
+    CHECK(b.m.reason == "stopped by hand");
+    CHECK(b.feed(timer_fired{timer::drain}) == "stopping:");
+    b.feed(main_exited{{0, std::nullopt, false}, {}});
+    CHECK(b.feed(tree_emptied{}) == "stopped: !stopped;");
+  }
+  SECTION("a second stop ends the waiting, and its word holds") {
+    CHECK(b.feed(stop_wanted{true}) == "stopping:");  // nobody asked to hurry
+    CHECK(b.feed(stop_wanted{false, "stopped by hand", false, true}) == "stopping: !stopping; send_stop; timer 10s;");
+    CHECK(b.feed(timer_fired{timer::stop_timeout}).find("kill_tree") == std::string::npos);
+  }
+  SECTION("a node that ends meanwhile is waited for no longer") {
+    CHECK(b.feed(main_exited{{1, std::nullopt, false}, {}}) == "stopping: !exited; timer 5s;");
+    CHECK(b.feed(timer_fired{timer::drain}) == "stopping:");
+    CHECK(b.feed(tree_emptied{}) == "stopped: !stopped;");
+  }
+  SECTION("a start meanwhile makes it a restart") {
+    b.feed(start_wanted{});
+    CHECK(b.feed(timer_fired{timer::drain}) == "stopping: !stopping; send_stop; timer 10s;");
+    b.feed(main_exited{{0, std::nullopt, false}, {}});
+    CHECK(b.feed(tree_emptied{}) == "starting: prepare;");
+  }
+}
+
+TEST_CASE("nobody waits for what gets no requests, or cannot wait") {
+  bench b;
+  b.unit.run.drain_time = base::duration{5'000};
+  b.add_readiness();
+  b.run();
+  SECTION("not healthy yet") {
+    CHECK(b.feed(stop_wanted{}) == "stopping: !stopping; send_stop; timer 10s;");
+  }
+  SECTION("unhealthy") {
+    b.feed(health_changed{model::health::unhealthy, "no answer"});
+    CHECK(b.feed(restart_wanted{}) == "stopping: !stopping; send_stop; timer 10s;");
+  }
+  SECTION("liveness failed, or no space") {
+    b.feed(health_changed{model::health::healthy, "it answers"});
+    CHECK(b.feed(space_low{"too little"}).find("send_stop") != std::string::npos);
+  }
+}
+
 TEST_CASE("a stop_command that does nothing, hangs or fails gives way to the signal, which has all its time") {
   bench b;
   b.unit.run.stop_command = {{"node-cli", "stop"}};

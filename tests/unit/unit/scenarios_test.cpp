@@ -64,7 +64,8 @@ std::string text(const state& s) {
     const char* const steps[] = {" (preparing)", " (spawning)", " (probing)"};
     out += steps[static_cast<std::size_t>(at->at)];
   } else if (const auto* st = std::get_if<stopping>(&s)) {
-    out += ", then " + text(st->then) + (st->main_gone ? ", main gone" : "") + (st->no_kill ? ", no kill" : "") +
+    out += std::string(st->draining ? ", draining" : "") + ", then " + text(st->then) +
+           (st->main_gone ? ", main gone" : "") + (st->no_kill ? ", no kill" : "") +
            (st->term_sent ? ", strays asked" : "") + (st->by_command ? ", by command" : "") +
            (st->returns ? ", returns" : "");
   } else if (const auto* r = std::get_if<recovering>(&s)) {
@@ -79,7 +80,8 @@ std::string text_of_all(const action& a) {
   if (std::holds_alternative<cancel_timers>(a)) return "cancel_timers";
   if (std::holds_alternative<stop_probes>(a)) return "stop_probes";
   if (const auto* t = std::get_if<start_timer>(&a)) {
-    const char* const names[] = {"backoff", "start_timeout", "stop_timeout", "prepare_again", "recover_again"};
+    const char* const names[] = {"backoff",       "start_timeout", "stop_timeout",
+                                 "prepare_again", "recover_again", "drain"};
     return std::string("timer ") + names[static_cast<std::size_t>(t->which)] + " " + base::format_duration(t->after);
   }
   if (const auto* r = std::get_if<stop_recovery>(&a))
@@ -159,6 +161,11 @@ std::vector<named_memory> all_states(base::wall_time now) {
   s.no_kill = true;
   add(in(s, desired::down));
   s.no_kill = s.by_command = false;
+  s.draining = true;
+  add(in(s, desired::down));
+  s.then = after_stop::start;
+  add(in(s));
+  s.draining = false;
   s.then = after_stop::recover;
   s.returns = true;
   add(in(s));
@@ -179,6 +186,7 @@ void add_asked(std::vector<named_event>& out) {
   out.push_back({"stop", stop_wanted{}});
   out.push_back({"stop --no-kill", stop_wanted{true, "stopped by hand", false}});
   out.push_back({"stop --force", stop_wanted{false, "stopped by hand", true}});
+  out.push_back({"stop, once more", stop_wanted{false, "stopped by hand", false, true}});
   out.push_back({"adopt", adopt_wanted{"taking over pid 100"}});
   out.push_back({"restart", restart_wanted{}});
   out.push_back({"recover", recover_wanted{"asked for"}});
@@ -214,6 +222,9 @@ void add_process(std::vector<named_event>& out) {
   told.then = after_stop::start;
   told.why = "restarted by hand";
   out.push_back({"adopted in a restart", adopted{100, {}, told}});
+  told.draining = true;
+  out.push_back({"adopted in a restart, draining", adopted{100, {}, told}});
+  told.draining = false;
   told.then = after_stop::stop;
   told.no_kill = true;
   told.why = "stopped by hand";
@@ -249,6 +260,7 @@ void add_process(std::vector<named_event>& out) {
   out.push_back({"timer stop_timeout", timer_fired{timer::stop_timeout}});
   out.push_back({"timer prepare_again", timer_fired{timer::prepare_again}});
   out.push_back({"timer recover_again", timer_fired{timer::recover_again}});
+  out.push_back({"timer drain", timer_fired{timer::drain}});
 }
 
 void add_recovery(std::vector<named_event>& out) {
@@ -354,6 +366,10 @@ void in_maintenance(bench& b) {
   node(b);
   b.f.maintenance = true;
 }
+void draining_first(bench& b) {
+  node(b);
+  b.unit.run.drain_time = base::duration{5'000};
+}
 void parked(bench& b) {
   node(b);
   b.f.recovery_parked = true;
@@ -388,6 +404,7 @@ const std::vector<world> worlds = {
     {"maintenance", "As node.txt in maintenance; only what differs.", in_maintenance},
     {"others", "As node.txt while others advance, which counts for a head that stands still; only what differs.",
      others_advance},
+    {"drain", "As node.txt with a drain_time; only what differs.", draining_first},
     {"parked", "As node.txt with a recovery parked in its journal; only what differs.", parked},
     {"damaged", "As node.txt with a recovery parked in a journal that cannot be read; only what differs.", damaged},
     {"beside", "As node.txt while a recovery asked for by hand is prepared beside the node; only what differs.",

@@ -25,7 +25,7 @@ struct kind_keys {
 const kind_keys& keys_of(check_kind kind) {
   static const std::array<kind_keys, 4> table{{
       {check_kind::http,
-       {"url", "method", "headers", "header_file", "body", "status", "expect", "head", "port_owner"},
+       {"url", "method", "headers", "header_file", "body", "status", "body_matches", "expect", "head", "port_owner"},
        {"url"}},
       {check_kind::jsonrpc,
        {"url", "method", "params", "headers", "header_file", "status", "expect", "head", "port_owner"},
@@ -36,9 +36,9 @@ const kind_keys& keys_of(check_kind kind) {
   return *std::find_if(table.begin(), table.end(), [&](const kind_keys& k) { return k.kind == kind; });
 }
 
-constexpr std::array<std::string_view, 13> check_keys{"kind",        "url",  "method",    "params",  "headers",
-                                                      "header_file", "body", "status",    "address", "command",
-                                                      "expect",      "head", "port_owner"};
+constexpr std::array<std::string_view, 14> check_keys{"kind",         "url",    "method", "params",    "headers",
+                                                      "header_file",  "body",   "status", "address",   "command",
+                                                      "body_matches", "expect", "head",   "port_owner"};
 
 bool is_decimal(std::string_view text) {
   if (text.starts_with('-')) text.remove_prefix(1);
@@ -167,6 +167,10 @@ model::check read_check(const section& s) {
   s.read("command", c.command);
   if (s.raw("command") != nullptr && (c.command.empty() || c.command[0].empty()))
     s.error("command", "\"command\" names no program");
+  if (const auto* v = s.raw("body_matches")) {
+    c.body_matches = v->text;
+    s.check_pattern("body_matches", v->text);
+  }
   for (const auto& e : s.subs("expect")) c.expect.push_back(read_expectation(e));
   const auto head = s.sub("head");
   read_pointer(head, "number", c.head.number);

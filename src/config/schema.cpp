@@ -43,6 +43,7 @@ void add_check_keys(std::vector<key>& out, const std::string& at) {
   out.push_back({at + "command", k::texts, "", "exec: program and arguments; exit 0 passes"});
   out.push_back({at + "pattern", k::text, "", "log: a line that matches this", later});
   out.push_back({at + "through", k::name, "", "ask by way of another unit", later});
+  out.push_back({at + "body_matches", k::text, "", "the answer matches this regular expression (RE2) somewhere"});
   out.push_back({at + "expect", k::tables, "", "conditions on the JSON answer; all must hold"});
   add_condition_keys(out, at + "expect[].");
   out.push_back({at + "head", k::table, "", "where the head of the chain is in the answer"});

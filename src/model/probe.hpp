@@ -64,8 +64,9 @@ struct check {
   std::string header_file;  // lines "Name: value", read at each check; keeps tokens out of unit files
   std::string body;
   std::vector<int> status = {200};
-  std::string address;               // tcp: HOST:PORT, [V6]:PORT or unix:/path
-  std::vector<std::string> command;  // exec: argv; exit 0 passes
+  std::string address;                      // tcp: HOST:PORT, [V6]:PORT or unix:/path
+  std::vector<std::string> command;         // exec: argv; exit 0 passes
+  std::optional<std::string> body_matches;  // RE2, unanchored, on the whole answer
   std::vector<expectation> expect;
   head_pointers head;
   std::optional<port_owner> owner;  // not set: unit for loopback addresses, any for the rest

@@ -184,7 +184,7 @@ void http_check::read() {
 }
 
 void http_check::on_read(error_code ec) {
-  if (ec == http::error::body_limit && !asks_for_json(check()) && !is_jsonrpc())
+  if (ec == http::error::body_limit && !asks_for_body(check()) && !is_jsonrpc())
     return judge();  // the status is enough
   if (ec) return lost(ec);
   const auto status = parser_->get().result_int();

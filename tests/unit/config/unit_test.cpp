@@ -46,6 +46,7 @@ std::map<std::string, sample> check_samples(const std::string& role) {
       {"status", http("status = [200, 204]")},
       {"address", {"", role, "kind = \"tcp\"\naddress = \"localhost:80\""}},
       {"command", {"", role, "kind = \"exec\"\ncommand = [\"/bin/check\", \"a\"]"}},
+      {"body_matches", http("body_matches = \"^ok$\"")},
       {"expect", http("expect = [{ pointer = \"\" }]")},
       {"expect[].pointer", http("expect = [{ pointer = \"/a/0\" }]")},
       {"expect[].equals", http("expect = [{ pointer = \"/a\", equals = false }]")},

@@ -23,22 +23,25 @@ struct kind_keys {
 };
 
 const kind_keys& keys_of(check_kind kind) {
-  static const std::array<kind_keys, 4> table{{
+  static const std::array<kind_keys, 5> table{{
       {check_kind::http,
        {"url", "method", "headers", "header_file", "body", "status", "body_matches", "expect", "head", "port_owner"},
        {"url"}},
       {check_kind::jsonrpc,
        {"url", "method", "params", "headers", "header_file", "status", "expect", "head", "port_owner"},
        {"url", "method"}},
+      {check_kind::websocket,
+       {"url", "headers", "header_file", "subprotocol", "send", "body_matches", "expect", "head", "port_owner"},
+       {"url"}},
       {check_kind::tcp, {"address", "port_owner"}, {"address"}},
       {check_kind::exec, {"command"}, {"command"}},
   }};
   return *std::find_if(table.begin(), table.end(), [&](const kind_keys& k) { return k.kind == kind; });
 }
 
-constexpr std::array<std::string_view, 14> check_keys{"kind",         "url",    "method", "params",    "headers",
-                                                      "header_file",  "body",   "status", "address",   "command",
-                                                      "body_matches", "expect", "head",   "port_owner"};
+constexpr std::array<std::string_view, 16> check_keys{
+    "kind", "url",    "method",  "params",  "headers",      "header_file", "body", "subprotocol",
+    "send", "status", "address", "command", "body_matches", "expect",      "head", "port_owner"};
 
 bool is_decimal(std::string_view text) {
   if (text.starts_with('-')) text.remove_prefix(1);
@@ -93,19 +96,29 @@ model::expectation read_expectation(const section& s) {
   return e;
 }
 
-void check_url(const section& s, const std::string& url) {
-  if (url.starts_with("http://") || url.starts_with("https://")) {
+void check_url(const section& s, const std::string& url, const std::string& scheme) {
+  const auto to = scheme + "://", to_tls = scheme + "s://";
+  if (url.starts_with(to) || url.starts_with(to_tls)) {
     const auto host = url.substr(url.find("//") + 2);
     if (host.empty() || host[0] == '/' || host[0] == ':')
-      s.error("url", "the URL names no host; write http://127.0.0.1:8888/path");
+      s.error("url", "the URL names no host; write " + to + "127.0.0.1:8888/path");
   } else if (url.starts_with("unix:")) {
     const auto colon = url.find(':', 5);
     if (!url.starts_with("unix:/") || colon == std::string::npos || url.substr(colon + 1, 1) != "/")
       s.error("url", "a URL on a Unix socket is written unix:/path.sock:/request-path");
   } else {
-    s.error("url", "the URL must begin with http://, https:// or unix:/");
+    s.error("url", "the URL must begin with " + to + ", " + to_tls + " or unix:/");
   }
   if (url.find_first_of(" \t\r\n") != std::string::npos) s.error("url", "the URL holds a blank; write %20");
+}
+
+// The handshake is a request: its header has no line ends, and no list of several.
+void check_subprotocol(const section& s, const std::string& name) {
+  const auto token = [](char c) {
+    return c > ' ' && c < 0x7F && std::string_view("()<>@,;:\\\"/[]?={}").find(c) == std::string_view::npos;
+  };
+  if (name.empty() || !std::all_of(name.begin(), name.end(), token))
+    s.error("subprotocol", "a subprotocol is one word, such as \"graphql-ws\"");
 }
 
 void check_address(const section& s, const std::string& address) {
@@ -124,6 +137,8 @@ std::string_view likely_kind(const section& s) {
   if (s.has("command")) return "exec";
   if (s.has("address")) return "tcp";
   if (s.has("params")) return "jsonrpc";
+  if (s.has("send") || s.has("subprotocol")) return "websocket";
+  if (const auto* v = s.raw("url"); v != nullptr && v->text.starts_with("ws")) return "websocket";
   return "http";
 }
 
@@ -152,13 +167,16 @@ model::check read_check(const section& s) {
     if (!s.has(key))
       s.findings().error(s.where(), "a check of kind \"" + kind_text + "\" needs \"" + std::string(key) + "\"");
   s.read("url", c.url);
-  if (s.raw("url") != nullptr) check_url(s, c.url);
+  if (s.raw("url") != nullptr) check_url(s, c.url, c.kind == check_kind::websocket ? "ws" : "http");
   if (c.kind == check_kind::http) c.method = "GET";
   s.read("method", c.method);
   if (const auto* v = s.raw("params")) c.params = to_json(*v);
   s.read("headers", c.headers);
   s.read_absolute("header_file", c.header_file);
   s.read("body", c.body);
+  s.read("subprotocol", c.subprotocol);
+  if (s.raw("subprotocol") != nullptr) check_subprotocol(s, c.subprotocol);
+  if (const auto* v = s.raw("send")) c.send = v->text;
   s.read("status", c.status);
   for (const auto code : c.status)
     if (code < 100 || code > 599) s.error("status", "a status code is 100 to 599");

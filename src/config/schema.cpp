@@ -30,14 +30,19 @@ void add_check_keys(std::vector<key>& out, const std::string& at) {
                  "",
                  "what the check does",
                  availability::now,
-                 {"http", "jsonrpc", "tcp", "exec", "log!"}});
-  out.push_back({at + "url", k::text, "", "http, jsonrpc: http://…, https://… or unix:/path.sock:/path"});
+                 {"http", "jsonrpc", "websocket", "tcp", "exec", "log!"}});
+  out.push_back({at + "url", k::text, "",
+                 "http, jsonrpc: http://…, https://… or unix:/path.sock:/path; websocket: ws://…, wss://… or unix:"});
   out.push_back({at + "method", k::text, "\"GET\"", "http: the method; jsonrpc: the name of the call"});
   out.push_back({at + "params", k::anything_json, "", "jsonrpc: array or table of parameters"});
-  out.push_back({at + "headers", k::text_map, "", "http, jsonrpc: headers to send"});
+  out.push_back({at + "headers", k::text_map, "", "http, jsonrpc, websocket: headers to send"});
   out.push_back({at + "headers.*", k::text, "", "value of the header of this name"});
   out.push_back({at + "header_file", k::text, "", "file of \"Name: value\" lines, read at each check, for tokens"});
   out.push_back({at + "body", k::text, "", "http: body to send"});
+  out.push_back({at + "subprotocol", k::text, "", "websocket: the server must agree to this one"});
+  out.push_back({at + "send", k::text, "",
+                 "websocket: a text message to send after the handshake; the first message that comes is the answer. "
+                 "It is awaited where there is send, body_matches, expect or head; else the handshake is enough"});
   out.push_back({at + "status", k::integer_or_integers, "[200]", "http: accepted status codes"});
   out.push_back({at + "address", k::text, "", "tcp: HOST:PORT, [V6]:PORT or unix:/path"});
   out.push_back({at + "command", k::texts, "", "exec: program and arguments; exit 0 passes"});

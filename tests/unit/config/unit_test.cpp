@@ -34,6 +34,9 @@ const std::string jsonrpc_check = "kind = \"jsonrpc\"\nurl = \"http://127.0.0.1/
 
 std::map<std::string, sample> check_samples(const std::string& role) {
   const auto http = [&](const std::string& line) { return sample{"", role, http_check + line}; };
+  const auto websocket = [&](const std::string& line) {
+    return sample{"", role, "kind = \"websocket\"\nurl = \"wss://localhost/\"\n" + line};
+  };
   return {
       {"kind", {"", role, "kind = \"tcp\"\naddress = \"[::1]:80\""}},
       {"url", http("")},
@@ -43,6 +46,8 @@ std::map<std::string, sample> check_samples(const std::string& role) {
       {"headers.*", http("headers = { A = \"c\" }")},
       {"header_file", http("header_file = \"/etc/h\"")},
       {"body", http("body = \"x\"")},
+      {"subprotocol", websocket("subprotocol = \"graphql-ws\"")},
+      {"send", websocket("send = \"{}\"")},
       {"status", http("status = [200, 204]")},
       {"address", {"", role, "kind = \"tcp\"\naddress = \"localhost:80\""}},
       {"command", {"", role, "kind = \"exec\"\ncommand = [\"/bin/check\", \"a\"]"}},

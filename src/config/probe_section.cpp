@@ -16,6 +16,9 @@ using model::check_kind;
 constexpr std::array<std::string_view, 6> probe_settings{"interval",  "timeout",      "failures",
                                                          "successes", "max_head_age", "advances_within"};
 
+// What a unit may say of all requests of a preset: what only the site knows, and what must not stand in a parameter.
+constexpr std::array<std::string_view, 4> access_keys{"header_file", "ca_file", "client_certificate", "client_key"};
+
 struct kind_keys {
   check_kind kind;
   std::vector<std::string_view> keys;
@@ -25,13 +28,16 @@ struct kind_keys {
 const kind_keys& keys_of(check_kind kind) {
   static const std::array<kind_keys, 5> table{{
       {check_kind::http,
-       {"url", "method", "headers", "header_file", "body", "status", "body_matches", "expect", "head", "port_owner"},
+       {"url", "method", "headers", "header_file", "ca_file", "client_certificate", "client_key", "body", "status",
+        "body_matches", "expect", "head", "port_owner"},
        {"url"}},
       {check_kind::jsonrpc,
-       {"url", "method", "params", "headers", "header_file", "status", "expect", "head", "port_owner"},
+       {"url", "method", "params", "headers", "header_file", "ca_file", "client_certificate", "client_key", "status",
+        "expect", "head", "port_owner"},
        {"url", "method"}},
       {check_kind::websocket,
-       {"url", "headers", "header_file", "subprotocol", "send", "body_matches", "expect", "head", "port_owner"},
+       {"url", "headers", "header_file", "ca_file", "client_certificate", "client_key", "subprotocol", "send",
+        "body_matches", "expect", "head", "port_owner"},
        {"url"}},
       {check_kind::tcp, {"address", "port_owner"}, {"address"}},
       {check_kind::exec, {"command"}, {"command"}},
@@ -39,9 +45,10 @@ const kind_keys& keys_of(check_kind kind) {
   return *std::find_if(table.begin(), table.end(), [&](const kind_keys& k) { return k.kind == kind; });
 }
 
-constexpr std::array<std::string_view, 16> check_keys{
-    "kind", "url",    "method",  "params",  "headers",      "header_file", "body", "subprotocol",
-    "send", "status", "address", "command", "body_matches", "expect",      "head", "port_owner"};
+constexpr std::array<std::string_view, 19> check_keys{
+    "kind",       "url",  "method",      "params", "headers", "header_file", "ca_file", "client_certificate",
+    "client_key", "body", "subprotocol", "send",   "status",  "address",     "command", "body_matches",
+    "expect",     "head", "port_owner"};
 
 bool is_decimal(std::string_view text) {
   if (text.starts_with('-')) text.remove_prefix(1);
@@ -151,6 +158,15 @@ std::optional<check_kind> read_kind(const section& s) {
   return v == nullptr ? std::nullopt : model::check_kind_names.parse(v->text);
 }
 
+void check_tls_keys(const section& s, const model::check& c) {
+  const bool tls = c.url.starts_with("https://") || c.url.starts_with("wss://");
+  for (const std::string_view key : {"ca_file", "client_certificate", "client_key"})
+    if (s.raw(key) != nullptr && !tls && !c.url.empty())
+      s.error(key, "\"" + std::string(key) + "\" is for https:// and wss://; the URL is \"" + c.url + "\"");
+  if (s.raw("client_key") != nullptr && s.raw("client_certificate") == nullptr)
+    s.error("client_key", "\"client_key\" needs \"client_certificate\"");
+}
+
 model::check read_check(const section& s) {
   model::check c;
   const auto kind = read_kind(s);
@@ -173,6 +189,10 @@ model::check read_check(const section& s) {
   if (const auto* v = s.raw("params")) c.params = to_json(*v);
   s.read("headers", c.headers);
   s.read_absolute("header_file", c.header_file);
+  s.read_absolute("ca_file", c.ca_file);
+  s.read_absolute("client_certificate", c.client_certificate);
+  s.read_absolute("client_key", c.client_key);
+  check_tls_keys(s, c);
   s.read("body", c.body);
   s.read("subprotocol", c.subprotocol);
   if (s.raw("subprotocol") != nullptr) check_subprotocol(s, c.subprotocol);
@@ -221,6 +241,25 @@ void need_head(const section& s, const model::probe& p, bool complete) {
             "\"advances_within\" needs a check with head.number; write head = { number = \"/…\" }");
 }
 
+// Into every check of the preset that makes requests.
+void set_access(value& probe_table, const member& given, const std::string& preset, report& findings) {
+  bool taken = false;
+  const auto set = [&](value& check) {
+    const auto* kind = check.find("kind");
+    if (kind == nullptr || (kind->text != "http" && kind->text != "jsonrpc" && kind->text != "websocket")) return;
+    check.set(given.key, given.content);
+    taken = true;
+  };
+  if (auto* checks = probe_table.find("check")) {
+    for (auto& check : checks->items) set(check);
+  } else {
+    set(probe_table);
+  }
+  if (!taken)
+    findings.error(given.key_place, "\"" + given.key + "\" beside preset \"" + preset +
+                                        "\" does nothing: it makes no requests over HTTP");
+}
+
 }  // namespace
 
 model::probe read_probe(const value& table, report& findings) {
@@ -258,6 +297,8 @@ model::probe apply_preset(const std::string& name, preset_file preset,
       const bool setting = std::find(probe_settings.begin(), probe_settings.end(), m.key) != probe_settings.end();
       if (setting || m.key == "port_owner") {
         if (!m.content.broken) probe_table.set(m.key, m.content);
+      } else if (std::find(access_keys.begin(), access_keys.end(), m.key) != access_keys.end()) {
+        if (!m.content.broken) set_access(probe_table, m, name, findings);
       } else if (std::find(check_keys.begin(), check_keys.end(), m.key) != check_keys.end() || m.key == "check") {
         findings.error(m.key_place, "\"" + m.key + "\" is no parameter of preset \"" + name +
                                         "\"; leave it out, or write the check without a preset");

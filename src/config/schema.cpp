@@ -37,7 +37,16 @@ void add_check_keys(std::vector<key>& out, const std::string& at) {
   out.push_back({at + "params", k::anything_json, "", "jsonrpc: array or table of parameters"});
   out.push_back({at + "headers", k::text_map, "", "http, jsonrpc, websocket: headers to send"});
   out.push_back({at + "headers.*", k::text, "", "value of the header of this name"});
-  out.push_back({at + "header_file", k::text, "", "file of \"Name: value\" lines, read at each check, for tokens"});
+  out.push_back({at + "header_file", k::text, "",
+                 "file of \"Name: value\" lines, read at each check, for tokens; also beside a preset"});
+  out.push_back(
+      {at + "ca_file", k::text, "",
+       "https, wss: certificates (PEM) that vouch for the server instead of the system's; also beside a preset"});
+  out.push_back({at + "client_certificate", k::text, "",
+                 "https, wss: certificate (PEM, with its chain) to show; read again when it has changed; also beside "
+                 "a preset"});
+  out.push_back({at + "client_key", k::text, "",
+                 "its key (PEM, no password), also beside a preset; default: in client_certificate"});
   out.push_back({at + "body", k::text, "", "http: body to send"});
   out.push_back({at + "subprotocol", k::text, "", "websocket: the server must agree to this one"});
   out.push_back({at + "send", k::text, "",
@@ -297,6 +306,12 @@ void add_recovery_and_log(std::vector<key>& out) {
        "several nodes: one of them that advances beyond the own head is enough. Instead of the parameter url"});
   out.push_back({"recovery.reference.interval", k::duration, "\"10s\"", "time between two rounds"});
   out.push_back({"recovery.reference.timeout", k::duration, "\"5s\"", "a check that takes longer is no answer"});
+  out.push_back({"recovery.reference.header_file", k::text, "",
+                 "file of \"Name: value\" lines to send, read each time, for tokens"});
+  out.push_back(
+      {"recovery.reference.ca_file", k::text, "", "certificates (PEM) that vouch for them instead of the system's"});
+  out.push_back({"recovery.reference.client_certificate", k::text, "", "certificate (PEM, with its chain) to show"});
+  out.push_back({"recovery.reference.client_key", k::text, "", "its key; default: in client_certificate"});
   out.push_back(
       {"recovery.reference.chain_id", k::text, "",
        "the chain that they must name (head.chain of the preset); without it that of the recipe's [require], "

@@ -62,7 +62,10 @@ struct check {
   std::string method;  // http: GET; jsonrpc: the JSON-RPC method
   std::string params;  // jsonrpc: JSON text of the array or object; "" = []
   std::map<std::string, std::string> headers;
-  std::string header_file;  // lines "Name: value", read at each check; keeps tokens out of unit files
+  std::string header_file;         // lines "Name: value", read at each check; keeps tokens out of unit files
+  std::string ca_file;             // https, wss: who vouches for the server; "" = whom the system trusts
+  std::string client_certificate;  // https, wss: shown to the server; "" = none
+  std::string client_key;          // "" = in client_certificate
   std::string body;
   std::string subprotocol;          // websocket: which one the server must agree to; "" = none is asked for
   std::optional<std::string> send;  // websocket: a text message to send; its answer, or what comes first, is awaited

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
@@ -14,6 +13,7 @@
 #include "probe/lane.hpp"
 #include "probe/prober.hpp"
 #include "probe/session_state.hpp"
+#include "probe/tls_contexts.hpp"
 
 namespace hasup::probe {
 
@@ -26,7 +26,7 @@ struct check_tools {
   lane names;   // getaddrinfo
   lane owners;  // /proc and sock_diag
   exec_runner runner;
-  std::unique_ptr<boost::asio::ssl::context> tls;  // made at the first https check: it is large
+  tls_contexts tls;
 };
 
 // All that one asking needs; owned by the check, so that nothing outside has to live.

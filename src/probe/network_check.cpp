@@ -101,6 +101,8 @@ std::optional<std::string> end_of_connection(boost::system::error_code ec, const
   if (ec == asio::error::connection_reset || ec == asio::error::broken_pipe) {
     return "connection reset by " + place + (began ? " in the middle of its answer" : "");
   }
+  // One that wants a certificate says so only after the handshake.
+  if (ec.category() == asio::error::get_ssl_category()) return place + " ended TLS: " + ec.message();
   return std::nullopt;
 }
 
@@ -241,15 +243,10 @@ void network_check::greet() {
   if (!to_.tls) return give();
   namespace ssl = boost::asio::ssl;
   phase_ = phase::greeting;
-  auto& context = tools().tls;
+  const auto context = tools().tls.of(check());
+  if (!context) return finish(outcome::unknown, context.error().message);
   boost::system::error_code ec;
-  if (!context) {
-    context = std::make_unique<ssl::context>(ssl::context::tls_client);
-    context->set_default_verify_paths(ec);
-    context->set_verify_mode(ssl::verify_peer);
-    SSL_CTX_set_mode(context->native_handle(), SSL_MODE_RELEASE_BUFFERS);
-  }
-  opening_->tls.emplace(opening_->socket, *context);
+  opening_->tls.emplace(opening_->socket, **context);
   SSL* tls = opening_->tls->native_handle();
   ip::make_address(to_.host, ec);
   const bool named = static_cast<bool>(ec);

@@ -46,7 +46,9 @@ may be given by a unit, and
 in any string of the preset is its value. A parameter is its default, or a table with
 .BR default ", " required " (true or false) and " help .
 Beside the parameters a unit may set
-.BR interval ", " timeout ", " failures ", " successes ", " max_head_age ", " advances_within " and " port_owner ;
+.BR interval ", " timeout ", " failures ", " successes ", " max_head_age ", " advances_within " and " port_owner ,
+and, for all requests that the preset makes,
+.BR header_file ", " ca_file ", " client_certificate " and " client_key ;
 nothing else of a preset is changed by a unit.
 .SS Verdict
 The check stands at the top, or several stand in

@@ -47,6 +47,8 @@ std::string subject(const model::check& check) {
       return fmt::format("{} {}", check.method.empty() ? "GET" : check.method, check.url);
     case model::check_kind::jsonrpc:
       return fmt::format("{} at {}", check.method, check.url);
+    case model::check_kind::websocket:
+      return check.url;
     case model::check_kind::tcp:
       return check.address;
     case model::check_kind::exec:

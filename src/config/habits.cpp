@@ -152,6 +152,8 @@ constexpr std::array word_habits{
     word_habit{"httpget", "http"},
     word_habit{"tcpsocket", "tcp"},
     word_habit{"rpc", "jsonrpc"},
+    word_habit{"ws", "websocket"},
+    word_habit{"wss", "websocket"},
     word_habit{"warn", "warning"},
     word_habit{"wipe", "recover"},
     word_habit{"ignore", "restart"},

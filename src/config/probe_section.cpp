@@ -16,6 +16,9 @@ using model::check_kind;
 constexpr std::array<std::string_view, 6> probe_settings{"interval",  "timeout",      "failures",
                                                          "successes", "max_head_age", "advances_within"};
 
+// What a unit may say of all requests of a preset: what only the site knows, and what must not stand in a parameter.
+constexpr std::array<std::string_view, 4> access_keys{"header_file", "ca_file", "client_certificate", "client_key"};
+
 struct kind_keys {
   check_kind kind;
   std::vector<std::string_view> keys;
@@ -23,22 +26,29 @@ struct kind_keys {
 };
 
 const kind_keys& keys_of(check_kind kind) {
-  static const std::array<kind_keys, 4> table{{
+  static const std::array<kind_keys, 5> table{{
       {check_kind::http,
-       {"url", "method", "headers", "header_file", "body", "status", "expect", "head", "port_owner"},
+       {"url", "method", "headers", "header_file", "ca_file", "client_certificate", "client_key", "body", "status",
+        "body_matches", "expect", "head", "port_owner"},
        {"url"}},
       {check_kind::jsonrpc,
-       {"url", "method", "params", "headers", "header_file", "status", "expect", "head", "port_owner"},
+       {"url", "method", "params", "headers", "header_file", "ca_file", "client_certificate", "client_key", "status",
+        "expect", "head", "port_owner"},
        {"url", "method"}},
+      {check_kind::websocket,
+       {"url", "headers", "header_file", "ca_file", "client_certificate", "client_key", "subprotocol", "send",
+        "body_matches", "expect", "head", "port_owner"},
+       {"url"}},
       {check_kind::tcp, {"address", "port_owner"}, {"address"}},
       {check_kind::exec, {"command"}, {"command"}},
   }};
   return *std::find_if(table.begin(), table.end(), [&](const kind_keys& k) { return k.kind == kind; });
 }
 
-constexpr std::array<std::string_view, 13> check_keys{"kind",        "url",  "method",    "params",  "headers",
-                                                      "header_file", "body", "status",    "address", "command",
-                                                      "expect",      "head", "port_owner"};
+constexpr std::array<std::string_view, 19> check_keys{
+    "kind",       "url",  "method",      "params", "headers", "header_file", "ca_file", "client_certificate",
+    "client_key", "body", "subprotocol", "send",   "status",  "address",     "command", "body_matches",
+    "expect",     "head", "port_owner"};
 
 bool is_decimal(std::string_view text) {
   if (text.starts_with('-')) text.remove_prefix(1);
@@ -93,19 +103,29 @@ model::expectation read_expectation(const section& s) {
   return e;
 }
 
-void check_url(const section& s, const std::string& url) {
-  if (url.starts_with("http://") || url.starts_with("https://")) {
+void check_url(const section& s, const std::string& url, const std::string& scheme) {
+  const auto to = scheme + "://", to_tls = scheme + "s://";
+  if (url.starts_with(to) || url.starts_with(to_tls)) {
     const auto host = url.substr(url.find("//") + 2);
     if (host.empty() || host[0] == '/' || host[0] == ':')
-      s.error("url", "the URL names no host; write http://127.0.0.1:8888/path");
+      s.error("url", "the URL names no host; write " + to + "127.0.0.1:8888/path");
   } else if (url.starts_with("unix:")) {
     const auto colon = url.find(':', 5);
     if (!url.starts_with("unix:/") || colon == std::string::npos || url.substr(colon + 1, 1) != "/")
       s.error("url", "a URL on a Unix socket is written unix:/path.sock:/request-path");
   } else {
-    s.error("url", "the URL must begin with http://, https:// or unix:/");
+    s.error("url", "the URL must begin with " + to + ", " + to_tls + " or unix:/");
   }
   if (url.find_first_of(" \t\r\n") != std::string::npos) s.error("url", "the URL holds a blank; write %20");
+}
+
+// The handshake is a request: its header has no line ends, and no list of several.
+void check_subprotocol(const section& s, const std::string& name) {
+  const auto token = [](char c) {
+    return c > ' ' && c < 0x7F && std::string_view("()<>@,;:\\\"/[]?={}").find(c) == std::string_view::npos;
+  };
+  if (name.empty() || !std::all_of(name.begin(), name.end(), token))
+    s.error("subprotocol", "a subprotocol is one word, such as \"graphql-ws\"");
 }
 
 void check_address(const section& s, const std::string& address) {
@@ -124,6 +144,8 @@ std::string_view likely_kind(const section& s) {
   if (s.has("command")) return "exec";
   if (s.has("address")) return "tcp";
   if (s.has("params")) return "jsonrpc";
+  if (s.has("send") || s.has("subprotocol")) return "websocket";
+  if (const auto* v = s.raw("url"); v != nullptr && v->text.starts_with("ws")) return "websocket";
   return "http";
 }
 
@@ -134,6 +156,15 @@ std::optional<check_kind> read_kind(const section& s) {
   }
   const auto* v = s.raw("kind");
   return v == nullptr ? std::nullopt : model::check_kind_names.parse(v->text);
+}
+
+void check_tls_keys(const section& s, const model::check& c) {
+  const bool tls = c.url.starts_with("https://") || c.url.starts_with("wss://");
+  for (const std::string_view key : {"ca_file", "client_certificate", "client_key"})
+    if (s.raw(key) != nullptr && !tls && !c.url.empty())
+      s.error(key, "\"" + std::string(key) + "\" is for https:// and wss://; the URL is \"" + c.url + "\"");
+  if (s.raw("client_key") != nullptr && s.raw("client_certificate") == nullptr)
+    s.error("client_key", "\"client_key\" needs \"client_certificate\"");
 }
 
 model::check read_check(const section& s) {
@@ -152,13 +183,20 @@ model::check read_check(const section& s) {
     if (!s.has(key))
       s.findings().error(s.where(), "a check of kind \"" + kind_text + "\" needs \"" + std::string(key) + "\"");
   s.read("url", c.url);
-  if (s.raw("url") != nullptr) check_url(s, c.url);
+  if (s.raw("url") != nullptr) check_url(s, c.url, c.kind == check_kind::websocket ? "ws" : "http");
   if (c.kind == check_kind::http) c.method = "GET";
   s.read("method", c.method);
   if (const auto* v = s.raw("params")) c.params = to_json(*v);
   s.read("headers", c.headers);
   s.read_absolute("header_file", c.header_file);
+  s.read_absolute("ca_file", c.ca_file);
+  s.read_absolute("client_certificate", c.client_certificate);
+  s.read_absolute("client_key", c.client_key);
+  check_tls_keys(s, c);
   s.read("body", c.body);
+  s.read("subprotocol", c.subprotocol);
+  if (s.raw("subprotocol") != nullptr) check_subprotocol(s, c.subprotocol);
+  if (const auto* v = s.raw("send")) c.send = v->text;
   s.read("status", c.status);
   for (const auto code : c.status)
     if (code < 100 || code > 599) s.error("status", "a status code is 100 to 599");
@@ -167,6 +205,10 @@ model::check read_check(const section& s) {
   s.read("command", c.command);
   if (s.raw("command") != nullptr && (c.command.empty() || c.command[0].empty()))
     s.error("command", "\"command\" names no program");
+  if (const auto* v = s.raw("body_matches")) {
+    c.body_matches = v->text;
+    s.check_pattern("body_matches", v->text);
+  }
   for (const auto& e : s.subs("expect")) c.expect.push_back(read_expectation(e));
   const auto head = s.sub("head");
   read_pointer(head, "number", c.head.number);
@@ -197,6 +239,25 @@ void need_head(const section& s, const model::probe& p, bool complete) {
   if (p.advances_within && !any([](const model::check& c) { return !c.head.number.empty(); }))
     s.error("advances_within",
             "\"advances_within\" needs a check with head.number; write head = { number = \"/…\" }");
+}
+
+// Into every check of the preset that makes requests.
+void set_access(value& probe_table, const member& given, const std::string& preset, report& findings) {
+  bool taken = false;
+  const auto set = [&](value& check) {
+    const auto* kind = check.find("kind");
+    if (kind == nullptr || (kind->text != "http" && kind->text != "jsonrpc" && kind->text != "websocket")) return;
+    check.set(given.key, given.content);
+    taken = true;
+  };
+  if (auto* checks = probe_table.find("check")) {
+    for (auto& check : checks->items) set(check);
+  } else {
+    set(probe_table);
+  }
+  if (!taken)
+    findings.error(given.key_place, "\"" + given.key + "\" beside preset \"" + preset +
+                                        "\" does nothing: it makes no requests over HTTP");
 }
 
 }  // namespace
@@ -236,6 +297,8 @@ model::probe apply_preset(const std::string& name, preset_file preset,
       const bool setting = std::find(probe_settings.begin(), probe_settings.end(), m.key) != probe_settings.end();
       if (setting || m.key == "port_owner") {
         if (!m.content.broken) probe_table.set(m.key, m.content);
+      } else if (std::find(access_keys.begin(), access_keys.end(), m.key) != access_keys.end()) {
+        if (!m.content.broken) set_access(probe_table, m, name, findings);
       } else if (std::find(check_keys.begin(), check_keys.end(), m.key) != check_keys.end() || m.key == "check") {
         findings.error(m.key_place, "\"" + m.key + "\" is no parameter of preset \"" + name +
                                         "\"; leave it out, or write the check without a preset");

@@ -30,19 +30,34 @@ void add_check_keys(std::vector<key>& out, const std::string& at) {
                  "",
                  "what the check does",
                  availability::now,
-                 {"http", "jsonrpc", "tcp", "exec", "log!"}});
-  out.push_back({at + "url", k::text, "", "http, jsonrpc: http://…, https://… or unix:/path.sock:/path"});
+                 {"http", "jsonrpc", "websocket", "tcp", "exec", "log!"}});
+  out.push_back({at + "url", k::text, "",
+                 "http, jsonrpc: http://…, https://… or unix:/path.sock:/path; websocket: ws://…, wss://… or unix:"});
   out.push_back({at + "method", k::text, "\"GET\"", "http: the method; jsonrpc: the name of the call"});
   out.push_back({at + "params", k::anything_json, "", "jsonrpc: array or table of parameters"});
-  out.push_back({at + "headers", k::text_map, "", "http, jsonrpc: headers to send"});
+  out.push_back({at + "headers", k::text_map, "", "http, jsonrpc, websocket: headers to send"});
   out.push_back({at + "headers.*", k::text, "", "value of the header of this name"});
-  out.push_back({at + "header_file", k::text, "", "file of \"Name: value\" lines, read at each check, for tokens"});
+  out.push_back({at + "header_file", k::text, "",
+                 "file of \"Name: value\" lines, read at each check, for tokens; also beside a preset"});
+  out.push_back(
+      {at + "ca_file", k::text, "",
+       "https, wss: certificates (PEM) that vouch for the server instead of the system's; also beside a preset"});
+  out.push_back({at + "client_certificate", k::text, "",
+                 "https, wss: certificate (PEM, with its chain) to show; read again when it has changed; also beside "
+                 "a preset"});
+  out.push_back({at + "client_key", k::text, "",
+                 "its key (PEM, no password), also beside a preset; default: in client_certificate"});
   out.push_back({at + "body", k::text, "", "http: body to send"});
+  out.push_back({at + "subprotocol", k::text, "", "websocket: the server must agree to this one"});
+  out.push_back({at + "send", k::text, "",
+                 "websocket: a text message to send after the handshake; the first message that comes is the answer. "
+                 "It is awaited where there is send, body_matches, expect or head; else the handshake is enough"});
   out.push_back({at + "status", k::integer_or_integers, "[200]", "http: accepted status codes"});
   out.push_back({at + "address", k::text, "", "tcp: HOST:PORT, [V6]:PORT or unix:/path"});
   out.push_back({at + "command", k::texts, "", "exec: program and arguments; exit 0 passes"});
   out.push_back({at + "pattern", k::text, "", "log: a line that matches this", later});
   out.push_back({at + "through", k::name, "", "ask by way of another unit", later});
+  out.push_back({at + "body_matches", k::text, "", "the answer matches this regular expression (RE2) somewhere"});
   out.push_back({at + "expect", k::tables, "", "conditions on the JSON answer; all must hold"});
   add_condition_keys(out, at + "expect[].");
   out.push_back({at + "head", k::table, "", "where the head of the chain is in the answer"});
@@ -293,6 +308,12 @@ void add_recovery_and_log(std::vector<key>& out) {
        "several nodes: one of them that advances beyond the own head is enough. Instead of the parameter url"});
   out.push_back({"recovery.reference.interval", k::duration, "\"10s\"", "time between two rounds"});
   out.push_back({"recovery.reference.timeout", k::duration, "\"5s\"", "a check that takes longer is no answer"});
+  out.push_back({"recovery.reference.header_file", k::text, "",
+                 "file of \"Name: value\" lines to send, read each time, for tokens"});
+  out.push_back(
+      {"recovery.reference.ca_file", k::text, "", "certificates (PEM) that vouch for them instead of the system's"});
+  out.push_back({"recovery.reference.client_certificate", k::text, "", "certificate (PEM, with its chain) to show"});
+  out.push_back({"recovery.reference.client_key", k::text, "", "its key; default: in client_certificate"});
   out.push_back(
       {"recovery.reference.chain_id", k::text, "",
        "the chain that they must name (head.chain of the preset); without it that of the recipe's [require], "

@@ -12,9 +12,10 @@
 
 namespace hasup::model {
 
-enum class check_kind { http, jsonrpc, tcp, exec };
-inline constexpr base::enum_names<check_kind, 4> check_kind_names{{{{check_kind::http, "http"},
+enum class check_kind { http, jsonrpc, websocket, tcp, exec };
+inline constexpr base::enum_names<check_kind, 5> check_kind_names{{{{check_kind::http, "http"},
                                                                     {check_kind::jsonrpc, "jsonrpc"},
+                                                                    {check_kind::websocket, "websocket"},
                                                                     {check_kind::tcp, "tcp"},
                                                                     {check_kind::exec, "exec"}}}};
 
@@ -57,15 +58,21 @@ struct head_pointers {
 
 struct check {
   check_kind kind = check_kind::tcp;
-  std::string url;     // http, jsonrpc: http://HOST:PORT/PATH, https://…, unix:/path.sock:/PATH
+  std::string url;     // http, jsonrpc: http://HOST:PORT/PATH, https://…, unix:/path.sock:/PATH; websocket: ws, wss
   std::string method;  // http: GET; jsonrpc: the JSON-RPC method
   std::string params;  // jsonrpc: JSON text of the array or object; "" = []
   std::map<std::string, std::string> headers;
-  std::string header_file;  // lines "Name: value", read at each check; keeps tokens out of unit files
+  std::string header_file;         // lines "Name: value", read at each check; keeps tokens out of unit files
+  std::string ca_file;             // https, wss: who vouches for the server; "" = whom the system trusts
+  std::string client_certificate;  // https, wss: shown to the server; "" = none
+  std::string client_key;          // "" = in client_certificate
   std::string body;
+  std::string subprotocol;          // websocket: which one the server must agree to; "" = none is asked for
+  std::optional<std::string> send;  // websocket: a text message to send; its answer, or what comes first, is awaited
   std::vector<int> status = {200};
-  std::string address;               // tcp: HOST:PORT, [V6]:PORT or unix:/path
-  std::vector<std::string> command;  // exec: argv; exit 0 passes
+  std::string address;                      // tcp: HOST:PORT, [V6]:PORT or unix:/path
+  std::vector<std::string> command;         // exec: argv; exit 0 passes
+  std::optional<std::string> body_matches;  // RE2, unanchored, on the whole answer
   std::vector<expectation> expect;
   head_pointers head;
   std::optional<port_owner> owner;  // not set: unit for loopback addresses, any for the rest

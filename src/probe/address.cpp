@@ -40,21 +40,23 @@ std::string address::place() const {
   return (v6 ? "[" + host + "]" : host) + ":" + std::to_string(port);
 }
 
-base::result<address> parse_url(std::string_view url) {
+base::result<address> parse_url(std::string_view url, const std::string& wanted) {
   if (url.starts_with("unix:")) return parse_unix(url, true);
   const std::string quoted = "\"" + std::string(url) + "\"";
-  const base::error bad{"bad URL " + quoted + "; write http://HOST:PORT/PATH, https://… or unix:/path.sock:/PATH"};
+  const base::error bad{"bad URL " + quoted + "; write " + wanted + "://HOST:PORT/PATH, " + wanted +
+                        "s://… or unix:/path.sock:/PATH"};
   const auto parsed = boost::urls::parse_uri(url);
   if (!parsed) return bad;
   const auto& u = *parsed;
   const std::string_view scheme = u.scheme();
-  if (scheme != "http" && scheme != "https") return bad;
+  const bool tls = scheme == wanted + "s";
+  if (scheme != wanted && !tls) return bad;
   if (u.has_userinfo()) {
     return base::error{"the URL " + quoted +
                        " holds a user name; put an Authorization line into header_file instead"};
   }
   address out;
-  out.tls = scheme == "https";
+  out.tls = tls;
   out.host = std::string(u.host_address());
   if (out.host.empty() || !printable(out.host)) return bad;
   out.port = u.has_port() ? u.port_number() : out.tls ? 443 : 80;

@@ -20,8 +20,8 @@ struct address {
   [[nodiscard]] std::string place() const;
 };
 
-// http://HOST[:PORT]/PATH, https://…, unix:/path.sock:/PATH
-base::result<address> parse_url(std::string_view url);
+// http://HOST[:PORT]/PATH, https://…, unix:/path.sock:/PATH; with another scheme, such as "ws", that and "wss".
+base::result<address> parse_url(std::string_view url, const std::string& scheme = "http");
 
 // HOST:PORT, [V6]:PORT, unix:/path
 base::result<address> parse_address(std::string_view text);

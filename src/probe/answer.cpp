@@ -82,6 +82,14 @@ condition_result judge_match(const model::expectation& e, const json_value& v) {
   return failed(text + " (expected to match " + excerpt(*e.matches) + ")");
 }
 
+condition_result judge_body(const std::string& wanted, std::string_view body) {
+  const RE2 pattern(wanted, RE2::Quiet);
+  if (!pattern.ok()) return {outcome::unknown, "bad pattern " + excerpt(wanted) + ": " + pattern.error()};
+  if (RE2::PartialMatch({body.data(), body.size()}, pattern)) return passed("the answer matches " + excerpt(wanted));
+  return failed((body.empty() ? "the answer is empty" : "the answer is " + excerpt(body)) + " (expected to match " +
+                excerpt(wanted) + ")");
+}
+
 condition_result judge_age(const model::expectation& e, const json_value& v, base::wall_time wall_now) {
   using namespace std::chrono;
   const auto t = time_of(v, e.time);
@@ -229,11 +237,19 @@ bool asks_for_json(const model::check& c) {
   return !c.expect.empty() || !c.head.empty();
 }
 
+bool asks_for_body(const model::check& c) {
+  return c.body_matches || asks_for_json(c);
+}
+
 check_result judge_answer(const model::check& c, std::string_view body, answer_memory& memory, base::mono_time now,
                           base::wall_time wall_now) {
   check_result all;
   all.out = outcome::passed;
   all.reason = "passed";
+  if (c.body_matches) {
+    const auto& one = all.conditions.emplace_back(judge_body(*c.body_matches, body));
+    note(all, one.out, one.text);
+  }
   if (!asks_for_json(c)) return all;
   std::vector<std::string> pointers;
   for (const auto& e : c.expect) pointers.push_back(e.pointer);
@@ -253,7 +269,7 @@ check_result judge_answer(const model::check& c, std::string_view body, answer_m
     return all;
   }
   memory.resize(c.expect.size());
-  all.answered = true;
+  all.answered = all.out == outcome::passed;
   for (std::size_t i = 0; i < c.expect.size(); ++i) {
     const auto& one = all.conditions.emplace_back(judge(c.expect[i], (*values)[i], memory[i], now, wall_now));
     note(all, one.out, one.text);

@@ -23,8 +23,9 @@ struct growth_memory {
 // By the index of the expectation.
 using answer_memory = std::vector<growth_memory>;
 
-// Whether the body has to be read as JSON at all.
+// Whether the body has to be read as JSON at all, and whether anything is asked of it.
 bool asks_for_json(const model::check& c);
+bool asks_for_body(const model::check& c);
 
 // Every condition is judged; the reason is that of the first which failed, else of the first unknown one. A head
 // pointer without a value in the answer fails the check. Latency is left alone.

@@ -29,10 +29,14 @@ void check_run::finish(check_result result) {
   ended_ = true;
   timer_.cancel();
   abandon();
-  using namespace std::chrono;
-  result.latency = duration_cast<microseconds>(steady_clock::now() - began_);
+  if (result.latency.count() == 0) stamp(result);
   const auto done = std::move(done_);
   done(std::move(result));
+}
+
+void check_run::stamp(check_result& result) const {
+  using namespace std::chrono;
+  result.latency = duration_cast<microseconds>(steady_clock::now() - began_);
 }
 
 check_result check_run::result_of(outcome out, std::string reason) {
@@ -46,12 +50,16 @@ void check_run::finish(outcome out, std::string reason) {
   finish(result_of(out, std::move(reason)));
 }
 
-void check_run::judge_and_finish(std::string_view body, const std::string& note) {
+check_result check_run::judged(std::string_view body, const std::string& note) {
   const auto judge = check().kind == model::check_kind::jsonrpc ? judge_jsonrpc : judge_answer;
   auto result =
       judge(check(), body, memory().growth, std::chrono::steady_clock::now(), std::chrono::system_clock::now());
   if (!note.empty()) result.reason += "; " + note;
-  finish(std::move(result));
+  return result;
+}
+
+void check_run::judge_and_finish(std::string_view body, const std::string& note) {
+  finish(judged(body, note));
 }
 
 void check_run::on_deadline() {
@@ -71,6 +79,8 @@ std::shared_ptr<check_run> make_check_run(check_order order, check_run::done_han
     case model::check_kind::http:
     case model::check_kind::jsonrpc:
       return make_http_check(std::move(order), std::move(done));
+    case model::check_kind::websocket:
+      return make_websocket_check(std::move(order), std::move(done));
     case model::check_kind::tcp:
       return make_tcp_check(std::move(order), std::move(done));
     case model::check_kind::exec:

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <functional>
 #include <memory>
@@ -14,6 +13,7 @@
 #include "probe/lane.hpp"
 #include "probe/prober.hpp"
 #include "probe/session_state.hpp"
+#include "probe/tls_contexts.hpp"
 
 namespace hasup::probe {
 
@@ -26,7 +26,7 @@ struct check_tools {
   lane names;   // getaddrinfo
   lane owners;  // /proc and sock_diag
   exec_runner runner;
-  std::unique_ptr<boost::asio::ssl::context> tls;  // made at the first https check: it is large
+  tls_contexts tls;
 };
 
 // All that one asking needs; owned by the check, so that nothing outside has to live.
@@ -63,8 +63,11 @@ class check_run : public std::enable_shared_from_this<check_run> {
 
   void finish(check_result result);
   void finish(outcome out, std::string reason);
-  // Judges the body of an answer by the check's expectations and finishes.
+  // Judges the body of an answer by the check's expectations, and finishes.
+  check_result judged(std::string_view body, const std::string& note);
   void judge_and_finish(std::string_view body, const std::string& note);
+  // The answer is there now, even if the check ends later.
+  void stamp(check_result& result) const;
 
   [[nodiscard]] const model::check& check() const { return order_.check; }
   [[nodiscard]] const target& whom() const { return order_.whom; }
@@ -87,6 +90,7 @@ class check_run : public std::enable_shared_from_this<check_run> {
 // The kinds. A new one is made here.
 std::shared_ptr<check_run> make_check_run(check_order order, check_run::done_handler done);
 std::shared_ptr<check_run> make_http_check(check_order order, check_run::done_handler done);  // http and jsonrpc
+std::shared_ptr<check_run> make_websocket_check(check_order order, check_run::done_handler done);
 std::shared_ptr<check_run> make_tcp_check(check_order order, check_run::done_handler done);
 std::shared_ptr<check_run> make_exec_check(check_order order, check_run::done_handler done);
 

@@ -1,11 +1,8 @@
 // Asks over HTTP/1.1, plain or with TLS, on TCP or a Unix socket; kinds http and jsonrpc.
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <sys/socket.h>
 
 #include <algorithm>
-#include <boost/asio/ip/address.hpp>
-#include <boost/asio/ssl/error.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -30,7 +27,7 @@ class http_check final : public network_check {
   using network_check::network_check;
 
  private:
-  enum class phase { before, greeting, waiting };
+  enum class phase { before, waiting };
   using parser = http::response_parser<http::string_body>;
 
   void ask() override;
@@ -39,8 +36,6 @@ class http_check final : public network_check {
   void abandon() override;
   check_result late(const std::string& limit) override;
 
-  void greet();
-  void on_greeted(error_code ec);
   void send();
   void on_sent(error_code ec);
   void read();
@@ -129,39 +124,7 @@ bool http_check::fill_request() {
 
 void http_check::connected(std::unique_ptr<connection> c) {
   line_ = std::move(c);
-  if (to().tls && !line_->tls) return greet();
   send();
-}
-
-void http_check::greet() {
-  phase_ = phase::greeting;
-  auto& context = tools().tls;
-  error_code ec;
-  if (!context) {
-    context = std::make_unique<asio::ssl::context>(asio::ssl::context::tls_client);
-    context->set_default_verify_paths(ec);
-    context->set_verify_mode(asio::ssl::verify_peer);
-    SSL_CTX_set_mode(context->native_handle(), SSL_MODE_RELEASE_BUFFERS);
-  }
-  line_->tls.emplace(line_->socket, *context);
-  SSL* ssl = line_->tls->native_handle();
-  asio::ip::make_address(to().host, ec);
-  const bool named = static_cast<bool>(ec);
-  const bool set =
-      named ? SSL_set_tlsext_host_name(ssl, to().host.c_str()) == 1 && SSL_set1_host(ssl, to().host.c_str()) == 1
-            : X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), to().host.c_str()) == 1;
-  if (!set) return finish(outcome::unknown, "TLS cannot be set up for " + to().host);
-  line_->tls->async_handshake(asio::ssl::stream_base::client, back(&http_check::on_greeted));
-}
-
-void http_check::on_greeted(error_code ec) {
-  if (!ec) return send();
-  const long verdict = SSL_get_verify_result(line_->tls->native_handle());
-  if (verdict != X509_V_OK) {
-    return finish(outcome::failed, "the certificate of " + line_->place +
-                                       " is not trusted: " + X509_verify_cert_error_string(verdict));
-  }
-  finish(outcome::failed, "no TLS with " + line_->place + ": " + ec.message());
 }
 
 void http_check::send() {
@@ -184,7 +147,7 @@ void http_check::read() {
 }
 
 void http_check::on_read(error_code ec) {
-  if (ec == http::error::body_limit && !asks_for_json(check()) && !is_jsonrpc())
+  if (ec == http::error::body_limit && !asks_for_body(check()) && !is_jsonrpc())
     return judge();  // the status is enough
   if (ec) return lost(ec);
   const auto status = parser_->get().result_int();
@@ -211,15 +174,7 @@ void http_check::lost(error_code ec) {
     return finish(outcome::failed, "the answer of " + place + " is larger than 1 MiB");
   if (ec == http::error::header_limit)
     return finish(outcome::failed, "the header of " + place + " is larger than 64 KiB");
-  if (ec == http::error::end_of_stream || ec == asio::error::eof || ec == asio::ssl::error::stream_truncated) {
-    return finish(outcome::failed, place + " closed the connection without an answer");
-  }
-  if (ec == http::error::partial_message) {
-    return finish(outcome::failed, place + " closed the connection in the middle of its answer");
-  }
-  if (ec == asio::error::connection_reset || ec == asio::error::broken_pipe) {
-    return finish(outcome::failed, "connection reset by " + place + (began ? " in the middle of its answer" : ""));
-  }
+  if (const auto end = end_of_connection(ec, place, began)) return finish(outcome::failed, *end);
   finish(outcome::failed, place + " did not answer as HTTP does: " + ec.message());
 }
 
@@ -253,14 +208,7 @@ void http_check::abandon() {
 }
 
 check_result http_check::late(const std::string& limit) {
-  switch (phase_) {
-    case phase::before:
-      return network_check::late(limit);
-    case phase::greeting:
-      return result_of(outcome::failed, "no TLS with " + line_->place + " within " + limit);
-    case phase::waiting:
-      break;
-  }
+  if (phase_ == phase::before) return network_check::late(limit);
   const bool began = parser_ && parser_->got_some();
   return result_of(outcome::failed, began ? "the answer of " + line_->place + " was not complete within " + limit
                                           : line_->place + " took the connection but did not answer within " + limit);

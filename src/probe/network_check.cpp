@@ -2,10 +2,14 @@
 
 #include <fcntl.h>
 #include <netdb.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
 
 #include <algorithm>
 #include <boost/asio/error.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/ssl/error.hpp>
+#include <boost/beast/http/error.hpp>
 
 namespace hasup::probe {
 namespace {
@@ -85,6 +89,21 @@ check_result connect_failure(boost::system::error_code ec, const std::string& pl
       r.reason = "no connection to " + place + ": " + ec.message();
   }
   return r;
+}
+
+std::optional<std::string> end_of_connection(boost::system::error_code ec, const std::string& place, bool began) {
+  namespace http = boost::beast::http;
+  namespace asio = boost::asio;
+  if (ec == http::error::end_of_stream || ec == asio::error::eof || ec == asio::ssl::error::stream_truncated) {
+    return place + " closed the connection without an answer";
+  }
+  if (ec == http::error::partial_message) return place + " closed the connection in the middle of its answer";
+  if (ec == asio::error::connection_reset || ec == asio::error::broken_pipe) {
+    return "connection reset by " + place + (began ? " in the middle of its answer" : "");
+  }
+  // One that wants a certificate says so only after the handshake.
+  if (ec.category() == asio::error::get_ssl_category()) return place + " ended TLS: " + ec.message();
+  return std::nullopt;
 }
 
 void network_check::connect() {
@@ -181,7 +200,7 @@ void network_check::on_connect(boost::system::error_code ec) {
   opening_->place = current_place();
   const auto owner =
       check().owner.value_or(current_.is_loopback() ? model::port_owner::unit : model::port_owner::any);
-  if (!to_.unix_path.empty() || whom().main_pid == 0 || owner == model::port_owner::any) return give();
+  if (!to_.unix_path.empty() || whom().main_pid == 0 || owner == model::port_owner::any) return greet();
   ask_owner();
 }
 
@@ -217,7 +236,39 @@ void network_check::on_owner(const owner_finding& finding) {
                     port + " answers, but no process of this machine listens there, so not this unit; " +
                         "set port_owner = \"any\" if that is as it should be");
   }
-  give();
+  greet();
+}
+
+void network_check::greet() {
+  if (!to_.tls) return give();
+  namespace ssl = boost::asio::ssl;
+  phase_ = phase::greeting;
+  const auto context = tools().tls.of(check());
+  if (!context) return finish(outcome::unknown, context.error().message);
+  boost::system::error_code ec;
+  opening_->tls.emplace(opening_->socket, **context);
+  SSL* tls = opening_->tls->native_handle();
+  ip::make_address(to_.host, ec);
+  const bool named = static_cast<bool>(ec);
+  const bool set =
+      named ? SSL_set_tlsext_host_name(tls, to_.host.c_str()) == 1 && SSL_set1_host(tls, to_.host.c_str()) == 1
+            : X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(tls), to_.host.c_str()) == 1;
+  if (!set) return finish(outcome::unknown, "TLS cannot be set up for " + to_.host);
+  opening_->tls->async_handshake(ssl::stream_base::client,
+                                 [self = shared_from_this()](boost::system::error_code result) {
+                                   auto& me = static_cast<network_check&>(*self);
+                                   if (!me.ended()) me.on_greeted(result);
+                                 });
+}
+
+void network_check::on_greeted(boost::system::error_code ec) {
+  if (!ec) return give();
+  const long verdict = SSL_get_verify_result(opening_->tls->native_handle());
+  if (verdict != X509_V_OK) {
+    return finish(outcome::failed, "the certificate of " + opening_->place +
+                                       " is not trusted: " + X509_verify_cert_error_string(verdict));
+  }
+  finish(outcome::failed, "no TLS with " + opening_->place + ": " + ec.message());
 }
 
 // A kept connection must not outlive what was checked when it was opened.
@@ -245,6 +296,8 @@ check_result network_check::late(const std::string& limit) {
     case phase::asking_owner:
       return result_of(outcome::unknown,
                        "who owns port " + std::to_string(to_.port) + " could not be found out within " + limit);
+    case phase::greeting:
+      return result_of(outcome::failed, "no TLS with " + opening_->place + " within " + limit);
     case phase::connecting:
     case phase::connected:
       break;

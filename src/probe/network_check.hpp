@@ -1,8 +1,9 @@
-// A check that connects first: name lookup, the addresses in turn, and who owns the port.
+// A check that connects first: name lookup, the addresses in turn, who owns the port, and TLS where that is wanted.
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,7 +31,7 @@ class network_check : public check_run {
   [[nodiscard]] std::string purpose() const;
 
  private:
-  enum class phase { looking_up, connecting, asking_owner, connected };
+  enum class phase { looking_up, connecting, asking_owner, greeting, connected };
   using endpoint = boost::asio::generic::stream_protocol::endpoint;
 
   void look_up();
@@ -40,6 +41,8 @@ class network_check : public check_run {
   void on_connect(boost::system::error_code ec);
   void ask_owner();
   void on_owner(const owner_finding& finding);
+  void greet();
+  void on_greeted(boost::system::error_code ec);
   void give();
   [[nodiscard]] std::string current_place() const;
 
@@ -55,5 +58,9 @@ class network_check : public check_run {
 // What an error at connecting to `place` means: unknown when the fault is on this side (no descriptor, no
 // permission).
 check_result connect_failure(boost::system::error_code ec, const std::string& place);
+
+// How a connection ended on which an answer was awaited; `began`: a part of it was there. Nothing when it did not
+// end.
+std::optional<std::string> end_of_connection(boost::system::error_code ec, const std::string& place, bool began);
 
 }  // namespace hasup::probe

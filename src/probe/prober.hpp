@@ -32,7 +32,7 @@ enum class outcome { passed, failed, unknown };
 inline constexpr base::enum_names<outcome, 3> outcome_names{
     {{{outcome::passed, "passed"}, {outcome::failed, "failed"}, {outcome::unknown, "unknown"}}}};
 
-// One condition of a check's `expect`, for those who explain a probe.
+// One condition of a check's `body_matches` or `expect`, for those who explain a probe.
 struct condition_result {
   outcome out = outcome::unknown;
   std::string text;        // "head_block_time is 34s old (limit 10s)"
@@ -46,7 +46,8 @@ struct check_result {
   std::string reason;  // "passed", possibly with a note, or why it did not
   std::optional<model::head> head;
   std::chrono::microseconds latency{0};
-  std::vector<condition_result> conditions;  // in the order of `expect`; empty when no answer came
+  std::vector<condition_result>
+      conditions;         // that of body_matches first, then those of `expect`; empty when no answer came
   bool answered = false;  // it passed, or what it lacks is only freshness: the node has started, and may be behind
 };
 

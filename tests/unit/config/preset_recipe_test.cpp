@@ -63,6 +63,41 @@ TEST_CASE("a preset's parameters are filled in, its timing can be overridden") {
   CHECK(other.readiness->checks[1].owner == model::port_owner::any);
 }
 
+TEST_CASE("what a site alone knows of requests may stand beside any preset") {
+  const test::files beside{
+      .units = {},
+      .presets = {{"one", "[params]\nurl = \"https://h\"\n[[check]]\nkind = \"http\"\nurl = \"${url}\"\n"},
+                  {"two",
+                   "[[check]]\nkind = \"jsonrpc\"\nurl = \"https://h\"\nmethod = \"m\"\n[[check]]\nkind = "
+                   "\"websocket\"\nurl = \"wss://h\"\n[[check]]\nkind = \"tcp\"\naddress = \"h:1\"\n"},
+                  {"port", "kind = \"tcp\"\naddress = \"h:1\"\n"},
+                  {"own",
+                   "[params]\nheader_file = \"/p\"\n[[check]]\nkind = \"http\"\nurl = \"http://h\"\n"
+                   "header_file = \"${header_file}\"\n"}},
+      .recipes = {}};
+  const std::string all =
+      "header_file = \"/h\"\nca_file = \"/a\"\nclient_certificate = \"/c\"\nclient_key = \"/k\"\n";
+  const auto one = test::unit_of(run + "[readiness]\npreset = \"one\"\n" + all, beside);
+  CHECK(one.readiness->checks[0].header_file == "/h");
+  CHECK(one.readiness->checks[0].ca_file == "/a");
+  CHECK(one.readiness->checks[0].client_certificate == "/c");
+  CHECK(one.readiness->checks[0].client_key == "/k");
+  const auto two = test::unit_of(run + "[readiness]\npreset = \"two\"\n" + all, beside);
+  CHECK(two.readiness->checks[0].client_key == "/k");
+  CHECK(two.readiness->checks[1].header_file == "/h");
+  CHECK(two.readiness->checks[2].header_file.empty());
+  const auto own = test::unit_of(run + "[readiness]\npreset = \"own\"\nheader_file = \"/mine\"\n", beside);
+  CHECK(own.readiness->checks[0].header_file == "/mine");
+  const auto said = [&](const std::string& text) {
+    return test::messages(test::parse(run + "[readiness]\n" + text, beside).problems);
+  };
+  CHECK_THAT(said("preset = \"one\"\nurl = \"http://h\"\nca_file = \"/a\"\n"),
+             Catch::Contains("\"ca_file\" is for https:// and wss://; the URL is \"http://h\""));
+  CHECK_THAT(said("preset = \"port\"\nheader_file = \"/h\"\n"), Catch::Contains("it makes no requests over HTTP"));
+  CHECK_THAT(said("preset = \"one\"\nclient_key = \"/k\"\n"),
+             Catch::Contains("\"client_key\" needs \"client_certificate\""));
+}
+
 TEST_CASE("faults of presets show their place in the preset") {
   CHECK(
       of_preset("[params]\nurl = { required = true, help = \"where\" }\nkind = \"http\"\n").find("a parameter has") ==

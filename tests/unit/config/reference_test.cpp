@@ -45,6 +45,13 @@ TEST_CASE("a reference is one node or several, each asked by the preset") {
   CHECK(one.interval == 10s);
   CHECK(one.chain_id.empty());
 
+  const auto known = unit_of(head +
+                                 "[recovery.reference]\npreset = \"chain\"\nurl = \"https://h\"\n"
+                                 "header_file = \"/h\"\nca_file = \"/a\"\n",
+                             beside);
+  CHECK(known.recovery.reference->endpoints.at(0).asks.checks.at(0).header_file == "/h");
+  CHECK(known.recovery.reference->endpoints.at(0).asks.checks.at(0).ca_file == "/a");
+
   const auto several =
       unit_of(head +
                   "[recovery.reference]\npreset = \"chain\"\nurls = [\"http://vm2:8888\", "

@@ -34,6 +34,12 @@ const std::string jsonrpc_check = "kind = \"jsonrpc\"\nurl = \"http://127.0.0.1/
 
 std::map<std::string, sample> check_samples(const std::string& role) {
   const auto http = [&](const std::string& line) { return sample{"", role, http_check + line}; };
+  const auto https = [&](const std::string& line) {
+    return sample{"", role, "kind = \"http\"\nurl = \"https://localhost/\"\n" + line};
+  };
+  const auto websocket = [&](const std::string& line) {
+    return sample{"", role, "kind = \"websocket\"\nurl = \"wss://localhost/\"\n" + line};
+  };
   return {
       {"kind", {"", role, "kind = \"tcp\"\naddress = \"[::1]:80\""}},
       {"url", http("")},
@@ -42,10 +48,16 @@ std::map<std::string, sample> check_samples(const std::string& role) {
       {"headers", http("headers = { A = \"b\" }")},
       {"headers.*", http("headers = { A = \"c\" }")},
       {"header_file", http("header_file = \"/etc/h\"")},
+      {"ca_file", https("ca_file = \"/etc/ca.pem\"")},
+      {"client_certificate", https("client_certificate = \"/etc/c.pem\"")},
+      {"client_key", https("client_certificate = \"/etc/d.pem\"\nclient_key = \"/etc/d.key\"")},
       {"body", http("body = \"x\"")},
+      {"subprotocol", websocket("subprotocol = \"graphql-ws\"")},
+      {"send", websocket("send = \"{}\"")},
       {"status", http("status = [200, 204]")},
       {"address", {"", role, "kind = \"tcp\"\naddress = \"localhost:80\""}},
       {"command", {"", role, "kind = \"exec\"\ncommand = [\"/bin/check\", \"a\"]"}},
+      {"body_matches", http("body_matches = \"^ok$\"")},
       {"expect", http("expect = [{ pointer = \"\" }]")},
       {"expect[].pointer", http("expect = [{ pointer = \"/a/0\" }]")},
       {"expect[].equals", http("expect = [{ pointer = \"/a\", equals = false }]")},
@@ -195,6 +207,11 @@ std::map<std::string, sample> samples() {
   recovery("reference.urls", reference + "urls = [\"http://10.0.0.1\", \"http://10.0.0.2\"]");
   recovery("reference.interval", reference + "interval = \"3s\"");
   recovery("reference.timeout", reference + "timeout = \"3s\"");
+  const std::string secure = reference + "url = \"https://10.0.0.1\"\n";
+  recovery("reference.header_file", reference + "header_file = \"/etc/h\"");
+  recovery("reference.ca_file", secure + "ca_file = \"/etc/ca.pem\"");
+  recovery("reference.client_certificate", secure + "client_certificate = \"/etc/c.pem\"");
+  recovery("reference.client_key", secure + "client_certificate = \"/etc/d.pem\"\nclient_key = \"/etc/d.key\"");
   recovery("reference.chain_id", reference + "chain_id = \"aca3\"");
   recovery("max_snapshot_age", "source = \"/b\"\nmax_snapshot_age = \"72h\"");
   recovery("source.patience", "source = { url = \"https://h/b/\", patience = \"5m\" }");

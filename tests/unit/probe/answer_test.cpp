@@ -138,6 +138,34 @@ TEST_CASE("each condition says what is and what should be") {
   expect(at(""), "7", outcome::passed, "the answer is there");
 }
 
+TEST_CASE("body_matches looks at the whole answer, JSON or not, and comes before expect") {
+  model::check c;
+  c.body_matches = "(?i)ready: \\d+";
+  answer_memory memory;
+  const auto ask = [&](const std::string& body) { return judge_answer(c, body, memory, mono, wall); };
+  auto r = ask("# state\nREADY: 12\n");
+  CHECK(r.out == outcome::passed);
+  REQUIRE(r.conditions.size() == 1);
+  CHECK(r.conditions[0].text == "the answer matches (?i)ready: \\d+");
+  CHECK(ask("ready: none\n").reason == "the answer is ready: none  (expected to match (?i)ready: \\d+)");
+  CHECK(ask("").reason == "the answer is empty (expected to match (?i)ready: \\d+)");
+  CHECK(ask("\xff\xfe ready: 1").out == outcome::passed);  // not UTF-8
+  c.expect = {at("/n")};
+  c.expect[0].max_age = 1s;
+  r = ask(R"({"n":"2026-11-20T00:00:00","text":"ready: x"})");
+  REQUIRE(r.conditions.size() == 2);
+  CHECK(r.out == outcome::failed);
+  CHECK(r.reason == r.conditions[0].text);
+  CHECK_FALSE(r.answered);
+  r = ask(R"({"n":"2026-11-20T00:00:00","text":"ready: 1"})");
+  CHECK(r.reason == r.conditions[1].text);
+  CHECK(r.answered);  // only old
+  c.body_matches = "(";
+  CHECK(ask("x").out == outcome::failed);  // what is no JSON fails, whatever the pattern
+  c.expect.clear();
+  CHECK(ask("x").out == outcome::unknown);
+}
+
 TEST_CASE("ages are read in every format") {
   auto e = at("/t");
   e.max_age = 10s;

@@ -263,6 +263,19 @@ TEST_CASE("wrong content fails with what it is") {
   CHECK(told(a.ask(antelope(empty.url()))) == "failed: the answer is empty, not JSON");
 }
 
+TEST_CASE("a pattern is held against the body of an answer") {
+  server s(always(http_answer("<html>chain-co is fine</html>")));
+  asker a;
+  auto c = http(s.url());
+  c.body_matches = "is fine";
+  CHECK(told(a.ask(c)) == "passed: passed");
+  c.body_matches = "^fine$";
+  CHECK(told(a.ask(c)) == "failed: the answer is <html>chain-co is fine</html> (expected to match ^fine$)");
+  server large(always(http_answer(std::string(1024 * 1024 + 1, 'x'))));
+  c.url = large.url();
+  CHECK(told(a.ask(c)) == "failed: the answer of " + large.place() + " is larger than 1 MiB");
+}
+
 TEST_CASE("random bytes as an answer never do harm") {
   std::mt19937 random(11);  // NOLINT: the same every time
   std::mutex mutex;

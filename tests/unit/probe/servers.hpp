@@ -82,6 +82,18 @@ class peer {
     }
     return all;
   }
+  // Exactly so many bytes; fewer at the end.
+  std::string read(std::size_t size) {
+    std::string all(size, '\0');
+    std::size_t have = 0;
+    while (have < size && ready(POLLIN)) {
+      const ssize_t n = ::recv(fd_.get(), all.data() + have, size - have, 0);
+      if (n <= 0) break;
+      have += static_cast<std::size_t>(n);
+    }
+    all.resize(have);
+    return all;
+  }
   bool send(const std::string& bytes) {
     std::size_t sent = 0;
     while (sent < bytes.size()) {

@@ -238,7 +238,8 @@ TEST_CASE("hasup.toml is read; what is not there yet is refused") {
         "\"error\"; did you mean \"debug\"?\n"
         "hasup.toml:4:9: error: \"before\" is no value of \"start\", which is \"enabled\" or \"as_before\"\n"
         "hasup.toml:5:2: error: \"http\" is not available in this version yet\n"
-        "upstreams/leap.toml: error: files in upstreams/ are not available in this version yet\n");
+        "upstreams/leap.toml: error: an upstream needs [probe]: how each endpoint is asked how it is\n"
+        "upstreams/leap.toml: error: an upstream needs [[endpoint]] with host = \"…\"\n");
 }
 
 TEST_CASE("files that cannot be read are findings") {

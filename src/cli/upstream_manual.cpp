@@ -46,6 +46,11 @@ says
 .BR keep ,
 the unit is in maintenance or is being recovered; then that follows. The choice is kept over a restart of hasupd and
 of the machine.
+.PP
+.B hasup upstream
+shows all of it, and
+.B hasup upstream avoid
+keeps an endpoint from being taken while it is worked on.
 .SH EXAMPLE
 )";
 

@@ -12,6 +12,7 @@
 #include "config/unit_dir.hpp"
 #include "control/server.hpp"
 #include "control/service.hpp"
+#include "control/upstream_status.hpp"
 #include "daemon/disk_thread.hpp"
 #include "daemon/event_log.hpp"
 #include "daemon/intent.hpp"
@@ -134,6 +135,8 @@ class supervisor : public control::service, private unit_host {
   void upstream_changed(const std::string& name, const std::string& kind, const std::string& reason);
   std::string runs_with_left_endpoint(const unit_runner& r) const;
   void follow_upstreams();
+  control::upstream_status upstream_view(const std::string& name, const upstream_watch& watch) const;
+  control::command_reply upstream_command(const control::command& c);
 
   // supervisor_commands.cpp
   std::optional<runners> resolve(const control::command& c, control::command_reply& error) const;

@@ -1,6 +1,8 @@
 // The upstreams that units use: who is asked, who waits, who is restarted after a switch.
 #include <algorithm>
+#include <charconv>
 
+#include "base/time_text.hpp"
 #include "daemon/supervisor.hpp"
 #include "daemon/upstream_watch.hpp"
 
@@ -114,6 +116,97 @@ void supervisor::follow_upstreams() {
     why[id.unit] = std::move(left);
   }
   for (const auto& [unit, targets] : by_unit) restart(targets, why[unit]);
+}
+
+control::upstream_status supervisor::upstream_view(const std::string& name, const upstream_watch& watch) const {
+  control::upstream_status out;
+  const auto& known = watch.intent();
+  out.name = name;
+  out.select = model::upstream_select_names.text(watch.role().select);
+  out.chosen = watch.chosen();
+  out.chosen_why = known.reason;
+  out.since = known.since;
+  out.reason = watch.reason();
+  for (const auto& e : watch.endpoints()) {
+    control::endpoint_status row;
+    row.name = e.name;
+    row.health = e.is == upstream::standing::good  ? "healthy"
+                 : e.is == upstream::standing::bad ? "unhealthy"
+                                                   : "unknown";
+    row.reason = e.reason;
+    if (e.head) {
+      row.head = e.head->number;
+      row.head_time = e.head->time;
+    }
+    if (e.latency) row.latency_ms = std::chrono::duration<double, std::milli>(*e.latency).count();
+    if (e.behind) row.behind_s = std::chrono::duration<double>(*e.behind).count();
+    row.chosen = e.name == watch.chosen();
+    row.avoided = e.avoided;
+    row.avoided_until = e.avoided_until;
+    out.endpoints.push_back(std::move(row));
+  }
+  std::set<std::string> units;
+  for (const auto& [id, r] : runners_)
+    for (const auto& [word, role] : roles_of(*r))
+      if (role.name == name) units.insert(id.unit);
+  out.units.assign(units.begin(), units.end());
+  return out;
+}
+
+// Names: none shows all, one that one, "avoid NAME ENDPOINT" has it avoided.
+control::command_reply supervisor::upstream_command(const control::command& c) {
+  const bool avoids = !c.targets.empty() && c.targets.front() == "avoid";
+  if (avoids ? c.targets.size() != 3 : c.targets.size() > 1)
+    return {exit_code::usage, "upstream takes a NAME, or: avoid NAME ENDPOINT", {}, {}};
+  control::command_reply reply;
+  std::vector<control::upstream_status> views;
+  if (c.targets.empty()) {
+    for (const auto& [name, watch] : upstreams_) views.push_back(upstream_view(name, *watch));
+    reply.body = control::encode(views);
+    return reply;
+  }
+  const auto& name = avoids ? c.targets[1] : c.targets[0];
+  const auto found = upstreams_.find(name);
+  if (found == upstreams_.end()) {
+    std::string all;
+    for (const auto& [known, watch] : upstreams_) all += (all.empty() ? "" : ", ") + known;
+    return {exit_code::no_such_unit,
+            "no unit uses an upstream \"" + name + "\"" + (all.empty() ? "" : "; there are: " + all),
+            {},
+            {}};
+  }
+  auto& watch = *found->second;
+  if (!avoids) {
+    views.push_back(upstream_view(name, watch));
+    reply.body = control::encode(views);
+    return reply;
+  }
+  const auto& endpoint = c.targets[2];
+  const auto& all = watch.role().endpoints;
+  if (std::none_of(all.begin(), all.end(), [&](const auto& e) { return e.name == endpoint; }))
+    return {exit_code::failed,
+            "upstream " + name + " has no endpoint \"" + endpoint + "\" (`hasup upstream " + name + "`)",
+            {},
+            {}};
+  if (c.options.contains("undo")) {
+    const bool was = watch.stop_avoiding(endpoint);
+    reply.message = endpoint + (was ? " is no longer avoided" : " was not avoided");
+    return reply;
+  }
+  std::optional<base::wall_time> until;
+  if (const auto it = c.options.find("for_ms"); it != c.options.end()) {
+    std::int64_t ms = 0;
+    const auto& text = it->second;
+    const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), ms);
+    constexpr std::int64_t most = 10LL * 366 * 24 * 3600 * 1000;
+    if (ec != std::errc{} || end != text.data() + text.size() || ms <= 0 || ms > most)
+      return {exit_code::usage, "--for takes a time of up to ten years", {}, {}};
+    until = std::chrono::system_clock::now() + std::chrono::milliseconds(ms);
+  }
+  watch.avoid(endpoint, until);
+  reply.message = endpoint + " is avoided" + (until ? " until " + base::format_time(*until) : std::string()) +
+                  (watch.chosen() == endpoint ? "; it is kept while no other one is healthy" : "");
+  return reply;
 }
 
 }  // namespace hasup::daemon

@@ -253,5 +253,40 @@ class KeptTest(UpstreamTest):
         self.runs_with(two.host)
 
 
+class ShownTest(UpstreamTest):
+    def endpoints(self):
+        shown = json.loads(self.home.ok("upstream", "leap", "--json"))["upstreams"]
+        self.assertEqual([u["upstream"] for u in shown], ["leap"])
+        return {e["endpoint"]: e for e in shown[0]["endpoints"]}
+
+    def test_it_is_shown_and_one_that_is_avoided_is_left_until_a_person_says_otherwise(self):
+        one, two, nobody = self.leap(), self.leap(lambda: 90), f"127.0.0.1:{free_port()}"
+        self.upstream(one.host, two.host, nobody)
+        self.unit()
+        self.home.start()
+        self.runs_with(one.host)
+        wait_until(lambda: self.endpoints()[nobody]["health"] == "unhealthy", "the dead one is unhealthy")
+        shown = self.endpoints()
+        self.assertEqual([shown[h]["chosen"] for h in (one.host, two.host, nobody)], [True, False, False])
+        self.assertEqual((shown[one.host]["head"], shown[two.host]["head"], shown[nobody]["head"]), (100, 90, None))
+        self.assertIsNotNone(shown[one.host]["latency_ms"])
+        self.assertIn("refused", shown[nobody]["reason"])
+        text = self.home.ok("upstream")
+        self.assertIn(f"> {one.host}", text)
+        self.assertIn("used by evm", text)
+        self.assertIn(f"{one.host} is avoided", self.home.ok("upstream", "avoid", "leap", one.host))
+        self.runs_with(two.host)
+        self.home.kill_daemon()
+        self.home.start()
+        wait_until(lambda: self.endpoints()[one.host]["avoided"], "it is avoided by the next hasupd too")
+        self.home.ok("upstream", "avoid", "leap", one.host, "--undo")
+        self.runs_with(one.host)  # it is further all the time
+        self.home.ok("upstream", "avoid", "leap", two.host, "--for", "1h")
+        self.assertIsNotNone(self.endpoints()[two.host]["avoided_until"])
+        self.assertEqual(self.home.hasup("upstream", "laep").returncode, 4)
+        self.assertEqual(self.home.hasup("upstream", "avoid", "leap").returncode, 2)
+        self.assertEqual(self.home.hasup("upstream", "avoid", "leap", "x").returncode, 1)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -214,9 +214,11 @@ class KeptTest(UpstreamTest):
     def test_a_new_hasupd_does_not_choose_again(self):
         one, two = self.leap(lambda: 90), self.leap()
         self.upstream(one.host, two.host, select="sticky")
-        self.unit()
+        self.unit(more='[readiness]\nkind = "tcp"\naddress = "${upstream.leap.host}"\nport_owner = "any"\n')
         self.home.start()
         before = self.runs_with(two.host)
+        self.assertEqual(self.home.ok("exec", "evm", "--", "sh", "-c", "echo $LEAP").strip(), two.host)
+        self.home.ok("probe", "evm")
         self.home.kill_daemon()
         one.number = lambda: 200
         asked = one.asked

@@ -98,7 +98,7 @@ struct parser {
       return std::find(names.begin(), names.end(), name) != names.end();
     };
     if (is({"status", "logs", "why", "events", "check", "graph", "cat", "probe", "version", "demo", "recover",
-            "classify", "daemon", "snapshot"}))
+            "classify", "daemon", "snapshot", "upstream"}))
       sub->add_flag("--json", into.json, "Print JSON");
     if (is({"start", "stop", "restart"})) sub->add_flag("--all", into.all, "All units");
     if (is({"start", "stop", "restart", "reload", "scale", "recover"}))
@@ -166,6 +166,11 @@ struct parser {
       sub.add_option("ACTION", into.word, "upgrade")->required()->check(CLI::IsMember({"upgrade"}));
       sub.add_option("--binary", into.binary, "This hasupd")->type_name("FILE");
     }
+    if (name == "upstream") {
+      sub.add_option("NAME", into.targets, "An upstream, or: avoid NAME ENDPOINT");
+      sub.add_option("--for", timeout, "avoid: for so long, such as 2h")->type_name("TIME");
+      sub.add_flag("--undo", into.undo, "avoid: no longer");
+    }
     if (name == "snapshot") add_snapshot_options(sub, into);
     if (name == "demo") sub.add_flag("--keep", into.keep, "Leave it running and say how to talk to it");
     if (name == "completion")
@@ -217,7 +222,7 @@ std::optional<answer> finish(parser& p) {
   auto& i = p.into;
   if (!p.timeout.empty()) {
     const auto d = base::parse_duration(p.timeout);
-    if (!d) return usage("--timeout: " + d.error().message);
+    if (!d) return usage((i.verb == "upstream" ? "--for: " : "--timeout: ") + d.error().message);
     i.timeout = *d;
   }
   if (!p.ran_for.empty()) {
@@ -254,6 +259,14 @@ std::optional<answer> finish(parser& p) {
   const bool takes_units = i.verb == "reset" || i.verb == "wait" || i.verb == "reload" || i.verb == "enable" ||
                            i.verb == "disable" || i.verb == "maintenance";
   if (takes_units && i.targets.empty()) return usage(i.verb + " which unit?");
+  if (i.verb == "upstream") {
+    const bool avoids = !i.targets.empty() && i.targets.front() == "avoid";
+    if (avoids ? i.targets.size() != 3 : i.targets.size() > 1)
+      return usage("upstream takes a NAME, or: hasup upstream avoid NAME ENDPOINT");
+    if ((i.undo || i.timeout) && !avoids)
+      return usage("--for and --undo are for: hasup upstream avoid NAME ENDPOINT");
+    if (i.undo && i.timeout) return usage("--for or --undo, not both");
+  }
   if (i.verb == "wait" && i.wanted.empty()) i.wanted = "healthy";
   if (i.verb == "classify" && !i.exit_status && i.signal.empty())
     return usage("classify needs --exit N or --signal SIG");

@@ -31,6 +31,7 @@ std::string all_verbs(const std::vector<verb_shape>& verbs) {
 std::string own_words(const verb_shape& v) {
   if (v.name == "completion") return " bash zsh fish";
   if (v.name == "snapshot") return " list get verify create";
+  if (v.name == "upstream") return " avoid";
   return {};
 }
 
@@ -62,7 +63,7 @@ _hasup() {
     case $before in
       --from|--log|--output|-o|--*-file|--known-hosts|--client-*|--public-key|--sign|--to) words= units=0 files=1 ;;
       --unit) words= units=1 ;;
-      --for) words="healthy running stopped completed" units=0 ;;
+      --for) [[ ${COMP_WORDS[1]} == wait ]] && words="healthy running stopped completed"; units=0 ;;
     esac
   fi
   for one in $words; do

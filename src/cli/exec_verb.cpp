@@ -15,6 +15,7 @@
 #include <fstream>
 
 #include "cli/acting_user.hpp"
+#include "cli/chosen_endpoints.hpp"
 #include "cli/selection.hpp"
 #include "cli/verbs.hpp"
 #include "config/unit_dir.hpp"
@@ -147,8 +148,10 @@ refusal become_command(const context& c) {
   if (!acting) return {code_of(acting.error()), acting.error().message};
   const auto all = config::load(c.dirs);
   refusal error{};
-  const auto* unit = find_unit(c, all, error);
-  if (unit == nullptr) return error;
+  const auto* in_file = find_unit(c, all, error);
+  if (in_file == nullptr) return error;
+  const auto now = with_chosen_endpoints(c, *in_file);
+  const auto* unit = &now;
   const auto name = shown_name(*unit);
   auto user = process::resolve_account(unit->run.user, unit->run.groups);
   if (!user) return {exit_code::failed, user.error().message};

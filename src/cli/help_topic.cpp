@@ -16,9 +16,12 @@ struct topic {
   std::string_view name, also, what, page;
   std::span<const config::key> (*keys)();
 };
-constexpr std::array<topic, 4> topics{
+constexpr std::array<topic, 5> topics{
     {{"unit", "units", "units/NAME.toml is the unit NAME: a program that hasup keeps running.", "hasup-unit",
       config::unit_keys},
+     {"upstreams", "upstreams",
+      "upstreams/NAME.toml is a role that several servers can fill, for units that name it.", "hasup-upstream",
+      config::upstream_keys},
      {"recipe", "recipes", "recipes/NAME.toml says how a kind of node fails and is restored.", "hasup-recipe",
       config::recipe_keys},
      {"preset", "presets", "recipes/probes/NAME.toml is a preset: what [startup], [readiness] or [liveness] ask.",

@@ -27,6 +27,7 @@ struct invocation {
   bool for_shutdown = false;
   bool to_file = false;                // scale, enable, disable: back to what the file says
   bool adopt = false;                  // start: a process that somebody else started
+  bool undo = false;                   // upstream avoid
   bool once = false;                   // start: `arguments` for this run only
   std::vector<std::string> arguments;  // also: the command of exec
   std::string word;    // signal: its name; scale: a number; maintenance: on or off; daemon, snapshot: what to do

@@ -11,6 +11,7 @@
 #include "base/json_number.hpp"
 #include "base/time_text.hpp"
 #include "cli/acting_user.hpp"
+#include "cli/chosen_endpoints.hpp"
 #include "cli/selection.hpp"
 #include "cli/verbs.hpp"
 #include "config/unit_dir.hpp"
@@ -247,8 +248,9 @@ base::result<std::vector<asked>> probes_of(const context& c, const config::unit_
                                            const model::unit_reference& which) {
   const auto status = c.daemon.status();
   std::vector<asked> all;
-  for (const auto& u : entry.instances) {
-    if (which.index && *which.index != u.id.index) continue;
+  for (const auto& in_file : entry.instances) {
+    if (which.index && *which.index != in_file.id.index) continue;
+    const auto u = with_chosen_endpoints(c, in_file);
     auto target = target_of(u);
     if (!target) return target.error();
     auto& whom = *target;

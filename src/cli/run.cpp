@@ -15,21 +15,21 @@ namespace {
 using verb_function = exit_code (*)(const context&);
 
 constexpr std::pair<std::string_view, verb_function> table[]{
-    {"status", run_status},    {"start", run_command},
-    {"stop", run_command},     {"restart", run_command},
-    {"recover", run_command},  {"apply", run_apply},
-    {"reset", run_setting},    {"wait", run_wait},
-    {"why", run_why},          {"events", run_events},
-    {"logs", run_logs},        {"check", run_check},
-    {"graph", run_graph},      {"cat", run_cat},
-    {"probe", run_probe},      {"classify", run_classify},
-    {"demo", run_demo},        {"completion", run_completion},
-    {"version", run_version},  {"import", run_import},
-    {"reload", run_command},   {"signal", run_setting},
-    {"enable", run_setting},   {"disable", run_setting},
-    {"scale", run_command},    {"maintenance", run_setting},
-    {"daemon", run_daemon},    {"exec", run_exec},
-    {"snapshot", run_snapshot}};
+    {"status", run_status},     {"start", run_command},
+    {"stop", run_command},      {"restart", run_command},
+    {"recover", run_command},   {"apply", run_apply},
+    {"reset", run_setting},     {"wait", run_wait},
+    {"why", run_why},           {"events", run_events},
+    {"logs", run_logs},         {"check", run_check},
+    {"graph", run_graph},       {"cat", run_cat},
+    {"probe", run_probe},       {"classify", run_classify},
+    {"demo", run_demo},         {"completion", run_completion},
+    {"version", run_version},   {"import", run_import},
+    {"reload", run_command},    {"signal", run_setting},
+    {"enable", run_setting},    {"disable", run_setting},
+    {"scale", run_command},     {"maintenance", run_setting},
+    {"daemon", run_daemon},     {"exec", run_exec},
+    {"snapshot", run_snapshot}, {"upstream", run_upstream}};
 
 exit_code answer_with(const answer& a) {
   if (a.code == exit_code::done) {

@@ -64,6 +64,7 @@ condition = "healthy"
 
 constexpr std::string_view ending = R"(.SH SEE ALSO
 .BR hasup (1),
+.BR hasup-upstream (5),
 .BR hasup-recipe (5),
 .BR hasup-probe (5),
 .BR hasupd (8)

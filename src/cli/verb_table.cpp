@@ -177,6 +177,16 @@ const std::vector<verb>& verbs() {
        "'snapshot-*.bin.zst'\n  hasup snapshot get leap -o /mnt/spare\n  hasup snapshot get "
        "sftp://backup@host/srv/leap/ --name 'snapshot-*' ./\n  hasup snapshot verify snapshot-2026-11-21.bin.zst\n"
        "  hasup snapshot create eos-evm-node --to s3://backups/evm/ --sign backup.key\n"},
+      {"upstream",
+       {},
+       "Show which server of an upstream is used, and why; have one avoided",
+       targets::word,
+       "Without NAME: all that units use. One that stands in a unit is called UNIT/NAME. avoid takes an endpoint "
+       "only "
+       "when no\nother is healthy, until --for is over or --undo says otherwise; on_change says whether units are "
+       "restarted for it.\n"
+       "\nExamples:\n  hasup upstream\n  hasup upstream leap --json\n  hasup upstream avoid leap vm11 --for 2h\n"
+       "  hasup upstream avoid leap vm11 --undo\n"},
       {"reset",
        {},
        "Forget failed starts, start limit, recovery budget and bad snapshots of a unit",

@@ -27,6 +27,7 @@ exit_code run_demo(const context& c);
 exit_code run_completion(const context& c);
 exit_code run_exec(const context& c);
 exit_code run_daemon(const context& c);
+exit_code run_upstream(const context& c);
 exit_code run_snapshot(const context& c);
 exit_code run_version(const context& c);
 

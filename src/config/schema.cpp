@@ -190,7 +190,8 @@ void add_policies(std::vector<key>& out) {
   out.push_back({"restart.start_limit.within", k::duration, "\"10m\"", "in this time"});
   out.push_back({"requires", k::tables, "", "what must be there before a start"});
   out.push_back({"requires[].unit", k::name, "", "another unit"});
-  out.push_back({"requires[].upstream", k::name, "", "an upstream", later});
+  out.push_back({"requires[].upstream", k::name, "",
+                 "an upstream of which an endpoint is healthy; what runs keeps its endpoint"});
   out.push_back({"requires[].lease", k::name, "", "a lease", later});
   out.push_back({"requires[].condition",
                  k::word,
@@ -335,7 +336,9 @@ void add_recovery_and_log(std::vector<key>& out) {
                  "\"local\" (the default), \"UTC\", or a name such as \"Europe/Berlin\""});
   out.push_back({"schedule.restart.splay", k::duration, "",
                  "a delay of up to this, another one for each host and unit, so that not all restart at once"});
-  out.push_back({"upstream", k::table, "", "servers to choose from", later});
+  out.push_back({"upstream", k::table, "", "servers to choose from, for this unit alone; see hasup-upstream(5)"});
+  out.push_back({"upstream.*", k::table, "",
+                 "the keys of upstreams/NAME.toml; it is ${upstream.NAME.KEY} in strings, as one of a file is"});
 }
 
 std::vector<key> make_unit_keys() {
@@ -362,6 +365,39 @@ std::vector<key> make_preset_keys() {
   return out;
 }
 
+std::vector<key> make_upstream_keys() {
+  std::vector<key> out{
+      {"description", k::text, "\"\"", "one line for people"},
+      {"select",
+       k::word,
+       "\"best_head\"",
+       "best_head: the one that is furthest; sticky: the best at first, another one only when that is unhealthy; "
+       "priority: the first in the file that is healthy",
+       availability::now,
+       {"best_head", "sticky", "priority"}},
+      {"switch", k::table, "", "when one that is still healthy is left for a better one"},
+      {"switch.behind", k::duration, "\"10s\"",
+       "best_head: another one has had its head for so long; ones that take turns by a block are never behind"},
+      {"switch.for", k::duration, "\"30s\"", "and was so all this time"},
+      {"switch.min_dwell", k::duration, "\"5m\"", "and was kept at least so long"},
+      {"on_change",
+       k::word,
+       "\"restart\"",
+       "what is done with units that run with the one that was left: restarted, instance by instance, or kept until "
+       "their next start",
+       availability::now,
+       {"restart", "keep"}},
+      {"join", k::text, "\",\"", "stands between the values of all endpoints: ${upstream.NAME.KEYs}"},
+  };
+  add_probe(out, "probe", "asks each endpoint how it is; ${endpoint.KEY} is its value");
+  out.push_back({"endpoint", k::tables, "", "the servers, in the order that counts for priority and between equals"});
+  out.push_back({"endpoint[].name", k::anything, "", "what it is called; without it its host, else its url"});
+  out.push_back(
+      {"endpoint[].*", k::anything, "",
+       "a string, number or boolean that all endpoints have: ${upstream.NAME.KEY} is that of the chosen one"});
+  return out;
+}
+
 }  // namespace
 
 std::span<const key> unit_keys() {
@@ -371,6 +407,11 @@ std::span<const key> unit_keys() {
 
 std::span<const key> preset_keys() {
   static const auto keys = make_preset_keys();
+  return keys;
+}
+
+std::span<const key> upstream_keys() {
+  static const auto keys = make_upstream_keys();
   return keys;
 }
 

@@ -50,6 +50,7 @@ struct key {
 std::span<const key> unit_keys();
 std::span<const key> recipe_keys();
 std::span<const key> preset_keys();
+std::span<const key> upstream_keys();
 std::span<const key> daemon_keys();
 
 }  // namespace hasup::config

@@ -53,10 +53,11 @@ schema_node build(std::span<const key> keys) {
 
 // Built once: a thousand units are checked against the same table.
 const schema_node& tree_of(std::span<const key> keys) {
-  static const std::array<schema_node, 4> trees{build(unit_keys()), build(recipe_keys()), build(preset_keys()),
-                                                build(daemon_keys())};
+  static const std::array<schema_node, 5> trees{build(unit_keys()), build(recipe_keys()), build(preset_keys()),
+                                                build(daemon_keys()), build(upstream_keys())};
   if (keys.data() == unit_keys().data()) return trees[0];
   if (keys.data() == recipe_keys().data()) return trees[1];
+  if (keys.data() == upstream_keys().data()) return trees[4];
   return keys.data() == preset_keys().data() ? trees[2] : trees[3];
 }
 

@@ -14,6 +14,7 @@
 #include "config/parsed_unit.hpp"
 #include "config/probe_section.hpp"
 #include "config/recipe_file.hpp"
+#include "config/upstream_file.hpp"
 #include "model/unit_name.hpp"
 
 namespace hasup::config {
@@ -82,6 +83,7 @@ class library {
     units_.push_back(root + "/units");
     recipes_.push_back(root + "/recipes");
     presets_.push_back(root + "/recipes/probes");
+    upstreams_.push_back(root + "/upstreams");
   }
   void add_units(const std::string& directory) { units_.push_back(directory); }
   void refuse(file_check refused) { refused_ = std::move(refused); }
@@ -92,10 +94,13 @@ class library {
     c.units = in(units_);
     c.recipes = in(recipes_);
     c.presets = in(presets_);
+    c.upstreams = in(upstreams_);
     c.recipe_names = names(recipes_);
     c.preset_names = names(presets_);
+    c.upstream_names = names(upstreams_);
     c.recipe_directories = recipes_;
     c.preset_directories = presets_;
+    c.upstream_directories = upstreams_;
     c.is_time_zone = is_time_zone;
     c.root = ::geteuid() == 0;
     return c;
@@ -122,13 +127,13 @@ class library {
     return out;
   }
 
-  std::vector<std::string> units_, recipes_, presets_;
+  std::vector<std::string> units_, recipes_, presets_, upstreams_;
   file_check refused_;
 };
 
 // The files to read, by what they are.
 struct file_set {
-  std::vector<std::string> units, recipes, presets, daemon, later;
+  std::vector<std::string> units, recipes, presets, upstreams, daemon, later;
   std::vector<base::diagnostic> problems;
 
   void add_all(const std::string& config) {
@@ -140,7 +145,7 @@ struct file_set {
     append(units, toml_files(config + "/units"));
     append(recipes, toml_files(config + "/recipes"));
     append(presets, toml_files(config + "/recipes/probes"));
-    append(later, toml_files(config + "/upstreams"));
+    append(upstreams, toml_files(config + "/upstreams"));
     append(later, toml_files(config + "/backups"));
   }
 
@@ -152,7 +157,9 @@ struct file_set {
       presets.push_back(path);
     else if (folder == "recipes")
       recipes.push_back(path);
-    else if (folder == "upstreams" || folder == "backups")
+    else if (folder == "upstreams")
+      upstreams.push_back(path);
+    else if (folder == "backups")
       later.push_back(path);
     else
       units.push_back(path);
@@ -177,6 +184,18 @@ void check_unused(const std::string& path, bool is_recipe, const file_check& ref
     auto file = read_preset(name, {}, only, findings);
     if (file && complete(*file)) apply_preset(name, std::move(*file), {}, nullptr, {}, findings);
   }
+}
+
+// Also of one that no unit uses yet.
+void check_upstream(const std::string& path, const file_context& context, const file_check& refused,
+                    report& findings) {
+  const auto name = stem(path);
+  if (!model::is_unit_name(name))
+    return findings.add(
+        whole_file(path, "\"" + name + "\" is no name of an upstream; its file is named [a-z0-9][a-z0-9._-]*.toml"));
+  auto text = read_text(path, refused);
+  if (!text) return findings.add(whole_file(path, text.error().message));
+  if (auto root = parse_document(path, *text, findings)) read_upstream(name, std::move(*root), context, findings);
 }
 
 std::vector<parsed_unit> read_units(const std::vector<std::string>& files, const file_context& context,
@@ -262,6 +281,7 @@ loaded read_all(const file_set& files, const library& from, const std::set<std::
         others.add(whole_file(path, text.error().message));
     }
   }
+  for (const auto& path : files.upstreams) check_upstream(path, context, from.refused(), others);
   for (const auto& path : files.recipes) check_unused(path, true, from.refused(), others);
   for (const auto& path : files.presets) check_unused(path, false, from.refused(), others);
   out.problems = others.take();

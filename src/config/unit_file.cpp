@@ -15,6 +15,7 @@
 #include "config/section.hpp"
 #include "config/unit_sections.hpp"
 #include "config/unit_variables.hpp"
+#include "config/upstream_file.hpp"
 #include "model/unit_name.hpp"
 
 namespace hasup::config {
@@ -27,8 +28,14 @@ constexpr std::int64_t most_instances = 1000;
 // Resolves one instance of a unit from the merged tree.
 class instance_reader {
  public:
-  instance_reader(const value& root, instance_of who, const file_context& context, report& findings)
-      : tree_(fill_variables(root, who, findings)), who_(std::move(who)), context_(context), findings_(findings) {}
+  instance_reader(const value& root, instance_of who, const upstream_values& upstreams, const file_context& context,
+                  report& findings)
+      : tree_(fill_variables(root, who, upstreams, findings)),
+        who_(std::move(who)),
+        context_(context),
+        findings_(findings) {
+    tree_.erase("upstream");  // has been read
+  }
 
   model::unit read(const std::string& file) {
     load_presets();
@@ -272,10 +279,35 @@ unsigned scale(value& root, unsigned count, unsigned by_hand) {
   return by_hand;
 }
 
-void read_instances(const value& root, unsigned count, const file_context& context, parsed_unit& out) {
+// The instance as it is with each endpoint that could be chosen.
+std::vector<model::unit> read_variants(const value& root, const instance_of& who, const used_upstreams& upstreams,
+                                       const std::vector<std::map<std::string, std::string>>& endpoints,
+                                       const file_context& context, parsed_unit& out) {
+  std::vector<model::unit> all;
+  for (const auto& chosen : endpoints) {
+    instance_reader reader(root, who, values_of(upstreams, chosen), context, out.findings);
+    all.push_back(reader.read(out.entry.file));
+    all.back().endpoints = chosen;
+  }
+  return all;
+}
+
+void read_instances(const value& root, unsigned count, const used_upstreams& upstreams, const file_context& context,
+                    parsed_unit& out) {
+  const auto endpoints = combinations(upstreams);
+  if (!endpoints)
+    return out.findings.error(root.where,
+                              "the upstreams that it uses give more than 64 units, one for each set of "
+                              "endpoints; take [[requires]] or ${upstream.NAME.KEYs} for some of them");
   for (unsigned i = 0; i < count; ++i) {
-    instance_reader reader(root, {out.entry.name, i, count}, context, out.findings);
+    const instance_of who{out.entry.name, i, count};
+    instance_reader reader(root, who, values_of(upstreams, endpoints->front()), context, out.findings);
     out.entry.instances.push_back(reader.read(out.entry.file));
+    auto& made = out.entry.instances.back();
+    made.endpoints = endpoints->front();
+    if (!upstreams.roles.empty() && !out.findings.failed())
+      made.choices.all = std::make_shared<const model::unit_choices>(
+          model::unit_choices{upstreams.roles, read_variants(root, who, upstreams, *endpoints, context, out)});
     std::move(reader.data.begin(), reader.data.end(), std::back_inserter(out.data));
     if (i == 0) {
       out.entry.recipe = std::move(reader.recipe);
@@ -314,8 +346,18 @@ parsed_unit parse_unit(const std::string& name, const std::string& file, std::st
   out.entry.instances_in_file = count;
   if (const auto scaled = context.instances.find(name); scaled != context.instances.end())
     count = scale(root, count, scaled->second);
-  read_instances(root, count, context, out);
-  out.entry.effective_toml = to_toml(fill_common_variables(root, {name, 0, count}));
+  auto used = read_upstreams(name, root, context, out.findings);
+  read_instances(root, count, used, context, out);
+  const auto endpoints = combinations(used);
+  auto effective =
+      fill_common_variables(root, {name, 0, count}, endpoints ? values_of(used, endpoints->front()) : used.values);
+  if (!used.tables.empty()) {
+    value all;
+    all.where = root.where;
+    for (auto& [role, table] : used.tables) all.set(role, std::move(table));
+    effective.set("upstream", std::move(all));
+  }
+  out.entry.effective_toml = to_toml(effective);
   return out;
 }
 

@@ -23,15 +23,18 @@ struct source_file {
 // first, then shipped ones); empty = there is none.
 struct file_context {
   using lookup = std::function<std::vector<source_file>(std::string_view name)>;
-  lookup units;    // extends
-  lookup presets;  // recipes/probes/NAME.toml
-  lookup recipes;  // recipes/NAME.toml
+  lookup units;      // extends
+  lookup presets;    // recipes/probes/NAME.toml
+  lookup recipes;    // recipes/NAME.toml
+  lookup upstreams;  // upstreams/NAME.toml
   // All names there are, for suggestions.
   std::vector<std::string> preset_names;
   std::vector<std::string> recipe_names;
+  std::vector<std::string> upstream_names;
   // Where was looked, for messages.
   std::vector<std::string> preset_directories;
   std::vector<std::string> recipe_directories;
+  std::vector<std::string> upstream_directories;
   std::function<bool(const std::string&)> is_time_zone;  // empty: nobody asks
   bool root = false;                                     // the daemon's own user is root
   std::map<std::string, unsigned> instances;             // counts by hand (`hasup scale`), over run.instances
@@ -44,8 +47,8 @@ struct unit_entry {
   std::vector<model::unit> instances;   // one per instance, resolved; empty when not valid
   unsigned instances_in_file = 1;       // run.instances, whatever was set by hand
   std::optional<model::recipe> recipe;  // with the unit's parameters filled in
-  // Merged with what it extends, variables filled in, presets and recipe by name. Parses again to the same unit, and
-  // never holds the value of a secret: placeholders stay.
+  // Merged with what it extends, variables filled in, presets and recipe by name, with the upstreams that it uses.
+  // Parses again to the same unit, and never holds the value of a secret: placeholders stay.
   std::string effective_toml;
   base::diagnostics problems;
 };

@@ -71,9 +71,16 @@ void read_requires(const section& root, std::vector<model::requirement>& out) {
   for (const auto& s : root.subs("requires")) {
     model::requirement r;
     if (!s.has("unit")) {
-      if (!s.has("upstream") && !s.has("lease")) s.error("unit", "[[requires]] needs \"unit\"");
+      if (!s.has("upstream") && !s.has("lease")) s.error("unit", "[[requires]] needs \"unit\" or \"upstream\"");
+      for (const std::string_view key : {"condition", "on_loss"})
+        if (s.has("upstream") && s.has(key))
+          s.findings().error(s.key_place(key),
+                             "\"" + std::string(key) +
+                                 "\" is for a unit: a start waits until an endpoint of the upstream "
+                                 "is healthy, and what runs keeps the one that it has");
       continue;
     }
+    if (s.has("upstream")) s.error("upstream", "a unit and an upstream are required by a [[requires]] each");
     s.read("unit", r.unit);
     s.read("condition", model::condition_names, r.when);
     s.read("on_loss", model::on_loss_names, r.loss);

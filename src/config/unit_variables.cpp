@@ -15,7 +15,11 @@ constexpr std::string_view data_dir = "data.dir";
 // Works out what every variable is, in whatever order they name each other.
 class resolver {
  public:
-  resolver(const value& root, const instance_of& who, report& findings) : findings_(findings) {
+  resolver(const value& root, const instance_of& who, const upstream_values& upstreams, report& findings)
+      : findings_(findings) {
+    for (const auto& [name, text] : upstreams.chosen) scope_.names[name] = {text, false, true};
+    for (const auto& [name, text] : upstreams.of_all) scope_.names[name] = {text, false, false};
+    for (const auto& name : upstreams.failed) fail(name);
     scope_.names["unit"] = {who.unit, false};
     scope_.names["instance"] = {std::to_string(who.index), who.count > 1};
     scope_.placeholder_remedy = "; for a token in a header use header_file";
@@ -54,13 +58,15 @@ class resolver {
   }
 
   std::set<std::string> written_in(const std::string& text) const {
-    return variables_in(text, [this](const std::string& name) { return written_.contains(name); });
+    return variables_in(
+        text, [this](const std::string& name) { return written_.contains(name) || failed_.contains(name); });
   }
 
   void report_loops() {
     base::named_edges edges;
     for (const auto& [name, v] : written_)
-      for (const auto& used : written_in(scalar_text(*v).value_or(""))) edges[name].push_back(used);
+      for (const auto& used : written_in(scalar_text(*v).value_or("")))
+        if (written_.contains(used)) edges[name].push_back(used);
     for (const auto& loop : base::find_cycles(edges)) {
       const auto& v = *written_.at(loop.front());
       findings_.error(v.where, "variables form a loop: " + base::cycle_text(loop));
@@ -85,7 +91,7 @@ class resolver {
     if (broken) return fail(name);  // the cause has been said
     auto filled = expand(text, scope_);
     if (filled) {
-      scope_.names[name] = {std::move(filled->text), filled->per_instance};
+      scope_.names[name] = {std::move(filled->text), filled->per_instance, filled->per_choice};
     } else {
       fail(name);
       if (name != data_dir)
@@ -110,6 +116,14 @@ bool may_hold_placeholders(const std::string& path) {
   return commands.contains(path) || path.starts_with("run.env.");
 }
 
+// An endpoint may be another one at the next start: it is not for what the unit is, only for how it runs and is
+// asked.
+bool may_depend_on_choice(const std::string& path) {
+  static const std::set<std::string, std::less<>> keys{"run.env_file", "run.directory"};
+  return may_hold_placeholders(path) || keys.contains(path) || path.starts_with("startup.") ||
+         path.starts_with("readiness.") || path.starts_with("liveness.") || path.starts_with("vars.");
+}
+
 struct filling {
   scope plain;
   scope with_placeholders;
@@ -129,7 +143,12 @@ void fill(value& v, const std::string& path, filling& in) {
     }
   }
   auto filled = expand(v.text, may_hold_placeholders(path) ? in.with_placeholders : in.plain);
-  if (filled) {
+  if (filled && filled->per_choice && !may_depend_on_choice(path)) {
+    in.findings.error(v.where,
+                      "what depends on the endpoint of an upstream can stand only in the commands and the "
+                      "environment of [run], in directory, [vars] and the probes");
+    v.broken = true;
+  } else if (filled) {
     v.text = std::move(filled->text);
   } else {
     in.findings.error(place_of(v, filled.error().token), filled.error().message);
@@ -137,8 +156,9 @@ void fill(value& v, const std::string& path, filling& in) {
   }
 }
 
-value fill_tree(const value& root, const instance_of& who, bool symbolic, report& findings) {
-  resolver variables(root, who, findings);
+value fill_tree(const value& root, const instance_of& who, const upstream_values& upstreams, bool symbolic,
+                report& findings) {
+  resolver variables(root, who, upstreams, findings);
   auto names = variables.take();
   names.symbolic = symbolic;
   auto with_placeholders = names;
@@ -146,12 +166,13 @@ value fill_tree(const value& root, const instance_of& who, bool symbolic, report
   filling in{std::move(names), std::move(with_placeholders), variables.failed(), findings};
   auto out = root;
   for (auto& m : out.members) {
+    if (m.key == "upstream") continue;
     if (m.key != "vars") {
       fill(m.content, m.key, in);
     } else if (symbolic) {
       std::erase_if(m.content.members, [&](const member& v) {
         const auto it = in.plain.names.find(v.key);
-        return it == in.plain.names.end() || !it->second.per_instance;
+        return it == in.plain.names.end() || !(it->second.per_instance || it->second.per_choice);
       });
       fill(m.content, m.key, in);
     }
@@ -162,13 +183,13 @@ value fill_tree(const value& root, const instance_of& who, bool symbolic, report
 
 }  // namespace
 
-value fill_variables(const value& root, const instance_of& who, report& findings) {
-  return fill_tree(root, who, false, findings);
+value fill_variables(const value& root, const instance_of& who, const upstream_values& upstreams, report& findings) {
+  return fill_tree(root, who, upstreams, false, findings);
 }
 
-value fill_common_variables(const value& root, const instance_of& who) {
+value fill_common_variables(const value& root, const instance_of& who, const upstream_values& upstreams) {
   report unheard;  // said already, for the instances
-  return fill_tree(root, {who.unit, 0, who.count}, true, unheard);
+  return fill_tree(root, {who.unit, 0, who.count}, upstreams, true, unheard);
 }
 
 }  // namespace hasup::config

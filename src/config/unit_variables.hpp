@@ -1,6 +1,8 @@
 // The variables of one instance of a unit: [vars], ${unit}, ${instance} and ${data.dir}, filled into its whole tree.
 #pragma once
 
+#include <map>
+#include <set>
 #include <string>
 
 #include "config/document.hpp"
@@ -13,12 +15,19 @@ struct instance_of {
   unsigned count = 1;
 };
 
-// The tree with all variables of this instance filled in; what can't be is reported and marked broken. [vars] itself
-// is left as it is.
-value fill_variables(const value& root, const instance_of& who, report& findings);
+// What ${upstream.NAME.KEY} is, by "upstream.NAME.KEY".
+struct upstream_values {
+  std::map<std::string, std::string> chosen;  // of one endpoint
+  std::map<std::string, std::string> of_all;  // of all endpoints, whichever is chosen
+  std::set<std::string> failed;               // what is wrong with them has been said
+};
 
-// The same for all instances at once, as TOML that reads back to the same: what depends on ${instance} stays as
-// written, the other variables are gone.
-value fill_common_variables(const value& root, const instance_of& who);
+// The tree with all variables of this instance filled in; what can't be is reported and marked broken. [vars] itself
+// and [upstream] are left as they are.
+value fill_variables(const value& root, const instance_of& who, const upstream_values& upstreams, report& findings);
+
+// The same for all instances at once, as TOML that reads back to the same: what depends on ${instance} or on
+// a choice stays as written, the other variables are gone.
+value fill_common_variables(const value& root, const instance_of& who, const upstream_values& upstreams);
 
 }  // namespace hasup::config

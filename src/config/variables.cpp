@@ -142,6 +142,7 @@ bool is_name(std::string_view text) {
 struct evaluated {
   std::string text;
   bool per_instance = false;
+  bool per_choice = false;
   std::string symbolic;  // of what depends on the instance: "${50305 + instance}", all other names filled in
 };
 
@@ -152,7 +153,7 @@ class evaluator {
   boost::system::result<evaluated, expansion_error> evaluate(std::string_view what) const {
     if (what.empty()) return fail("an empty ${} names no variable; a literal ${ is written $${");
     if (const auto it = in_.names.find(what); it != in_.names.end())
-      return evaluated{it->second.value, it->second.per_instance, std::string(token_)};
+      return evaluated{it->second.value, it->second.per_instance, it->second.per_choice, std::string(token_)};
     const auto terms = split_sum(what);
     if (terms.size() < 2 && !whole_number(what)) return undefined(what);
     return sum(what, terms);
@@ -164,8 +165,6 @@ class evaluator {
   expansion_error undefined(std::string_view name) const {
     if (!is_name(name))
       return fail("cannot read " + std::string(token_) + "; write ${name} or a sum such as ${50305 + instance}");
-    if (name == "upstream" || name.starts_with("upstream."))
-      return fail("\"${upstream…}\" is not available in this version yet");
     if (name == "data.dir") return fail("${data.dir} needs [data] dir");
     std::vector<std::string_view> known;
     for (const auto& [n, v] : in_.names) known.push_back(n);
@@ -190,7 +189,9 @@ class evaluator {
         if (it == in_.names.end()) return undefined(is_name(what) ? what : t.text);
         n = whole_number(it->second.value);
         if (!n) return fail("\"" + std::string(t.text) + "\" is no whole number, so it cannot stand in a sum");
-        varies = it->second.per_instance;
+        varies = it->second.per_instance || it->second.per_choice;
+        out.per_instance = out.per_instance || it->second.per_instance;
+        out.per_choice = out.per_choice || it->second.per_choice;
       }
       if (!add(total, t.minus, *n)) return fail("the sum in " + std::string(token_) + " does not fit 64 bits");
       if (varies)
@@ -198,7 +199,6 @@ class evaluator {
       else if (!add(fixed, t.minus, *n))
         return fail("the sum in " + std::string(token_) + " does not fit 64 bits");
     }
-    out.per_instance = !out.symbolic.empty();
     out.text = std::to_string(total);
     out.symbolic = "${" + std::to_string(fixed) + out.symbolic + "}";
     return out;
@@ -265,7 +265,8 @@ boost::system::result<expansion, expansion_error> expand(std::string_view text, 
     auto value = evaluator(in, p.text).evaluate(what);
     if (!value) return value.error();
     out.per_instance = out.per_instance || value->per_instance;
-    if (in.symbolic && value->per_instance) {
+    out.per_choice = out.per_choice || value->per_choice;
+    if (in.symbolic && (value->per_instance || value->per_choice)) {
       as_written(value->symbolic);
     } else {
       literal(value->text);
@@ -291,6 +292,12 @@ std::set<std::string> variables_in(std::string_view text, const std::function<bo
       if (std::string name(t.text); known(name)) out.insert(std::move(name));
   }
   return out;
+}
+
+std::set<std::string> upstream_variables_in(std::string_view text) {
+  return variables_in(text, [](const std::string& name) {
+    return name.starts_with("upstream.") && is_name(name) && name.rfind('.') > 9;
+  });
 }
 
 bool is_variable_name(std::string_view text) {

@@ -30,13 +30,15 @@ bool has_placeholders(std::string_view text);
 struct variable {
   std::string value;
   bool per_instance = false;  // depends on ${instance}
+  bool per_choice = false;    // depends on which endpoint of an upstream is chosen
 };
 
 // The names that a text may use.
 struct scope {
   std::map<std::string, variable, std::less<>> names;
-  bool placeholders = false;       // ${env:…} and ${secret:…} are allowed and stay
-  bool symbolic = false;           // what depends on ${instance} stays as written; the answer can be expanded again
+  bool placeholders = false;  // ${env:…} and ${secret:…} are allowed and stay
+  bool symbolic =
+      false;  // what depends on ${instance} or a choice stays as written; the answer can be expanded again
   std::string kept_prefix;         // names with this prefix stay as written ("archive."); "" = none
   std::string placeholder_remedy;  // added where placeholders are not allowed
 };
@@ -44,6 +46,7 @@ struct scope {
 struct expansion {
   std::string text;
   bool per_instance = false;
+  bool per_choice = false;
 };
 
 struct expansion_error {
@@ -60,6 +63,9 @@ boost::system::result<expansion, expansion_error> expand(std::string_view text, 
 
 // The known variables that a text names. "${a-b}" is the variable a-b when that is known, else the sum of a and b.
 std::set<std::string> variables_in(std::string_view text, const std::function<bool(const std::string&)>& known);
+
+// "upstream.leap.host" of ${upstream.leap.host}, of all that a text names.
+std::set<std::string> upstream_variables_in(std::string_view text);
 
 // Names of [vars] and [params]: a letter, then letters, digits, _ and -.
 bool is_variable_name(std::string_view text);

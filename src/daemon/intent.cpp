@@ -66,6 +66,11 @@ json::object encode_instance(const instance_intent& i) {
   o["failed_starts"] = i.failed_starts;
   if (i.stuck_at) o["stuck_at"] = *i.stuck_at;
   if (i.stuck_restarts > 0) o["stuck_restarts"] = i.stuck_restarts;
+  if (!i.endpoints.empty()) {
+    json::object endpoints;
+    for (const auto& [word, name] : i.endpoints) endpoints[word] = name;
+    o["endpoints"] = std::move(endpoints);
+  }
   o["restarts"] = i.restarts;
   o["recoveries"] = i.recoveries;
   o["killed"] = i.killed;
@@ -155,6 +160,8 @@ instance_intent decode_instance(const json::object& object) {
   i.failed_starts = r.number<unsigned>("failed_starts");
   i.stuck_restarts = r.number<unsigned>("stuck_restarts");
   if (object.contains("stuck_at")) i.stuck_at = r.number<std::uint64_t>("stuck_at");
+  if (const auto* endpoints = object.if_contains("endpoints"))
+    for (const auto& [word, name] : endpoints->as_object()) i.endpoints[std::string(word)] = name.as_string().c_str();
   i.restarts = r.number<unsigned>("restarts");
   i.recoveries = r.number<unsigned>("recoveries");
   i.killed = r.flag("killed");
@@ -219,6 +226,15 @@ bool worth_keeping(const instance_intent& i) {
   return i.has_data || !i.swaps.empty() || !i.bad_snapshots.empty();
 }
 
+namespace {
+
+std::optional<base::wall_time> time_of(std::string_view text) {
+  const auto t = base::parse_time(text);
+  return t ? std::optional(*t) : std::nullopt;
+}
+
+}  // namespace
+
 std::string encode(const intent& i) {
   json::object instances;
   for (const auto& [name, one] : i.instances) instances[name] = encode_instance(one);
@@ -239,7 +255,17 @@ std::string encode(const intent& i) {
   json::object stops;
   for (const auto& [id, s] : i.stops)
     stops[to_text(id)] = {{"no_kill", s.no_kill}, {"force", s.force}, {"why", s.why}};
+  json::object upstreams;
+  for (const auto& [name, known] : i.upstreams) {
+    json::object avoided;
+    for (const auto& [endpoint, until] : known.avoided)
+      avoided[endpoint] = until ? json::value(base::format_time(*until, true)) : json::value(nullptr);
+    json::object o{{"chosen", known.chosen}, {"reason", known.reason}, {"avoided", std::move(avoided)}};
+    if (known.since) o["since"] = base::format_time(*known.since, true);
+    upstreams[name] = std::move(o);
+  }
   return json::serialize(json::object{{"version", format_version},
+                                      {"upstreams", upstreams},
                                       {"stops", stops},
                                       {"boot_id", i.boot_id},
                                       {"units", units},
@@ -265,6 +291,18 @@ base::result<intent> decode_intent(std::string_view text) {
         if (u.object().contains("enabled")) set.enabled = u.flag("enabled");
         if (u.object().contains("instances")) set.instances = u.number<unsigned>("instances");
         set.maintenance = u.flag("maintenance");
+      }
+    }
+    if (const auto* upstreams = r.object().if_contains("upstreams")) {
+      for (const auto& [name, one] : upstreams->as_object()) {
+        const reader u(one.as_object());
+        auto& known = out.upstreams[std::string(name)];
+        known.chosen = u.text("chosen");
+        known.reason = u.text("reason");
+        known.since = time_of(u.text("since"));
+        for (const auto& [endpoint, until] : u.object().at("avoided").as_object())
+          known.avoided[std::string(endpoint)] =
+              until.is_string() ? time_of(std::string(until.as_string())) : std::nullopt;
       }
     }
     if (const auto* stops = r.object().if_contains("stops")) {

@@ -11,6 +11,7 @@
 
 #include "base/result.hpp"
 #include "daemon/setting.hpp"
+#include "daemon/upstream_watch.hpp"
 #include "model/state.hpp"
 #include "model/unit_name.hpp"
 #include "recovery/pace.hpp"
@@ -45,9 +46,10 @@ struct instance_intent {
   bool completed = false;        // a one-shot that is done
   bool ever_started = false;
   std::uint64_t run = 0;
-  std::uint64_t fingerprint = 0;  // of the spec that runs
-  std::uint64_t settings = 0;     // that the run has
-  std::vector<std::string> once;  // arguments for the run that is to begin
+  std::uint64_t fingerprint = 0;                 // of the spec that runs
+  std::uint64_t settings = 0;                    // that the run has
+  std::map<std::string, std::string> endpoints;  // of the spec, see model::unit
+  std::vector<std::string> once;                 // arguments for the run that is to begin
   std::string taken_down_by;
   std::optional<unit::last_exit> exit;
   std::vector<base::wall_time> swaps;      // recovery budget
@@ -87,6 +89,7 @@ struct intent {
   std::map<model::instance_id, pending_stop> stops;
   std::map<std::string, rolling_restart> restarts;   // by unit
   unit_settings units;                               // "leap"
+  std::map<std::string, upstream_intent> upstreams;  // by name
   std::map<std::string, instance_intent> instances;  // "leap@0"
 };
 

@@ -46,8 +46,10 @@ struct probe_loop::impl : std::enable_shared_from_this<impl> {
     answer a;
     a.verdict = unit::observe(what, memory, seen, now, std::chrono::system_clock::now());
     a.changed = std::exchange(last, a.verdict.value) != a.verdict.value;
+    a.failing = memory.failures_in_row > 0;
     a.answered = r.answered;
     a.head = r.head;
+    for (const auto& c : r.checks) a.latency = std::max(a.latency, c.latency);
     passed_once = passed_once || seen.out == kind::passed;
     const auto wait = passed_once ? what.interval : std::min(pace, what.interval);
     pace = std::min(pace * 2, what.interval);

@@ -1,6 +1,7 @@
 // One probe of one run, asked again and again until the object goes: interval, thresholds, verdicts.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 
@@ -14,9 +15,11 @@ class probe_loop {
  public:
   struct answer {
     unit::probe_verdict verdict;
-    bool changed = false;             // the verdict differs from the one before
-    bool answered = false;            // the node works, though it may be behind
-    std::optional<model::head> head;  // of this answer
+    bool changed = false;                  // the verdict differs from the one before
+    bool failing = false;             // this answer, or one before it since the last good one, was a failure
+    bool answered = false;                 // the node works, though it may be behind
+    std::optional<model::head> head;       // of this answer
+    std::chrono::microseconds latency{0};  // of its slowest check
   };
 
   // Asks at once, then quickly until it passes for the first time (from 50 ms, doubling up to the interval), then

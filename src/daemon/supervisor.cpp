@@ -9,6 +9,7 @@
 #include <boost/asio/post.hpp>
 
 #include "base/unique_fd.hpp"
+#include "daemon/upstream_watch.hpp"
 #include "hasup/version.hpp"
 #include "process/process_tree.hpp"
 
@@ -111,6 +112,7 @@ bool supervisor::requirements_met(const unit_runner& who, std::vector<std::strin
     for (const auto& i : instances_of(r.unit)) met = met || satisfies(*i, r.when) || is_restored(*i, r.when);
     if (!met) waiting_for.push_back(r.unit + " (" + std::string(model::condition_names.text(r.when)) + ")");
   }
+  upstreams_missing(who, waiting_for);
   if (const auto& owner = who.spec().data.shared_with; holds_readers(owner))
     waiting_for.push_back(owner + " (its data is being restored)");
   return waiting_for.empty();
@@ -134,6 +136,7 @@ void supervisor::changed(unit_runner& who) {
   advance_reader_waits();
   tell_of_disks(who);
   advance_rolling();
+  if (!who.spec().endpoints.empty()) follow_upstreams();
   if (removed_.contains(who.spec().id)) drop_when_gone(who);
 }
 
@@ -151,6 +154,7 @@ void supervisor::drop_when_gone(unit_runner& who) {
       carried_[to_text(id)] = std::move(stays);
     else
       forget(id);
+    set_upstreams();
     save_intent();
   });
 }
@@ -388,6 +392,7 @@ std::string supervisor::encode_intent() const {
   i.units = settings_;
   i.restarts = rolling_;
   i.stops = stops_;
+  i.upstreams = upstream_intents();
   for (const auto& [id, r] : runners_) i.instances[to_text(id)] = r->intent();
   return encode(i);
 }

@@ -13,6 +13,7 @@
 #include "config/unit_dir.hpp"
 #include "control/server.hpp"
 #include "control/service.hpp"
+#include "control/upstream_status.hpp"
 #include "daemon/disk_thread.hpp"
 #include "daemon/event_log.hpp"
 #include "daemon/health_desk.hpp"
@@ -27,6 +28,8 @@
 #include "graph/dependency_graph.hpp"
 
 namespace hasup::daemon {
+
+class upstream_watch;
 
 class supervisor : public control::service, private unit_host {
  public:
@@ -66,6 +69,7 @@ class supervisor : public control::service, private unit_host {
 
   // unit_host
   bool requirements_met(const unit_runner& who, std::vector<std::string>& waiting_for) override;
+  std::map<std::string, std::string> chosen_endpoints(const unit_runner& who) const override;
   bool data_recovers(const unit_runner& who) override;
   std::vector<unit::requirement_lost> lost_requirements(const unit_runner& who) override;
   void changed(unit_runner& who) override;
@@ -127,6 +131,16 @@ class supervisor : public control::service, private unit_host {
   runners group_of(const unit_runner& who) const;
   void tell_group_soon(const std::string& group);
   void tell_group(const std::string& group);
+
+  // supervisor_upstreams.cpp
+  void set_upstreams();
+  std::map<std::string, upstream_intent> upstream_intents() const;
+  void upstreams_missing(const unit_runner& who, std::vector<std::string>& waiting_for) const;
+  void upstream_changed(const std::string& name, const std::string& kind, const std::string& reason);
+  std::string runs_with_left_endpoint(const unit_runner& r) const;
+  void follow_upstreams();
+  control::upstream_status upstream_view(const std::string& name, const upstream_watch& watch) const;
+  control::command_reply upstream_command(const control::command& c);
 
   // supervisor_commands.cpp
   std::optional<runners> resolve(const control::command& c, control::command_reply& error) const;
@@ -192,7 +206,9 @@ class supervisor : public control::service, private unit_host {
   std::set<model::instance_id> removed_;              // no longer configured: dropped once stopped
   // The instances of a unit are restarted one after the other, each healthy before the next.
   std::map<std::string, rolling_restart> rolling_;
-  boost::asio::steady_timer rolling_timer_;  // until the first of them goes on
+  boost::asio::steady_timer rolling_timer_;                           // until the first of them goes on
+  std::map<std::string, std::unique_ptr<upstream_watch>> upstreams_;  // those that units use, by name
+  std::map<std::string, upstream_intent> upstreams_known_;            // of others
   unit_settings settings_;
   std::map<model::instance_id, std::function<void()>> reader_waits_;
   std::set<model::instance_id> held_readers_of_;

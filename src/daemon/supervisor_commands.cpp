@@ -105,6 +105,7 @@ std::optional<supervisor::runners> supervisor::resolve(const control::command& c
 control::command_reply supervisor::execute(const control::command& c, const control::peer&) {
   control::command_reply error;
   if (c.verb == "apply") return apply_all(read_files(services_, counts_by_hand()), option(c, "dry_run"));
+  if (c.verb == "upstream") return upstream_command(c);
   const auto targets = resolve(c, error);
   if (!targets) return error;
   if (targets->empty() && !c.all) return {exit_code::usage, "name a unit, a @group, or --all", {}, {}};
@@ -147,7 +148,8 @@ void supervisor::execute_async(const control::command& c, const control::peer& w
 void supervisor::carry_out(const control::command& c, const control::peer& who,
                            std::function<void(control::command_reply)> done) {
   auto reply = execute(c, who);
-  if (c.verb == "why" || reply.code != exit_code::done || option(c, "history")) return done(std::move(reply));
+  const bool only_looks = c.verb == "why" || (c.verb == "upstream" && c.targets.size() < 2);
+  if (only_looks || reply.code != exit_code::done || option(c, "history")) return done(std::move(reply));
   // Events that the command caused are handled first, so that their outcome is in what is written.
   boost::asio::post(services_.loop,
                     [this, reply = std::move(reply), done = std::move(done)] { save_and_reply(reply, done); });

@@ -284,6 +284,7 @@ control::command_reply supervisor::set_maintenance(const runners& targets, const
     if (set.empty()) settings_.erase(unit);
     reply.affected.push_back(to_text(r->spec().id));
   }
+  follow_upstreams();
   return reply;
 }
 

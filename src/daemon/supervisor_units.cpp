@@ -118,6 +118,7 @@ void supervisor::take_up(const runner_ptr& r, const traces& left) {
 void supervisor::boot(intent was) {
   const bool same_boot = was.boot_id == process::boot_id();
   settings_ = std::move(was.units);
+  upstreams_known_ = std::move(was.upstreams);
   config_ = load_trusted(services_.dirs, counts_by_hand());
   settle(config_.units, settings_);
   for (const auto& [name, entry] : config_.units)
@@ -150,6 +151,7 @@ void supervisor::boot(intent was) {
     if (const auto set = settings_.find(id.unit); set != settings_.end()) r->set_maintenance(set->second.maintenance);
   for (const auto& [id, r] : runners_)
     if (r->half_restored() || r->emptied()) held_readers_of_.insert(id);
+  set_upstreams();
   for (const auto& name : start_order())
     for (const auto& r : instances_of(name)) take_up(r, left);
   if (same_boot) {
@@ -290,7 +292,7 @@ control::command_reply supervisor::apply(files read, bool dry_run, const std::st
         reply.affected.push_back(to_text(unit.id));
         continue;
       }
-      const bool runs_other = r->spec().fingerprint != unit.fingerprint;
+      const bool runs_other = r->spec().fingerprint != with_endpoints(unit, r->spec().endpoints).fingerprint;
       if (r->runs_on(entry.effective_toml, entry.recipe) && !runs_other) continue;
       const bool runs_on = !r->journal_trouble().empty();
       const bool restart = runs_other && !r->at_rest() && !r->recovery_active() && !runs_on;
@@ -333,6 +335,7 @@ control::command_reply supervisor::apply(files read, bool dry_run, const std::st
   config_ = std::move(fresh);
   health_desk_.set(config_.settings);
   for (const auto& change : changes) change();
+  set_upstreams();
   restart(to_restart, "restarted: its configuration changed");
   set_schedules();
   save_intent();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -51,6 +52,8 @@ class unit_host {
 
   // Is everything there that this unit requires? Fills `waiting_for` with one entry for each that lacks.
   virtual bool requirements_met(const unit_runner& who, std::vector<std::string>& waiting_for) = 0;
+  // The chosen endpoints of the upstreams that it uses, by the word behind "upstream.".
+  [[nodiscard]] virtual std::map<std::string, std::string> chosen_endpoints(const unit_runner& who) const = 0;
   // Is the data that it opens (shared_with) about to be replaced, its own node being down?
   virtual bool data_recovers(const unit_runner& who) = 0;
   // What its on_loss would act upon now: requirements that are surely lost.

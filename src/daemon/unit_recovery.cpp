@@ -319,6 +319,7 @@ void unit_runner::start_node(std::vector<std::string> append, std::vector<std::s
 }
 
 void unit_runner::first_start(const std::vector<std::string>& append) {
+  take_endpoints();
   auto found = std::make_shared<base::result<launch>>(base::error{});
   services_.disk.run([found, unit = unit_, cgroups = services_.cgroup] { *found = prepare_launch(unit, cgroups); },
                      [weak = weak_from_this(), found, append] {

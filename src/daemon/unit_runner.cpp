@@ -38,6 +38,7 @@ unit_runner::unit_runner(unit_host& host, daemon_services& services, model::unit
 unit_runner::~unit_runner() = default;
 
 void unit_runner::restore(instance_intent was, base::result<std::vector<std::string>> records) {
+  unit_ = with_endpoints(unit_, was.endpoints);
   memory_.desired = was.desired;
   memory_.starts = std::move(was.starts);
   memory_.backoff_step = was.backoff_step;
@@ -94,6 +95,7 @@ instance_intent unit_runner::intent() const {
   out.failed_starts = memory_.failed_starts;
   out.stuck_restarts = memory_.stuck_restarts;
   out.stuck_at = memory_.stuck_at;
+  out.endpoints = unit_.endpoints;
   out.restarts = memory_.restarts;
   out.recoveries = memory_.recoveries;
   out.killed = memory_.killed;
@@ -200,7 +202,7 @@ void unit_runner::replace_spec(model::unit unit, std::optional<model::recipe> re
     pending_spec_ = spec_change{std::move(unit), std::move(recipe), std::move(effective_toml)};
     return;
   }
-  const auto was = std::exchange(unit_, std::move(unit));
+  const auto was = std::exchange(unit_, with_endpoints(unit, unit_.endpoints));
   effective_toml_ = std::move(effective_toml);
   recipe_ = std::move(recipe);
   renew_limits();

@@ -297,6 +297,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void drop_leaf();
 
   // unit_start.cpp: may it be started?
+  void take_endpoints();
   void prepare(std::uint64_t ticket);
   void prepare_data(std::uint64_t ticket);
   bool comes_back() const;

@@ -29,7 +29,15 @@ void unit_runner::on(const unit::prepare&) {
   });
 }
 
+// Nothing of it runs: it becomes the unit with what is chosen now.
+void unit_runner::take_endpoints() {
+  if (unit_.endpoints.empty()) return;
+  auto now = with_endpoints(unit_, host_.chosen_endpoints(*this));
+  if (now.endpoints != unit_.endpoints) unit_ = std::move(now);
+}
+
 void unit_runner::prepare(std::uint64_t ticket) {
+  take_endpoints();
   if (launch_) {
     if (auto again = launch_again(*launch_, unit_, services_.cgroup)) {
       launch_ = std::move(*again);

@@ -44,6 +44,9 @@ control::instance_status unit_runner::status() {
     s.exit = control::last_exit{e.status.code, e.status.signal, e.class_name, e.at};
   }
   s.head = head_;
+  if (pid_ != 0)
+    for (const auto& [word, endpoint] : unit_.endpoints)
+      s.upstream += (s.upstream.empty() ? "" : ", ") + unit_.choices.all->roles.at(word).name + ": " + endpoint;
   s.config_changed = wants_restart_for_spec();
   s.killed = memory_.killed;
   if (shim_) s.logs_dropped = shim_->status().logs_dropped;

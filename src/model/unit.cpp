@@ -1,5 +1,7 @@
 #include "model/unit.hpp"
 
+#include <algorithm>
+
 namespace hasup::model {
 
 std::string shown_name(const unit& u) {
@@ -8,6 +10,29 @@ std::string shown_name(const unit& u) {
 
 std::string log_file_name(const unit& u) {
   return shown_name(u) + ".log";
+}
+
+bool operator==(const choices_of_unit& a, const choices_of_unit& b) {
+  return a.all == b.all || (a.all && b.all && *a.all == *b.all);
+}
+
+unit with_endpoints(const unit& u, const std::map<std::string, std::string>& wanted) {
+  if (!u.choices.all || u.endpoints.empty()) return u;
+  auto endpoints = u.endpoints;
+  for (auto& [role, endpoint] : endpoints) {
+    const auto it = wanted.find(role);
+    const auto& all = u.choices.all->roles.at(role).endpoints;
+    if (it != wanted.end() &&
+        std::any_of(all.begin(), all.end(), [&](const upstream_endpoint& e) { return e.name == it->second; }))
+      endpoint = it->second;
+  }
+  for (const auto& v : u.choices.all->variants) {
+    if (v.endpoints != endpoints) continue;
+    auto out = v;
+    out.choices = u.choices;
+    return out;
+  }
+  return u;
 }
 
 }  // namespace hasup::model

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "model/probe.hpp"
 #include "model/source.hpp"
 #include "model/unit_name.hpp"
+#include "model/upstream.hpp"
 
 namespace hasup::model {
 
@@ -192,6 +194,14 @@ struct restart_schedule {
   friend bool operator==(const restart_schedule&, const restart_schedule&) = default;
 };
 
+struct unit_choices;
+// Shared, and compared by what is in it.
+struct choices_of_unit {
+  std::shared_ptr<const unit_choices> all;  // null: it has no upstream
+
+  friend bool operator==(const choices_of_unit& a, const choices_of_unit& b);
+};
+
 struct unit {
   instance_id id;
   unsigned instances = 1;  // of the whole unit
@@ -212,6 +222,9 @@ struct unit {
   std::string file;               // the unit file, for messages
   std::uint64_t fingerprint = 0;  // of the resolved spec: differs when a restart would run something else
   std::uint64_t settings = 0;     // of what a run gets while it goes on: limits, priorities, rotation of its log
+  // What it is filled in with, by the word behind "upstream."; a new start takes what is chosen then.
+  std::map<std::string, std::string> endpoints;
+  choices_of_unit choices;
 
   [[nodiscard]] bool has_data() const { return !data.dir.empty(); }
   // Does a probe say where the head of the chain is?
@@ -225,6 +238,18 @@ struct unit {
 
   friend bool operator==(const unit&, const unit&) = default;
 };
+
+// The upstreams of a unit by the word behind "upstream.", also those that it only requires, and the unit as it is
+// with each endpoint that could be chosen.
+struct unit_choices {
+  std::map<std::string, upstream> roles;
+  std::vector<unit> variants;  // these have no choices of their own
+
+  friend bool operator==(const unit_choices&, const unit_choices&) = default;
+};
+
+// The same unit with these endpoints; where one is not named or not there any more, the one that `u` has.
+unit with_endpoints(const unit& u, const std::map<std::string, std::string>& wanted);
 
 // For people: "leap", or "miner@1" when the unit has several instances.
 std::string shown_name(const unit& u);

@@ -32,17 +32,18 @@ struct switch_rule {
 
 struct upstream_endpoint {
   std::string name;                           // unique in its upstream
-  std::map<std::string, std::string> values;  // its keys: ${upstream.NAME.KEY}
+  std::map<std::string, std::string> values;  // its keys, name among them: ${upstream.NAME.KEY}
   probe asked;                                // the upstream's probe with ${endpoint.KEY} filled in
 
   friend bool operator==(const upstream_endpoint&, const upstream_endpoint&) = default;
 };
 
 struct upstream {
-  std::string name;
+  std::string name;  // "leap"; of one that stands in a unit "miner/leap"
   upstream_select select = upstream_select::best_head;
   switch_rule rule;
   bool restart_on_change = true;  // on_change: units that run with the old one are restarted
+  std::string join = ",";         // between the values of all endpoints: ${upstream.NAME.KEYs}
   std::vector<upstream_endpoint> endpoints;
 
   friend bool operator==(const upstream&, const upstream&) = default;

@@ -164,7 +164,8 @@ TEST_CASE("help has the keys of every file, whole and by table, and a verb stays
   CHECK(has(unit.text, "  restart.policy  (one of never, on_failure, always; default \"always\")\n      when it"));
   CHECK(has(unit.text, "hasup help unit readiness"));
   CHECK_FALSE(has(unit.text, "readiness.interval"));
-  CHECK_FALSE(has(unit.text, "upstream"));  // not yet
+  CHECK(has(unit.text, "[upstream]  servers to choose from"));
+  CHECK_FALSE(has(unit.text, "through"));  // not yet
   const auto readiness = answered({"help", "unit", "readiness"});
   CHECK(has(readiness.text, "  readiness.interval  (duration"));
   CHECK_FALSE(has(readiness.text, "run.command"));

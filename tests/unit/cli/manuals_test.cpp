@@ -55,8 +55,10 @@ config::directories write_all(const std::string& root, const std::string& page) 
 }  // namespace
 
 TEST_CASE("the manual pages of files are the tables of keys") {
-  for (const auto& [name, text] :
-       {std::pair{"unit", cli::unit_manual()}, {"recipe", cli::recipe_manual()}, {"probe", cli::probe_manual()}}) {
+  for (const auto& [name, text] : {std::pair{"unit", cli::unit_manual()},
+                                   {"upstream", cli::upstream_manual()},
+                                   {"recipe", cli::recipe_manual()},
+                                   {"probe", cli::probe_manual()}}) {
     const auto path = std::string(HASUP_SOURCE_DIR) + "/docs/man/hasup-" + name + ".5";
     if (std::getenv("HASUP_UPDATE_GOLDEN")) std::ofstream(path, std::ios::binary) << text;
     INFO(name << ": HASUP_UPDATE_GOLDEN=1 test_cli writes it anew");
@@ -95,9 +97,22 @@ TEST_CASE("the examples of hasup-probe load, and mean what the page says") {
   CHECK(units.at("mychain").instances[0].liveness->advances_within == std::chrono::minutes(5));
 }
 
+TEST_CASE("the examples of hasup-upstream load, and mean what the page says") {
+  const temporary_directory root;
+  const auto dirs = write_all(root.path, cli::upstream_manual());
+  for (const auto& d : config::load(dirs).problems)
+    if (d.level == base::severity::error) FAIL_CHECK(base::render(d, false));
+  const auto loaded = config::load(dirs);
+  const auto& unit = loaded.units.at("eos-evm-node");
+  REQUIRE(unit.valid);
+  CHECK(unit.instances[0].run.command.back() == "vm11:8999");
+  CHECK(unit.instances[0].choices.all->variants.at(1).run.command.back() == "vm12:8999");
+}
+
 TEST_CASE("every key of a page stands in it") {
-  for (const auto& [page, keys] :
-       {std::pair{cli::recipe_manual(), config::recipe_keys()}, {cli::probe_manual(), config::preset_keys()}})
+  for (const auto& [page, keys] : {std::pair{cli::recipe_manual(), config::recipe_keys()},
+                                   {cli::probe_manual(), config::preset_keys()},
+                                   {cli::upstream_manual(), config::upstream_keys()}})
     for (const auto& k : keys) {
       INFO(k.path);
       auto plain = page;

@@ -99,6 +99,7 @@ TEST_CASE("without a daemon every verb that needs it exits with 5 and says what 
                                                                  {"stop", "--all"},
                                                                  {"restart", "leap"},
                                                                  {"apply"},
+                                                                 {"upstream"},
                                                                  {"why", "leap"},
                                                                  {"recover", "leap"},
                                                                  {"reset", "leap"},

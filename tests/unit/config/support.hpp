@@ -14,7 +14,7 @@
 namespace hasup::test {
 
 struct files {
-  std::map<std::string, std::string> units, presets, recipes;
+  std::map<std::string, std::string> units, presets, recipes, upstreams{};
   bool root = false;
 
   [[nodiscard]] config::file_context context() const {
@@ -32,6 +32,8 @@ struct files {
     c.recipes = in(recipes, "recipes/");
     for (const auto& [name, text] : presets) c.preset_names.push_back(name);
     for (const auto& [name, text] : recipes) c.recipe_names.push_back(name);
+    c.upstreams = in(upstreams, "upstreams/");
+    for (const auto& [name, text] : upstreams) c.upstream_names.push_back(name);
     c.root = root;
     return c;
   }

@@ -239,7 +239,8 @@ TEST_CASE("hasup.toml is read") {
         "hasup.toml:4:9: error: \"before\" is no value of \"start\", which is \"enabled\" or \"as_before\"\n"
         "hasup.toml:6:10: error: \"x\" is no address to listen on; write a numeric one with its port: "
         "\"127.0.0.1:9770\", \"0.0.0.0:9770\" or \"[::]:9770\"\n"
-        "upstreams/leap.toml: error: files in upstreams/ are not available in this version yet\n");
+        "upstreams/leap.toml: error: an upstream needs [probe]: how each endpoint is asked how it is\n"
+        "upstreams/leap.toml: error: an upstream needs [[endpoint]] with host = \"…\"\n");
 }
 
 TEST_CASE("what load balancers are told is read from hasup.toml") {

@@ -30,6 +30,9 @@ struct sample {
 };
 
 const std::string http_check = "kind = \"http\"\nurl = \"http://127.0.0.1/\"\n";
+const std::string own_upstream =
+    "[upstream.x]\nselect = \"sticky\"\nprobe = { kind = \"tcp\", address = \"${endpoint.host}:1\" }\n"
+    "[[upstream.x.endpoint]]\nhost = \"a\"\n";
 const std::string jsonrpc_check = "kind = \"jsonrpc\"\nurl = \"http://127.0.0.1/\"\n";
 
 std::map<std::string, sample> check_samples(const std::string& role) {
@@ -136,6 +139,9 @@ std::map<std::string, sample> samples() {
       {"requires", {"", "[requires]", "unit = \"leap\""}},
       {"requires[].unit", {"", "[requires]", "unit = \"leap2\""}},
       {"requires[].condition", {"", "[requires]", "unit = \"leap\"\ncondition = \"completed\""}},
+      {"requires[].upstream", {"", "[requires]", "upstream = \"x\"\n" + own_upstream}},
+      {"upstream", {"", "[requires]", "upstream = \"x\"\n" + own_upstream}},
+      {"upstream.*", {"", "[requires]", "upstream = \"x\"\n" + own_upstream}},
       {"requires[].on_loss", {"", "[requires]", "unit = \"leap\"\non_loss = \"stop\""}},
       {"schedule", {"", "schedule", "restart = \"@daily\""}},
       {"schedule.restart", {"", "schedule", "restart = \"0 4 * * *\""}},

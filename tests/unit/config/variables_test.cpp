@@ -76,7 +76,7 @@ TEST_CASE("mistakes are named, with the remedy") {
   CHECK(text("${home") == "error: \"${\" without \"}\"; a literal ${ is written $${");
   CHECK(text("${9223372036854775807 + 1}") == "error: the sum in ${9223372036854775807 + 1} does not fit 64 bits");
   CHECK(text("${a*b}") == "error: cannot read ${a*b}; write ${name} or a sum such as ${50305 + instance}");
-  CHECK(text("${upstream.leap.host}") == "error: \"${upstream…}\" is not available in this version yet");
+  CHECK(text("${upstream.leap.host}") == "error: undefined variable \"upstream.leap.host\"");
   CHECK(text("${secret:X}") == "error: ${secret:X} can stand only in run.command, run.env and the commands of [run]");
   CHECK(text("${file:X}") == "error: cannot read ${file:X}; there are ${env:NAME} and ${secret:NAME}");
 }

@@ -66,8 +66,11 @@ intent everything() {
   i.emptied = true;
   i.data_device = 0xfd01;
   i.has_data = false;
+  i.endpoints = {{"leap", "vm12"}};
   intent out;
   out.boot_id = "4d1c";
+  out.upstreams["leap"] = {
+      "vm12", "vm11 is unhealthy", at(1'700'000'200), {{"vm11", std::nullopt}, {"vm13", at(1'700'000'300)}}};
   out.units["leap"] = {false, std::nullopt, true};
   out.units["miner"] = {std::nullopt, 4, false};
   out.restarts["miner"] = {{{"miner", 1}, {"miner", 2}}, 7, true, "restarted by hand"};
@@ -137,6 +140,14 @@ TEST_CASE("an intent comes back as it was written", "[intent]") {
   CHECK(i.emptied);
   CHECK(i.data_device == 0xfd01);
   CHECK_FALSE(i.has_data);
+  CHECK(i.endpoints == std::map<std::string, std::string>{{"leap", "vm12"}});
+  const auto& leap = back->upstreams.at("leap");
+  CHECK(leap.chosen == "vm12");
+  CHECK(leap.reason == "vm11 is unhealthy");
+  CHECK(leap.since == at(1'700'000'200));
+  REQUIRE(leap.avoided.size() == 2);
+  CHECK_FALSE(leap.avoided.at("vm11"));
+  CHECK(leap.avoided.at("vm13") == at(1'700'000'300));
 
   CHECK(back->units.at("leap").enabled == false);
   CHECK(back->units.at("leap").maintenance);

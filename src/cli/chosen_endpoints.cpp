@@ -1,0 +1,30 @@
+#include "cli/chosen_endpoints.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include "control/upstream_status.hpp"
+
+namespace hasup::cli {
+
+model::unit with_chosen_endpoints(const context& c, const model::unit& unit) {
+  if (unit.endpoints.empty() || !unit.choices.all) return unit;
+  control::command command;
+  command.verb = "upstream";
+  const auto reply = c.daemon.execute(command);
+  const auto all = reply && reply->code == exit_code::done
+                       ? control::decode_upstreams(reply->body)
+                       : base::result<std::vector<control::upstream_status>>{base::error{}};
+  std::map<std::string, std::string> chosen;
+  for (const auto& [word, first] : unit.endpoints) {
+    const auto& name = unit.choices.all->roles.at(word).name;
+    if (all)
+      for (const auto& u : *all)
+        if (u.name == name && !u.chosen.empty()) chosen[word] = u.chosen;
+    if (!chosen.contains(word))
+      complain(c, "nobody says which endpoint of upstream " + name + " is chosen: " + first + " is taken");
+  }
+  return with_endpoints(unit, chosen);
+}
+
+}  // namespace hasup::cli

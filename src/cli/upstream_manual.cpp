@@ -1,0 +1,99 @@
+// Roff of hasup-upstream.5: roles that several servers can fill. Its examples are loaded by a test.
+#include "cli/manuals.hpp"
+#include "cli/roff.hpp"
+
+namespace hasup::cli {
+namespace {
+
+constexpr std::string_view intro = R"(.\" Made from the table of keys in config/schema; a test compares both.
+.TH HASUP-UPSTREAM 5 "" "hasup" "hasup"
+.SH NAME
+hasup-upstream \- upstreams of hasup: which of several servers a unit uses
+.SH SYNOPSIS
+.I upstreams/NAME.toml
+in the configuration directory, or
+.B [upstream.NAME]
+in a unit
+.SH DESCRIPTION
+An upstream is a role that several servers can fill, such as the leap of an eos-evm-node. hasupd asks each of its
+endpoints how it is, takes one, and fills it into the units that name it. One of a file is shared by all units that
+name it; one that stands in a unit is for that unit alone.
+.PP
+.B ${upstream.NAME.KEY}
+is that key of the chosen endpoint. It can stand in the commands and the environment of
+.BR [run] ,
+in
+.BR directory ,
+in
+.B [vars]
+and in the probes.
+.B ${upstream.NAME.KEYs}
+is that key of all endpoints, whichever is chosen, with
+.B join
+between them.
+.SS Choice
+Nothing is taken before one endpoint is healthy and the others have answered or had their time. The chosen one is left
+at once when it is unhealthy and another one is not. One that is healthy is left only as
+.B switch
+says, so that two that take turns by a block cause no switch. When none is healthy, nothing changes.
+.SS Units
+A start of a unit that names an upstream in a string, or in
+.BR [[requires]] ,
+waits until the chosen endpoint is healthy; what runs keeps the endpoint it was started with. After a switch the units
+that run with the old one are restarted, instance by instance, unless
+.B on_change
+says
+.BR keep ,
+the unit is in maintenance or is being recovered; then that follows. The choice is kept over a restart of hasupd and
+of the machine.
+.PP
+.B hasup upstream
+shows all of it, and
+.B hasup upstream avoid
+keeps an endpoint from being taken while it is worked on.
+.SH EXAMPLE
+)";
+
+constexpr std::string_view upstream_example = R"(# upstreams/leap.toml
+select = "best_head"
+switch = { behind = "10s", for = "30s", min_dwell = "5m" }
+on_change = "restart"
+
+[probe]
+kind = "http"
+url = "http://${endpoint.host}:8888/v1/chain/get_info"
+head = { number = "/head_block_num", time = "/head_block_time" }
+max_head_age = "10s"
+
+[[endpoint]]
+host = "vm11"
+
+[[endpoint]]
+host = "vm12"
+)";
+
+constexpr std::string_view between = R"(.PP
+A unit with it:
+)";
+
+constexpr std::string_view unit_example = R"(# units/eos-evm-node.toml
+[run]
+command = ["/usr/bin/eos-evm-node", "--ship-endpoint", "${upstream.leap.host}:8999"]
+)";
+
+constexpr std::string_view ending = R"(.SH SEE ALSO
+.BR hasup (1),
+.BR hasup-unit (5),
+.BR hasup-probe (5),
+.BR hasupd (8)
+)";
+
+}  // namespace
+
+std::string upstream_manual() {
+  return std::string(intro) + roff_example(upstream_example) + std::string(between) + roff_example(unit_example) +
+         ".SH KEYS\n" + roff_keys(config::upstream_keys()) + roff_not_yet(config::upstream_keys()) +
+         std::string(ending);
+}
+
+}  // namespace hasup::cli

@@ -1,0 +1,353 @@
+#include "config/upstream_file.hpp"
+
+#include <algorithm>
+
+#include "config/probe_section.hpp"
+#include "config/schema_check.hpp"
+#include "config/section.hpp"
+#include "config/variables.hpp"
+#include "model/unit_name.hpp"
+
+namespace hasup::config {
+namespace {
+
+constexpr std::string_view prefix = "upstream.";
+constexpr std::size_t most_combinations = 64;  // each is a whole unit
+
+struct role_variable {
+  std::string role, key;
+};
+role_variable split(const std::string& name) {
+  const auto dot = name.rfind('.');
+  return {name.substr(prefix.size(), dot - prefix.size()), name.substr(dot + 1)};
+}
+
+void fill_endpoint(value& v, const scope& in, report& findings) {
+  for (auto& item : v.items) fill_endpoint(item, in, findings);
+  for (auto& m : v.members) fill_endpoint(m.content, in, findings);
+  if (!v.is(value_type::text)) return;
+  auto filled = expand(v.text, in);
+  if (filled) {
+    v.text = std::move(filled->text);
+  } else {
+    findings.error(place_of(v, filled.error().token), filled.error().message);
+    v.broken = true;
+  }
+}
+
+class reader {
+ public:
+  reader(const std::string& name, value table, const file_context& context, report& findings)
+      : name_(name), table_(std::move(table)), context_(context), findings_(findings) {}
+
+  std::optional<model::upstream> read() {
+    const auto before = errors();
+    load_preset();
+    auto whole = table_;
+    if (auto* probe = whole.find("probe")) strip_references(*probe);
+    check_schema(whole, upstream_keys(), options_, findings_);
+    const section s(&whole, findings_);
+    model::upstream out;
+    out.name = name_;
+    read_settings(s, out);
+    read_endpoints(s, out);
+    if (errors() == before) check_together(s, out);
+    return errors() == before ? std::optional(out) : std::nullopt;
+  }
+
+ private:
+  [[nodiscard]] std::size_t errors() const {
+    const auto& all = findings_.all();
+    return static_cast<std::size_t>(std::count_if(
+        all.begin(), all.end(), [](const base::diagnostic& d) { return d.level == base::severity::error; }));
+  }
+
+  void load_preset() {
+    const auto* probe = table_.find("probe");
+    const auto* name = probe == nullptr ? nullptr : probe->find("preset");
+    if (name == nullptr || !name->is(value_type::text) || !model::is_unit_name(name->text)) return;
+    preset_ = read_preset(name->text, name->where, context_, findings_);
+    if (!preset_) {
+      options_.open_paths.insert("probe");
+      return;
+    }
+    for (const auto& [key, p] : preset_->parameters) options_.extras["probe"].insert(key);
+  }
+
+  // What depends on the endpoint is looked at with each of them.
+  static void strip_references(value& v) {
+    for (auto& item : v.items) strip_references(item);
+    for (auto& m : v.members) strip_references(m.content);
+    if (v.is(value_type::text) && v.text.find("${") != std::string::npos) v.broken = true;
+  }
+
+  static void read_settings(const section& s, model::upstream& out) {
+    s.read("select", model::upstream_select_names, out.select);
+    const auto rule = s.sub("switch");
+    rule.read("behind", out.rule.behind);
+    rule.read("for", out.rule.held);
+    rule.read("min_dwell", out.rule.min_dwell);
+    if (rule.has("behind") && out.rule.behind.count() <= 0)
+      rule.error("behind", "\"behind\" must be more than 0: two that take turns are no reason to switch");
+    if (out.select == model::upstream_select::sticky && rule.present())
+      s.findings().error(s.key_place("switch"),
+                         "a sticky one is left only when it is unhealthy: \"switch\" does nothing here");
+    if (out.select == model::upstream_select::priority && rule.has("behind"))
+      s.findings().error(rule.key_place("behind"), "of a priority nobody asks who is behind");
+    if (const auto* v = s.raw("on_change")) out.restart_on_change = v->text == "restart";
+    s.read("join", out.join);
+  }
+
+  static void read_values(const section& s, const value& table, model::upstream_endpoint& out) {
+    for (const auto& m : table.members) {
+      if (m.content.broken) continue;
+      if (!is_variable_name(m.key))
+        s.findings().error(m.key_place, "\"" + m.key + "\" is no name; write a letter, then letters, digits, _ or -");
+      else if (auto text = m.content.is(value_type::time) ? std::nullopt : scalar_text(m.content))
+        out.values[m.key] = std::move(*text);
+      else
+        s.findings().error(m.content.where, "\"" + m.key + "\" must be a string, a number or a boolean");
+    }
+    for (const std::string_view key : {"name", "host", "url"}) {
+      const auto it = out.values.find(std::string(key));
+      if (it == out.values.end()) continue;
+      out.name = it->second;
+      break;
+    }
+    if (out.name.empty())
+      s.error("", "an endpoint is called by its \"name\", \"host\" or \"url\"; write one of them");
+    out.values["name"] = out.name;
+  }
+
+  void read_endpoints(const section& s, model::upstream& out) {
+    const auto* all = table_.find("endpoint");
+    if (!s.has("probe")) s.error("", "an upstream needs [probe]: how each endpoint is asked how it is");
+    if (!s.has("endpoint")) s.error("", "an upstream needs [[endpoint]] with host = \"…\"");
+    if (all == nullptr || !all->is(value_type::array)) return;
+    for (const auto& table : all->items) {
+      if (!table.is(value_type::table)) continue;
+      const section fields(&table, findings_);
+      model::upstream_endpoint e;
+      read_values(fields, table, e);
+      if (e.name.empty()) continue;
+      if (std::any_of(out.endpoints.begin(), out.endpoints.end(), [&](const auto& o) { return o.name == e.name; }))
+        fields.error("", "there is an endpoint \"" + e.name + "\" already; give it a \"name\" of its own");
+      for (const auto& o : out.endpoints) same_keys(fields, e, o);
+      if (auto probe = read_asked(e)) e.asked = std::move(*probe);
+      out.endpoints.push_back(std::move(e));
+    }
+  }
+
+  // What one of them lacks could not be filled in once it is chosen.
+  static void same_keys(const section& s, const model::upstream_endpoint& a, const model::upstream_endpoint& b) {
+    for (const auto& [key, text] : b.values)
+      if (!a.values.contains(key))
+        s.error("", "endpoint \"" + a.name + "\" has no \"" + key + "\", which \"" + b.name + "\" has");
+    for (const auto& [key, text] : a.values)
+      if (!b.values.contains(key))
+        s.error(key, "endpoint \"" + b.name + "\" has no \"" + key + "\", which \"" + a.name + "\" has");
+  }
+
+  std::optional<model::probe> read_asked(const model::upstream_endpoint& e) {
+    const auto* written = table_.find("probe");
+    if (written == nullptr || !written->is(value_type::table)) return std::nullopt;
+    scope in;
+    in.placeholder_remedy = "; for a token in a header use header_file";
+    for (const auto& [key, text] : e.values) in.names["endpoint." + key] = {text, false, false};
+    value table;
+    table.where = written->where;
+    table.set("probe", *written);
+    auto& probe = *table.find("probe");
+    fill_endpoint(probe, in, findings_);
+    check_schema(table, upstream_keys(), options_, findings_);
+    const section s = section(&table, findings_).sub("probe");
+    auto out = s.has("preset") ? from_preset(s, probe) : inline_probe(s, probe);
+    if (!out) return out;
+    for (auto& c : out->checks) {
+      if (c.kind == model::check_kind::exec)
+        s.error("kind", "an endpoint is asked over the network: kind \"exec\" is for the unit itself");
+      if (c.owner == model::port_owner::unit)
+        s.error("port_owner", "an endpoint belongs to no unit here; leave \"port_owner\" out");
+      c.owner = model::port_owner::any;
+    }
+    return out;
+  }
+
+  std::optional<model::probe> inline_probe(const section& s, const value& probe) {
+    if (s.has("kind") || s.has("check")) return read_probe(probe, findings_);
+    s.error("", "[probe] needs \"preset\", \"kind\" or [[probe.check]]; write for example preset = \"antelope\"");
+    return std::nullopt;
+  }
+
+  std::optional<model::probe> from_preset(const section& s, const value& probe) {
+    if (!preset_ || s.raw("preset") == nullptr) return std::nullopt;
+    std::map<std::string, std::string> given;
+    for (const auto& [key, p] : preset_->parameters)
+      if (const auto* v = s.raw(key))
+        if (auto text = scalar_text(*v)) given[key] = std::move(*text);
+    return apply_preset(s.raw("preset")->text, *preset_, given, &probe, probe.where, findings_);
+  }
+
+  static void check_together(const section& s, const model::upstream& out) {
+    if (out.endpoints.empty()) return s.error("", "an upstream needs [[endpoint]] with host = \"…\"");
+    if (out.select == model::upstream_select::best_head && !out.endpoints.front().asked.tells_head())
+      s.error("select",
+              "nobody says which one has the best head: [probe] needs head = { number = \"/…\" }, or write select = "
+              "\"sticky\" or \"priority\"");
+  }
+
+  const std::string& name_;
+  value table_;
+  const file_context& context_;
+  report& findings_;
+  schema_options options_;
+  std::optional<preset_file> preset_;
+};
+
+// Everything that a unit says of upstreams.
+struct references {
+  struct one {
+    std::string role;
+    place where;
+  };
+  std::vector<one> roles;           // in the order of the file
+  std::set<std::string> variables;  // "upstream.leap.host"
+  std::set<std::string> required;   // by [[requires]]
+};
+
+void collect(const value& v, references& out) {
+  for (const auto& item : v.items) collect(item, out);
+  for (const auto& m : v.members) collect(m.content, out);
+  if (!v.is(value_type::text)) return;
+  for (const auto& name : upstream_variables_in(v.text)) {
+    out.variables.insert(name);
+    out.roles.push_back({split(name).role, place_of(v, name)});
+  }
+}
+
+references references_of(const value& root) {
+  references out;
+  for (const auto& m : root.members)
+    if (m.key != "upstream") collect(m.content, out);
+  const auto* all = root.find("requires");
+  if (all == nullptr) return out;
+  for (const auto& r : all->items)
+    if (const auto* v = r.find("upstream"); v != nullptr && v->is(value_type::text) && model::is_unit_name(v->text))
+      out.roles.push_back({v->text, v->where}), out.required.insert(v->text);
+  return out;
+}
+
+class collector {
+ public:
+  collector(std::string unit, const file_context& context, report& findings)
+      : unit_(std::move(unit)), context_(context), findings_(findings) {}
+
+  void add(const std::string& role, const std::string& name, const value& table) {
+    out_.tables[role] = table;
+    if (auto read = read_upstream(name, table, context_, findings_)) out_.roles[role] = std::move(*read);
+  }
+
+  void add_own(const value& root) {
+    const auto* own = root.find("upstream");
+    if (own == nullptr) return;
+    if (!own->is(value_type::table))
+      return findings_.error(own->where, "\"upstream\" must be a table; write [upstream.NAME]");
+    for (const auto& m : own->members) {
+      if (!model::is_unit_name(m.key) || !m.content.is(value_type::table))
+        findings_.error(m.key_place, "[upstream.NAME] is a table, and NAME [a-z0-9][a-z0-9._-]*");
+      else
+        own_.emplace(m.key, m.key_place), add(m.key, unit_ + "/" + m.key, m.content);
+    }
+  }
+
+  void add_shared(const references::one& r) {
+    if (out_.tables.contains(r.role) || tried_.contains(r.role)) return;
+    tried_.insert(r.role);
+    const auto files = context_.upstreams ? context_.upstreams(r.role) : std::vector<source_file>{};
+    if (files.empty())
+      return findings_.error(r.where, no_such_file("upstream", r.role, "upstreams/", context_.upstream_directories,
+                                                   context_.upstream_names));
+    if (const auto root = parse_document(files[0].path, files[0].text, findings_)) add(r.role, r.role, *root);
+  }
+
+  used_upstreams finish(const references& used) {
+    for (const auto& [role, up] : out_.roles) plurals(role, up);
+    for (const auto& name : used.variables) {
+      const auto v = split(name);
+      const auto role = out_.roles.find(v.role);
+      if (role == out_.roles.end())
+        out_.values.failed.insert(name);
+      else if (role->second.endpoints.front().values.contains(v.key))
+        out_.chosen_from.insert(v.role);
+    }
+    for (const auto& [role, where] : own_)
+      if (std::none_of(used.roles.begin(), used.roles.end(), [&](const auto& r) { return r.role == role; }))
+        findings_.warning(where, "nothing in this unit names it: write ${upstream." + role +
+                                     ".KEY} or [[requires]] upstream = \"" + role + "\"");
+    std::erase_if(out_.roles, [&](const auto& role) {
+      return !out_.chosen_from.contains(role.first) && !used.required.contains(role.first);
+    });
+    return std::move(out_);
+  }
+
+ private:
+  // ${upstream.leap.hosts}: those of all endpoints.
+  void plurals(const std::string& role, const model::upstream& up) {
+    const auto& first = up.endpoints.front().values;
+    for (const auto& [key, text] : first) {
+      if (first.contains(key + "s")) continue;
+      auto& joined = out_.values.of_all[std::string(prefix) + role + "." + key + "s"];
+      for (std::size_t i = 0; i < up.endpoints.size(); ++i)
+        joined += (i == 0 ? "" : up.join) + up.endpoints[i].values.at(key);
+    }
+  }
+
+  std::string unit_;
+  const file_context& context_;
+  report& findings_;
+  used_upstreams out_;
+  std::set<std::string> tried_;
+  std::map<std::string, place> own_;
+};
+
+}  // namespace
+
+std::optional<model::upstream> read_upstream(const std::string& name, value table, const file_context& context,
+                                             report& findings) {
+  return reader(name, std::move(table), context, findings).read();
+}
+
+used_upstreams read_upstreams(const std::string& unit, const value& root, const file_context& context,
+                              report& findings) {
+  const auto used = references_of(root);
+  collector all(unit, context, findings);
+  all.add_own(root);
+  for (const auto& r : used.roles) all.add_shared(r);
+  return all.finish(used);
+}
+
+upstream_values values_of(const used_upstreams& upstreams, const std::map<std::string, std::string>& endpoints) {
+  auto out = upstreams.values;
+  for (const auto& [role, name] : endpoints)
+    for (const auto& e : upstreams.roles.at(role).endpoints)
+      if (e.name == name)
+        for (const auto& [key, text] : e.values) out.chosen[std::string(prefix) + role + "." + key] = text;
+  return out;
+}
+
+std::optional<std::vector<std::map<std::string, std::string>>> combinations(const used_upstreams& upstreams) {
+  std::vector<std::map<std::string, std::string>> out{{}};
+  for (const auto& role : upstreams.chosen_from) {
+    std::vector<std::map<std::string, std::string>> longer;
+    for (const auto& so_far : out)
+      for (const auto& e : upstreams.roles.at(role).endpoints) {
+        longer.push_back(so_far);
+        longer.back()[role] = e.name;
+      }
+    out = std::move(longer);
+    if (out.size() > most_combinations) return std::nullopt;
+  }
+  return out;
+}
+
+}  // namespace hasup::config

@@ -1,0 +1,71 @@
+// The codec of upstreams.
+#include "control/upstream_status.hpp"
+
+#include "control/json_fields.hpp"
+
+namespace json = boost::json;
+
+namespace hasup::control {
+
+std::string encode(const std::vector<upstream_status>& all) {
+  json::array upstreams;
+  for (const auto& u : all) {
+    json::array endpoints;
+    for (const auto& e : u.endpoints)
+      endpoints.emplace_back(json::object{{"endpoint", e.name},
+                                          {"health", e.health},
+                                          {"reason", text_or_null(e.reason)},
+                                          {"head", value_or_null(e.head)},
+                                          {"head_time", time_or_null(e.head_time)},
+                                          {"latency_ms", value_or_null(e.latency_ms)},
+                                          {"behind_s", value_or_null(e.behind_s)},
+                                          {"chosen", e.chosen},
+                                          {"avoided", e.avoided},
+                                          {"avoided_until", time_or_null(e.avoided_until)}});
+    upstreams.emplace_back(json::object{{"upstream", u.name},
+                                        {"select", u.select},
+                                        {"chosen", text_or_null(u.chosen)},
+                                        {"chosen_why", text_or_null(u.chosen_why)},
+                                        {"since", time_or_null(u.since)},
+                                        {"reason", text_or_null(u.reason)},
+                                        {"endpoints", std::move(endpoints)},
+                                        {"units", text_array(u.units)}});
+  }
+  return json_text(json::object{{"upstreams", std::move(upstreams)}});
+}
+
+base::result<std::vector<upstream_status>> decode_upstreams(std::string_view text) {
+  return decode_guarded("upstreams", text, [](const json::value& v) {
+    std::vector<upstream_status> all;
+    for (const auto& one : json_fields(v).array("upstreams")) {
+      const json_fields f(one);
+      upstream_status u;
+      u.name = f.text("upstream");
+      u.select = f.text("select");
+      u.chosen = f.text("chosen");
+      u.chosen_why = f.text("chosen_why");
+      u.since = f.time("since");
+      u.reason = f.text("reason");
+      u.units = f.texts("units");
+      for (const auto& row : f.array("endpoints")) {
+        const json_fields r(row);
+        endpoint_status e;
+        e.name = r.text("endpoint");
+        e.health = r.text("health");
+        e.reason = r.text("reason");
+        e.head = r.number<std::uint64_t>("head");
+        e.head_time = r.time("head_time");
+        e.latency_ms = r.number<double>("latency_ms");
+        e.behind_s = r.number<double>("behind_s");
+        e.chosen = r.flag("chosen");
+        e.avoided = r.flag("avoided");
+        e.avoided_until = r.time("avoided_until");
+        u.endpoints.push_back(std::move(e));
+      }
+      all.push_back(std::move(u));
+    }
+    return all;
+  });
+}
+
+}  // namespace hasup::control

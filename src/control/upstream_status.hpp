@@ -1,0 +1,46 @@
+// Upstreams as `hasup upstream` shows them: filled in by the daemon, rendered by the command line.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/duration.hpp"
+#include "base/result.hpp"
+
+namespace hasup::control {
+
+struct endpoint_status {
+  std::string name;
+  std::string health;  // healthy, unhealthy, unknown
+  std::string reason;
+  std::optional<std::uint64_t> head;
+  std::optional<base::wall_time> head_time;
+  std::optional<double> latency_ms;
+  std::optional<double> behind_s;  // since when the furthest healthy one has what this one has not; absent: it is not
+  bool chosen = false;
+  bool avoided = false;
+  std::optional<base::wall_time> avoided_until;
+
+  friend bool operator==(const endpoint_status&, const endpoint_status&) = default;
+};
+
+struct upstream_status {
+  std::string name;
+  std::string select;
+  std::string chosen;      // "" = none yet
+  std::string chosen_why;  // when it was
+  std::optional<base::wall_time> since;
+  std::string reason;  // of the last look
+  std::vector<endpoint_status> endpoints;
+  std::vector<std::string> units;  // that use it: "miner"
+
+  friend bool operator==(const upstream_status&, const upstream_status&) = default;
+};
+
+std::string encode(const std::vector<upstream_status>& all);
+base::result<std::vector<upstream_status>> decode_upstreams(std::string_view json);
+
+}  // namespace hasup::control

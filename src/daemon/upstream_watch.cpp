@@ -1,0 +1,141 @@
+#include "daemon/upstream_watch.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace hasup::daemon {
+namespace {
+
+using upstream::standing;
+
+base::duration patience_of(const model::upstream& role) {
+  base::duration longest{0};
+  for (const auto& e : role.endpoints) longest = std::max(longest, e.asked.timeout);
+  return longest;
+}
+
+// Decimal digits without leading zeros, as the choice compares them; anything else is no weight.
+std::string weight_of(const model::head& head) {
+  const auto& w = head.weight;
+  if (w.empty() || w.find_first_not_of("0123456789") != std::string::npos) return {};
+  const auto first = w.find_first_not_of('0');
+  return first == std::string::npos ? "0" : w.substr(first);
+}
+
+}  // namespace
+
+upstream_watch::upstream_watch(boost::asio::io_context& loop, probe::prober& prober, model::upstream role,
+                               upstream_intent was, std::function<void(const change&)> on_change)
+    : role_(std::move(role)), known_(std::move(was)), on_change_(std::move(on_change)) {
+  memory_.chosen = known_.chosen;
+  memory_.since = std::chrono::steady_clock::now();
+  if (known_.since) {
+    const auto ago = std::chrono::system_clock::now() - *known_.since;
+    if (ago.count() > 0) memory_.since -= std::chrono::duration_cast<base::mono_time::duration>(ago);
+  }
+  told_ = why_not_ready();
+  asked_.resize(role_.endpoints.size());
+  for (std::size_t i = 0; i < asked_.size(); ++i) {
+    asked_[i].view.name = role_.endpoints[i].name;
+    asked_[i].loop = std::make_unique<probe_loop>(loop, prober, role_.endpoints[i].asked, probe::target{},
+                                                  [this, i](const auto& a) { answered(i, a); });
+  }
+}
+
+void upstream_watch::answered(std::size_t i, const probe_loop::answer& a) {
+  auto& one = asked_[i];
+  one.view.is = a.verdict.value == unit::verdict::good  ? standing::good
+                : a.verdict.value == unit::verdict::bad ? standing::bad
+                                                        : standing::undecided;
+  one.failing = a.failing;
+  one.view.reason = a.verdict.reason;
+  if (a.head) one.head = a.head;
+  one.latency = a.latency;
+  if (a.head && a.head->number && one.view.is == standing::good)
+    one.view.at = upstream::position{weight_of(*a.head), *a.head->number};
+  look();
+}
+
+void upstream_watch::look() {
+  const auto wall = std::chrono::system_clock::now();
+  std::erase_if(known_.avoided, [&](const auto& a) { return a.second && *a.second <= wall; });
+  std::vector<upstream::endpoint_view> all;
+  for (auto& one : asked_) {
+    one.view.avoided = known_.avoided.contains(one.view.name);
+    all.push_back(one.view);
+    // Nobody is restarted for one that has just failed to answer.
+    if (one.failing && one.view.is == standing::good && one.view.name != memory_.chosen)
+      all.back().is = standing::undecided;
+  }
+  const auto before = memory_.chosen;
+  const auto c = upstream::choose(role_, all, memory_, patience_of(role_), std::chrono::steady_clock::now());
+  reason_ = c.reason;
+  change out;
+  if (c.changed) {
+    known_.chosen = c.endpoint;
+    known_.reason = c.reason;
+    known_.since = wall;
+    lost_ = false;
+    out.kind = before.empty() ? "upstream_chosen" : "upstream_switched";
+    out.reason = before.empty()
+                     ? fmt::format("upstream {}: {}, {}", role_.name, c.endpoint, c.reason)
+                     : fmt::format("upstream {}: {} instead of {}: {}", role_.name, c.endpoint, before, c.reason);
+  } else if (!c.endpoint.empty()) {
+    const auto at = std::find_if(all.begin(), all.end(), [&](const auto& e) { return e.name == c.endpoint; });
+    const auto is = at == all.end() ? standing::bad : at->is;
+    if (is == standing::bad && !std::exchange(lost_, true)) {
+      out.kind = "upstream_lost";
+      out.reason = fmt::format("upstream {}: {}; what runs keeps it", role_.name, c.reason);
+    } else if (is == standing::good && std::exchange(lost_, false)) {
+      out.kind = "upstream_back";
+      out.reason = fmt::format("upstream {}: {} is healthy again", role_.name, c.endpoint);
+    }
+  }
+  auto now = why_not_ready();
+  const bool differs = std::exchange(told_, now) != now;
+  if (!out.kind.empty() || differs) on_change_(out);
+}
+
+std::string upstream_watch::why_not_ready() const {
+  if (memory_.chosen.empty()) {
+    const bool any =
+        std::any_of(asked_.begin(), asked_.end(), [](const asked& a) { return a.view.is != standing::bad; });
+    return any || asked_.empty() ? "no endpoint has been chosen yet" : "no endpoint is healthy";
+  }
+  for (const auto& one : asked_) {
+    if (one.view.name != memory_.chosen) continue;
+    if (one.view.is == standing::good) return {};
+    if (one.view.is == standing::undecided) return memory_.chosen + " has not answered yet";
+  }
+  return memory_.chosen + " is unhealthy, and no other one is healthy";
+}
+
+std::vector<upstream_watch::endpoint_state> upstream_watch::endpoints() const {
+  std::vector<endpoint_state> out;
+  const auto now = std::chrono::steady_clock::now();
+  for (const auto& one : asked_) {
+    endpoint_state e{one.view.name, one.view.is, one.view.reason, one.head, one.latency, {}, false, {}};
+    e.behind = upstream::behind(memory_, one.view, now);
+    if (const auto it = known_.avoided.find(e.name); it != known_.avoided.end()) {
+      e.avoided = true;
+      e.avoided_until = it->second;
+    }
+    out.push_back(std::move(e));
+  }
+  return out;
+}
+
+void upstream_watch::avoid(const std::string& endpoint, std::optional<base::wall_time> until) {
+  known_.avoided[endpoint] = until;
+  look();
+}
+
+bool upstream_watch::stop_avoiding(const std::string& endpoint) {
+  if (known_.avoided.erase(endpoint) == 0) return false;
+  look();
+  return true;
+}
+
+}  // namespace hasup::daemon

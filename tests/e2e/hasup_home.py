@@ -290,14 +290,14 @@ class HasupHome:
             raise AssertionError(f"{e}\n{self.report()}") from None
 
     def report(self):
-        """What a person needs to see why a test failed."""
+        """What a person needs to see why a test failed: the logs, and last, where it is seen, how the units are."""
         parts = []
-        for words in (["status"], ["events", "-n", "60"]):
-            with contextlib.suppress(Exception):
-                parts.append(self.hasup(*words, timeout=20).stdout)
-        for file in [self.daemon_log, *sorted((self.path / "log").glob("*.log"))]:
+        for file in [*sorted((self.path / "log").glob("*.log")), self.daemon_log]:
             with contextlib.suppress(OSError):
                 parts.append(f"--- {file.name}\n" + "\n".join(file.read_text(errors="replace").splitlines()[-25:]))
+        for words in (["events", "-n", "60"], ["status"]):
+            with contextlib.suppress(Exception):
+                parts.append(f"--- hasup {' '.join(words)}\n" + self.hasup(*words, timeout=20).stdout)
         return "\n".join(parts)
 
     # The end

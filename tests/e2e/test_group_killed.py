@@ -142,8 +142,8 @@ class Killed(GroupOfThree):
                 self.wait_settled()
                 ends[self.end()] += 1
             except AssertionError as e:
-                raise AssertionError(f"round {number}, {broken} broken, newest archive of {bad} bad, {done}: {e}\n"
-                                     f"{self.home.report()}") from None
+                raise AssertionError(f"{self.home.report()}\nround {number}, {broken} broken, newest archive of {bad} "
+                                     f"bad, {done}: {e}") from None
         print(f"{self.rounds} rounds of recoveries of a group: ended on {dict(ends)}; done meanwhile: {dict(self.did)}")
         self.assertGreater(self.did["hasupd"], 0)
         self.assertGreater(self.did["worker"], 0)

@@ -248,6 +248,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void on(const process::shim_busy&);
   void open_for_run(std::vector<std::string> append);
   void request_run();
+  [[nodiscard]] bool may_request_run() const;
   void send_run();
   void replace_shim(std::vector<std::string> append);
   void spawn_refused(int error, const std::string& why);

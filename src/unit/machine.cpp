@@ -378,7 +378,9 @@ class step : transitions {
         m_.now = starting{starting::step::probing};
         if (!e.serves && wanted) {
           m_.reason = e.why;
-          return probe_or_run(*in<starting>());
+          probe_or_run(*in<starting>());
+          if (is<starting>()) act(start_timer{timer::start_timeout, unit_.run.start_timeout});
+          return;
         }
         run(e.why);
         m_.startup_passed = true;

@@ -319,9 +319,23 @@ TEST_CASE("a node that was executed anew after its recovery was confirmed is hea
   b.exits(2, exit_action::recover);
   recovery_ended ended{recovery_ended::outcome::recovered, "restored snapshot-1"};
   ended.serves = false;
-  CHECK(b.feed(ended) == "starting: probe startup;");
+  CHECK(b.feed(ended) == "starting: probe startup; timer 5m;");
   CHECK(b.m.health == model::health::unknown);
   CHECK(b.feed(startup_passed{}) == "running: !running; !became_healthy; probe steady;");
+}
+
+TEST_CASE("one that was executed anew after its recovery and never answers is restarted when its time is over") {
+  bench b;
+  b.add_recovery();
+  b.add_startup();
+  b.feed(start_wanted{});
+  b.feed(prepared{});
+  b.feed(spawned{1});
+  b.exits(2, exit_action::recover);
+  recovery_ended ended{recovery_ended::outcome::recovered, "restored snapshot-1"};
+  ended.serves = false;
+  b.feed(ended);
+  CHECK(b.feed(timer_fired{timer::start_timeout}).starts_with("stopping: !start_failed; "));
 }
 
 TEST_CASE("a class that says hold fails at once and is never restarted or wiped") {

@@ -274,7 +274,29 @@ class ProxyTest:
         self.assertEqual(self.home.wait_for("proxy", state="running")["pid"], pid)
         self.assertEqual(os.stat(self.run_dir / "list"), written)
         self.assertEqual((self.told("reloaded"), len(self.told("proxy_list"))), ([], 1))
-        self.assertFalse((self.run_dir / "list.candidate").exists())
+        candidate = self.run_dir / "list.candidate"
+        self.assertFalse(candidate.exists())
+
+        # But one that was killed before it told the proxy has left its candidate.
+        self.home.kill_daemon()
+        shutil.copy(self.run_dir / "list", candidate)
+        self.home.start()
+        self.wait_told("reloaded", f"sent {self.reload_signal}")
+        wait_until(lambda: not candidate.exists(), "the candidate to go")
+        self.wait_list("one", "two")
+
+    def test_in_maintenance_nothing_is_written_until_it_ends(self):
+        one, two = self.node(), self.node()
+        self.upstream({"one": one.port, "two": two.port})
+        self.start()
+        self.wait_list("one", "two")
+        self.home.ok("maintenance", "on", "proxy")
+        two.number = lambda: 500
+        asked = two.asked
+        wait_until(lambda: two.asked > asked + 20, "20 answers")
+        self.wait_list("one", "two")
+        self.home.ok("maintenance", "off", "proxy")
+        self.wait_list("one")
 
     def test_a_websocket_and_a_header_of_its_own_pass_and_live_through_a_change_of_the_list(self):
         one, two = self.node(), self.node(lambda: 500)

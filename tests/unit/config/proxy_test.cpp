@@ -78,6 +78,9 @@ TEST_CASE("a proxy that cannot work is told of") {
             "names no ${candidate}"));
   CHECK(has(said(vars + run + proxy + "reload_command = [\"x\", \"${candidate}\"]\n" + own),
             "undefined variable \"candidate\""));
+  CHECK(
+      has(said(vars + run + proxy + "[[requires]]\nupstream = \"node\"\n" + own), "[proxy] names \"node\" already"));
+  CHECK(has(said(vars + run + proxy + "[recovery]\nrecipe = \"x\"\n" + own), "cannot have [recovery]"));
   auto headless = own;
   headless.replace(headless.find("head = "), std::string("head = { number = \"/n\" }\n").size(), "")
       .insert(headless.find('\n') + 1, "select = \"sticky\"\n");

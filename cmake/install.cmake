@@ -10,7 +10,7 @@ foreach(program hasup hasup-probe hasupd hasup-shim hasup-worker hasup-worker-fe
   endif()
 endforeach()
 
-install(DIRECTORY recipes units DESTINATION ${CMAKE_INSTALL_DATADIR}/hasup FILES_MATCHING PATTERN "*.toml")
+install(DIRECTORY recipes units DESTINATION ${CMAKE_INSTALL_DATADIR}/hasup FILES_MATCHING PATTERN "*.toml" PATTERN "*.template")
 if(EXISTS ${CMAKE_SOURCE_DIR}/docs/man)
   foreach(section 1 5 8)
     file(GLOB pages ${CMAKE_SOURCE_DIR}/docs/man/*.${section})

@@ -20,6 +20,7 @@
 #include "snapshot/volumes.hpp"
 #include "unit/first_state.hpp"
 #include "unit/space_guard.hpp"
+#include "upstream/server_list.hpp"
 
 namespace fs = std::filesystem;
 
@@ -115,6 +116,28 @@ void check_swap(const config::unit_entry& entry, const model::unit& unit, config
   }
 }
 
+// What would be refused when the list of [proxy] is first made.
+void check_template(const config::unit_entry& entry, const model::unit& unit, config::report& findings) {
+  if (!unit.proxy || !unit.choices.all) return;
+  const auto warn = [&](std::string_view key, const std::string& why) {
+    findings.warning(place_in(entry.file, "proxy", key),
+                     fmt::format("no list can be made for {}: {}", shown_name(unit), why));
+  };
+  std::error_code ec;
+  const auto directory = fs::path(unit.proxy->output).parent_path();
+  if (!fs::is_directory(directory, ec)) warn("output", "there is no directory " + directory.string());
+  if (!fs::exists(unit.proxy->template_file, ec))
+    return ec ? void() : warn("template", "there is no " + unit.proxy->template_file);
+  std::ifstream in(unit.proxy->template_file, std::ios::binary);
+  if (!in) return;  // not for our eyes
+  const auto role = unit.choices.all->roles.find(unit.proxy->upstream);
+  if (role == unit.choices.all->roles.end()) return;
+  std::vector<const model::upstream_endpoint*> all;
+  for (const auto& e : role->second.endpoints) all.push_back(&e);
+  if (const auto text = upstream::fill_template(std::string(std::istreambuf_iterator<char>(in), {}), all); !text)
+    warn("template", unit.proxy->template_file + ": " + text.error().message);
+}
+
 }  // namespace
 
 base::diagnostics machine_warnings(const config::loaded& all, const std::set<std::string>& only) {
@@ -122,6 +145,7 @@ base::diagnostics machine_warnings(const config::loaded& all, const std::set<std
   for (const auto& [name, entry] : all.units) {
     if (!entry.valid || (!only.empty() && !only.contains(name))) continue;
     for (const auto& unit : entry.instances) {
+      check_template(entry, unit, findings);
       if (!unit.has_data()) continue;
       check_space(entry, unit, findings);
       check_mount(entry, unit, findings);

@@ -46,6 +46,20 @@ says
 .BR keep ,
 the unit is in maintenance or is being recovered; then that follows. The choice is kept over a restart of hasupd and
 of the machine.
+.SS Proxies
+A unit that is nginx or HAProxy has
+.BR [proxy] :
+the list of its servers are the endpoints that are healthy, not avoided, and not behind the furthest one by more than
+.B max_behind
+and
+.BR max_blocks_behind ;
+the chosen one stands first, the others in the order of the file. hasupd makes it of a template, has the proxy check
+it, and only then puts it in use and tells the proxy. An endpoint that is no good leaves at once and comes back after
+.BR back_after ;
+when none is good the list stays as it is. What the proxy refuses is told in an event with its words, and the one
+before stays in use. It is made before the first start too, which waits for an endpoint that can be listed; while the
+unit is in maintenance nothing is written. See
+.BR hasup-unit (5).
 .PP
 .B hasup upstream
 shows all of it, and

@@ -341,6 +341,36 @@ void add_recovery_and_log(std::vector<key>& out) {
                  "the keys of upstreams/NAME.toml; it is ${upstream.NAME.KEY} in strings, as one of a file is"});
 }
 
+void add_proxy(std::vector<key>& out) {
+  out.push_back({"proxy", k::table, "",
+                 "the unit is nginx or HAProxy: hasup writes which endpoints of an upstream get its requests"});
+  out.push_back({"proxy.upstream", k::name, "", "whose endpoints; a start waits until one of them can be listed"});
+  out.push_back(
+      {"proxy.template", k::text, "",
+       "file, absolute: a line that names ${endpoint.KEY} is written once for each endpoint of the list, one with "
+       "${other.KEY} once for each but the first, ${first.KEY} is of the first, the chosen one; all else, also other "
+       "dollars, stays as it is. Read when the list changes, before a start and by `hasup reload`"});
+  out.push_back({"proxy.output", k::text, "",
+                 "what is made of it, absolute, in a directory that only hasupd's user can write to; replaced as a "
+                 "whole, and only when its text differs"});
+  out.push_back({"proxy.check_command", k::texts, "",
+                 "must succeed before the text is used: ${candidate} is a file beside output that has it, such as "
+                 "[\"nginx\", \"-t\", \"-c\", \"${candidate}\"]; when it fails, the old one stays"});
+  out.push_back({"proxy.reload_command", k::commands, "[]",
+                 "run instead of sending reload_signal, when the list was written while the unit runs"});
+  out.push_back(
+      {"proxy.max_behind", k::duration, "\"10s\"",
+       "one that has not had for so long what the furthest one has is left out, as is one that is unhealthy "
+       "or avoided"});
+  out.push_back({"proxy.max_blocks_behind", k::integer, "",
+                 "and one that is so many blocks behind; the answers of two endpoints are up to an interval apart"});
+  out.push_back({"proxy.back_after", k::duration, "\"10s\"", "it comes back when it was fit for so long"});
+  out.push_back(
+      {"proxy.min_interval", k::duration, "\"5s\"",
+       "time between two changes of the list; one that is to leave it leaves at once. When none is fit, the "
+       "last list stays"});
+}
+
 std::vector<key> make_unit_keys() {
   std::vector<key> out;
   add_unit_and_data(out);
@@ -350,6 +380,7 @@ std::vector<key> make_unit_keys() {
   add_probe(out, "liveness", "failing leads to an orderly restart");
   add_policies(out);
   add_recovery_and_log(out);
+  add_proxy(out);
   return out;
 }
 

@@ -9,6 +9,7 @@
 #include "config/extends.hpp"
 #include "config/parsed_unit.hpp"
 #include "config/probe_section.hpp"
+#include "config/proxy_section.hpp"
 #include "config/recipe_file.hpp"
 #include "config/reference_section.hpp"
 #include "config/schema_check.hpp"
@@ -305,6 +306,9 @@ void read_instances(const value& root, unsigned count, const used_upstreams& ups
     out.entry.instances.push_back(reader.read(out.entry.file));
     auto& made = out.entry.instances.back();
     made.endpoints = endpoints->front();
+    if (made.proxy && i == 0)
+      if (const auto role = upstreams.roles.find(made.proxy->upstream); role != upstreams.roles.end())
+        check_proxy(section(&root, out.findings), *made.proxy, role->second);
     if (!upstreams.roles.empty() && !out.findings.failed())
       made.choices.all = std::make_shared<const model::unit_choices>(
           model::unit_choices{upstreams.roles, read_variants(root, who, upstreams, *endpoints, context, out)});

@@ -5,6 +5,7 @@
 #include "base/byte_rate.hpp"
 #include "base/cron.hpp"
 #include "config/paths.hpp"
+#include "config/proxy_section.hpp"
 #include "config/run_section.hpp"
 #include "config/section.hpp"
 #include "config/source_section.hpp"
@@ -243,6 +244,7 @@ void read_unit(const value& tree, const file_context& context, model::unit& out,
   read_recovery(root.sub("recovery"), out.recovery);
   read_log(root.sub("log"), out.log);
   read_schedule(root.sub("schedule"), context, out.schedule);
+  read_proxy(root, out);
   check_together(root, context, out);
 }
 

@@ -110,9 +110,9 @@ class resolver {
 };
 
 bool may_hold_placeholders(const std::string& path) {
-  static const std::set<std::string, std::less<>> commands{"run.command",      "run.append",       "run.pre_start",
-                                                           "run.post_start",   "run.stop_command", "run.post_stop",
-                                                           "run.check_command"};
+  static const std::set<std::string, std::less<>> commands{
+      "run.command",   "run.append",        "run.pre_start",       "run.post_start",      "run.stop_command",
+      "run.post_stop", "run.check_command", "proxy.check_command", "proxy.reload_command"};
   return commands.contains(path) || path.starts_with("run.env.");
 }
 
@@ -127,6 +127,7 @@ bool may_depend_on_choice(const std::string& path) {
 struct filling {
   scope plain;
   scope with_placeholders;
+  scope of_check;  // of [proxy]: ${candidate} stays
   std::set<std::string, std::less<>> failed;
   report& findings;
 };
@@ -142,7 +143,9 @@ void fill(value& v, const std::string& path, filling& in) {
       return;
     }
   }
-  auto filled = expand(v.text, may_hold_placeholders(path) ? in.with_placeholders : in.plain);
+  auto filled = expand(v.text, path == "proxy.check_command" ? in.of_check
+                               : may_hold_placeholders(path) ? in.with_placeholders
+                                                             : in.plain);
   if (filled && filled->per_choice && !may_depend_on_choice(path)) {
     in.findings.error(v.where,
                       "what depends on the endpoint of an upstream can stand only in the commands and the "
@@ -163,7 +166,9 @@ value fill_tree(const value& root, const instance_of& who, const upstream_values
   names.symbolic = symbolic;
   auto with_placeholders = names;
   with_placeholders.placeholders = true;
-  filling in{std::move(names), std::move(with_placeholders), variables.failed(), findings};
+  auto of_check = with_placeholders;
+  of_check.kept_prefix = "candidate";
+  filling in{std::move(names), std::move(with_placeholders), std::move(of_check), variables.failed(), findings};
   auto out = root;
   for (auto& m : out.members) {
     if (m.key == "upstream") continue;

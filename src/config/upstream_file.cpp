@@ -212,7 +212,7 @@ struct references {
   };
   std::vector<one> roles;           // in the order of the file
   std::set<std::string> variables;  // "upstream.leap.host"
-  std::set<std::string> required;   // by [[requires]]
+  std::set<std::string> required;   // by [[requires]] and [proxy]
 };
 
 void collect(const value& v, references& out) {
@@ -229,11 +229,14 @@ references references_of(const value& root) {
   references out;
   for (const auto& m : root.members)
     if (m.key != "upstream") collect(m.content, out);
+  const auto require = [&](const value* v) {
+    if (v != nullptr && v->is(value_type::text) && model::is_unit_name(v->text))
+      out.roles.push_back({v->text, v->where}), out.required.insert(v->text);
+  };
+  if (const auto* proxy = root.find("proxy")) require(proxy->find("upstream"));
   const auto* all = root.find("requires");
   if (all == nullptr) return out;
-  for (const auto& r : all->items)
-    if (const auto* v = r.find("upstream"); v != nullptr && v->is(value_type::text) && model::is_unit_name(v->text))
-      out.roles.push_back({v->text, v->where}), out.required.insert(v->text);
+  for (const auto& r : all->items) require(r.find("upstream"));
   return out;
 }
 
@@ -283,7 +286,7 @@ class collector {
     for (const auto& [role, where] : own_)
       if (std::none_of(used.roles.begin(), used.roles.end(), [&](const auto& r) { return r.role == role; }))
         findings_.warning(where, "nothing in this unit names it: write ${upstream." + role +
-                                     ".KEY} or [[requires]] upstream = \"" + role + "\"");
+                                     ".KEY}, [[requires]] upstream = \"" + role + "\" or [proxy]");
     std::erase_if(out_.roles, [&](const auto& role) {
       return !out_.chosen_from.contains(role.first) && !used.required.contains(role.first);
     });

@@ -59,9 +59,10 @@ base::result<event> decode_event(std::string_view text) {
 
 bool is_alert(const event& e) {
   static constexpr std::string_view kinds[] = {
-      "asking",          "became_unhealthy", "disk_low",      "disk_silent",    "failed",          "head_stuck",
-      "journal_damaged", "journal_failed",   "listen_failed", "data_missing",   "killed",          "recovery_asks",
-      "recovery_stands", "recovery_waiting", "shim_lost",     "upgrade_failed", "upgrade_refused", "upstream_lost"};
+      "asking",           "became_unhealthy", "disk_low",       "disk_silent",     "failed",
+      "head_stuck",       "journal_damaged",  "journal_failed", "listen_failed",   "data_missing",
+      "killed",           "proxy_lost",       "proxy_refused",  "recovery_asks",   "recovery_stands",
+      "recovery_waiting", "shim_lost",        "upgrade_failed", "upgrade_refused", "upstream_lost"};
   return std::find(std::begin(kinds), std::end(kinds), e.kind) != std::end(kinds);
 }
 

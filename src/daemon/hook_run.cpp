@@ -21,6 +21,18 @@ std::string last_line(const std::string& output) {
                        end - (begin == std::string::npos ? 0 : begin + 1) + 1);
 }
 
+// Without empty lines, on one line.
+std::string all_lines(const std::string& output) {
+  std::string out;
+  for (std::size_t begin = 0; begin < output.size();) {
+    const auto end = std::min(output.find('\n', begin), output.size());
+    if (const auto line = last_line(output.substr(begin, end - begin)); !line.empty())
+      out += (out.empty() ? "" : " | ") + line;
+    begin = end + 1;
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string hook_claim(const model::instance_id& id, std::string_view hook) {
@@ -199,7 +211,8 @@ void hook_run::on(const process::shim_main_exited& e) {
   if (e.run == run_) {
     exit_ = e.exit;
     // Not a disk read: the shim keeps these 64 KiB mapped.
-    if (const auto text = process::read_evidence(services_.shim, claim_, run_)) said_ = last_line(*text);
+    if (const auto text = process::read_evidence(services_.shim, claim_, run_))
+      said_ = order_.tells_all ? all_lines(*text) : last_line(*text);
   }
   // The end of its tree may be on its way already.
   exited_ = true;
@@ -234,7 +247,7 @@ void hook_run::over() {
   std::string why = timed_out_
                         ? program + " took longer than " + base::format_duration(order_.timeout) + " and was killed"
                         : program + " ended with " + to_text(exit_);
-  if (!said_.empty()) why += ": " + said_.substr(0, 200);
+  if (!said_.empty()) why += ": " + said_.substr(0, order_.tells_all ? 1000 : 200);
   fail(why);
 }
 

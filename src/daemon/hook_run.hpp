@@ -26,6 +26,7 @@ struct hook_order {
   std::vector<model::command_line> commands;       // none: only the one of an earlier hasupd is waited for
   base::duration timeout{60'000};                  // of each command; 0 = none
   std::map<std::string, std::string> environment;  // over the unit's: HASUP_UNIT, HASUP_EXIT_CODE …
+  bool tells_all = false;                          // why it failed: all that it printed, not the last line alone
 };
 
 class hook_run : public std::enable_shared_from_this<hook_run> {
@@ -97,8 +98,8 @@ class hook_run : public std::enable_shared_from_this<hook_run> {
   boost::asio::steady_timer rest_;
 };
 
-inline constexpr std::array<std::string_view, 5> hook_names{"pre_start", "post_start", "stop_command", "post_stop",
-                                                            "check_command"};
+inline constexpr std::array<std::string_view, 7> hook_names{
+    "pre_start", "post_start", "stop_command", "post_stop", "check_command", "proxy_check", "proxy_reload"};
 // The claim of a hook's shim: "leap@0+pre_start".
 std::string hook_claim(const model::instance_id& id, std::string_view hook);
 

@@ -137,6 +137,7 @@ class supervisor : public control::service, private unit_host {
   std::map<std::string, upstream_intent> upstream_intents() const;
   void upstreams_missing(const unit_runner& who, std::vector<std::string>& waiting_for) const;
   void upstream_changed(const std::string& name, const std::string& kind, const std::string& reason);
+  void list_servers(const std::string& name);
   std::string runs_with_left_endpoint(const unit_runner& r) const;
   void follow_upstreams();
   control::upstream_status upstream_view(const std::string& name, const upstream_watch& watch) const;

@@ -226,7 +226,8 @@ void supervisor::reload(const control::command& c, std::function<void(control::c
   auto all = std::make_shared<gathering>();
   runners to_restart;
   runners to_reload;
-  for (const auto& r : *targets) (r->spec().run.reload_signal ? to_reload : to_restart).push_back(r);
+  for (const auto& r : *targets)
+    (r->spec().run.reload_signal || r->spec().proxy ? to_reload : to_restart).push_back(r);
   if (!to_restart.empty()) all->reply = restart(to_restart, "reload asked for, and there is no reload_signal");
   if (all->reply.code != exit_code::done || to_reload.empty()) return save_and_reply(all->reply, std::move(done));
   all->open = to_reload.size();

@@ -36,7 +36,8 @@ void supervisor::set_upstreams() {
     if (upstreams_.contains(name)) continue;
     upstreams_[name] = std::make_unique<upstream_watch>(
         services_.loop, services_.prober, *role, upstreams_known_[name],
-        [this, name = name](const upstream_watch::change& c) { upstream_changed(name, c.kind, c.reason); });
+        [this, name = name](const upstream_watch::change& c) { upstream_changed(name, c.kind, c.reason); },
+        [this, name = name] { list_servers(name); });
     upstreams_known_.erase(name);
   }
 }
@@ -53,7 +54,11 @@ std::map<std::string, upstream_intent> supervisor::upstream_intents() const {
 void supervisor::upstreams_missing(const unit_runner& who, std::vector<std::string>& waiting_for) const {
   for (const auto& [word, role] : roles_of(who)) {
     const auto watch = upstreams_.find(role.name);
-    const auto why = watch == upstreams_.end() ? "it has not been asked yet" : watch->second->why_not_ready();
+    // Whoever only lists its servers, and has a list, starts with that.
+    const bool lists = who.spec().proxy && who.spec().proxy->upstream == word && !who.spec().endpoints.contains(word);
+    const auto why = watch == upstreams_.end() ? "it has not been asked yet"
+                     : lists                   ? who.why_no_list()
+                                               : watch->second->why_not_ready();
     if (!why.empty()) waiting_for.push_back("upstream " + role.name + ": " + why);
   }
 }
@@ -81,6 +86,18 @@ void supervisor::upstream_changed(const std::string& name, const std::string& ki
     if (r->state() == model::unit_state::waiting) r->dispatch(hasup::unit::requirements_changed{});
   }
   follow_upstreams();
+}
+
+// For the proxies that send requests to them.
+void supervisor::list_servers(const std::string& name) {
+  const auto& watch = *upstreams_.at(name);
+  for (const auto& [id, r] : runners_) {
+    const auto& proxy = r->spec().proxy;
+    if (!proxy) continue;
+    const auto& roles = roles_of(*r);
+    if (const auto role = roles.find(proxy->upstream); role != roles.end() && role->second.name == name)
+      r->look_at_servers(watch.role(), watch.servers(), watch.chosen());
+  }
 }
 
 // Why the run of a unit is to end for another endpoint; "" = it is not.

@@ -196,16 +196,26 @@ void unit_runner::after_tree_empty(std::function<void()> then) {
 }
 
 void unit_runner::reload(std::function<void(std::string)> done) {
-  if (pid_ == 0 || !shim_ || !unit_.run.reload_signal) return done("is not running");
+  if (pid_ == 0 || !shim_) return done("is not running");
+  if (unit_.proxy)
+    return renew_list([weak = weak_from_this(), done](const std::string& why) {
+      const auto self = weak.lock();
+      if (!self || !why.empty()) return done(why);
+      if (self->proxy_) self->proxy_->reload_due = false;
+      self->check_and_reload([weak, done](const std::string& why_not) {
+        if (const auto runner = weak.lock(); runner && runner->proxy_) runner->list_told(why_not);
+        done(why_not);
+      });
+    });
+  check_and_reload(std::move(done));
+}
+
+void unit_runner::check_and_reload(std::function<void(std::string)> done) {
   const auto send = [weak = weak_from_this(), done](const std::string& why) {
     const auto self = weak.lock();
     if (!self || !why.empty()) return done(why);
     if (self->pid_ == 0 || !self->shim_) return done("ended while its configuration was checked");
-    self->shim_->signal(*self->unit_.run.reload_signal, false);
-    self->publish("reloaded", "sent " + model::signal_name(*self->unit_.run.reload_signal) +
-                                  " to read the "
-                                  "configuration again");
-    done("");
+    self->send_reload(done);
   };
   if (unit_.run.check_command.empty() || !launch_) return send("");
   hook_run::start(services_, unit_, *launch_, {"check_command", unit_.run.check_command, unit_.run.hook_timeout, {}},

@@ -268,6 +268,7 @@ void unit_runner::set_maintenance(bool on) {
   follow_reference();
   if (on && stands_at_) call_off("it is in maintenance");
   if (on) return;
+  follow_proxy();
   const auto held = std::exchange(liveness_held_, {});
   if (!held.empty()) dispatch(unit::liveness_failed{held});
   dispatch(unit::maintenance_ended{});

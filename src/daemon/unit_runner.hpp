@@ -37,6 +37,7 @@
 #include "unit/machine.hpp"
 #include "unit/memory_guard.hpp"
 #include "unit/space_guard.hpp"
+#include "upstream/server_list.hpp"
 
 namespace hasup::probe {
 class lane;
@@ -111,6 +112,11 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void add_once(std::vector<std::string> arguments) { once_ = std::move(arguments); }
   // Checks the configuration with check_command and sends reload_signal. `done` gets "" or why it was not sent.
   void reload(std::function<void(std::string)> done);
+  // unit_proxy.cpp: the endpoints of [proxy] upstream as they are now.
+  void look_at_servers(const model::upstream& role, const std::vector<upstream::server_view>& all,
+                       const std::string& chosen);
+  // Why a start waits for its list; "" = it need not.
+  [[nodiscard]] std::string why_no_list() const;
   // To the main process; false when there is none.
   bool send_signal(int number);
 
@@ -290,6 +296,24 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void when_alone(std::function<void()> then);
   void end_hook(hook_run& hook, std::function<void()> then);
   void after_tree_empty(std::function<void()> then);
+  void check_and_reload(std::function<void(std::string)> done);
+
+  // unit_proxy.cpp: the list of servers of [proxy]
+  void begin_proxy();
+  bool proxy_goes_on(std::uint64_t ticket) const { return proxy_ && proxy_->ticket == ticket; }
+  void tell_waiting_start();
+  void follow_proxy();
+  void write_list();
+  void check_list(const std::string& text, const launch& from);
+  void list_in_use(bool changed);
+  void list_refused(const std::string& text, const std::string& why);
+  void answer_proxy(const std::string& why);
+  void drop_proxy_candidate();
+  void reload_proxy();
+  void list_told(const std::string& why_not);
+  void send_reload(const std::function<void(std::string)>& done);
+  void renew_list(std::function<void(std::string)> then);
+  void prepare_list(std::uint64_t ticket);
 
   // unit_limits.cpp
   void report_limits(bool in_cgroup);
@@ -570,6 +594,29 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
     bool dropped = false;   // for want of space, and nothing was fetched since
   };
   std::unique_ptr<prefetching> prefetch_;
+
+  struct proxying {
+    model::proxy_policy policy;
+    std::uint64_t ticket = 0;  // an answer to an older policy is dropped
+    upstream::list_memory memory;
+    std::vector<model::upstream_endpoint> servers;  // as they are to be listed
+    std::string left_out;
+    bool all_told = false;     // no endpoint that has not answered yet
+    bool looked = false;       // what is on the disk is known
+    bool in_use = false;       // a list is there, of this hasupd or of before
+    bool wanted = false;       // it is to be made of `servers`
+    bool busy = false;         // it is being made, or the proxy is being told
+    bool reload_due = false;   // the proxy does not know of it yet
+    bool lost = false;         // told that none is fit
+    std::string refused;       // why, while it is
+    std::string refused_text;  // and what; "" = it came to none
+    base::mono_time again_at{};
+    std::string told;                                       // the last why_no_list()
+    std::vector<std::function<void(std::string)>> waiting;  // for the next making
+    std::vector<std::function<void(std::string)>> answering;
+  };
+  std::unique_ptr<proxying> proxy_;
+  std::uint64_t proxy_tickets_ = 0;
 
   std::string limits_told_;
   unit::memory_guard memory_guard_;

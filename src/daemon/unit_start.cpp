@@ -255,7 +255,7 @@ void unit_runner::looked_before_first_start(const ports::worker_result& r) {
 
 // Only now: not on an empty mount point, and not in the place of data that has to be there.
 void unit_runner::make_directories(std::uint64_t ticket) {
-  if (unit_.run.create_directories.empty()) return dispatch(unit::prepared{});
+  if (unit_.run.create_directories.empty()) return prepare_list(ticket);
   ports::worker_job job;
   job.mode = ports::worker_mode::make_directories;
   job.directories = unit_.run.create_directories;
@@ -279,7 +279,8 @@ void unit_runner::make_directories(std::uint64_t ticket) {
     if (!r.mounted)
       return self->dispatch(
           unit::prepared{verdict::not_yet, recovery::why_not_mounted(self->unit_.data.dir, r) + "; waiting for it"});
-    self->dispatch(r.ok() ? unit::prepared{} : unit::prepared{verdict::refused, r.error});
+    if (!r.ok()) return self->dispatch(unit::prepared{verdict::refused, r.error});
+    self->prepare_list(ticket);
   });
 }
 

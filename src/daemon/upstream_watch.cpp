@@ -27,8 +27,9 @@ std::string weight_of(const model::head& head) {
 }  // namespace
 
 upstream_watch::upstream_watch(boost::asio::io_context& loop, probe::prober& prober, model::upstream role,
-                               upstream_intent was, std::function<void(const change&)> on_change)
-    : role_(std::move(role)), known_(std::move(was)), on_change_(std::move(on_change)) {
+                               upstream_intent was, std::function<void(const change&)> on_change,
+                               std::function<void()> on_look)
+    : role_(std::move(role)), known_(std::move(was)), on_change_(std::move(on_change)), on_look_(std::move(on_look)) {
   memory_.chosen = known_.chosen;
   memory_.since = std::chrono::steady_clock::now();
   if (known_.since) {
@@ -96,6 +97,7 @@ void upstream_watch::look() {
   auto now = why_not_ready();
   const bool differs = std::exchange(told_, now) != now;
   if (!out.kind.empty() || differs) on_change_(out);
+  on_look_();
 }
 
 std::string upstream_watch::why_not_ready() const {
@@ -123,6 +125,26 @@ std::vector<upstream_watch::endpoint_state> upstream_watch::endpoints() const {
       e.avoided_until = it->second;
     }
     out.push_back(std::move(e));
+  }
+  return out;
+}
+
+std::vector<upstream::server_view> upstream_watch::servers() const {
+  const auto now = std::chrono::steady_clock::now();
+  std::optional<std::uint64_t> highest;
+  for (const auto& one : asked_)
+    if (one.view.is == standing::good && one.view.at) highest = std::max(highest.value_or(0), one.view.at->number);
+  std::vector<upstream::server_view> out;
+  for (const auto& one : asked_) {
+    upstream::server_view s;
+    s.name = one.view.name;
+    s.is = one.failing && one.view.is == standing::good ? standing::undecided : one.view.is;
+    s.reason = one.view.reason;
+    s.avoided = known_.avoided.contains(s.name);
+    s.behind = upstream::behind(memory_, one.view, now);
+    s.ever_level = upstream::was_level(memory_, one.view);
+    if (one.view.at && highest) s.blocks_behind = *highest - std::min(*highest, one.view.at->number);
+    out.push_back(std::move(s));
   }
   return out;
 }

@@ -16,6 +16,7 @@
 #include "daemon/probe_loop.hpp"
 #include "model/upstream.hpp"
 #include "upstream/choice.hpp"
+#include "upstream/server_list.hpp"
 
 namespace boost::asio {
 class io_context;
@@ -39,9 +40,10 @@ class upstream_watch {
     std::string kind;    // of the event: upstream_chosen, upstream_switched, upstream_lost, upstream_back; "" = none
     std::string reason;  // of the event
   };
-  // Asks at once; on_change comes from the loop, for an event and whenever why_not_ready() differs.
+  // Asks at once; on_change comes from the loop, for an event and whenever why_not_ready() differs; on_look then too,
+  // and with each answer.
   upstream_watch(boost::asio::io_context& loop, probe::prober& prober, model::upstream role, upstream_intent was,
-                 std::function<void(const change&)> on_change);
+                 std::function<void(const change&)> on_change, std::function<void()> on_look);
 
   [[nodiscard]] const model::upstream& role() const { return role_; }
   [[nodiscard]] const upstream_intent& intent() const { return known_; }
@@ -60,6 +62,8 @@ class upstream_watch {
     std::optional<base::wall_time> avoided_until;
   };
   [[nodiscard]] std::vector<endpoint_state> endpoints() const;
+  // For the list of a proxy.
+  [[nodiscard]] std::vector<upstream::server_view> servers() const;
   // Why it is the one, as of the last look.
   [[nodiscard]] const std::string& reason() const { return reason_; }
 
@@ -81,6 +85,7 @@ class upstream_watch {
   model::upstream role_;
   upstream_intent known_;
   std::function<void(const change&)> on_change_;
+  std::function<void()> on_look_;
   std::vector<asked> asked_;
   upstream::choice_memory memory_;
   std::string reason_ = "no endpoint has answered yet";

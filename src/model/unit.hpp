@@ -194,6 +194,21 @@ struct restart_schedule {
   friend bool operator==(const restart_schedule&, const restart_schedule&) = default;
 };
 
+// [proxy]: the unit is nginx or HAProxy, and its servers are the caught-up endpoints of an upstream.
+struct proxy_policy {
+  std::string upstream;                      // the word behind "upstream."
+  std::string template_file;                 // absolute
+  std::string output;                        // absolute: what is made of it
+  command_line check_command;                // must take the new text, in the file ${candidate}, before it is used
+  std::vector<command_line> reload_command;  // instead of the unit's reload_signal
+  base::duration max_behind{10'000};
+  std::optional<unsigned> max_blocks_behind;
+  base::duration back_after{10'000};
+  base::duration min_interval{5'000};  // between two changes, but for servers that leave
+
+  friend bool operator==(const proxy_policy&, const proxy_policy&) = default;
+};
+
 struct unit_choices;
 // Shared, and compared by what is in it.
 struct choices_of_unit {
@@ -218,6 +233,7 @@ struct unit {
   recovery_policy recovery;
   log_policy log;
   std::optional<restart_schedule> schedule;
+  std::optional<proxy_policy> proxy;
 
   std::string file;               // the unit file, for messages
   std::uint64_t fingerprint = 0;  // of the resolved spec: differs when a restart would run something else

@@ -116,6 +116,10 @@ std::optional<base::duration> behind(const choice_memory& memory, const endpoint
   return std::nullopt;
 }
 
+bool was_level(const choice_memory& memory, const endpoint_view& endpoint) {
+  return !endpoint.at || memory.marks.empty() || !is_before(*endpoint.at, memory.marks.front().at);
+}
+
 choice choose(const model::upstream& role, const std::vector<endpoint_view>& all, choice_memory& memory,
               base::duration patience, base::mono_time now) {
   remember_way(memory, all, role.rule.behind / steps_to_behind, now);

@@ -74,5 +74,7 @@ choice choose(const model::upstream& role, const std::vector<endpoint_view>& all
 
 // How far the endpoint is behind the furthest good one, as far as was seen; nothing when it is not, or has no head.
 std::optional<base::duration> behind(const choice_memory& memory, const endpoint_view& endpoint, base::mono_time now);
+// Was it seen where the furthest one was at the first look, or beyond? Else it is behind by more than `behind` says.
+bool was_level(const choice_memory& memory, const endpoint_view& endpoint);
 
 }  // namespace hasup::upstream

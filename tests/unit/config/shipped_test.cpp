@@ -98,6 +98,24 @@ TEST_CASE("all shipped units, recipes and presets pass the check") {
   CHECK(config::resolve_preset("evm-chain", {}, dirs)->checks.at(1).head.chain == "/result");
 }
 
+TEST_CASE("the units of proxies pass the check, and their templates have what their endpoints have") {
+  for (const auto* name : {"nginx", "haproxy"}) {
+    const auto path = source / "units/proxy" / (std::string(name) + ".toml");
+    const auto entry = test::parse(test::read_file(path), shipped_files(), name);
+    INFO(test::rendered(entry.problems));
+    REQUIRE(entry.valid);
+    CHECK(entry.problems.empty());
+    const auto& u = entry.instances.at(0);
+    REQUIRE(u.proxy);
+    const auto text = test::read_file(source / "units/proxy" / (std::string(name) + ".template"));
+    const auto& values = u.choices.all->roles.at("node").endpoints.at(0).values;
+    unsigned named = 0;
+    for (auto at = text.find("${endpoint."); at != std::string::npos; at = text.find("${endpoint.", at + 1), ++named)
+      CHECK(values.contains(text.substr(at + 11, text.find('}', at) - at - 11)));
+    CHECK(named >= 2);
+  }
+}
+
 TEST_CASE("the effective form of each shipped unit reads back to the same unit") {
   for (const auto& path : shipped()) {
     if (!is_unit(path)) continue;

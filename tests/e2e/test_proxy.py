@@ -1,0 +1,400 @@
+"""[proxy]: real nginx and real HAProxy, whose lists of nodes hasup writes: only caught-up nodes get requests."""
+
+import base64
+import http.server
+import itertools
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+import unittest
+import urllib.request
+
+from hasup_home import DEMO_NODE, HasupTest, accepts, end_process, free_port, get_info, wait_until
+from test_websocket_probe import accept_of
+
+LEAP = """
+[probe]
+kind = "http"
+url = "http://${endpoint.host}/v1/chain/get_info"
+interval = "100ms"
+timeout = "5s"
+failures = 2
+head = { number = "/head_block_num" }
+"""
+
+UNIT = """
+[run]
+command = [{command}]
+stop_timeout = "10s"
+reload_signal = "{reload_signal}"
+create_directories = ["{run}/made"]
+
+[startup]
+kind = "tcp"
+address = "127.0.0.1:{port}"
+interval = "100ms"
+timeout = "5s"
+
+[restart]
+backoff = {{ initial = "100ms", max = "1s" }}
+
+[proxy]
+upstream = "leap"
+template = "{run}/template"
+output = "{run}/list"
+check_command = [{check}]
+max_behind = "1h"
+max_blocks_behind = 100
+back_after = "200ms"
+min_interval = "100ms"
+"""
+
+NGINX = """
+daemon off; pid {run}/made/nginx.pid; error_log {run}/error.log; worker_processes 1; {user}
+events {{}}
+http {{
+  access_log off;
+  client_body_temp_path {run}/made/body; proxy_temp_path {run}/made/proxy; fastcgi_temp_path {run}/made/fastcgi;
+  uwsgi_temp_path {run}/made/uwsgi; scgi_temp_path {run}/made/scgi;
+  map $http_upgrade $connection_upgrade {{ default upgrade; '' close; }}
+  upstream nodes {{
+    server ${{endpoint.host}} max_fails=0;
+  }}
+  server {{
+    listen 127.0.0.1:{port};
+    location / {{
+      proxy_pass http://nodes;
+      proxy_http_version 1.1;
+      proxy_set_header Host ${{host}};
+      proxy_set_header Upgrade $http_upgrade;
+      proxy_set_header Connection $connection_upgrade;
+      proxy_next_upstream error timeout http_502 http_503;
+      add_header X-Server $upstream_addr;
+    }}
+  }}
+}}
+"""
+
+HAPROXY = """
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 60s
+    timeout server 60s
+    timeout tunnel 1h
+    retries 3
+    option redispatch 1
+    retry-on conn-failure empty-response
+frontend all
+    bind 127.0.0.1:{port}
+    default_backend nodes
+backend nodes
+    balance roundrobin
+    http-response set-header X-Server %[srv_name]
+    server ${{endpoint.name}} ${{endpoint.host}}
+"""
+
+
+class Node:
+    """Answers as a leap does; its head is what number() says. Greets websockets, and remembers who asked."""
+
+    def __init__(self, number=lambda: 1000):
+        self.port = free_port()
+        self.number = number
+        self.asked = 0
+        self.namespaces = []
+        node = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                node.asked += 1
+                if "X-Venus-Api-Namespace" in self.headers:
+                    node.namespaces.append(self.headers["X-Venus-Api-Namespace"])
+                if self.headers.get("Upgrade", "").lower() == "websocket":
+                    return self.greet()
+                body = json.dumps({"head_block_num": node.number()}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.send_header("Connection", "close")
+                self.end_headers()
+                self.wfile.write(body)
+
+            def greet(self):
+                self.send_response(101)
+                self.send_header("Upgrade", "websocket")
+                self.send_header("Connection", "Upgrade")
+                self.send_header("Sec-WebSocket-Accept", accept_of(self.headers["Sec-WebSocket-Key"]))
+                self.end_headers()
+                while word := self.rfile.readline():  # what comes is sent back
+                    self.wfile.write(word)
+                self.close_connection = True
+
+            def log_message(self, *words):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+
+    def end(self):
+        if self.server:
+            self.server.shutdown()
+            self.server.server_close()
+            self.server = None
+
+
+class ProxyTest:
+    """For each of the two."""
+
+    def setUp(self):
+        super().setUp()
+        self.run_dir = self.home.directory("proxy")
+        self.listen = free_port()
+        path = os.environ.get("PATH", "") + ":/usr/sbin"
+        self.program = shutil.which(self.kind, path=path)
+        self.assertIsNotNone(self.program, f"{self.kind} is not installed; packaging/test.sh installs it")
+        (self.run_dir / "template").write_text(self.template())
+        self.proxy_unit()
+
+    def proxy_unit(self, more=""):
+        quoted = lambda words: ", ".join(f'"{w}"' for w in words)
+        self.home.unit("proxy", UNIT.format(command=quoted(self.command), check=quoted(self.check), run=self.run_dir,
+                                            reload_signal=self.reload_signal, port=self.listen) + more)
+
+    def template(self):
+        return self.text.format(run=self.run_dir, port=self.listen, user="user root;" if os.geteuid() == 0 else "")
+
+    def upstream(self, nodes):
+        """name -> port"""
+        endpoints = "".join(f'[[endpoint]]\nname = "{n}"\nhost = "127.0.0.1:{p}"\n' for n, p in nodes.items())
+        (self.home.directory("etc/upstreams") / "leap.toml").write_text(LEAP + endpoints)
+        self.ports = nodes
+
+    def node(self, *args, **kwargs):
+        node = Node(*args, **kwargs)
+        self.addCleanup(node.end)
+        return node
+
+    def demo_node(self, name, port, chain=1000, stuck_at=1000):
+        data = self.home.path / f"chain-{name}-{chain}"
+        if not data.exists():
+            subprocess.run([DEMO_NODE, "make-chain", "--data-dir", data, "--blocks", str(chain)], check=True, timeout=60)
+        words = [DEMO_NODE, "nodeos", "--data-dir", data, "--http", f"127.0.0.1:{port}", "--block-interval", "5ms",
+                 "--stuck-at", str(stuck_at)]
+        return self.start_program(words, lambda: accepts(port) and get_info(port))
+
+    def start(self):
+        self.home.start()
+        return self.home.wait_healthy("proxy")
+
+    def head_at(self, name):
+        return get_info(self.ports[name])["head_block_num"]
+
+    def ask(self):
+        """Who answers, by its name, and with which head."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.listen}/v1/chain/get_info", timeout=60) as answer:
+            server = answer.headers["X-Server"].split(", ")[-1]  # nginx names all that it tried
+            head = json.load(answer)["head_block_num"]
+        return next(n for n, p in self.ports.items() if server in (n, f"127.0.0.1:{p}")), head
+
+    def wait_list(self, *names):
+        """Until the proxy sends requests to all of these and to no other one. Not one request fails on the way."""
+        def as_wanted():
+            return {self.ask()[0] for _ in range(4 * len(self.ports))} == set(names)
+        wait_until(as_wanted, lambda: f"requests go to {names}\n{self.home.report()}")
+        for _ in range(50):
+            self.assertIn(self.ask()[0], names)
+
+    def told(self, kind):
+        return [e["reason"] for e in self.home.events("proxy") if e["kind"] == kind]
+
+    def wait_told(self, kind, word):
+        return self.home.wait_event("proxy", lambda e: e["kind"] == kind and word in e["reason"], f"{kind}: {word}")
+
+    def test_requests_go_only_to_nodes_that_are_healthy_and_caught_up(self):
+        ports = {name: free_port() for name in ("one", "two", "three")}
+        running = {name: self.demo_node(name, port) for name, port in ports.items()}
+        self.upstream(ports)
+        self.start()
+        self.wait_list("one", "two", "three")
+        self.assertFalse(self.told("reloaded"), "its first list is there before its first start")
+        running["three"].send_signal(signal.SIGKILL)
+        running["three"].wait()
+        self.wait_list("one", "two")
+        self.wait_told("proxy_list", "leap: one, two (left out: three: ")
+
+        # Healthy again, on an old state: not caught up.
+        running["three"] = self.demo_node("three", ports["three"], chain=100, stuck_at=100)
+        self.wait_left_out("three", "900 blocks behind")
+        self.wait_list("one", "two")
+        end_process(running["three"])
+        shutil.rmtree(self.home.path / "chain-three-1000")  # it was killed: its database is dirty
+        running["three"] = self.demo_node("three", ports["three"])
+        self.wait_list("one", "two", "three")
+
+        # One that goes on alone leaves the others behind.
+        urllib.request.urlopen(f"http://127.0.0.1:{ports['one']}/v1/producer/resume", timeout=60).close()
+        wait_until(lambda: self.head_at("one") > 1200, "one is far ahead")
+        urllib.request.urlopen(f"http://127.0.0.1:{ports['one']}/v1/producer/pause", timeout=60).close()
+        self.wait_list("one")
+        self.assertGreater(self.ask()[1], 1200)
+        end_process(running["two"])
+        running["two"] = self.demo_node("two", ports["two"], stuck_at=self.head_at("one"))
+        self.wait_list("one", "two")
+
+    def wait_left_out(self, name, why):
+        """What hasup knows: it is asked, and answers, but is not for requests."""
+        def behind():
+            shown = json.loads(self.home.ok("upstream", "leap", "--json"))["upstreams"][0]["endpoints"]
+            heads = {e["endpoint"]: e["head"] for e in shown if e["health"] == "healthy"}
+            return name in heads and f"{max(heads.values()) - heads[name]} blocks behind" == why
+        wait_until(behind, f"{name} is {why}")
+
+    def test_nothing_is_reloaded_while_nothing_changes_and_a_new_hasupd_changes_nothing(self):
+        turns = [itertools.count(), itertools.count(1)]
+        nodes = [self.node(lambda t=t: 1000 + next(t) % 2) for t in turns]
+        self.upstream({"one": nodes[0].port, "two": nodes[1].port})
+        pid = self.start()["pid"]
+        self.wait_list("one", "two")
+
+        def answers(how_many):
+            asked = [n.asked for n in nodes]
+            wait_until(lambda: all(n.asked > a + how_many for n, a in zip(nodes, asked)), f"{how_many} answers of both")
+        written = os.stat(self.run_dir / "list")
+        answers(60)
+        self.home.kill_daemon()
+        self.home.start()
+        answers(20)
+        self.assertEqual(self.home.wait_for("proxy", state="running")["pid"], pid)
+        self.assertEqual(os.stat(self.run_dir / "list"), written)
+        self.assertEqual((self.told("reloaded"), len(self.told("proxy_list"))), ([], 1))
+        candidate = self.run_dir / "list.candidate"
+        self.assertFalse(candidate.exists())
+
+        # But one that was killed before it told the proxy has left its candidate.
+        self.home.kill_daemon()
+        shutil.copy(self.run_dir / "list", candidate)
+        self.home.start()
+        self.wait_told("reloaded", f"sent {self.reload_signal}")
+        wait_until(lambda: not candidate.exists(), "the candidate to go")
+        self.wait_list("one", "two")
+
+    def test_in_maintenance_nothing_is_written_until_it_ends(self):
+        one, two = self.node(), self.node()
+        self.upstream({"one": one.port, "two": two.port})
+        self.start()
+        self.wait_list("one", "two")
+        self.home.ok("maintenance", "on", "proxy")
+        two.number = lambda: 500
+        asked = two.asked
+        wait_until(lambda: two.asked > asked + 20, "20 answers")
+        self.wait_list("one", "two")
+        self.home.ok("maintenance", "off", "proxy")
+        self.wait_list("one")
+
+    def test_a_websocket_and_a_header_of_its_own_pass_and_live_through_a_change_of_the_list(self):
+        one, two = self.node(), self.node(lambda: 500)
+        self.upstream({"one": one.port, "two": two.port})
+        self.start()
+        self.wait_list("one")
+        key = base64.b64encode(b"0123456789abcdef").decode()
+        with socket.create_connection(("127.0.0.1", self.listen), timeout=60) as s, s.makefile("rb") as answers:
+            s.sendall(f"GET /rpc/v1 HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                      f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n"
+                      f"X-VENUS-API-NAMESPACE: v1.FullNode\r\n\r\n".encode())
+            self.assertIn(b" 101 ", answers.readline())
+            headers = dict(line.decode().lower().split(": ", 1) for line in iter(answers.readline, b"\r\n"))
+            self.assertEqual(headers["sec-websocket-accept"].strip(), accept_of(key).lower())
+            s.sendall(b"before\n")
+            self.assertEqual(answers.readline(), b"before\n")
+            two.number = lambda: 1000
+            self.wait_list("one", "two")
+            s.sendall(b"after\n")
+            self.assertEqual(answers.readline(), b"after\n")
+        self.assertEqual(one.namespaces, ["v1.FullNode"])
+
+    def test_a_broken_template_is_refused_with_the_words_of_the_proxy_and_traffic_goes_on(self):
+        one, two = self.node(), self.node()
+        self.upstream({"one": one.port, "two": two.port})
+        pid = self.start()["pid"]
+        self.wait_list("one", "two")
+        before = (self.run_dir / "list").read_text()
+        (self.run_dir / "template").write_text("server ${endpoint.hots};\n")
+        done = self.home.hasup("reload", "proxy")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("template: line 1: the endpoints have no \"hots\", only host, name", done.stdout + done.stderr)
+        done = self.home.hasup("check")
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("template: line 1: the endpoints have no \"hots\"", done.stdout + done.stderr)
+        (self.run_dir / "template").write_text(self.template() + "\nnosuchdirective here;\n")
+        done = self.home.hasup("reload", "proxy")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("nosuchdirective", done.stdout + done.stderr)
+        two.number = lambda: 500  # a change of the list does not make it better, and is told as it is another text
+        self.wait_told("proxy_refused", "upstream leap (one) was not taken, the one before stays in use")
+        self.assertEqual((self.run_dir / "list").read_text(), before)
+        self.assertFalse((self.run_dir / "list.candidate").exists())
+        self.assertEqual((len(self.told("proxy_refused")), self.told("reloaded")), (3, []))
+        self.wait_list("one", "two")
+        self.home.ok("restart", "proxy")  # it starts with the one that is in use
+        self.assertNotEqual(self.home.wait_healthy("proxy")["pid"], pid)
+        self.wait_list("one", "two")
+        (self.run_dir / "template").write_text(self.template())
+        self.home.ok("reload", "proxy")
+        self.wait_list("one")
+
+    def test_it_starts_with_the_first_list_and_keeps_the_last_one_when_no_node_is_fit(self):
+        port = free_port()
+        self.upstream({"one": port})
+        self.home.start()
+        self.home.wait_for("proxy", state="waiting", waiting_for=["upstream leap: no endpoint is fit for the list"])
+        node = self.demo_node("one", port)
+        self.home.wait_healthy("proxy")
+        self.wait_list("one")
+        end_process(node)
+        self.wait_told("proxy_lost", "no endpoint is fit (one: ")
+        self.assertIn(f"127.0.0.1:{port}", (self.run_dir / "list").read_text())
+        self.home.ok("restart", "proxy")  # there may be more in it than this list
+        self.home.wait_healthy("proxy")
+        self.demo_node("one", port)
+        self.wait_told("proxy_back", "leap: one again")
+        self.wait_list("one")
+        self.assertEqual(self.told("reloaded"), [])
+
+
+class NginxTest(ProxyTest, HasupTest):
+    kind = "nginx"
+    reload_signal = "HUP"
+    text = NGINX
+
+    @property
+    def command(self):
+        return [self.program, "-e", self.run_dir / "error.log", "-c", self.run_dir / "list"]
+
+    @property
+    def check(self):
+        return [self.program, "-t", "-e", "stderr", "-c", "${candidate}"]
+
+
+class HaproxyTest(ProxyTest, HasupTest):
+    kind = "haproxy"
+    reload_signal = "USR2"
+    text = HAPROXY
+
+    @property
+    def command(self):
+        return [self.program, "-W", "-db", "-f", self.run_dir / "list"]
+
+    @property
+    def check(self):
+        return [self.program, "-c", "-f", "${candidate}"]
+
+
+if __name__ == "__main__":
+    unittest.main()

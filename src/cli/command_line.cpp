@@ -15,12 +15,12 @@ namespace {
 
 // Verbs of other tools that people type first.
 constexpr std::pair<std::string_view, std::string_view> habits[]{
-    {"up", "start"},         {"down", "stop"},  {"kill", "stop"},          {"log", "logs"},
-    {"tail", "logs"},        {"show", "why"},   {"explain", "why"},        {"info", "why"},
-    {"validate", "check"},   {"lint", "check"}, {"restore", "recover"},    {"history", "events"},
-    {"monit", "status"},     {"top", "status"}, {"delete", "stop"},        {"daemon-reload", "apply"},
-    {"upgrade", "daemon"},   {"shell", "exec"}, {"snapshots", "snapshot"}, {"fetch", "snapshot"},
-    {"download", "snapshot"}};
+    {"up", "start"},          {"down", "stop"},  {"kill", "stop"},          {"log", "logs"},
+    {"tail", "logs"},         {"show", "why"},   {"explain", "why"},        {"info", "why"},
+    {"validate", "check"},    {"lint", "check"}, {"restore", "recover"},    {"history", "events"},
+    {"monit", "status"},      {"top", "status"}, {"delete", "stop"},        {"daemon-reload", "apply"},
+    {"upgrade", "daemon"},    {"shell", "exec"}, {"snapshots", "snapshot"}, {"fetch", "snapshot"},
+    {"download", "snapshot"}, {"new", "init"},   {"templates", "init"}};
 
 bool answers_to(const verb& v, const std::string& word) {
   return v.name == word || std::find(v.aliases.begin(), v.aliases.end(), word) != v.aliases.end();
@@ -98,7 +98,7 @@ struct parser {
       return std::find(names.begin(), names.end(), name) != names.end();
     };
     if (is({"status", "logs", "why", "events", "check", "graph", "cat", "probe", "version", "demo", "recover",
-            "classify", "daemon", "snapshot", "upstream"}))
+            "classify", "daemon", "snapshot", "upstream", "init"}))
       sub->add_flag("--json", into.json, "Print JSON");
     if (is({"start", "stop", "restart"})) sub->add_flag("--all", into.all, "All units");
     if (is({"start", "stop", "restart", "reload", "scale", "recover"}))
@@ -161,6 +161,19 @@ struct parser {
       sub.add_option("--output", into.output, "Write here; default: the units directory")->type_name("DIR");
       sub.add_flag("--force", into.force, "Overwrite files that exist");
       sub.add_flag("--dry-run", into.dry_run, "Print the files, without their secrets, and write nothing");
+    }
+    if (name == "init") {
+      sub.add_option("TEMPLATE", into.targets, "Such as eos-evm/leap, or leap");
+      sub.add_flag("-l,--list", into.list_all, "Show all templates, or the variables of these");
+      sub.add_option("--set", into.sets,
+                     "The value of a variable, or of UNIT.NAME for one of several; may be repeated")
+          ->type_name("NAME=VALUE")
+          ->allow_extra_args(false);
+      sub.add_option("--name", into.name, "Of the unit; default: that of the template")->type_name("UNIT");
+      sub.add_option("--output", into.output, "Write here; default: the units directory")->type_name("DIR");
+      sub.add_flag("-y,--yes", into.yes, "Do not ask: what --set does not say stays as in the template");
+      sub.add_flag("--force", into.force, "Overwrite files that exist");
+      sub.add_flag("--dry-run", into.dry_run, "Print the files, and write nothing");
     }
     if (name == "daemon") {
       sub.add_option("ACTION", into.word, "upgrade")->required()->check(CLI::IsMember({"upgrade"}));
@@ -267,6 +280,9 @@ std::optional<answer> finish(parser& p) {
       return usage("--for and --undo are for: hasup upstream avoid NAME ENDPOINT");
     if (i.undo && i.timeout) return usage("--for or --undo, not both");
   }
+  if (i.verb == "init" && i.targets.empty() && !i.list_all)
+    return usage("init which template? `hasup init --list` shows them: hasup init eos-evm/leap");
+  if (i.verb == "init" && !i.name.empty() && i.targets.size() != 1) return usage("--name takes one template");
   if (i.verb == "wait" && i.wanted.empty()) i.wanted = "healthy";
   if (i.verb == "classify" && !i.exit_status && i.signal.empty())
     return usage("classify needs --exit N or --signal SIG");

@@ -32,7 +32,7 @@ struct invocation {
   std::vector<std::string> arguments;  // also: the command of exec
   std::string word;    // signal: its name; scale: a number; maintenance: on or off; daemon, snapshot: what to do
   std::string binary;  // daemon upgrade: not the program that hasupd was started from
-  bool force = false;  // stop, import
+  bool force = false;  // stop, import, init
   std::optional<base::duration> timeout;
 
   bool follow = false;               // logs, events
@@ -50,8 +50,8 @@ struct invocation {
   std::string snapshot;  // recover
   std::string plan;
   std::string from;      // a local archive
-  bool dry_run = false;  // recover, apply, import
-  bool yes = false;
+  bool dry_run = false;  // recover, apply, import, init
+  bool yes = false;      // also init
   bool cancel = false;
   bool roll_back = false;
   bool history = false;
@@ -59,7 +59,11 @@ struct invocation {
   bool running = false;  // import: ask the running one
   std::string tool;      // pm2
   std::string list;      // its file
-  std::string output;    // directory; also of snapshot get
+  std::string output;    // directory; also of init, snapshot get
+
+  bool list_all = false;          // init
+  std::vector<std::string> sets;  // init: NAME=VALUE
+  std::string name;               // init: of the unit
 
   snapshot_call snapshots;
 

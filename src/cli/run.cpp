@@ -29,7 +29,8 @@ constexpr std::pair<std::string_view, verb_function> table[]{
     {"enable", run_setting},    {"disable", run_setting},
     {"scale", run_command},     {"maintenance", run_setting},
     {"daemon", run_daemon},     {"exec", run_exec},
-    {"snapshot", run_snapshot}, {"upstream", run_upstream}};
+    {"snapshot", run_snapshot}, {"upstream", run_upstream},
+    {"init", run_init}};
 
 exit_code answer_with(const answer& a) {
   if (a.code == exit_code::done) {

@@ -251,6 +251,17 @@ const std::vector<verb>& verbs() {
        "\nExamples:\n  hasup import pm2 --dry-run\n  pm2 jlist > list.json && hasup import pm2 list.json --output "
        "/tmp/units\n"
        "  hasup import pm2 --running\n"},
+      {"init",
+       {},
+       "Write unit files from the templates that come with hasup",
+       targets::none,
+       "Copies a template to the units directory, with the values of its variables ([vars]): from --set, or asked "
+       "for "
+       "on a\nterminal, where Enter takes what stands there. Not on a terminal a host or key that the template only "
+       "makes up\nmust be given. Starts nothing: `hasup apply` does, once `hasup check` is content.\n"
+       "\nExamples:\n  hasup init --list\n  hasup init eos-evm/leap\n  hasup init eos-evm/leap eos-evm/eos-evm-node "
+       "--set leap.backup=https://b.example.org/leap/ --yes\n  hasup init ethereum/geth --name geth-2 --set "
+       "home=/srv/geth-2 --dry-run\n"},
       {"daemon",
        {},
        "Put a new hasupd in the place of the running one; no unit notices",

@@ -23,6 +23,7 @@ exit_code run_cat(const context& c);
 exit_code run_probe(const context& c);
 exit_code run_classify(const context& c);
 exit_code run_import(const context& c);
+exit_code run_init(const context& c);
 exit_code run_demo(const context& c);
 exit_code run_completion(const context& c);
 exit_code run_exec(const context& c);

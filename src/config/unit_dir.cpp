@@ -50,6 +50,19 @@ std::vector<std::string> toml_files(const std::string& directory) {
   return out;
 }
 
+// Its folders by name, and no folders of those.
+std::vector<std::string> folders(const std::string& directory) {
+  std::vector<std::string> out;
+  std::error_code ec;
+  for (fs::directory_iterator it(directory, ec), end; !ec && it != end; it.increment(ec)) {
+    std::error_code ignored;
+    if (it->is_directory(ignored) && !it->path().filename().string().starts_with('.'))
+      out.push_back(it->path().string());
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
 std::string stem(const std::string& path) {
   return fs::path(path).stem().string();
 }
@@ -84,6 +97,11 @@ class library {
     recipes_.push_back(root + "/recipes");
     presets_.push_back(root + "/recipes/probes");
     upstreams_.push_back(root + "/upstreams");
+  }
+  // What comes with hasup stands in folders, and is extended without them.
+  void add_share(const std::string& root) {
+    add_root(root);
+    for (auto& folder : folders(root + "/units")) units_.push_back(std::move(folder));
   }
   void add_units(const std::string& directory) { units_.push_back(directory); }
   void refuse(file_check refused) { refused_ = std::move(refused); }
@@ -215,7 +233,6 @@ std::vector<parsed_unit> read_units(const std::vector<std::string>& files, const
   return out;
 }
 
-// A file without a command that another one extends is no unit.
 // One directory may have two names.
 void resolve_links(std::vector<parsed_unit>& units) {
   for (auto& u : units)
@@ -226,6 +243,7 @@ void resolve_links(std::vector<parsed_unit>& units) {
     }
 }
 
+// A file without a command that another one extends is no unit.
 void drop_templates(std::vector<parsed_unit>& units) {
   std::set<std::string> extended;
   for (const auto& u : units) extended.insert(u.extended.begin(), u.extended.end());
@@ -294,7 +312,7 @@ loaded read_all(const file_set& files, const library& from, const std::set<std::
 library usual_library(const directories& dirs) {
   library lib;
   lib.add_root(dirs.config);
-  for (const auto& share : dirs.share) lib.add_root(share);
+  for (const auto& share : dirs.share) lib.add_share(share);
   return lib;
 }
 
@@ -320,8 +338,17 @@ void add_path(const std::string& path, file_set& files, library& beside, std::se
     for (const auto& f : toml_files(folder + "/units")) neighbours.insert(stem(f));
   if (!directory) return files.add_file(path);
   for (const auto& f : toml_files(path)) files.add_file(f);
-  if (fs::path(full).filename() == "recipes")
+  if (fs::path(full).filename() == "recipes") {
     for (const auto& f : toml_files(path + "/probes")) files.add_file(f);
+    return;
+  }
+  for (const auto& inner : folders(path)) {
+    beside.add_units(inner);
+    for (const auto& f : toml_files(inner)) {
+      neighbours.insert(stem(f));
+      files.add_file(f);
+    }
+  }
 }
 
 base::error first_error(const report& findings) {
@@ -357,9 +384,26 @@ loaded load_files(const std::vector<std::string>& paths, const directories& dirs
   std::set<std::string> known;
   for (const auto& p : paths) add_path(p, files, lib, known);
   lib.add_root(dirs.config);
-  for (const auto& share : dirs.share) lib.add_root(share);
+  for (const auto& share : dirs.share) lib.add_share(share);
   for (const auto& f : toml_files(dirs.config + "/units")) known.insert(stem(f));
   return read_all(files, lib, known);
+}
+
+std::vector<shipped_unit> shipped_units(const directories& dirs) {
+  std::map<std::string, shipped_unit> found;
+  const auto add = [&](const std::string& path, const std::string& folder) {
+    auto name = folder + stem(path);
+    auto text = read_text(path);
+    if (text && !found.contains(name)) found.emplace(name, shipped_unit{name, path, std::move(*text)});
+  };
+  for (const auto& share : dirs.share) {
+    for (const auto& path : toml_files(share + "/units")) add(path, "");
+    for (const auto& folder : folders(share + "/units"))
+      for (const auto& path : toml_files(folder)) add(path, fs::path(folder).filename().string() + "/");
+  }
+  std::vector<shipped_unit> out;
+  for (auto& [name, unit] : found) out.push_back(std::move(unit));
+  return out;
 }
 
 base::result<model::probe> resolve_preset(const std::string& name, const std::map<std::string, std::string>& params,

@@ -50,6 +50,16 @@ loaded load(const directories& dirs, const std::map<std::string, unsigned>& inst
 // them first, then in `dirs`. Problems of other files are not reported.
 loaded load_files(const std::vector<std::string>& paths, const directories& dirs);
 
+// A unit file that came with hasup, for a site to copy: share/hasup/units/FOLDER/NAME.toml.
+struct shipped_unit {
+  std::string name;  // "FOLDER/NAME"; "NAME" where it stands in no folder
+  std::string path;
+  std::string text;
+};
+
+// By name; the first share directory wins. What cannot be read is left out.
+std::vector<shipped_unit> shipped_units(const directories& dirs);
+
 // hasup probe PRESET key=value…
 base::result<model::probe> resolve_preset(const std::string& name, const std::map<std::string, std::string>& params,
                                           const directories& dirs);

@@ -73,6 +73,7 @@ json::object encode_instance(const instance_intent& i) {
   }
   o["restarts"] = i.restarts;
   o["recoveries"] = i.recoveries;
+  if (i.counted) o["counted"] = base::format_time(*i.counted, true);
   o["killed"] = i.killed;
   o["failed"] = i.failed;
   o["recover_why"] = i.recover_why;
@@ -164,6 +165,8 @@ instance_intent decode_instance(const json::object& object) {
     for (const auto& [word, name] : endpoints->as_object()) i.endpoints[std::string(word)] = name.as_string().c_str();
   i.restarts = r.number<unsigned>("restarts");
   i.recoveries = r.number<unsigned>("recoveries");
+  if (object.contains("counted"))
+    if (const auto at = base::parse_time(r.text("counted"))) i.counted = *at;
   i.killed = r.flag("killed");
   i.failed = r.flag("failed");
   i.recover_why = r.text("recover_why");

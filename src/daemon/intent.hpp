@@ -31,6 +31,7 @@ struct instance_intent {
   std::optional<std::uint64_t> stuck_at;
   unsigned restarts = 0;
   unsigned recoveries = 0;
+  std::optional<base::wall_time> counted;  // the last swap of the last one of them: its journal may still be there
   bool killed = false;
   bool failed = false;                 // it had given up: the state is failed again
   std::string recover_why;             // failed only for want of a snapshot: the recovery is tried again

@@ -135,7 +135,23 @@ void unit_runner::journal(std::string record, std::function<void()> then) {
   });
 }
 
+// With its journal nothing would tell the next hasupd that there was this recovery, so it is counted before that
+// goes, and by its last swap only once.
+bool unit_runner::count_recovery() {
+  const auto done = journaled();
+  if (!done || done->at != recovery::mark::confirmed || done->swaps.empty()) return false;
+  ends_counted_ = true;
+  if (std::exchange(counted_, done->swaps.back()) == done->swaps.back()) return false;
+  ++memory_.recoveries;
+  return true;
+}
+
 void unit_runner::journal_clear(std::function<void()> then) {
+  if (count_recovery())
+    return host_.when_saved([weak = weak_from_this(), ticket = recovery_ticket_, then] {
+      const auto self = weak.lock();
+      if (self && ticket == self->recovery_ticket_) self->journal_clear(then);
+    });
   parked_ = false;
   // Where nobody waits for it any more, the next recovery replaces what is left.
   journal_->clear([weak = weak_from_this(), ticket = recovery_ticket_, then](const base::result<void>& done) {

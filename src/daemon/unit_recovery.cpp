@@ -17,7 +17,7 @@ void unit_runner::make_recovery() {
   recovery_no_kill_ = recovery_stops_ = false;
   stands_at_.reset();
   called_off_.clear();
-  journal_anew_ = ends_without_journal_ = false;
+  journal_anew_ = ends_without_journal_ = ends_counted_ = false;
   journal_retry_ = {};
   journal_timer_.cancel();
   group_refusal_ = {};
@@ -409,6 +409,7 @@ void unit_runner::finished(recovery_outcome outcome, std::string reason) {
   ended.node_alive = pid_ != 0 || running_fingerprint_ != 0;
   ended.returns = stands_at_.has_value();
   ended.serves = recovery_node_started_;
+  ended.counted = std::exchange(ends_counted_, false);
   emptied_ = outcome == recovery_outcome::emptied;
   ended.try_later = outcome == recovery_outcome::unavailable || emptied_;
   ended.as_before = outcome != recovery_outcome::parked && outcome != recovery_outcome::stuck && !emptied_;

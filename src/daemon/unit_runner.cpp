@@ -47,6 +47,7 @@ void unit_runner::restore(instance_intent was, base::result<std::vector<std::str
   memory_.stuck_at = was.stuck_at;
   memory_.restarts = was.restarts;
   memory_.recoveries = was.recoveries;
+  counted_ = was.counted;
   memory_.killed = was.killed;
   memory_.exit = std::move(was.exit);
   if (!was.reason.empty()) memory_.reason = std::move(was.reason);
@@ -98,6 +99,7 @@ instance_intent unit_runner::intent() const {
   out.endpoints = unit_.endpoints;
   out.restarts = memory_.restarts;
   out.recoveries = memory_.recoveries;
+  out.counted = counted_;
   out.killed = memory_.killed;
   if (const auto* failed = std::get_if<unit::failed>(&memory_.now)) {
     out.failed = true;

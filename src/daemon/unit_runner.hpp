@@ -201,6 +201,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void group_moved() override { host_.group_moved(*this); }
   void journal(std::string record, std::function<void()> then) override;
   void journal_clear(std::function<void()> then) override;
+  bool count_recovery();
   void report(std::string kind, std::string reason) override;
   void show_progress() override;
   recovery::others_seen others() override;
@@ -249,6 +250,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void on(const process::shim_busy&);
   void open_for_run(std::vector<std::string> append);
   void request_run();
+  [[nodiscard]] bool may_request_run() const;
   void send_run();
   void replace_shim(std::vector<std::string> append);
   void spawn_refused(int error, const std::string& why);
@@ -509,6 +511,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::function<void()> journal_retry_;       // what could not be written, while it waits
   std::string journal_told_;                  // why, as told
   bool ends_without_journal_ = false;         // a person wants it to end: what cannot be written is not waited for
+  std::optional<base::wall_time> counted_;    // see instance_intent
+  bool ends_counted_ = false;                 // this recovery is, before its end
   bool journal_anew_ = false;                 // what it holds is replaced by the next record
   bool parked_ = false;
   bool waits_for_mount_ = false;  // before the parked recovery is gone on with

@@ -54,19 +54,24 @@ void unit_runner::open_for_run(std::vector<std::string> append) {
     open_shim();
 }
 
+// What was waited for may be for a run that a stop has overtaken: the one asked for since has to wait for a new shim.
+bool unit_runner::may_request_run() const {
+  return pending_run_ && !retiring_ && shim_ && shim_->connected();
+}
+
 void unit_runner::request_run() {
   if (!unit_.log.follow.empty() && !std::exchange(node_logs_marked_, false)) {
     return mark_node_logs([weak = weak_from_this()] {
       const auto self = weak.lock();
       if (!self) return;
       self->node_logs_marked_ = true;
-      if (self->pending_run_ && self->shim_ && self->shim_->connected()) self->request_run();
+      if (self->may_request_run()) self->request_run();
     });
   }
   // With the next run its shim forgets how the one before ended.
   host_.when_told(recovery_has_node() ? host_.newest_event() : tells_of_end_, [weak = weak_from_this()] {
     const auto self = weak.lock();
-    if (self && self->pending_run_ && self->shim_->connected()) self->send_run();
+    if (self && self->may_request_run()) self->send_run();
   });
 }
 

@@ -14,7 +14,8 @@ namespace {
 // Such an entry could not be exchanged with its clone later, or is not what the node writes to.
 std::string why_not_this(const std::string& path, const entry_info& found, std::uint64_t device) {
   if (found.is_link()) return path + " is a symbolic link";
-  if (found.mount_root || found.device != device) return path + " is a mount point of its own";
+  if (found.mount_root) return path + " is a mount point of its own";
+  if (found.device != device) return path + " is not on the file system of the data directory";
   if (found.owner != ::geteuid()) return path + " belongs to user " + std::to_string(found.owner);
   if (found.is_directory() && (found.mode & S_IWUSR) == 0 && ::geteuid() != 0) return path + " is not writable";
   return {};

@@ -120,6 +120,7 @@ struct recovery_ended {
   bool as_before = true;    // failed, stopped: the data is what it was before
   bool returns = false;  // it began while the node ran, though its head stood still: with the data as before, again
   bool serves = true;    // recovered: this run of the node has started; not when it was only just executed
+  bool counted = false;  // recovered: memory::recoveries has it already
 };
 
 using event = std::variant<start_wanted, stop_wanted, adopt_wanted, restart_wanted, recover_wanted, approved,

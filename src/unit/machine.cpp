@@ -373,7 +373,7 @@ class step : transitions {
     }
     switch (e.is) {
       case outcome::recovered:
-        ++m_.recoveries;
+        if (!e.counted) ++m_.recoveries;
         forgive();
         m_.now = starting{starting::step::probing};
         if (!e.serves && wanted) {

@@ -138,6 +138,14 @@ def processes_of(directory):
     return found
 
 
+def workers_of(directory):
+    """pid -> command line of each worker that is at something below this directory. Not the child in which a sanitizer
+    looks for leaks: who kills that one alone leaves its parent waiting for it for ever."""
+    found = {p: c for p, c in processes_of(directory).items()
+             if "/hasup-worker" in c.split(" ", 1)[0] and "hasup-worker-logs" not in c}
+    return {p: c for p, c in found.items() if started_by_another(p, found)}
+
+
 def tree_digest(directory, ignore=(".hasup",)):
     """path -> (kind, size, sha256, inode): equal digests mean untouched byte for byte, and not even replaced."""
     digest = {}
@@ -382,8 +390,7 @@ class HasupTest(unittest.TestCase):
 
     def kill_worker(self):
         """The one that is at work; its pid."""
-        pid = wait_until(lambda: next((p for p, command in processes_of(self.home.path).items()
-                                       if command.startswith(str(BIN / "hasup-worker"))), None), "a worker runs", step=0.01)
+        pid = wait_until(lambda: next(iter(workers_of(self.home.path)), None), "a worker runs", step=0.01)
         os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not alive(pid), "the worker has ended")
         return pid

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import time
 
-from hasup_home import end_process, processes_of
+from hasup_home import end_process, processes_of, workers_of
 
 MOMENTS = ("exited", "recovering", "recovery_began", "recovery_selected", "recovery_fetched", "recovery_staged",
            "recovery_swapping", "recovery_swapped", "recovery_first_start", "recovery_loaded", "recovery_confirmed",
@@ -133,8 +133,7 @@ class KillWorker(Fault):
     kind = "worker killed"
 
     def begin(self):
-        workers = [p for p, c in processes_of(self.world.home.path).items()
-                   if "/hasup-worker" in c.split(" ", 1)[0] and "hasup-worker-logs" not in c]
+        workers = workers_of(self.world.home.path)
         return kill(self.rng.choice(sorted(workers))) if workers else False
 
 

@@ -309,6 +309,26 @@ class RecoveryGoesOn(LeapTest):
     def test_killed_while_the_restored_node_is_being_confirmed(self):
         self.die_in_phase("confirm", rate=0, advancing_for="4s")
 
+    def test_a_recovery_counts_once_whenever_hasupd_is_killed_at_its_end(self):
+        self.leap_unit(f"http://127.0.0.1:{self.start_backup_host(self.backup)}/", checksum="required")
+        self.home.start()
+        journal, intent = (self.home.path / "state" / name for name in ("journals/leap@0", "intent.json"))
+
+        def saved(times):
+            return json.loads(intent.read_text())["instances"]["leap@0"]["recoveries"] == times
+
+        # The one is saved before the other goes.
+        for times, moment in enumerate((lambda: saved(1), lambda: not journal.exists()), 1):
+            self.break_leap()
+            wait_until(journal.exists, "its recovery began", step=0.001)
+            wait_until(moment, "its recovery is about to end", step=0)
+            self.home.kill_daemon(signal.SIGKILL)
+            self.assertTrue(saved(times))
+            self.home.start()
+            self.wait_recovered(recoveries=times)
+            wait_until(lambda: not journal.exists(), "it has ended")
+            self.assertEqual(self.home.unit_status("leap")["recoveries"], times)
+
     def test_killed_again_and_again_at_any_moment(self):
         port = self.start_backup_host(self.backup, rate=6_000_000)
         self.leap_unit(f"http://127.0.0.1:{port}/", checksum="required")

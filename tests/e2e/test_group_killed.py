@@ -9,7 +9,7 @@ import shutil
 import signal
 import unittest
 
-from hasup_home import processes_of, wait_until
+from hasup_home import wait_until, workers_of
 from redis_group import GroupOfThree
 
 MOMENTS = ("recovery_began", "recovery_selected", "recovery_fetched", "recovery_staged", "recovery_gathering",
@@ -82,8 +82,7 @@ class Killed(GroupOfThree):
             self.home.start()
             return True
         if kind == "worker":
-            return self.kill(p for p, c in processes_of(self.home.path).items()
-                             if "/hasup-worker" in c.split(" ", 1)[0] and "hasup-worker-logs" not in c)
+            return self.kill(workers_of(self.home.path))
         if kind == "node":
             return self.kill(u["pid"] for u in self.statuses() if u["pid"])
         if kind == "stop":

@@ -92,6 +92,15 @@ TEST_CASE("options are understood, aliases become the verb") {
   CHECK(import.dry_run);
   CHECK(parsed({"import", "pm2", "-"}).list == "-");
   CHECK(parsed({"import", "pm2", "--running"}).running);
+  const auto init =
+      parsed({"init", "eos-evm/leap", "geth", "--set", "a=b", "--set", "leap.c=d e", "--output", "/x", "-y"});
+  CHECK(init.targets == std::vector<std::string>{"eos-evm/leap", "geth"});
+  CHECK(init.sets == std::vector<std::string>{"a=b", "leap.c=d e"});
+  CHECK(init.output == "/x");
+  CHECK(init.yes);
+  CHECK(parsed({"init", "--list"}).list_all);
+  CHECK(parsed({"init", "--set", "a=b", "leap"}).targets == std::vector<std::string>{"leap"});
+  CHECK(parsed({"init", "leap", "--name", "leap-2"}).name == "leap-2");
   CHECK(parsed({"classify", "nodeos", "--exit", "2", "--log", "x"}).exit_status == 2);
   CHECK_FALSE(parsed({"classify", "nodeos", "--exit", "2"}).ran_for);
   CHECK(parsed({"classify", "nodeos", "--exit", "2", "--ran-for", "3s"}).ran_for == base::duration{3000});
@@ -116,6 +125,8 @@ TEST_CASE("wrong command lines are usage errors that help") {
                                              {"classify", "nodeos"},
                                              {"classify", "nodeos", "--exit", "1", "--ran-for", "3"},
                                              {"classify", "nodeos", "--exit", "1", "--readiness", "no"},
+                                             {"init"},
+                                             {"init", "a", "b", "--name", "c"},
                                              {"import"},
                                              {"import", "supervisord"},
                                              {"import", "pm2", "x", "--running"},

@@ -16,10 +16,16 @@ const config::directories dirs{"/nonexistent", {source.string()}, "", "", ""};
 
 std::vector<fs::path> shipped() {
   std::vector<fs::path> out;
-  for (const auto* folder : {"units", "recipes", "recipes/probes"})
+  for (const auto* folder : {"recipes", "recipes/probes"})
     for (const auto& entry : fs::directory_iterator(source / folder))
       if (entry.path().extension() == ".toml") out.push_back(entry.path());
+  for (const auto& entry : fs::recursive_directory_iterator(source / "units"))
+    if (entry.path().extension() == ".toml") out.push_back(entry.path());
   return out;
+}
+
+bool is_unit(const fs::path& path) {
+  return path.parent_path().parent_path().filename() == "units";
 }
 
 const test::files& shipped_files() {
@@ -29,6 +35,8 @@ const test::files& shipped_files() {
       if (entry.is_regular_file()) out.recipes[entry.path().stem()] = test::read_file(entry.path());
     for (const auto& entry : fs::directory_iterator(source / "recipes/probes"))
       out.presets[entry.path().stem()] = test::read_file(entry.path());
+    for (const auto& entry : fs::recursive_directory_iterator(source / "units"))
+      if (entry.is_regular_file()) out.units[entry.path().stem()] = test::read_file(entry.path());
     return out;
   }();
   return all;
@@ -37,7 +45,7 @@ const test::files& shipped_files() {
 config::unit_entry parse_shipped(const fs::path& path, const std::string& text) {
   const auto stem = path.stem().string();
   const std::string run = "[data]\ndir = \"/d\"\n[run]\ncommand = [\"/bin/x\"]\n";
-  if (path.parent_path().filename() == "units") return test::parse(text, shipped_files(), stem);
+  if (is_unit(path)) return test::parse(text, shipped_files(), stem);
   test::files beside;
   if (path.parent_path().filename() == "recipes") {
     beside.recipes = {{"x", text}};
@@ -75,7 +83,7 @@ TEST_CASE("all shipped units, recipes and presets pass the check") {
   const auto all = config::load_files({(source / "units").string(), (source / "recipes").string()}, dirs);
   INFO(test::rendered(all.problems));
   CHECK(all.problems.empty());
-  CHECK(all.units.size() >= 6);
+  CHECK(all.units.size() >= 27);
   for (const auto* name : {"leap", "eos-evm-node", "eos-evm-rpc", "eos-evm-miner", "eos-evm-ws-proxy", "tx-proxy"}) {
     CAPTURE(name);
     REQUIRE(all.units.contains(name));
@@ -92,7 +100,7 @@ TEST_CASE("all shipped units, recipes and presets pass the check") {
 
 TEST_CASE("the effective form of each shipped unit reads back to the same unit") {
   for (const auto& path : shipped()) {
-    if (path.parent_path().filename() != "units") continue;
+    if (!is_unit(path)) continue;
     CAPTURE(path.string());
     const auto entry = parse_shipped(path, test::read_file(path));
     REQUIRE(entry.valid);

@@ -33,6 +33,7 @@ intent everything() {
   i.stuck_at = 387'721'720;
   i.restarts = 17;
   i.recoveries = 4;
+  i.counted = at(1'700'000'050) + std::chrono::milliseconds(7);
   i.killed = i.failed = i.completed = i.ever_started = true;
   i.run = 1'234'567;
   i.fingerprint = 0xfedc'ba98'7654'3210U;  // does not fit a signed number
@@ -108,6 +109,7 @@ TEST_CASE("an intent comes back as it was written", "[intent]") {
   CHECK(i.stuck_at == 387'721'720U);
   CHECK(i.restarts == 17);
   CHECK(i.recoveries == 4);
+  CHECK(i.counted == at(1'700'000'050) + std::chrono::milliseconds(7));
   CHECK((i.killed && i.failed && i.completed && i.ever_started));
   CHECK(i.run == 1'234'567);
   CHECK(i.fingerprint == 0xfedc'ba98'7654'3210U);

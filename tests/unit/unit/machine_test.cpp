@@ -295,6 +295,20 @@ TEST_CASE("a class that says recover begins a recovery once the tree is empty") 
   CHECK(b.m.recoveries == 1);
 }
 
+TEST_CASE("a recovery that was counted when its journal went is not counted again") {
+  bench b;
+  b.add_recovery();
+  b.feed(start_wanted{});
+  b.feed(prepared{});
+  b.feed(spawned{1});
+  b.exits(2, exit_action::recover);
+  b.m.recoveries = 1;
+  recovery_ended ended{recovery_ended::outcome::recovered, "restored snapshot-1"};
+  ended.counted = true;
+  b.feed(ended);
+  CHECK(b.m.recoveries == 1);
+}
+
 TEST_CASE("a node that was executed anew after its recovery was confirmed is healthy when its probes say so") {
   bench b;
   b.add_recovery();

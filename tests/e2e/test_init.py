@@ -1,0 +1,89 @@
+"""hasup init: unit files from templates, with values of --set or asked for on a terminal, never half and never over others."""
+
+import json
+import unittest
+
+from hasup_home import HasupTest, on_a_terminal
+
+
+class Init(HasupTest):
+    def unit_file(self, name):
+        return self.home.path / "etc" / "units" / f"{name}.toml"
+
+    def refused(self, code, *words):
+        before = sorted(p.name for p in self.unit_file("x").parent.iterdir())
+        done = self.home.hasup("init", *words)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        self.assertEqual(sorted(p.name for p in self.unit_file("x").parent.iterdir()), before)
+        return done.stderr
+
+    def test_the_list_tells_what_there_is(self):
+        text = self.home.ok("init", "--list")
+        for name in ("eos-evm/leap ", "ethereum/geth ", "validator/agave-primary "):
+            self.assertRegex(text, f"(?m)^{name}")
+        shown = json.loads(self.home.ok("init", "--list", "--json", "leap"))["templates"]
+        self.assertEqual([t["name"] for t in shown], ["eos-evm/leap"])
+        backup, = [v for v in shown[0]["variables"] if v["name"] == "backup"]
+        self.assertTrue(backup["must_be_set"])
+        self.assertIn("http = 127.0.0.1:8888  # http-server-address", self.home.ok("init", "--list", "leap"))
+
+    def test_values_come_from_the_command_line(self):
+        done = self.home.ok("init", "eos-evm/leap", "eos-evm-node", "eos-evm-rpc",
+                            "--set", "leap.backup=https://b.example.org/l/",
+                            "--set", "eos-evm-node.backup=https://b.example.org/e/", "--set", f"leap.home={self.home.path}/l")
+        self.assertIn(f"wrote {self.unit_file('leap')}", done)
+        text = self.unit_file("leap").read_text()
+        self.assertIn('backup = "https://b.example.org/l/"', text)
+        self.assertIn('# http-server-address in config.ini', text)
+        self.assertIn('backup = "https://b.example.org/e/"', self.unit_file("eos-evm-node").read_text())
+        self.assertIn("3 units: no problems", self.home.ok("check"))
+        self.assertIn(f'dir = "{self.home.path}/l/data"', self.home.ok("cat", "leap", "--effective"))
+
+    def test_nothing_is_written_where_something_is_wrong(self):
+        self.assertIn("--set backup=…", self.refused(2, "leap"))
+        self.assertIn('did you mean "backup"?', self.refused(2, "leap", "--set", "bakup=x"))
+        self.assertIn("port is a number such as 8881", self.refused(2, "eos-evm-rpc", "--yes", "--set", "port=x"))
+        self.assertIn('did you mean "eos-evm/leap"?', self.refused(2, "eos-evm/leep"))
+        self.assertIn("is a folder of templates: ", self.refused(2, "ethereum"))
+        self.assertIn("is no unit name", self.refused(2, "leap", "--yes", "--name", "../x"))
+        self.unit_file("leap").write_text("# mine\n")
+        self.assertIn("exists; --force", self.refused(1, "eos-evm-node", "leap", "--yes"))
+        self.assertEqual(self.unit_file("leap").read_text(), "# mine\n")
+        self.home.ok("init", "leap", "--yes", "--force")
+        self.assertIn("[recovery]", self.unit_file("leap").read_text())
+        self.home.ok("init", "leap", "--yes", "--name", "leap-2", "--set", "home=/srv/2")
+        self.assertTrue(self.unit_file("leap-2").exists())
+
+    def test_what_it_requires_and_nobody_has_is_named(self):
+        done = self.home.hasup("init", "tx-proxy")
+        self.assertEqual(done.returncode, 6)
+        self.assertIn("tx-proxy requires eos-evm-miner: `hasup init eos-evm/eos-evm-miner`", done.stdout)
+        self.home.ok("init", "eos-evm-rpc", "eos-evm-miner", "eos-evm-node", "leap", "--yes")
+        self.home.ok("check")
+
+    def test_a_template_is_extended_without_its_folder(self):
+        self.home.unit("mine", 'extends = "leap"\n[vars]\nhome = "/srv/mine"\n')
+        self.assertIn('dir = "/srv/mine/data"', self.home.ok("cat", "mine", "--effective"))
+
+    def test_on_a_terminal_it_asks(self):
+        words = [self.home.bin / "hasup", "init", "leap"]
+        code, shown = on_a_terminal(words, self.home.env, {
+            "home [/var/lib/leap]: ": "\n", "config [/etc/leap]: ": "\n", "[127.0.0.1:8888]: ": "127.0.0.1:9\n",
+            "backup [https://backup.example.com/leap/]: ": "https://b.example.org/\n"})
+        self.assertEqual(code, 0, shown)
+        self.assertIn("http (http-server-address in config.ini) [127.0.0.1:8888]: ", shown)
+        text = self.unit_file("leap").read_text()
+        self.assertIn('home = "/var/lib/leap"\n', text)
+        self.assertRegex(text, 'http = "127.0.0.1:9" +# http-server')
+        self.assertIn('backup = "https://b.example.org/"\n', text)
+
+        # The end of the input is no consent.
+        self.unit_file("leap").unlink()
+        code, shown = on_a_terminal(words, self.home.env, {"home [": "\n", "config [": "\x04"})
+        self.assertEqual(code, 1, shown)
+        self.assertIn("nothing was written", shown)
+        self.assertFalse(self.unit_file("leap").exists())
+
+
+if __name__ == "__main__":
+    unittest.main()

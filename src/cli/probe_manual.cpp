@@ -46,9 +46,11 @@ may be given by a unit, and
 in any string of the preset is its value. A parameter is its default, or a table with
 .BR default ", " required " (true or false) and " help .
 Beside the parameters a unit may set
-.BR interval ", " timeout ", " failures ", " successes ", " max_head_age ", " advances_within " and " port_owner ,
+.BR interval ", " timeout ", " failures ", " successes ", " max_head_age ", " advances_within ","
+.BR needs " (readiness and liveness) and"
+.BR port_owner ,
 and, for all requests that the preset makes,
-.BR header_file ", " ca_file ", " client_certificate " and " client_key ;
+.BR header_file ", " ca_file ", " client_certificate ", " client_key " and " through ;
 nothing else of a preset is changed by a unit.
 .SS Verdict
 The check stands at the top, or several stand in
@@ -60,6 +62,50 @@ and one that does not meet
 fail; what could not be asked is unknown and changes nothing. How fresh the head must be is for the unit to say, with
 .BR max_head_age " or " advances_within :
 a preset that asks for it cannot serve as a startup probe, since a node that is behind has started.
+.SS Nodes without an API
+A check of kind
+.B log
+looks at what the run has written to its standard output and error since the last look: at most the last 64 KiB, and never
+at what another run wrote. Of the lines that match
+.B pattern
+the newest counts. Until one has matched the check is unknown; with
+.B max_age
+it fails once it has been looked for that long, and again when the newest one is older: by
+.BR (?P<time>...) ,
+else by when it was read. After a start of
+.BR hasupd (8)
+the age of a line that was there already is unknown.
+.B (?P<head>...)
+is the head's number, for
+.BR advances_within .
+Files that a node writes itself are not read, and of more than 64 KiB between two looks the first lines are missed. A line
+that comes only once belongs into
+.BR [startup] :
+elsewhere a later hasupd may not find it any more, and the check is unknown.
+.PP
+.B through
+names a unit that answers for the one which is judged: eos-evm-rpc for eos-evm-node. The check is asked at its own
+.BR url ,
+and the socket there must belong to that unit. It is unknown while that unit does not run, does not answer, or answers
+badly; it fails only for what is said of the head: its age, or that it stands still. Of as many instances the one of the
+same number is meant, else the first that runs.
+.PP
+.B needs
+of
+.BR [readiness] " and " [liveness]
+names units, and upstreams of the unit as
+.BR upstream.NAME :
+while one of them is not healthy (of several instances one is enough; of an upstream, the endpoint in use), the probe has no
+verdict. It is asked on, for the head, but nothing fails, and all that it remembers begins anew when they are back: a
+head that stood still meanwhile has all of
+.B advances_within
+again.
+.B hasup status
+and
+.B hasup why
+say what is lacking. A probe that would wait for itself, by way of
+.BR [[requires]] ,
+is an error.
 .SH EXAMPLE
 A chain that answers
 .I GET /status

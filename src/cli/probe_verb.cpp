@@ -12,6 +12,7 @@
 #include "base/time_text.hpp"
 #include "cli/acting_user.hpp"
 #include "cli/chosen_endpoints.hpp"
+#include "cli/probe_others.hpp"
 #include "cli/selection.hpp"
 #include "cli/verbs.hpp"
 #include "config/unit_dir.hpp"
@@ -30,6 +31,7 @@ struct asked {
   std::string title;  // "leap readiness", "antelope"
   model::probe probe;
   probe::target whom;
+  std::string held;  // why hasupd makes nothing of its answers now; "" = it does
 };
 
 struct answered {
@@ -52,6 +54,8 @@ std::string subject(const model::check& check) {
       return check.url;
     case model::check_kind::tcp:
       return check.address;
+    case model::check_kind::log:
+      return check.pattern;
     case model::check_kind::exec:
       break;
   }
@@ -64,13 +68,14 @@ std::string subject(const model::check& check) {
 bool wants_growth(const model::probe& p) {
   const auto grows = [](const model::expectation& e) { return e.advances_within.has_value(); };
   return p.advances_within || std::any_of(p.checks.begin(), p.checks.end(), [&](const model::check& check) {
-           return std::any_of(check.expect.begin(), check.expect.end(), grows);
+           return check.max_age || std::any_of(check.expect.begin(), check.expect.end(), grows);
          });
 }
 
 // The longest time that any of its numbers may stand still.
 base::duration longest_growth(const model::probe& p) {
   auto longest = p.advances_within.value_or(base::duration{0});
+  for (const auto& check : p.checks) longest = std::max(longest, check.max_age.value_or(base::duration{0}));
   for (const auto& check : p.checks)
     for (const auto& e : check.expect) longest = std::max(longest, e.advances_within.value_or(base::duration{0}));
   return longest;
@@ -168,13 +173,16 @@ void show(const context& c, const asked& a, const answered& got) {
                                                            : style::yellow;
   std::string text =
       paint(a.title, style::bold, c.out.colour) + "  " + paint(verdict_text(got), s, c.out.colour) + "\n";
+  if (!a.held.empty())
+    text += "  " + paint("does not count now: " + printable(a.held), style::yellow, c.out.colour) + "\n";
   for (std::size_t i = 0; i < got.result.checks.size(); ++i) {
     const auto& check = a.probe.checks[i];
     const auto& r = got.result.checks[i];
-    text +=
-        fmt::format("  {} {}  {}  ({:.1f} ms)\n", model::check_kind_names.text(check.kind), printable(subject(check)),
-                    paint(probe::outcome_names.text(r.out), style_of(r.out), c.out.colour),
-                    static_cast<double>(r.latency.count()) / 1000.0);
+    const auto through = check.through.empty() ? "" : " through " + check.through;
+    text += fmt::format("  {} {}{}  {}  ({:.1f} ms)\n", model::check_kind_names.text(check.kind),
+                        printable(subject(check)), through,
+                        paint(probe::outcome_names.text(r.out), style_of(r.out), c.out.colour),
+                        static_cast<double>(r.latency.count()) / 1000.0);
     if (r.conditions.empty() && r.out != probe::outcome::passed) text += "    " + printable(r.reason) + "\n";
     for (const auto& one : r.conditions)
       text += fmt::format("    {} {}\n",
@@ -197,6 +205,7 @@ json::object to_json(const asked& a, const answered& got) {
       conditions.emplace_back(json::object{{"outcome", probe::outcome_names.text(one.out)}, {"text", one.text}});
     checks.emplace_back(json::object{{"kind", model::check_kind_names.text(a.probe.checks[i].kind)},
                                      {"subject", subject(a.probe.checks[i])},
+                                     {"through", a.probe.checks[i].through},
                                      {"outcome", probe::outcome_names.text(r.out)},
                                      {"reason", r.reason},
                                      {"latency_ms", static_cast<double>(r.latency.count()) / 1000.0},
@@ -207,6 +216,7 @@ json::object to_json(const asked& a, const answered& got) {
                  {"verdict", unit::verdict_names.text(got.verdict.value)},
                  {"reason", got.verdict.reason},
                  {"samples", got.samples},
+                 {"held", a.held},
                  {"head", nullptr},
                  {"checks", std::move(checks)}};
   if (const auto& h = got.result.head) {
@@ -254,13 +264,14 @@ base::result<std::vector<asked>> probes_of(const context& c, const config::unit_
     auto target = target_of(u);
     if (!target) return target.error();
     auto& whom = *target;
-    if (status)
-      for (const auto& s : status->units)
-        if (s.unit == u.id.unit && s.instance == u.id.index) whom.main_pid = s.pid.value_or(0);
+    if (status) add_run(c, *status, u, whom);
     const auto name = shown_name(u);
-    if (u.startup) all.push_back({name + " startup", *u.startup, whom});
-    if (u.readiness) all.push_back({name + " readiness", *u.readiness, whom});
-    if (u.liveness) all.push_back({name + " liveness", *u.liveness, whom});
+    const auto add = [&](const char* role, const std::optional<model::probe>& probe) {
+      if (probe) all.push_back({name + role, *probe, whom, status ? lacking_need(c, *status, u, *probe) : ""});
+    };
+    add(" startup", u.startup);
+    add(" readiness", u.readiness);
+    add(" liveness", u.liveness);
   }
   return all;
 }
@@ -276,7 +287,7 @@ base::result<std::vector<asked>> preset_probe(const context& c) {
   auto p = config::resolve_preset(c.call.targets[0], params, c.dirs);
   if (!p) return p.error();
   std::vector<asked> all;
-  all.push_back({c.call.targets[0], std::move(*p), {}});
+  all.push_back({c.call.targets[0], std::move(*p), {}, {}});
   return {boost::system::in_place_value, std::move(all)};
 }
 

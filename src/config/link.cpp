@@ -22,8 +22,16 @@ class linker {
     for (auto& u : units_) {
       for (const auto& r : u.requires_units) must_exist(u, r);
       if (u.shared_with) check_shared(u, *u.shared_with);
+      for (const auto& j : u.judged_by) {
+        if (j.who.unit == u.entry.name)
+          u.findings.error(j.who.where,
+                           j.through ? "a unit is asked without \"through\" itself" : "a unit cannot need itself");
+        else
+          must_exist(u, j.who);
+      }
     }
     loops();
+    verdict_loops();
     directories();
     groups();
   }
@@ -59,6 +67,48 @@ class linker {
                                       [&](const unit_reference_use& r) { return r.unit == loop[i + 1]; });
         if (use == u.requires_units.end()) continue;
         u.findings.error(use->where, "requirements form a loop: " + base::cycle_text(loop));
+      }
+    }
+  }
+
+  // Who waits for a verdict that waits for himself. Liveness is no state that anybody waits for.
+  void verdict_loops() {
+    const auto started = [](const std::string& name) { return name + " started"; };
+    const auto healthy = [](const std::string& name) { return name + " healthy"; };
+    base::named_edges edges;
+    // Of a verdict: what it is about, and what it waits for.
+    const auto verdict_edges = [&](const parsed_unit& u, const judged_by_use& j) {
+      base::named_edges out;
+      const auto& name = u.entry.name;
+      const bool starts = j.role == model::probe_role::startup || !u.entry.instances.front().startup;
+      if (j.role == model::probe_role::liveness || j.who.unit == name) return out;
+      if (j.role == model::probe_role::readiness)
+        out[healthy(name)].push_back(j.through ? started(j.who.unit) : healthy(j.who.unit));
+      if (starts && j.through) out[started(name)].push_back(started(j.who.unit));
+      return out;
+    };
+    for (const auto& u : units_) {
+      if (u.entry.instances.empty()) continue;
+      const auto& name = u.entry.name;
+      edges[healthy(name)].push_back(started(name));
+      for (const auto& r : u.entry.instances.front().requires_units)
+        edges[started(name)].push_back(r.when == model::condition::healthy ? healthy(r.unit) : started(r.unit));
+      for (const auto& j : u.judged_by)
+        for (const auto& [from, to] : verdict_edges(u, j))
+          edges[from].insert(edges[from].end(), to.begin(), to.end());
+    }
+    for (const auto& loop : base::find_cycles(edges)) {
+      const auto in_loop = [&](const std::string& from, const std::string& to) {
+        for (std::size_t i = 0; i + 1 < loop.size(); ++i)
+          if (loop[i] == from && loop[i + 1] == to) return true;
+        return false;
+      };
+      for (auto& u : units_) {
+        if (u.entry.instances.empty()) continue;
+        for (const auto& j : u.judged_by)
+          for (const auto& [from, to] : verdict_edges(u, j))
+            if (std::any_of(to.begin(), to.end(), [&, f = from](const auto& t) { return in_loop(f, t); }))
+              u.findings.error(j.who.where, "it would wait for itself: " + base::cycle_text(loop));
       }
     }
   }

@@ -23,6 +23,13 @@ struct unit_reference_use {
   place where;
 };
 
+// A unit that a probe asks through, or needs.
+struct judged_by_use {
+  unit_reference_use who;
+  model::probe_role role = model::probe_role::readiness;
+  bool through = false;  // else it is needed
+};
+
 struct parsed_unit {
   unit_entry entry;
   report findings;                    // becomes entry.problems
@@ -30,6 +37,7 @@ struct parsed_unit {
   place no_command;                   // with a source: run.command is missing, and this is where to say so
   std::vector<data_use> data;         // data.dir and data.also of every instance, unless shared
   std::vector<unit_reference_use> requires_units;
+  std::vector<judged_by_use> judged_by;
   std::optional<unit_reference_use> shared_with;
   std::string recovery_group;  // "" = it is restored by itself
   place recovery_group_place;

@@ -7,17 +7,19 @@
 
 #include "config/schema_check.hpp"
 #include "config/section.hpp"
+#include "model/unit_name.hpp"
 
 namespace hasup::config {
 namespace {
 
 using model::check_kind;
 
-constexpr std::array<std::string_view, 6> probe_settings{"interval",  "timeout",      "failures",
-                                                         "successes", "max_head_age", "advances_within"};
+constexpr std::array<std::string_view, 7> probe_settings{"interval",     "timeout",         "failures", "successes",
+                                                         "max_head_age", "advances_within", "needs"};
 
 // What a unit may say of all requests of a preset: what only the site knows, and what must not stand in a parameter.
-constexpr std::array<std::string_view, 4> access_keys{"header_file", "ca_file", "client_certificate", "client_key"};
+constexpr std::array<std::string_view, 5> access_keys{"header_file", "ca_file", "client_certificate", "client_key",
+                                                      "through"};
 
 struct kind_keys {
   check_kind kind;
@@ -26,29 +28,30 @@ struct kind_keys {
 };
 
 const kind_keys& keys_of(check_kind kind) {
-  static const std::array<kind_keys, 5> table{{
+  static const std::array<kind_keys, 6> table{{
       {check_kind::http,
        {"url", "method", "headers", "header_file", "ca_file", "client_certificate", "client_key", "body", "status",
-        "body_matches", "expect", "head", "port_owner"},
+        "body_matches", "expect", "head", "port_owner", "through"},
        {"url"}},
       {check_kind::jsonrpc,
        {"url", "method", "params", "headers", "header_file", "ca_file", "client_certificate", "client_key", "status",
-        "expect", "head", "port_owner"},
+        "expect", "head", "port_owner", "through"},
        {"url", "method"}},
       {check_kind::websocket,
        {"url", "headers", "header_file", "ca_file", "client_certificate", "client_key", "subprotocol", "send",
-        "body_matches", "expect", "head", "port_owner"},
+        "body_matches", "expect", "head", "port_owner", "through"},
        {"url"}},
       {check_kind::tcp, {"address", "port_owner"}, {"address"}},
       {check_kind::exec, {"command"}, {"command"}},
+      {check_kind::log, {"pattern", "max_age", "time"}, {"pattern"}},
   }};
   return *std::find_if(table.begin(), table.end(), [&](const kind_keys& k) { return k.kind == kind; });
 }
 
-constexpr std::array<std::string_view, 19> check_keys{
-    "kind",       "url",  "method",      "params", "headers", "header_file", "ca_file", "client_certificate",
-    "client_key", "body", "subprotocol", "send",   "status",  "address",     "command", "body_matches",
-    "expect",     "head", "port_owner"};
+constexpr std::array<std::string_view, 23> check_keys{
+    "kind",       "url",  "method",      "params",  "headers", "header_file", "ca_file", "client_certificate",
+    "client_key", "body", "subprotocol", "send",    "status",  "address",     "command", "body_matches",
+    "expect",     "head", "port_owner",  "through", "pattern", "max_age",     "time"};
 
 bool is_decimal(std::string_view text) {
   if (text.starts_with('-')) text.remove_prefix(1);
@@ -142,6 +145,7 @@ void check_address(const section& s, const std::string& address) {
 // Which kind the keys suggest, for a check without `kind`.
 std::string_view likely_kind(const section& s) {
   if (s.has("command")) return "exec";
+  if (s.has("pattern")) return "log";
   if (s.has("address")) return "tcp";
   if (s.has("params")) return "jsonrpc";
   if (s.has("send") || s.has("subprotocol")) return "websocket";
@@ -165,6 +169,23 @@ void check_tls_keys(const section& s, const model::check& c) {
       s.error(key, "\"" + std::string(key) + "\" is for https:// and wss://; the URL is \"" + c.url + "\"");
   if (s.raw("client_key") != nullptr && s.raw("client_certificate") == nullptr)
     s.error("client_key", "\"client_key\" needs \"client_certificate\"");
+}
+
+void read_log_keys(const section& s, model::check& c) {
+  const auto* v = s.raw("pattern");
+  if (v == nullptr) return;
+  c.pattern = v->text;
+  s.check_pattern("pattern", c.pattern);
+  if (c.pattern.empty()) s.error("pattern", "an empty \"pattern\" matches every line");
+  s.read("max_age", c.max_age);
+  // Names of groups where the other kinds have JSON pointers: what looks for a head finds it in both.
+  if (pattern_has_group(c.pattern, "head")) c.head.number = "head";
+  if (pattern_has_group(c.pattern, "time")) c.head.time = "time";
+  if (c.head.empty() && pattern_names_groups(c.pattern))
+    s.error("pattern", "the groups of \"pattern\" are (?P<head>…) and (?P<time>…)");
+  s.read("time", model::time_format_names, c.head.format);
+  if (s.has("time") && c.head.time.empty())
+    s.error("time", "\"time\" says how the group (?P<time>…) is read; \"pattern\" has no such group");
 }
 
 model::check read_check(const section& s) {
@@ -217,6 +238,8 @@ model::check read_check(const section& s) {
   read_pointer(head, "chain", c.head.chain);
   head.read("format", model::time_format_names, c.head.format);
   if (const auto* v = s.raw("port_owner")) c.owner = model::port_owner_names.parse(v->text);
+  s.read("through", c.through);
+  if (c.kind == check_kind::log) read_log_keys(s, c);
   return c;
 }
 
@@ -227,6 +250,10 @@ void read_settings(const section& s, model::probe& p) {
   s.read("successes", 1, 1'000'000, p.successes);
   s.read("max_head_age", p.max_head_age);
   s.read("advances_within", p.advances_within);
+  s.read("needs", p.needs);
+  for (const auto& name : p.needs)
+    if (!model::is_unit_name(name))
+      s.error("needs", "\"" + name + "\" is no name; write a unit, such as \"leap\", or \"upstream.leap\"");
   if (p.interval < base::duration{10}) s.error("interval", "\"interval\" must be at least 10ms");
   if (p.timeout < base::duration{1}) s.error("timeout", "\"timeout\" must be more than 0");
 }
@@ -235,10 +262,13 @@ void need_head(const section& s, const model::probe& p, bool complete) {
   if (!complete) return;  // a check could not be read: whether it has a head is not known
   const auto any = [&](auto has) { return std::any_of(p.checks.begin(), p.checks.end(), has); };
   if (p.max_head_age && !any([](const model::check& c) { return !c.head.time.empty(); }))
-    s.error("max_head_age", "\"max_head_age\" needs a check with head.time; write head = { time = \"/…\" }");
+    s.error(
+        "max_head_age",
+        "\"max_head_age\" needs a check with head.time; write head = { time = \"/…\" }, or (?P<time>…) in a pattern");
   if (p.advances_within && !any([](const model::check& c) { return !c.head.number.empty(); }))
     s.error("advances_within",
-            "\"advances_within\" needs a check with head.number; write head = { number = \"/…\" }");
+            "\"advances_within\" needs a check with head.number; write head = { number = \"/…\" }, or (?P<head>…) in "
+            "a pattern");
 }
 
 // Into every check of the preset that makes requests.

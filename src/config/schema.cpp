@@ -30,7 +30,7 @@ void add_check_keys(std::vector<key>& out, const std::string& at) {
                  "",
                  "what the check does",
                  availability::now,
-                 {"http", "jsonrpc", "websocket", "tcp", "exec", "log!"}});
+                 {"http", "jsonrpc", "websocket", "tcp", "exec", "log"}});
   out.push_back({at + "url", k::text, "",
                  "http, jsonrpc: http://…, https://… or unix:/path.sock:/path; websocket: ws://…, wss://… or unix:"});
   out.push_back({at + "method", k::text, "\"GET\"", "http: the method; jsonrpc: the name of the call"});
@@ -55,8 +55,19 @@ void add_check_keys(std::vector<key>& out, const std::string& at) {
   out.push_back({at + "status", k::integer_or_integers, "[200]", "http: accepted status codes"});
   out.push_back({at + "address", k::text, "", "tcp: HOST:PORT, [V6]:PORT or unix:/path"});
   out.push_back({at + "command", k::texts, "", "exec: program and arguments; exit 0 passes"});
-  out.push_back({at + "pattern", k::text, "", "log: a line that matches this", later});
-  out.push_back({at + "through", k::name, "", "ask by way of another unit", later});
+  out.push_back({at + "pattern", k::text, "",
+                 "log: regular expression (RE2); a line of the run's own output matches it somewhere. (?P<head>…) is "
+                 "the head's number, (?P<time>…) its time"});
+  out.push_back({at + "max_age", k::duration, "", "log: the newest line that matches is not older than this"});
+  out.push_back({at + "time",
+                 k::word,
+                 "\"rfc3339\"",
+                 "log: how (?P<time>…) is written",
+                 availability::now,
+                 {"rfc3339", "unix", "unix_ms"}});
+  out.push_back({at + "through", k::name, "",
+                 "http, jsonrpc, websocket: this unit answers for the one that is judged: unknown while it is not "
+                 "running or does not answer, and port_owner is about its processes; also beside a preset"});
   out.push_back({at + "body_matches", k::text, "", "the answer matches this regular expression (RE2) somewhere"});
   out.push_back({at + "expect", k::tables, "", "conditions on the JSON answer; all must hold"});
   add_condition_keys(out, at + "expect[].");
@@ -93,8 +104,11 @@ void add_probe(std::vector<key>& out, const std::string& role, const std::string
   out.push_back({role, k::table, "", help});
   out.push_back({at + "preset", k::name, "", "recipes/probes/NAME.toml; its parameters stand beside it"});
   add_probe_settings(out, at);
-  if (role == "liveness")
-    out.push_back({at + "needs", k::texts, "", "no verdict while one of these is unhealthy", later});
+  if (role == "readiness" || role == "liveness")
+    out.push_back(
+        {at + "needs", k::texts, "",
+         "units, and upstreams of this unit as \"upstream.NAME\": while one of them is not healthy there is "
+         "no verdict, and what fails does not count"});
   add_check_keys(out, at);
   out.push_back({at + "check", k::tables, "", "several checks, all of which must pass"});
   add_check_keys(out, at + "check[].");

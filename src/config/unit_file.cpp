@@ -67,6 +67,8 @@ class instance_reader {
   std::optional<model::recipe> recipe;
   std::vector<data_use> data;
   std::vector<unit_reference_use> requires_units;
+  std::vector<judged_by_use> judged_by;
+  std::vector<unit_reference_use> needed_upstreams;  // by the word behind "upstream."
   std::optional<unit_reference_use> shared_with;
 
  private:
@@ -235,10 +237,32 @@ class instance_reader {
     }
   }
 
+  void collect_judges(const std::optional<model::probe>& probe, model::probe_role role) {
+    if (!probe) return;
+    const auto s = section(&tree_, findings_).sub(model::probe_role_names.text(role));
+    constexpr std::string_view prefix = "upstream.";
+    for (const auto& name : probe->needs) {
+      if (name.starts_with(prefix))
+        needed_upstreams.push_back({name.substr(prefix.size()), s.where("needs")});
+      else
+        judged_by.push_back({{name, s.where("needs")}, role, false});
+    }
+    const auto checks = s.subs("check");
+    for (std::size_t i = 0; i < probe->checks.size(); ++i) {
+      const auto& through = probe->checks[i].through;
+      const bool inside = !s.has("through") && i < checks.size();
+      if (!through.empty())
+        judged_by.push_back({{through, inside ? checks[i].where("through") : s.where("through")}, role, true});
+    }
+  }
+
   void collect_uses(const model::unit& u) {
     const section root(&tree_, findings_);
     for (const auto& r : root.subs("requires"))
       if (const auto* v = r.raw("unit")) requires_units.push_back({v->text, v->where});
+    collect_judges(u.startup, model::probe_role::startup);
+    collect_judges(u.readiness, model::probe_role::readiness);
+    collect_judges(u.liveness, model::probe_role::liveness);
     const auto s = root.sub("data");
     if (!u.data.shared_with.empty()) {
       shared_with = {u.data.shared_with, s.where("shared_with")};
@@ -316,6 +340,12 @@ void read_instances(const value& root, unsigned count, const used_upstreams& ups
     if (i == 0) {
       out.entry.recipe = std::move(reader.recipe);
       out.requires_units = std::move(reader.requires_units);
+      out.judged_by = std::move(reader.judged_by);
+      for (const auto& need : reader.needed_upstreams)
+        if (!upstreams.roles.contains(need.unit))
+          out.findings.error(need.where,
+                             "this unit has no upstream \"" + need.unit + "\"; write ${upstream." + need.unit +
+                                 ".host} where it belongs, or [[requires]] with upstream = \"" + need.unit + "\"");
       out.shared_with = std::move(reader.shared_with);
       out.recovery_group = out.entry.instances.back().recovery.group;
       out.recovery_group_place = section(&root, out.findings).sub("recovery").where("group");

@@ -166,6 +166,8 @@ class reader {
     for (auto& c : out->checks) {
       if (c.kind == model::check_kind::exec)
         s.error("kind", "an endpoint is asked over the network: kind \"exec\" is for the unit itself");
+      if (c.kind == model::check_kind::log || !c.through.empty())
+        s.error("", "an endpoint is asked itself, over the network: kind \"log\" and \"through\" are for units");
       if (c.owner == model::port_owner::unit)
         s.error("port_owner", "an endpoint belongs to no unit here; leave \"port_owner\" out");
       c.owner = model::port_owner::any;

@@ -9,13 +9,15 @@ namespace hasup::daemon {
 
 struct probe_loop::impl : std::enable_shared_from_this<impl> {
   impl(boost::asio::io_context& loop, probe::prober& p, const model::probe& w, probe::target t,
-       std::function<void(const answer&)> cb)
-      : prober(p), what(w), whom(std::move(t)), on_answer(std::move(cb)), timer(loop) {}
+       std::function<void(const answer&)> cb, holder h)
+      : prober(p), what(w), whom(std::move(t)), on_answer(std::move(cb)), held(std::move(h)), timer(loop) {}
 
   probe::prober& prober;
   model::probe what;
   probe::target whom;
   std::function<void(const answer&)> on_answer;
+  holder held;
+  bool was_held = false;
   boost::asio::steady_timer timer;
   probe::session session;
   probe::prober::handle asking;
@@ -27,6 +29,11 @@ struct probe_loop::impl : std::enable_shared_from_this<impl> {
       std::chrono::steady_clock::now();  // the last answer that counted, or the beginning
 
   void ask() {
+    // A head that stood still meanwhile, or lines that did not come, are no fault of its own.
+    if (was_held && held().empty()) {
+      was_held = false;
+      session = {};
+    }
     asking = prober.start(what, whom, session, [weak = weak_from_this()](const probe::probe_result& r) {
       if (const auto self = weak.lock()) self->answered(r);
     });
@@ -44,7 +51,14 @@ struct probe_loop::impl : std::enable_shared_from_this<impl> {
     seen.early = now - counted_at < what.interval;
     if (!seen.early) counted_at = now;
     answer a;
-    a.verdict = unit::observe(what, memory, seen, now, std::chrono::system_clock::now());
+    if (held) a.held = held();
+    if (a.held.empty() && !was_held) {
+      a.verdict = unit::observe(what, memory, seen, now, std::chrono::system_clock::now());
+    } else {
+      was_held = true;
+      memory = {};
+      a.verdict.reason = a.held;
+    }
     a.changed = std::exchange(last, a.verdict.value) != a.verdict.value;
     a.failing = memory.failures_in_row > 0;
     a.answered = r.answered;
@@ -64,8 +78,8 @@ struct probe_loop::impl : std::enable_shared_from_this<impl> {
 };
 
 probe_loop::probe_loop(boost::asio::io_context& loop, probe::prober& prober, const model::probe& what,
-                       probe::target whom, std::function<void(const answer&)> on_answer)
-    : impl_(std::make_shared<impl>(loop, prober, what, std::move(whom), std::move(on_answer))) {
+                       probe::target whom, std::function<void(const answer&)> on_answer, holder held)
+    : impl_(std::make_shared<impl>(loop, prober, what, std::move(whom), std::move(on_answer), std::move(held))) {
   impl_->ask();
 }
 

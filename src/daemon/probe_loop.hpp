@@ -16,16 +16,20 @@ class probe_loop {
   struct answer {
     unit::probe_verdict verdict;
     bool changed = false;                  // the verdict differs from the one before
-    bool failing = false;             // this answer, or one before it since the last good one, was a failure
+    bool failing = false;                  // this answer, or one before it since the last good one, was a failure
     bool answered = false;                 // the node works, though it may be behind
     std::optional<model::head> head;       // of this answer
     std::chrono::microseconds latency{0};  // of its slowest check
+    std::string held;                      // why no answer counts now; "" = they do
   };
+  // Why no answer counts now; "" = they do. May be empty itself.
+  using holder = std::function<std::string()>;
 
   // Asks at once, then quickly until it passes for the first time (from 50 ms, doubling up to the interval), then
-  // every interval. `on_answer` comes from the loop, never from inside the constructor; it may destroy this object.
+  // every interval. What was seen while `held` says why not is forgotten. `on_answer` comes from the loop, never from
+  // inside the constructor; it may destroy this object.
   probe_loop(boost::asio::io_context& loop, probe::prober& prober, const model::probe& what, probe::target whom,
-             std::function<void(const answer&)> on_answer);
+             std::function<void(const answer&)> on_answer, holder held = {});
   ~probe_loop();
   probe_loop(const probe_loop&) = delete;
   probe_loop& operator=(const probe_loop&) = delete;

@@ -69,6 +69,8 @@ class supervisor : public control::service, private unit_host {
 
   // unit_host
   bool requirements_met(const unit_runner& who, std::vector<std::string>& waiting_for) override;
+  std::string needs_lacking(const unit_runner& who, const std::vector<std::string>& needs) const override;
+  probe::stand_in stand_in_of(const unit_runner& who, const std::string& unit) const override;
   std::map<std::string, std::string> chosen_endpoints(const unit_runner& who) const override;
   bool data_recovers(const unit_runner& who) override;
   std::vector<unit::requirement_lost> lost_requirements(const unit_runner& who) override;

@@ -52,6 +52,10 @@ class unit_host {
 
   // Is everything there that this unit requires? Fills `waiting_for` with one entry for each that lacks.
   virtual bool requirements_met(const unit_runner& who, std::vector<std::string>& waiting_for) = 0;
+  // Why a probe that needs these ("upstream.NAME", units) comes to no verdict; "" = all of them are healthy.
+  virtual std::string needs_lacking(const unit_runner& who, const std::vector<std::string>& needs) const = 0;
+  // The unit that answers for this one: of as many instances the one of the same number, else the first that runs.
+  virtual probe::stand_in stand_in_of(const unit_runner& who, const std::string& unit) const = 0;
   // The chosen endpoints of the upstreams that it uses, by the word behind "upstream.".
   [[nodiscard]] virtual std::map<std::string, std::string> chosen_endpoints(const unit_runner& who) const = 0;
   // Is the data that it opens (shared_with) about to be replaced, its own node being down?

@@ -23,6 +23,17 @@ probe::target unit_runner::probe_target() const {
   probe::target t = launch_ ? start::probe_target_of(unit_, *launch_) : probe::target{};
   t.main_pid = pid_;
   t.directory = unit_.run.directory;
+  if (run_ > 0)
+    t.output = [dirs = services_.shim, name = to_text(unit_.id), run = run_](std::uint64_t from) {
+      auto piece = process::read_output(dirs, name, run, from);
+      if (!piece) return base::result<probe::output_piece>(piece.error());
+      return base::result<probe::output_piece>(boost::system::in_place_value,
+                                               probe::output_piece{std::move(piece->text), piece->next});
+    };
+  t.through = [weak = weak_from_this()](const std::string& unit) {
+    const auto self = weak.lock();
+    return self ? self->host_.stand_in_of(*self, unit) : probe::stand_in{"not known any more"};
+  };
   return t;
 }
 
@@ -31,9 +42,13 @@ void unit_runner::start_probe(model::probe_role role) {
                      : role == model::probe_role::readiness ? unit_.readiness
                                                             : unit_.liveness;
   probes_[slot(role)].reset();
+  probes_held_[slot(role)].clear();
   if (!what) return;
-  probes_[slot(role)] = std::make_unique<probe_loop>(services_.loop, services_.prober, *what, probe_target(),
-                                                     [this, role](const auto& a) { on_probe(role, a); });
+  probe_loop::holder held;
+  if (!what->needs.empty()) held = [this, needs = what->needs] { return host_.needs_lacking(*this, needs); };
+  probes_[slot(role)] = std::make_unique<probe_loop>(
+      services_.loop, services_.prober, *what, probe_target(), [this, role](const auto& a) { on_probe(role, a); },
+      std::move(held));
 }
 
 void unit_runner::on(const unit::start_startup_probe&) {
@@ -49,6 +64,7 @@ void unit_runner::on(const unit::start_steady_probes&) {
 
 void unit_runner::on(const unit::stop_probes&) {
   for (auto& p : probes_) p.reset();
+  for (auto& why : probes_held_) why.clear();
   liveness_held_.clear();
   head_.reset();
 }
@@ -104,6 +120,7 @@ std::optional<bool> unit_runner::readiness_seen() const {
 
 void unit_runner::on_probe(model::probe_role role, const probe_loop::answer& a) {
   if (a.head) head_ = a.head;
+  probes_held_[slot(role)] = a.held;
   if (a.head && (role == model::probe_role::liveness || recovery_has_node())) own_head_seen(*a.head);
   const bool good = a.verdict.value == unit::verdict::good;
   const bool bad = a.verdict.value == unit::verdict::bad;
@@ -117,7 +134,7 @@ void unit_runner::on_probe(model::probe_role role, const probe_loop::answer& a) 
     }
     if (role == model::probe_role::readiness && a.answered && !unit_.startup) recovery_node_has_started();
     if (a.changed && role == model::probe_role::readiness)
-      recovery_->on_health(good ? model::health::healthy : model::health::unhealthy);
+      recovery_->on_health(good ? model::health::healthy : bad ? model::health::unhealthy : model::health::unknown);
     return;
   }
   if (role == model::probe_role::startup) {
@@ -138,7 +155,9 @@ void unit_runner::on_probe(model::probe_role role, const probe_loop::answer& a) 
   dispatch(unit::health_changed{good  ? model::health::healthy
                                 : bad ? model::health::unhealthy
                                       : model::health::unknown,
-                                good ? "readiness passed" : "readiness failed: " + a.verdict.reason});
+                                good             ? "readiness passed"
+                                : a.held.empty() ? "readiness failed: " + a.verdict.reason
+                                                 : "no verdict of readiness: " + a.held});
 }
 
 }  // namespace hasup::daemon

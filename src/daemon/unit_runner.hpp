@@ -157,6 +157,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   }
   std::vector<std::int32_t> pids() const;
   std::uint64_t run_number() const { return run_; }
+  std::int32_t main_pid() const { return pid_; }  // 0: none
   bool drains() const;  // load balancers are told that it will stop; it was not asked to yet
   bool restart_seen() const { return queue_.empty(); }  // nothing that was asked for is still on its way
   // Health, memory, requirements and schedules do nothing to what runs while it is on, no recovery begins, and nobody
@@ -506,6 +507,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   boost::asio::steady_timer shim_timer_;  // before the next attempt, when a shim cannot even be started
 
   std::unique_ptr<probe_loop> probes_[3];
+  std::string probes_held_[3];  // why their answers do not count
   std::optional<model::head> head_;
   std::string own_chain_;  // as the node named it last; "" = it never did
   std::unique_ptr<reference_watch> reference_;

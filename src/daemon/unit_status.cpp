@@ -25,6 +25,9 @@ control::instance_status unit_runner::status() {
   s.reason = !undecided_ ? memory_.reason : shim_silence_.empty() ? std::string(asking) : shim_silence_;
   if (const auto held = held_by_maintenance(); !held.then.empty()) s.reason += "; held by maintenance: " + held.why;
   if (const auto trouble = journal_trouble(); !trouble.empty()) s.reason += "; " + trouble;
+  for (const auto role : {model::probe_role::readiness, model::probe_role::liveness})
+    if (const auto& why = probes_held_[static_cast<std::size_t>(role)]; s.reason.find(why) == std::string::npos)
+      s.reason += fmt::format("; no verdict of {}: {}", model::probe_role_names.text(role), why);
   s.since = since_;
   s.restarts = memory_.restarts;
   s.recoveries = memory_.recoveries;

@@ -12,12 +12,13 @@
 
 namespace hasup::model {
 
-enum class check_kind { http, jsonrpc, websocket, tcp, exec };
-inline constexpr base::enum_names<check_kind, 5> check_kind_names{{{{check_kind::http, "http"},
+enum class check_kind { http, jsonrpc, websocket, tcp, exec, log };
+inline constexpr base::enum_names<check_kind, 6> check_kind_names{{{{check_kind::http, "http"},
                                                                     {check_kind::jsonrpc, "jsonrpc"},
                                                                     {check_kind::websocket, "websocket"},
                                                                     {check_kind::tcp, "tcp"},
-                                                                    {check_kind::exec, "exec"}}}};
+                                                                    {check_kind::exec, "exec"},
+                                                                    {check_kind::log, "log"}}}};
 
 enum class time_format { rfc3339, unix, unix_ms };
 inline constexpr base::enum_names<time_format, 3> time_format_names{
@@ -43,7 +44,7 @@ struct expectation {
   friend bool operator==(const expectation&, const expectation&) = default;
 };
 
-// Where the head of a chain is in the answer; JSON pointers, empty = absent.
+// Where the head of a chain is in the answer; JSON pointers, empty = absent. Of a log check: names of groups.
 struct head_pointers {
   std::string number;
   std::string time;
@@ -72,10 +73,13 @@ struct check {
   std::vector<int> status = {200};
   std::string address;                      // tcp: HOST:PORT, [V6]:PORT or unix:/path
   std::vector<std::string> command;         // exec: argv; exit 0 passes
+  std::string pattern;                      // log: RE2, unanchored, on each line; groups "head" and "time"
+  std::optional<base::duration> max_age;    // log: of the newest line that matches
   std::optional<std::string> body_matches;  // RE2, unanchored, on the whole answer
   std::vector<expectation> expect;
   head_pointers head;
   std::optional<port_owner> owner;  // not set: unit for loopback addresses, any for the rest
+  std::string through;              // the unit that answers for this one; "" = it does itself
 
   friend bool operator==(const check&, const check&) = default;
 };
@@ -94,6 +98,7 @@ struct probe {
   unsigned successes = 1;                         // in a row until it turns good
   std::optional<base::duration> max_head_age;     // applies to the head of whichever check declares head.time
   std::optional<base::duration> advances_within;  // the head number must grow within this
+  std::vector<std::string> needs;                 // "upstream.NAME" and units; not all of them healthy = no verdict
 
   [[nodiscard]] bool tells_head() const {
     for (const auto& c : checks)

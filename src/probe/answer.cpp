@@ -198,6 +198,10 @@ void read_head(const model::head_pointers& where, std::span<const std::optional<
 
 }  // namespace
 
+std::optional<base::wall_time> read_time(std::string_view text, model::time_format format) {
+  return time_of({kind::string, std::string(text)}, format);
+}
+
 std::string excerpt(std::string_view text, std::size_t longest) {
   std::string out;
   const bool cut = text.size() > longest;

@@ -39,6 +39,9 @@ check_result judge_jsonrpc(const model::check& c, std::string_view body, answer_
 // What a JSON answer says went wrong (JSON-RPC error, or the error of an Antelope node); empty when it says nothing.
 std::string error_in_answer(std::string_view body);
 
+// A time as text.
+std::optional<base::wall_time> read_time(std::string_view text, model::time_format format);
+
 // At most `longest` bytes on one line, for a message: control characters become spaces, a cut is marked by "…".
 std::string excerpt(std::string_view text, std::size_t longest = 80);
 

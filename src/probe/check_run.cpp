@@ -13,6 +13,7 @@ void check_run::begin() {
   timer_.async_wait([self = shared_from_this()](boost::system::error_code ec) {
     if (!ec) self->on_deadline();
   });
+  if (!order_.unasked.empty()) return finish(outcome::unknown, order_.unasked);
   ask();
 }
 
@@ -83,6 +84,8 @@ std::shared_ptr<check_run> make_check_run(check_order order, check_run::done_han
       return make_websocket_check(std::move(order), std::move(done));
     case model::check_kind::tcp:
       return make_tcp_check(std::move(order), std::move(done));
+    case model::check_kind::log:
+      return make_log_check(std::move(order), std::move(done));
     case model::check_kind::exec:
       break;
   }

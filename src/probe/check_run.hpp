@@ -37,6 +37,7 @@ struct check_order {
   model::check check;
   target whom;
   base::duration timeout{0};
+  std::string unasked{};  // why it is not to be asked, and so unknown; "" = it is
 };
 
 class check_run : public std::enable_shared_from_this<check_run> {
@@ -93,5 +94,6 @@ std::shared_ptr<check_run> make_http_check(check_order order, check_run::done_ha
 std::shared_ptr<check_run> make_websocket_check(check_order order, check_run::done_handler done);
 std::shared_ptr<check_run> make_tcp_check(check_order order, check_run::done_handler done);
 std::shared_ptr<check_run> make_exec_check(check_order order, check_run::done_handler done);
+std::shared_ptr<check_run> make_log_check(check_order order, check_run::done_handler done);
 
 }  // namespace hasup::probe

@@ -24,6 +24,14 @@ void add_head(std::optional<model::head>& all, const std::optional<model::head>&
   if (all->chain.empty()) all->chain = one->chain;
 }
 
+// Of a unit that answers for another one only what it says of the head is about that one.
+check_result told_by(const std::string& unit, check_result r) {
+  if (r.out != outcome::failed || r.answered) return r;
+  r.out = outcome::unknown;
+  r.reason = "asked through " + unit + ": " + r.reason;
+  return r;
+}
+
 }  // namespace
 
 struct prober::shared : check_tools {
@@ -106,8 +114,15 @@ prober::handle prober::start(const model::probe& probe, const target& whom, sess
   const std::weak_ptr<run> weak = r;
   for (std::size_t i = 0; i < probe.checks.size(); ++i) {
     check_order order{shared_, memory.state_, i, probe.checks[i], whom, probe.timeout};
-    r->checks.push_back(make_check_run(std::move(order), [weak, i](check_result result) {
-      if (const auto self = weak.lock()) self->check_done(i, std::move(result));
+    const auto& through = probe.checks[i].through;
+    if (!through.empty()) {
+      const auto by = whom.through ? whom.through(through) : stand_in{"not known here"};
+      order.whom.main_pid = by.main_pid;
+      if (!by.down.empty()) order.unasked = "asked through " + through + ", which is " + by.down;
+    }
+    r->checks.push_back(make_check_run(std::move(order), [weak, i, through](check_result result) {
+      if (const auto self = weak.lock())
+        self->check_done(i, through.empty() ? std::move(result) : told_by(through, std::move(result)));
     }));
   }
   boost::asio::post(shared_->io, [r] { r->begin(); });

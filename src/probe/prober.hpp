@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/duration.hpp"
+#include "base/result.hpp"
 #include "model/exit_status.hpp"
 #include "model/probe.hpp"
 
@@ -60,6 +61,18 @@ struct probe_result {
   bool answered = false;             // every check is
 };
 
+// What a run wrote from some byte of its output on: whole lines, and where to go on.
+struct output_piece {
+  std::string text;
+  std::uint64_t next = 0;
+};
+
+// Who answers for a unit that has no API of its own.
+struct stand_in {
+  std::string down;  // why it cannot be asked; "" = it runs
+  std::int32_t main_pid = 0;
+};
+
 // Whom the probe is about.
 struct target {
   std::int32_t main_pid = 0;               // 0: nobody; port_owner is not asked
@@ -67,6 +80,10 @@ struct target {
   std::optional<unsigned> uid, gid;
   std::vector<unsigned> groups;
   std::string directory;
+  // For log: reads what is in memory already, so that the loop may. Not set: there is no run.
+  std::function<base::result<output_piece>(std::uint64_t from)> output;
+  // For `through`: that unit, as it is now. Not set: nobody knows it.
+  std::function<stand_in(const std::string& unit)> through;
 };
 
 // How an exec check runs its program; the daemon gives the one place that forks. `done` is called from the loop, not

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "probe/answer.hpp"
+#include "probe/log_lines.hpp"
 #include "probe/port_owner.hpp"
 
 namespace hasup::probe {
@@ -28,6 +29,7 @@ struct connection {
 
 struct check_memory {
   answer_memory growth;
+  log_memory log;
   owner_finding owner;
   std::unique_ptr<connection> idle;  // kept alive, nothing under way on it
 };

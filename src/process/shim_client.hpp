@@ -224,4 +224,14 @@ shim_traces find_traces(const directories& dirs);
 // What the run wrote last, oldest first, beginning with a whole line.
 base::result<std::string> read_evidence(const directories& dirs, const std::string& name, std::uint64_t run);
 
+// The whole lines that a run wrote from byte `from` on, counted from its beginning; of more than 64 KiB the last
+// ones.
+struct output_piece {
+  std::string text;
+  std::uint64_t next = 0;  // where to go on
+};
+// `run` 0: whichever was the last one.
+base::result<output_piece> read_output(const directories& dirs, const std::string& name, std::uint64_t run,
+                                       std::uint64_t from);
+
 }  // namespace hasup::process

@@ -51,6 +51,52 @@ std::optional<base::duration> lived(const shim_record& record) {
       std::chrono::nanoseconds(record.exited_at_ns - record.started_at_ns));
 }
 
+// What stands in the ring from `from` on, as far as no write overtook the copying.
+struct ring_copy {
+  std::string text;
+  std::uint64_t begin = 0;  // of the text, in bytes of the run
+  bool cut = false;         // something between `from` and the text is gone
+};
+
+base::result<ring_copy> copy_ring(const directories& dirs, const std::string& name, std::uint64_t run,
+                                  std::uint64_t from) {
+  const std::string place = "evidence of " + name;
+  const base::unique_fd file = open_below(dirs.state, "evidence", name, O_RDONLY);
+  if (!file) return base::errno_error(place);
+  evidence_header before{};
+  evidence_header after{};
+  const base::error too_short{place + ": the file is too short"};
+  if (!read_exactly(file.get(), &before, sizeof before, 0)) return too_short;
+  if (before.magic != evidence_magic || before.capacity != evidence_capacity)
+    return base::error{place + ": not written by this version"};
+  if (run == 0) run = before.run;
+  const std::uint64_t end = before.written;
+  ring_copy out;
+  out.begin = std::max(std::min(from, end), end > evidence_capacity ? end - evidence_capacity : 0);
+  std::string copied(static_cast<std::size_t>(end - out.begin), '\0');
+  for (std::size_t done = 0; done < copied.size();) {
+    const auto at = static_cast<std::size_t>((out.begin + done) % evidence_capacity);
+    const auto length = std::min(evidence_capacity - at, copied.size() - done);
+    if (!read_exactly(file.get(), copied.data() + done, length, static_cast<off_t>(evidence_data + at)))
+      return too_short;
+    done += length;
+  }
+  if (!read_exactly(file.get(), &after, sizeof after, 0)) return too_short;
+  if (before.run != run || after.run != run)
+    return base::error{place + ": it is that of run " + std::to_string(after.run) + ", not of run " +
+                       std::to_string(run)};
+  // What a write overtook while we copied is not taken.
+  const std::uint64_t newest = std::max(after.reserved, end);
+  const std::uint64_t kept = std::min(end, newest > evidence_capacity ? newest - evidence_capacity : 0);
+  if (kept > out.begin) {
+    copied.erase(0, static_cast<std::size_t>(kept - out.begin));
+    out.begin = kept;
+  }
+  out.cut = out.begin > from;
+  out.text = std::move(copied);
+  return out;
+}
+
 }  // namespace
 
 base::unique_fd open_below(const std::string& directory, const char* folder, const std::string& name, int flags) {
@@ -235,40 +281,30 @@ bool remove_shim_files(const directories& dirs, const std::string& name) {
 }
 
 base::result<std::string> read_evidence(const directories& dirs, const std::string& name, std::uint64_t run) {
-  const std::string place = "evidence of " + name;
-  const base::unique_fd file = open_below(dirs.state, "evidence", name, O_RDONLY);
-  if (!file) return base::errno_error(place);
-  evidence_header before{};
-  evidence_header after{};
-  if (!read_exactly(file.get(), &before, sizeof before, 0)) return base::error{place + ": the file is too short"};
-  std::string ring(std::min<std::uint64_t>(before.written, evidence_capacity), '\0');  // a run often wrote little
-  if (!read_exactly(file.get(), ring.data(), ring.size(), evidence_data) ||
-      !read_exactly(file.get(), &after, sizeof after, 0))
-    return base::error{place + ": the file is too short"};
-  if (before.magic != evidence_magic || before.capacity != evidence_capacity)
-    return base::error{place + ": not written by this version"};
-  if (before.run != run || after.run != run)
-    return base::error{place + ": it is that of run " + std::to_string(after.run) + ", not of run " +
-                       std::to_string(run)};
-  // What a write overtook while we copied is not taken.
-  const std::uint64_t end = before.written;
-  const std::uint64_t newest = std::max(after.reserved, end);
-  std::uint64_t begin = newest > evidence_capacity ? newest - evidence_capacity : 0;
-  const bool cut = begin > 0;
-  begin = std::min(begin, end);
-  std::string text;
-  text.reserve(static_cast<std::size_t>(end - begin));
-  while (begin < end) {
-    const auto at = static_cast<std::size_t>(begin % evidence_capacity);
-    const auto length = std::min<std::size_t>(evidence_capacity - at, static_cast<std::size_t>(end - begin));
-    text.append(ring, at, length);
-    begin += length;
-  }
-  if (cut) {
+  const auto ring = copy_ring(dirs, name, run, 0);
+  if (!ring) return ring.error();
+  auto text = std::move(ring->text);
+  if (ring->cut) {
     const auto newline = text.find('\n');
     if (newline != std::string::npos && newline + 1 < text.size()) text.erase(0, newline + 1);
   }
   return base::result<std::string>(boost::system::in_place_value, std::move(text));
+}
+
+base::result<output_piece> read_output(const directories& dirs, const std::string& name, std::uint64_t run,
+                                       std::uint64_t from) {
+  const auto ring = copy_ring(dirs, name, run, from);
+  if (!ring) return ring.error();
+  output_piece out;
+  const auto last = ring->text.rfind('\n');
+  if (last == std::string::npos) {
+    out.next = ring->begin;  // the end of the line is still to come
+    return out;
+  }
+  const auto first = ring->cut ? ring->text.find('\n') + 1 : 0;
+  out.text = ring->text.substr(first, last + 1 - first);
+  out.next = ring->begin + last + 1;
+  return out;
 }
 
 }  // namespace hasup::process

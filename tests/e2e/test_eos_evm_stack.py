@@ -75,6 +75,7 @@ requires = []
 [vars]
 home = "{home}/evm"
 engine = "127.0.0.1:{engine}"
+rpc = "http://127.0.0.1:{rpc}"
 backup = "file://{home}/evm-backup/"
 [data]
 min_free = "1MiB"
@@ -90,6 +91,10 @@ timeout = "5s"
 [readiness]
 interval = "100ms"
 timeout = "5s"
+[liveness]
+interval = "200ms"
+needs = ["upstream.leap"]
+advances_within = "15s"
 [restart]
 backoff = {{ initial = "100ms", max = "1s" }}
 [recovery]
@@ -134,6 +139,7 @@ command = ["{demo}", "miner", "--rpc", "${{rpc}}", "--http", "127.0.0.1:${{{mine
 user = "{user}"
 [readiness]
 url = "http://127.0.0.1:${{{miner} + instance}}"
+needs = ["eos-evm-rpc"]
 interval = "200ms"
 [liveness]
 url = "http://127.0.0.1:${{{miner} + instance}}"

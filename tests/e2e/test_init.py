@@ -28,14 +28,15 @@ class Init(HasupTest):
         self.assertIn("http = 127.0.0.1:8888  # http-server-address", self.home.ok("init", "--list", "leap"))
 
     def test_values_come_from_the_command_line(self):
-        done = self.home.ok("init", "eos-evm/leap", "eos-evm-node", "--set", "leap.backup=https://b.example.org/l/",
+        done = self.home.ok("init", "eos-evm/leap", "eos-evm-node", "eos-evm-rpc",
+                            "--set", "leap.backup=https://b.example.org/l/",
                             "--set", "eos-evm-node.backup=https://b.example.org/e/", "--set", f"leap.home={self.home.path}/l")
         self.assertIn(f"wrote {self.unit_file('leap')}", done)
         text = self.unit_file("leap").read_text()
         self.assertIn('backup = "https://b.example.org/l/"', text)
         self.assertIn('# http-server-address in config.ini', text)
         self.assertIn('backup = "https://b.example.org/e/"', self.unit_file("eos-evm-node").read_text())
-        self.assertIn("2 units: no problems", self.home.ok("check"))
+        self.assertIn("3 units: no problems", self.home.ok("check"))
         self.assertIn(f'dir = "{self.home.path}/l/data"', self.home.ok("cat", "leap", "--effective"))
 
     def test_nothing_is_written_where_something_is_wrong(self):

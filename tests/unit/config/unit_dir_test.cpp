@@ -77,6 +77,32 @@ TEST_CASE("unknown units, loops and self-requirements are errors of the units co
   CHECK_FALSE(all.units.at("a").valid);
 }
 
+TEST_CASE("a probe that needs, or asks through, what is not there or waits for it is an error") {
+  const home h;
+  const std::string tcp = "kind = \"tcp\"\naddress = \"h:1\"\n";
+  const std::string http = "kind = \"http\"\nurl = \"http://h/\"\n";
+  h.unit("leap", run + "[readiness]\n" + tcp);
+  // The rpc waits for the node, whose health is what the rpc says: nobody would ever be healthy.
+  h.unit("node", run + "[startup]\n" + tcp + "[readiness]\n" + http + "through = \"rpc\"\n");
+  h.unit("rpc", run + requires_unit("node"));
+  // Its liveness is nothing that anybody waits for.
+  h.unit("b-node", run + "[readiness]\n" + tcp + "[liveness]\n" + http + "through = \"b-rpc\"\nneeds = [\"leap\"]\n");
+  h.unit("b-rpc", run + requires_unit("b-node"));
+  // That it has started does not hang on its rpc.
+  h.unit("c-node", run + "[startup]\n" + tcp + "[readiness]\n" + http + "through = \"c-rpc\"\n");
+  h.unit("c-rpc", run + "[[requires]]\nunit = \"c-node\"\ncondition = \"started\"\n");
+  h.unit("d", run + "[readiness]\n" + tcp + "needs = [\"e\"]\n");
+  h.unit("e", run + "[readiness]\n" + tcp + "needs = [\"d\"]\n");
+  h.unit("f", run + "[liveness]\n" + http + "through = \"lep\"\n");
+  h.unit("g", run + "[liveness]\n" + tcp + "needs = [\"g\"]\n");
+  CHECK(h.said() ==
+        "units/d.toml:6:9: error: it would wait for itself: d healthy -> e healthy -> d healthy\n"
+        "units/e.toml:6:9: error: it would wait for itself: d healthy -> e healthy -> d healthy\n"
+        "units/f.toml:6:11: error: unknown unit \"lep\"; did you mean \"leap\"?\n"
+        "units/g.toml:6:9: error: a unit cannot need itself\n"
+        "units/node.toml:9:11: error: it would wait for itself: node healthy -> rpc started -> node healthy\n");
+}
+
 TEST_CASE("a group that nobody else is in is a warning, and one that is restored in place an error") {
   const home h;
   h.dir.write("etc/recipes/r.toml",

@@ -49,6 +49,9 @@ std::map<std::string, sample> check_samples(const std::string& role) {
   const auto websocket = [&](const std::string& line) {
     return sample{"", role, "kind = \"websocket\"\nurl = \"wss://localhost/\"\n" + line};
   };
+  const auto log = [&](const std::string& line) {
+    return sample{"", role, "kind = \"log\"\npattern = '(?P<head>\\d+) at (?P<time>\\d+)'\n" + line};
+  };
   return {
       {"kind", {"", role, "kind = \"tcp\"\naddress = \"[::1]:80\""}},
       {"url", http("")},
@@ -83,6 +86,10 @@ std::map<std::string, sample> check_samples(const std::string& role) {
       {"head.chain", http("head = { number = \"/n\", chain = \"/c\" }")},
       {"head.format", http("head = { time = \"/t\", format = \"unix\" }")},
       {"port_owner", http("port_owner = \"any\"")},
+      {"through", http("through = \"rpc\"")},
+      {"pattern", log("")},
+      {"max_age", log("max_age = \"1m\"")},
+      {"time", log("time = \"unix\"")},
   };
 }
 
@@ -99,6 +106,7 @@ std::map<std::string, sample> probe_samples(const std::string& role) {
       {role + ".advances_within", {"", role, head + "advances_within = \"1m\""}},
       {role + ".check", {"", "[" + role + ".check]", http_check}},
   };
+  if (role != "startup") out[role + ".needs"] = {"", role, http_check + "needs = [\"leap\", \"rpc\"]"};
   for (const auto& [key, s] : check_samples(role)) out[role + "." + key] = s;
   for (const auto& [key, s] : check_samples("[" + role + ".check]")) out[role + ".check[]." + key] = s;
   return out;
@@ -520,6 +528,18 @@ TEST_CASE("faults that need a sentence") {
       {minimal + "[readiness]\npreset = \"antelope\"\nulr = \"x\"\n", "unknown key \"ulr\"; did you mean \"url\"?"},
       {minimal + "[readiness]\nkind = \"tcp\"\naddress = \"h:1\"\nmax_head_age = \"1s\"\n",
        "needs a check with head.time"},
+      {minimal + "[liveness]\nkind = \"log\"\npattern = 'block'\nadvances_within = \"1m\"\n",
+       "needs a check with head.number; write head = { number = \"/…\" }, or (?P<head>…) in a pattern"},
+      {minimal + "[liveness]\nkind = \"log\"\npattern = '(?P<haed>\\d+)'\n",
+       "the groups of \"pattern\" are (?P<head>…) and (?P<time>…)"},
+      {minimal + "[liveness]\nkind = \"log\"\npattern = 'block'\ntime = \"unix\"\n", "has no such group"},
+      {minimal + "[liveness]\nkind = \"log\"\npattern = '('\n", "is no regular expression"},
+      {minimal + "[liveness]\npattern = 'block'\n", "needs \"preset\", \"kind\""},
+      {minimal + "[liveness]\nkind = \"tcp\"\naddress = \"h:1\"\nthrough = \"rpc\"\n",
+       "\"through\" does not belong to a check of kind \"tcp\""},
+      {minimal + "[liveness]\nkind = \"tcp\"\naddress = \"h:1\"\nneeds = [\"Leap\"]\n", "\"Leap\" is no name"},
+      {minimal + "[liveness]\nkind = \"tcp\"\naddress = \"h:1\"\nneeds = [\"upstream.leap\"]\n",
+       "this unit has no upstream \"leap\""},
       {minimal + "[readiness]\nkind = \"tcp\"\n[[readiness.check]]\nkind = \"tcp\"\naddress = \"h:1\"\n",
        "stands beside [[check]]"},
       {minimal + "[readiness]\nkind = \"tcp\"\naddress = \"h:1\"\nmethod = \"${secret:X}\"\n",

@@ -38,6 +38,19 @@ const std::string tcp = "[upstream.x.probe]\nkind = \"tcp\"\naddress = \"${endpo
 
 }  // namespace
 
+TEST_CASE(
+    "a probe may need an upstream of the unit, and an endpoint is asked neither by its log nor through a unit") {
+  const std::string unit =
+      own("select = \"sticky\"\n" + tcp + "[[upstream.x.endpoint]]\nhost = \"a\"\n") + "[liveness]\nkind = \"tcp\"\n";
+  const auto entry = parse(unit + "address = \"h:1\"\nneeds = [\"upstream.x\"]\n", beside());
+  INFO(test::rendered(entry.problems));
+  REQUIRE(entry.valid);
+  CHECK(entry.instances.at(0).liveness->needs == std::vector<std::string>{"upstream.x"});
+  CHECK(said(own("select = \"sticky\"\n[upstream.x.probe]\nkind = \"log\"\npattern = \"a\"\n[[upstream.x.endpoint]]\n"
+                 "host = \"a\"\n"))
+            .find("are for units") != std::string::npos);
+}
+
 TEST_CASE("a unit is filled in with each endpoint that could be chosen") {
   const auto entry = parse(
       "[vars]\nat = \"${upstream.leap.host}\"\n[run]\ncommand = [\"/x\", \"${at}:${upstream.leap.port + 1}\", "

@@ -1,5 +1,7 @@
 // Logs and evidence: nothing lost, nothing torn, nobody blocked.
+#include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 
 #include "base/unique_fd.hpp"
 #include "unit/process/shim_fixture.hpp"
@@ -173,7 +175,45 @@ TEST_CASE("the evidence ring holds the end of the run, from its first whole line
   const auto former = read_evidence(h.dirs, "unit@0", 1);
   REQUIRE(former.has_error());
   CHECK(former.error().message.find("run 2") != std::string::npos);
+  CHECK(read_output(h.dirs, "unit@0", 1, 0).has_error());
   d.wait<shim_tree_empty>();
+  d.finish();
+}
+
+TEST_CASE("what a run wrote since the last look is read in whole lines, and of too much the last ones") {
+  home h;
+  driver d(h);
+  d.open();
+  const std::string fifo = h.top() + "/go";
+  REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+  const base::unique_fd go(::open(fifo.c_str(), O_RDWR | O_CLOEXEC));
+  d.client.run(d.request(1, "exec <" + fifo + "; printf 'one\\ntw'; read x; echo o; read x; seq 1 100000"));
+  const auto goes_on = [&] { REQUIRE(::write(go.get(), "x\n", 2) == 2); };
+  const auto text_of = [&](std::uint64_t from) {
+    const auto piece = read_output(h.dirs, "unit@0", 1, from);
+    return piece ? piece->text : std::string();
+  };
+  const auto becomes = [&](std::uint64_t from, const std::string& text) {
+    return eventually([&] {
+      d.status();  // the loop goes on
+      return text_of(from) == text;
+    });
+  };
+  REQUIRE(becomes(0, "one\n"));
+  const auto next = read_output(h.dirs, "unit@0", 1, 0).value().next;
+  CHECK(next == 4);
+  CHECK(text_of(next).empty());
+  goes_on();
+  REQUIRE(becomes(next, "two\n"));
+  CHECK(read_output(h.dirs, "unit@0", 1, next).value().next == 8);
+  goes_on();
+  d.wait<shim_tree_empty>();
+  const auto rest = read_output(h.dirs, "unit@0", 1, 8).value();
+  CHECK(rest.text.size() <= 64 << 10);
+  CHECK(rest.text.starts_with(std::to_string(std::stoi(rest.text)) + "\n"));
+  CHECK(rest.text.ends_with("\n100000\n"));
+  CHECK(text_of(rest.next).empty());
+  CHECK(read_output(h.dirs, "unit@0", 0, rest.next).value().next == rest.next);
   d.finish();
 }
 

@@ -358,14 +358,14 @@ class Stack(HasupTest):
             self.after(f"{name} is frozen", lambda: os.kill(self.pid(name, instance), signal.SIGSTOP),
                        self.restarted(name, instance))
 
-        # The leap that is used dies and has a dirty database: the other one is used, and it is restored.
+        # The leap that is used dies and has a dirty database: it is restored, perhaps before the other one is used.
+        first = self.chosen()
+        self.after("kill -9 of the leap that is used", lambda: os.kill(self.pid(f"leap-{first}"), signal.SIGKILL),
+                   lambda: self.home.unit_status(f"leap-{first}")["recoveries"] == 1)
+
+        # The head of the one that is used stands still.
         first = self.chosen()
         other = 3 - first
-        self.after("kill -9 of the leap that is used", lambda: os.kill(self.pid(f"leap-{first}"), signal.SIGKILL),
-                   lambda: self.runs_with(other)() and self.home.unit_status(f"leap-{first}")["recoveries"] == 1)
-
-        # Its head stands still.
-        first, other = self.chosen(), 3 - self.chosen()
         head = get_info(self.leaps[first - 1])["head_block_num"]
         self.leap_unit(first, more=("--stuck-at", head + 20))
         self.home.ok("apply")
@@ -375,7 +375,8 @@ class Stack(HasupTest):
         self.home.ok("start", f"leap-{first}")
         self.wait_all()
 
-        first, other = self.chosen(), 3 - self.chosen()
+        first = self.chosen()
+        other = 3 - first
         self.after("the leap that is used is taken away", lambda: self.home.ok("stop", f"leap-{first}", "--no-wait"),
                    self.runs_with(other), whole=False)
         self.home.ok("start", f"leap-{first}")

@@ -1,217 +1,21 @@
 // Power fails, and of what was renamed, made and deleted since the last fsync of its directory any part is lost:
-// swap, roll back, rewipe and clean up come to a whole end all the same.
+// swap, roll back, rewipe and clean up come to a whole end all the same. Also where entries of the data directory are
+// file systems of their own, of which each loses what it will.
 //
-// The calls below stand in front of the C library's in this program. While a test records them nothing is deleted for
-// good: what goes is kept, so that what is lost can be taken back with the very same inodes.
-#include <dirent.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
+// The calls below stand in front of the C library's in this program.
 #include <cstdarg>
 #include <iostream>
-#include <memory>
 #include <random>
-#include <set>
-#include <vector>
 
-#include "base/unique_fd.hpp"
+#include "change_recorder.hpp"
 #include "sealed_archive.hpp"
 #include "snapshot/inspect.hpp"
 #include "swap_world.hpp"
-
-#include <catch2/catch.hpp>
+#include "volume_world.hpp"
 
 using namespace hasup;
 using namespace hasup::test;
 using snapshot::state_swap;
-
-namespace {
-
-long rename_now(int from_dir, const char* from, int to_dir, const char* to, unsigned flags) {
-  return ::syscall(SYS_renameat2, from_dir, from, to_dir, to, flags);
-}
-
-// A directory entry; which file it names changes.
-struct spot {
-  ino_t dir = 0;
-  std::string name;
-  friend auto operator<=>(const spot&, const spot&) = default;
-};
-
-struct change {
-  enum class kind { rename, exchange, make, remove };
-  kind is = kind::rename;
-  std::shared_ptr<base::unique_fd> from_dir, to_dir;
-  std::string from, to;
-  int kept = -1;         // what it took away, by its number
-  std::set<spot> spots;  // that it changed
-  std::set<ino_t> dirs;  // in which they are
-  ino_t whole_dir = 0;   // that it made or removed; 0 = none
-  bool durable = false;
-
-  // Could this be on the disk without the one before it?
-  [[nodiscard]] bool needs(const change& before) const {
-    const bool same =
-        std::any_of(spots.begin(), spots.end(), [&](const auto& x) { return before.spots.contains(x); });
-    return same || (before.whole_dir != 0 && dirs.contains(before.whole_dir)) ||
-           (whole_dir != 0 && before.dirs.contains(whole_dir));
-  }
-};
-
-class recorder {
- public:
-  explicit recorder(const std::string& keep) : keep_(::open(keep.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-    REQUIRE(keep_);
-    current = this;
-  }
-  recorder(const recorder&) = delete;
-  recorder& operator=(const recorder&) = delete;
-  ~recorder() { stop(); }
-  void stop() {
-    if (current == this) current = nullptr;
-  }
-
-  int rename(int from_dir, const char* from, int to_dir, const char* to, unsigned flags) {
-    const bool exchange = (flags & RENAME_EXCHANGE) != 0;
-    auto c = at(exchange ? change::kind::exchange : change::kind::rename, from_dir, from);
-    add(c, to_dir, to);
-    c.to_dir = copy(to_dir);
-    c.to = to;
-    if (!exchange && flags == 0 && exists(to_dir, to)) {
-      c.kept = keep(to_dir, to);
-      if (c.kept < 0) return -1;
-    }
-    if (rename_now(from_dir, from, to_dir, to, flags) != 0) return -1;
-    all_.push_back(std::move(c));
-    return 0;
-  }
-  int remove(int dir, const char* name, bool is_dir) {
-    struct stat st {};
-    if (::fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0) return -1;
-    if (is_dir != S_ISDIR(st.st_mode)) {
-      errno = is_dir ? ENOTDIR : EISDIR;
-      return -1;
-    }
-    if (is_dir && !is_empty(dir, name)) {
-      errno = ENOTEMPTY;
-      return -1;
-    }
-    auto c = at(change::kind::remove, dir, name);
-    if (is_dir) c.whole_dir = st.st_ino;
-    c.kept = keep(dir, name);
-    if (c.kept < 0) return -1;
-    all_.push_back(std::move(c));
-    return 0;
-  }
-  void made(int dir, const char* name) {
-    auto c = at(change::kind::make, dir, name);
-    struct stat st {};
-    if (::fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode)) c.whole_dir = st.st_ino;
-    all_.push_back(std::move(c));
-  }
-  // Of a directory: all that was done in it, and what that could not be without.
-  void synced(int fd) {
-    struct stat st {};
-    if (::fstat(fd, &st) != 0 || !S_ISDIR(st.st_mode)) return;
-    for (std::size_t i = all_.size(); i-- > 0;)
-      if (all_[i].dirs.contains(st.st_ino)) all_[i].durable = true;
-    for (std::size_t i = all_.size(); i-- > 0;)
-      for (std::size_t k = 0; all_[i].durable && k < i; ++k)
-        if (all_[i].needs(all_[k])) all_[k].durable = true;
-  }
-  void all_synced() {
-    for (auto& c : all_) c.durable = true;
-  }
-
-  [[nodiscard]] std::vector<std::size_t> at_risk() const {
-    std::vector<std::size_t> out;
-    for (std::size_t i = 0; i < all_.size(); ++i)
-      if (!all_[i].durable) out.push_back(i);
-    return out;
-  }
-  // These, and what cannot be without them.
-  std::size_t lose(const std::set<std::size_t>& some) {
-    std::set<std::size_t> lost = some;
-    for (std::size_t i = 0; i < all_.size(); ++i)
-      for (const auto k : lost)
-        if (k < i && all_[i].needs(all_[k])) {
-          REQUIRE_FALSE(all_[i].durable);
-          lost.insert(i);
-          break;
-        }
-    for (auto i = lost.rbegin(); i != lost.rend(); ++i) take_back(all_[*i]);
-    return lost.size();
-  }
-
-  static recorder* current;
-
- private:
-  static std::shared_ptr<base::unique_fd> copy(int dir) {
-    return std::make_shared<base::unique_fd>(::fcntl(dir, F_DUPFD_CLOEXEC, 0));
-  }
-  static bool exists(int dir, const char* name) {
-    struct stat st {};
-    return ::fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
-  }
-  static bool is_empty(int dir, const char* name) {
-    const int fd = ::openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR* stream = ::fdopendir(fd);
-    std::size_t names = 0;
-    while (::readdir(stream) != nullptr) ++names;
-    ::closedir(stream);
-    return names == 2;
-  }
-  static void add(change& c, int dir, const char* name) {
-    struct stat st {};
-    ::fstat(dir, &st);
-    c.dirs.insert(st.st_ino);
-    c.spots.insert({st.st_ino, name});
-  }
-  static change at(change::kind is, int dir, const char* name) {
-    change c;
-    c.is = is;
-    c.from_dir = copy(dir);
-    c.from = name;
-    add(c, dir, name);
-    return c;
-  }
-  int keep(int dir, const char* name) {
-    return rename_now(dir, name, keep_.get(), std::to_string(++kept_).c_str(), 0) == 0 ? kept_ : -1;
-  }
-  void take_back(const change& c) {
-    const auto again = [&](const base::unique_fd& dir, const std::string& name) {
-      REQUIRE(rename_now(keep_.get(), std::to_string(c.kept).c_str(), dir.get(), name.c_str(), RENAME_NOREPLACE) ==
-              0);
-    };
-    switch (c.is) {
-      case change::kind::rename:
-        REQUIRE(rename_now(c.to_dir->get(), c.to.c_str(), c.from_dir->get(), c.from.c_str(), RENAME_NOREPLACE) == 0);
-        if (c.kept >= 0) again(*c.to_dir, c.to);
-        return;
-      case change::kind::exchange:
-        REQUIRE(rename_now(c.to_dir->get(), c.to.c_str(), c.from_dir->get(), c.from.c_str(), RENAME_EXCHANGE) == 0);
-        return;
-      case change::kind::make:
-        REQUIRE(keep(c.from_dir->get(), c.from.c_str()) >= 0);
-        return;
-      case change::kind::remove:
-        again(*c.from_dir, c.from);
-        return;
-    }
-  }
-
-  base::unique_fd keep_;
-  int kept_ = 0;
-  std::vector<change> all_;
-};
-
-recorder* recorder::current = nullptr;
-
-}  // namespace
 
 extern "C" {
 
@@ -256,7 +60,7 @@ int fsync(int fd) {
 
 int syncfs(int fd) noexcept {
   const auto done = static_cast<int>(::syscall(SYS_syncfs, fd));
-  if (done == 0 && recorder::current != nullptr) recorder::current->all_synced();
+  if (done == 0 && recorder::current != nullptr) recorder::current->all_synced(fd);
   return done;
 }
 }
@@ -283,8 +87,24 @@ struct told {
   std::size_t changes = 0;
 };
 
+template <class World>
+std::unique_ptr<World> make_world(bool exchange) {
+  if constexpr (std::is_same_v<World, swap_world>)
+    return std::make_unique<World>(true, exchange);
+  else
+    return std::make_unique<World>(exchange);
+}
+
+// Beside what is looked at, on each file system.
+std::vector<std::string> places_to_keep(const std::string& dir, bool volumes) {
+  std::vector<std::string> out{dir + ".kept"};
+  if (volumes) out.insert(out.end(), {dir + "/state/.hasup/kept", dir + "/data/.hasup/kept"});
+  for (const auto& path : out) fs::create_directories(path);
+  return out;
+}
+
 // `before` makes what the work begins on, which is durable; `after` goes on as after a power loss and checks the end.
-template <class Before, class Work, class After>
+template <class World = swap_world, class Before, class Work, class After>
 void cut_everywhere(const char* name, Before before, Work work, After after) {
   told so_far;
   for (const bool exchange : {true, false}) {
@@ -294,12 +114,11 @@ void cut_everywhere(const char* name, Before before, Work work, After after) {
       ++so_far.moments;
       unsigned choices = 1;
       for (unsigned v = 0; v < choices; ++v) {
-        swap_world w(true, exchange);
+        const auto made = make_world<World>(exchange);
+        World& w = *made;
         w.job.seen_free = true;  // who else has it open is not the question: a look at all processes is slow
         before(w);
-        const auto kept = w.dir() + ".kept";
-        fs::create_directory(kept);
-        recorder r(kept);
+        recorder r(places_to_keep(w.dir(), std::is_same_v<World, volume_world>));
         ended = ends_within(n, w, work);
         r.stop();
         const auto at_risk = r.at_risk();
@@ -309,7 +128,6 @@ void cut_everywhere(const char* name, Before before, Work work, After after) {
         INFO(name << ", cut after call " << n << (ended ? ", its last" : "") << ", loss " << v
                   << (exchange ? "" : ", without exchange"));
         after(w, ended, v);
-        if (ended) REQUIRE(::access(kept.c_str(), F_OK) == 0);
       }
     }
   }
@@ -419,5 +237,56 @@ TEST_CASE("a deletion in place of which renames and deletions are lost goes on t
         if (!snapshot::inspect(w.job).wiped) CHECK(picture(w.dir()) == w.before);
         must(w.worker().wipe());
         check_wiped(w);
+      });
+}
+
+TEST_CASE("a swap of volumes of which each loses renames goes on, or back, to a whole state", "[volumes][crash]") {
+  if (!can_mount()) return;
+  cut_everywhere<volume_world>(
+      "swap of volumes", [](const volume_world& w) { w.stage(); }, [](state_swap& s) { return s.swap(); },
+      [](const volume_world& w, bool ended, unsigned v) {
+        if (ended) w.check_new();
+        if (v % 2 == 0) {
+          must(w.worker().swap());
+          w.check_new();
+          must(w.worker().clean_up());
+          w.check_new();
+        } else {
+          must(w.worker().roll_back());
+          w.check_old();
+        }
+      });
+}
+
+TEST_CASE("a roll back of volumes of which each loses renames goes on to the old state", "[volumes][crash]") {
+  if (!can_mount()) return;
+  cut_everywhere<volume_world>(
+      "roll back of volumes",
+      [](const volume_world& w) {
+        w.stage();
+        must(w.worker().swap());
+      },
+      [](state_swap& s) { return s.roll_back(); },
+      [](const volume_world& w, bool ended, unsigned) {
+        if (ended) w.check_old();
+        must(w.worker().roll_back());
+        w.check_old();
+      });
+}
+
+TEST_CASE("a clean up of volumes of which each loses deletions goes on to the new state", "[volumes][crash]") {
+  if (!can_mount()) return;
+  cut_everywhere<volume_world>(
+      "clean up of volumes",
+      [](const volume_world& w) {
+        w.stage();
+        must(w.worker().swap());
+      },
+      [](state_swap& s) { return s.clean_up(); },
+      [](const volume_world& w, bool ended, unsigned) {
+        w.check_new();
+        if (ended) CHECK_FALSE(there(w.dir() + "/.hasup/swap.json"));
+        must(w.worker().clean_up());
+        w.check_new();
       });
 }

@@ -1,0 +1,206 @@
+"""Each recipe as it is shipped, with its unit and its probes: a stand-in that ends as the real node does when its database
+is damaged is restored, what the recipe keeps has moved forward meanwhile and stays, and what it wipes is gone."""
+
+import getpass
+import sys
+import unittest
+from pathlib import Path
+
+from hasup_home import HasupTest, free_port
+
+STAND_IN = Path(__file__).resolve().parent / "chain_stand_in.py"
+
+UNIT = """
+extends = "{template}"
+requires = []
+[vars]
+home = "{home}"
+{vars}
+[data]
+min_free = "1MiB"
+[run]
+command = ["{python}", "{stand_in}", "--listen", "{port}", "--state", "{state}", "--says", {says}, "--exit", "{code}"{more}]
+user = "{user}"
+env_file = []
+[run.limits]
+open_files = 1024
+{limits}
+[startup]
+interval = "100ms"
+timeout = "5s"
+[readiness]
+interval = "100ms"
+timeout = "5s"
+[restart]
+backoff = {{ initial = "100ms", max = "1s" }}
+[recovery]
+mode = "auto"
+source = "file://{backup}/"
+{recovery}
+[recovery.params]
+advancing_for = "300ms"
+{params}
+"""
+
+LOTUS = 'lotus = "{stand_in}"'
+
+
+class Recipes(HasupTest):
+    def setUp(self):
+        super().setUp()
+        self.node = self.home.directory("node")
+        self.backup = self.home.directory("backup")
+        self.port = free_port()
+
+    def put(self, root, path, text):
+        file = root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+
+    def archive(self, name, state):
+        """A backup of the database; `name` with an ending that the node reads itself is the database as it is."""
+        if not name.endswith(".tar.zst") or name.startswith("snapshot-"):
+            return self.put(self.backup, name, "good 5000")
+        made = self.home.directory("archived")
+        self.put(made, state, "good 5000")
+        self.home.ok("snapshot", "create", made, "--to", self.backup, "--name", name)
+
+    def restored(self, template, *, state, says, keep, archive, data="data", name=None, vars="", code=1, also=(),
+                 params="", more="", limits="", recovery="", leftover=None, found="damaged database"):
+        """`state`: the file that is the database, relative to the data directory `data`; `also`: what else must be there."""
+        name = name or template
+        data = self.node / data if data else self.node
+        leftover = leftover or str(Path(state).parent / "old")
+        self.put(data, state, "good 100")
+        self.put(data, leftover, "of the old state")
+        for path in (*keep, *also):
+            self.put(data, path, "as it was")
+        self.archive(archive, state)
+        known = dict(home=self.node, rpc=f"127.0.0.1:{self.port}", stand_in=STAND_IN)
+        self.home.unit(name, UNIT.format(
+            template=template, vars=vars.format(**known), python=sys.executable, stand_in=STAND_IN, port=self.port,
+            state=data / state, says=f"'''{says}'''", code=code, user=getpass.getuser(), backup=self.backup,
+            params=params.format(**known), more=more, limits=limits, recovery=recovery,
+            home=self.node))
+        self.home.start()
+        if self.home.unit_status(name)["state"] == "stopped":  # consensus nodes and the like are not enabled
+            self.home.ok("start", name)
+        self.home.wait_healthy(name)
+        self.home.ok("stop", name)
+
+        self.put(data, state, "bad")
+        for path in keep:
+            self.put(data, path, "moved forward")
+        self.home.ok("start", name, "--no-wait")
+        status = self.home.wait_for(name, state="running", health="healthy", recoveries=1)
+        self.assertEqual(status["last_exit"]["class"], found)
+        self.assertEqual(status["last_exit"]["code"], code)
+        self.assertEqual((data / state).read_text(), "good 5000")
+        self.assertFalse((data / leftover).exists())
+        for path in keep:
+            self.assertEqual((data / path).read_text(), "moved forward", path)
+        for path in also:
+            self.assertTrue((data / path).exists(), path)
+        self.home.wait_for(name, state="running", health="healthy")
+        if status["head"]:
+            self.assertGreaterEqual(status["head"]["number"], 5000)
+        self.assertIn(says.split()[0], next(e["reason"] for e in self.home.events(name) if e["kind"] == "recovering"))
+
+    def test_geth(self):
+        self.restored("geth", state="geth/chaindata/CURRENT", archive="geth-20260101.tar.zst", vars='rpc = "{rpc}"',
+                      says="Fatal: Failed to register the Ethereum service: leveldb/table: corruption on data-block",
+                      keep=("keystore/key", "geth/nodekey", "geth/chaindata/ancient/chain/bodies.0000.cdat"),
+                      leftover="geth/triedb/journal")
+
+    def test_reth(self):
+        made = self.home.directory("archived")
+        self.put(made, "static_files/headers", "of the archive")
+        self.restored("reth", state="db/mdbx.dat", archive="reth-20260101.tar.zst", vars='rpc = "{rpc}"',
+                      says="Error: failed to open the database: database is corrupted (-30796)",
+                      keep=("discovery-secret", "jwt.hex", "reth.toml"), leftover="rocksdb/000001.sst",
+                      also=("static_files/headers",))
+
+    def test_erigon(self):
+        self.restored("erigon", state="chaindata/mdbx.dat", archive="erigon-chaindata-20260101.tar.zst",
+                      vars='rpc = "{rpc}"', keep=("snapshots/v1-headers.seg", "nodekey", "jwt.hex"),
+                      says='[EROR] [11-21|01:02:03.123] Erigon startup err="mdbx_env_open: MDBX_CORRUPTED"')
+
+    def test_nethermind(self):
+        self.restored("nethermind", state="nethermind_db/mainnet/state", archive="nethermind-20260101.tar.zst",
+                      vars='rpc = "{rpc}"', keep=("keystore/key",), params='on_damage = "recover"',
+                      says="21 Nov 01:02:03 | Corrupted DB detected on path nethermind_db/mainnet/state")
+
+    def test_lighthouse(self):
+        self.restored("lighthouse", state="beacon/chain_db/CURRENT", archive="lighthouse-20260101.tar.zst",
+                      vars='api = "{rpc}"', keep=("validators/slashing_protection.sqlite", "beacon/network/enr.dat"),
+                      leftover="beacon/freezer_db/000001.sst",
+                      says="Nov 21 01:02:03.123 CRIT Failed to start beacon node, reason: Unable to open database: "
+                           "Corruption: bad block")
+
+    def test_teku(self):
+        made = self.home.directory("archived")
+        self.put(made, "beacon/db.version", "leveldb-tree")
+        self.restored("teku", state="beacon/db/CURRENT", archive="teku-20260101.tar.zst", vars='api = "{rpc}"', code=2,
+                      keep=("validator/slashprotection/key.yml", "beacon/kvstore/local-enr-seqno.dat"),
+                      also=("beacon/db.version",), leftover="beacon/archive/old",
+                      says="Caused by: org.rocksdb.RocksDBException: Corruption: block checksum mismatch")
+
+    def test_klaytn(self):
+        self.restored("kpn", state="klay/chaindata/body/CURRENT", archive="chaindata-20260101.tar.zst",
+                      vars='rpc = "{rpc}"', keep=("klay/nodekey", "klay/bls-nodekey", "keystore/key"),
+                      params='match = "chaindata-*.tar*"',
+                      says='CRIT [11/21,01:02:03 Z] [5] Failed to create a single database err="leveldb/table: '
+                           'corruption on data-block"')
+
+    def test_bitcoin(self):
+        header = self.home.path / "etc" / "bitcoin.header"
+        header.write_text("Authorization: Basic eDp5\n")
+        header.chmod(0o600)
+        made = self.home.directory("archived")
+        self.put(made, "blocks/blk00000.dat", "of the archive")
+        self.restored("bitcoind", state="chainstate/CURRENT", archive="bitcoin-20260101.tar.zst", data="",
+                      vars=f'rpc = "http://{{rpc}}"\nheader = "{header}"', also=("blocks/blk00000.dat",),
+                      keep=("wallets/main/wallet.dat", "bitcoin.conf"), leftover="indexes/txindex/CURRENT",
+                      says="Fatal LevelDB error: Corruption: block checksum mismatch")
+
+    def test_cosmos(self):
+        made = self.home.directory("archived")
+        self.put(made, "data/application.db/CURRENT", "of the archive")
+        self.restored("gaiad", state="data/blockstore.db/CURRENT", archive="cosmoshub-4_100.tar.zst", data="",
+                      vars='rpc = "http://{rpc}"', also=("data/application.db/CURRENT",), leftover="wasm/old",
+                      recovery='chain_id = ""', keep=("config/priv_validator_key.json", "data/priv_validator_state.json"),
+                      says="panic: leveldb/table: corruption on data-block (pos=1): checksum mismatch")
+
+    def test_agave(self):
+        for directory in ("accounts", "tower"):
+            (self.node / directory).mkdir()
+        identity = "9hSR6S7WPtxmTojgo6GG3k4yDPecgJY292j7xrsUGWBu"
+        self.restored("agave-primary", state="rocksdb/CURRENT", data="ledger", limits='memlock = "64KiB"',
+                      archive="snapshot-5000-7NP8jEuAUiaNyKYAuDLnJ2WqZqJM4vB9vrcUpXzp5HrZ.tar.zst",
+                      vars=f'rpc = "{{rpc}}"\nidentity = "{identity}"\nknown = "{identity}"',
+                      keep=(f"tower-1_9-{identity}.bin", "genesis.bin"), found="damaged ledger",
+                      params='on_damage = "recover"', more=', "--own-snapshots", "yes"', code=101,
+                      says="thread 'solMain' panicked at ledger/src/blockstore.rs:1: RocksDb(Error { message: "
+                           '"Corruption: bad block" })')
+
+    def test_lotus(self):
+        self.restored("lotus", state="datastore/chain/MANIFEST", data="repo", vars='api = "http://{rpc}"',
+                      archive="forest_snapshot_mainnet_2026-11-20_height_5000.forest.car.zst", params=LOTUS,
+                      keep=("keystore/key", "token", "config.toml"), also=("datastore/metadata/MANIFEST",),
+                      leftover="datastore/splitstore/old", found="damaged chain store",
+                      says="ERROR: failed to open badger blockstore: file does not exist for table 7")
+
+    def test_venus(self):
+        token = self.home.path / "etc" / "venus.header"
+        token.write_text("Authorization: Bearer x\n")
+        token.chmod(0o600)
+        self.restored("venus", state="repo/badger/MANIFEST", data="",
+                      vars=f'api = "http://{{rpc}}"\ntoken = "{token}"', found="damaged chain store",
+                      archive="forest_snapshot_mainnet_2026-11-20_height_5000.forest.car.zst",
+                      keep=("repo/wallet/key", "repo/keystore/key", "repo/config.json"), leftover="repo/chain/old",
+                      also=("repo/version",),
+                      says="Error: failed to open datastore: repo/badger: file does not exist for table 7")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -145,12 +145,24 @@ class Recipes(HasupTest):
                       also=("beacon/db.version",), leftover="beacon/archive/old",
                       says="Caused by: org.rocksdb.RocksDBException: Corruption: block checksum mismatch")
 
-    def test_klaytn(self):
-        self.restored("kpn", state="klay/chaindata/body/CURRENT", archive="chaindata-20260101.tar.zst",
+    def klaytn(self, template, params=""):
+        self.restored(template, state="klay/chaindata/body/CURRENT", archive="chaindata-20260101.tar.zst",
                       vars='rpc = "{rpc}"', keep=("klay/nodekey", "klay/bls-nodekey", "keystore/key"),
-                      params='match = "chaindata-*.tar*"',
+                      params=params,
                       says='CRIT [11/21,01:02:03 Z] [5] Failed to create a single database err="leveldb/table: '
                            'corruption on data-block"')
+
+    def test_klaytn_proxy_node(self):
+        self.klaytn("kpn", params='match = "chaindata-*.tar*"')
+
+    def test_klaytn_endpoint_node(self):
+        self.klaytn("ken", params='match = "chaindata-*.tar*"')
+
+    def test_klaytn_consensus_node(self):
+        self.klaytn("kcn")
+
+    def test_klaytn_standby(self):
+        self.klaytn("kcn-standby")
 
     def test_bitcoin(self):
         header = self.home.path / "etc" / "bitcoin.header"

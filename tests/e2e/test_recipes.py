@@ -183,17 +183,23 @@ class Recipes(HasupTest):
                       recovery='chain_id = ""', keep=("config/priv_validator_key.json", "data/priv_validator_state.json"),
                       says="panic: leveldb/table: corruption on data-block (pos=1): checksum mismatch")
 
-    def test_agave(self):
+    def agave(self, template):
         for directory in ("accounts", "tower"):
             (self.node / directory).mkdir()
         identity = "9hSR6S7WPtxmTojgo6GG3k4yDPecgJY292j7xrsUGWBu"
-        self.restored("agave-primary", state="rocksdb/CURRENT", data="ledger", limits='memlock = "64KiB"',
+        self.restored(template, state="rocksdb/CURRENT", data="ledger", limits='memlock = "64KiB"',
                       archive="snapshot-5000-7NP8jEuAUiaNyKYAuDLnJ2WqZqJM4vB9vrcUpXzp5HrZ.tar.zst",
                       vars=f'rpc = "{{rpc}}"\nidentity = "{identity}"\nknown = "{identity}"',
                       keep=(f"tower-1_9-{identity}.bin", "genesis.bin"), found="damaged ledger",
                       params='on_damage = "recover"', more=', "--own-snapshots", "yes"', code=101,
                       says="thread 'solMain' panicked at ledger/src/blockstore.rs:1: RocksDb(Error { message: "
                            '"Corruption: bad block" })')
+
+    def test_agave_primary(self):
+        self.agave("agave-primary")
+
+    def test_agave_secondary(self):
+        self.agave("agave-secondary")
 
     def test_lotus(self):
         self.restored("lotus", state="datastore/chain/MANIFEST", data="repo", vars='api = "http://{rpc}"',

@@ -69,6 +69,8 @@ PATHS = {
     "/status": lambda: {"result": {"node_info": {"network": "cosmoshub-4"},
                                    "sync_info": {"latest_block_height": str(head()), "latest_block_time": iso_now(),
                                                  "catching_up": False}}},
+    "/healthcheck": lambda: {},
+    "/v1/node/health": lambda: {"p2p": "good", "beacon_node": "good", "execution_node": "good", "event_syncer": "good"},
     "/net_info": lambda: {"result": {"n_peers": "32"}},
 }
 

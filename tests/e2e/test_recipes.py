@@ -2,11 +2,13 @@
 is damaged is restored, what the recipe keeps has moved forward meanwhile and stays, and what it wipes is gone."""
 
 import getpass
+import os
+import signal
 import sys
 import unittest
 from pathlib import Path
 
-from hasup_home import HasupTest, free_port
+from hasup_home import HasupTest, free_port, tree_digest, wait_until
 
 STAND_IN = Path(__file__).resolve().parent / "chain_stand_in.py"
 
@@ -42,6 +44,31 @@ advancing_for = "300ms"
 {params}
 """
 
+# Of what has no recipe.
+PLAIN = """
+extends = "{template}"
+requires = []
+[vars]
+home = "{home}"
+{vars}
+{data}
+[run]
+command = ["{python}", "{stand_in}", "--listen", "{port}", "--state", "{state}", "--says", "damaged", "--exit", "1"]
+user = "{user}"
+env_file = []
+[run.limits]
+open_files = 1024
+[startup]
+interval = "100ms"
+timeout = "5s"
+[readiness]
+interval = "100ms"
+timeout = "5s"
+[restart]
+backoff = {{ initial = "10ms", max = "20ms" }}
+start_limit = {{ count = 4, within = "1h" }}
+"""
+
 LOTUS = 'lotus = "{stand_in}"'
 
 
@@ -56,6 +83,12 @@ class Recipes(HasupTest):
         file = root / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
+
+    def begin(self, name):
+        self.home.start()
+        if self.home.unit_status(name)["state"] == "stopped":  # consensus nodes and the like are not enabled
+            self.home.ok("start", name)
+        return self.home.wait_healthy(name)
 
     def archive(self, name, state):
         """A backup of the database; `name` with an ending that the node reads itself is the database as it is."""
@@ -82,10 +115,7 @@ class Recipes(HasupTest):
             state=data / state, says=f"'''{says}'''", code=code, user=getpass.getuser(), backup=self.backup,
             params=params.format(**known), more=more, limits=limits, recovery=recovery,
             home=self.node))
-        self.home.start()
-        if self.home.unit_status(name)["state"] == "stopped":  # consensus nodes and the like are not enabled
-            self.home.ok("start", name)
-        self.home.wait_healthy(name)
+        self.begin(name)
         self.home.ok("stop", name)
 
         self.put(data, state, "bad")
@@ -218,6 +248,38 @@ class Recipes(HasupTest):
                       keep=("repo/wallet/key", "repo/keystore/key", "repo/config.json"), leftover="repo/chain/old",
                       also=("repo/version",),
                       says="Error: failed to open datastore: repo/badger: file does not exist for table 7")
+
+    # What has no recipe
+
+    def plain(self, template, state, vars, data=""):
+        self.home.unit(template, PLAIN.format(
+            template=template, home=self.node, vars=vars, data=data, python=sys.executable, stand_in=STAND_IN,
+            port=self.port, state=state, user=getpass.getuser()))
+        return self.begin(template)["pid"]
+
+    def test_sophon_co_is_judged_by_what_is_behind_it(self):
+        self.put(self.node, "head", "good 100")
+        pid = self.plain("sophon-co", self.node / "head", f"port = {self.port}")
+        status = wait_until(lambda: next((u for u in [self.home.unit_status("sophon-co")] if u["head"]), None), "a head")
+        self.assertGreaterEqual(status["head"]["number"], 100)
+        os.kill(pid, signal.SIGKILL)
+        self.assertNotEqual(self.home.wait_for("sophon-co", restarts=1, health="healthy")["pid"], pid)
+
+    def test_nothing_of_ssv_is_ever_wiped(self):
+        self.put(self.node, "data/db/MANIFEST", "good 100")
+        self.put(self.node, "data/db/slashing", "what it signed")
+        self.plain("ssv", self.node / "data/db/MANIFEST", f'api = "127.0.0.1:{self.port}"',
+                   '[data]\nmount = []\nmin_free = "1MiB"')
+        self.home.ok("stop", "ssv")
+        self.put(self.node, "data/db/MANIFEST", "bad")
+        before = tree_digest(self.node / "data")
+        self.home.hasup("start", "ssv", "--no-wait")
+        self.assertIn("start limit", self.home.wait_for("ssv", state="failed")["reason"])
+        self.assertEqual(tree_digest(self.node / "data"), before)
+        said = self.home.hasup("recover", "ssv", "--yes")
+        self.assertEqual(said.returncode, 1)
+        self.assertIn("has no [recovery]", said.stdout + said.stderr)
+        self.assertEqual(tree_digest(self.node / "data"), before)
 
 
 if __name__ == "__main__":

@@ -590,6 +590,16 @@ TEST_CASE("warnings do not make a unit invalid") {
   CHECK(test::messages(fresh.problems).find("ask for a fresh head in [readiness]") != std::string::npos);
 }
 
+TEST_CASE("letters beyond ASCII are read in texts and comments, and refused as keys, whichever they are") {
+  for (const std::string letter : {"\u00e9", "\u0416", "\u2026", "\u2e1f", "\u4e16", "\ufdfd", "\U0001f40d"}) {
+    CAPTURE(letter);
+    CHECK(parse("description = \"" + letter + "\"  # " + letter + "\n[run]\ncommand = [\"/bin/x\"]\n").valid);
+    CHECK_FALSE(parse("[run]\ncommand = [\"/bin/x\"]\n" + letter + " = 1\n").valid);
+    CHECK_FALSE(parse("[run]\ncommand = [\"/bin/x\"]\nus" + letter + "er = \"x\"\n").valid);
+    CHECK_FALSE(parse("[run]\ncommand = [\"/bin/x\"]\numask = 0" + letter + "\n").valid);
+  }
+}
+
 TEST_CASE("a bad name of the file is an error of that file") {
   CHECK_FALSE(parse(minimal, {}, "Leap").valid);
   CHECK_FALSE(parse(minimal, {}, "a b").valid);

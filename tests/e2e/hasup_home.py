@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import socket
@@ -318,9 +319,10 @@ class HasupHome:
                 problems.append(f"hasup stop --all exited {stopped.returncode}: {stopped.stdout}{stopped.stderr}")
         except subprocess.TimeoutExpired:
             problems.append(f"hasup stop --all does not end\n{self.report()}")
-        # What is deleted after a recovery has ended, say: a worker that goes on without hasupd keeps its shim.
+        # What is deleted after a recovery has ended, say: a worker or hook that goes on without hasupd keeps its shim.
         with contextlib.suppress(AssertionError):
-            wait_until(lambda: not any("+work" in c for c in processes_of(self.path).values()), "no worker is left", 30)
+            wait_until(lambda: not any(re.search(r"--name \S+@\d+\+", c) for c in processes_of(self.path).values()),
+                       "no worker is left", 30)
         try:
             code = self.kill_daemon(signal.SIGTERM)
         except subprocess.TimeoutExpired:

@@ -204,12 +204,11 @@ class ProxyTest:
         return next(n for n, p in self.ports.items() if server in (n, f"127.0.0.1:{p}")), head
 
     def wait_list(self, *names):
-        """Until the proxy sends requests to all of these and to no other one. Not one request fails on the way."""
+        """Until the proxy sends requests to all of these and to no other one: after a reload its old worker takes some for a
+        while. Not one request fails on the way."""
         def as_wanted():
-            return {self.ask()[0] for _ in range(4 * len(self.ports))} == set(names)
+            return {self.ask()[0] for _ in range(50)} == set(names)
         wait_until(as_wanted, lambda: f"requests go to {names}\n{self.home.report()}")
-        for _ in range(50):
-            self.assertIn(self.ask()[0], names)
 
     def told(self, kind):
         return [e["reason"] for e in self.home.events("proxy") if e["kind"] == kind]

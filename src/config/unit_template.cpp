@@ -9,10 +9,6 @@
 namespace hasup::config {
 namespace {
 
-base::result<std::string> done(std::string text) {
-  return {boost::system::in_place_value, std::move(text)};
-}
-
 using size = std::string_view::size_type;
 
 std::vector<std::string> lines_of(std::string_view text) {
@@ -69,12 +65,12 @@ base::result<std::string> literal(const template_variable& v, const std::string&
   const auto control = [](unsigned char c) { return c < 0x20 || c == 0x7f; };
   if (std::any_of(value.begin(), value.end(), control))
     return base::error{"the value of " + v.name + " has a control character"};
-  if (v.is_text) return done(quoted(value));
+  if (v.is_text) return base::success(quoted(value));
   if (v.value == "true" || v.value == "false") {
-    if (value == "true" || value == "false") return done(value);
+    if (value == "true" || value == "false") return base::success(value);
     return base::error{v.name + " is true or false, not \"" + value + "\""};
   }
-  if (is_number(value)) return done(value);
+  if (is_number(value)) return base::success(value);
   return base::error{v.name + " is a number such as " + v.value + ", not \"" + value + "\""};
 }
 
@@ -152,7 +148,7 @@ base::result<std::string> fill_template(const unit_template& from, std::string_v
   }
   std::string out;
   for (const auto& line : lines) out += line + "\n";
-  return done(std::move(out));
+  return base::success(std::move(out));
 }
 
 }  // namespace hasup::config

@@ -11,12 +11,9 @@ the N-th round of that seed. HASUP_STORY=1 tells each round; HASUP_EVIDENCE=DIR 
 
 import collections
 import contextlib
-import http.client
-import json
 import os
 import random
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -39,17 +36,6 @@ CALM = ("failed", "stopped", "asking")
 
 class Lost(AssertionError):
     pass
-
-
-class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path):
-        super().__init__("localhost", timeout=DEADLINE)
-        self.path = path
-
-    def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self.path))
 
 
 class RandomRecoveries(HasupTest):
@@ -115,11 +101,7 @@ class RandomRecoveries(HasupTest):
         return s["state"] == "running" and s["health"] == "healthy" and (how == "by hand" or bool(events))
 
     def statuses(self):
-        """From the API: `hasup status` many times a second would keep a small machine busy with nothing else."""
-        connection = UnixConnection(self.home.path / "run" / "hasupd.sock")
-        with contextlib.closing(connection):
-            connection.request("GET", "/v1/status")
-            return {u["unit"]: u for u in json.load(connection.getresponse())["units"]}
+        return {u["unit"]: u for u in self.home.ask("status")["units"]}
 
     # A round
 

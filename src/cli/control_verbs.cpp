@@ -32,6 +32,7 @@ control::command command_of(const invocation& call) {
   set("no_kill", call.no_kill);
   set("force", call.force);
   set("adopt", call.adopt);
+  set("from_nothing", call.from_nothing);
   set("for_shutdown", call.for_shutdown);
   set("yes", call.yes);
   set("cancel", call.cancel);

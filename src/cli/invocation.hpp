@@ -26,6 +26,7 @@ struct invocation {
   bool no_kill = false;  // stop
   bool for_shutdown = false;
   bool to_file = false;                // scale, enable, disable: back to what the file says
+  bool from_nothing = false;           // start: its state may be missing, this once
   bool adopt = false;                  // start: a process that somebody else started
   bool undo = false;                   // upstream avoid
   bool once = false;                   // start: `arguments` for this run only

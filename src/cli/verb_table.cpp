@@ -21,6 +21,8 @@ const std::vector<verb>& verbs() {
        "--all starts what is enabled, and leaves completed one-shot units alone; a unit that is named starts in any "
        "case.\n"
        "--once -- WORDS adds arguments to one run of one unit that does not run.\n"
+       "--from-nothing lets one unit begin without its state, this once: a member that was added anew, a node that\n"
+       "syncs from its peers. Without it that never happens.\n"
        "--adopt takes over the process that has the unit's data open although hasup did not start it (by hand, under "
        "pm2):\n"
        "it runs on, is probed and stopped as the unit's own, and its next start is hasup's. What started it must not "

@@ -149,7 +149,8 @@ class supervisor : public control::service, private unit_host {
   std::optional<runners> resolve(const control::command& c, control::command_reply& error) const;
   control::command_reply start(const runners& wanted, bool all = false);
   void start_adopt(const control::command& c, std::function<void(control::command_reply)> done);
-  control::command_reply start_once(const runners& targets, const std::vector<std::string>& arguments);
+  control::command_reply start_once(const runners& targets, const std::vector<std::string>& arguments,
+                                    bool from_nothing);
   control::command_reply stop(const runners& targets, bool no_kill, bool force,
                               const std::string& why = "stopped by hand");
   control::command_reply stop_for_shutdown(const runners& targets, bool no_kill);

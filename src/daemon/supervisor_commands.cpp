@@ -109,7 +109,8 @@ control::command_reply supervisor::execute(const control::command& c, const cont
   const auto targets = resolve(c, error);
   if (!targets) return error;
   if (targets->empty() && !c.all) return {exit_code::usage, "name a unit, a @group, or --all", {}, {}};
-  if (c.verb == "start" && !c.arguments.empty()) return start_once(*targets, c.arguments);
+  if (c.verb == "start" && (!c.arguments.empty() || option(c, "from_nothing")))
+    return start_once(*targets, c.arguments, option(c, "from_nothing"));
   if (c.verb == "start") return start(*targets, c.all);
   if (c.verb == "stop" && option(c, "for_shutdown")) return stop_for_shutdown(*targets, option(c, "no_kill"));
   if (c.verb == "stop") return stop(*targets, option(c, "no_kill"), option(c, "force"));
@@ -202,15 +203,16 @@ control::command_reply supervisor::start(const runners& wanted, bool all) {
   return reply;
 }
 
-control::command_reply supervisor::start_once(const runners& targets, const std::vector<std::string>& arguments) {
+control::command_reply supervisor::start_once(const runners& targets, const std::vector<std::string>& arguments,
+                                              bool from_nothing) {
   for (const auto& r : targets)
     if (!r->at_rest() || r->recovery_active())
       return {exit_code::failed,
-              shown_name(r->spec()) + " is not at rest; arguments for one run need a start: `hasup stop " +
+              shown_name(r->spec()) + " is not at rest; what is for one run needs a start: `hasup stop " +
                   shown_name(r->spec()) + "` first",
               {},
               {}};
-  for (const auto& r : targets) r->add_once(arguments);
+  for (const auto& r : targets) r->for_next_run(arguments, from_nothing);
   return start(targets);
 }
 

@@ -352,7 +352,7 @@ void unit_runner::drain() {
       // Arguments for one run are for the start that was asked for with them.
       if (memory_.now.index() != state_before && (at_rest() || recovery_active()) &&
           state() != model::unit_state::waiting)
-        once_.clear();
+        forget_once();
       if (memory_.now.index() != state_before && is_down() && state() != model::unit_state::backoff &&
           state() != model::unit_state::asking)
         retire_shim();

@@ -108,8 +108,13 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   // And takes it over as it is.
   void adopt_outsider(outsider who);
 
-  // Behind the command, for the next run only.
-  void add_once(std::vector<std::string> arguments) { once_ = std::move(arguments); }
+  // For the next run only: arguments behind the command, and whether it may begin without its state, which a person
+  // says.
+  void for_next_run(std::vector<std::string> arguments, bool from_nothing) {
+    once_ = std::move(arguments);
+    from_nothing_ = from_nothing;
+  }
+  void forget_once() { for_next_run({}, false); }
   // Checks the configuration with check_command and sends reload_signal. `done` gets "" or why it was not sent.
   void reload(std::function<void(std::string)> done);
   // unit_proxy.cpp: the endpoints of [proxy] upstream as they are now.
@@ -492,6 +497,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::optional<outsider> outsider_;           // until its shim has it
   std::optional<unit::stopping> interrupted_;  // a stop that the last daemon had begun, until its run is found
   std::vector<std::string> once_;              // arguments of the next run, until it has begun
+  bool from_nothing_ = false;                  // the next run may begin without its state; not kept over hasupd
   std::uint64_t tells_of_end_ = 0;             // the event; what came after it says only what is done about it
   base::mono_time drops_reported_at_{};
 

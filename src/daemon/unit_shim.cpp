@@ -166,7 +166,7 @@ void unit_runner::on(const process::shim_connected& e) {
 
 void unit_runner::on(const process::shim_started& e) {
   pid_ = e.pid;
-  once_.clear();
+  forget_once();
   shim_replaced_ = false;
   run_ = std::max(run_, shim_->status().run);
   started_at_ = shim_->status().started_at.value_or(wall_now());  // after an attachment: long ago

@@ -266,7 +266,7 @@ void unit_runner::make_directories(std::uint64_t ticket) {
   job.data_dir = unit_.data.dir;
   job.also = unit_.data.also;
   job.mounts = unit_.data.mounts;
-  job.may_make_data = !ever_started_;
+  job.may_make_data = !ever_started_ || from_nothing_;
   process::account root;
   root.own = true;
   worker_.run(std::move(job), root, {}, [weak = weak_from_this(), ticket](const ports::worker_result& r) {
@@ -310,6 +310,7 @@ unit::prepared unit_runner::judge(const ports::worker_result& r) const {
                         base::format_byte_size(needed))};
   }
   if (!recipe_) return {};
+  if (from_nothing_) return {};
   return unit::judge_state(unit_, *recipe_, ever_started_, {r.data_dir_exists, r.data_dir_empty, r.missing});
 }
 

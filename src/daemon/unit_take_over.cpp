@@ -70,7 +70,7 @@ void unit_runner::take_over(const process::shim_status& s, std::uint64_t known) 
       s.phase == process::shim_phase::tree_empty && s.run == run_ && (unrecorded || running_fingerprint_ != 0);
   if (s.tree_alive || ended_unseen) {  // a start that came while the shim did not answer is void
     pending_run_.reset();
-    once_.clear();
+    forget_once();
     if (hook_) std::exchange(hook_, nullptr)->cancel();
   }
   if (s.tree_alive) {

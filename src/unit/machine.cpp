@@ -192,7 +192,10 @@ class step : transitions {
         return fail(e.why);
       case prepared::verdict::needs_recovery:
         if (unit_.has_recovery()) return recover_by_itself(e.why);
-        return fail(e.why + "; there is no [recovery] to restore it from");
+        return fail(e.why +
+                    (unit_.recovery.recipe.empty() ? "; there is no [recovery] to restore it from"
+                                                   : "; its [recovery] is off") +
+                    "; `hasup start " + shown_name(unit_) + " --from-nothing` begins without it");
     }
   }
 

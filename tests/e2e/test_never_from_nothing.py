@@ -106,6 +106,20 @@ class NeverFromNothing(HasupTest):
         self.home.hasup("start", "node", "--no-wait")
         self.assert_restored()
 
+    def test_a_person_has_it_begin_with_nothing_once(self):
+        self.run_once()
+        self.home.ok("stop", "node")
+        (self.data / "state").unlink()
+        shutil.rmtree(self.backup)  # a recovery would not get far
+        self.home.ok("start", "node", "--from-nothing")
+        self.assertEqual(self.ran.read_text(), "nothing\n")
+        self.assertEqual(self.home.unit_status("node")["recoveries"], 0)
+        # The next start does not.
+        (self.data / "state").unlink()
+        self.ran.unlink()
+        os.kill(self.home.unit_status("node")["pid"], signal.SIGKILL)
+        self.assert_held("is empty")
+
     def test_a_directory_that_was_exchanged_for_an_empty_one_is_restored(self):
         pid = self.run_once()
         self.data.rename(self.home.path / "elsewhere")

@@ -57,6 +57,9 @@ TEST_CASE("the daemon's verb, and a start that adopts") {
   CHECK(answered({"daemon", "restart"}).code == exit_code::usage);
   CHECK(parsed({"start", "leap", "--adopt"}).adopt);
   CHECK(answered({"start", "--all", "--adopt"}).code == exit_code::usage);
+  CHECK(parsed({"start", "leap", "--from-nothing"}).from_nothing);
+  CHECK(answered({"start", "--all", "--from-nothing"}).code == exit_code::usage);
+  CHECK(answered({"start", "a", "b", "--from-nothing"}).code == exit_code::usage);
   CHECK(answered({"start", "a", "b", "--adopt"}).code == exit_code::usage);
   CHECK(answered({"start", "a", "--adopt", "--once", "--", "x"}).code == exit_code::usage);
 }

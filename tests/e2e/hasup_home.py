@@ -57,6 +57,15 @@ def free_port():
     raise RuntimeError("no free port")
 
 
+def free_range(count):
+    """The first of so many ports in a row."""
+    for _ in range(200):
+        first = free_port()
+        if all(claim_port(first + i) for i in range(1, count)):
+            return first
+    raise RuntimeError("no free ports in a row")
+
+
 def wait_until(condition, what, timeout=DEADLINE, step=0.05):
     """The first true value of condition(); an AssertionError names what was waited for: a text, or what returns one."""
     deadline = time.monotonic() + timeout

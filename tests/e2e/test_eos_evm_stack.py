@@ -16,7 +16,7 @@ import time
 import unittest
 from pathlib import Path
 
-from hasup_home import DEMO_NODE, HasupTest, claim_port, free_port, get_info, wait_until
+from hasup_home import DEMO_NODE, HasupTest, free_port, free_range, get_info, wait_until
 
 # For a minute the demo nodes do what takes the real ones a day: probes are as much faster.
 LEAP = """
@@ -207,15 +207,6 @@ http {{
 
 MINERS = 4
 UNITS = ("leap-1", "leap-2", "eos-evm-node", "eos-evm-rpc", "eos-evm-ws-proxy", "tx-proxy")
-
-
-def free_range(count):
-    """The first of so many ports in a row."""
-    for _ in range(200):
-        first = free_port()
-        if all(claim_port(first + i) for i in range(1, count)):
-            return first
-    raise RuntimeError("no free ports in a row")
 
 
 class Stack(HasupTest):

@@ -53,7 +53,7 @@ lag unknown(const std::string& missing) {
 
 lag by_time(const model::head& own, const std::vector<other_head>& others, base::duration limit, base::duration fresh,
             base::mono_time now) {
-  if (!own.time) return {kind::unknown, "max_behind is set but no check reads the head's time"};
+  if (!own.time) return {kind::unknown, "the node has not said the time of its head, for max_behind"};
   std::string missing;
   const auto* best = furthest(
       others, missing, [](const auto& a, const auto& b) { return *a.time > *b.time; },
@@ -71,7 +71,7 @@ lag by_time(const model::head& own, const std::vector<other_head>& others, base:
 
 lag by_number(const model::head& own, const std::vector<other_head>& others, std::uint64_t limit,
               base::duration fresh, base::mono_time now) {
-  if (!own.number) return {kind::unknown, "max_blocks_behind is set but no check reads the head's number"};
+  if (!own.number) return {kind::unknown, "the node has not said the number of its head, for max_blocks_behind"};
   std::string missing;
   const auto* best = furthest(
       others, missing, [](const auto& a, const auto& b) { return *a.number > *b.number; },

@@ -54,7 +54,7 @@ std::string said(const std::string& text) {
 TEST_CASE("a probe is held against a node that is asked by a preset, by one check or by several") {
   auto p = *unit_of(own +
                         "max_behind = \"30s\"\n[readiness.reference]\npreset = \"chain\"\n"
-                        "url = \"https://me:secret@api.example.com/v3/key?token=1\"\nheader_file = \"/h\"\n",
+                        "url = \"https://api.example.com/v3/key?token=1\"\nheader_file = \"/h\"\n",
                     beside)
                 .readiness;
   REQUIRE(p.reference);
@@ -64,7 +64,7 @@ TEST_CASE("a probe is held against a node that is asked by a preset, by one chec
   CHECK(p.reference->timeout == 5s);
   REQUIRE(p.reference->nodes.size() == 1);
   CHECK(p.reference->nodes[0].name == "https://api.example.com");
-  CHECK(p.reference->nodes[0].checks.at(0).url == "https://me:secret@api.example.com/v3/key?token=1/v1");
+  CHECK(p.reference->nodes[0].checks.at(0).url == "https://api.example.com/v3/key?token=1/v1");
   CHECK(p.reference->nodes[0].checks.at(0).header_file == "/h");
   CHECK(p.reference->nodes[0].checks.at(0).owner == model::port_owner::any);
   CHECK(p.checks.at(0).url == "http://127.0.0.1:8888/v1");
@@ -87,6 +87,12 @@ TEST_CASE("a probe is held against a node that is asked by a preset, by one chec
            .readiness;
   REQUIRE(p.reference->nodes.size() == 2);
   CHECK(p.reference->nodes[1].name == "http://c");
+
+  p = *unit_of(inline_own +
+               "max_behind = \"1s\"\n[readiness.reference]\nkind = \"http\"\nurl = \"unix:/s.sock:/x?token=1\"\n"
+               "head = { time = \"/t\" }\n")
+           .readiness;
+  CHECK(p.reference->nodes.at(0).name == "unix:/s.sock");
 
   const auto u = unit_of(run +
                              "[liveness]\npreset = \"chain\"\nmax_behind = \"5m\"\n[liveness.reference]\n"
@@ -156,7 +162,7 @@ TEST_CASE("what is wrong with a reference is said where it stands") {
        "\"max_blocks_behind\" needs a check with head.number"},
       {own + limit + "[readiness.reference]\npreset = \"numbers\"\n",
        "\"max_behind\" needs head.time of the reference too, which is not asked of http://h"},
-      {own + blocks + "[readiness.reference]\nkind = \"http\"\nurl = \"http://u@b/c\"\nhead = { time = \"/t\" }\n",
+      {own + blocks + "[readiness.reference]\nkind = \"http\"\nurl = \"http://b/c\"\nhead = { time = \"/t\" }\n",
        "\"max_blocks_behind\" needs head.number of the reference too, which is not asked of http://b;"},
       {own + limit + "[readiness.reference]\ninterval = \"1s\"\n", "a reference needs \"preset\", \"kind\" or"},
       {own + limit + by_chain + "kind = \"http\"\n", "\"kind\" stands beside \"preset\""},
@@ -170,6 +176,7 @@ TEST_CASE("what is wrong with a reference is said where it stands") {
       {own + limit + "[readiness.reference]\nkind = \"http\"\nurl = \"b\"\n", "the URL must begin with http://"},
       {own + limit + "[readiness.reference]\nkind = \"http\"\nurl = \"http://b\"\nurls = []\n",
        "\"urls\" is for a preset"},
+      {own + limit + by_chain + "url = \"http://u:p@b/c\"\n", "the URL of a reference holds a user name"},
       {own + limit + by_chain + "through = \"y\"\n", "unknown key \"through\""},
       {own + limit + by_chain + "interval = \"1ms\"\n", "\"interval\" must be at least 10ms"},
       {run + "[startup]\npreset = \"chain\"\nmax_behind = \"30s\"\n",

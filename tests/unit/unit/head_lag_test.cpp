@@ -90,6 +90,7 @@ TEST_CASE("so much time behind another node, whatever the numbers and the chains
   CHECK(one(p, timed(0), {known("https://a", timed(31))}).text == "the head is 31s behind https://a (limit 30s)");
   CHECK(one(p, head(7, 5, ""), {known("https://a", timed(0))}) ==
         lag{kind::passed, "head 7 is not behind https://a"});
+  CHECK(one(p, timed(0), {known("https://a", timed(0))}).text == "the head is not behind https://a");
   const model::head first{1, base::wall_time::min(), "", ""}, last{1, base::wall_time::max(), "", ""};
   CHECK(one(p, first, {known("a", last)}).out == kind::failed);
   CHECK(one(p, last, {known("a", first)}).out == kind::passed);
@@ -160,8 +161,10 @@ TEST_CASE("what nobody knows is unknown, and says of whom") {
         "no head to compare with: a: it does not say the number of its head");
   CHECK(one(in_time(1s), timed(0), {known("a", numbered(5))}).text ==
         "no head to compare with: a: it does not say the time of its head");
-  CHECK(one(p, timed(0), {known("a", numbered(5))}).out == kind::unknown);
-  CHECK(one(in_time(1s), numbered(1), {known("a", timed(5))}).out == kind::unknown);
+  CHECK(one(p, timed(0), {known("a", numbered(5))}) ==
+        lag{kind::unknown, "the node has not said the number of its head, for max_blocks_behind"});
+  CHECK(one(in_time(1s), numbered(1), {known("a", timed(5))}) ==
+        lag{kind::unknown, "the node has not said the time of its head, for max_behind"});
 }
 
 TEST_CASE("blocks are compared within one chain, where both name theirs") {

@@ -47,9 +47,9 @@ in any string of the preset is its value. A parameter is its default, or a table
 .BR default ", " required " (true or false) and " help .
 Beside the parameters a unit may set
 .BR interval ", " timeout ", " failures ", " successes ", " max_head_age ", " advances_within ","
-.BR needs " (readiness and liveness) and"
+.BR needs ", " max_behind ", " max_blocks_behind " and " reference " (these four in readiness and liveness) and"
 .BR port_owner ,
-and, for all requests that the preset makes,
+and, for all requests that the preset makes of the unit's own node,
 .BR header_file ", " ca_file ", " client_certificate ", " client_key " and " through ;
 nothing else of a preset is changed by a unit.
 .SS Verdict
@@ -62,6 +62,44 @@ and one that does not meet
 fail; what could not be asked is unknown and changes nothing. How fresh the head must be is for the unit to say, with
 .BR max_head_age " or " advances_within :
 a preset that asks for it cannot serve as a startup probe, since a node that is behind has started.
+.SS Behind others
+.B [reference]
+names somebody else's nodes, whose heads the own one is held against: a check of kind http or jsonrpc, several
+.BR [[reference.check]] ,
+each of which is one node, or, in
+.B [readiness.reference]
+and
+.B [liveness.reference]
+of a unit, a
+.B preset
+with its parameters. Beside it stands a limit:
+.B max_behind
+is about the time of the heads, also of chains with different numbers, such as an EVM and the Antelope chain that it is
+made from;
+.B max_blocks_behind
+is about their numbers, on one chain. Both sides must tell what is compared. The node that is furthest counts; one that
+names another chain than the own node does counts for no number.
+.PP
+All probes with the same reference ask it together, every
+.BR interval .
+A good answer counts for three intervals and a timeout, also when the next ones are bad. While none counts, the answer is
+unknown: what was healthy stays so, and what has no verdict yet waits. Heads are held against heads, so that no clock
+matters; that of the reference is some seconds old, so that a lag is judged too small rather than too large. In
+.B [liveness]
+it restarts a node that is catching up, too, once
+.B failures
+answers in a row said that it is behind. A startup probe has no reference, and the endpoints of an upstream are held against each other instead.
+.PP
+.nf
+[readiness]
+preset = "evm"
+url = "http://127.0.0.1:8881"
+max_behind = "30s"
+
+[readiness.reference]
+preset = "antelope"
+url = "http://${upstream.leap.host}:8888"
+.fi
 .SS Nodes without an API
 A check of kind
 .B log

@@ -20,6 +20,7 @@
 #include "probe/prober.hpp"
 #include "start/probe_programs.hpp"
 #include "unit/classify.hpp"
+#include "unit/head_lag.hpp"
 #include "unit/probe_verdict.hpp"
 
 namespace json = boost::json;
@@ -38,10 +39,28 @@ struct answered {
   probe::probe_result result;
   unit::probe_verdict verdict;  // with what the probe asks of the head
   unsigned samples = 0;
+  std::vector<probe::probe_result> others;  // of the nodes of its reference
+  std::vector<unit::lag> lags;              // behind them
 };
 
 style style_of(probe::outcome o) {
   return o == probe::outcome::passed ? style::green : o == probe::outcome::failed ? style::red : style::yellow;
+}
+
+probe::outcome outcome_of(unit::observation::kind k) {
+  return k == unit::observation::kind::passed   ? probe::outcome::passed
+         : k == unit::observation::kind::failed ? probe::outcome::failed
+                                                : probe::outcome::unknown;
+}
+
+unit::observation::kind kind_of(probe::outcome o) {
+  return o == probe::outcome::passed   ? unit::observation::kind::passed
+         : o == probe::outcome::failed ? unit::observation::kind::failed
+                                       : unit::observation::kind::unknown;
+}
+
+const char* mark_of(probe::outcome o) {
+  return o == probe::outcome::passed ? "ok" : o == probe::outcome::failed ? "no" : "??";
 }
 
 std::string subject(const model::check& check) {
@@ -100,6 +119,43 @@ probe::probe_result ask_once(boost::asio::io_context& io, probe::prober& prober,
   return result;
 }
 
+// The nodes of a probe's reference, no more often than it says.
+class other_nodes {
+ public:
+  explicit other_nodes(const model::probe& p) {
+    if (p.reference) whom_ = *p.reference;
+    results.resize(whom_.nodes.size());
+    sessions_.resize(whom_.nodes.size());
+    for (const auto& node : whom_.nodes) known.push_back({node.name});
+  }
+
+  std::vector<unit::other_head> known;
+  std::vector<probe::probe_result> results;
+
+  void ask(boost::asio::io_context& io, probe::prober& prober) {
+    const auto now = std::chrono::steady_clock::now();
+    if (known.empty() || (asked_at_ && now - *asked_at_ < whom_.interval)) return;
+    asked_at_ = now;
+    std::size_t open = known.size();
+    std::vector<probe::prober::handle> handles;
+    for (std::size_t i = 0; i < known.size(); ++i)
+      handles.push_back(prober.start(unit::asked_as_probe(whom_, whom_.nodes[i]), {}, sessions_[i],
+                                     [this, &io, &open, i](probe::probe_result r) {
+                                       unit::remember(known[i], r.out == probe::outcome::passed, r.reason, r.head,
+                                                      std::chrono::steady_clock::now());
+                                       results[i] = std::move(r);
+                                       if (--open == 0) io.stop();
+                                     }));
+    io.restart();
+    io.run();
+  }
+
+ private:
+  model::probe_reference whom_;
+  std::vector<probe::session> sessions_;
+  std::optional<base::mono_time> asked_at_;
+};
+
 void sleep_for(boost::asio::io_context& io, base::duration time) {
   boost::asio::steady_timer timer(io, time);
   timer.async_wait([&](const boost::system::error_code&) { io.stop(); });
@@ -122,14 +178,16 @@ answered ask(const context& c, const asked& a) {
   probe::session session;
   {
     probe::prober prober(io, start::run_probe_programs(io));
+    other_nodes others(a.probe);
     for (;;) {
+      others.ask(io, prober);
       got.result = ask_once(io, prober, a, session);
       ++got.samples;
-      const auto kind = got.result.out == probe::outcome::passed   ? unit::observation::kind::passed
-                        : got.result.out == probe::outcome::failed ? unit::observation::kind::failed
-                                                                   : unit::observation::kind::unknown;
-      got.verdict = unit::observe(once, memory, {kind, got.result.reason, got.result.head}, steady_clock::now(),
-                                  std::chrono::system_clock::now());
+      got.others = others.results;
+      got.lags = unit::judge_lag(a.probe, got.result.head.value_or(model::head{}), others.known, steady_clock::now());
+      got.verdict = unit::observe(once, memory,
+                                  {kind_of(got.result.out), got.result.reason, got.result.head, false, others.known},
+                                  steady_clock::now(), std::chrono::system_clock::now());
       const auto asked_for = std::chrono::duration_cast<base::duration>(steady_clock::now() - began);
       if (got.verdict.value != unit::verdict::undecided || !wants_growth(a.probe)) break;
       if (asked_for + pause > limit) {
@@ -167,6 +225,28 @@ std::string verdict_text(const answered& got) {
   return fmt::format("{}: {}", word, printable(got.verdict.reason));
 }
 
+base::duration slowest(const probe::probe_result& r) {
+  std::chrono::microseconds out{0};
+  for (const auto& check : r.checks) out = std::max(out, check.latency);
+  return std::chrono::duration_cast<base::duration>(out);
+}
+
+std::string others_text(const context& c, const asked& a, const answered& got) {
+  std::string text;
+  for (std::size_t i = 0; i < got.others.size(); ++i) {
+    const auto& r = got.others[i];
+    text += fmt::format("  reference {}  {}  ({} ms)\n", printable(a.probe.reference->nodes[i].name),
+                        paint(probe::outcome_names.text(r.out), style_of(r.out), c.out.colour), slowest(r).count());
+    if (r.out != probe::outcome::passed) text += "    " + printable(r.reason) + "\n";
+    if (r.head) text += "    head " + printable(head_text(*r.head)) + "\n";
+  }
+  for (const auto& one : got.lags) {
+    const auto out = outcome_of(one.out);
+    text += fmt::format("  {} {}\n", paint(mark_of(out), style_of(out), c.out.colour), printable(one.text));
+  }
+  return text;
+}
+
 void show(const context& c, const asked& a, const answered& got) {
   const auto s = got.verdict.value == unit::verdict::good  ? style::green
                  : got.verdict.value == unit::verdict::bad ? style::red
@@ -185,15 +265,36 @@ void show(const context& c, const asked& a, const answered& got) {
                         static_cast<double>(r.latency.count()) / 1000.0);
     if (r.conditions.empty() && r.out != probe::outcome::passed) text += "    " + printable(r.reason) + "\n";
     for (const auto& one : r.conditions)
-      text += fmt::format("    {} {}\n",
-                          paint(one.out == probe::outcome::passed   ? "ok"
-                                : one.out == probe::outcome::failed ? "no"
-                                                                    : "??",
-                                style_of(one.out), c.out.colour),
-                          printable(one.text));
+      text +=
+          fmt::format("    {} {}\n", paint(mark_of(one.out), style_of(one.out), c.out.colour), printable(one.text));
     if (r.head) text += "    head " + printable(head_text(*r.head)) + "\n";
   }
-  print(text);
+  print(text + others_text(c, a, got));
+}
+
+json::value to_json(const std::optional<model::head>& h) {
+  if (!h) return nullptr;
+  json::object head{{"number", nullptr}, {"time", nullptr}};
+  if (h->number) head["number"] = *h->number;
+  if (h->time) head["time"] = base::format_time(*h->time, true);
+  if (!h->chain.empty()) head["chain"] = h->chain;
+  return head;
+}
+
+void add_others(json::object& o, const asked& a, const answered& got) {
+  json::array others, lags;
+  for (std::size_t i = 0; i < got.others.size(); ++i) {
+    const auto& r = got.others[i];
+    others.emplace_back(json::object{{"name", a.probe.reference->nodes[i].name},
+                                     {"outcome", probe::outcome_names.text(r.out)},
+                                     {"reason", r.reason},
+                                     {"latency_ms", slowest(r).count()},
+                                     {"head", to_json(r.head)}});
+  }
+  for (const auto& one : got.lags)
+    lags.emplace_back(json::object{{"outcome", probe::outcome_names.text(outcome_of(one.out))}, {"text", one.text}});
+  o["reference"] = std::move(others);
+  o["lag"] = std::move(lags);
 }
 
 json::object to_json(const asked& a, const answered& got) {
@@ -217,15 +318,9 @@ json::object to_json(const asked& a, const answered& got) {
                  {"reason", got.verdict.reason},
                  {"samples", got.samples},
                  {"held", a.held},
-                 {"head", nullptr},
+                 {"head", to_json(got.result.head)},
                  {"checks", std::move(checks)}};
-  if (const auto& h = got.result.head) {
-    json::object head{{"number", nullptr}, {"time", nullptr}};
-    if (h->number) head["number"] = *h->number;
-    if (h->time) head["time"] = base::format_time(*h->time, true);
-    if (!h->chain.empty()) head["chain"] = h->chain;
-    o["head"] = std::move(head);
-  }
+  if (a.probe.reference) add_others(o, a, got);
   return o;
 }
 

@@ -209,7 +209,8 @@ const std::vector<verb>& verbs() {
        targets::unit_or_preset,
        "Each is asked once; one with advances_within again and again, until the number has grown or has stood still "
        "for\n"
-       "that long, or --timeout is over. Exits with 1 when one fails or cannot be judged.\n"
+       "that long, or --timeout is over. The nodes of its reference are asked too. Exits with 1 when one fails or\n"
+       "cannot be judged.\n"
        "Keys of a unit's probes: `hasup help unit readiness`; of presets: `hasup help preset`.\n"
        "\nExamples:\n  hasup probe leap\n  hasup probe antelope url=http://127.0.0.1:8888\n"},
       {"classify",

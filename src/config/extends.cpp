@@ -10,7 +10,8 @@ namespace hasup::config {
 namespace {
 
 bool is_probe_path(const std::string& path) {
-  return path == "startup" || path == "readiness" || path == "liveness" || path == "recovery.reference";
+  return path == "startup" || path == "readiness" || path == "liveness" || path == "recovery.reference" ||
+         path == "readiness.reference" || path == "liveness.reference";
 }
 
 // A probe that asks something else than the one it extends takes over only the settings, not the other's checks.

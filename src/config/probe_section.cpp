@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "config/reference_section.hpp"
 #include "config/schema_check.hpp"
 #include "config/section.hpp"
 #include "model/unit_name.hpp"
@@ -14,8 +15,9 @@ namespace {
 
 using model::check_kind;
 
-constexpr std::array<std::string_view, 7> probe_settings{"interval",     "timeout",         "failures", "successes",
-                                                         "max_head_age", "advances_within", "needs"};
+constexpr std::array<std::string_view, 10> probe_settings{"interval",     "timeout",          "failures", "successes",
+                                                          "max_head_age", "advances_within",  "needs",    "reference",
+                                                          "max_behind",   "max_blocks_behind"};
 
 // What a unit may say of all requests of a preset: what only the site knows, and what must not stand in a parameter.
 constexpr std::array<std::string_view, 5> access_keys{"header_file", "ca_file", "client_certificate", "client_key",
@@ -271,6 +273,54 @@ void need_head(const section& s, const model::probe& p, bool complete) {
             "a pattern");
 }
 
+void read_blocks(const section& s, std::optional<std::uint64_t>& out) {
+  const auto* v = s.raw("max_blocks_behind");
+  if (v == nullptr) return;
+  const auto text = scalar_text(*v).value_or("");
+  std::uint64_t n = 0;
+  const auto* end = text.data() + text.size();
+  const auto [at, ec] = std::from_chars(text.data(), end, n);
+  if (ec == std::errc{} && at == end && n > 0)
+    out = n;
+  else
+    s.error("max_blocks_behind", "\"max_blocks_behind\" must be a whole number from 1 on");
+}
+
+// Either limit is about a value that both sides must tell.
+void check_limit(const section& s, const model::probe& p, const std::string& key, const std::string& value,
+                 std::string model::head_pointers::*pointer) {
+  const auto tells = [&](const std::vector<model::check>& checks) {
+    return std::any_of(checks.begin(), checks.end(), [&](const auto& c) { return !(c.head.*pointer).empty(); });
+  };
+  const auto write = "write head = { " + value + " = \"/…\" }";
+  if (!tells(p.checks)) s.error(key, "\"" + key + "\" needs a check with head." + value + "; " + write);
+  for (const auto& node : p.reference->nodes)
+    if (!tells(node.checks))
+      s.error(key, "\"" + key + "\" needs head." + value + " of the reference too, which is not asked of " +
+                       node.name + "; " + write + " there");
+}
+
+void read_lag(const section& s, model::probe& p, bool complete, const preset_file* reference_preset) {
+  const auto before = s.findings().all().size();
+  s.read("max_behind", p.max_behind);
+  if (p.max_behind && p.max_behind->count() <= 0)
+    s.error("max_behind", "\"max_behind\" must be more than 0: no two nodes are asked at one moment");
+  read_blocks(s, p.max_blocks_behind);
+  const auto* table = s.raw("reference");
+  if (table != nullptr) p.reference = read_probe_reference(*table, reference_preset, s.findings());
+  if (table != nullptr && !s.has("max_behind") && !s.has("max_blocks_behind"))
+    s.error("reference",
+            "a reference needs a limit beside it: max_behind = \"30s\" (the time between the heads) or "
+            "max_blocks_behind = 100");
+  for (const std::string_view key : {"max_behind", "max_blocks_behind"})
+    if (s.has(key) && !s.has("reference"))
+      s.error(key, "\"" + std::string(key) +
+                       "\" needs a node to be held against; write [readiness.reference] or [liveness.reference]");
+  if (!complete || s.findings().all().size() != before || !p.reference) return;
+  if (p.max_behind) check_limit(s, p, "max_behind", "time", &model::head_pointers::time);
+  if (p.max_blocks_behind) check_limit(s, p, "max_blocks_behind", "number", &model::head_pointers::number);
+}
+
 // Into every check of the preset that makes requests.
 void set_access(value& probe_table, const member& given, const std::string& preset, report& findings) {
   bool taken = false;
@@ -292,7 +342,7 @@ void set_access(value& probe_table, const member& given, const std::string& pres
 
 }  // namespace
 
-model::probe read_probe(const value& table, report& findings) {
+model::probe read_probe(const value& table, report& findings, const preset_file* reference_preset) {
   model::probe p;
   const section s(&table, findings);
   read_settings(s, p);
@@ -309,13 +359,15 @@ model::probe read_probe(const value& table, report& findings) {
   } else {
     p.checks.push_back(read_check(s));
   }
-  need_head(s, p, findings.all().size() == before);
+  const bool complete = findings.all().size() == before;
+  need_head(s, p, complete);
+  read_lag(s, p, complete, reference_preset);
   return p;
 }
 
 model::probe apply_preset(const std::string& name, preset_file preset,
                           const std::map<std::string, std::string>& given, const value* table, const place& at,
-                          report& findings) {
+                          report& findings, const preset_file* reference_preset) {
   fill_parameters(preset.root, preset.parameters, given, "", at, "preset \"" + name + "\"", findings);
   check_schema(preset.root, preset_keys(), {}, findings);
   auto probe_table = std::move(preset.root);
@@ -336,9 +388,21 @@ model::probe apply_preset(const std::string& name, preset_file preset,
     }
   }
   probe_table.where = at;
-  auto probe = read_probe(probe_table, findings);
+  auto probe = read_probe(probe_table, findings, reference_preset);
   probe.preset = name;
   return probe;
+}
+
+bool refuse_reference(value& probe_table, const std::string& why, report& findings) {
+  bool found = false;
+  for (const std::string_view key : {"reference", "max_behind", "max_blocks_behind"}) {
+    const section s(&probe_table, findings);
+    if (!s.has(key)) continue;
+    if (!found) findings.error(s.key_place(key), "\"" + std::string(key) + "\" does not belong here: " + why);
+    found = true;
+    probe_table.erase(key);
+  }
+  return found;
 }
 
 }  // namespace hasup::config

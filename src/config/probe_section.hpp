@@ -12,8 +12,11 @@
 
 namespace hasup::config {
 
+struct preset_file;
+
 // Reads a whole probe table without a preset, all variables filled in and checked against the schema.
-model::probe read_probe(const value& table, report& findings);
+// `reference_preset`: the one that its [reference] names; null when it names none, or that cannot be read.
+model::probe read_probe(const value& table, report& findings, const preset_file* reference_preset = nullptr);
 
 // What a file with [params] offers.
 struct parameter {
@@ -47,6 +50,9 @@ std::optional<preset_file> read_preset(const std::string& name, const place& at,
 // The preset with these parameters, and with those settings of `table` (may be null) that a unit may override.
 model::probe apply_preset(const std::string& name, preset_file preset,
                           const std::map<std::string, std::string>& given, const value* table, const place& at,
-                          report& findings);
+                          report& findings, const preset_file* reference_preset = nullptr);
+
+// For probes that are held against nobody: reports what is about others, and takes it away. True when there was any.
+bool refuse_reference(value& probe_table, const std::string& why, report& findings);
 
 }  // namespace hasup::config

@@ -11,6 +11,7 @@ constexpr base::duration usual_timeout{5'000};  // it is not on this machine
 
 // "https://api.example.com": user names, paths and queries may hold a token, and this stands in events.
 std::string shown_place(const std::string& url) {
+  if (url.starts_with("unix:")) return url.substr(0, url.find(':', 5));
   const auto host = url.find("//");
   if (host == std::string::npos) return url;
   auto authority = url.substr(host + 2, url.find_first_of("/?#", host + 2) - host - 2);
@@ -18,9 +19,15 @@ std::string shown_place(const std::string& url) {
   return url.substr(0, host + 2) + authority;
 }
 
+bool has_user(const std::string& url) {
+  const auto host = url.find("//");
+  return host != std::string::npos &&
+         url.substr(host, url.find_first_of("/?#", host + 2) - host).find('@') != std::string::npos;
+}
+
 std::string place_of_probe(const model::probe& p) {
   for (const auto& c : p.checks)
-    if (!c.head.number.empty() && !c.url.empty()) return shown_place(c.url);
+    if (!(c.head.number.empty() && c.head.time.empty()) && !c.url.empty()) return shown_place(c.url);
   return p.preset;
 }
 
@@ -34,8 +41,9 @@ std::map<std::string, std::string> given_parameters(const section& s, const pres
 
 class reader {
  public:
-  reader(const value& table, const preset_file& preset, report& findings)
-      : table_(table), s_(&table, findings), preset_(preset), findings_(findings) {}
+  // `numbered`: they must tell the number of their head, by which growth is seen.
+  reader(const value& table, const preset_file& preset, bool numbered, report& findings)
+      : table_(table), s_(&table, findings), preset_(preset), numbered_(numbered), findings_(findings) {}
 
   std::optional<model::reference_policy> read() {
     model::reference_policy out;
@@ -68,8 +76,13 @@ class reader {
     const auto before = findings_.all().size();
     auto probe = apply_preset(name(), preset_, given, &table_, table_.where, findings_);
     if (findings_.all().size() != before) return false;
-    if (std::none_of(probe.checks.begin(), probe.checks.end(),
-                     [](const auto& c) { return !c.head.number.empty(); })) {
+    if (probe.reference) {
+      s_.error("preset",
+               "preset \"" + name() + "\" has a reference of its own, and a reference is asked for its head alone");
+      return false;
+    }
+    if (numbered_ && std::none_of(probe.checks.begin(), probe.checks.end(),
+                                  [](const auto& c) { return !c.head.number.empty(); })) {
       s_.error("preset",
                "preset \"" + name() + "\" does not say where the head is; it needs head = { number = \"/…\" }");
       return false;
@@ -92,6 +105,7 @@ class reader {
   const value& table_;
   section s_;
   const preset_file& preset_;
+  bool numbered_;
   report& findings_;
   std::string chain_id_;
   base::duration interval_{0};
@@ -105,7 +119,44 @@ std::optional<model::reference_policy> read_reference(const value& table, const 
   const section s(&table, findings);
   if (!s.has("preset")) s.error("", "[recovery.reference] needs \"preset\", such as \"antelope\" or \"evm\"");
   if (!preset || s.raw("preset") == nullptr) return std::nullopt;
-  return reader(table, *preset, findings).read();
+  return reader(table, *preset, true, findings).read();
+}
+
+std::optional<model::probe_reference> read_probe_reference(const value& table, const preset_file* preset,
+                                                           report& findings) {
+  const section s(&table, findings);
+  const auto before = findings.all().size();
+  model::probe_reference out;
+  s.read("interval", out.interval);
+  s.read("timeout", out.timeout);
+  if (s.has("preset")) {
+    for (const std::string_view key : {"kind", "check"})
+      if (s.has(key)) s.error(key, "\"" + std::string(key) + "\" stands beside \"preset\"; leave one of them out");
+    if (preset == nullptr || s.raw("preset") == nullptr || findings.all().size() != before) return std::nullopt;
+    auto by_preset = reader(table, *preset, false, findings).read();
+    if (!by_preset) return std::nullopt;
+    for (auto& e : by_preset->endpoints) out.nodes.push_back({std::move(e.name), std::move(e.asks.checks)});
+  } else if (s.has("kind") || s.has("check")) {
+    if (s.has("urls")) s.error("urls", "\"urls\" is for a preset; write [[…reference.check]] for each of them");
+    for (auto& c : read_probe(table, findings).checks) out.nodes.push_back({shown_place(c.url), {std::move(c)}});
+  } else {
+    s.error(
+        "",
+        "a reference needs \"preset\", \"kind\" or [[…reference.check]]; write for example preset = \"antelope\"");
+  }
+  for (auto& node : out.nodes)
+    for (auto& c : node.checks) {
+      if (c.kind == model::check_kind::tcp || c.kind == model::check_kind::exec || c.kind == model::check_kind::log ||
+          !c.through.empty())
+        s.error("preset",
+                "a reference is asked itself, over the network: kinds \"tcp\", \"exec\" and \"log\", and "
+                "\"through\", are for units");
+      if (has_user(c.url))
+        s.error(s.has("url") ? "url" : "",
+                "the URL of a reference holds a user name; put an Authorization line into header_file instead");
+      c.owner = model::port_owner::any;
+    }
+  return findings.all().size() == before ? std::optional(std::move(out)) : std::nullopt;
 }
 
 }  // namespace hasup::config

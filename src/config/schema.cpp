@@ -2,6 +2,9 @@
 // door.
 #include "config/schema.hpp"
 
+#include <algorithm>
+#include <array>
+
 namespace hasup::config {
 namespace {
 
@@ -99,19 +102,64 @@ void add_probe_settings(std::vector<key>& out, const std::string& at) {
   out.push_back({at + "advances_within", k::duration, "", "the head number must grow within this time"});
 }
 
+void add_lag_limits(std::vector<key>& out, const std::string& at, value_kind number) {
+  out.push_back(
+      {at + "max_behind", k::duration, "",
+       "the time of the own head is at most so long before that of the reference's, whatever their numbers"});
+  out.push_back({at + "max_blocks_behind", number, "",
+                 "the own head is at most so many blocks behind the reference's, which is of the same chain"});
+}
+
+// Others are asked over the network: no programs, no logs, and no unit's own socket.
+void add_reference_checks(std::vector<key>& out, const std::string& at) {
+  constexpr std::array<std::string_view, 9> not_here{"subprotocol", "send", "address", "command",   "pattern",
+                                                     "max_age",     "time", "through", "port_owner"};
+  std::vector<key> all;
+  add_check_keys(all, at);
+  for (auto& one : all) {
+    const auto name = std::string_view(one.path).substr(at.size());
+    if (std::find(not_here.begin(), not_here.end(), name) != not_here.end()) continue;
+    if (name == "kind") one.words = {"http", "jsonrpc"};
+    if (name == "url") one.help = "http://…, https://… or unix:/path.sock:/path; shown without user, path and query";
+    out.push_back(std::move(one));
+  }
+}
+
+void add_reference(std::vector<key>& out, const std::string& at, bool may_name_preset) {
+  out.push_back({at + "reference", k::table, "",
+                 "somebody else's node, whose head the own one must not fall behind (max_behind, max_blocks_behind). "
+                 "While no answer of it counts, the verdict stays as it was"});
+  const auto in = at + "reference.";
+  if (may_name_preset) {
+    out.push_back({in + "preset", k::name, "",
+                   "recipes/probes/NAME.toml, which must say where the head is; its parameters stand beside it"});
+    out.push_back({in + "urls", k::texts, "", "several nodes, instead of the preset's parameter url"});
+  }
+  out.push_back({in + "interval", k::duration, "\"10s\"",
+                 "time between two questions; a good answer counts for three of these and a timeout"});
+  out.push_back({in + "timeout", k::duration, "\"5s\"", "a check that takes longer is no answer"});
+  add_reference_checks(out, in);
+  out.push_back({in + "check", k::tables, "", "several nodes, of which the furthest counts"});
+  add_reference_checks(out, in + "check[].");
+}
+
 void add_probe(std::vector<key>& out, const std::string& role, const std::string& help) {
   const std::string at = role + ".";
   out.push_back({role, k::table, "", help});
   out.push_back({at + "preset", k::name, "", "recipes/probes/NAME.toml; its parameters stand beside it"});
   add_probe_settings(out, at);
-  if (role == "readiness" || role == "liveness")
+  const bool of_steady_unit = role == "readiness" || role == "liveness";
+  if (of_steady_unit) {
     out.push_back(
         {at + "needs", k::texts, "",
          "units, and upstreams of this unit as \"upstream.NAME\": while one of them is not healthy there is "
          "no verdict, and what fails does not count"});
+    add_lag_limits(out, at, k::integer);
+  }
   add_check_keys(out, at);
   out.push_back({at + "check", k::tables, "", "several checks, all of which must pass"});
   add_check_keys(out, at + "check[].");
+  if (of_steady_unit) add_reference(out, at, true);
 }
 
 void add_unit_and_data(std::vector<key>& out) {
@@ -404,9 +452,11 @@ std::vector<key> make_preset_keys() {
       {"params", k::parameters, "", "name = default, or a table with default, required, help"},
   };
   add_probe_settings(out, "");
+  add_lag_limits(out, "", k::anything);  // a parameter is a text
   add_check_keys(out, "");
   out.push_back({"check", k::tables, "", "several checks, all of which must pass"});
   add_check_keys(out, "check[].");
+  add_reference(out, "", false);
   return out;
 }
 

@@ -24,6 +24,10 @@ namespace {
 
 constexpr std::array<std::string_view, 3> roles{"startup", "readiness", "liveness"};
 constexpr std::string_view reference_path = "recovery.reference";
+constexpr std::array<std::pair<std::string_view, std::string_view>, 2> steady_references{
+    {{"readiness", "readiness.reference"}, {"liveness", "liveness.reference"}}};
+constexpr std::string_view not_at_startup =
+    "a startup probe never asks for a fresh head, since a node that is behind has started; write it into [readiness]";
 constexpr std::int64_t most_instances = 1000;
 
 // Resolves one instance of a unit from the merged tree.
@@ -39,6 +43,7 @@ class instance_reader {
   }
 
   model::unit read(const std::string& file) {
+    const bool refused = refuse_startup_reference();
     load_presets();
     load_recipe();
     check_schema(tree_, unit_keys(), options_, findings_);
@@ -50,6 +55,10 @@ class instance_reader {
     u.startup = probe("startup");
     u.readiness = probe("readiness");
     u.liveness = probe("liveness");
+    if (u.startup && u.startup->reference && !refused)
+      section(tree_.find("startup"), findings_)
+          .error("preset",
+                 "preset \"" + u.startup->preset + "\" does not belong here: " + std::string(not_at_startup));
     if (u.startup && u.startup->max_head_age)
       findings_.warning(section(tree_.find("startup"), findings_).key_place("max_head_age"),
                         "a node that is behind would count as not started; ask for a fresh head in [readiness]");
@@ -78,6 +87,19 @@ class instance_reader {
     return v != nullptr && v->is(value_type::text) && !v->broken && model::is_unit_name(v->text) ? v : nullptr;
   }
 
+  bool refuse_startup_reference() {
+    auto* startup = tree_.find("startup");
+    return startup != nullptr && startup->is(value_type::table) &&
+           refuse_reference(*startup, std::string(not_at_startup), findings_);
+  }
+
+  void load_preset(std::string_view path, const value* table) {
+    const auto* name = named(table, "preset");
+    if (name == nullptr) return;
+    auto& file = presets_[path] = read_preset(name->text, name->where, context_, findings_);
+    offer(std::string(path), file);
+  }
+
   template <class File>
   void offer(const std::string& path, const std::optional<File>& file) {
     if (!file) {
@@ -88,16 +110,17 @@ class instance_reader {
   }
 
   void load_presets() {
-    for (const auto role : roles) {
-      const auto* name = named(tree_.find(role), "preset");
-      if (name == nullptr) continue;
-      auto& file = presets_[role] = read_preset(name->text, name->where, context_, findings_);
-      offer(std::string(role), file);
-    }
-    const auto* name = named(reference_table(), "preset");
-    if (name == nullptr) return;
-    auto& file = presets_[reference_path] = read_preset(name->text, name->where, context_, findings_);
-    offer(std::string(reference_path), file);
+    for (const auto role : roles) load_preset(role, tree_.find(role));
+    load_preset(reference_path, reference_table());
+    for (const auto& [role, path] : steady_references)
+      if (const auto* table = tree_.find(role)) load_preset(path, table->find("reference"));
+  }
+
+  // The one that the [reference] of that probe names.
+  const preset_file* reference_preset(std::string_view role) const {
+    for (const auto& [of, path] : steady_references)
+      if (const auto it = presets_.find(path); of == role && it != presets_.end() && it->second) return &*it->second;
+    return nullptr;
   }
 
   const value* reference_table() const {
@@ -121,14 +144,14 @@ class instance_reader {
       const auto it = presets_.find(role);
       if (name == nullptr || it == presets_.end() || !it->second) return std::nullopt;
       return apply_preset(name->text, std::move(*it->second), given(s, it->second->parameters), &table, table.where,
-                          findings_);
+                          findings_, reference_preset(role));
     }
     if (!s.has("kind") && !s.has("check")) {
       findings_.error(table.where, "[" + std::string(role) + "] needs \"preset\", \"kind\" or [[" +
                                        std::string(role) + ".check]]; write for example kind = \"http\"");
       return std::nullopt;
     }
-    return read_probe(table, findings_);
+    return read_probe(table, findings_, reference_preset(role));
   }
 
   static std::map<std::string, std::string> given(const section& s, const std::map<std::string, parameter>& offered) {

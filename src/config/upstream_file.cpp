@@ -35,6 +35,9 @@ void fill_endpoint(value& v, const scope& in, report& findings) {
   }
 }
 
+constexpr std::string_view not_of_endpoints =
+    "the endpoints of an upstream are held against each other, by select = \"best_head\" and switch.behind";
+
 class reader {
  public:
   reader(const std::string& name, value table, const file_context& context, report& findings)
@@ -42,6 +45,8 @@ class reader {
 
   std::optional<model::upstream> read() {
     const auto before = errors();
+    if (auto* probe = table_.find("probe"); probe != nullptr && probe->is(value_type::table))
+      refuse_reference(*probe, std::string(not_of_endpoints), findings_);
     load_preset();
     auto whole = table_;
     if (auto* probe = whole.find("probe")) strip_references(*probe);
@@ -163,6 +168,8 @@ class reader {
     const section s = section(&table, findings_).sub("probe");
     auto out = s.has("preset") ? from_preset(s, probe) : inline_probe(s, probe);
     if (!out) return out;
+    if (out->reference)
+      s.error("preset", "preset \"" + out->preset + "\" does not belong here: " + std::string(not_of_endpoints));
     for (auto& c : out->checks) {
       if (c.kind == model::check_kind::exec)
         s.error("kind", "an endpoint is asked over the network: kind \"exec\" is for the unit itself");

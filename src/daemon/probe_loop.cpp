@@ -9,14 +9,21 @@ namespace hasup::daemon {
 
 struct probe_loop::impl : std::enable_shared_from_this<impl> {
   impl(boost::asio::io_context& loop, probe::prober& p, const model::probe& w, probe::target t,
-       std::function<void(const answer&)> cb, holder h)
-      : prober(p), what(w), whom(std::move(t)), on_answer(std::move(cb)), held(std::move(h)), timer(loop) {}
+       std::function<void(const answer&)> cb, holder h, std::shared_ptr<const reference_heads> o)
+      : prober(p),
+        what(w),
+        whom(std::move(t)),
+        on_answer(std::move(cb)),
+        held(std::move(h)),
+        others(std::move(o)),
+        timer(loop) {}
 
   probe::prober& prober;
   model::probe what;
   probe::target whom;
   std::function<void(const answer&)> on_answer;
   holder held;
+  std::shared_ptr<const reference_heads> others;
   bool was_held = false;
   boost::asio::steady_timer timer;
   probe::session session;
@@ -47,6 +54,7 @@ struct probe_loop::impl : std::enable_shared_from_this<impl> {
                                                  : kind::unknown;
     seen.reason = r.reason;
     seen.head = r.head;
+    if (others) seen.others = others->known();
     const auto now = std::chrono::steady_clock::now();
     seen.early = now - counted_at < what.interval;
     if (!seen.early) counted_at = now;
@@ -59,12 +67,14 @@ struct probe_loop::impl : std::enable_shared_from_this<impl> {
       memory = {};
       a.verdict.reason = a.held;
     }
+    if (others && r.answered && a.held.empty() && a.verdict.value == unit::verdict::undecided)
+      a.alone = a.verdict.reason;
     a.changed = std::exchange(last, a.verdict.value) != a.verdict.value;
     a.failing = memory.failures_in_row > 0;
     a.answered = r.answered;
     a.head = r.head;
     for (const auto& c : r.checks) a.latency = std::max(a.latency, c.latency);
-    passed_once = passed_once || seen.out == kind::passed;
+    passed_once = passed_once || (seen.out == kind::passed && (!others || others->all_heard()));
     const auto wait = passed_once ? what.interval : std::min(pace, what.interval);
     pace = std::min(pace * 2, what.interval);
     timer.expires_after(wait);
@@ -78,8 +88,10 @@ struct probe_loop::impl : std::enable_shared_from_this<impl> {
 };
 
 probe_loop::probe_loop(boost::asio::io_context& loop, probe::prober& prober, const model::probe& what,
-                       probe::target whom, std::function<void(const answer&)> on_answer, holder held)
-    : impl_(std::make_shared<impl>(loop, prober, what, std::move(whom), std::move(on_answer), std::move(held))) {
+                       probe::target whom, std::function<void(const answer&)> on_answer, holder held,
+                       std::shared_ptr<const reference_heads> others)
+    : impl_(std::make_shared<impl>(loop, prober, what, std::move(whom), std::move(on_answer), std::move(held),
+                                   std::move(others))) {
   impl_->ask();
 }
 

@@ -10,6 +10,7 @@
 
 #include "config/paths.hpp"
 #include "control/event.hpp"
+#include "daemon/reference_heads.hpp"
 #include "model/unit_name.hpp"
 #include "ports/worker_job.hpp"
 #include "probe/prober.hpp"
@@ -43,6 +44,7 @@ struct daemon_services {
   // Hooks that run, or whose shims have not ended yet.
   using hook_set = std::set<std::shared_ptr<hook_run>>;
   std::shared_ptr<hook_set> hooks = std::make_shared<hook_set>();
+  std::shared_ptr<reference_pool> references = std::make_shared<reference_pool>();
 };
 
 // Implemented by the supervisor. All calls on the loop.

@@ -46,9 +46,11 @@ void unit_runner::start_probe(model::probe_role role) {
   if (!what) return;
   probe_loop::holder held;
   if (!what->needs.empty()) held = [this, needs = what->needs] { return host_.needs_lacking(*this, needs); };
+  std::shared_ptr<const reference_heads> others;
+  if (what->reference) others = services_.references->watch(services_.loop, services_.prober, *what->reference);
   probes_[slot(role)] = std::make_unique<probe_loop>(
       services_.loop, services_.prober, *what, probe_target(), [this, role](const auto& a) { on_probe(role, a); },
-      std::move(held));
+      std::move(held), std::move(others));
 }
 
 void unit_runner::on(const unit::start_startup_probe&) {
@@ -120,7 +122,7 @@ std::optional<bool> unit_runner::readiness_seen() const {
 
 void unit_runner::on_probe(model::probe_role role, const probe_loop::answer& a) {
   if (a.head) head_ = a.head;
-  probes_held_[slot(role)] = a.held;
+  probes_held_[slot(role)] = a.held.empty() ? a.alone : a.held;
   if (a.head && (role == model::probe_role::liveness || recovery_has_node())) own_head_seen(*a.head);
   const bool good = a.verdict.value == unit::verdict::good;
   const bool bad = a.verdict.value == unit::verdict::bad;

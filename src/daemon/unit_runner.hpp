@@ -513,7 +513,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   boost::asio::steady_timer shim_timer_;  // before the next attempt, when a shim cannot even be started
 
   std::unique_ptr<probe_loop> probes_[3];
-  std::string probes_held_[3];  // why their answers do not count
+  std::string probes_held_[3];  // why their answers do not count, or come to nothing
   std::optional<model::head> head_;
   std::string own_chain_;  // as the node named it last; "" = it never did
   std::unique_ptr<reference_watch> reference_;

@@ -84,6 +84,23 @@ struct check {
   friend bool operator==(const check&, const check&) = default;
 };
 
+// Somebody else's node, and all that it is asked; it has answered when all of it passed.
+struct reference_node {
+  std::string name;  // for people and events: a URL without user, password, path and query
+  std::vector<check> checks;
+
+  friend bool operator==(const reference_node&, const reference_node&) = default;
+};
+
+// Whose heads a node is held against.
+struct probe_reference {
+  std::vector<reference_node> nodes;  // the furthest counts
+  base::duration interval{10'000};    // between two questions to one of them
+  base::duration timeout{5'000};      // they are not on this machine
+
+  friend bool operator==(const probe_reference&, const probe_reference&) = default;
+};
+
 enum class probe_role { startup, readiness, liveness };
 inline constexpr base::enum_names<probe_role, 3> probe_role_names{
     {{{probe_role::startup, "startup"}, {probe_role::readiness, "readiness"}, {probe_role::liveness, "liveness"}}}};
@@ -99,6 +116,9 @@ struct probe {
   std::optional<base::duration> max_head_age;     // applies to the head of whichever check declares head.time
   std::optional<base::duration> advances_within;  // the head number must grow within this
   std::vector<std::string> needs;                 // "upstream.NAME" and units; not all of them healthy = no verdict
+  std::optional<probe_reference> reference;       // with at least one of the two below, which are nothing without it
+  std::optional<base::duration> max_behind;       // the time of the own head is at most so much before that of theirs
+  std::optional<std::uint64_t> max_blocks_behind;  // the same of the numbers, for nodes of one chain
 
   [[nodiscard]] bool tells_head() const {
     for (const auto& c : checks)

@@ -5,6 +5,8 @@
 #include <limits>
 #include <string>
 
+#include "unit/head_lag.hpp"
+
 namespace hasup::unit {
 namespace {
 
@@ -81,6 +83,7 @@ judged judge(const model::probe& p, const probe_memory& memory, const observatio
   };
   if (p.max_head_age) worse(judge_age(head, *p.max_head_age, wall_now));
   if (p.advances_within) worse(judge_growth(memory, head, *p.advances_within, now));
+  for (auto& lag : judge_lag(p, head, seen.others, now)) worse({lag.out, std::move(lag.text)});
   return all;
 }
 

@@ -8,12 +8,23 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/duration.hpp"
 #include "base/enum_names.hpp"
 #include "model/probe.hpp"
 
 namespace hasup::unit {
+
+// What is known of the head of another node.
+struct other_head {
+  std::string name;                                 // for people
+  std::optional<model::head> head{};                // of its last good answer
+  base::mono_time at{};                             // when that came
+  std::string problem = "it has not answered yet";  // of its last answer; "" = it was good
+
+  friend bool operator==(const other_head&, const other_head&) = default;
+};
 
 // One answer, as the prober gave it.
 struct observation {
@@ -23,6 +34,7 @@ struct observation {
   std::optional<model::head> head;
   // Asked for sooner than the interval says, to see it pass at once: that it does not yet is no failure that counts.
   bool early = false;
+  std::vector<other_head> others{};  // the nodes of the probe's reference, as they are known now
 };
 
 enum class verdict { undecided, good, bad };
@@ -50,7 +62,8 @@ struct probe_memory {
   friend bool operator==(const probe_memory&, const probe_memory&) = default;
 };
 
-// Folds one answer in. An answer that passed is first held against the probe's max_head_age and advances_within:
+// Folds one answer in. An answer that passed is first held against the probe's max_head_age, advances_within and
+// reference (head_lag.hpp):
 // - a head older than max_head_age fails; one from further in the future than both that age and a minute means that
 //   this machine's clock is wrong, and is unknown;
 // - a head number that has not grown for advances_within fails; until growth was seen once it is unknown, not passed.

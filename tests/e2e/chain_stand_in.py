@@ -3,6 +3,7 @@
 the real one does. A database is a file that says "good N", of which N is where the head begins.
 
 chain_stand_in.py --listen PORT --state FILE --says LINE --exit CODE [--import-snapshot FILE]
+chain_stand_in.py … --behind FILE                                    at the head of that moment, or so many seconds behind it
 chain_stand_in.py … --import-snapshot FILE --halt-after-import       the database is $LOTUS_PATH/datastore/chain/MANIFEST
 """
 
@@ -40,19 +41,27 @@ if words[:1] != ["good"]:
     print(option("--says"), file=sys.stderr, flush=True)
     sys.exit(int(option("--exit")))
 
-first, began = int(words[1]), time.time()
+behind = Path(option("--behind") or "/nonexistent")
+first, began = int(words[1]), 0 if option("--behind") else time.time()
+
+
+def clock():
+    try:
+        return time.time() - float(behind.read_text())
+    except OSError:
+        return time.time()
 
 
 def head():
-    return first + int((time.time() - began) * 20)
+    return first + int((clock() - began) * 20)
 
 
 def evm_block():
-    return {"number": hex(head()), "timestamp": hex(int(time.time()))}
+    return {"number": hex(head()), "timestamp": hex(int(clock()))}
 
 
 def iso_now():
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(clock()))
 
 
 RPC = {
@@ -69,6 +78,8 @@ PATHS = {
     "/status": lambda: {"result": {"node_info": {"network": "cosmoshub-4"},
                                    "sync_info": {"latest_block_height": str(head()), "latest_block_time": iso_now(),
                                                  "catching_up": False}}},
+    "/v1/chain/get_info": lambda: {"head_block_num": head() + 10**9, "head_block_time": iso_now()[:-1] + ".500",
+                                   "chain_id": "aca376f206b8fc25a6ed44dbdc66547c36c6c33e3a119ffbeaef943642f0e906"},
     "/healthcheck": lambda: {},
     "/v1/node/health": lambda: {"p2p": "good", "beacon_node": "good", "execution_node": "good", "event_syncer": "good"},
     "/net_info": lambda: {"result": {"n_peers": "32"}},
@@ -87,7 +98,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(text)
 
     def do_GET(self):
-        made = PATHS.get(self.path)
+        made = PATHS.get(self.path.split("?")[0])
         self.answer(made()) if made else self.send_error(404)
 
     def do_POST(self):

@@ -109,6 +109,7 @@ extends = "eos-evm-rpc"
 home = "{home}/evm"
 port = {rpc}
 engine = "127.0.0.1:{engine}"
+leap = "http://127.0.0.1:{leap}"
 [run]
 command = ["{demo}", "evm-rpc", "--evm-node", "${{engine}}", "--http", "127.0.0.1:${{port}}", "--chaindata",
            "${{home}}/chain-data"]
@@ -215,7 +216,7 @@ class Stack(HasupTest):
         self.leaps = [free_port(), free_port()]
         self.miner = free_range(MINERS)
         self.proxy = free_port()
-        self.known = dict(home=self.home.path, demo=DEMO_NODE, user=getpass.getuser(), engine=free_port(), rpc=free_port(),
+        self.known = dict(home=self.home.path, demo=DEMO_NODE, user=getpass.getuser(), engine=free_port(), rpc=free_port(), leap=self.leaps[0],
                           ws=free_port(), proxy=self.proxy, miner=self.miner, python=sys.executable,
                           here=Path(__file__).parent, nginx=shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin"))
         self.make_chain()

@@ -94,6 +94,14 @@ TEST_CASE("all shipped units, recipes and presets pass the check") {
   for (const auto* name : {"nodeos", "eos-evm-node", "redis", "anvil"})
     CHECK(config::resolve_recipe(name, {}, dirs).has_value());
   for (const auto* name : {"antelope", "evm", "evm-chain"}) CHECK(config::resolve_preset(name, {}, dirs).has_value());
+  const auto follows = config::resolve_preset("evm-follows", {{"reference_url", "http://vm11:8888"}}, dirs);
+  REQUIRE(follows.has_value());
+  CHECK(follows->reference->nodes.at(0).name == "http://vm11:8888");
+  CHECK(follows->max_behind == std::chrono::seconds{30});
+  const auto cluster = config::resolve_preset("solana-cluster", {{"max_blocks_behind", "300"}}, dirs);
+  REQUIRE(cluster.has_value());
+  CHECK(cluster->reference->nodes.at(0).name == "https://api.mainnet-beta.solana.com");
+  CHECK(cluster->max_blocks_behind == 300U);
   CHECK(config::resolve_preset("antelope", {}, dirs)->checks.at(0).head.chain == "/chain_id");
   CHECK(config::resolve_preset("evm-chain", {}, dirs)->checks.at(1).head.chain == "/result");
 }

@@ -93,6 +93,38 @@ std::map<std::string, sample> check_samples(const std::string& role) {
   };
 }
 
+// A check of a reference needs a head, and its probe a limit.
+std::map<std::string, sample> reference_samples(const std::string& role) {
+  const std::string head = "head = { number = \"/n\", time = \"/t\" }\n", path = role + ".reference";
+  const auto in = [&](const std::string& section, const std::string& line) {
+    return sample{"", role + "]\n" + http_check + head + "max_behind = \"30s\"\n[" + section, line};
+  };
+  std::map<std::string, sample> out{
+      {role + ".max_behind", in(path, http_check + head)},
+      {role + ".max_blocks_behind",
+       {"", role + "]\n" + http_check + head + "max_blocks_behind = 9\n[" + path, http_check + head}},
+      {path, in(path, http_check + head)},
+      {path + ".preset", in(path, "preset = \"antelope\"\nurl = \"http://10.0.0.1\"")},
+      {path + ".urls", in(path, "preset = \"antelope\"\nurls = [\"http://10.0.0.1\", \"http://10.0.0.2\"]")},
+      {path + ".interval", in(path, http_check + head + "interval = \"3s\"")},
+      {path + ".timeout", in(path, http_check + head + "timeout = \"3s\"")},
+      {path + ".check", in("[" + path + ".check]", http_check + head)},
+  };
+  for (const std::string at : {".", ".check[]."}) {
+    const auto section = at == "." ? path : "[" + path + ".check]";
+    for (const auto& [key, s] : check_samples(""))
+      if (!key.starts_with("head.") && key != "head") out[path + at + key] = in(section, head + s.line);
+    out[path + at + "head"] = in(section, http_check + "head = { time = \"/t\" }");
+    out[path + at + "head.number"] = in(section, http_check + "head = { number = \"/m\", time = \"/t\" }");
+    out[path + at + "head.time"] = in(section, http_check + "head = { time = \"/u\" }");
+    out[path + at + "head.weight"] = in(section, http_check + "head = { time = \"/t\", weight = \"/w\" }");
+    out[path + at + "head.chain"] = in(section, http_check + "head = { time = \"/t\", chain = \"/c\" }");
+    out[path + at + "head.format"] = in(section, http_check + "head = { time = \"/t\", format = \"unix\" }");
+    out[path + at + "kind"] = in(section, jsonrpc_check + "method = \"m\"\n" + head);
+  }
+  return out;
+}
+
 std::map<std::string, sample> probe_samples(const std::string& role) {
   const std::string head = http_check + "head = { number = \"/n\", time = \"/t\" }\n";
   std::map<std::string, sample> out{
@@ -107,6 +139,7 @@ std::map<std::string, sample> probe_samples(const std::string& role) {
       {role + ".check", {"", "[" + role + ".check]", http_check}},
   };
   if (role != "startup") out[role + ".needs"] = {"", role, http_check + "needs = [\"leap\", \"rpc\"]"};
+  if (role != "startup") out.merge(reference_samples(role));
   for (const auto& [key, s] : check_samples(role)) out[role + "." + key] = s;
   for (const auto& [key, s] : check_samples("[" + role + ".check]")) out[role + ".check[]." + key] = s;
   return out;

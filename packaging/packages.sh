@@ -12,7 +12,7 @@ build_packages=(
 # Real nodes and servers, and what the tests damage and pack archives with.
 test_packages=(
   catch2 python3 redis-server nginx-light haproxy openssh-server openssh-client zstd xz-utils openssl curl procps minisign zchunk
-  etcd-server etcd-client
+  etcd-server etcd-client dnsmasq-base
   libfuse3-dev fuse3 tinyproxy-bin apache2-bin caddy xfsprogs e2fsprogs
 )
 

@@ -36,6 +36,31 @@ Nothing is taken before one endpoint is healthy and the others have answered or 
 at once when it is unhealthy and another one is not. One that is healthy is left only as
 .B switch
 says, so that two that take turns by a block cause no switch. When none is healthy, nothing changes.
+.SS DNS names
+An endpoint with
+.B dns
+in place of a host stands for every address that the name has, IPv4 ones, or IPv6 ones when it has no others: each is
+an endpoint, whose host and name are the address, in brackets when it is one of IPv6, as URLs have it. They stand
+sorted. An address that has two names, or is written as a host too, is one endpoint; of one name 8
+addresses are used. The other keys beside it, such as a port, are those of each.
+.PP
+hasupd asks for the addresses every
+.B resolve_every
+by the machine's name service (getaddrinfo), on a thread of their own. An answer that fails or is empty changes
+nothing. An address that is in no answer for
+.B keep_address_for
+is no endpoint any more; if it is the chosen one, it is left as an unhealthy one is. An address that joins restarts
+nothing, and what is known of the others stays. The addresses are kept over a restart of hasupd and of the machine, so
+that it comes up without DNS too;
+.B hasup apply
+asks first for names that are new. While none is known, units wait, and
+.B hasup upstream
+says why. A unit that lists all addresses by
+.B ${upstream.NAME.hosts}
+is another one when they differ: with
+.B on_change
+= restart it is restarted, else it takes them with its next start; it waits for an endpoint as one does that names
+.BR ${upstream.NAME.host} .
 .SS Units
 A start of a unit that names an upstream in a string, or in
 .BR [[requires]] ,
@@ -95,6 +120,23 @@ constexpr std::string_view unit_example = R"(# units/eos-evm-node.toml
 command = ["/usr/bin/eos-evm-node", "--ship-endpoint", "${upstream.leap.host}:8999"]
 )";
 
+constexpr std::string_view more = R"(.PP
+One endpoint for each address that a name has:
+)";
+
+constexpr std::string_view names_example = R"(# upstreams/leaps.toml
+resolve_every = "30s"
+
+[probe]
+kind = "http"
+url = "http://${endpoint.host}:${endpoint.port}/v1/chain/get_info"
+head = { number = "/head_block_num" }
+
+[[endpoint]]
+dns = "leaps.internal"
+port = 8888
+)";
+
 constexpr std::string_view ending = R"(.SH SEE ALSO
 .BR hasup (1),
 .BR hasup-unit (5),
@@ -106,8 +148,8 @@ constexpr std::string_view ending = R"(.SH SEE ALSO
 
 std::string upstream_manual() {
   return std::string(intro) + roff_example(upstream_example) + std::string(between) + roff_example(unit_example) +
-         ".SH KEYS\n" + roff_keys(config::upstream_keys()) + roff_not_yet(config::upstream_keys()) +
-         std::string(ending);
+         std::string(more) + roff_example(names_example) + ".SH KEYS\n" + roff_keys(config::upstream_keys()) +
+         roff_not_yet(config::upstream_keys()) + std::string(ending);
 }
 
 }  // namespace hasup::cli

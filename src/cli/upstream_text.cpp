@@ -32,7 +32,8 @@ std::string why(const endpoint_status& e) {
 }
 
 row row_of(const endpoint_status& e, base::wall_time now) {
-  return {(e.chosen ? "> " : "  ") + printable(e.name),
+  const auto of = e.dns.empty() || e.dns == e.name ? std::string() : " (" + printable(e.dns) + ")";
+  return {(e.chosen ? "> " : "  ") + printable(e.name) + of,
           e.health,
           e.head ? std::to_string(*e.head) : "-",
           e.head_time ? span(now - *e.head_time) : "-",
@@ -54,6 +55,10 @@ std::string one_text(const control::upstream_status& u, base::wall_time now, con
             (u.chosen_why.empty() ? "" : " (" + printable(u.chosen_why) + ")") +
             (u.reason.empty() || u.reason == u.chosen_why ? "" : "; now: " + printable(u.reason)) + "\n";
   text += "  used by " + (u.units.empty() ? "no unit" : base::joined(u.units)) + "\n";
+  for (const auto& n : u.names)
+    if (!n.problem.empty() && n.addresses > 0)
+      text +=
+          "  " + printable(n.name) + " cannot be found: " + printable(n.problem) + "; what is known of it stays\n";
   std::vector<row> rows{{"  ENDPOINT", "HEALTH", "HEAD", "AGE", "BEHIND", "LATENCY", "REASON"}};
   for (const auto& e : u.endpoints) rows.push_back(row_of(e, now));
   row::size_type i = 0;

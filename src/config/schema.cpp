@@ -483,10 +483,15 @@ std::vector<key> make_upstream_keys() {
        availability::now,
        {"restart", "keep"}},
       {"join", k::text, "\",\"", "stands between the values of all endpoints: ${upstream.NAME.KEYs}"},
+      {"resolve_every", k::duration, "\"30s\"", "how often it is asked which addresses the names in \"dns\" have"},
+      {"keep_address_for", k::duration, "\"5m\"",
+       "an address that is in no answer for so long is none of the name any more"},
   };
   add_probe(out, "probe", "asks each endpoint how it is; ${endpoint.KEY} is its value");
   out.push_back({"endpoint", k::tables, "", "the servers, in the order that counts for priority and between equals"});
   out.push_back({"endpoint[].name", k::anything, "", "what it is called; without it its host, else its url"});
+  out.push_back({"endpoint[].dns", k::text, "",
+                 "a name in place of \"name\" and \"host\": each of its addresses is an endpoint, at most 8"});
   out.push_back(
       {"endpoint[].*", k::anything, "",
        "a string, number or boolean that all endpoints have: ${upstream.NAME.KEY} is that of the chosen one"});

@@ -4,6 +4,7 @@
 #include <array>
 #include <iterator>
 #include <tuple>
+#include <utility>
 
 #include "base/duration.hpp"
 #include "config/extends.hpp"
@@ -14,6 +15,7 @@
 #include "config/reference_section.hpp"
 #include "config/schema_check.hpp"
 #include "config/section.hpp"
+#include "config/unit_replay.hpp"
 #include "config/unit_sections.hpp"
 #include "config/unit_variables.hpp"
 #include "config/upstream_file.hpp"
@@ -346,7 +348,8 @@ void read_instances(const value& root, unsigned count, const used_upstreams& ups
   if (!endpoints)
     return out.findings.error(root.where,
                               "the upstreams that it uses give more than 64 units, one for each set of "
-                              "endpoints; take [[requires]] or ${upstream.NAME.KEYs} for some of them");
+                              "endpoints (\"dns\" counts for 8); take [[requires]] or ${upstream.NAME.KEYs} for "
+                              "some of them");
   for (unsigned i = 0; i < count; ++i) {
     const instance_of who{out.entry.name, i, count};
     instance_reader reader(root, who, values_of(upstreams, endpoints->front()), context, out.findings);
@@ -381,9 +384,7 @@ void read_instances(const value& root, unsigned count, const used_upstreams& ups
   }
 }
 
-}  // namespace
-
-parsed_unit parse_unit(const std::string& name, const std::string& file, std::string_view text,
+parsed_unit parse_once(const std::string& name, const std::string& file, std::string_view text,
                        const file_context& context) {
   parsed_unit out;
   out.entry.name = name;
@@ -415,6 +416,16 @@ parsed_unit parse_unit(const std::string& name, const std::string& file, std::st
     effective.set("upstream", std::move(all));
   }
   out.entry.effective_toml = to_toml(effective);
+  return out;
+}
+
+}  // namespace
+
+parsed_unit parse_unit(const std::string& name, const std::string& file, std::string_view text,
+                       const file_context& context) {
+  auto kept = remembered(context);
+  auto out = parse_once(name, file, text, kept);
+  add_replay(out, text, std::move(kept), parse_once);
   return out;
 }
 

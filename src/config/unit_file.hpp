@@ -38,6 +38,7 @@ struct file_context {
   std::function<bool(const std::string&)> is_time_zone;  // empty: nobody asks
   bool root = false;                                     // the daemon's own user is root
   std::map<std::string, unsigned> instances;             // counts by hand (`hasup scale`), over run.instances
+  model::address_book addresses{};                       // known ones of DNS names
 };
 
 struct unit_entry {

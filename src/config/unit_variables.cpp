@@ -18,7 +18,8 @@ class resolver {
   resolver(const value& root, const instance_of& who, const upstream_values& upstreams, report& findings)
       : findings_(findings) {
     for (const auto& [name, text] : upstreams.chosen) scope_.names[name] = {text, false, true};
-    for (const auto& [name, text] : upstreams.of_all) scope_.names[name] = {text, false, false};
+    for (const auto& [name, text] : upstreams.of_all)
+      scope_.names[name] = {text, false, upstreams.of_addresses.contains(name)};
     for (const auto& name : upstreams.failed) fail(name);
     scope_.names["unit"] = {who.unit, false};
     scope_.names["instance"] = {std::to_string(who.index), who.count > 1};

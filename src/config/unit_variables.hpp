@@ -19,6 +19,7 @@ struct instance_of {
 struct upstream_values {
   std::map<std::string, std::string> chosen;  // of one endpoint
   std::map<std::string, std::string> of_all;  // of all endpoints, whichever is chosen
+  std::set<std::string> of_addresses;         // those of them that differ by the addresses of a DNS name
   std::set<std::string> failed;               // what is wrong with them has been said
 };
 

@@ -1,6 +1,7 @@
 #include "config/upstream_file.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "config/probe_section.hpp"
 #include "config/schema_check.hpp"
@@ -101,6 +102,10 @@ class reader {
       s.findings().error(rule.key_place("behind"), "of a priority nobody asks who is behind");
     if (const auto* v = s.raw("on_change")) out.restart_on_change = v->text == "restart";
     s.read("join", out.join);
+    s.read("resolve_every", out.resolve_every);
+    s.read("keep_address_for", out.keep_address_for);
+    if (out.resolve_every < std::chrono::seconds(1))
+      s.error("resolve_every", "\"resolve_every\" must be 1s at least");
   }
 
   static void read_values(const section& s, const value& table, model::upstream_endpoint& out) {
@@ -113,6 +118,7 @@ class reader {
       else
         s.findings().error(m.content.where, "\"" + m.key + "\" must be a string, a number or a boolean");
     }
+    if (out.values.contains("dns")) return;
     for (const std::string_view key : {"name", "host", "url"}) {
       const auto it = out.values.find(std::string(key));
       if (it == out.values.end()) continue;
@@ -129,18 +135,69 @@ class reader {
     if (!s.has("probe")) s.error("", "an upstream needs [probe]: how each endpoint is asked how it is");
     if (!s.has("endpoint")) s.error("", "an upstream needs [[endpoint]] with host = \"…\"");
     if (all == nullptr || !all->is(value_type::array)) return;
+    const auto written = written_hosts(*all);
     for (const auto& table : all->items) {
       if (!table.is(value_type::table)) continue;
       const section fields(&table, findings_);
       model::upstream_endpoint e;
       read_values(fields, table, e);
+      if (const auto* dns = fields.raw("dns")) read_addresses(fields, dns->text, written, e, out);
       if (e.name.empty()) continue;
+      if (uses_names_) e.values.emplace("dns", e.name);
       if (std::any_of(out.endpoints.begin(), out.endpoints.end(), [&](const auto& o) { return o.name == e.name; }))
         fields.error("", "there is an endpoint \"" + e.name + "\" already; give it a \"name\" of its own");
       for (const auto& o : out.endpoints) same_keys(fields, e, o);
       if (auto probe = read_asked(e)) e.asked = std::move(*probe);
       out.endpoints.push_back(std::move(e));
     }
+  }
+
+  // By name or host; and whether any is written by its DNS name.
+  std::set<std::string> written_hosts(const value& all) {
+    std::set<std::string> out;
+    for (const auto& table : all.items) {
+      uses_names_ = uses_names_ || table.find("dns") != nullptr;
+      for (const std::string_view key : {"name", "host"})
+        if (const auto* v = table.find(key))
+          if (auto text = scalar_text(*v)) out.insert(std::move(*text));
+    }
+    return out;
+  }
+
+  // An endpoint for each address of the name; for one of which nothing is known one that has the name as its host.
+  void read_addresses(const section& s, const std::string& dns, const std::set<std::string>& written,
+                      const model::upstream_endpoint& common, model::upstream& out) {
+    for (const std::string_view key : {"name", "host"})
+      if (s.has(key))
+        s.error(key, "\"" + std::string(key) + "\" is the address that \"dns\" stands for; leave one of them out");
+    if (!is_dns_name(dns))
+      return s.error("dns", "\"dns\" must be a name such as \"leaps.internal\", without a port or a scheme");
+    if (std::find(out.dns_names.begin(), out.dns_names.end(), dns) != out.dns_names.end())
+      return s.error("dns", "\"" + dns + "\" stands in this upstream already");
+    out.dns_names.push_back(dns);
+    const auto known = context_.addresses.find(dns);
+    std::vector<model::known_address> hosts{{dns, false}};
+    const bool found = known != context_.addresses.end() && !known->second.empty();
+    if (found) hosts = known->second;
+    for (const auto& address : hosts) {
+      auto e = common;
+      e.name = e.values["name"] = e.values["host"] = address.host;
+      e.dns = dns;
+      e.unresolved = !found;
+      e.gone = address.gone;
+      if (written.contains(e.name) ||
+          std::any_of(out.endpoints.begin(), out.endpoints.end(), [&](const auto& o) { return o.name == e.name; }))
+        continue;
+      for (const auto& o : out.endpoints) same_keys(s, e, o);
+      if (auto probe = read_asked(e)) e.asked = std::move(*probe);
+      out.endpoints.push_back(std::move(e));
+    }
+  }
+
+  static bool is_dns_name(std::string_view text) {
+    constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    return !text.empty() && text.size() < 254 && text.front() != '.' && text.front() != '-' &&
+           text.find_first_not_of(letters) == std::string_view::npos;
   }
 
   // What one of them lacks could not be filled in once it is chosen.
@@ -211,6 +268,7 @@ class reader {
   report& findings_;
   schema_options options_;
   std::optional<preset_file> preset_;
+  bool uses_names_ = false;
 };
 
 // Everything that a unit says of upstreams.
@@ -291,13 +349,16 @@ class collector {
         out_.values.failed.insert(name);
       else if (role->second.endpoints.front().values.contains(v.key))
         out_.chosen_from.insert(v.role);
+      else if (!role->second.dns_names.empty())
+        out_.listed.insert(v.role);
     }
     for (const auto& [role, where] : own_)
       if (std::none_of(used.roles.begin(), used.roles.end(), [&](const auto& r) { return r.role == role; }))
         findings_.warning(where, "nothing in this unit names it: write ${upstream." + role +
                                      ".KEY}, [[requires]] upstream = \"" + role + "\" or [proxy]");
     std::erase_if(out_.roles, [&](const auto& role) {
-      return !out_.chosen_from.contains(role.first) && !used.required.contains(role.first);
+      return !out_.chosen_from.contains(role.first) && !out_.listed.contains(role.first) &&
+             !used.required.contains(role.first);
     });
     return std::move(out_);
   }
@@ -306,11 +367,15 @@ class collector {
   // ${upstream.leap.hosts}: those of all endpoints.
   void plurals(const std::string& role, const model::upstream& up) {
     const auto& first = up.endpoints.front().values;
+    const bool all_gone = std::all_of(up.endpoints.begin(), up.endpoints.end(), [](const auto& e) { return e.gone; });
     for (const auto& [key, text] : first) {
       if (first.contains(key + "s")) continue;
-      auto& joined = out_.values.of_all[std::string(prefix) + role + "." + key + "s"];
-      for (std::size_t i = 0; i < up.endpoints.size(); ++i)
-        joined += (i == 0 ? "" : up.join) + up.endpoints[i].values.at(key);
+      const auto name = std::string(prefix) + role + "." + key + "s";
+      auto& joined = out_.values.of_all[name];
+      bool begun = false;
+      for (const auto& e : up.endpoints)
+        if (!e.gone || all_gone) joined += (std::exchange(begun, true) ? up.join : "") + e.values.at(key);
+      if (!up.dns_names.empty()) out_.values.of_addresses.insert(name);
     }
   }
 
@@ -349,6 +414,15 @@ upstream_values values_of(const used_upstreams& upstreams, const std::map<std::s
 
 std::optional<std::vector<std::map<std::string, std::string>>> combinations(const used_upstreams& upstreams) {
   std::vector<std::map<std::string, std::string>> out{{}};
+  // However many addresses a name has now: a unit that is valid stays so.
+  std::size_t most = 1;
+  for (const auto& role : upstreams.chosen_from) {
+    const auto& up = upstreams.roles.at(role);
+    const auto written = static_cast<std::size_t>(
+        std::count_if(up.endpoints.begin(), up.endpoints.end(), [](const auto& e) { return e.dns.empty(); }));
+    most *= written + up.dns_names.size() * model::most_addresses;
+    if (most > most_combinations) return std::nullopt;
+  }
   for (const auto& role : upstreams.chosen_from) {
     std::vector<std::map<std::string, std::string>> longer;
     for (const auto& so_far : out)
@@ -357,7 +431,6 @@ std::optional<std::vector<std::map<std::string, std::string>>> combinations(cons
         longer.back()[role] = e.name;
       }
     out = std::move(longer);
-    if (out.size() > most_combinations) return std::nullopt;
   }
   return out;
 }

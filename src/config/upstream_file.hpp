@@ -22,6 +22,7 @@ std::optional<model::upstream> read_upstream(const std::string& name, value tabl
 struct used_upstreams {
   std::map<std::string, model::upstream> roles;  // those that a start waits for
   std::set<std::string> chosen_from;             // those by whose choice the unit differs
+  std::set<std::string> listed;                  // those with DNS names of which it has only ${upstream.NAME.KEYs}
   std::map<std::string, value> tables;           // as they were written, also of those that stand in the unit
   upstream_values values;                        // all but those of an endpoint
 };

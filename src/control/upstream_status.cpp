@@ -13,6 +13,7 @@ std::string encode(const std::vector<upstream_status>& all) {
     json::array endpoints;
     for (const auto& e : u.endpoints)
       endpoints.emplace_back(json::object{{"endpoint", e.name},
+                                          {"dns", text_or_null(e.dns)},
                                           {"health", e.health},
                                           {"reason", text_or_null(e.reason)},
                                           {"head", value_or_null(e.head)},
@@ -22,6 +23,10 @@ std::string encode(const std::vector<upstream_status>& all) {
                                           {"chosen", e.chosen},
                                           {"avoided", e.avoided},
                                           {"avoided_until", time_or_null(e.avoided_until)}});
+    json::array names;
+    for (const auto& n : u.names)
+      names.emplace_back(
+          json::object{{"dns", n.name}, {"problem", text_or_null(n.problem)}, {"addresses", n.addresses}});
     upstreams.emplace_back(json::object{{"upstream", u.name},
                                         {"select", u.select},
                                         {"chosen", text_or_null(u.chosen)},
@@ -29,6 +34,7 @@ std::string encode(const std::vector<upstream_status>& all) {
                                         {"since", time_or_null(u.since)},
                                         {"reason", text_or_null(u.reason)},
                                         {"endpoints", std::move(endpoints)},
+                                        {"names", std::move(names)},
                                         {"units", text_array(u.units)}});
   }
   return json_text(json::object{{"upstreams", std::move(upstreams)}});
@@ -47,10 +53,16 @@ base::result<std::vector<upstream_status>> decode_upstreams(std::string_view tex
       u.since = f.time("since");
       u.reason = f.text("reason");
       u.units = f.texts("units");
+      if (f.find("names") != nullptr)  // an older hasupd does not say
+        for (const auto& row : f.array("names")) {
+          const json_fields r(row);
+          u.names.push_back({r.text("dns"), r.text("problem"), r.number_or<std::size_t>("addresses", 0)});
+        }
       for (const auto& row : f.array("endpoints")) {
         const json_fields r(row);
         endpoint_status e;
         e.name = r.text("endpoint");
+        e.dns = r.text("dns");
         e.health = r.text("health");
         e.reason = r.text("reason");
         e.head = r.number<std::uint64_t>("head");

@@ -12,8 +12,18 @@
 
 namespace hasup::control {
 
+// A DNS name whose addresses are endpoints.
+struct dns_status {
+  std::string name;
+  std::string problem;        // of the last answer; "" = there is none
+  std::size_t addresses = 0;  // that are known, used or not
+
+  friend bool operator==(const dns_status&, const dns_status&) = default;
+};
+
 struct endpoint_status {
   std::string name;
+  std::string dns{};   // it is an address of that name, or the name itself while none is known; "" = of the file
   std::string health;  // healthy, unhealthy, unknown
   std::string reason;
   std::optional<std::uint64_t> head;
@@ -36,6 +46,7 @@ struct upstream_status {
   std::string reason;  // of the last look
   std::vector<endpoint_status> endpoints;
   std::vector<std::string> units;  // that use it: "miner"
+  std::vector<dns_status> names{};
 
   friend bool operator==(const upstream_status&, const upstream_status&) = default;
 };

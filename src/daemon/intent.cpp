@@ -267,8 +267,15 @@ std::string encode(const intent& i) {
     if (known.since) o["since"] = base::format_time(*known.since, true);
     upstreams[name] = std::move(o);
   }
+  json::object addresses;
+  for (const auto& [name, known] : i.addresses) {
+    json::array all;
+    for (const auto& a : known) all.push_back(json::object{{"host", a.host}, {"gone", a.gone}});
+    addresses[name] = std::move(all);
+  }
   return json::serialize(json::object{{"version", format_version},
                                       {"upstreams", upstreams},
+                                      {"addresses", addresses},
                                       {"stops", stops},
                                       {"boot_id", i.boot_id},
                                       {"units", units},
@@ -308,6 +315,12 @@ base::result<intent> decode_intent(std::string_view text) {
               until.is_string() ? time_of(std::string(until.as_string())) : std::nullopt;
       }
     }
+    if (const auto* addresses = r.object().if_contains("addresses"))
+      for (const auto& [name, all] : addresses->as_object())
+        for (const auto& one : all.as_array()) {
+          const reader a(one.as_object());
+          out.addresses[std::string(name)].push_back({a.text("host"), a.flag("gone")});
+        }
     if (const auto* stops = r.object().if_contains("stops")) {
       for (const auto& [name, one] : stops->as_object()) {
         const auto ref = model::parse_unit_reference(std::string(name));

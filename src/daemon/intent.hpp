@@ -91,6 +91,7 @@ struct intent {
   std::map<std::string, rolling_restart> restarts;   // by unit
   unit_settings units;                               // "leap"
   std::map<std::string, upstream_intent> upstreams;  // by name
+  model::address_book addresses;                     // known ones of DNS names
   std::map<std::string, instance_intent> instances;  // "leap@0"
 };
 

@@ -58,6 +58,9 @@ supervisor::supervisor(daemon_services& services, event_log& events, intent_file
       started_at_(std::chrono::system_clock::now()),
       host_name_(machine_name()),
       rolling_timer_(services.loop),
+      addresses_(
+          services.loop, [this] { return endpoints_in_use(); },
+          [this](const std::string& name, const upstream::address_change& c) { addresses_changed(name, c); }),
       memory_watch_(services.loop,
                     [this] {
                       bool any = false;
@@ -393,6 +396,7 @@ std::string supervisor::encode_intent() const {
   i.restarts = rolling_;
   i.stops = stops_;
   i.upstreams = upstream_intents();
+  i.addresses = addresses_.known();
   for (const auto& [id, r] : runners_) i.instances[to_text(id)] = r->intent();
   return encode(i);
 }

@@ -14,6 +14,7 @@
 #include "control/server.hpp"
 #include "control/service.hpp"
 #include "control/upstream_status.hpp"
+#include "daemon/address_watch.hpp"
 #include "daemon/disk_thread.hpp"
 #include "daemon/event_log.hpp"
 #include "daemon/health_desk.hpp"
@@ -125,6 +126,7 @@ class supervisor : public control::service, private unit_host {
   // `only`: of this unit, "" = all.
   control::command_reply apply(files fresh, bool dry_run, const std::string& only = {});
   control::command_reply apply_all(files fresh, bool dry_run);
+  void read_and_apply(bool dry_run, std::function<void(control::command_reply)> done, bool learned = false);
   std::vector<std::string> start_order() const;  // unit names, what is required first
   runners instances_of(const std::string& unit) const;
   runner_ptr find(const model::instance_id& id) const;
@@ -140,10 +142,19 @@ class supervisor : public control::service, private unit_host {
   void upstreams_missing(const unit_runner& who, std::vector<std::string>& waiting_for) const;
   void upstream_changed(const std::string& name, const std::string& kind, const std::string& reason);
   void list_servers(const std::string& name);
+  bool may_follow_upstreams(const unit_runner& r) const;
   std::string runs_with_left_endpoint(const unit_runner& r) const;
   void follow_upstreams();
   control::upstream_status upstream_view(const std::string& name, const upstream_watch& watch) const;
   control::command_reply upstream_command(const control::command& c);
+
+  // supervisor_addresses.cpp: the DNS names of upstreams
+  void know_addresses(config::loaded& all) const;
+  std::set<std::string> unknown_names(const config::loaded& all) const;
+  void follow_names();
+  std::set<std::string> endpoints_in_use() const;
+  void addresses_changed(const std::string& name, const upstream::address_change& change);
+  void tell_of_addresses(const std::string& name, const upstream::address_change& change);
 
   // supervisor_commands.cpp
   std::optional<runners> resolve(const control::command& c, control::command_reply& error) const;
@@ -213,6 +224,7 @@ class supervisor : public control::service, private unit_host {
   boost::asio::steady_timer rolling_timer_;                           // until the first of them goes on
   std::map<std::string, std::unique_ptr<upstream_watch>> upstreams_;  // those that units use, by name
   std::map<std::string, upstream_intent> upstreams_known_;            // of others
+  address_watch addresses_;
   unit_settings settings_;
   std::map<model::instance_id, std::function<void()>> reader_waits_;
   std::set<model::instance_id> held_readers_of_;

@@ -128,15 +128,7 @@ control::command_reply supervisor::execute(const control::command& c, const cont
 // Answers once the intent is on disk: what was promised survives a crash.
 void supervisor::execute_async(const control::command& c, const control::peer& who,
                                std::function<void(control::command_reply)> done) {
-  if (c.verb == "apply") {  // reads many files: not here
-    auto fresh = std::make_shared<files>();
-    services_.disk.run(
-        [fresh, &services = services_, counts = counts_by_hand()] { *fresh = read_files(services, counts); },
-        [this, fresh, dry_run = option(c, "dry_run"), done = std::move(done)] {
-          save_and_reply(apply_all(std::move(*fresh), dry_run), done);
-        });
-    return;
-  }
+  if (c.verb == "apply") return read_and_apply(option(c, "dry_run"), std::move(done));
   if (c.verb == "recover" && option(c, "dry_run")) return dry_run(c, std::move(done));
   if (c.verb == "recover" && preflight(c, who, done)) return;
   if (c.verb == "reload") return reload(c, std::move(done));

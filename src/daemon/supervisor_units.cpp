@@ -119,7 +119,9 @@ void supervisor::boot(intent was) {
   const bool same_boot = was.boot_id == process::boot_id();
   settings_ = std::move(was.units);
   upstreams_known_ = std::move(was.upstreams);
+  addresses_.restore(was.addresses);
   config_ = load_trusted(services_.dirs, counts_by_hand());
+  know_addresses(config_);
   settle(config_.units, settings_);
   for (const auto& [name, entry] : config_.units)
     for (const auto& unit : entry.instances) make_runner(entry, unit);
@@ -172,7 +174,8 @@ void supervisor::adopt_strays(const intent& was, const traces& left) {
     const model::instance_id id{ref->unit, *ref->index};
     if (runners_.contains(id)) continue;
     if (!config_.units.contains(ref->unit) && !left.unfinished.contains(name)) continue;  // gone altogether
-    const auto saved = config::load_files({services_.dirs.state + "/specs/" + ref->unit + ".toml"}, services_.dirs);
+    auto saved = config::load_files({services_.dirs.state + "/specs/" + ref->unit + ".toml"}, services_.dirs);
+    know_addresses(saved);
     const auto entry = saved.units.find(ref->unit);
     if (entry == saved.units.end()) continue;
     for (const auto& unit : entry->second.instances)
@@ -225,6 +228,19 @@ supervisor::files supervisor::read_files(const daemon_services& services,
   return f;
 }
 
+// The addresses of names that are new come first: a unit that runs with one of them stays as it is. The files are
+// read again after that, so that of two who apply at once the later one has the last word.
+void supervisor::read_and_apply(bool dry_run, std::function<void(control::command_reply)> done, bool learned) {
+  auto fresh = std::make_shared<files>();  // many of them: not on the loop
+  services_.disk.run(
+      [fresh, &services = services_, counts = counts_by_hand()] { *fresh = read_files(services, counts); },
+      [this, fresh, dry_run, learned, done = std::move(done)] {
+        const auto names = learned ? std::set<std::string>{} : unknown_names(fresh->config);
+        if (names.empty()) return save_and_reply(apply_all(std::move(*fresh), dry_run), done);
+        addresses_.learn(names, [this, dry_run, done] { read_and_apply(dry_run, done, true); });
+      });
+}
+
 // Also what a person set over the files: what holds on is told, what they say as well ends.
 control::command_reply supervisor::apply_all(files read, bool dry_run) {
   if (!read.distrusted.empty()) return apply(std::move(read), dry_run);
@@ -238,6 +254,7 @@ control::command_reply supervisor::apply_all(files read, bool dry_run) {
 control::command_reply supervisor::apply(files read, bool dry_run, const std::string& only) {
   if (!read.distrusted.empty()) return {exit_code::permission_denied, read.distrusted, {}, {}};
   auto& fresh = read.config;
+  know_addresses(fresh);
   control::command_reply reply;
   const auto say = [&](const std::string& line) { reply.message += line + "\n"; };
   std::vector<std::function<void()>> changes;

@@ -1,5 +1,7 @@
 // The upstreams that units use: who is asked, who waits, who is restarted after a switch.
 #include <algorithm>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <charconv>
 
 #include "base/time_text.hpp"
@@ -18,7 +20,8 @@ const std::map<std::string, model::upstream>& roles_of(const unit_runner& r) {
 
 }  // namespace
 
-// One of a file is asked once for all units; a file that says something else now is asked anew.
+// One of a file is asked once for all units; a file that says something else now is asked anew, but for endpoints
+// that stay.
 void supervisor::set_upstreams() {
   std::map<std::string, const model::upstream*> wanted;
   for (const auto& [id, r] : runners_)
@@ -26,6 +29,13 @@ void supervisor::set_upstreams() {
   for (auto it = upstreams_.begin(); it != upstreams_.end();) {
     const auto kept = wanted.find(it->first);
     if (kept != wanted.end() && *kept->second == it->second->role()) {
+      ++it;
+      continue;
+    }
+    if (kept != wanted.end() && it->second->follow(*kept->second)) {
+      boost::asio::post(services_.loop, [this, name = it->first] {
+        if (const auto watch = upstreams_.find(name); watch != upstreams_.end()) watch->second->look();
+      });
       ++it;
       continue;
     }
@@ -40,6 +50,7 @@ void supervisor::set_upstreams() {
         [this, name = name] { list_servers(name); });
     upstreams_known_.erase(name);
   }
+  follow_names();
 }
 
 std::map<std::string, upstream_intent> supervisor::upstream_intents() const {
@@ -100,14 +111,19 @@ void supervisor::list_servers(const std::string& name) {
   }
 }
 
+// Is it at work, and is nothing else about to be done with it?
+bool supervisor::may_follow_upstreams(const unit_runner& r) const {
+  const auto state = r.state();
+  if (state != model::unit_state::running && state != model::unit_state::starting) return false;
+  if (!r.was_running() || r.undecided() || r.recovery_active() || !r.journal_trouble().empty()) return false;
+  const auto& id = r.spec().id;
+  if (const auto set = settings_.find(id.unit); set != settings_.end() && set->second.maintenance) return false;
+  return !removed_.contains(id) && !stops_.contains(id);
+}
+
 // Why the run of a unit is to end for another endpoint; "" = it is not.
 std::string supervisor::runs_with_left_endpoint(const unit_runner& r) const {
-  const auto state = r.state();
-  if (state != model::unit_state::running && state != model::unit_state::starting) return {};
-  if (!r.was_running() || r.undecided() || r.recovery_active() || !r.journal_trouble().empty()) return {};
-  const auto& id = r.spec().id;
-  if (const auto set = settings_.find(id.unit); set != settings_.end() && set->second.maintenance) return {};
-  if (removed_.contains(id) || stops_.contains(id)) return {};
+  if (!may_follow_upstreams(r)) return {};
   const auto chosen = chosen_endpoints(r);
   for (const auto& [word, endpoint] : r.spec().endpoints) {
     const auto now = chosen.find(word);
@@ -147,6 +163,7 @@ control::upstream_status supervisor::upstream_view(const std::string& name, cons
   for (const auto& e : watch.endpoints()) {
     control::endpoint_status row;
     row.name = e.name;
+    row.dns = e.dns;
     row.health = e.is == upstream::standing::good  ? "healthy"
                  : e.is == upstream::standing::bad ? "unhealthy"
                                                    : "unknown";
@@ -161,6 +178,10 @@ control::upstream_status supervisor::upstream_view(const std::string& name, cons
     row.avoided = e.avoided;
     row.avoided_until = e.avoided_until;
     out.endpoints.push_back(std::move(row));
+  }
+  for (const auto& dns : watch.role().dns_names) {
+    const auto* asked = addresses_.of(dns);
+    if (asked != nullptr) out.names.push_back({dns, asked->problem, asked->all.size() + asked->left_out});
   }
   std::set<std::string> units;
   for (const auto& [id, r] : runners_)

@@ -100,6 +100,9 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   // A new spec for the next start; probes, limits of time and policies apply at once. During a recovery: after it.
   void replace_spec(model::unit unit, std::optional<model::recipe> recipe, std::string effective_toml);
 
+  // Of the DNS names of its upstreams. What it runs with stays as it is.
+  void know_addresses(const model::address_book& known);
+
   // A person has mended what was wrong: start limit, failed starts, recovery budget and bad snapshots are forgotten.
   void reset();
 

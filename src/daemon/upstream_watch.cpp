@@ -29,7 +29,12 @@ std::string weight_of(const model::head& head) {
 upstream_watch::upstream_watch(boost::asio::io_context& loop, probe::prober& prober, model::upstream role,
                                upstream_intent was, std::function<void(const change&)> on_change,
                                std::function<void()> on_look)
-    : role_(std::move(role)), known_(std::move(was)), on_change_(std::move(on_change)), on_look_(std::move(on_look)) {
+    : loop_(loop),
+      prober_(prober),
+      role_(std::move(role)),
+      known_(std::move(was)),
+      on_change_(std::move(on_change)),
+      on_look_(std::move(on_look)) {
   memory_.chosen = known_.chosen;
   memory_.since = std::chrono::steady_clock::now();
   if (known_.since) {
@@ -37,16 +42,52 @@ upstream_watch::upstream_watch(boost::asio::io_context& loop, probe::prober& pro
     if (ago.count() > 0) memory_.since -= std::chrono::duration_cast<base::mono_time::duration>(ago);
   }
   told_ = why_not_ready();
-  asked_.resize(role_.endpoints.size());
-  for (std::size_t i = 0; i < asked_.size(); ++i) {
-    asked_[i].view.name = role_.endpoints[i].name;
-    asked_[i].loop = std::make_unique<probe_loop>(loop, prober, role_.endpoints[i].asked, probe::target{},
-                                                  [this, i](const auto& a) { answered(i, a); });
-  }
+  for (const auto& e : role_.endpoints) asked_.push_back(begin(e));
 }
 
-void upstream_watch::answered(std::size_t i, const probe_loop::answer& a) {
-  auto& one = asked_[i];
+std::unique_ptr<upstream_watch::asked> upstream_watch::begin(const model::upstream_endpoint& endpoint) {
+  auto one = std::make_unique<asked>();
+  one->view.name = endpoint.name;
+  if (endpoint.unresolved) {
+    one->view.reason = "the addresses of " + endpoint.dns + " are not known yet";
+  } else if (endpoint.gone) {
+    one->view.is = standing::bad;
+    one->view.reason = "no address of " + endpoint.dns + " any more";
+  } else {
+    one->loop = std::make_unique<probe_loop>(loop_, prober_, endpoint.asked, probe::target{},
+                                             [this, at = one.get()](const auto& a) { answered(*at, a); });
+  }
+  return one;
+}
+
+bool upstream_watch::follow(const model::upstream& role) {
+  auto same = role;
+  same.endpoints = role_.endpoints;
+  if (same != role_) return false;
+  std::vector<std::unique_ptr<asked>> next(role.endpoints.size());
+  bool any = false;
+  for (std::size_t i = 0; i < next.size(); ++i) {
+    const auto was = std::find(role_.endpoints.begin(), role_.endpoints.end(), role.endpoints[i]);
+    if (was == role_.endpoints.end()) continue;
+    next[i] = std::move(asked_[static_cast<std::size_t>(was - role_.endpoints.begin())]);
+    any = true;
+  }
+  const bool resolved = !role.dns_names.empty();  // its endpoints come and go by themselves
+  if (!any && !resolved) return false;
+  for (std::size_t i = 0; i < next.size(); ++i)
+    if (!next[i]) next[i] = begin(role.endpoints[i]);
+  role_ = role;
+  asked_ = std::move(next);
+  return true;
+}
+
+void upstream_watch::tell_unresolved(const std::string& dns, const std::string& why) {
+  for (std::size_t i = 0; i < asked_.size(); ++i)
+    if (role_.endpoints[i].unresolved && role_.endpoints[i].dns == dns)
+      asked_[i]->view.reason = "the addresses of " + dns + " cannot be found: " + why;
+}
+
+void upstream_watch::answered(asked& one, const probe_loop::answer& a) {
   one.view.is = a.verdict.value == unit::verdict::good  ? standing::good
                 : a.verdict.value == unit::verdict::bad ? standing::bad
                                                         : standing::undecided;
@@ -63,7 +104,8 @@ void upstream_watch::look() {
   const auto wall = std::chrono::system_clock::now();
   std::erase_if(known_.avoided, [&](const auto& a) { return a.second && *a.second <= wall; });
   std::vector<upstream::endpoint_view> all;
-  for (auto& one : asked_) {
+  for (auto& at : asked_) {
+    auto& one = *at;
     one.view.avoided = known_.avoided.contains(one.view.name);
     all.push_back(one.view);
     // Nobody is restarted for one that has just failed to answer.
@@ -102,11 +144,17 @@ void upstream_watch::look() {
 
 std::string upstream_watch::why_not_ready() const {
   if (memory_.chosen.empty()) {
-    const bool any =
-        std::any_of(asked_.begin(), asked_.end(), [](const asked& a) { return a.view.is != standing::bad; });
-    return any || asked_.empty() ? "no endpoint has been chosen yet" : "no endpoint is healthy";
+    const auto open =
+        std::find_if(asked_.begin(), asked_.end(), [](const auto& a) { return a->view.is != standing::bad; });
+    if (asked_.empty()) return "no endpoint has been chosen yet";
+    if (open == asked_.end()) return "no endpoint is healthy";
+    const bool only_names = std::none_of(asked_.begin(), asked_.end(), [](const auto& a) {
+      return a->view.is == standing::good || (a->loop && a->view.is == standing::undecided);
+    });
+    return only_names ? (*open)->view.reason : "no endpoint has been chosen yet";
   }
-  for (const auto& one : asked_) {
+  for (const auto& at : asked_) {
+    const auto& one = *at;
     if (one.view.name != memory_.chosen) continue;
     if (one.view.is == standing::good) return {};
     if (one.view.is == standing::undecided) return memory_.chosen + " has not answered yet";
@@ -117,8 +165,10 @@ std::string upstream_watch::why_not_ready() const {
 std::vector<upstream_watch::endpoint_state> upstream_watch::endpoints() const {
   std::vector<endpoint_state> out;
   const auto now = std::chrono::steady_clock::now();
-  for (const auto& one : asked_) {
-    endpoint_state e{one.view.name, one.view.is, one.view.reason, one.head, one.latency, {}, false, {}};
+  for (std::size_t i = 0; i < asked_.size(); ++i) {
+    const auto& one = *asked_[i];
+    endpoint_state e{
+        one.view.name, role_.endpoints[i].dns, one.view.is, one.view.reason, one.head, one.latency, {}, false, {}};
     e.behind = upstream::behind(memory_, one.view, now);
     if (const auto it = known_.avoided.find(e.name); it != known_.avoided.end()) {
       e.avoided = true;
@@ -132,10 +182,13 @@ std::vector<upstream_watch::endpoint_state> upstream_watch::endpoints() const {
 std::vector<upstream::server_view> upstream_watch::servers() const {
   const auto now = std::chrono::steady_clock::now();
   std::optional<std::uint64_t> highest;
-  for (const auto& one : asked_)
-    if (one.view.is == standing::good && one.view.at) highest = std::max(highest.value_or(0), one.view.at->number);
+  for (const auto& at : asked_)
+    if (const auto& one = *at; one.view.is == standing::good && one.view.at)
+      highest = std::max(highest.value_or(0), one.view.at->number);
   std::vector<upstream::server_view> out;
-  for (const auto& one : asked_) {
+  for (std::size_t i = 0; i < asked_.size(); ++i) {
+    if (role_.endpoints[i].unresolved) continue;
+    const auto& one = *asked_[i];
     upstream::server_view s;
     s.name = one.view.name;
     s.is = one.failing && one.view.is == standing::good ? standing::undecided : one.view.is;

@@ -45,6 +45,14 @@ class upstream_watch {
   upstream_watch(boost::asio::io_context& loop, probe::prober& prober, model::upstream role, upstream_intent was,
                  std::function<void(const change&)> on_change, std::function<void()> on_look);
 
+  // Goes on with other endpoints: what is known of those that stay is kept, and the others are asked. False: that is
+  // another upstream, of which nothing is known. To be followed by look().
+  bool follow(const model::upstream& role);
+  // Why no address of that DNS name is known.
+  void tell_unresolved(const std::string& dns, const std::string& why);
+  // Chooses by what is known now.
+  void look();
+
   [[nodiscard]] const model::upstream& role() const { return role_; }
   [[nodiscard]] const upstream_intent& intent() const { return known_; }
   [[nodiscard]] const std::string& chosen() const { return memory_.chosen; }
@@ -53,6 +61,7 @@ class upstream_watch {
 
   struct endpoint_state {
     std::string name;
+    std::string dns;  // it is an address of that name, or stands for those that are not known
     upstream::standing is = upstream::standing::undecided;
     std::string reason;
     std::optional<model::head> head;
@@ -73,20 +82,22 @@ class upstream_watch {
 
  private:
   struct asked {
-    std::unique_ptr<probe_loop> loop;
+    std::unique_ptr<probe_loop> loop;  // null: it is no address, or none any more
     upstream::endpoint_view view;
     bool failing = false;  // it may be about to turn bad
     std::optional<model::head> head;
     std::optional<std::chrono::microseconds> latency;
   };
-  void answered(std::size_t i, const probe_loop::answer& a);
-  void look();
+  std::unique_ptr<asked> begin(const model::upstream_endpoint& endpoint);
+  void answered(asked& one, const probe_loop::answer& a);
 
+  boost::asio::io_context& loop_;
+  probe::prober& prober_;
   model::upstream role_;
   upstream_intent known_;
   std::function<void(const change&)> on_change_;
   std::function<void()> on_look_;
-  std::vector<asked> asked_;
+  std::vector<std::unique_ptr<asked>> asked_;  // in the order of role_.endpoints
   upstream::choice_memory memory_;
   std::string reason_ = "no endpoint has answered yet";
   std::string told_;   // the last why_not_ready()

@@ -35,4 +35,13 @@ unit with_endpoints(const unit& u, const std::map<std::string, std::string>& wan
   return u;
 }
 
+unit with_addresses(const unit& u, const address_book& known) {
+  if (!u.choices.again) return u;
+  auto all = u.choices.again(known);
+  if (!all || all->variants.empty()) return u;
+  auto out = all->variants.front();
+  out.choices = {std::move(all), u.choices.again};
+  return with_endpoints(out, u.endpoints);
+}
+
 }  // namespace hasup::model

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -213,6 +214,9 @@ struct unit_choices;
 // Shared, and compared by what is in it.
 struct choices_of_unit {
   std::shared_ptr<const unit_choices> all;  // null: it has no upstream
+  // The same made again from the same files, with these addresses of DNS names; null when that gives no unit. Not
+  // set: it uses no names. Not compared.
+  std::function<std::shared_ptr<const unit_choices>(const address_book&)> again{};
 
   friend bool operator==(const choices_of_unit& a, const choices_of_unit& b);
 };
@@ -266,6 +270,8 @@ struct unit_choices {
 
 // The same unit with these endpoints; where one is not named or not there any more, the one that `u` has.
 unit with_endpoints(const unit& u, const std::map<std::string, std::string>& wanted);
+// With its own endpoints as far as they are still there.
+unit with_addresses(const unit& u, const address_book& known);
 
 // For people: "leap", or "miner@1" when the unit has several instances.
 std::string shown_name(const unit& u);

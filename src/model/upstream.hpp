@@ -30,10 +30,25 @@ struct switch_rule {
   friend bool operator==(const switch_rule&, const switch_rule&) = default;
 };
 
+// Of one name more are not used: units differ by their endpoints, and each set of those is a whole unit.
+inline constexpr std::size_t most_addresses = 8;
+
+struct known_address {
+  std::string host;   // as in a URL: "10.0.0.2", "[2001:db8::2]"
+  bool gone = false;  // see upstream_endpoint
+
+  friend bool operator==(const known_address&, const known_address&) = default;
+};
+// By DNS name.
+using address_book = std::map<std::string, std::vector<known_address>>;
+
 struct upstream_endpoint {
   std::string name;                           // unique in its upstream
   std::map<std::string, std::string> values;  // its keys, name among them: ${upstream.NAME.KEY}
   probe asked;                                // the upstream's probe with ${endpoint.KEY} filled in
+  std::string dns{};                          // the name whose address it is; "" = it stands in the file itself
+  bool unresolved = false;                    // no address of that name is known: it stands for all of them
+  bool gone = false;                          // the name has this address no more, but something runs with it
 
   friend bool operator==(const upstream_endpoint&, const upstream_endpoint&) = default;
 };
@@ -45,6 +60,9 @@ struct upstream {
   bool restart_on_change = true;  // on_change: units that run with the old one are restarted
   std::string join = ",";         // between the values of all endpoints: ${upstream.NAME.KEYs}
   std::vector<upstream_endpoint> endpoints;
+  std::vector<std::string> dns_names;  // whose addresses are endpoints
+  base::duration resolve_every{30'000};
+  base::duration keep_address_for{300'000};  // that the name has no more
 
   friend bool operator==(const upstream&, const upstream&) = default;
 };

@@ -3,6 +3,7 @@
 import http.server
 import itertools
 import json
+import socket
 import subprocess
 import threading
 import time
@@ -36,7 +37,7 @@ env = {{ LEAP = "${{upstream.leap.host}}", ALL = "${{upstream.leap.hosts}}" }}
 class Leap:
     """Answers as a leap does; its head is what number() says."""
 
-    def __init__(self, number=lambda: 100, port=None):
+    def __init__(self, number=lambda: 100, port=None, address="127.0.0.1"):
         self.port = port or free_port()
         self.number = number
         self.asked = 0
@@ -58,7 +59,10 @@ class Leap:
             def log_message(self, *words):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
+        class Server(http.server.ThreadingHTTPServer):
+            address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
+
+        self.server = Server((address, self.port), Handler)
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     @property

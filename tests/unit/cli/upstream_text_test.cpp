@@ -40,3 +40,25 @@ TEST_CASE("the chosen endpoint is marked, and why the others are not it can be r
   CHECK(cli::render_upstreams({u}, now, {}).find("none is chosen: no endpoint is healthy") != std::string::npos);
   CHECK(cli::render_upstreams({}, now, {}).find("no unit uses an upstream") == 0);
 }
+
+TEST_CASE("an address is shown with the name that it comes from, and a name with why it is not found") {
+  control::upstream_status u;
+  u.name = "leap";
+  u.select = "best_head";
+  u.reason = "no endpoint is healthy";
+  control::endpoint_status one;
+  one.name = "10.0.0.1";
+  one.dns = "leaps.internal";
+  one.health = "unknown";
+  u.endpoints = {one};
+  u.names = {{"leaps.internal", "Name or service not known", 1}};
+  const auto text = cli::render_upstreams({u}, {}, {});
+  CHECK(text.find("  10.0.0.1 (leaps.internal)  unknown") != std::string::npos);
+  CHECK(text.find("  leaps.internal cannot be found: Name or service not known; what is known of it stays\n") !=
+        std::string::npos);
+  u.endpoints[0].name = one.dns;
+  u.names[0].addresses = 0;
+  const auto without = cli::render_upstreams({u}, {}, {});
+  CHECK(without.find("  leaps.internal  unknown") != std::string::npos);
+  CHECK(without.find("cannot be found") == std::string::npos);  // the endpoint's own reason says so
+}

@@ -154,3 +154,108 @@ TEST_CASE("what cannot be filled in, or would do nothing, is refused") {
            "host = \"a\"\n")
             .find("kind \"exec\" is for the unit itself") != std::string::npos);
 }
+
+namespace {
+
+const std::string named_probe = "select = \"sticky\"\n" + tcp;
+
+std::vector<std::string> names_of(const model::unit& u, const std::string& role = "x") {
+  std::vector<std::string> out;
+  for (const auto& e : u.choices.all->roles.at(role).endpoints) out.push_back(e.name);
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("a DNS name is one endpoint without an address, and one for each address once these are known") {
+  const auto entry = parse(
+      "[run]\ncommand = [\"/x\", \"${upstream.x.host}:${upstream.x.port}\", \"${upstream.x.dns}\"]\n"
+      "[upstream.x]\nresolve_every = \"10s\"\nkeep_address_for = \"1m\"\n" +
+          named_probe + "[[upstream.x.endpoint]]\ndns = \"leaps.internal\"\nport = 8888\n",
+      beside());
+  INFO(test::rendered(entry.problems));
+  REQUIRE(entry.valid);
+  const auto& u = entry.instances.at(0);
+  const auto& role = u.choices.all->roles.at("x");
+  CHECK(role.dns_names == std::vector<std::string>{"leaps.internal"});
+  CHECK(role.resolve_every == 10s);
+  CHECK(role.keep_address_for == 1min);
+  REQUIRE(role.endpoints.size() == 1);
+  CHECK(role.endpoints[0].unresolved);
+  CHECK(role.endpoints[0].asked.checks.at(0).address == "leaps.internal:1");
+  CHECK(u.run.command == std::vector<std::string>{"/x", "leaps.internal:8888", "leaps.internal"});
+
+  const auto two = with_addresses(u, {{"leaps.internal", {{"10.0.0.1"}, {"[2001:db8::2]", true}}}});
+  CHECK(names_of(two) == std::vector<std::string>{"10.0.0.1", "[2001:db8::2]"});
+  const auto& endpoints = two.choices.all->roles.at("x").endpoints;
+  CHECK_FALSE(endpoints[0].unresolved);
+  CHECK((!endpoints[0].gone && endpoints[1].gone));
+  CHECK(endpoints[0].dns == "leaps.internal");
+  CHECK(endpoints[1].asked.checks.at(0).address == "[2001:db8::2]:1");
+  CHECK(two.run.command == std::vector<std::string>{"/x", "10.0.0.1:8888", "leaps.internal"});
+  CHECK(with_endpoints(two, {{"x", "[2001:db8::2]"}}).run.command.at(1) == "[2001:db8::2]:8888");
+
+  // What it runs with stays what it is when others join.
+  const auto chosen = with_endpoints(two, {{"x", "[2001:db8::2]"}});
+  const auto more = with_addresses(chosen, {{"leaps.internal", {{"10.0.0.0"}, {"10.0.0.1"}, {"[2001:db8::2]"}}}});
+  CHECK(more.fingerprint == chosen.fingerprint);
+  CHECK(more.endpoints == chosen.endpoints);
+  CHECK(names_of(more).size() == 3);
+}
+
+TEST_CASE("what a unit is filled in with beside its addresses comes from what was read with it") {
+  auto files = beside();
+  files.upstreams["leap"] =
+      "[probe]\npreset = \"chain\"\nurl = \"http://${endpoint.host}\"\n[[endpoint]]\ndns = \"leaps.internal\"\n";
+  const auto entry = parse("[run]\ncommand = [\"/x\", \"${upstream.leap.host}\"]\n", files);
+  INFO(test::rendered(entry.problems));
+  REQUIRE(entry.valid);
+  files.presets.clear();
+  files.upstreams.clear();
+  const auto u = with_addresses(entry.instances.at(0), {{"leaps.internal", {{"10.0.0.1"}}}});
+  CHECK(u.run.command.at(1) == "10.0.0.1");
+  CHECK(u.choices.all->roles.at("leap").endpoints.at(0).asked.checks.at(0).url == "http://10.0.0.1/v1");
+}
+
+TEST_CASE("an address that has two names, or is written as a host too, is one endpoint") {
+  const auto entry =
+      parse(own(named_probe + "[[upstream.x.endpoint]]\ndns = \"a.internal\"\n[[upstream.x.endpoint]]\ndns = "
+                              "\"b.internal\"\n[[upstream.x.endpoint]]\nhost = \"10.0.0.2\"\n"),
+            beside());
+  INFO(test::rendered(entry.problems));
+  REQUIRE(entry.valid);
+  const auto u = with_addresses(entry.instances.at(0), {{"a.internal", {{"10.0.0.1"}, {"10.0.0.2"}}},
+                                                        {"b.internal", {{"10.0.0.1"}, {"10.0.0.3"}}}});
+  CHECK(names_of(u) == std::vector<std::string>{"10.0.0.1", "10.0.0.3", "10.0.0.2"});
+  CHECK(u.choices.all->roles.at("x").endpoints.at(2).dns.empty());
+}
+
+TEST_CASE("all addresses of a name are listed, but for those that are gone, and the unit has the upstream then") {
+  const auto entry = parse("[run]\ncommand = [\"/x\", \"${upstream.x.hosts}\"]\n[upstream.x]\n" + named_probe +
+                               "[[upstream.x.endpoint]]\ndns = \"a.internal\"\n",
+                           beside());
+  INFO(test::rendered(entry.problems));
+  REQUIRE(entry.valid);
+  CHECK(entry.effective_toml.find("\"${upstream.x.hosts}\"") != std::string::npos);
+  const auto& u = entry.instances.at(0);
+  const auto two = with_addresses(u, {{"a.internal", {{"10.0.0.1"}, {"10.0.0.2"}, {"10.0.0.3", true}}}});
+  CHECK(two.run.command.at(1) == "10.0.0.1,10.0.0.2");
+  CHECK(two.endpoints.empty());
+  CHECK(two.fingerprint != with_addresses(u, {{"a.internal", {{"10.0.0.1"}}}}).fingerprint);
+}
+
+TEST_CASE("what is wrong with a DNS name is told") {
+  const auto with = [](const std::string& endpoint) {
+    return said(own(named_probe + "[[upstream.x.endpoint]]\n" + endpoint));
+  };
+  CHECK(with("dns = \"a\"\nhost = \"b\"\n").find("leave one of them out") != std::string::npos);
+  CHECK(with("dns = \"a:80\"\n").find("without a port or a scheme") != std::string::npos);
+  CHECK(with("dns = \"a\"\n[[upstream.x.endpoint]]\ndns = \"a\"\n").find("stands in this upstream already") !=
+        std::string::npos);
+  CHECK(with("dns = \"a\"\nport = 1\n[[upstream.x.endpoint]]\nhost = \"b\"\n").find("has no \"port\"") !=
+        std::string::npos);
+  CHECK(with("dns = \"a\"\n").empty());
+  std::string nine;
+  for (int i = 0; i < 9; ++i) nine += "[[upstream.x.endpoint]]\ndns = \"n" + std::to_string(i) + "\"\n";
+  CHECK(said(own(named_probe + nine)).find("counts for 8") != std::string::npos);
+}

@@ -16,8 +16,10 @@ TEST_CASE("upstreams go through JSON and back") {
   u.since = base::wall_time(std::chrono::seconds(1'700'000'000));
   u.reason = "healthy";
   u.units = {"evm", "miner"};
+  u.names = {{"leaps.internal", "Name or service not known", 2}};
   control::endpoint_status e;
   e.name = "vm12";
+  e.dns = "leaps.internal";
   e.health = "healthy";
   e.reason = "passed";
   e.head = 387'721'720;

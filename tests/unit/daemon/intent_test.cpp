@@ -72,6 +72,7 @@ intent everything() {
   out.boot_id = "4d1c";
   out.upstreams["leap"] = {
       "vm12", "vm11 is unhealthy", at(1'700'000'200), {{"vm11", std::nullopt}, {"vm13", at(1'700'000'300)}}};
+  out.addresses["leaps.internal"] = {{"10.0.0.1"}, {"[2001:db8::2]", true}};
   out.units["leap"] = {false, std::nullopt, true};
   out.units["miner"] = {std::nullopt, 4, false};
   out.restarts["miner"] = {{{"miner", 1}, {"miner", 2}}, 7, true, "restarted by hand"};
@@ -143,6 +144,7 @@ TEST_CASE("an intent comes back as it was written", "[intent]") {
   CHECK(i.data_device == 0xfd01);
   CHECK_FALSE(i.has_data);
   CHECK(i.endpoints == std::map<std::string, std::string>{{"leap", "vm12"}});
+  CHECK(back->addresses == everything().addresses);
   const auto& leap = back->upstreams.at("leap");
   CHECK(leap.chosen == "vm12");
   CHECK(leap.reason == "vm11 is unhealthy");

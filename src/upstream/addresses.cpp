@@ -1,0 +1,96 @@
+#include "upstream/addresses.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace hasup::upstream {
+namespace {
+
+using one = address_memory::one;
+
+// 10.0.0.9 stands before 10.0.0.10, and both before those of IPv6.
+bool is_before(const std::string& a, const std::string& b) {
+  const auto key = [](const std::string& host) {
+    const bool v6 = host.starts_with('[');
+    std::string out(v6 ? "6" : "4");
+    for (std::size_t at = 0; at < host.size();) {
+      const auto end = std::min(host.find_first_of(v6 ? ":]" : ".", at), host.size());
+      const auto part = host.substr(at, end - at);
+      out += std::string(part.size() < 4 ? 4 - part.size() : 0, '0') + part;
+      at = end + 1;
+    }
+    return out;
+  };
+  return key(a) < key(b);
+}
+
+bool contains(const std::vector<std::string>& all, const std::string& host) {
+  return std::find(all.begin(), all.end(), host) != all.end();
+}
+
+}  // namespace
+
+address_change take_answer(address_memory& memory, const address_answer& answer, const std::set<std::string>& in_use,
+                           base::duration keep_for, base::mono_time now) {
+  address_change out;
+  auto problem = answer.error.empty() && answer.hosts.empty() ? std::string("it has no address") : answer.error;
+  out.problem_differs = std::exchange(memory.problem, problem) != problem;
+  if (!problem.empty()) return out;
+
+  const auto before = known_of(memory);
+  const auto used = [&](const one& a) { return in_use.contains(a.host); };
+  for (auto& a : memory.all) {
+    if (contains(answer.hosts, a.host)) {
+      if (std::exchange(a.gone, false)) out.joined.push_back(a.host);
+      a.missing_since.reset();
+      continue;
+    }
+    if (!a.missing_since) a.missing_since = now;
+    if (now - *a.missing_since < keep_for || a.gone) continue;
+    a.gone = true;
+    out.left.push_back(a.host);
+  }
+  std::erase_if(memory.all, [&](const one& a) { return a.gone && !used(a); });
+
+  auto named = answer.hosts;
+  std::sort(named.begin(), named.end(), is_before);
+  named.erase(std::unique(named.begin(), named.end()), named.end());
+  std::erase_if(named, [&](const std::string& host) {
+    return std::any_of(memory.all.begin(), memory.all.end(), [&](const one& a) { return a.host == host; });
+  });
+  std::size_t left_out = 0;
+  for (auto& host : named) {
+    if (memory.all.size() >= model::most_addresses) {  // one that is named is worth more than one that was
+      const auto old = std::find_if(memory.all.begin(), memory.all.end(),
+                                    [&](const one& a) { return a.missing_since && !used(a); });
+      if (old == memory.all.end()) {
+        ++left_out;
+        continue;
+      }
+      if (!old->gone) out.left.push_back(old->host);
+      memory.all.erase(old);
+    }
+    out.joined.push_back(host);
+    memory.all.push_back({std::move(host), false, {}});
+  }
+  std::sort(memory.all.begin(), memory.all.end(),
+            [](const one& a, const one& b) { return is_before(a.host, b.host); });
+  out.left_out_differs = std::exchange(memory.left_out, left_out) != left_out && left_out > 0;
+  out.known_differs = known_of(memory) != before;
+  return out;
+}
+
+std::vector<model::known_address> known_of(const address_memory& memory) {
+  std::vector<model::known_address> out;
+  for (const auto& a : memory.all) out.push_back({a.host, a.gone});
+  return out;
+}
+
+address_memory memory_of(const std::vector<model::known_address>& known) {
+  address_memory out;
+  for (const auto& a : known)
+    if (out.all.size() < model::most_addresses) out.all.push_back({a.host, a.gone, {}});
+  return out;
+}
+
+}  // namespace hasup::upstream

@@ -432,6 +432,10 @@ std::vector<key> make_upstream_keys() {
        "their next start",
        availability::now,
        {"restart", "keep"}},
+      {"leave_for", k::duration, "\"1h\"",
+       "a unit that ended because of its endpoint (action = \"next_endpoint\" in its recipe) is started with another "
+       "one "
+       "for so long"},
       {"join", k::text, "\",\"", "stands between the values of all endpoints: ${upstream.NAME.KEYs}"},
   };
   add_probe(out, "probe", "asks each endpoint how it is; ${endpoint.KEY} is its value");

@@ -29,13 +29,6 @@ void unit_runner::on(const unit::prepare&) {
   });
 }
 
-// Nothing of it runs: it becomes the unit with what is chosen now.
-void unit_runner::take_endpoints() {
-  if (unit_.endpoints.empty()) return;
-  auto now = with_endpoints(unit_, host_.chosen_endpoints(*this));
-  if (now.endpoints != unit_.endpoints) unit_ = std::move(now);
-}
-
 void unit_runner::prepare(std::uint64_t ticket) {
   take_endpoints();
   if (launch_) {

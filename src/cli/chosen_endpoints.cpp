@@ -29,8 +29,13 @@ model::unit with_chosen_endpoints(const context& c, const model::unit& unit) {
   for (const auto& [word, first] : with.endpoints) {
     const auto& name = with.choices.all->roles.at(word).name;
     if (all)
-      for (const auto& u : *all)
-        if (u.name == name && !u.chosen.empty()) chosen[word] = u.chosen;
+      for (const auto& u : *all) {
+        if (u.name != name) continue;
+        if (!u.chosen.empty()) chosen[word] = u.chosen;
+        for (const auto& use : u.uses)
+          if (use.unit == unit.id.unit && use.instance == unit.id.index && !use.endpoint.empty())
+            chosen[word] = use.endpoint;
+      }
     if (!chosen.contains(word))
       complain(c, "nobody says which endpoint of upstream " + name + " is chosen: " + first + " is taken");
   }

@@ -52,6 +52,7 @@ exit_code run_classify(const context& c) {
   if (c.call.json) {
     print(json::serialize(json::object{{"class", k.name},
                                        {"action", unit::exit_action_names.text(k.action)},
+                                       {"upstream", k.upstream},
                                        {"evidence", k.evidence},
                                        {"grounds", k.grounds},
                                        {"advice", k.advice}}) +
@@ -59,6 +60,7 @@ exit_code run_classify(const context& c) {
     return exit_code::done;
   }
   print(fmt::format("class     {}\naction    {}\n", k.name, unit::exit_action_names.text(k.action)));
+  if (!k.upstream.empty()) print("upstream  " + printable(k.upstream) + "\n");
   if (!k.evidence.empty()) print("evidence  " + printable(k.evidence) + "\n");
   if (!k.grounds.empty()) print("grounds   " + k.grounds + "\n");
   if (!k.advice.empty()) print("advice    " + k.advice + "\n");

@@ -52,6 +52,7 @@ When a start fails, the classes are held against the exit code or signal and the
 the first that matches decides.
 .BR recover " restores,"
 .BR restart " starts again with backoff,"
+.BR next_endpoint " does so too, with another endpoint of the upstream that the run used,"
 .BR hold " leaves the unit failed, for a person."
 A full disk is never answered with a recovery, be it that the output says so, that nothing was free under
 .BR data.dir " or " data.also
@@ -63,6 +64,19 @@ with ^: a node also prints what its peers say. When in doubt a class is
 tries it on a log, with
 .BR \-\-ran\-for ", " \-\-before\-startup " and " \-\-readiness
 also what follows.
+.PP
+.B next_endpoint
+is for words that only a fault of the server at the other end explains. The instance leaves the endpoint of each
+upstream that its run was filled in with, or that of the one that
+.B upstream
+names, for its
+.BR leave_for ;
+see
+.BR hasup-upstream (5).
+Nothing is ever wiped for it. A unit without an upstream, or with a single endpoint, is restarted as with
+.BR restart ,
+and its reason says so; so is one that hasup stopped, that the kernel killed for want of memory, or that was killed
+from outside while only a line speaks for the class.
 .PP
 .BR within " and " after
 ask how long the run lived from its start (its exec) to its end: earlier than

@@ -71,6 +71,30 @@ says
 .BR keep ,
 the unit is in maintenance or is being recovered; then that follows. The choice is kept over a restart of hasupd and
 of the machine.
+.SS Left endpoints
+A class of a recipe with
+.B action = \(dqnext_endpoint\(dq
+(see
+.BR hasup-recipe (5))
+says that a unit ended because of the endpoint that it ran with, however well that answers the probe. This unit, each
+instance for itself, then leaves it for
+.BR leave_for :
+it is started again, after the backoff of its
+.BR [restart] ,
+with another healthy one: the furthest, or with
+.B select = \(dqpriority\(dq
+the first in the file. One that is avoided is taken only when nothing else is healthy. When all have been left, the
+one of longest ago is taken, so that they take turns until
+.B start_limit
+ends it. With one endpoint alone it is a restart like any.
+.PP
+Others go on with the endpoint. A unit that runs with another one than the chosen one keeps it while it is healthy,
+also when the role switches; nothing is restarted when
+.B leave_for
+is over, only the next start may take the endpoint again. What was left survives hasupd. It is shown by
+.BR "hasup upstream" ;
+.B hasup reset UNIT
+forgets it.
 .SS Proxies
 A unit that is nginx or HAProxy has
 .BR [proxy] :

@@ -46,6 +46,17 @@ style colour_of(const std::string& health) {
   return health == "healthy" ? style::green : health == "unhealthy" ? style::red : style::yellow;
 }
 
+std::string use_text(const control::upstream_use& use) {
+  const auto name = use.instances > 1 ? fmt::format("{}@{}", use.unit, use.instance) : use.unit;
+  auto text = "  " + name + (use.runs ? " runs with " : " starts with ") +
+              (use.endpoint.empty() ? "none yet" : printable(use.endpoint)) +
+              (use.apart ? ", which is not the chosen one\n" : "\n");
+  for (const auto& l : use.left_ones)
+    text += "    left " + printable(l.endpoint) +
+            (l.until ? " until " + base::format_time(*l.until) : std::string()) + ": " + printable(l.why) + "\n";
+  return text;
+}
+
 std::string one_text(const control::upstream_status& u, base::wall_time now, const terminal& t) {
   std::string text = paint(u.name, style::bold, t.colour) + "  " + u.select + "\n";
   if (u.chosen.empty())
@@ -75,6 +86,7 @@ std::string one_text(const control::upstream_status& u, base::wall_time now, con
     while (line.ends_with(' ')) line.pop_back();
     text += line + "\n";
   }
+  for (const auto& use : u.uses) text += use_text(use);
   return text;
 }
 

@@ -66,8 +66,11 @@ model::exit_class read_class(const section& s) {
   s.read("log", c.log);
   s.check_pattern("log", c.log);
   s.read("match", model::match_mode_names, c.match);
-  if (!s.has("action")) s.error("action", "a class needs \"action\": recover, restart or hold");
+  if (!s.has("action")) s.error("action", "a class needs \"action\": recover, restart, next_endpoint or hold");
   s.read("action", model::class_action_names, c.action);
+  s.read("upstream", c.upstream);
+  if (s.has("upstream") && c.action != model::class_action::next_endpoint)
+    s.error("upstream", "\"upstream\" says whose endpoint is left: it stands beside action = \"next_endpoint\"");
   s.read("advice", c.advice);
   read_circumstances(s, c);
   if (s.has("exit_code") || s.has("signal") || s.has("log")) return c;

@@ -100,6 +100,9 @@ class reader {
                          "a sticky one is left only when it is unhealthy: \"switch\" does nothing here");
     if (out.select == model::upstream_select::priority && rule.has("behind"))
       s.findings().error(rule.key_place("behind"), "of a priority nobody asks who is behind");
+    s.read("leave_for", out.leave_for);
+    if (s.has("leave_for") && out.leave_for.count() <= 0)
+      s.error("leave_for", "\"leave_for\" must be more than 0: the next start must not take the same endpoint again");
     if (const auto* v = s.raw("on_change")) out.restart_on_change = v->text == "restart";
     s.read("join", out.join);
     s.read("resolve_every", out.resolve_every);

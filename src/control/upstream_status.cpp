@@ -7,6 +7,44 @@ namespace json = boost::json;
 
 namespace hasup::control {
 
+namespace {
+
+json::array encode_uses(const std::vector<upstream_use>& uses) {
+  json::array out;
+  for (const auto& u : uses) {
+    json::array left;
+    for (const auto& l : u.left_ones)
+      left.emplace_back(json::object{
+          {"endpoint", l.endpoint}, {"at", time_or_null(l.at)}, {"until", time_or_null(l.until)}, {"why", l.why}});
+    out.emplace_back(json::object{{"unit", u.unit},
+                                  {"instance", u.instance},
+                                  {"instances", u.instances},
+                                  {"endpoint", text_or_null(u.endpoint)},
+                                  {"runs", u.runs},
+                                  {"apart", u.apart},
+                                  {"left", std::move(left)}});
+  }
+  return out;
+}
+
+upstream_use decode_use(const json::value& v) {
+  const json_fields f(v);
+  upstream_use u;
+  u.unit = f.text("unit");
+  u.instance = f.number<unsigned>("instance").value_or(0);
+  u.instances = f.number<unsigned>("instances").value_or(1);
+  u.endpoint = f.text("endpoint");
+  u.runs = f.flag("runs");
+  u.apart = f.flag("apart");
+  for (const auto& one : f.array("left")) {
+    const json_fields l(one);
+    u.left_ones.push_back({l.text("endpoint"), l.time("at"), l.time("until"), l.text("why")});
+  }
+  return u;
+}
+
+}  // namespace
+
 std::string encode(const std::vector<upstream_status>& all) {
   json::array upstreams;
   for (const auto& u : all) {
@@ -35,7 +73,8 @@ std::string encode(const std::vector<upstream_status>& all) {
                                         {"reason", text_or_null(u.reason)},
                                         {"endpoints", std::move(endpoints)},
                                         {"names", std::move(names)},
-                                        {"units", text_array(u.units)}});
+                                        {"units", text_array(u.units)},
+                                        {"uses", encode_uses(u.uses)}});
   }
   return json_text(json::object{{"upstreams", std::move(upstreams)}});
 }
@@ -58,6 +97,8 @@ base::result<std::vector<upstream_status>> decode_upstreams(std::string_view tex
           const json_fields r(row);
           u.names.push_back({r.text("dns"), r.text("problem"), r.number_or<std::size_t>("addresses", 0)});
         }
+      if (f.find("uses") != nullptr)
+        for (const auto& use : f.array("uses")) u.uses.push_back(decode_use(use));
       for (const auto& row : f.array("endpoints")) {
         const json_fields r(row);
         endpoint_status e;

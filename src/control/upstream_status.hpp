@@ -37,6 +37,27 @@ struct endpoint_status {
   friend bool operator==(const endpoint_status&, const endpoint_status&) = default;
 };
 
+// An instance that is filled in with an endpoint.
+struct upstream_use {
+  std::string unit;
+  unsigned instance = 0;
+  unsigned instances = 1;
+  std::string endpoint;  // that it runs with, or would be started with now; "" = none
+  bool runs = false;
+  bool apart = false;  // another one than the chosen one, because it left that
+  struct left {
+    std::string endpoint;
+    std::optional<base::wall_time> at;
+    std::optional<base::wall_time> until;
+    std::string why;
+
+    friend bool operator==(const left&, const left&) = default;
+  };
+  std::vector<left> left_ones;  // its runs ended because of them, until then it takes others
+
+  friend bool operator==(const upstream_use&, const upstream_use&) = default;
+};
+
 struct upstream_status {
   std::string name;
   std::string select;
@@ -46,6 +67,7 @@ struct upstream_status {
   std::string reason;  // of the last look
   std::vector<endpoint_status> endpoints;
   std::vector<std::string> units;  // that use it: "miner"
+  std::vector<upstream_use> uses;  // of those that an endpoint is filled in for
   std::vector<dns_status> names{};
 
   friend bool operator==(const upstream_status&, const upstream_status&) = default;

@@ -57,6 +57,14 @@ json::object encode_stop(const unit::stopping& s) {
   return o;
 }
 
+json::object encode_own(const upstream::own_memory& own) {
+  json::object left;
+  for (const auto& [endpoint, one] : own.left)
+    left[endpoint] = {
+        {"at", base::format_time(one.at, true)}, {"until", base::format_time(one.until, true)}, {"why", one.why}};
+  return {{"apart", own.apart}, {"left", std::move(left)}};
+}
+
 json::object encode_instance(const instance_intent& i) {
   json::object o;
   o["desired"] = model::desired_names.text(i.desired);
@@ -70,6 +78,11 @@ json::object encode_instance(const instance_intent& i) {
     json::object endpoints;
     for (const auto& [word, name] : i.endpoints) endpoints[word] = name;
     o["endpoints"] = std::move(endpoints);
+  }
+  if (!i.own_endpoints.empty()) {
+    json::object own;
+    for (const auto& [word, one] : i.own_endpoints) own[word] = encode_own(one);
+    o["own_endpoints"] = std::move(own);
   }
   o["restarts"] = i.restarts;
   o["recoveries"] = i.recoveries;
@@ -151,6 +164,18 @@ std::optional<recovery::pace> decode_pace(const json::object& paces, std::string
   return p;
 }
 
+upstream::own_memory decode_own(const json::object& object) {
+  const reader r(object);
+  upstream::own_memory own;
+  own.apart = r.flag("apart");
+  for (const auto& [endpoint, one] : object.at("left").as_object()) {
+    const reader l(one.as_object());
+    const auto at = base::parse_time(l.text("at")), until = base::parse_time(l.text("until"));
+    if (at && until) own.left[std::string(endpoint)] = {*at, *until, l.text("why")};
+  }
+  return own;
+}
+
 instance_intent decode_instance(const json::object& object) {
   const reader r(object);
   instance_intent i;
@@ -163,6 +188,8 @@ instance_intent decode_instance(const json::object& object) {
   if (object.contains("stuck_at")) i.stuck_at = r.number<std::uint64_t>("stuck_at");
   if (const auto* endpoints = object.if_contains("endpoints"))
     for (const auto& [word, name] : endpoints->as_object()) i.endpoints[std::string(word)] = name.as_string().c_str();
+  if (const auto* own = object.if_contains("own_endpoints"))
+    for (const auto& [word, one] : own->as_object()) i.own_endpoints[std::string(word)] = decode_own(one.as_object());
   i.restarts = r.number<unsigned>("restarts");
   i.recoveries = r.number<unsigned>("recoveries");
   if (object.contains("counted"))

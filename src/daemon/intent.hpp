@@ -16,6 +16,7 @@
 #include "model/unit_name.hpp"
 #include "recovery/pace.hpp"
 #include "unit/state.hpp"
+#include "upstream/own_choice.hpp"
 
 namespace hasup::daemon {
 
@@ -47,10 +48,11 @@ struct instance_intent {
   bool completed = false;        // a one-shot that is done
   bool ever_started = false;
   std::uint64_t run = 0;
-  std::uint64_t fingerprint = 0;                 // of the spec that runs
-  std::uint64_t settings = 0;                    // that the run has
-  std::map<std::string, std::string> endpoints;  // of the spec, see model::unit
-  std::vector<std::string> once;                 // arguments for the run that is to begin
+  std::uint64_t fingerprint = 0;                              // of the spec that runs
+  std::uint64_t settings = 0;                                 // that the run has
+  std::map<std::string, std::string> endpoints;               // of the spec, see model::unit
+  std::map<std::string, upstream::own_memory> own_endpoints;  // likewise by word; none of them empty
+  std::vector<std::string> once;                              // arguments for the run that is to begin
   std::string taken_down_by;
   std::optional<unit::last_exit> exit;
   std::vector<base::wall_time> swaps;      // recovery budget

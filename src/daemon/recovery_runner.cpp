@@ -43,6 +43,7 @@ recovery::exit_kind kind_of(unit::exit_action a) {
     case unit::exit_action::recover:
       return recovery::exit_kind::recover;
     case unit::exit_action::restart:
+    case unit::exit_action::next_endpoint:
       return recovery::exit_kind::environment;
     case unit::exit_action::hold:
       return recovery::exit_kind::hold;

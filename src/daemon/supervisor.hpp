@@ -72,7 +72,7 @@ class supervisor : public control::service, private unit_host {
   bool requirements_met(const unit_runner& who, std::vector<std::string>& waiting_for) override;
   std::string needs_lacking(const unit_runner& who, const std::vector<std::string>& needs) const override;
   probe::stand_in stand_in_of(const unit_runner& who, const std::string& unit) const override;
-  std::map<std::string, std::string> chosen_endpoints(const unit_runner& who) const override;
+  upstream::role_view endpoints_of(const unit_runner& who, const std::string& word) const override;
   bool data_recovers(const unit_runner& who) override;
   std::vector<unit::requirement_lost> lost_requirements(const unit_runner& who) override;
   void changed(unit_runner& who) override;
@@ -139,6 +139,7 @@ class supervisor : public control::service, private unit_host {
   // supervisor_upstreams.cpp
   void set_upstreams();
   std::map<std::string, upstream_intent> upstream_intents() const;
+  std::string upstream_lacking(const unit_runner& who, const std::string& word) const;
   void upstreams_missing(const unit_runner& who, std::vector<std::string>& waiting_for) const;
   void upstream_changed(const std::string& name, const std::string& kind, const std::string& reason);
   void list_servers(const std::string& name);

@@ -25,7 +25,10 @@ std::string supervisor::needs_lacking(const unit_runner& who, const std::vector<
       if (!choices || !choices->roles.contains(word)) return "needs " + need + ", which it does not have";
       const auto& name = choices->roles.at(word).name;
       const auto watch = upstreams_.find(name);
-      const auto why = watch == upstreams_.end() ? "it has not been asked yet" : watch->second->why_not_ready();
+      const auto used = who.spec().endpoints.find(word);  // what it runs with
+      const auto why = watch == upstreams_.end()            ? "it has not been asked yet"
+                       : used == who.spec().endpoints.end() ? watch->second->why_not_ready()
+                                                            : watch->second->why_not_good(used->second);
       if (!why.empty()) return "needs upstream " + name + ": " + why;
       continue;
     }

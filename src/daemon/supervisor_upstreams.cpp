@@ -62,24 +62,34 @@ std::map<std::string, upstream_intent> supervisor::upstream_intents() const {
   return out;
 }
 
-void supervisor::upstreams_missing(const unit_runner& who, std::vector<std::string>& waiting_for) const {
-  for (const auto& [word, role] : roles_of(who)) {
-    const auto watch = upstreams_.find(role.name);
-    // Whoever only lists its servers, and has a list, starts with that.
-    const bool lists = who.spec().proxy && who.spec().proxy->upstream == word && !who.spec().endpoints.contains(word);
-    const auto why = watch == upstreams_.end() ? "it has not been asked yet"
-                     : lists                   ? who.why_no_list()
-                                               : watch->second->why_not_ready();
-    if (!why.empty()) waiting_for.push_back("upstream " + role.name + ": " + why);
-  }
+// Why its start waits; "" = it does not.
+std::string supervisor::upstream_lacking(const unit_runner& who, const std::string& word) const {
+  const auto found = upstreams_.find(roles_of(who).at(word).name);
+  if (found == upstreams_.end()) return "it has not been asked yet";
+  const auto& watch = *found->second;
+  const bool filled_in = who.spec().endpoints.contains(word);
+  // Whoever only lists its servers, and has a list, starts with that.
+  if (!filled_in && who.spec().proxy && who.spec().proxy->upstream == word) return who.why_no_list();
+  const auto endpoint = filled_in ? who.endpoint_for_start(word) : watch.chosen();
+  if (endpoint == watch.chosen()) return watch.why_not_ready();
+  if (!endpoint.empty()) return {};  // another one, and healthy
+  return watch.chosen() + " was left by this unit, and " +
+         (watch.seen_by({}).all_told ? "no other one is healthy" : "the others have not all answered yet");
 }
 
-std::map<std::string, std::string> supervisor::chosen_endpoints(const unit_runner& who) const {
-  std::map<std::string, std::string> out;
+void supervisor::upstreams_missing(const unit_runner& who, std::vector<std::string>& waiting_for) const {
   for (const auto& [word, role] : roles_of(who))
-    if (const auto watch = upstreams_.find(role.name); watch != upstreams_.end() && !watch->second->chosen().empty())
-      out[word] = watch->second->chosen();
-  return out;
+    if (const auto why = upstream_lacking(who, word); !why.empty())
+      waiting_for.push_back("upstream " + role.name + ": " + why);
+}
+
+upstream::role_view supervisor::endpoints_of(const unit_runner& who, const std::string& word) const {
+  const auto& roles = roles_of(who);
+  const auto role = roles.find(word);
+  const auto watch = role == roles.end() ? upstreams_.end() : upstreams_.find(role->second.name);
+  if (watch == upstreams_.end()) return {};
+  const auto used = who.spec().endpoints.find(word);
+  return watch->second->seen_by(used == who.spec().endpoints.end() ? std::string() : used->second);
 }
 
 void supervisor::upstream_changed(const std::string& name, const std::string& kind, const std::string& reason) {
@@ -124,12 +134,11 @@ bool supervisor::may_follow_upstreams(const unit_runner& r) const {
 // Why the run of a unit is to end for another endpoint; "" = it is not.
 std::string supervisor::runs_with_left_endpoint(const unit_runner& r) const {
   if (!may_follow_upstreams(r)) return {};
-  const auto chosen = chosen_endpoints(r);
   for (const auto& [word, endpoint] : r.spec().endpoints) {
-    const auto now = chosen.find(word);
+    const auto now = r.endpoint_for_run(word);
     const auto& role = r.spec().choices.all->roles.at(word);
-    if (now != chosen.end() && now->second != endpoint && role.restart_on_change)
-      return "upstream " + role.name + ": " + now->second + " instead of " + endpoint;
+    if (now != endpoint && role.restart_on_change)
+      return "upstream " + role.name + ": " + now + " instead of " + endpoint;
   }
   return {};
 }
@@ -139,6 +148,7 @@ void supervisor::follow_upstreams() {
   std::map<std::string, std::string> why;
   for (const auto& [id, r] : runners_) {
     if (r->spec().endpoints.empty()) continue;
+    if (r->follow_choices()) save_intent();
     const auto roll = rolling_.find(id.unit);
     if (roll != rolling_.end() &&
         std::find(roll->second.left.begin(), roll->second.left.end(), id) != roll->second.left.end())
@@ -150,6 +160,25 @@ void supervisor::follow_upstreams() {
   }
   for (const auto& [unit, targets] : by_unit) restart(targets, why[unit]);
 }
+
+namespace {
+
+control::upstream_use use_of(const unit_runner& r, const std::string& word) {
+  control::upstream_use out;
+  out.unit = r.spec().id.unit;
+  out.instance = r.spec().id.index;
+  out.instances = r.spec().instances;
+  out.runs = r.main_pid() != 0;
+  out.endpoint = out.runs ? r.spec().endpoints.at(word) : r.endpoint_for_start(word);
+  const auto own = r.own_endpoints(word);
+  out.apart = out.runs && own.apart;
+  for (const auto& [endpoint, left] : own.left)
+    if (upstream::is_left(own, endpoint, std::chrono::system_clock::now()))
+      out.left_ones.push_back({endpoint, left.at, left.until, left.why});
+  return out;
+}
+
+}  // namespace
 
 control::upstream_status supervisor::upstream_view(const std::string& name, const upstream_watch& watch) const {
   control::upstream_status out;
@@ -185,8 +214,11 @@ control::upstream_status supervisor::upstream_view(const std::string& name, cons
   }
   std::set<std::string> units;
   for (const auto& [id, r] : runners_)
-    for (const auto& [word, role] : roles_of(*r))
-      if (role.name == name) units.insert(id.unit);
+    for (const auto& [word, role] : roles_of(*r)) {
+      if (role.name != name) continue;
+      units.insert(id.unit);
+      if (r->spec().endpoints.contains(word)) out.uses.push_back(use_of(*r, word));
+    }
   out.units.assign(units.begin(), units.end());
   return out;
 }

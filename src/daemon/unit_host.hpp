@@ -18,6 +18,7 @@
 #include "process/shim_client.hpp"
 #include "recovery/group.hpp"
 #include "unit/event.hpp"
+#include "upstream/own_choice.hpp"
 
 namespace boost::asio {
 class io_context;
@@ -58,8 +59,8 @@ class unit_host {
   virtual std::string needs_lacking(const unit_runner& who, const std::vector<std::string>& needs) const = 0;
   // The unit that answers for this one: of as many instances the one of the same number, else the first that runs.
   virtual probe::stand_in stand_in_of(const unit_runner& who, const std::string& unit) const = 0;
-  // The chosen endpoints of the upstreams that it uses, by the word behind "upstream.".
-  [[nodiscard]] virtual std::map<std::string, std::string> chosen_endpoints(const unit_runner& who) const = 0;
+  // The endpoints of its upstream of this word ("upstream.WORD") as they are, and which one the role has chosen.
+  [[nodiscard]] virtual upstream::role_view endpoints_of(const unit_runner& who, const std::string& word) const = 0;
   // Is the data that it opens (shared_with) about to be replaced, its own node being down?
   virtual bool data_recovers(const unit_runner& who) = 0;
   // What its on_loss would act upon now: requirements that are surely lost.

@@ -39,6 +39,7 @@ unit_runner::~unit_runner() = default;
 
 void unit_runner::restore(instance_intent was, base::result<std::vector<std::string>> records) {
   unit_ = with_endpoints(unit_, was.endpoints);
+  own_endpoints_ = std::move(was.own_endpoints);
   memory_.desired = was.desired;
   memory_.starts = std::move(was.starts);
   memory_.backoff_step = was.backoff_step;
@@ -97,6 +98,7 @@ instance_intent unit_runner::intent() const {
   out.stuck_restarts = memory_.stuck_restarts;
   out.stuck_at = memory_.stuck_at;
   out.endpoints = unit_.endpoints;
+  out.own_endpoints = own_endpoints_;
   out.restarts = memory_.restarts;
   out.recoveries = memory_.recoveries;
   out.counted = counted_;
@@ -279,6 +281,7 @@ void unit_runner::reset() {
   if (data_missing_) data_device_ = 0;  // what is there now is what it has
   recovery::forget_bad_and_swaps(recovery_memory_);
   if (recovery_) recovery_->forget_bad_and_swaps();  // it has a memory of its own while it goes on
+  forget_left();
   dispatch(unit::reset_wanted{});
   host_.changed(*this);
 }
@@ -334,6 +337,7 @@ void unit_runner::drain() {
     if (beside_) f.beside_for_head = stands_at_;
     f.maintenance = maintenance_;
     if (memory_.stuck_at) f.reference = heard_of_others();
+    if (const auto* ended = std::get_if<unit::main_exited>(&e)) f.after_endpoint = after_endpoint(ended->class_of);
     f.now = wall_now();
     f.chance = std::uniform_real_distribution<double>(0, 1)(random_);
 

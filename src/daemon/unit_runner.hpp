@@ -125,6 +125,12 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
                        const std::string& chosen);
   // Why a start waits for its list; "" = it need not.
   [[nodiscard]] std::string why_no_list() const;
+  // unit_endpoints.cpp: which endpoint of its upstreams it uses, by the word behind "upstream.".
+  [[nodiscard]] std::string endpoint_for_start(const std::string& word) const;
+  [[nodiscard]] std::string endpoint_for_run(const std::string& word) const;
+  [[nodiscard]] upstream::own_memory own_endpoints(const std::string& word) const;
+  // Its run has the endpoint that the role has chosen now: it is a follower again. Was it none?
+  bool follow_choices();
   // To the main process; false when there is none.
   bool send_signal(int number);
 
@@ -247,6 +253,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void on(const unit::resume_recovery&);
   void on(const unit::stop_recovery&);
   void on(const unit::approve_recovery&);
+  void on(const unit::leave_endpoint&);
   void on(const unit::emit&);
 
   // unit_shim.cpp: the process, by way of its shim
@@ -331,8 +338,15 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   void adjust_what_began_before();
   void drop_leaf();
 
-  // unit_start.cpp: may it be started?
+  // unit_endpoints.cpp
   void take_endpoints();
+  [[nodiscard]] std::vector<std::string> words_of(const std::string& upstream) const;
+  [[nodiscard]] const model::upstream& role_of(const std::string& word) const;
+  [[nodiscard]] std::string after_endpoint(const unit::classification& c) const;
+  void forget_left();
+  [[nodiscard]] std::string left_story() const;
+
+  // unit_start.cpp: may it be started?
   void prepare(std::uint64_t ticket);
   void prepare_data(std::uint64_t ticket);
   bool comes_back() const;
@@ -514,6 +528,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool shim_answered_ = false;
   std::string shim_silence_;              // why the shim that keeps the unit cannot be asked; "" = it can
   boost::asio::steady_timer shim_timer_;  // before the next attempt, when a shim cannot even be started
+
+  std::map<std::string, upstream::own_memory> own_endpoints_;  // by word
 
   std::unique_ptr<probe_loop> probes_[3];
   std::string probes_held_[3];  // why their answers do not count, or come to nothing

@@ -231,6 +231,10 @@ void unit_runner::main_exited(const process::shim_main_exited& e, const std::str
     // However it took being stopped: nothing of that is the snapshot's fault.
     if (stopped_for_space_) found = {"stopped for data.min_free", unit::exit_action::restart, {}, {}};
     publish("exited", exit_text(e.exit, found));
+    if (found.action == unit::exit_action::next_endpoint && import_command_.empty() && !recovery_node_ending_) {
+      on(unit::leave_endpoint{found.upstream, exit_text(e.exit, found) + quoted_line(found)});
+      host_.changed(*this);
+    }
     node_exit_ = {e.exit, std::move(found), evidence};
     // What the main process leaves behind must be gone before anything is moved.
     return await_node_end(stray_grace, false);

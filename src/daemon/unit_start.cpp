@@ -29,21 +29,6 @@ void unit_runner::on(const unit::prepare&) {
   });
 }
 
-// Nothing of it runs: it becomes the unit with what is chosen now.
-void unit_runner::take_endpoints() {
-  if (unit_.endpoints.empty()) return;
-  auto now = with_endpoints(unit_, host_.chosen_endpoints(*this));
-  if (now.endpoints != unit_.endpoints) unit_ = std::move(now);
-}
-
-void unit_runner::know_addresses(const model::address_book& known) {
-  if (pending_spec_) pending_spec_->unit = with_addresses(pending_spec_->unit, known);
-  auto next = with_addresses(unit_, known);
-  unit_.choices = next.choices;
-  // A list of all addresses is another one now, or it is down and what it was with last is forgotten.
-  if (next != unit_ && !pending_spec_) replace_spec(std::move(next), recipe_, effective_toml_);
-}
-
 void unit_runner::prepare(std::uint64_t ticket) {
   take_endpoints();
   if (launch_) {

@@ -263,6 +263,10 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
       }
       break;
   }
+  if (const auto left = left_story(); !left.empty()) {
+    out.next += (out.next.empty() ? "" : "; ") + left;
+    out.actions.push_back("hasup reset " + name + "    (forgets which endpoints it left)");
+  }
   return out;
 }
 

@@ -42,6 +42,7 @@ upstream_watch::upstream_watch(boost::asio::io_context& loop, probe::prober& pro
     if (ago.count() > 0) memory_.since -= std::chrono::duration_cast<base::mono_time::duration>(ago);
   }
   told_ = why_not_ready();
+  began_ = std::chrono::steady_clock::now();
   for (const auto& e : role_.endpoints) asked_.push_back(begin(e));
 }
 
@@ -137,9 +138,37 @@ void upstream_watch::look() {
     }
   }
   auto now = why_not_ready();
-  const bool differs = std::exchange(told_, now) != now;
+  bool differs = std::exchange(told_, now) != now;
+  const auto seen = seen_by({});
+  std::vector<std::pair<standing, bool>> of{{standing::undecided, seen.all_told}};
+  for (const auto& e : seen.all) of.emplace_back(e.is, e.avoided);
+  if (std::exchange(told_of_, of) != of) differs = true;
   if (!out.kind.empty() || differs) on_change_(out);
   on_look_();
+}
+
+upstream::role_view upstream_watch::seen_by(const std::string& used) const {
+  upstream::role_view out{{}, memory_.chosen, true};
+  for (const auto& at : asked_) {
+    const auto& one = *at;
+    out.all.push_back(one.view);
+    out.all.back().avoided = known_.avoided.contains(one.view.name);
+    if (one.failing && one.view.is == standing::good && one.view.name != used)
+      out.all.back().is = standing::undecided;
+    if (one.view.is == standing::undecided) out.all_told = false;
+  }
+  if (std::chrono::steady_clock::now() - began_ >= patience_of(role_)) out.all_told = true;
+  return out;
+}
+
+std::string upstream_watch::why_not_good(const std::string& endpoint) const {
+  if (endpoint == memory_.chosen) return why_not_ready();
+  for (const auto& one : asked_) {
+    if (one->view.name != endpoint) continue;
+    if (one->view.is == standing::good) return {};
+    return endpoint + (one->view.is == standing::undecided ? " has not answered yet" : " is unhealthy");
+  }
+  return endpoint + " is not among its endpoints any more";
 }
 
 std::string upstream_watch::why_not_ready() const {

@@ -11,11 +11,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "daemon/probe_loop.hpp"
 #include "model/upstream.hpp"
 #include "upstream/choice.hpp"
+#include "upstream/own_choice.hpp"
 #include "upstream/server_list.hpp"
 
 namespace boost::asio {
@@ -40,8 +42,8 @@ class upstream_watch {
     std::string kind;    // of the event: upstream_chosen, upstream_switched, upstream_lost, upstream_back; "" = none
     std::string reason;  // of the event
   };
-  // Asks at once; on_change comes from the loop, for an event and whenever why_not_ready() differs; on_look then too,
-  // and with each answer.
+  // Asks at once; on_change comes from the loop, for an event and whenever why_not_ready() or the standing of an
+  // endpoint differs; on_look then too, and with each answer.
   upstream_watch(boost::asio::io_context& loop, probe::prober& prober, model::upstream role, upstream_intent was,
                  std::function<void(const change&)> on_change, std::function<void()> on_look);
 
@@ -58,6 +60,10 @@ class upstream_watch {
   [[nodiscard]] const std::string& chosen() const { return memory_.chosen; }
   // Why a start waits for it; "" = the chosen one is healthy. Does not change with each answer.
   [[nodiscard]] std::string why_not_ready() const;
+  // Of a run that has this one; "" = it is healthy.
+  [[nodiscard]] std::string why_not_good(const std::string& endpoint) const;
+  // For a unit that uses `used`; one that others use and that may be about to turn bad is not told as good.
+  [[nodiscard]] upstream::role_view seen_by(const std::string& used) const;
 
   struct endpoint_state {
     std::string name;
@@ -100,7 +106,10 @@ class upstream_watch {
   std::vector<std::unique_ptr<asked>> asked_;  // in the order of role_.endpoints
   upstream::choice_memory memory_;
   std::string reason_ = "no endpoint has answered yet";
-  std::string told_;   // the last why_not_ready()
+  std::string told_;  // the last why_not_ready()
+  // And what a unit may choose from that has left one of them.
+  std::vector<std::pair<upstream::standing, bool>> told_of_;
+  base::mono_time began_;
   bool lost_ = false;  // told that none is healthy
 };
 

@@ -13,10 +13,14 @@
 
 namespace hasup::model {
 
-// What to do about a class of exits. hold: a person must act; never wiped, never restarted.
-enum class class_action { recover, restart, hold };
-inline constexpr base::enum_names<class_action, 3> class_action_names{
-    {{{class_action::recover, "recover"}, {class_action::restart, "restart"}, {class_action::hold, "hold"}}}};
+// What to do about a class of exits. next_endpoint: it ended because of a server that it used: restart, with another
+// endpoint of its upstream. hold: a person must act; never wiped, never restarted.
+enum class class_action { recover, restart, next_endpoint, hold };
+inline constexpr base::enum_names<class_action, 4> class_action_names{
+    {{{class_action::recover, "recover"},
+      {class_action::restart, "restart"},
+      {class_action::next_endpoint, "next_endpoint"},
+      {class_action::hold, "hold"}}}};
 
 enum class match_mode { all, any };
 inline constexpr base::enum_names<match_mode, 2> match_mode_names{
@@ -45,6 +49,7 @@ struct exit_class {
   std::optional<base::duration> after{};   // not earlier than this
   std::optional<startup_seen> startup{};
   std::optional<readiness_seen> readiness{};
+  std::string upstream{};  // of next_endpoint: the word behind "upstream." in the unit; "" = all that the run used
 
   friend bool operator==(const exit_class&, const exit_class&) = default;
 };

@@ -57,8 +57,9 @@ struct upstream {
   std::string name;  // "leap"; of one that stands in a unit "miner/leap"
   upstream_select select = upstream_select::best_head;
   switch_rule rule;
-  bool restart_on_change = true;  // on_change: units that run with the old one are restarted
-  std::string join = ",";         // between the values of all endpoints: ${upstream.NAME.KEYs}
+  base::duration leave_for{3'600'000};  // by a unit that ended because of an endpoint (class_action::next_endpoint)
+  bool restart_on_change = true;        // on_change: units that run with the old one are restarted
+  std::string join = ",";               // between the values of all endpoints: ${upstream.NAME.KEYs}
   std::vector<upstream_endpoint> endpoints;
   std::vector<std::string> dns_names;  // whose addresses are endpoints
   base::duration resolve_every{30'000};

@@ -127,6 +127,7 @@ void members(M& m, model::exit_class& c) {
   m("after_ms", c.after);
   m("startup", c.startup);
   m("readiness", c.readiness);
+  m("upstream", c.upstream);
 }
 
 template <class M>

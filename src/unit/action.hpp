@@ -41,6 +41,10 @@ struct stop_recovery {
   std::string called_off{};  // why, when no person wants it
 };
 struct approve_recovery {};
+struct leave_endpoint {  // that the run used: this unit takes another one
+  std::string upstream;  // whose; "" = all
+  std::string why;
+};
 // One line of the event log.
 struct emit {
   std::string kind;
@@ -49,7 +53,7 @@ struct emit {
 
 using action = std::variant<prepare, cancel_prepare, spawn, send_stop, send_signal, term_tree, kill_tree, start_timer,
                             cancel_timers, start_startup_probe, start_steady_probes, stop_probes, begin_recovery,
-                            prepare_recovery, resume_recovery, stop_recovery, approve_recovery, emit>;
+                            prepare_recovery, resume_recovery, stop_recovery, approve_recovery, leave_endpoint, emit>;
 using actions = std::vector<action>;
 
 }  // namespace hasup::unit

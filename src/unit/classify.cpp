@@ -144,6 +144,8 @@ exit_action action_of(model::class_action a) {
       return exit_action::recover;
     case model::class_action::restart:
       return exit_action::restart;
+    case model::class_action::next_endpoint:
+      return exit_action::next_endpoint;
     case model::class_action::hold:
       break;
   }
@@ -294,8 +296,16 @@ classification classify(const model::recipe* recipe, const model::exit_status& s
 
   if (recipe != nullptr) {
     if (const auto m = match_recipe(*recipe, status, lines, facts); m.of != nullptr) {
-      classification c{m.of->name, action_of(m.of->action), m.line ? shown(*m.line) : std::string{}, m.of->advice,
-                       m.grounds,  m.line != nullptr};
+      classification c{m.of->name,
+                       action_of(m.of->action),
+                       m.line ? shown(*m.line) : std::string{},
+                       m.of->advice,
+                       m.grounds,
+                       m.line != nullptr,
+                       m.of->upstream};
+      const bool from_outside = m.log_alone && status.signal && sent_from_outside(*status.signal);
+      if (c.action == exit_action::next_endpoint && (facts.asked_to_stop || no_memory || from_outside))
+        c.action = exit_action::restart;
       // An orderly end that was asked for has no other reason.
       if (c.action == exit_action::restart && facts.asked_to_stop && status.code == 0)
         return {"stopped", c.action, c.evidence, {}};
@@ -365,7 +375,9 @@ std::optional<classification> why_never_started(const model::recipe* recipe, std
     run_facts so_far;  // it has not ended
     so_far.startup = false;
     if (const auto m = match_recipe(*recipe, {}, lines, so_far); m.of != nullptr) {
-      if (m.of->action != model::class_action::restart || m.line == nullptr) return std::nullopt;
+      const bool starts_again =
+          m.of->action == model::class_action::restart || m.of->action == model::class_action::next_endpoint;
+      if (!starts_again || m.line == nullptr) return std::nullopt;
       return classification{m.of->name, exit_action::restart, shown(*m.line), m.of->advice, m.grounds, true};
     }
   }

@@ -14,11 +14,12 @@
 
 namespace hasup::unit {
 
-// What a class asks for. unexplained: nobody knows; several failed starts of this kind in a row may trigger a
-// recovery.
-enum class exit_action { recover, restart, hold, unexplained };
-inline constexpr base::enum_names<exit_action, 4> exit_action_names{{{{exit_action::recover, "recover"},
+// What a class asks for. next_endpoint: restart, with another endpoint of its upstream. unexplained: nobody knows;
+// several failed starts of this kind in a row may trigger a recovery.
+enum class exit_action { recover, restart, next_endpoint, hold, unexplained };
+inline constexpr base::enum_names<exit_action, 5> exit_action_names{{{{exit_action::recover, "recover"},
                                                                       {exit_action::restart, "restart"},
+                                                                      {exit_action::next_endpoint, "next_endpoint"},
                                                                       {exit_action::hold, "hold"},
                                                                       {exit_action::unexplained, "unexplained"}}}};
 
@@ -30,6 +31,7 @@ struct classification {
   std::string
       grounds{};         // what decided beside or without a line: when it ended, its probes, the kernel; may be empty
   bool by_line = false;  // the evidence decided; else it is only the last that the run said
+  std::string upstream{};  // of next_endpoint: whose endpoint; "" = of all that the run used
 
   friend bool operator==(const classification&, const classification&) = default;
 };
@@ -66,6 +68,9 @@ inline constexpr std::size_t evidence_limit = 64 * 1024;
 //   only named: a failed start counts as every other of which nobody knows whether the state is good;
 // - a run that the kernel killed for want of memory says only that, whatever its output shows; where that is only
 //   likely, the words say so, the recipe's restart and hold stand, and nothing says recover;
+// - next_endpoint speaks of a run that ended by itself: it is restart where hasup stopped the run, the kernel killed
+// it
+//   for want of memory, or a line alone says it of a run that was killed from outside;
 // - a run that hasup stopped never says recover, and no condition on its time and probes holds: hasup chose its end.
 classification classify(const model::recipe* recipe, const model::exit_status& status, std::string_view evidence,
                         const run_facts& facts);
@@ -79,8 +84,8 @@ std::string exit_text(const model::exit_status& status, const classification& c)
 std::string quoted_line(const classification& c);
 
 // What the output of a run that has not started yet, and goes on, says of why it never will: a class of the recipe
-// that a log line alone decides and that says restart, or a taken port. nodeos without its HTTP port runs on without
-// an API, as if it still loaded. Never hold or recover.
+// that a log line alone decides and that says restart or next_endpoint, or a taken port. nodeos without its HTTP port
+// runs on without an API, as if it still loaded. Never hold or recover.
 std::optional<classification> why_never_started(const model::recipe* recipe, std::string_view evidence);
 
 // What the output of a run that goes on says of why its state must be left alone: a class of the recipe that a log

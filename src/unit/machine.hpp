@@ -24,7 +24,8 @@ struct facts {
   bool recovery_beside = false;  // one is prepared while the node runs: the node's end, however it comes, begins it
   // And nobody asked for that one: the head stands still here. Called off when it is passed.
   std::optional<std::uint64_t> beside_for_head{};
-  others reference;  // whether others advance, while the own head stands still
+  std::string after_endpoint;  // of an exit with the action next_endpoint: what that comes to, in words
+  others reference;            // whether others advance, while the own head stands still
   base::wall_time now;
   double chance = 0.5;  // [0, 1), for the jitter
 };

@@ -425,10 +425,13 @@ void transitions::decide_after_exit(const model::exit_status& status, const clas
                             : become_stopping(after_stop::recover, why + "; recovering");
     }
   }
+  const bool leaves = c.action == exit_action::next_endpoint;
+  if (leaves) act(leave_endpoint{c.upstream, text});
   if (success && unit_.restart.policy != model::restart_when::always)
     return become_stopping(after_stop::complete, text);
   if (unit_.restart.policy == model::restart_when::never) return become_stopping(after_stop::fail, text);
-  back_off_or_fail(failed_start ? "failed start: " + text : text, false);
+  const auto told = leaves && !f_.after_endpoint.empty() ? text + "; " + f_.after_endpoint : text;
+  back_off_or_fail(failed_start ? "failed start: " + told : told, false);
 }
 
 }  // namespace hasup::unit

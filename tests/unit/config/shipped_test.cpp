@@ -263,7 +263,7 @@ TEST_CASE("eos-evm-node: only damage of its own data is restored, whatever leap 
   for (const auto* text :
        {"SHiP connection failed", "SHiP failed handshake", "SHiP initial read failed", "SHiP read failed",
         "Max retry reached", "Block #12 not available in SHiP", "Start block not available in SHiP"})
-    CHECK(action(text) == "restart");
+    CHECK(action(text) == "next_endpoint");
   for (const auto* text :
        {"Unable to find fork block", "Unable to remove transaction(s)", "Unable to set upper bound",
         "mdbx::exception", "Unable to read canonical block", "Unable to read canonical head block"})

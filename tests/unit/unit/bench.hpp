@@ -31,6 +31,7 @@ inline std::string text(const action& a) {
       return "stop_recovery" + (r.called_off.empty() ? "" : " (" + r.called_off + ")");
     }
     std::string operator()(const approve_recovery&) const { return "approve_recovery"; }
+    std::string operator()(const leave_endpoint& l) const { return "leave_endpoint " + l.upstream; }
     std::string operator()(const emit& e) const { return "!" + e.kind; }
   } visitor;
   return std::visit(visitor, a);

@@ -540,3 +540,17 @@ TEST_CASE("what a run says that forbids a recovery while it goes on") {
         "disk nearly full: exceeded file system configured threshold");
   CHECK(unit::why_left_alone(r, "write: No space left on device\n") == "disk full: write: No space left on device");
 }
+
+TEST_CASE("next_endpoint is said of a run that ended by itself, else it is a restart") {
+  model::recipe r;
+  r.classes = {one_class("refused", {}, "^refused", model::class_action::next_endpoint)};
+  r.classes.front().upstream = "leap";
+  const auto c = unit::classify(&r, code(0), "refused\n", {});
+  CHECK(c.action == exit_action::next_endpoint);
+  CHECK(c.upstream == "leap");
+  CHECK(unit::classify(&r, killed(SIGKILL), "refused\n", {}).action == exit_action::restart);
+  unit::run_facts stopped;
+  stopped.asked_to_stop = true;
+  CHECK(unit::classify(&r, code(1), "refused\n", stopped).action == exit_action::restart);
+  CHECK(unit::why_never_started(&r, "refused\n")->name == "refused");
+}

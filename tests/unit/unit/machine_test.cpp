@@ -358,6 +358,35 @@ TEST_CASE("a class that says restart never counts towards a recovery") {
   }
 }
 
+TEST_CASE("a class that says next_endpoint leaves the endpoint and is a restart otherwise, start limit and all") {
+  bench b;
+  b.add_recovery();
+  b.add_startup();
+  b.unit.restart.start_limit_count = 4;
+  b.feed(start_wanted{});
+  for (int i = 0; i < 4; ++i) {
+    b.feed(prepared{});
+    b.feed(spawned{1});
+    classification c{"refused", exit_action::next_endpoint, "refuses", ""};
+    c.upstream = "leap";
+    b.f.after_endpoint = "b is the next of upstream leap";
+    CHECK(b.feed(main_exited{{1, std::nullopt, false}, c}) == "stopping: !exited; leave_endpoint leap; timer 5s;");
+    CHECK(b.m.reason == "failed start: exited with code 1: refused; b is the next of upstream leap");
+    CHECK_THAT(b.feed(tree_emptied{}), Catch::StartsWith("backoff:"));
+    CHECK(b.m.failed_starts == 0);
+    b.feed(timer_fired{timer::backoff});
+  }
+  CHECK(b.state() == model::unit_state::failed);
+  CHECK_THAT(b.m.reason, Catch::StartsWith("start limit: 4 starts"));
+}
+
+TEST_CASE("a run that is being stopped leaves no endpoint") {
+  bench b;
+  b.run();
+  b.feed(stop_wanted{});
+  CHECK(b.exits(1, exit_action::next_endpoint) == "stopped: !stopped;");
+}
+
 TEST_CASE("unexplained failed starts recover only at the trigger, unexplained later exits never") {
   bench b;
   b.add_recovery();

@@ -108,6 +108,12 @@ model::expectation read_expectation(const section& s) {
   return e;
 }
 
+bool has_user(const std::string& url) {
+  const auto host = url.find("//");
+  return host != std::string::npos &&
+         url.substr(host, url.find_first_of("/?#", host + 2) - host).find('@') != std::string::npos;
+}
+
 void check_url(const section& s, const std::string& url, const std::string& scheme) {
   const auto to = scheme + "://", to_tls = scheme + "s://";
   if (url.starts_with(to) || url.starts_with(to_tls)) {
@@ -121,6 +127,9 @@ void check_url(const section& s, const std::string& url, const std::string& sche
   } else {
     s.error("url", "the URL must begin with " + to + ", " + to_tls + " or unix:/");
   }
+  // Reasons of probes name the URL, and anyone may read them.
+  if (!url.starts_with("unix:") && has_user(url))
+    s.error("url", "the URL holds a user name; put an Authorization line into header_file instead");
   if (url.find_first_of(" \t\r\n") != std::string::npos) s.error("url", "the URL holds a blank; write %20");
 }
 

@@ -9,20 +9,12 @@ namespace {
 
 constexpr base::duration usual_timeout{5'000};  // it is not on this machine
 
-// "https://api.example.com": user names, paths and queries may hold a token, and this stands in events.
+// "https://api.example.com": paths and queries may hold a token, and this stands in events.
 std::string shown_place(const std::string& url) {
   if (url.starts_with("unix:")) return url.substr(0, url.find(':', 5));
   const auto host = url.find("//");
   if (host == std::string::npos) return url;
-  auto authority = url.substr(host + 2, url.find_first_of("/?#", host + 2) - host - 2);
-  if (const auto at = authority.rfind('@'); at != std::string::npos) authority.erase(0, at + 1);
-  return url.substr(0, host + 2) + authority;
-}
-
-bool has_user(const std::string& url) {
-  const auto host = url.find("//");
-  return host != std::string::npos &&
-         url.substr(host, url.find_first_of("/?#", host + 2) - host).find('@') != std::string::npos;
+  return url.substr(0, url.find_first_of("/?#", host + 2));
 }
 
 std::string place_of_probe(const model::probe& p) {
@@ -151,9 +143,6 @@ std::optional<model::probe_reference> read_probe_reference(const value& table, c
         s.error("preset",
                 "a reference is asked itself, over the network: kinds \"tcp\", \"exec\" and \"log\", and "
                 "\"through\", are for units");
-      if (has_user(c.url))
-        s.error(s.has("url") ? "url" : "",
-                "the URL of a reference holds a user name; put an Authorization line into header_file instead");
       c.owner = model::port_owner::any;
     }
   return findings.all().size() == before ? std::optional(std::move(out)) : std::nullopt;

@@ -32,6 +32,16 @@ base::result<address> parse_unix(std::string_view text, bool with_target) {
   return out;
 }
 
+// Of a URL that may hold secrets, without them: the user is left out, and the query.
+std::string shown_url(std::string_view url) {
+  const auto query = url.find('?');
+  std::string out(url.substr(0, query));
+  const auto scheme = out.find("://");
+  const auto from = scheme == std::string::npos ? 0 : scheme + 3;
+  if (const auto at = out.rfind('@'); at != std::string::npos && at >= from) out.replace(from, at - from, "…");
+  return out + (query == std::string_view::npos ? "" : "?…");
+}
+
 }  // namespace
 
 std::string address::place() const {
@@ -42,7 +52,7 @@ std::string address::place() const {
 
 base::result<address> parse_url(std::string_view url, const std::string& wanted) {
   if (url.starts_with("unix:")) return parse_unix(url, true);
-  const std::string quoted = "\"" + std::string(url) + "\"";
+  const std::string quoted = "\"" + shown_url(url) + "\"";
   const base::error bad{"bad URL " + quoted + "; write " + wanted + "://HOST:PORT/PATH, " + wanted +
                         "s://… or unix:/path.sock:/PATH"};
   const auto parsed = boost::urls::parse_uri(url);

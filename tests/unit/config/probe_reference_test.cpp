@@ -176,7 +176,7 @@ TEST_CASE("what is wrong with a reference is said where it stands") {
       {own + limit + "[readiness.reference]\nkind = \"http\"\nurl = \"b\"\n", "the URL must begin with http://"},
       {own + limit + "[readiness.reference]\nkind = \"http\"\nurl = \"http://b\"\nurls = []\n",
        "\"urls\" is for a preset"},
-      {own + limit + by_chain + "url = \"http://u:p@b/c\"\n", "the URL of a reference holds a user name"},
+      {own + limit + by_chain + "url = \"http://u:p@b/c\"\n", "the URL holds a user name"},
       {own + limit + by_chain + "through = \"y\"\n", "unknown key \"through\""},
       {own + limit + by_chain + "interval = \"1ms\"\n", "\"interval\" must be at least 10ms"},
       {run + "[startup]\npreset = \"chain\"\nmax_behind = \"30s\"\n",

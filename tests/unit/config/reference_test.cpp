@@ -32,13 +32,12 @@ std::string said(const std::string& text) {
 
 TEST_CASE("a reference is one node or several, each asked by the preset") {
   const auto u =
-      unit_of(head + "[recovery.reference]\npreset = \"chain\"\nurl = \"https://me:secret@api.example.com/v3/key\"\n",
-              beside);
+      unit_of(head + "[recovery.reference]\npreset = \"chain\"\nurl = \"https://api.example.com/v3/key\"\n", beside);
   REQUIRE(u.recovery.reference);
   const auto& one = *u.recovery.reference;
   REQUIRE(one.endpoints.size() == 1);
   CHECK(one.endpoints[0].name == "https://api.example.com");
-  CHECK(one.endpoints[0].asks.checks.at(0).url == "https://me:secret@api.example.com/v3/key/v1");
+  CHECK(one.endpoints[0].asks.checks.at(0).url == "https://api.example.com/v3/key/v1");
   CHECK(one.endpoints[0].asks.checks.at(0).head.chain == "/c");
   CHECK(one.endpoints[0].asks.checks.at(0).owner == model::port_owner::any);
   CHECK(one.endpoints[0].asks.timeout == 5s);
@@ -63,6 +62,11 @@ TEST_CASE("a reference is one node or several, each asked by the preset") {
   CHECK(several.recovery.reference->endpoints[1].asks.timeout == 9s);
   CHECK(several.recovery.reference->interval == 30s);
   CHECK(several.recovery.reference->chain_id == "aca3");
+}
+
+TEST_CASE("a user name in a URL is refused, and never shown") {
+  const auto told = said(head + "[recovery.reference]\npreset = \"chain\"\nurl = \"https://me:secret@h/\"\n");
+  CHECK_THAT(told, Catch::Contains("the URL holds a user name") && !Catch::Contains("secret"));
 }
 
 TEST_CASE("a parameter may be the number of a trigger") {

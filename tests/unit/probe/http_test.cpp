@@ -134,6 +134,9 @@ TEST_CASE("a request that cannot be made is unknown: nothing was asked") {
     INFO(url);
     CHECK(a.ask(http(url)).out == probe::outcome::unknown);
   }
+  CHECK_THAT(told(a.ask(http("http://u:pw@h/p?key=pw"))),
+             Contains("\"http://…@h/p?…\" holds a user name") && !Contains("pw"));
+  CHECK_THAT(told(a.ask(http("http://u:p w@h/"))), Contains("bad URL \"http://…@h/\""));
   CHECK(told(a.ask(model::probe{})) == "unknown: the probe has no checks");
 }
 

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/suggestion.hpp"
+#include "base/trimmed.hpp"
 #include "config/document.hpp"
 
 namespace hasup::config {
@@ -19,12 +20,6 @@ std::vector<std::string> lines_of(std::string_view text) {
     at = end + 1;
   }
   return out;
-}
-
-std::string trimmed(std::string_view text) {
-  const auto first = text.find_first_not_of(" \t\r");
-  if (first == std::string_view::npos) return {};
-  return std::string(text.substr(first, text.find_last_not_of(" \t\r") + 1 - first));
 }
 
 // Where a scalar that begins there ends; npos: it does not end on this line.
@@ -79,7 +74,8 @@ std::string opening_comment(const std::vector<std::string>& lines) {
   std::string out;
   for (const auto& line : lines) {
     if (!line.starts_with('#')) break;
-    out += (out.empty() ? "" : " ") + trimmed(std::string_view(line).substr(1));
+    out += out.empty() ? "" : " ";
+    out += base::trimmed(std::string_view(line).substr(1));
   }
   return out;
 }
@@ -114,8 +110,8 @@ base::result<unit_template> read_template(const std::string& file, std::string_v
     if (v.begin >= line.size()) return refused();
     v.end = end_of_scalar(line, v.begin);
     if (v.end == std::string_view::npos) return refused();
-    const auto rest = trimmed(std::string_view(line).substr(v.end));
-    if (rest.starts_with('#')) v.about = trimmed(std::string_view(rest).substr(1));
+    const auto rest = base::trimmed(std::string_view(line).substr(v.end));
+    if (rest.starts_with('#')) v.about = base::trimmed(rest.substr(1));
     out.variables.push_back(std::move(v));
   }
   return out;

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/suggestion.hpp"
+#include "base/trimmed.hpp"
 
 namespace hasup::config {
 namespace {
@@ -20,12 +21,6 @@ bool is_digit(char c) {
 bool is_environment_name(std::string_view text) {
   return !text.empty() && is_letter(text[0]) &&
          std::all_of(text.begin(), text.end(), [](char c) { return is_letter(c) || is_digit(c); });
-}
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
 }
 
 enum class piece_kind { literal, reference, unfinished };
@@ -65,7 +60,7 @@ std::vector<piece> split(std::string_view text) {
 }
 
 std::string_view inside(std::string_view reference) {
-  return trimmed(reference.substr(2, reference.size() - 3));
+  return base::trimmed(reference.substr(2, reference.size() - 3));
 }
 
 // Builds a text in the unit file's own spelling: a run of literal dollars is doubled where it would be read
@@ -120,7 +115,7 @@ std::vector<term> split_sum(std::string_view text) {
   for (std::size_t i = 0; i <= text.size(); ++i) {
     const bool sign = i < text.size() && (text[i] == '+' || text[i] == '-');
     if (i < text.size() && !sign) continue;
-    const auto part = trimmed(text.substr(start, i - start));
+    const auto part = base::trimmed(text.substr(start, i - start));
     if (sign && part.empty() && terms.empty() && start == 0) {  // a leading sign
       minus = text[i] == '-';
       start = i + 1;

@@ -6,6 +6,7 @@
 #include <boost/asio/io_context.hpp>
 #include <filesystem>
 
+#include "base/trimmed.hpp"
 #include "daemon/disk_thread.hpp"
 #include "hasup/version.hpp"
 
@@ -30,11 +31,6 @@ std::map<std::string, std::string> own_environment() {
   }
   out.erase("NOTIFY_SOCKET");  // a check is not the daemon
   return out;
-}
-
-std::string trimmed(std::string text) {
-  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
-  return text;
 }
 
 }  // namespace
@@ -80,7 +76,7 @@ void upgrade::refuse(exit_code code, const std::string& why) {
 }
 
 void upgrade::checked(const process::program_result& r) {
-  found_ = trimmed(r.output);
+  found_ = base::trimmed(r.output);
   if (!r.error.empty()) return refuse(exit_code::failed, r.error);
   if (r.timed_out)
     return refuse(exit_code::failed, fmt::format("the self-check of {} took longer than {}", program_,

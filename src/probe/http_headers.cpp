@@ -8,19 +8,13 @@
 #include <cerrno>
 #include <string_view>
 
+#include "base/trimmed.hpp"
 #include "base/unique_fd.hpp"
 
 namespace hasup::probe {
 namespace {
 
 constexpr off_t largest_file = 64 * 1024;
-
-std::string_view trimmed(std::string_view text) {
-  const auto space = [](char c) { return c == ' ' || c == '\t' || c == '\r'; };
-  while (!text.empty() && space(text.front())) text.remove_prefix(1);
-  while (!text.empty() && space(text.back())) text.remove_suffix(1);
-  return text;
-}
 
 bool good_name(std::string_view name) {
   constexpr std::string_view allowed = "!#$%&'*+-.^_`|~";
@@ -70,12 +64,12 @@ base::result<header_lines> read_headers(const model::check& c) {
   std::string_view rest = *file;
   for (unsigned number = 1; !rest.empty(); ++number) {
     const auto end = rest.find('\n');
-    const std::string_view line = trimmed(rest.substr(0, end));
+    const std::string_view line = base::trimmed(rest.substr(0, end));
     rest = end == std::string_view::npos ? std::string_view() : rest.substr(end + 1);
     if (line.empty() || line[0] == '#') continue;
     const auto colon = line.find(':');
     const auto name = line.substr(0, colon);
-    const auto value = colon == std::string_view::npos ? line : trimmed(line.substr(colon + 1));
+    const auto value = colon == std::string_view::npos ? line : base::trimmed(line.substr(colon + 1));
     // The line may hold a secret: it is not repeated.
     if (colon == std::string_view::npos || !good_name(name) || !good_value(value)) {
       return base::error{c.header_file + ":" + std::to_string(number) + ": bad header line; write \"Name: value\""};

@@ -6,18 +6,13 @@
 #include <cstdlib>
 
 #include "base/small_file.hpp"
+#include "base/trimmed.hpp"
 #include "config/variables.hpp"
 
 namespace hasup::start {
 namespace {
 
 constexpr std::size_t env_file_limit = 1 << 20;
-
-std::string_view trim(std::string_view s) {
-  const auto first = s.find_first_not_of(" \t\r");
-  if (first == std::string_view::npos) return {};
-  return s.substr(first, s.find_last_not_of(" \t\r") - first + 1);
-}
 
 // As the model has it, and its number.
 struct named_limit {
@@ -47,18 +42,18 @@ base::result<std::map<std::string, std::string>> parse_env_file(const std::strin
   while (!text.empty()) {
     ++number;
     const auto end = text.find('\n');
-    auto line = trim(text.substr(0, end));
+    auto line = base::trimmed(text.substr(0, end));
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     if (line.empty() || line[0] == '#') continue;
-    if (line.starts_with("export ")) line = trim(line.substr(7));
+    if (line.starts_with("export ")) line = base::trimmed(line.substr(7));
     const auto equals = line.find('=');
     if (equals == std::string_view::npos || equals == 0)
       return base::error{path + ":" + std::to_string(number) +
                          ": expected KEY=VALUE"};  // never quotes the line: secrets
-    auto value = trim(line.substr(equals + 1));
+    auto value = base::trimmed(line.substr(equals + 1));
     if (value.size() >= 2 && (value[0] == '"' || value[0] == '\'') && value.back() == value[0])
       value = value.substr(1, value.size() - 2);
-    out[std::string(trim(line.substr(0, equals)))] = std::string(value);
+    out[std::string(base::trimmed(line.substr(0, equals)))] = std::string(value);
   }
   return out;
 }

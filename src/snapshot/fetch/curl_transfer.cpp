@@ -11,6 +11,7 @@
 #include <new>
 #include <utility>
 
+#include "base/trimmed.hpp"
 #include "snapshot/fetch/local_server.hpp"
 #include "snapshot/fetch/ssh_files.hpp"
 #include "snapshot/listing.hpp"
@@ -20,12 +21,6 @@ namespace hasup::snapshot {
 namespace {
 
 constexpr std::size_t most_of_a_redirect = 1U << 20;
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && (text.back() == '\r' || text.back() == '\n' || text.back() == ' ')) text.remove_suffix(1);
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  return text;
-}
 
 std::size_t on_header(char* data, std::size_t size, std::size_t count, void* user) {
   static_cast<curl_transfer*>(user)->header({data, size * count});
@@ -232,7 +227,7 @@ void curl_transfer::header(std::string_view line) {
   const auto colon = line.find(':');
   if (colon == std::string_view::npos) return;
   const auto name = lower(line.substr(0, colon));
-  const std::string value(trimmed(line.substr(colon + 1)));
+  const std::string value(base::trimmed(line.substr(colon + 1)));
   if (name == "location") has_location_ = true;
   if (name == "etag") answer_.etag = value;
   if (name == "last-modified") answer_.last_modified = value;

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "base/small_file.hpp"
+#include "base/trimmed.hpp"
 #include "snapshot/listing.hpp"
 
 namespace hasup::snapshot {
@@ -16,12 +17,6 @@ std::string environment(const char* name) {
   return value == nullptr ? std::string() : std::string(value);
 }
 
-std::string_view trimmed(std::string_view text) {
-  const auto from = text.find_first_not_of(" \t\r");
-  if (from == std::string_view::npos) return {};
-  return text.substr(from, text.find_last_not_of(" \t\r") - from + 1);
-}
-
 }  // namespace
 
 std::optional<s3_credentials> parse_s3_credentials(std::string_view text, std::string_view profile) {
@@ -29,17 +24,17 @@ std::optional<s3_credentials> parse_s3_credentials(std::string_view text, std::s
   bool ours = false;
   while (!text.empty()) {
     const auto end = text.find('\n');
-    const auto line = trimmed(text.substr(0, end));
+    const auto line = base::trimmed(text.substr(0, end));
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     if (line.empty() || line[0] == '#' || line[0] == ';') continue;
     if (line[0] == '[') {
-      ours = line.ends_with(']') && trimmed(line.substr(1, line.size() - 2)) == profile;
+      ours = line.ends_with(']') && base::trimmed(line.substr(1, line.size() - 2)) == profile;
       continue;
     }
     const auto equals = line.find('=');
     if (!ours || equals == std::string_view::npos) continue;
-    const auto key = trimmed(line.substr(0, equals));
-    const std::string value(trimmed(line.substr(equals + 1)));
+    const auto key = base::trimmed(line.substr(0, equals));
+    const std::string value(base::trimmed(line.substr(equals + 1)));
     if (key == "aws_access_key_id") out.access_key = value;
     if (key == "aws_secret_access_key") out.secret_key = value;
     if (key == "aws_session_token") out.session_token = value;

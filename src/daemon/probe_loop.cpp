@@ -6,6 +6,17 @@
 #include <utility>
 
 namespace hasup::daemon {
+namespace {
+
+// Nobody could look, and not because a unit that answers for it does not.
+bool is_blind(const model::probe& what, const probe::probe_result& r) {
+  if (r.out != probe::outcome::unknown) return false;
+  for (std::size_t i = 0; i < r.checks.size(); ++i)
+    if (r.checks[i].out == probe::outcome::unknown && what.checks[i].through.empty()) return true;
+  return r.checks.empty();
+}
+
+}  // namespace
 
 struct probe_loop::impl : std::enable_shared_from_this<impl> {
   impl(boost::asio::io_context& loop, probe::prober& p, const model::probe& w, probe::target t,
@@ -32,6 +43,7 @@ struct probe_loop::impl : std::enable_shared_from_this<impl> {
   unit::verdict last = unit::verdict::undecided;
   base::duration pace{50};
   bool passed_once = false;
+  bool has_phase = false;
   std::chrono::steady_clock::time_point counted_at =
       std::chrono::steady_clock::now();  // the last answer that counted, or the beginning
 
@@ -46,6 +58,14 @@ struct probe_loop::impl : std::enable_shared_from_this<impl> {
     });
   }
 
+  // At its interval at last; those that began together part on the way there.
+  base::duration next_wait() {
+    const auto wait = passed_once ? what.interval : pace;
+    pace = std::min(pace * 2, what.interval);
+    if (wait < what.interval || std::exchange(has_phase, true)) return std::min(wait, what.interval);
+    return prober.next_phase(what.interval);
+  }
+
   void answered(const probe::probe_result& r) {
     using kind = unit::observation::kind;
     unit::observation seen;
@@ -54,6 +74,7 @@ struct probe_loop::impl : std::enable_shared_from_this<impl> {
                                                  : kind::unknown;
     seen.reason = r.reason;
     seen.head = r.head;
+    seen.blind = is_blind(what, r);
     if (others) seen.others = others->known();
     const auto now = std::chrono::steady_clock::now();
     seen.early = now - counted_at < what.interval;
@@ -75,9 +96,7 @@ struct probe_loop::impl : std::enable_shared_from_this<impl> {
     a.head = r.head;
     for (const auto& c : r.checks) a.latency = std::max(a.latency, c.latency);
     passed_once = passed_once || (seen.out == kind::passed && (!others || others->all_heard()));
-    const auto wait = passed_once ? what.interval : std::min(pace, what.interval);
-    pace = std::min(pace * 2, what.interval);
-    timer.expires_after(wait);
+    timer.expires_after(next_wait());
     timer.async_wait([weak = weak_from_this()](const boost::system::error_code& ec) {
       if (ec) return;
       if (const auto self = weak.lock()) self->ask();

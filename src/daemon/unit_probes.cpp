@@ -157,9 +157,9 @@ void unit_runner::on_probe(model::probe_role role, const probe_loop::answer& a) 
   dispatch(unit::health_changed{good  ? model::health::healthy
                                 : bad ? model::health::unhealthy
                                       : model::health::unknown,
-                                good             ? "readiness passed"
-                                : a.held.empty() ? "readiness failed: " + a.verdict.reason
-                                                 : "no verdict of readiness: " + a.held});
+                                good  ? "readiness passed"
+                                : bad ? "readiness failed: " + a.verdict.reason
+                                      : "no verdict of readiness: " + a.verdict.reason});
 }
 
 }  // namespace hasup::daemon

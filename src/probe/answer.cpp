@@ -112,20 +112,14 @@ condition_result judge_age(const model::expectation& e, const json_value& v, bas
   return age > *e.max_age ? failed(line) : passed(line);
 }
 
-condition_result judge_growth(const model::expectation& e, const json_value& v, growth_memory& memory,
+condition_result judge_growth(const model::expectation& e, const json_value& v, base::growth<decimal>& memory,
                               base::mono_time now) {
   using namespace std::chrono;
   const auto number = number_of(v);
   if (!number) return failed(name_of(e.pointer) + " is " + shown(v) + ", not a number");
-  if (!memory.last) {
-    memory.since = now;
-  } else if (*number > *memory.last) {
-    memory.since = now;
-    memory.grew = true;
-  }
-  memory.last = number;
+  memory.see(*number, *e.advances_within, now);
   const std::string text = name_of(e.pointer) + " is " + excerpt(v.text);
-  const auto still = duration_cast<base::duration>(now - memory.since);
+  const auto still = memory.still(now);
   if (still > *e.advances_within) {
     return failed(text + " and has not advanced for " + base::format_duration_short(still) + " (limit " +
                   base::format_duration(*e.advances_within) + ")");
@@ -135,7 +129,7 @@ condition_result judge_growth(const model::expectation& e, const json_value& v, 
 }
 
 // All that is set must hold: the worst of them, or the first that passed.
-condition_result judge(const model::expectation& e, const std::optional<json_value>& v, growth_memory& memory,
+condition_result judge(const model::expectation& e, const std::optional<json_value>& v, base::growth<decimal>& memory,
                        base::mono_time now, base::wall_time wall_now) {
   if (!v) return failed(missing(e.pointer));
   std::vector<condition_result> all;

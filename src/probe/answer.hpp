@@ -7,21 +7,15 @@
 #include <vector>
 
 #include "base/duration.hpp"
+#include "base/growth.hpp"
 #include "model/probe.hpp"
 #include "probe/number.hpp"
 #include "probe/prober.hpp"
 
 namespace hasup::probe {
 
-// What `advances_within` of one expectation has seen.
-struct growth_memory {
-  std::optional<decimal> last;
-  base::mono_time since{};  // first seen, or last seen to grow
-  bool grew = false;
-};
-
-// By the index of the expectation.
-using answer_memory = std::vector<growth_memory>;
+// What `advances_within` has seen, by the index of the expectation.
+using answer_memory = std::vector<base::growth<decimal>>;
 
 // Whether the body has to be read as JSON at all, and whether anything is asked of it.
 bool asks_for_json(const model::check& c);

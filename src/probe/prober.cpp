@@ -129,6 +129,14 @@ prober::handle prober::start(const model::probe& probe, const target& whom, sess
   return handle(std::move(r));
 }
 
+// Steps of the golden ratio: however many there are, no gap is much wider than another.
+base::duration prober::next_phase(base::duration interval) {
+  constexpr std::uint32_t step = 2'654'435'769U;  // of 2^32
+  phases_ += step;
+  const double part = (phases_ + 1.0) / 4'294'967'296.0;
+  return std::max(std::chrono::duration_cast<base::duration>(interval * part), base::duration{1});
+}
+
 prober::handle prober::start(const model::probe& probe, const target& whom, handler done) {
   session once;
   return start(probe, whom, once, std::move(done));

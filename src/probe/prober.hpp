@@ -155,9 +155,14 @@ class prober {
   // Asks once, remembering nothing.
   [[nodiscard]] handle start(const model::probe& probe, const target& whom, handler done);
 
+  // How long one who asks at an interval waits for the first time, more than 0 and at most the interval: so that
+  // many who begin together are spread over it evenly.
+  [[nodiscard]] base::duration next_phase(base::duration interval);
+
  private:
   struct shared;
   std::shared_ptr<shared> shared_;
+  std::uint32_t phases_ = 0;  // given
 };
 
 }  // namespace hasup::probe

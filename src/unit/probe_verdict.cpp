@@ -15,6 +15,7 @@ using kind = observation::kind;
 struct judged {
   kind out;
   std::string reason;
+  bool blind = false;  // see observation
 };
 
 std::string head_name(const model::head& h) {
@@ -22,22 +23,16 @@ std::string head_name(const model::head& h) {
 }
 
 // Every head that is seen is remembered, also when the rest of the answer is bad: growth is growth.
-void remember_head(probe_memory& memory, const observation& seen, base::mono_time now) {
-  if (!seen.head || !seen.head->number) return;
-  const auto number = *seen.head->number;
-  if (!memory.head_number) {
-    memory.head_since = now;
-  } else if (number > *memory.head_number) {
-    memory.head_since = now;
-    memory.head_grew = true;
-  }
-  memory.head_number = number;
+void remember_head(const model::probe& p, probe_memory& memory, const observation& seen, base::mono_time now) {
+  if (seen.head && seen.head->number && p.advances_within)
+    memory.head.see(*seen.head->number, *p.advances_within, now);
 }
 
 judged judge_age(const model::head& head, base::duration limit, base::wall_time wall_now) {
   using namespace std::chrono;
   if (!head.time) {
-    return {kind::unknown, "max_head_age is set but no check reads the head's time; give head = { time = \"/…\" }"};
+    return {kind::unknown, "max_head_age is set but no check reads the head's time; give head = { time = \"/…\" }",
+            true};
   }
   // As seconds in floating point, so that no pair of times overflows.
   const duration<double> age =
@@ -50,30 +45,32 @@ judged judge_age(const model::head& head, base::duration limit, base::wall_time 
                               base::format_duration(limit) + ")"};
   }
   if (-age > std::max<base::duration>(limit, minutes{1})) {
-    return {kind::unknown, head_name(head) + " is " + base::format_duration_short(as_duration(-age)) +
-                               " ahead of this machine's clock; check its time synchronisation"};
+    return {kind::unknown,
+            head_name(head) + " is " + base::format_duration_short(as_duration(-age)) +
+                " ahead of this machine's clock; check its time synchronisation",
+            true};
   }
   return {kind::passed, {}};
 }
 
 judged judge_growth(const probe_memory& memory, const model::head& head, base::duration within, base::mono_time now) {
   using namespace std::chrono;
-  if (!head.number || !memory.head_since) {
+  if (!head.number || !memory.head.highest) {
     return {kind::unknown,
-            "advances_within is set but no check reads the head's number; give head = { number = \"/…\" }"};
+            "advances_within is set but no check reads the head's number; give head = { number = \"/…\" }", true};
   }
-  const auto still = std::max(duration_cast<base::duration>(now - *memory.head_since), base::duration{0});
+  const auto still = memory.head.still(now);
   if (still > within) {
     return {kind::failed, head_name(head) + " has not advanced for " + base::format_duration_short(still) +
                               " (limit " + base::format_duration(within) + ")"};
   }
-  if (!memory.head_grew) return {kind::unknown, head_name(head) + " has not been seen to advance yet"};
+  if (!memory.head.grew) return {kind::unknown, head_name(head) + " has not been seen to advance yet"};
   return {kind::passed, {}};
 }
 
 judged judge(const model::probe& p, const probe_memory& memory, const observation& seen, base::mono_time now,
              base::wall_time wall_now) {
-  if (seen.out != kind::passed) return {seen.out, seen.reason};
+  if (seen.out != kind::passed) return {seen.out, seen.reason, seen.blind};
   const model::head head = seen.head.value_or(model::head{});
   judged all{kind::passed, seen.reason};
   const auto worse = [&all](judged j) {
@@ -100,7 +97,12 @@ void count(unsigned& in_row, unsigned& other) {
 probe_verdict fold(const model::probe& p, probe_memory& memory, const observation& seen, base::mono_time now,
                    base::wall_time wall_now) {
   const judged j = judge(p, memory, seen, now, wall_now);
+  memory.blind_in_row = !j.blind ? 0 : std::min(memory.blind_in_row, std::numeric_limits<unsigned>::max() - 1) + 1;
   if (j.out == kind::unknown) {
+    if (memory.value == verdict::good && memory.blind_in_row >= std::max(blind_limit, p.failures)) {
+      memory.value = verdict::undecided;
+      memory.successes_in_row = memory.failures_in_row = 0;
+    }
     if (memory.value == verdict::undecided) return {verdict::undecided, j.reason};
     return {memory.value, memory.cause + "; last answer unknown: " + j.reason};
   }
@@ -125,7 +127,7 @@ probe_verdict fold(const model::probe& p, probe_memory& memory, const observatio
 
 probe_verdict observe(const model::probe& p, probe_memory& memory, const observation& seen, base::mono_time now,
                       base::wall_time wall_now) {
-  remember_head(memory, seen, now);
+  remember_head(p, memory, seen, now);
   auto out = fold(p, memory, seen, now, wall_now);
   out.head_stands = stands_still(p, memory, seen, now);
   return out;

@@ -2,7 +2,9 @@
 //
 //   undecided --successes in a row--> good <--successes / failures in a row--> bad <--failures in a row-- undecided
 //
-// An unknown answer is neither: it leaves the verdict and both counts as they are. So does an early failure.
+// An unknown answer is neither: it leaves the verdict and both counts as they are. So does an early failure. But what
+// could not be seen for long is not healthy: blind answers in a row, as many as failures, at least blind_limit, turn
+// good into undecided.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +14,7 @@
 
 #include "base/duration.hpp"
 #include "base/enum_names.hpp"
+#include "base/growth.hpp"
 #include "model/probe.hpp"
 
 namespace hasup::unit {
@@ -34,8 +37,11 @@ struct observation {
   std::optional<model::head> head;
   // Asked for sooner than the interval says, to see it pass at once: that it does not yet is no failure that counts.
   bool early = false;
+  bool blind = false;  // unknown, for a reason of this machine; else it waits for others, or for a first look
   std::vector<other_head> others{};  // the nodes of the probe's reference, as they are known now
 };
+
+inline constexpr unsigned blind_limit = 3;  // a daemon that was held up for a moment takes nobody's health
 
 enum class verdict { undecided, good, bad };
 inline constexpr base::enum_names<verdict, 3> verdict_names{
@@ -55,9 +61,8 @@ struct probe_memory {
   std::string cause;  // the reason for `value`
   unsigned failures_in_row = 0;
   unsigned successes_in_row = 0;
-  std::optional<std::uint64_t> head_number;   // as last seen
-  std::optional<base::mono_time> head_since;  // when it was first seen, or last seen to grow
-  bool head_grew = false;                     // growth was seen at least once
+  unsigned blind_in_row = 0;
+  base::growth<std::uint64_t> head;
 
   friend bool operator==(const probe_memory&, const probe_memory&) = default;
 };
@@ -66,8 +71,8 @@ struct probe_memory {
 // reference (head_lag.hpp):
 // - a head older than max_head_age fails; one from further in the future than both that age and a minute means that
 //   this machine's clock is wrong, and is unknown;
-// - a head number that has not grown for advances_within fails; until growth was seen once it is unknown, not passed.
-// A number that falls (a fork, a rewind) does not count as growth, the growth after it does.
+// - a head number that has not grown (base/growth.hpp) for advances_within fails; until growth was seen once it is
+//   unknown, not passed.
 probe_verdict observe(const model::probe& p, probe_memory& memory, const observation& seen, base::mono_time now,
                       base::wall_time wall_now);
 

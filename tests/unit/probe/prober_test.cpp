@@ -3,6 +3,7 @@
 
 #include <sys/resource.h>
 
+#include <array>
 #include <filesystem>
 
 #include "asking.hpp"
@@ -99,6 +100,19 @@ TEST_CASE("the handler may destroy its own handle and start the next asking") {
   next();
   CHECK(run_until(a.io, [&] { return count == 20; }));
   CHECK(s.connections() == 1);
+}
+
+TEST_CASE("many who begin together are spread evenly over the interval") {
+  boost::asio::io_context io;
+  probe::prober p(io);
+  std::array<int, 20> in_slot{};
+  for (int i = 0; i < 200; ++i) {
+    const auto wait = p.next_phase(1s);
+    REQUIRE(wait > 0s);
+    REQUIRE(wait <= 1s);
+    ++in_slot[static_cast<std::size_t>((wait.count() - 1) * 20 / base::duration(1s).count())];
+  }
+  for (const auto n : in_slot) CHECK((n >= 8 && n <= 12));
 }
 
 TEST_CASE("two askings in one session do not disturb each other") {

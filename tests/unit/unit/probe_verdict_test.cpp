@@ -88,6 +88,25 @@ TEST_CASE("a verdict turns only after its number of answers in a row") {
   }
 }
 
+TEST_CASE("what could not be looked at for long is not healthy, and not unhealthy either") {
+  const observation blind{.reason = "header_file /h: No such file or directory", .head = {}, .blind = true};
+  asking a;
+  a.probe.failures = 1;
+  CHECK(trace(a, "+") == "G");
+  for (int i = 0; i < 2; ++i) CHECK(a.see(blind).value == verdict::good);
+  CHECK(a.see(blind) == unit::probe_verdict{verdict::undecided, blind.reason});
+  CHECK(a.see(blind).value == verdict::undecided);
+  CHECK(a.see('+').value == verdict::good);
+  for (int i = 0; i < 2; ++i) CHECK(a.see(blind).value == verdict::good);
+  CHECK(trace(a, "+") == "G");  // the row is broken
+  for (int i = 0; i < 2; ++i) CHECK(a.see(blind).value == verdict::good);
+  a.probe.failures = 5;  // as patient as with failures
+  for (int i = 0; i < 2; ++i) CHECK(a.see(blind).value == verdict::good);
+  CHECK(a.see(blind).value == verdict::undecided);
+  CHECK(trace(a, "+-----") == "GGGGGB");
+  for (int i = 0; i < 9; ++i) CHECK(a.see(blind).value == verdict::bad);  // nothing speaks for it
+}
+
 TEST_CASE("an unknown answer is neither a failure nor a success") {
   asking a;
   a.probe.failures = 3;
@@ -131,6 +150,8 @@ TEST_CASE("a head in the future blames this machine's clock and not the unit") {
   const auto v = a.see_head(7, wall_zero + 1h);
   CHECK(v.value == verdict::good);
   CHECK_THAT(v.reason, Catch::Contains("last answer unknown: head 7 is 59m59s ahead of this machine's clock"));
+  a.see_head(7, wall_zero + 1h);
+  CHECK(a.see_head(7, wall_zero + 1h).value == verdict::undecided);  // for how long, nobody can tell
 }
 
 TEST_CASE("the extremes of the clock neither overflow nor pass") {
@@ -182,6 +203,22 @@ TEST_CASE("a falling head is no growth, the growth after it is") {
   for (const std::uint64_t n : {99U, 98U, 97U}) CHECK(a.see_head(n).value == verdict::good);
   CHECK(a.see_head(96).value == verdict::bad);
   CHECK(a.see_head(97).value == verdict::good);
+}
+
+TEST_CASE("a head that only swings does not grow") {
+  asking a;
+  a.probe.failures = 1;
+  a.probe.advances_within = 6s;
+  a.see_head(99);
+  for (int i = 0; i < 3; ++i) {
+    a.see_head(101);
+    CHECK(a.see_head(100).value == verdict::good);
+  }
+  a.see_head(101);
+  CHECK(a.see_head(100) == unit::probe_verdict{verdict::bad, "head 100 has not advanced for 7s (limit 6s)", true});
+  for (const std::uint64_t n : {90U, 90U}) CHECK(a.see_head(n).value == verdict::bad);  // it was rewound
+  CHECK(a.see_head(90).value == verdict::bad);
+  CHECK(a.see_head(91).value == verdict::good);
 }
 
 TEST_CASE("growth is seen through failed and unknown answers too") {

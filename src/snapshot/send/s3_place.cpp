@@ -52,6 +52,7 @@ class s3_place_for_archives : public remote_place {
   // A conditional write: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
   outcome<void> edit(const std::string& name, const change& how) override {
     bool conditions = true;
+    unsigned unreadable = 0;
     attempts tries(client_);
     while (tries.next()) {
       std::string text;
@@ -60,6 +61,8 @@ class s3_place_for_archives : public remote_place {
       const bool there = answer->status == 200;
       if (!there && answer->status != 404) return refused(name, why(answer->status, text));
       auto changed = how(there ? text : std::string());
+      // A store on a plain file system may show one that is just being written.
+      if (!changed && there && ++unreadable < 3) continue;
       if (!changed) return changed.error();
       if (!*changed) return {};
       const bool strong = !answer->etag.empty() && !answer->etag.starts_with("W/");

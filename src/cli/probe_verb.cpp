@@ -215,6 +215,7 @@ std::string head_text(const model::head& h) {
   }
   if (!h.weight.empty()) text += ", weight " + h.weight;
   if (!h.chain.empty()) text += ", chain " + h.chain;
+  if (h.peers) text += fmt::format(", {} {}", *h.peers, *h.peers == 1 ? "peer" : "peers");
   return text;
 }
 

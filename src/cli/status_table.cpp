@@ -267,7 +267,8 @@ std::string render_details(const instance_status& u, base::wall_time now, const 
   if (u.state == unit_state::running) state += ", " + std::string(model::health_names.text(u.health));
   std::string out =
       paint(control::display_name(u), style::bold, t.colour) + "  " + paint(state, style_of(u), t.colour);
-  if (u.since) out += " for " + since_text(*u.since, now);
+  const auto since = u.state == unit_state::running && u.health_since ? u.health_since : u.since;
+  if (since) out += " for " + since_text(*since, now);
   out += "\n";
   line(out, t, "reason", printable(u.reason));
   line(out, t, "wanted", std::string(model::desired_names.text(u.desired)));
@@ -293,6 +294,7 @@ std::string render_details(const instance_status& u, base::wall_time now, const 
     auto text = u.head->number ? std::to_string(*u.head->number) : std::string("-");
     if (u.head->time)
       text += fmt::format(", {} old ({})", since_text(*u.head->time, now), base::format_time(*u.head->time));
+    if (u.head->peers) text += fmt::format(", {} {}", *u.head->peers, *u.head->peers == 1 ? "peer" : "peers");
     line(out, t, "head", text);
   }
   line(out, t, "restarts", fmt::format("{}, recoveries {}", u.restarts, u.recoveries));

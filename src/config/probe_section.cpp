@@ -247,6 +247,7 @@ model::check read_check(const section& s) {
   read_pointer(head, "time", c.head.time);
   read_pointer(head, "weight", c.head.weight);
   read_pointer(head, "chain", c.head.chain);
+  read_pointer(head, "peers", c.head.peers);
   head.read("format", model::time_format_names, c.head.format);
   if (const auto* v = s.raw("port_owner")) c.owner = model::port_owner_names.parse(v->text);
   s.read("through", c.through);

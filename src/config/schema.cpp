@@ -79,6 +79,7 @@ void add_check_keys(std::vector<key>& out, const std::string& at) {
   out.push_back({at + "head.time", k::text, "", "JSON pointer to the block time"});
   out.push_back({at + "head.weight", k::text, "", "JSON pointer to the weight of the chain"});
   out.push_back({at + "head.chain", k::text, "", "JSON pointer to the name of the chain, where the node says it"});
+  out.push_back({at + "head.peers", k::text, "", "JSON pointer to how many peers it has, where the node says it"});
   out.push_back({at + "head.format",
                  k::word,
                  "\"rfc3339\"",

@@ -23,6 +23,7 @@ json::value to_json(const std::optional<model::head>& h) {
   if (!h) return nullptr;
   json::object o{{"number", value_or_null(h->number)}, {"time", time_or_null(h->time)}};
   if (!h->weight.empty()) o["weight"] = h->weight;
+  if (h->peers) o["peers"] = *h->peers;
   return o;
 }
 
@@ -89,7 +90,7 @@ last_exit exit_from_json(const json::value& v) {
 
 model::head head_from_json(const json::value& v) {
   const json_fields f(v);
-  return {f.number<std::uint64_t>("number"), f.time("time"), f.text("weight")};
+  return {f.number<std::uint64_t>("number"), f.time("time"), f.text("weight"), {}, f.number<std::uint64_t>("peers")};
 }
 
 recovery_status recovery_from_json(const json::value& v) {
@@ -165,6 +166,7 @@ json::object to_json(const instance_status& s) {
                       {"health", model::health_names.text(s.health)},
                       {"reason", s.reason},
                       {"since", time_or_null(s.since)},
+                      {"health_since", time_or_null(s.health_since)},
                       {"pid", value_or_null(s.pid)},
                       {"uptime_s", value_or_null(s.uptime_s)},
                       {"restarts", s.restarts},
@@ -200,6 +202,7 @@ instance_status instance_from_json(const json::value& v) {
   s.health = f.named("health", model::health_names);
   s.reason = f.text("reason");
   s.since = f.time("since");
+  s.health_since = f.time("health_since");
   s.pid = f.number<std::int32_t>("pid");
   s.uptime_s = f.number<double>("uptime_s");
   s.restarts = f.number_or<std::uint64_t>("restarts", 0);

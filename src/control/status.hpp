@@ -83,7 +83,8 @@ struct instance_status {
   model::desired desired = model::desired::down;
   model::health health = model::health::unknown;
   std::string reason;
-  std::optional<base::wall_time> since;  // of the state
+  std::optional<base::wall_time> since;         // of the state
+  std::optional<base::wall_time> health_since;  // while it runs; of an older hasupd not known
   std::optional<std::int32_t> pid;
   std::optional<double> uptime_s;  // of the running process
   std::uint64_t restarts = 0;

@@ -104,6 +104,7 @@ json::object encode_instance(const instance_intent& i) {
   o["fingerprint"] = i.fingerprint;
   o["settings"] = i.settings;
   if (!i.once.empty()) o["once"] = json::value_from(i.once);
+  if (i.from_nothing) o["from_nothing"] = true;
   o["taken_down_by"] = i.taken_down_by;
   if (i.exit) o["last_exit"] = encode_exit(*i.exit);
   o["swaps"] = times(i.swaps);
@@ -224,6 +225,7 @@ instance_intent decode_instance(const json::object& object) {
   i.fingerprint = r.number<std::uint64_t>("fingerprint");
   i.settings = r.number<std::uint64_t>("settings");
   if (const auto* once = object.if_contains("once")) i.once = json::value_to<std::vector<std::string>>(*once);
+  i.from_nothing = r.flag("from_nothing");
   i.taken_down_by = r.text("taken_down_by");
   if (const auto* e = object.if_contains("last_exit")) {
     const reader er(e->as_object());

@@ -53,6 +53,7 @@ struct instance_intent {
   std::map<std::string, std::string> endpoints;               // of the spec, see model::unit
   std::map<std::string, upstream::own_memory> own_endpoints;  // likewise by word; none of them empty
   std::vector<std::string> once;                              // arguments for the run that is to begin
+  bool from_nothing = false;                                  // and whether that may begin without its state
   std::string taken_down_by;
   std::optional<unit::last_exit> exit;
   std::vector<base::wall_time> swaps;      // recovery budget

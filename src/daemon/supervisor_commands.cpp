@@ -198,6 +198,9 @@ control::command_reply supervisor::start(const runners& wanted, bool all) {
 control::command_reply supervisor::start_once(const runners& targets, const std::vector<std::string>& arguments,
                                               bool from_nothing) {
   for (const auto& r : targets)
+    if (from_nothing && r->spec().id.unit != targets.front()->spec().id.unit)
+      return {exit_code::usage, "--from-nothing takes one unit: name it alone", {}, {}};
+  for (const auto& r : targets)
     if (!r->at_rest() || r->recovery_active())
       return {exit_code::failed,
               shown_name(r->spec()) + " is not at rest; what is for one run needs a start: `hasup stop " +

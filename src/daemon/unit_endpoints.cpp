@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/time_text.hpp"
 #include "daemon/unit_runner.hpp"
@@ -53,13 +54,15 @@ void unit_runner::know_addresses(const model::address_book& known) {
 }
 
 bool unit_runner::follow_choices() {
-  bool was_apart = false;
+  bool changed = false;
   for (auto& [word, own] : own_endpoints_) {
     const auto used = unit_.endpoints.find(word);
-    if (!own.apart || used == unit_.endpoints.end()) continue;
-    if (host_.endpoints_of(*this, word).chosen == used->second) own.apart = false, was_apart = true;
+    if (used == unit_.endpoints.end()) continue;
+    const auto chosen = host_.endpoints_of(*this, word).chosen;
+    const bool apart = chosen != used->second && (own.apart || upstream::is_left(own, chosen, wall_now()));
+    changed = std::exchange(own.apart, apart) != apart || changed;
   }
-  return was_apart;
+  return changed;
 }
 
 // Those that its run was filled in with.
@@ -85,9 +88,11 @@ std::string unit_runner::after_endpoint(const unit::classification& c) const {
       out += fmt::format("upstream {} has no other endpoint than {}", role.name, used);
       continue;
     }
-    const auto next = upstream::endpoint_for_start(role, host_.endpoints_of(*this, word), own, wall_now());
-    out += next.empty() || next == used ? fmt::format("no other endpoint of upstream {} is healthy", role.name)
-                                        : fmt::format("{} is the next of upstream {}", next, role.name);
+    const auto seen = host_.endpoints_of(*this, word);
+    const auto next = upstream::endpoint_for_start(role, seen, own, wall_now());
+    out += !next.empty() && next != used ? fmt::format("{} is the next of upstream {}", next, role.name)
+           : seen.all_told               ? fmt::format("no other endpoint of upstream {} is healthy", role.name)
+                           : fmt::format("the other endpoints of upstream {} have not all answered yet", role.name);
   }
   return out;
 }
@@ -115,6 +120,13 @@ std::string unit_runner::left_story() const {
   std::string out;
   for (const auto& [word, own] : own_endpoints_) {
     if (!unit_.endpoints.contains(word)) continue;
+    const auto& all = role_of(word).endpoints;
+    if (std::all_of(all.begin(), all.end(),
+                    [&, &own = own](const auto& e) { return is_left(own, e.name, wall_now()); })) {
+      out += fmt::format("{}all endpoints of upstream {} were left: that of longest ago is the next",
+                         out.empty() ? "" : "; ", role_of(word).name);
+      continue;
+    }
     for (const auto& [endpoint, left] : own.left)
       if (upstream::is_left(own, endpoint, wall_now()))
         out += fmt::format("{}a start before {} UTC does not take {} of upstream {}", out.empty() ? "" : "; ",

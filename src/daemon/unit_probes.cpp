@@ -121,7 +121,11 @@ std::optional<bool> unit_runner::readiness_seen() const {
 }
 
 void unit_runner::on_probe(model::probe_role role, const probe_loop::answer& a) {
-  if (a.head) head_ = a.head;
+  if (a.head) {
+    const auto peers = head_ ? head_->peers : std::nullopt;
+    head_ = a.head;
+    if (!head_->peers) head_->peers = peers;  // only one of its probes may ask for them
+  }
   probes_held_[slot(role)] = a.held.empty() ? a.alone : a.held;
   if (a.head && (role == model::probe_role::liveness || recovery_has_node())) own_head_seen(*a.head);
   const bool good = a.verdict.value == unit::verdict::good;

@@ -21,6 +21,7 @@ unit_runner::unit_runner(unit_host& host, daemon_services& services, model::unit
       recipe_(std::move(recipe)),
       effective_toml_(std::move(effective_toml)),
       since_(std::chrono::system_clock::now()),
+      health_since_(since_),
       random_(static_cast<std::uint32_t>(since_.time_since_epoch().count()) ^
               static_cast<std::uint32_t>(std::hash<std::string>{}(to_text(unit_.id)))),
       timer_(services.loop),
@@ -73,6 +74,7 @@ void unit_runner::restore(instance_intent was, base::result<std::vector<std::str
   running_fingerprint_ = was.fingerprint;
   running_settings_ = was.settings;
   once_ = std::move(was.once);
+  from_nothing_ = was.from_nothing;
   taken_down_by = std::move(was.taken_down_by);
   recovery_memory_.swaps = std::move(was.swaps);
   recovery_memory_.bad = std::move(was.bad_snapshots);
@@ -128,6 +130,7 @@ instance_intent unit_runner::intent() const {
   out.fingerprint = running_fingerprint_ != 0 ? running_fingerprint_ : untold_fingerprint_;
   out.settings = running_settings_;
   out.once = once_;
+  out.from_nothing = from_nothing_;
   out.taken_down_by = taken_down_by;
   out.exit = memory_.exit;
   out.swaps = recovery_memory_.swaps;
@@ -344,6 +347,7 @@ void unit_runner::drain() {
     unit::actions actions;
     unit::next(memory_, e, f, actions);
     if (memory_.now.index() != state_before) since_ = f.now;
+    if (memory_.health != health_before) health_since_ = f.now;
     if (memory_.desired == model::desired::up) back_after_boot_ = false;
     for (const auto& a : actions) perform(a);
     // What a stop has overtaken is not the order of the next recovery.

@@ -129,7 +129,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   [[nodiscard]] std::string endpoint_for_start(const std::string& word) const;
   [[nodiscard]] std::string endpoint_for_run(const std::string& word) const;
   [[nodiscard]] upstream::own_memory own_endpoints(const std::string& word) const;
-  // Its run has the endpoint that the role has chosen now: it is a follower again. Was it none?
+  // A run with the endpoint that the role has chosen is a follower, one that the role goes back from is apart:
+  // whether that changed.
   bool follow_choices();
   // To the main process; false when there is none.
   bool send_signal(int number);
@@ -461,7 +462,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   unit::memory memory_;
   std::deque<unit::event> queue_;
   bool drain_posted_ = false;
-  base::wall_time since_;
+  base::wall_time since_;         // its state is so
+  base::wall_time health_since_;  // and its health
   std::vector<std::string> waiting_for_;
   std::minstd_rand random_;
 
@@ -514,7 +516,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::optional<outsider> outsider_;           // until its shim has it
   std::optional<unit::stopping> interrupted_;  // a stop that the last daemon had begun, until its run is found
   std::vector<std::string> once_;              // arguments of the next run, until it has begun
-  bool from_nothing_ = false;                  // the next run may begin without its state; not kept over hasupd
+  bool from_nothing_ = false;                  // likewise, whether that may begin without its state
   std::uint64_t tells_of_end_ = 0;             // the event; what came after it says only what is done about it
   base::mono_time drops_reported_at_{};
 
@@ -646,6 +648,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   std::uint64_t proxy_tickets_ = 0;
 
   std::string limits_told_;
+  // running_settings_ of a run whose settings nobody knows: it is given those of the file.
+  static constexpr std::uint64_t not_recorded = 1;
   unit::memory_guard memory_guard_;
   std::uint64_t memory_run_ = 0;
   struct watched_space {

@@ -5,6 +5,7 @@
 #include "base/time_text.hpp"
 #include "daemon/unit_runner.hpp"
 #include "recovery/next_steps.hpp"
+#include "unit/first_state.hpp"
 
 namespace hasup::daemon {
 namespace {
@@ -29,6 +30,7 @@ control::instance_status unit_runner::status() {
     if (const auto& why = probes_held_[static_cast<std::size_t>(role)]; s.reason.find(why) == std::string::npos)
       s.reason += fmt::format("; no verdict of {}: {}", model::probe_role_names.text(role), why);
   s.since = since_;
+  if (s.state == model::unit_state::running) s.health_since = std::max(since_, health_since_);
   s.restarts = memory_.restarts;
   s.recoveries = memory_.recoveries;
   if (state() == model::unit_state::waiting) s.waiting_for = waiting_for_;
@@ -242,6 +244,8 @@ control::instance_story unit_runner::story(const std::vector<control::event>& ev
         break;
       }
       out.actions = {"hasup logs " + name, "hasup start " + name + "    (tries again)"};
+      if (memory_.reason.find(unit::never_from_nothing) != std::string::npos)
+        out.actions.back() = "hasup start " + name + " --from-nothing    (begins without a state, this once)";
       if (!unit_.recovery.recipe.empty())
         for (auto& way : recovery::ways_to_recover(unit_, recovery_memory_, wall_now()))
           out.actions.push_back(std::move(way));

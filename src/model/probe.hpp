@@ -51,8 +51,11 @@ struct head_pointers {
   std::string weight;
   time_format format = time_format::rfc3339;
   std::string chain{};  // which chain it is, where the node says it
+  std::string peers{};  // how many it is connected with, likewise
 
-  [[nodiscard]] bool empty() const { return number.empty() && time.empty() && weight.empty() && chain.empty(); }
+  [[nodiscard]] bool empty() const {
+    return number.empty() && time.empty() && weight.empty() && chain.empty() && peers.empty();
+  }
 
   friend bool operator==(const head_pointers&, const head_pointers&) = default;
 };
@@ -135,6 +138,7 @@ struct head {
   std::optional<base::wall_time> time;
   std::string weight;   // decimal text of any length; "" = none
   std::string chain{};  // as the node names its chain; "" = it was not asked, or does not say
+  std::optional<std::uint64_t> peers{};
 
   friend bool operator==(const head&, const head&) = default;
 };

@@ -187,6 +187,9 @@ void read_head(const model::head_pointers& where, std::span<const std::optional<
   // A node that does not say it is none the worse.
   if (!where.chain.empty())
     if (const auto& v = values[next++]; v && (v->is == kind::string || v->is == kind::number)) head.chain = v->text;
+  if (!where.peers.empty())
+    if (const auto& v = values[next++])
+      if (const auto n = number_of(*v)) head.peers = n->to_uint64();
   if (head != model::head{}) all.head = head;
 }
 
@@ -251,7 +254,7 @@ check_result judge_answer(const model::check& c, std::string_view body, answer_m
   if (!asks_for_json(c)) return all;
   std::vector<std::string> pointers;
   for (const auto& e : c.expect) pointers.push_back(e.pointer);
-  for (const auto* p : {&c.head.number, &c.head.time, &c.head.weight, &c.head.chain})
+  for (const auto* p : {&c.head.number, &c.head.time, &c.head.weight, &c.head.chain, &c.head.peers})
     if (!p->empty()) pointers.push_back(*p);
   for (const auto& p : pointers) {
     if (const auto path = parse_json_pointer(p); !path) {

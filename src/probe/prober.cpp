@@ -22,6 +22,7 @@ void add_head(std::optional<model::head>& all, const std::optional<model::head>&
   if (!all->time) all->time = one->time;
   if (all->weight.empty()) all->weight = one->weight;
   if (all->chain.empty()) all->chain = one->chain;
+  if (!all->peers) all->peers = one->peers;
 }
 
 // Of a unit that answers for another one only what it says of the head is about that one.

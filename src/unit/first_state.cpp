@@ -30,10 +30,8 @@ std::string first_state_advice(const model::unit& unit, const model::recipe& rec
   const auto what = recipe.must_exist.empty() ? "its state" : base::joined(recipe.must_exist);
   return fmt::format(
       "for a first start put {} there, or restore it from an archive: `hasup recover {} --from FILE`; to begin with "
-      "nothing set bootstrap = \"empty\" under [recovery.params], where recipe {} has the parameter (`hasup help "
-      "recipe "
-      "{}`), else under [data] of that recipe, then `hasup apply` and `hasup start {}`",
-      what, name, recipe.name, recipe.name, name);
+      "nothing: `hasup start {} --from-nothing`",
+      what, name, name);
 }
 
 namespace {

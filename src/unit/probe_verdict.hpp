@@ -37,8 +37,8 @@ struct observation {
   std::optional<model::head> head;
   // Asked for sooner than the interval says, to see it pass at once: that it does not yet is no failure that counts.
   bool early = false;
-  bool blind = false;  // unknown, for a reason of this machine; else it waits for others, or for a first look
   std::vector<other_head> others{};  // the nodes of the probe's reference, as they are known now
+  bool blind = false;  // unknown, for a reason of this machine; else it waits for others, or for a first look
 };
 
 inline constexpr unsigned blind_limit = 3;  // a daemon that was held up for a moment takes nobody's health

@@ -44,6 +44,7 @@ void forget_old(own_memory& own, const model::upstream& role, base::wall_time no
     const bool there = std::any_of(all.begin(), all.end(), [&](const auto& e) { return e.name == left.first; });
     return !there || now >= left.second.until;
   });
+  for (auto& [endpoint, left] : own.left) left.until = std::min(left.until, now + role.leave_for);
 }
 
 std::string endpoint_for_start(const model::upstream& role, const role_view& seen, const own_memory& own,

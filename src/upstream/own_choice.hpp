@@ -40,7 +40,8 @@ struct own_memory {
 bool leave(own_memory& own, const model::upstream& role, const std::string& endpoint, std::string why,
            base::wall_time now);
 
-// What is over, or no longer in the file, is forgotten; a start begins with that.
+// What is over, or no longer in the file, is forgotten; a start begins with that. A clock that was set back, or a
+// shorter leave_for, keeps nothing left for longer.
 void forget_old(own_memory& own, const model::upstream& role, base::wall_time now);
 
 // All endpoints of a role as they are, and the choice of the role.

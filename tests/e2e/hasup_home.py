@@ -15,6 +15,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -200,8 +201,10 @@ class UnixConnection(http.client.HTTPConnection):
 
     def connect(self):
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
+        # A connect with Python's own timeout does not wait where others stand in the queue.
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(self.timeout), 0))
         self.sock.connect(str(self.path))
+        self.sock.settimeout(self.timeout)
 
 
 class HasupHome:
@@ -283,7 +286,7 @@ class HasupHome:
     def ask(self, path):
         """The answer of the API, which the command line asks too: asking many times a second with `hasup` itself, under
         sanitizers, would keep a small machine busy with nothing else."""
-        with contextlib.closing(UnixConnection(self.path / "run" / "hasupd.sock")) as connection:
+        with contextlib.closing(UnixConnection(Path(self.env["HASUP_HOME"]) / "run" / "hasupd.sock")) as connection:
             connection.request("GET", f"/v1/{path}")
             answer = connection.getresponse()
             body = answer.read()

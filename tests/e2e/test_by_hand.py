@@ -376,14 +376,11 @@ class FirstStart(LeapTest):
         self.home.unit("redis", REDIS.format(data=data, backup=backup, port=port, params=""))
         self.home.start()
         status = self.home.wait_for("redis", state="failed")
-        way = 'bootstrap = "empty" under [recovery.params]'
+        way = "hasup start redis --from-nothing"
         self.assertIn("dump.rdb", status["reason"])
         self.assertIn(way, status["reason"])
         self.assertIn(way, self.home.ok("why", "redis"))
-        self.home.unit("redis", REDIS.format(data=data, backup=backup, port=port,
-                                             params='[recovery.params]\nbootstrap = "empty"'))
-        self.home.ok("apply")
-        self.home.ok("start", "redis")
+        self.home.ok("start", "redis", "--from-nothing")
         self.home.wait_for("redis", state="running")
 
     def test_check_says_it_of_a_state_that_nothing_will_bring(self):
@@ -392,7 +389,7 @@ class FirstStart(LeapTest):
                                              params='[recovery.params]\nbootstrap = "hold"'))
         told = self.home.ok("check")
         self.assertIn("never started from nothing", told)
-        self.assertIn('bootstrap = "empty" under [recovery.params]', told)
+        self.assertIn("hasup start redis --from-nothing", told)
 
     def test_help_shows_the_recipes(self):
         for words in ([], ["recipe"]):

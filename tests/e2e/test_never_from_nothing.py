@@ -43,6 +43,16 @@ source = "file://{backup}/"
 {more}
 """
 
+GATE = """
+[run]
+command = ["sleep", "600"]
+[readiness]
+kind = "exec"
+command = ["test", "-e", "{gate}"]
+interval = "50ms"
+failures = 1
+"""
+
 
 class NeverFromNothing(HasupTest):
     def setUp(self):
@@ -83,7 +93,7 @@ class NeverFromNothing(HasupTest):
         self.unit()
         self.assertIn(f"{self.data} is empty: never started from nothing", self.home.ok("check"))
         self.home.start()
-        self.assertIn('set bootstrap = "empty" under [recovery.params]', self.assert_held("is empty"))
+        self.assertIn("hasup start node --from-nothing", self.assert_held("is empty"))
         (self.data / "state").write_text("of a person\n")
         self.home.ok("start", "node")
         self.home.wait_healthy("node")
@@ -119,6 +129,40 @@ class NeverFromNothing(HasupTest):
         self.ran.unlink()
         os.kill(self.home.unit_status("node")["pid"], signal.SIGKILL)
         self.assert_held("is empty")
+
+    def test_it_is_for_one_unit(self):
+        self.run_once()
+        other = self.home.path / "other"
+        other.mkdir()
+        (other / "state").write_text("its own\n")
+        self.home.unit("other", UNIT.format(data=other, ran=self.ran, backup=self.backup, more=""))
+        self.home.ok("apply")
+        self.home.ok("stop", "--all")
+        refused = self.home.hasup("start", "@all", "--from-nothing")
+        self.assertEqual(refused.returncode, 2, refused.stderr)
+
+    def test_it_is_kept_over_the_death_of_hasupd_until_the_run_has_begun(self):
+        gate = self.home.path / "open"
+        gate.touch()
+        self.home.unit("gate", GATE.format(gate=gate))
+        self.run_once(more='[[requires]]
+unit = "gate"
+condition = "healthy"
+')
+        self.home.ok("stop", "node")
+        gate.unlink()
+        self.home.wait_for("gate", health="unhealthy")
+        (self.data / "state").unlink()
+        self.home.ok("start", "node", "--from-nothing", "--no-wait")
+        self.home.wait_for("node", state="waiting")
+        self.home.kill_daemon()
+        self.home.start()
+        self.home.wait_for("node", state="waiting")
+        gate.touch()
+        self.home.wait_healthy("node")
+        self.assertEqual(self.ran.read_text(), "nothing
+")
+        self.assertEqual(self.home.unit_status("node")["recoveries"], 0)
 
     def test_a_directory_that_was_exchanged_for_an_empty_one_is_restored(self):
         pid = self.run_once()

@@ -158,6 +158,7 @@ class LeftByOneTest(NextEndpointTest):
         self.runs_with(self.one.host, "other")  # it is further; evm has left it
         self.assertEqual(self.runs_with(self.two.host)["pid"], before["pid"])
         wait_until(lambda: self.use("other")["endpoint"] == self.one.host, "the role is back")
+        wait_until(lambda: self.use()["apart"], "evm does not follow it")
         self.two.end()
         self.assertNotEqual(self.runs_with(three.host)["pid"], before["pid"])
         self.assertIn(f"upstream leap: {three.host} instead of {self.two.host}", self.reason_of("stopping"))
@@ -171,6 +172,8 @@ class TurnsTest(NextEndpointTest):
         self.unit(backoff="300ms", count=6)
         self.home.start()
         wait_until(lambda: len(self.all_left()) >= 3, "three of them were left")
+        wait_until(lambda: "all endpoints of upstream leap were left: that of longest ago is the next"
+                   in self.home.ok("why", "evm"), "why tells of turns")
         self.home.kill_daemon()
         self.home.start()
         status = self.home.wait_for("evm", state="failed")
@@ -209,7 +212,7 @@ class TurnsTest(NextEndpointTest):
         (self.home.path / "etc/upstreams/mirror.toml").write_text(text.replace("best_head", "sticky").replace(
             'switch = { behind = "5s", for = "100ms", min_dwell = "0s" }\n', "") + f'[[endpoint]]\nhost = "{spare}"\n')
         self.unit(upstream='upstream = "mirror"', leap="${upstream.leap.host}\"\nMIRROR = \"${upstream.mirror.host}"
-                  .replace("\n", ", "))
+                  .replace("\n", ", "), backoff="1h")
         self.home.start()
         running = self.home.wait_for("evm", state="running")
         mirror = self.environment(running["pid"])["MIRROR"]
@@ -217,6 +220,7 @@ class TurnsTest(NextEndpointTest):
         self.left()
         self.assertEqual(self.all_left(), [mirror])
         file.unlink()
+        self.home.ok("start", "evm")
         running = self.home.wait_for("evm", state="running")
         environment = self.environment(running["pid"])
         self.assertEqual(environment["LEAP"], self.one.host)

@@ -141,17 +141,19 @@ TEST_CASE("colours mark the state and change no width") {
 
 TEST_CASE("details tell all that is known") {
   auto u = deployment()[0];
-  u.since = now - std::chrono::minutes(8);
+  u.since = now - std::chrono::hours(2);
+  u.health_since = now - std::chrono::minutes(8);
   u.exit = control::last_exit{2, {}, "dirty database", now - std::chrono::minutes(9)};
   u.desired = model::desired::up;
   u.logs_dropped = 3;
+  u.head->peers = 25;
   u.by_hand = {{"instances", "4", "2", "hasup scale", "hasup scale leap --reset"},
                {"enabled", "false", "", "hasup disable", "hasup enable leap --reset"}};
   CHECK(render_details(u, now, at_width(80)) == R"(leap  running, healthy for 8m
   reason      readiness passed
   wanted      up
   process     pid 4711, up 8m32s, cpu 41.5%, memory 8.0GiB
-  head        387721720, 0s old (2026-11-21T01:02:02Z)
+  head        387721720, 0s old (2026-11-21T01:02:02Z), 25 peers
   restarts    1, recoveries 0
   last exit   code 2: dirty database, 9m ago
   by hand     instances = 4 by `hasup scale`, the file says 2; back to the file: hasup scale leap --reset

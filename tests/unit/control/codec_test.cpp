@@ -35,7 +35,7 @@ instance_status full_instance() {
   u.drain_ends_at = at("2026-11-21T01:02:09Z");
   u.kill_at = at("2026-11-21T01:12:09Z");
   u.exit = last_exit{2, std::nullopt, "dirty database", at("2026-11-21T00:54:00Z")};
-  u.head = model::head{387721720, at("2026-11-21T01:02:02.5Z"), "340282366920938463463374607431768211456"};
+  u.head = model::head{387721720, at("2026-11-21T01:02:02.5Z"), "340282366920938463463374607431768211456", {}, 25};
   u.upstream = "vm11";
   u.role = "active";
   u.maintenance = u.config_changed = u.killed = true;

@@ -39,6 +39,7 @@ intent everything() {
   i.fingerprint = 0xfedc'ba98'7654'3210U;  // does not fit a signed number
   i.settings = 0xfedc'ba98'7654'3211U;
   i.once = {"--replay", "\xff\"x"};
+  i.from_nothing = true;
   i.taken_down_by = "leap";
   i.recover_why = "dirty database";
   i.startup_passed = true;

@@ -269,6 +269,20 @@ TEST_CASE("the name of the chain is read with the head; a node that does not say
   CHECK_FALSE(r.head->number);
 }
 
+TEST_CASE("how many peers a node has is read with the head, in decimal or hex") {
+  model::check c;
+  c.kind = model::check_kind::jsonrpc;
+  c.head.peers = "/result";
+  answer_memory memory;
+  auto r = judge_jsonrpc(c, R"({"jsonrpc":"2.0","id":1,"result":"0x1f"})", memory, mono, wall);
+  REQUIRE(r.head);
+  CHECK(r.head->peers == 31U);
+  CHECK_FALSE(r.head->number);
+  r = judge_jsonrpc(c, R"({"jsonrpc":"2.0","id":1,"result":{}})", memory, mono, wall);
+  CHECK(r.out == outcome::passed);
+  CHECK_FALSE(r.head);
+}
+
 TEST_CASE("an answer that is no JSON is quoted on one line") {
   const auto r = ask(at("/x"), "<html>\n<body>" + std::string(200, 'x'));
   CHECK(r.out == outcome::failed);

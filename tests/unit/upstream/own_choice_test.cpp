@@ -107,6 +107,9 @@ TEST_CASE("it is over after leave_for, and with the endpoint; one alone is never
   CHECK(is_left(r.own, "b", r.now));
   forget_old(r.own, r.file, r.now);
   CHECK(r.own.left.size() == 1);
+  r.own.left.begin()->second.until = r.now + 1000h;  // the clock was set back
+  forget_old(r.own, r.file, r.now);
+  CHECK(r.own.left.begin()->second.until == r.now + r.file.leave_for);
   r.file.endpoints.erase(r.file.endpoints.begin() + 1);
   forget_old(r.own, r.file, r.now);
   CHECK(r.own.empty());

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures hasup beside pm2, supervisord, runit, s6 and a bare loop, and prints the tables of docs/benchmarks.md.
 
-    run.py [--quick | --smallest] [--rows restart,fleet,many,logs,unpack,fetch,delta,warm] [--archive-mib N]
+    run.py [--quick | --smallest] [--rows restart,fleet,many,logs,probes,unpack,fetch,delta,warm] [--archive-mib N]
            [--grounds memory] [--peers hasup,s6,…] [--write FILE]
 
 packaging/bench.sh installs and builds what it needs, and writes docs/benchmarks.md with it.
@@ -22,13 +22,14 @@ import row_fetch
 import row_fleet
 import row_logs
 import row_many
+import row_probes
 import row_restart
 import row_unpack
 import row_warm
 from context import say
 from peers import all_peers
 
-ROWS = ("restart", "fleet", "many", "logs", "unpack", "fetch", "delta", "warm")
+ROWS = ("restart", "fleet", "many", "logs", "probes", "unpack", "fetch", "delta", "warm")
 
 
 def arguments():
@@ -88,6 +89,8 @@ def main():
         tables.append(many)
     if "logs" in rows:
         tables.append(row_logs.measure(chosen, sizes))
+    if "probes" in rows:
+        tables.append(row_probes.measure(sizes))
     if "unpack" in rows:
         tables.append(row_unpack.measure(sizes))
     if "fetch" in rows and (fetched := row_fetch.measure(sizes)):

@@ -38,7 +38,9 @@ http {{
   access_log off;
   client_body_temp_path {run}/body; proxy_temp_path {run}/proxy; fastcgi_temp_path {run}/fastcgi;
   uwsgi_temp_path {run}/uwsgi; scgi_temp_path {run}/scgi;
-  upstream nodes {{ {servers} }}
+  upstream nodes {{
+    {servers}
+  }}
   server {{
     listen 127.0.0.1:{port};
     location / {{
@@ -116,11 +118,14 @@ class Balancers:
         self.start_program([haproxy, "-db", "-f", conf], lambda: accepts(self.listen))
         return self.begin_traffic()
 
+    def nginx_text(self, servers):
+        return NGINX.format(run=self.run_dir, port=self.listen, servers=servers,
+                            user="user root;" if os.geteuid() == 0 else "")
+
     def start_nginx_before_nodes(self):
         servers = " ".join(f"server 127.0.0.1:{self.ports[name]} max_fails=1 fail_timeout=1s;" for name in self.nodes)
         conf = self.run_dir / "nginx.conf"
-        conf.write_text(NGINX.format(run=self.run_dir, port=self.listen, servers=servers,
-                                     user="user root;" if os.geteuid() == 0 else ""))
+        conf.write_text(self.nginx_text(servers))
         nginx = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
         self.assertIsNotNone(nginx, "nginx is not installed; packaging/test.sh installs it")
         self.start_program([nginx, "-e", self.run_dir / "error.log", "-c", conf], lambda: accepts(self.listen))
@@ -131,8 +136,8 @@ class Balancers:
         self.addCleanup(traffic.stop)
         return traffic
 
-    def haproxy_says(self, name):
-        """The status that HAProxy has of a server."""
+    def haproxy_row(self, name):
+        """What HAProxy shows of a server: its columns."""
         with socket.socket(socket.AF_UNIX) as s:
             s.connect(str(self.run_dir / "admin.sock"))
             s.sendall(b"show stat\n")
@@ -141,11 +146,12 @@ class Balancers:
         for row in rows[1:]:
             fields = dict(zip(columns, row.split(",")))
             if fields.get("pxname") == "nodes" and fields.get("svname") == name:
-                return fields["status"]
-        return None
+                return fields
+        return {}
 
     def wait_haproxy(self, name, *words):
-        return wait_until(lambda: (lambda s: s if s is not None and s.startswith(words) else None)(self.haproxy_says(name)),
+        """The status that HAProxy has of a server, once it begins with one of these."""
+        return wait_until(lambda: (lambda s: s if s.startswith(words) else None)(self.haproxy_row(name).get("status", "")),
                           f"{name} is {words} for HAProxy")
 
     def wait_served_by(self, traffic, server):

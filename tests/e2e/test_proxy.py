@@ -5,6 +5,7 @@ import http.server
 import itertools
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -14,7 +15,7 @@ import time
 import unittest
 import urllib.request
 
-from hasup_home import DEMO_NODE, HasupTest, accepts, end_process, free_port, get_info, wait_until
+from hasup_home import DEMO_NODE, SOURCE, HasupTest, accepts, end_process, free_port, get_info, wait_until
 from test_websocket_probe import accept_of
 
 LEAP = """
@@ -101,13 +102,17 @@ backend nodes
 
 
 class Node:
-    """Answers as a leap does; its head is what number() says. Greets websockets, and remembers who asked."""
+    """Answers as a leap does, and as an EVM node; its head is what number() says. Greets websockets, and remembers who
+    asked."""
 
     def __init__(self, number=lambda: 1000):
         self.port = free_port()
         self.number = number
         self.asked = 0
+        self.age = 0  # of the head of the EVM node, in seconds
+        self.greeted = 0
         self.namespaces = []
+        self.headers = []
         node = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -119,14 +124,26 @@ class Node:
                     node.namespaces.append(self.headers["X-Venus-Api-Namespace"])
                 if self.headers.get("Upgrade", "").lower() == "websocket":
                     return self.greet()
-                body = json.dumps({"head_block_num": node.number()}).encode()
+                self.say({"head_block_num": node.number()})
+
+            def do_POST(self):
+                node.asked += 1
+                node.headers.append(dict(self.headers))
+                call = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                block = {"number": hex(node.number()), "timestamp": hex(int(time.time() - node.age))}
+                self.say({"jsonrpc": "2.0", "id": call["id"], "result": block})
+
+            def say(self, answer):
+                body = json.dumps(answer).encode()
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))
                 self.send_header("Connection", "close")
+                self.send_header("X-Node", str(node.port))
                 self.end_headers()
                 self.wfile.write(body)
 
             def greet(self):
+                node.greeted += 1
                 self.send_response(101)
                 self.send_header("Upgrade", "websocket")
                 self.send_header("Connection", "Upgrade")
@@ -393,6 +410,128 @@ class HaproxyTest(ProxyTest, HasupTest):
     @property
     def check(self):
         return [self.program, "-c", "-f", "${candidate}"]
+
+
+class ShippedTest:
+    """The unit and the template of units/proxy as they are, but for the paths, ports and addresses of the test."""
+
+    def setUp(self):
+        super().setUp()
+        self.run_dir = self.home.directory("proxy")
+        self.listen = free_port()
+        self.program = shutil.which(self.kind, path=os.environ.get("PATH", "") + ":/usr/sbin")
+        self.assertIsNotNone(self.program, f"{self.kind} is not installed; packaging/test.sh installs it")
+        self.nodes, self.sockets = [Node(), Node()], [Node(), Node()]
+        for node in self.nodes + self.sockets:
+            self.addCleanup(node.end)
+        addresses = {f"10.0.0.{11 + i}:{port}": f"127.0.0.1:{nodes[i].port}"
+                     for i in range(2) for port, nodes in ((8545, self.nodes), (8546, self.sockets))}
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # of this machine, beyond which root may not be allowed to go
+        changes = {f"/usr/sbin/{self.kind}": self.program, "/etc/hasup/proxy": str(self.run_dir), **addresses,
+                   "open_files = 65536": f"open_files = {min(most, 65536)}"}
+        self.home.unit("proxy", self.shipped("toml", {**changes, "8545": str(self.listen), **self.unit_changes()}))
+        (self.run_dir / f"{self.kind}.template").write_text(self.shipped("template", self.template_changes()))
+
+    def shipped(self, ending, changes):
+        text = (SOURCE / "units" / "proxy" / f"{self.kind}.{ending}").read_text()
+        for old, new in changes.items():
+            self.assertIn(old, text)
+            text = text.replace(old, new)
+        return text
+
+    def ask(self, words=None):
+        """Who answers a call."""
+        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "eth_getBlockByNumber", "params": ["latest", False]})
+        request = urllib.request.Request(f"http://127.0.0.1:{self.listen}/", body.encode(), words or {})
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            self.assertIn(json.load(answer)["result"]["number"], (hex(1000), hex(500)))
+            return int(answer.headers["X-Node"])
+
+    def wait_asked(self, *nodes):
+        """Until calls go to all of these and to no other one; not one fails on the way."""
+        wait_until(lambda: {self.ask() for _ in range(20)} == {n.port for n in nodes},
+                   lambda: f"calls go to {[n.port for n in nodes]}\n{self.home.report()}")
+
+    def greet(self):
+        """A websocket, of which what is sent comes back."""
+        key = base64.b64encode(b"0123456789abcdef").decode()
+        with socket.create_connection(("127.0.0.1", self.listen), timeout=60) as s, s.makefile("rb") as answers:
+            s.sendall(f"GET {self.websocket} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                      f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n".encode())
+            self.assertIn(b" 101 ", answers.readline())
+            while answers.readline() != b"\r\n":
+                pass
+            s.sendall(b"hello\n")
+            self.assertEqual(answers.readline(), b"hello\n")
+
+    def told(self, kind):
+        return [e["reason"] for e in self.home.events("proxy") if e["kind"] == kind]
+
+    def test_it_serves_what_is_caught_up(self):
+        one, two = self.nodes
+        self.home.start()
+        self.home.wait_healthy("proxy")
+        self.wait_asked(one, two)
+        checked = subprocess.run(self.check(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+        self.assertEqual(checked.returncode, 0, checked.stderr)
+        self.assertNotRegex(checked.stdout + checked.stderr, "(?i)warn")
+        for node in self.nodes:
+            node.headers.clear()
+        self.ask({"X-VENUS-API-NAMESPACE": "v1.FullNode", "API_KEY": "word", "Content-Type": "application/json"})
+        headers = next(h for n in self.nodes for h in n.headers if "v1.FullNode" in h.values())
+        self.assertEqual({k.lower(): v for k, v in headers.items()}["api_key"], "word", headers)
+
+        for _ in range(4):
+            self.greet()
+        self.assertTrue(all(n.greeted for n in self.sockets), "both get websockets")
+        self.assertFalse(any(n.greeted for n in self.nodes), "on the port for them")
+
+        two.age, two.number = 3600, lambda: 500
+        self.home.wait_event("proxy", lambda e: e["kind"] == "proxy_list" and "left out: vm12: " in e["reason"],
+                             "vm12 is not in the list")
+        self.wait_asked(one)
+        greeted = self.sockets[1].greeted
+        for _ in range(4):
+            self.greet()
+        self.assertEqual(self.sockets[1].greeted, greeted)
+        two.age, two.number = 0, lambda: 1000
+        self.wait_asked(one, two)
+        self.home.ok("stop", "proxy")
+        self.assertEqual((self.told("proxy_refused"), len(self.told("reloaded"))), ([], 2))
+        self.assertEqual(self.home.unit_status("proxy")["last_exit"]["code"], 0)
+
+
+class ShippedNginxTest(ShippedTest, HasupTest):
+    kind = "nginx"
+    websocket = "/ws"
+
+    def unit_changes(self):
+        return {"/run/node-proxy": str(self.run_dir / "made")}
+
+    def template_changes(self):
+        made = self.run_dir / "made"
+        paths = " ".join(f"{w}_temp_path {made}/{w};" for w in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        changes = {"/run/node-proxy": str(made), "listen 8545": f"listen 127.0.0.1:{self.listen}",
+                   "access_log off;": f"access_log off; {paths}"}
+        return changes if os.geteuid() == 0 else {**changes, "user www-data;": ""}
+
+    def check(self):
+        return [self.program, "-t", "-e", "stderr", "-c", self.run_dir / "nginx.conf"]
+
+
+class ShippedHaproxyTest(ShippedTest, HasupTest):
+    kind = "haproxy"
+    websocket = "/"
+
+    def unit_changes(self):
+        return {}
+
+    def template_changes(self):
+        changes = {"bind :8545": f"bind 127.0.0.1:{self.listen}"}
+        return changes if os.geteuid() == 0 else {**changes, "user haproxy": "", "group haproxy": ""}
+
+    def check(self):
+        return [self.program, "-c", "-f", self.run_dir / "haproxy.cfg"]
 
 
 if __name__ == "__main__":

@@ -39,6 +39,23 @@ class Init(HasupTest):
         self.assertIn("3 units: no problems", self.home.ok("check"))
         self.assertIn(f'dir = "{self.home.path}/l/data"', self.home.ok("cat", "leap", "--effective"))
 
+    def effective(self, template, *values):
+        name = template.rpartition("/")[2]
+        self.home.ok("init", template, "--yes", *(w for v in values for w in ("--set", v)))
+        return self.home.ok("cat", name, "--effective")
+
+    def test_the_network_of_a_klaytn_node_decides_its_flag_and_its_archives(self):
+        for name in ("ken", "kpn"):
+            text = self.effective(f"klaytn/{name}", "network=kairos")
+            self.assertIn('"--kairos"', text)
+            self.assertIn("https://packages.kaia.io/kairos/chaindata/", text)
+            self.assertNotIn("mainnet", text)
+
+    def test_what_only_a_site_can_know_is_asked_for(self):
+        for template, variable in (("klaytn/kcn", "rewardbase"), ("klaytn/kcn-standby", "rewardbase"),
+                                   ("validator/agave-primary", "known")):
+            self.assertIn(f"--set {variable}=…", self.refused(2, template))
+
     def test_nothing_is_written_where_something_is_wrong(self):
         self.assertIn("--set backup=…", self.refused(2, "leap"))
         self.assertIn('did you mean "backup"?', self.refused(2, "leap", "--set", "bakup=x"))

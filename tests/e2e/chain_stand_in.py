@@ -33,7 +33,7 @@ state = Path(option("--state"))
 if option("--import-snapshot"):
     load(option("--import-snapshot"), state)
     (state.parent.parent / "version").write_text("11")  # venus begins its repository anew
-found = sorted(state.parent.parent.glob("snapshot-*.tar.zst")) if option("--own-snapshots") else []
+found = sorted(state.parent.parent.glob("snapshots/snapshot-*.tar.zst")) if option("--own-snapshots") else []
 if found and not state.exists():
     load(found[-1], state)
 words = state.read_text().split() if state.exists() else []

@@ -219,8 +219,10 @@ class Recipes(HasupTest):
         identity = "9hSR6S7WPtxmTojgo6GG3k4yDPecgJY292j7xrsUGWBu"
         self.restored(template, state="rocksdb/CURRENT", data="ledger", limits='memlock = "64KiB"',
                       archive="snapshot-5000-7NP8jEuAUiaNyKYAuDLnJ2WqZqJM4vB9vrcUpXzp5HrZ.tar.zst",
-                      vars=f'rpc = "{{rpc}}"\nidentity = "{identity}"\nknown = "{identity}"',
-                      keep=(f"tower-1_9-{identity}.bin", "genesis.bin"), found="damaged ledger",
+                      vars=f'rpc = "{{rpc}}"\nknown = "{identity}"', found="damaged ledger",
+                      keep=("genesis.bin", f"tower-1_9-{identity}.bin", "tower-1_9-7NP8jEuAUiaNyKYAuDLnJ2WqZqJM4vB9.bin",
+                            "tower/tower.bin", "validator-keypair.json", "staked.json"),
+                      leftover="snapshots/snapshot-90-7NP8jEuAUiaNyKYAuDLnJ2WqZqJM4vB9vrcUpXzp5HrZ.tar.zst",
                       params='on_damage = "recover"', more=', "--own-snapshots", "yes"', code=101,
                       says="thread 'solMain' panicked at ledger/src/blockstore.rs:1: RocksDb(Error { message: "
                            '"Corruption: bad block" })')

@@ -1,6 +1,7 @@
 """hasup init: unit files from templates, with values of --set or asked for on a terminal, never half and never over others."""
 
 import json
+import re
 import unittest
 
 from hasup_home import HasupTest, on_a_terminal
@@ -50,6 +51,29 @@ class Init(HasupTest):
             self.assertIn('"--kairos"', text)
             self.assertIn("https://packages.kaia.io/kairos/chaindata/", text)
             self.assertNotIn("mainnet", text)
+
+    def test_a_port_that_is_moved_moves_the_node_and_its_probes(self):
+        moved = {"ethereum/geth": ("rpc_port=9545", "engine_port=9551", "p2p_port=31303"),
+                 "ethereum/reth": ("rpc_port=9545", "engine_port=9551", "p2p_port=31303"),
+                 "ethereum/erigon": ("rpc_port=9545", "engine_port=9551", "p2p_port=31303", "grpc_port=9091"),
+                 "ethereum/nethermind": ("rpc_port=9545", "engine_port=9551", "p2p_port=31303"),
+                 "ethereum/lighthouse": ("api_port=9545", "p2p_port=31303"),
+                 "ethereum/teku": ("api_port=9545", "p2p_port=31303"),
+                 "bitcoin/bitcoind": ("rpc_port=9545", "p2p_port=31303"),
+                 "klaytn/ken": ("rpc_port=9545", "ws_port=9546", "p2p_port=31303", "sub_port=31304"),
+                 "klaytn/kpn": ("rpc_port=9545", "p2p_port=31303", "sub_port=31304"),
+                 "klaytn/kcn": ("rpc_port=9545", "p2p_port=31303", "sub_port=31304"),
+                 "klaytn/kcn-standby": ("rpc_port=9545", "p2p_port=31303", "sub_port=31304"),
+                 "validator/agave-primary": ("rpc_port=9545", "ports=9000-9025"),
+                 "validator/agave-secondary": ("rpc_port=9545", "ports=9000-9025")}
+        for template, values in moved.items():
+            text = self.effective(template, *values)
+            command = re.search(r"(?ms)^command = .*?\]$", text)[0]
+            for value in values:
+                self.assertIn(value.partition("=")[2], command, template)
+            probes = re.findall(r'(?m)^url = "http://127\.0\.0\.1:(\d+)/?"', text)
+            self.assertGreaterEqual(len(probes), 3, template)
+            self.assertEqual(set(probes), {"9545"}, template)
 
     def test_what_only_a_site_can_know_is_asked_for(self):
         for template, variable in (("klaytn/kcn", "rewardbase"), ("klaytn/kcn-standby", "rewardbase"),

@@ -174,12 +174,16 @@ config = "{home}/nginx/nginx.conf"
 port = {proxy}
 [run]
 command = ["{nginx}", "-e", "{home}/nginx/error.log", "-c", "${{config}}", "-g", "daemon off;"]
+stop_timeout = "5s"
 [run.limits]
 open_files = 1024
 [startup]
 interval = "100ms"
 [readiness]
 interval = "200ms"
+[liveness]
+interval = "200ms"
+timeout = "2s"
 [restart]
 backoff = {{ initial = "100ms", max = "1s" }}
 """
@@ -323,6 +327,12 @@ class Stack(HasupTest):
     def pid(self, name, instance=0):
         return self.home.unit_status(name, instance)["pid"]
 
+    def worker(self, name):
+        """The one process that serves, below the one that hasup runs."""
+        pid = self.pid(name)
+        found, = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return int(found)
+
     def restarted(self, name, instance=0):
         """What says whether it runs as another process than now."""
         before = self.pid(name, instance)
@@ -349,11 +359,18 @@ class Stack(HasupTest):
         for name, instance in (("eos-evm-rpc", 0), ("eos-evm-miner", 1), ("eos-evm-ws-proxy", 0)):
             self.after(f"{name} is frozen", lambda: os.kill(self.pid(name, instance), signal.SIGSTOP),
                        self.restarted(name, instance))
+        self.after("the worker of tx-proxy is frozen", lambda: os.kill(self.worker("tx-proxy"), signal.SIGSTOP),
+                   self.restarted("tx-proxy"))
 
         # The leap that is used dies and has a dirty database: it is restored, perhaps before the other one is used.
         first = self.chosen()
         self.after("kill -9 of the leap that is used", lambda: os.kill(self.pid(f"leap-{first}"), signal.SIGKILL),
                    lambda: self.home.unit_status(f"leap-{first}")["recoveries"] == 1)
+
+        # One that hangs may be asked to end before it is killed, so that its database is not always dirty.
+        first = self.chosen()
+        self.after("the leap that is used is frozen", lambda: os.kill(self.pid(f"leap-{first}"), signal.SIGSTOP),
+                   self.restarted(f"leap-{first}"))
 
         # The head of the one that is used stands still.
         first = self.chosen()

@@ -54,24 +54,20 @@ budget = {{ count = 0, within = "1h" }}
 advancing_for = "500ms"
 """
 
-UPSTREAM = """
+EVM_NODE = """
+extends = "eos-evm-node-leaps"
+[upstream.leap]
 switch = {{ behind = "3s", for = "300ms", min_dwell = "1s" }}
-[probe]
-preset = "antelope"
-url = "http://${{endpoint.host}}"
+[upstream.leap.probe]
 max_head_age = "4s"
 interval = "200ms"
-timeout = "2s"
 failures = 2
-[[endpoint]]
-host = "127.0.0.1:{0}"
-[[endpoint]]
-host = "127.0.0.1:{1}"
-"""
-
-EVM_NODE = """
-extends = "eos-evm-node"
-requires = []
+[[upstream.leap.endpoint]]
+host = "127.0.0.1:{leaps[0]}"
+ship = "127.0.0.1:{leaps[0]}"
+[[upstream.leap.endpoint]]
+host = "127.0.0.1:{leaps[1]}"
+ship = "127.0.0.1:{leaps[1]}"
 [vars]
 home = "{home}/evm"
 engine = "127.0.0.1:{engine}"
@@ -80,7 +76,7 @@ backup = "file://{home}/evm-backup/"
 [data]
 min_free = "1MiB"
 [run]
-command = ["{demo}", "evm-node", "--leap", "${{upstream.leap.host}}", "--http", "${{engine}}", "--chain-data",
+command = ["{demo}", "evm-node", "--leap", "${{ship}}", "--http", "${{engine}}", "--chain-data",
            "${{data.dir}}", "--ship-max-retry", "10"]
 user = "{user}"
 [run.limits]
@@ -93,7 +89,6 @@ interval = "100ms"
 timeout = "5s"
 [liveness]
 interval = "200ms"
-needs = ["upstream.leap"]
 advances_within = "15s"
 [restart]
 backoff = {{ initial = "100ms", max = "1s" }}
@@ -221,13 +216,11 @@ class Stack(HasupTest):
         self.miner = free_range(MINERS)
         self.proxy = free_port()
         self.known = dict(home=self.home.path, demo=DEMO_NODE, user=getpass.getuser(), engine=free_port(), rpc=free_port(), leap=self.leaps[0],
-                          ws=free_port(), proxy=self.proxy, miner=self.miner, python=sys.executable,
+                          leaps=self.leaps, ws=free_port(), proxy=self.proxy, miner=self.miner, python=sys.executable,
                           here=Path(__file__).parent, nginx=shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin"))
         self.make_chain()
         for number in (1, 2):
             self.leap_unit(number)
-        self.home.directory("etc/upstreams")
-        (self.home.path / "etc/upstreams/leap.toml").write_text(UPSTREAM.format(*self.leaps))
         for name, text in (("eos-evm-node", EVM_NODE), ("eos-evm-rpc", RPC), ("eos-evm-miner", MINER),
                            ("eos-evm-ws-proxy", WS_PROXY), ("tx-proxy", TX_PROXY)):
             self.home.unit(name, text.format(**self.known))

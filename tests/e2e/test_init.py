@@ -102,6 +102,14 @@ class Init(HasupTest):
         self.home.ok("init", "eos-evm-rpc", "eos-evm-miner", "eos-evm-node", "leap", "--yes")
         self.home.ok("check")
 
+    def test_evm_machines_without_a_leap_choose_among_several(self):
+        for name in ("node", "miner"):
+            self.home.hasup("init", f"eos-evm/eos-evm-{name}-leaps", "--yes", "--name", f"eos-evm-{name}")
+        self.home.ok("init", "eos-evm-rpc", "eos-evm-ws-proxy", "tx-proxy", "--set", "leap=http://10.0.0.11:8888")
+        self.assertIn("5 units: no problems", self.home.ok("check"))
+        self.assertIn('RPC_ENDPOINTS = "http://10.0.0.11:8888|http://10.0.0.12:8888"',
+                      self.home.ok("cat", "eos-evm-miner", "--effective"))
+
     def test_a_template_is_extended_without_its_folder(self):
         self.home.unit("mine", 'extends = "leap"\n[vars]\nhome = "/srv/mine"\n')
         self.assertIn('dir = "/srv/mine/data"', self.home.ok("cat", "mine", "--effective"))

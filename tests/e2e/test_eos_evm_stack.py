@@ -106,8 +106,7 @@ port = {rpc}
 engine = "127.0.0.1:{engine}"
 leap = "http://127.0.0.1:{leap}"
 [run]
-command = ["{demo}", "evm-rpc", "--evm-node", "${{engine}}", "--http", "127.0.0.1:${{port}}", "--chaindata",
-           "${{home}}/chain-data"]
+command = ["{python}", "{here}/evm_rpc_stand_in.py", "${{port}}", "${{home}}/chain-data"]
 user = "{user}"
 [run.limits]
 open_files = 1024
@@ -354,6 +353,9 @@ class Stack(HasupTest):
                        self.restarted(name, instance))
         self.after("the worker of tx-proxy is frozen", lambda: os.kill(self.worker("tx-proxy"), signal.SIGSTOP),
                    self.restarted("tx-proxy"))
+
+        self.after("eos-evm-node is frozen", lambda: os.kill(self.pid("eos-evm-node"), signal.SIGSTOP),
+                   self.restarted("eos-evm-node"))
 
         # The leap that is used dies and has a dirty database: it is restored, perhaps before the other one is used.
         first = self.chosen()

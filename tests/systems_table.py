@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The tables of docs/systems.md name what there is: each unit, recipe, preset and test exists, each unit, recipe and preset
-has its row, and what a row says that a unit uses is what the unit uses."""
+"""The tables of docs/systems.md name what there is: each unit, recipe, preset and test exists, each unit, recipe and
+preset has its row, and what a row says that a unit uses is what the unit uses."""
 
 import re
 import sys

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""evm_rpc_stand_in.py PORT CHAIN_DATA: answers as eos-evm-rpc does, from the database of the demo's evm node, which it has open:
-also while that node hangs, whose head then stands still."""
+"""evm_rpc_stand_in.py PORT CHAIN_DATA: answers as eos-evm-rpc does, from the database of the demo's evm node, which it
+has open: also while that node hangs, whose head then stands still."""
 
 import http.server
 import json

@@ -419,8 +419,8 @@ class ProxyTest:
             self.assertIn(old, text)
             text = text.replace(old, new.format(run=self.run_dir))
         (self.run_dir / f"{self.kind}.template").write_text(text)
-        self.home.unit("proxy", SHIPPED.format(kind=self.kind, run=self.run_dir, port=self.listen, node=self.ports["one"],
-                                               user=getpass.getuser()))
+        self.home.unit("proxy", SHIPPED.format(kind=self.kind, run=self.run_dir, port=self.listen,
+                                               node=self.ports["one"], user=getpass.getuser()))
         pid = self.start()["pid"]
         os.kill(wait_until(self.worker, "it has a worker"), signal.SIGSTOP)
         self.home.wait_event("proxy", lambda e: e["kind"] == "became_unhealthy", "it is unhealthy")
@@ -430,9 +430,9 @@ class ProxyTest:
 class NginxTest(ProxyTest, HasupTest):
     kind = "nginx"
     of_this_test = {"pid /run/node-proxy/nginx.pid;": "pid {run}/nginx.pid;",
-                    "    access_log off;": "    access_log off; client_body_temp_path {run}/body; proxy_temp_path {run}/temp;"
-                                           " fastcgi_temp_path {run}/fastcgi; uwsgi_temp_path {run}/uwsgi;"
-                                           " scgi_temp_path {run}/scgi;",
+                    "    access_log off;": "    access_log off; client_body_temp_path {run}/body;"
+                                           " proxy_temp_path {run}/temp; fastcgi_temp_path {run}/fastcgi;"
+                                           " uwsgi_temp_path {run}/uwsgi; scgi_temp_path {run}/scgi;",
                     "user www-data;": ""}
     reload_signal = "HUP"
     text = NGINX

@@ -162,7 +162,8 @@ class Recipes(HasupTest):
 
     def test_lighthouse(self):
         self.restored("lighthouse", state="beacon/chain_db/CURRENT", archive="lighthouse-20260101.tar.zst",
-                      vars='api_port = {port}', keep=("validators/slashing_protection.sqlite", "beacon/network/enr.dat"),
+                      vars='api_port = {port}',
+                      keep=("validators/slashing_protection.sqlite", "beacon/network/enr.dat"),
                       leftover="beacon/freezer_db/000001.sst",
                       says="Nov 21 01:02:03.123 CRIT Failed to start beacon node, reason: Unable to open database: "
                            "Corruption: bad block")
@@ -170,7 +171,8 @@ class Recipes(HasupTest):
     def test_teku(self):
         made = self.home.directory("archived")
         self.put(made, "beacon/db.version", "leveldb-tree")
-        self.restored("teku", state="beacon/db/CURRENT", archive="teku-20260101.tar.zst", vars='api_port = {port}', code=2,
+        self.restored("teku", state="beacon/db/CURRENT", archive="teku-20260101.tar.zst", code=2,
+                      vars='api_port = {port}',
                       keep=("validator/slashprotection/key.yml", "beacon/kvstore/local-enr-seqno.dat"),
                       also=("beacon/db.version",), leftover="beacon/archive/old",
                       says="Caused by: org.rocksdb.RocksDBException: Corruption: block checksum mismatch")
@@ -220,7 +222,7 @@ class Recipes(HasupTest):
         self.restored(template, state="rocksdb/CURRENT", data="ledger", limits='memlock = "64KiB"',
                       archive="snapshot-5000-7NP8jEuAUiaNyKYAuDLnJ2WqZqJM4vB9vrcUpXzp5HrZ.tar.zst",
                       vars=f'rpc_port = {{port}}\nknown = "{identity}"', found="damaged ledger",
-                      keep=("genesis.bin", f"tower-1_9-{identity}.bin", "tower-1_9-7NP8jEuAUiaNyKYAuDLnJ2WqZqJM4vB9.bin",
+                      keep=("genesis.bin", f"tower-1_9-{identity}.bin", "tower-1_9-7NP8jEuAUiaNyKYAuDLnJ2WqZqJM.bin",
                             "tower/tower.bin", "validator-keypair.json", "staked.json"),
                       leftover="snapshots/snapshot-90-7NP8jEuAUiaNyKYAuDLnJ2WqZqJM4vB9vrcUpXzp5HrZ.tar.zst",
                       params='on_damage = "recover"', more=', "--own-snapshots", "yes"', code=101,

@@ -33,7 +33,7 @@ state = Path(option("--state"))
 if option("--import-snapshot"):
     load(option("--import-snapshot"), state)
     (state.parent.parent / "version").write_text("11")  # venus begins its repository anew
-found = sorted(state.parent.parent.glob("snapshot-*.tar.zst")) if option("--own-snapshots") else []
+found = sorted(state.parent.parent.glob("snapshots/snapshot-*.tar.zst")) if option("--own-snapshots") else []
 if found and not state.exists():
     load(found[-1], state)
 words = state.read_text().split() if state.exists() else []
@@ -65,6 +65,7 @@ def iso_now():
 
 
 RPC = {
+    "eth_chainId": lambda: "0x1", "uptime": lambda: 100,
     "eth_getBlockByNumber": evm_block, "klay_getBlockByNumber": evm_block, "eth_syncing": lambda: False,
     "klay_syncing": lambda: False, "net_peerCount": lambda: "0x20", "getSlot": head, "getHealth": lambda: "ok",
     "getblockchaininfo": lambda: {"blocks": head(), "time": int(time.time()), "chain": "main",
@@ -81,6 +82,7 @@ PATHS = {
     "/v1/chain/get_info": lambda: {"head_block_num": head() + 10**9, "head_block_time": iso_now()[:-1] + ".500",
                                    "chain_id": "aca376f206b8fc25a6ed44dbdc66547c36c6c33e3a119ffbeaef943642f0e906"},
     "/healthcheck": lambda: {},
+    "/v1/node/identity": lambda: {"peer_id": "16Uiu2HAm"},
     "/v1/node/health": lambda: {"p2p": "good", "beacon_node": "good", "execution_node": "good", "event_syncer": "good"},
     "/net_info": lambda: {"result": {"n_peers": "32"}},
 }

@@ -28,6 +28,9 @@ timeout = "5s"
 [readiness]
 interval = "100ms"
 timeout = "5s"
+[liveness]
+interval = "100ms"
+timeout = "2s"
 [restart]
 backoff = {{ initial = "100ms", max = "1s" }}
 """
@@ -104,6 +107,15 @@ class DockerProxy(HasupTest):
         wait_until(lambda: self.home.unit_status("tx-proxy-docker")["restarts"] == 1, "it is started again")
         self.home.wait_healthy("tx-proxy-docker")
         self.assertTrue(alive(self.container(before)))
+
+    def test_a_container_whose_worker_hangs_is_replaced(self):
+        before = self.container()
+        worker, = [int(p) for p in Path(f"/proc/{before}/task/{before}/children").read_text().split()]
+        os.kill(worker, signal.SIGSTOP)
+        wait_until(lambda: self.home.unit_status("tx-proxy-docker")["restarts"] == 1, "it is started again")
+        self.home.wait_healthy("tx-proxy-docker")
+        self.assertNotEqual(self.container(before), before)
+        self.assertFalse(alive(worker))
 
     def test_what_answers_200_is_healthy(self):
         self.home.ok("start", "page")

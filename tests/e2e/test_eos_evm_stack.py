@@ -54,24 +54,20 @@ budget = {{ count = 0, within = "1h" }}
 advancing_for = "500ms"
 """
 
-UPSTREAM = """
+EVM_NODE = """
+extends = "eos-evm-node-leaps"
+[upstream.leap]
 switch = {{ behind = "3s", for = "300ms", min_dwell = "1s" }}
-[probe]
-preset = "antelope"
-url = "http://${{endpoint.host}}"
+[upstream.leap.probe]
 max_head_age = "4s"
 interval = "200ms"
-timeout = "2s"
 failures = 2
-[[endpoint]]
-host = "127.0.0.1:{0}"
-[[endpoint]]
-host = "127.0.0.1:{1}"
-"""
-
-EVM_NODE = """
-extends = "eos-evm-node"
-requires = []
+[[upstream.leap.endpoint]]
+host = "127.0.0.1:{leaps[0]}"
+ship = "127.0.0.1:{leaps[0]}"
+[[upstream.leap.endpoint]]
+host = "127.0.0.1:{leaps[1]}"
+ship = "127.0.0.1:{leaps[1]}"
 [vars]
 home = "{home}/evm"
 engine = "127.0.0.1:{engine}"
@@ -80,7 +76,7 @@ backup = "file://{home}/evm-backup/"
 [data]
 min_free = "1MiB"
 [run]
-command = ["{demo}", "evm-node", "--leap", "${{upstream.leap.host}}", "--http", "${{engine}}", "--chain-data",
+command = ["{demo}", "evm-node", "--leap", "${{ship}}", "--http", "${{engine}}", "--chain-data",
            "${{data.dir}}", "--ship-max-retry", "10"]
 user = "{user}"
 [run.limits]
@@ -93,7 +89,6 @@ interval = "100ms"
 timeout = "5s"
 [liveness]
 interval = "200ms"
-needs = ["upstream.leap"]
 advances_within = "15s"
 [restart]
 backoff = {{ initial = "100ms", max = "1s" }}
@@ -111,8 +106,7 @@ port = {rpc}
 engine = "127.0.0.1:{engine}"
 leap = "http://127.0.0.1:{leap}"
 [run]
-command = ["{demo}", "evm-rpc", "--evm-node", "${{engine}}", "--http", "127.0.0.1:${{port}}", "--chaindata",
-           "${{home}}/chain-data"]
+command = ["{python}", "{here}/evm_rpc_stand_in.py", "${{port}}", "${{home}}/chain-data"]
 user = "{user}"
 [run.limits]
 open_files = 1024
@@ -174,12 +168,16 @@ config = "{home}/nginx/nginx.conf"
 port = {proxy}
 [run]
 command = ["{nginx}", "-e", "{home}/nginx/error.log", "-c", "${{config}}", "-g", "daemon off;"]
+stop_timeout = "5s"
 [run.limits]
 open_files = 1024
 [startup]
 interval = "100ms"
 [readiness]
 interval = "200ms"
+[liveness]
+interval = "200ms"
+timeout = "2s"
 [restart]
 backoff = {{ initial = "100ms", max = "1s" }}
 """
@@ -217,13 +215,11 @@ class Stack(HasupTest):
         self.miner = free_range(MINERS)
         self.proxy = free_port()
         self.known = dict(home=self.home.path, demo=DEMO_NODE, user=getpass.getuser(), engine=free_port(), rpc=free_port(), leap=self.leaps[0],
-                          ws=free_port(), proxy=self.proxy, miner=self.miner, python=sys.executable,
+                          leaps=self.leaps, ws=free_port(), proxy=self.proxy, miner=self.miner, python=sys.executable,
                           here=Path(__file__).parent, nginx=shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin"))
         self.make_chain()
         for number in (1, 2):
             self.leap_unit(number)
-        self.home.directory("etc/upstreams")
-        (self.home.path / "etc/upstreams/leap.toml").write_text(UPSTREAM.format(*self.leaps))
         for name, text in (("eos-evm-node", EVM_NODE), ("eos-evm-rpc", RPC), ("eos-evm-miner", MINER),
                            ("eos-evm-ws-proxy", WS_PROXY), ("tx-proxy", TX_PROXY)):
             self.home.unit(name, text.format(**self.known))
@@ -323,6 +319,12 @@ class Stack(HasupTest):
     def pid(self, name, instance=0):
         return self.home.unit_status(name, instance)["pid"]
 
+    def worker(self, name):
+        """The one process that serves, below the one that hasup runs."""
+        pid = self.pid(name)
+        found, = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return int(found)
+
     def restarted(self, name, instance=0):
         """What says whether it runs as another process than now."""
         before = self.pid(name, instance)
@@ -349,11 +351,21 @@ class Stack(HasupTest):
         for name, instance in (("eos-evm-rpc", 0), ("eos-evm-miner", 1), ("eos-evm-ws-proxy", 0)):
             self.after(f"{name} is frozen", lambda: os.kill(self.pid(name, instance), signal.SIGSTOP),
                        self.restarted(name, instance))
+        self.after("the worker of tx-proxy is frozen", lambda: os.kill(self.worker("tx-proxy"), signal.SIGSTOP),
+                   self.restarted("tx-proxy"))
+
+        self.after("eos-evm-node is frozen", lambda: os.kill(self.pid("eos-evm-node"), signal.SIGSTOP),
+                   self.restarted("eos-evm-node"))
 
         # The leap that is used dies and has a dirty database: it is restored, perhaps before the other one is used.
         first = self.chosen()
         self.after("kill -9 of the leap that is used", lambda: os.kill(self.pid(f"leap-{first}"), signal.SIGKILL),
                    lambda: self.home.unit_status(f"leap-{first}")["recoveries"] == 1)
+
+        # One that hangs may be asked to end before it is killed, so that its database is not always dirty.
+        first = self.chosen()
+        self.after("the leap that is used is frozen", lambda: os.kill(self.pid(f"leap-{first}"), signal.SIGSTOP),
+                   self.restarted(f"leap-{first}"))
 
         # The head of the one that is used stands still.
         first = self.chosen()

@@ -1,6 +1,7 @@
 """hasup init: unit files from templates, with values of --set or asked for on a terminal, never half and never over others."""
 
 import json
+import re
 import unittest
 
 from hasup_home import HasupTest, on_a_terminal
@@ -39,6 +40,46 @@ class Init(HasupTest):
         self.assertIn("3 units: no problems", self.home.ok("check"))
         self.assertIn(f'dir = "{self.home.path}/l/data"', self.home.ok("cat", "leap", "--effective"))
 
+    def effective(self, template, *values):
+        name = template.rpartition("/")[2]
+        self.home.ok("init", template, "--yes", *(w for v in values for w in ("--set", v)))
+        return self.home.ok("cat", name, "--effective")
+
+    def test_the_network_of_a_klaytn_node_decides_its_flag_and_its_archives(self):
+        for name in ("ken", "kpn"):
+            text = self.effective(f"klaytn/{name}", "network=kairos")
+            self.assertIn('"--kairos"', text)
+            self.assertIn("https://packages.kaia.io/kairos/chaindata/", text)
+            self.assertNotIn("mainnet", text)
+
+    def test_a_port_that_is_moved_moves_the_node_and_its_probes(self):
+        moved = {"ethereum/geth": ("rpc_port=9545", "engine_port=9551", "p2p_port=31303"),
+                 "ethereum/reth": ("rpc_port=9545", "engine_port=9551", "p2p_port=31303"),
+                 "ethereum/erigon": ("rpc_port=9545", "engine_port=9551", "p2p_port=31303", "grpc_port=9091"),
+                 "ethereum/nethermind": ("rpc_port=9545", "engine_port=9551", "p2p_port=31303"),
+                 "ethereum/lighthouse": ("api_port=9545", "p2p_port=31303"),
+                 "ethereum/teku": ("api_port=9545", "p2p_port=31303"),
+                 "bitcoin/bitcoind": ("rpc_port=9545", "p2p_port=31303"),
+                 "klaytn/ken": ("rpc_port=9545", "ws_port=9546", "p2p_port=31303", "sub_port=31304"),
+                 "klaytn/kpn": ("rpc_port=9545", "p2p_port=31303", "sub_port=31304"),
+                 "klaytn/kcn": ("rpc_port=9545", "p2p_port=31303", "sub_port=31304"),
+                 "klaytn/kcn-standby": ("rpc_port=9545", "p2p_port=31303", "sub_port=31304"),
+                 "validator/agave-primary": ("rpc_port=9545", "ports=9000-9025"),
+                 "validator/agave-secondary": ("rpc_port=9545", "ports=9000-9025")}
+        for template, values in moved.items():
+            text = self.effective(template, *values)
+            command = re.search(r"(?ms)^command = .*?\]$", text)[0]
+            for value in values:
+                self.assertIn(value.partition("=")[2], command, template)
+            probes = re.findall(r'(?m)^url = "http://127\.0\.0\.1:(\d+)/?"', text)
+            self.assertGreaterEqual(len(probes), 3, template)
+            self.assertEqual(set(probes), {"9545"}, template)
+
+    def test_what_only_a_site_can_know_is_asked_for(self):
+        for template, variable in (("klaytn/kcn", "rewardbase"), ("klaytn/kcn-standby", "rewardbase"),
+                                   ("validator/agave-primary", "known")):
+            self.assertIn(f"--set {variable}=…", self.refused(2, template))
+
     def test_nothing_is_written_where_something_is_wrong(self):
         self.assertIn("--set backup=…", self.refused(2, "leap"))
         self.assertIn('did you mean "backup"?', self.refused(2, "leap", "--set", "bakup=x"))
@@ -60,6 +101,14 @@ class Init(HasupTest):
         self.assertIn("tx-proxy requires eos-evm-miner: `hasup init eos-evm/eos-evm-miner`", done.stdout)
         self.home.ok("init", "eos-evm-rpc", "eos-evm-miner", "eos-evm-node", "leap", "--yes")
         self.home.ok("check")
+
+    def test_evm_machines_without_a_leap_choose_among_several(self):
+        for name in ("node", "miner"):
+            self.home.hasup("init", f"eos-evm/eos-evm-{name}-leaps", "--yes", "--name", f"eos-evm-{name}")
+        self.home.ok("init", "eos-evm-rpc", "eos-evm-ws-proxy", "tx-proxy", "--set", "leap=http://10.0.0.11:8888")
+        self.assertIn("5 units: no problems", self.home.ok("check"))
+        self.assertIn('RPC_ENDPOINTS = "http://10.0.0.11:8888|http://10.0.0.12:8888"',
+                      self.home.ok("cat", "eos-evm-miner", "--effective"))
 
     def test_a_template_is_extended_without_its_folder(self):
         self.home.unit("mine", 'extends = "leap"\n[vars]\nhome = "/srv/mine"\n')

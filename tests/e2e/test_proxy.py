@@ -1,6 +1,7 @@
 """[proxy]: real nginx and real HAProxy, whose lists of nodes hasup writes: only caught-up nodes get requests."""
 
 import base64
+import getpass
 import http.server
 import itertools
 import json
@@ -10,10 +11,12 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 import unittest
 import urllib.request
+from pathlib import Path
 
 from hasup_home import DEMO_NODE, SOURCE, HasupTest, accepts, end_process, free_port, get_info, wait_until
 from test_websocket_probe import accept_of
@@ -98,6 +101,38 @@ backend nodes
     balance roundrobin
     http-response set-header X-Server %[srv_name]
     server ${{endpoint.name}} ${{endpoint.host}}
+"""
+
+
+# The one of units/proxy; its probes are faster.
+SHIPPED = """
+extends = "{kind}"
+[vars]
+config = "{run}"
+port = {port}
+[run]
+user = "{user}"
+create_directories = []
+stop_timeout = "2s"
+[run.limits]
+open_files = 1024
+[upstream.node.probe]
+interval = "100ms"
+timeout = "5s"
+[[upstream.node.endpoint]]
+name = "one"
+host = "127.0.0.1:{node}"
+ws = "127.0.0.1:{node}"
+[startup]
+interval = "100ms"
+timeout = "5s"
+[readiness]
+interval = "100ms"
+[liveness]
+interval = "200ms"
+timeout = "2s"
+[restart]
+backoff = {{ initial = "100ms", max = "1s" }}
 """
 
 
@@ -384,8 +419,38 @@ class ProxyTest:
         self.assertEqual(self.told("reloaded"), [])
 
 
+    def worker(self):
+        """The one process that serves, below the one that hasup runs."""
+        pid = self.home.unit_status("proxy")["pid"]
+        found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return int(found[0]) if len(found) == 1 else None
+
+    def test_the_unit_that_is_shipped_replaces_a_worker_that_hangs(self):
+        state = self.home.path / "head"
+        state.write_text("good 1000")
+        self.ports = {"one": free_port()}
+        self.start_program([sys.executable, SOURCE / "tests/e2e/chain_stand_in.py", "--listen", str(self.ports["one"]),
+                            "--state", state, "--says", "x", "--exit", "1"], lambda: accepts(self.ports["one"]))
+        text = (SOURCE / "units/proxy" / f"{self.kind}.template").read_text().replace("8545", str(self.listen))
+        for old, new in self.of_this_test.items():
+            self.assertIn(old, text)
+            text = text.replace(old, new.format(run=self.run_dir))
+        (self.run_dir / f"{self.kind}.template").write_text(text)
+        self.home.unit("proxy", SHIPPED.format(kind=self.kind, run=self.run_dir, port=self.listen,
+                                               node=self.ports["one"], user=getpass.getuser()))
+        pid = self.start()["pid"]
+        os.kill(wait_until(self.worker, "it has a worker"), signal.SIGSTOP)
+        self.home.wait_event("proxy", lambda e: e["kind"] == "became_unhealthy", "it is unhealthy")
+        self.assertNotEqual(self.home.wait_for("proxy", restarts=1, health="healthy")["pid"], pid)
+
+
 class NginxTest(ProxyTest, HasupTest):
     kind = "nginx"
+    of_this_test = {"pid /run/node-proxy/nginx.pid;": "pid {run}/nginx.pid;",
+                    "    access_log off;": "    access_log off; client_body_temp_path {run}/body;"
+                                           " proxy_temp_path {run}/temp; fastcgi_temp_path {run}/fastcgi;"
+                                           " uwsgi_temp_path {run}/uwsgi; scgi_temp_path {run}/scgi;",
+                    "user www-data;": ""}
     reload_signal = "HUP"
     text = NGINX
 
@@ -400,6 +465,7 @@ class NginxTest(ProxyTest, HasupTest):
 
 class HaproxyTest(ProxyTest, HasupTest):
     kind = "haproxy"
+    of_this_test = {"    user haproxy\n    group haproxy\n": ""}
     reload_signal = "USR2"
     text = HAPROXY
 

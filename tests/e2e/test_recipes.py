@@ -109,7 +109,7 @@ class Recipes(HasupTest):
         for path in (*keep, *also):
             self.put(data, path, "as it was")
         self.archive(archive, state)
-        known = dict(home=self.node, rpc=f"127.0.0.1:{self.port}", stand_in=STAND_IN)
+        known = dict(home=self.node, rpc=f"127.0.0.1:{self.port}", port=self.port, stand_in=STAND_IN)
         self.home.unit(name, UNIT.format(
             template=template, vars=vars.format(**known), python=sys.executable, stand_in=STAND_IN, port=self.port,
             state=data / state, says=f"'''{says}'''", code=code, user=getpass.getuser(), backup=self.backup,
@@ -137,7 +137,7 @@ class Recipes(HasupTest):
         self.assertIn(says.split()[0], next(e["reason"] for e in self.home.events(name) if e["kind"] == "recovering"))
 
     def test_geth(self):
-        self.restored("geth", state="geth/chaindata/CURRENT", archive="geth-20260101.tar.zst", vars='rpc = "{rpc}"',
+        self.restored("geth", state="geth/chaindata/CURRENT", archive="geth-20260101.tar.zst", vars='rpc_port = {port}',
                       says="Fatal: Failed to register the Ethereum service: leveldb/table: corruption on data-block",
                       keep=("keystore/key", "geth/nodekey", "geth/chaindata/ancient/chain/bodies.0000.cdat"),
                       leftover="geth/triedb/journal")
@@ -145,24 +145,25 @@ class Recipes(HasupTest):
     def test_reth(self):
         made = self.home.directory("archived")
         self.put(made, "static_files/headers", "of the archive")
-        self.restored("reth", state="db/mdbx.dat", archive="reth-20260101.tar.zst", vars='rpc = "{rpc}"',
+        self.restored("reth", state="db/mdbx.dat", archive="reth-20260101.tar.zst", vars='rpc_port = {port}',
                       says="Error: failed to open the database: database is corrupted (-30796)",
                       keep=("discovery-secret", "jwt.hex", "reth.toml"), leftover="rocksdb/000001.sst",
                       also=("static_files/headers",))
 
     def test_erigon(self):
         self.restored("erigon", state="chaindata/mdbx.dat", archive="erigon-chaindata-20260101.tar.zst",
-                      vars='rpc = "{rpc}"', keep=("snapshots/v1-headers.seg", "nodekey", "jwt.hex"),
+                      vars='rpc_port = {port}', keep=("snapshots/v1-headers.seg", "nodekey", "jwt.hex"),
                       says='[EROR] [11-21|01:02:03.123] Erigon startup err="mdbx_env_open: MDBX_CORRUPTED"')
 
     def test_nethermind(self):
         self.restored("nethermind", state="nethermind_db/mainnet/state", archive="nethermind-20260101.tar.zst",
-                      vars='rpc = "{rpc}"', keep=("keystore/key",), params='on_damage = "recover"',
+                      vars='rpc_port = {port}', keep=("keystore/key",), params='on_damage = "recover"',
                       says="21 Nov 01:02:03 | Corrupted DB detected on path nethermind_db/mainnet/state")
 
     def test_lighthouse(self):
         self.restored("lighthouse", state="beacon/chain_db/CURRENT", archive="lighthouse-20260101.tar.zst",
-                      vars='api = "{rpc}"', keep=("validators/slashing_protection.sqlite", "beacon/network/enr.dat"),
+                      vars='api_port = {port}',
+                      keep=("validators/slashing_protection.sqlite", "beacon/network/enr.dat"),
                       leftover="beacon/freezer_db/000001.sst",
                       says="Nov 21 01:02:03.123 CRIT Failed to start beacon node, reason: Unable to open database: "
                            "Corruption: bad block")
@@ -170,14 +171,15 @@ class Recipes(HasupTest):
     def test_teku(self):
         made = self.home.directory("archived")
         self.put(made, "beacon/db.version", "leveldb-tree")
-        self.restored("teku", state="beacon/db/CURRENT", archive="teku-20260101.tar.zst", vars='api = "{rpc}"', code=2,
+        self.restored("teku", state="beacon/db/CURRENT", archive="teku-20260101.tar.zst", code=2,
+                      vars='api_port = {port}',
                       keep=("validator/slashprotection/key.yml", "beacon/kvstore/local-enr-seqno.dat"),
                       also=("beacon/db.version",), leftover="beacon/archive/old",
                       says="Caused by: org.rocksdb.RocksDBException: Corruption: block checksum mismatch")
 
     def klaytn(self, template, params=""):
         self.restored(template, state="klay/chaindata/body/CURRENT", archive="chaindata-20260101.tar.zst",
-                      vars='rpc = "{rpc}"', keep=("klay/nodekey", "klay/bls-nodekey", "keystore/key"),
+                      vars='rpc_port = {port}', keep=("klay/nodekey", "klay/bls-nodekey", "keystore/key"),
                       params=params,
                       says='CRIT [11/21,01:02:03 Z] [5] Failed to create a single database err="leveldb/table: '
                            'corruption on data-block"')
@@ -201,7 +203,7 @@ class Recipes(HasupTest):
         made = self.home.directory("archived")
         self.put(made, "blocks/blk00000.dat", "of the archive")
         self.restored("bitcoind", state="chainstate/CURRENT", archive="bitcoin-20260101.tar.zst", data="",
-                      vars=f'rpc = "http://{{rpc}}"\nheader = "{header}"', also=("blocks/blk00000.dat",),
+                      vars=f'rpc_port = {{port}}\nheader = "{header}"', also=("blocks/blk00000.dat",),
                       keep=("wallets/main/wallet.dat", "bitcoin.conf"), leftover="indexes/txindex/CURRENT",
                       says="Fatal LevelDB error: Corruption: block checksum mismatch")
 
@@ -219,8 +221,10 @@ class Recipes(HasupTest):
         identity = "9hSR6S7WPtxmTojgo6GG3k4yDPecgJY292j7xrsUGWBu"
         self.restored(template, state="rocksdb/CURRENT", data="ledger", limits='memlock = "64KiB"',
                       archive="snapshot-5000-7NP8jEuAUiaNyKYAuDLnJ2WqZqJM4vB9vrcUpXzp5HrZ.tar.zst",
-                      vars=f'rpc = "{{rpc}}"\nidentity = "{identity}"\nknown = "{identity}"',
-                      keep=(f"tower-1_9-{identity}.bin", "genesis.bin"), found="damaged ledger",
+                      vars=f'rpc_port = {{port}}\nknown = "{identity}"', found="damaged ledger",
+                      keep=("genesis.bin", f"tower-1_9-{identity}.bin", "tower-1_9-7NP8jEuAUiaNyKYAuDLnJ2WqZqJM.bin",
+                            "tower/tower.bin", "validator-keypair.json", "staked.json"),
+                      leftover="snapshots/snapshot-90-7NP8jEuAUiaNyKYAuDLnJ2WqZqJM4vB9vrcUpXzp5HrZ.tar.zst",
                       params='on_damage = "recover"', more=', "--own-snapshots", "yes"', code=101,
                       says="thread 'solMain' panicked at ledger/src/blockstore.rs:1: RocksDb(Error { message: "
                            '"Corruption: bad block" })')
@@ -248,6 +252,41 @@ class Recipes(HasupTest):
                       keep=("repo/wallet/key", "repo/keystore/key", "repo/config.json"), leftover="repo/chain/old",
                       also=("repo/version",),
                       says="Error: failed to open datastore: repo/badger: file does not exist for table 7")
+
+    # What answers nobody
+
+    def test_one_that_hangs_is_restarted(self):
+        header = self.home.path / "etc" / "bitcoin.header"
+        header.write_text("Authorization: Basic eDp5\n")
+        header.chmod(0o600)
+        room = '[data]\nmin_free = "1MiB"'
+        kinds = {
+            "geth": ("data/geth/chaindata/CURRENT", "rpc_port", room),
+            "reth": ("data/db/mdbx.dat", "rpc_port", room),
+            "erigon": ("data/chaindata/mdbx.dat", "rpc_port", room),
+            "nethermind": ("data/nethermind_db/mainnet/state", "rpc_port", room),
+            "bitcoind": ("chainstate/CURRENT", f'header = "{header}"\nrpc_port', room),
+            "sophon-co": ("head", "port", ""),
+            "ssv": ("data/db/MANIFEST", "api", '[data]\nmount = []\nmin_free = "1MiB"'),
+        }
+        for template, (state, variable, data) in kinds.items():
+            home, port = self.home.directory(f"node/{template}"), free_port()
+            self.put(home, state, "good 100")
+            for also in ("blocks", "data/static_files"):
+                (home / also).mkdir(parents=True)
+            value = f'"127.0.0.1:{port}"' if variable == "api" else port
+            self.home.unit(template, PLAIN.format(
+                template=template, home=home, vars=f"{variable} = {value}", data=data, python=sys.executable,
+                stand_in=STAND_IN, port=port, state=home / state, user=getpass.getuser())
+                + '[liveness]\ninterval = "100ms"\ntimeout = "5s"\nfailures = 2\n')
+        self.home.start()
+        self.home.ok("start", "ssv")
+        pids = {name: self.home.wait_healthy(name)["pid"] for name in kinds}
+        for pid in pids.values():
+            os.kill(pid, signal.SIGSTOP)
+        for name, pid in pids.items():
+            self.assertNotEqual(self.home.wait_for(name, restarts=1, health="healthy")["pid"], pid)
+            self.assertIn("liveness failed", " ".join(e["reason"] for e in self.home.events(name)))
 
     # What has no recipe
 

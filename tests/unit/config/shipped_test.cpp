@@ -80,17 +80,23 @@ std::string nodeos_line(const std::string& text) {
 }  // namespace
 
 TEST_CASE("all shipped units, recipes and presets pass the check") {
-  const auto all = config::load_files({(source / "units").string(), (source / "recipes").string()}, dirs);
+  // eos-evm-node-leaps takes the place of eos-evm-node, and its data: never both on one machine.
+  std::vector<std::string> paths{(source / "recipes").string()};
+  for (const auto& path : shipped())
+    if (is_unit(path) && path.stem() != "eos-evm-node-leaps") paths.push_back(path.string());
+  const auto all = config::load_files(paths, dirs);
   INFO(test::rendered(all.problems));
   CHECK(all.problems.empty());
   CHECK(all.units.size() >= 27);
-  for (const auto* name : {"leap", "eos-evm-node", "eos-evm-rpc", "eos-evm-miner", "eos-evm-ws-proxy", "tx-proxy"}) {
+  for (const auto* name : {"leap", "eos-evm-node", "eos-evm-rpc", "eos-evm-miner", "eos-evm-miner-leaps",
+                           "eos-evm-ws-proxy", "tx-proxy"}) {
     CAPTURE(name);
     REQUIRE(all.units.contains(name));
     CHECK(all.units.at(name).valid);
   }
   CHECK(all.units.at("eos-evm-miner").instances.size() == 4);
   CHECK(all.units.at("eos-evm-miner").instances[3].run.env.at("PORT") == "50308");
+  CHECK(all.units.at("eos-evm-miner-leaps").instances.size() == 4);
   for (const auto* name : {"nodeos", "eos-evm-node", "redis", "anvil"})
     CHECK(config::resolve_recipe(name, {}, dirs).has_value());
   for (const auto* name : {"antelope", "evm", "evm-chain"}) CHECK(config::resolve_preset(name, {}, dirs).has_value());
@@ -104,6 +110,17 @@ TEST_CASE("all shipped units, recipes and presets pass the check") {
   CHECK(cluster->max_blocks_behind == 300U);
   CHECK(config::resolve_preset("antelope", {}, dirs)->checks.at(0).head.chain == "/chain_id");
   CHECK(config::resolve_preset("evm-chain", {}, dirs)->checks.at(1).head.chain == "/result");
+}
+
+TEST_CASE("an EVM node without a leap of its own reads from the chosen one of several") {
+  const auto entry = test::parse(test::read_file(source / "units/eos-evm/eos-evm-node-leaps.toml"), shipped_files(),
+                                 "eos-evm-node-leaps");
+  INFO(test::rendered(entry.problems));
+  REQUIRE(entry.valid);
+  const auto& u = entry.instances.at(0);
+  CHECK(u.choices.all->roles.at("leap").endpoints.size() == 2);
+  CHECK(u.requires_units.empty());
+  CHECK(entry.effective_toml.find("through = \"eos-evm-rpc\"") != std::string::npos);
 }
 
 TEST_CASE("the units of proxies pass the check, and their templates have what their endpoints have") {

@@ -53,8 +53,8 @@ struct parser {
         "\nUNIT is a unit (all its instances), UNIT@N one instance, @GROUP a group.\n"
         "Exit codes: 0 done, 1 failed, 2 usage, 3 not healthy, 4 no such unit, 5 hasupd not reachable,\n"
         "6 invalid configuration, 7 permission denied.\n"
-        "\nKeys of the files: `hasup help unit`, `recipe`, `preset`, `hasup.toml`; of one table: `hasup help "
-        "schedule`.\n");
+        "\nKeys of the files: `hasup help unit`, `upstreams`, `recipe`, `preset`, `hasup.toml`; of one\ntable: "
+        "`hasup help schedule`.\n");
     for (const auto& v : verbs())
       if (only.empty() || answers_to(v, only)) add(v);
   }

@@ -187,6 +187,7 @@ const std::vector<verb>& verbs() {
        "only "
        "when no\nother is healthy, until --for is over or --undo says otherwise; on_change says whether units are "
        "restarted for it.\n"
+       "Keys of upstreams/NAME.toml, and of [upstream.NAME] in a unit: `hasup help upstreams`.\n"
        "\nExamples:\n  hasup upstream\n  hasup upstream leap --json\n  hasup upstream avoid leap vm11 --for 2h\n"
        "  hasup upstream avoid leap vm11 --undo\n"},
       {"reset",

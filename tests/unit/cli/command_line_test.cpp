@@ -188,6 +188,17 @@ TEST_CASE("help has the keys of every file, whole and by table, and a verb stays
   CHECK(has(answered({"help", "recipe", "confirm"}).text, "confirm.within"));
   CHECK(has(answered({"help", "preset"}).text, "`man 5 hasup-probe`"));
   CHECK(has(answered({"help", "hasup.toml"}).text, "boot.start"));
+  const auto upstreams = answered({"help", "upstreams"}).text;
+  CHECK(has(upstreams, "  probe.url  (string)"));
+  CHECK(has(upstreams, "  probe.kind  (one of http, jsonrpc, websocket, tcp)"));
+  CHECK(has(upstreams, "  probe.expect[].max_age  "));
+  for (const auto* key : {"command", "pattern", "max_age", "time", "through", "port_owner", "needs"}) {
+    INFO(key);
+    CHECK_FALSE(has(upstreams, std::string("  probe.") + key + "  "));
+    CHECK_FALSE(has(upstreams, std::string("  probe.check[].") + key + "  "));
+  }
+  CHECK(has(answered({"--help"}).text, "`upstreams`"));
+  CHECK(has(answered({"help", "upstream"}).text, "`hasup help upstreams`"));
 
   CHECK(has(answered({"help", "probe"}).text, "hasup help preset"));
   const auto restart = answered({"help", "restart"}).text;

@@ -1,6 +1,8 @@
 // upstreams/NAME.toml and what a unit is filled in with.
 #include "model/upstream.hpp"
 
+#include <algorithm>
+
 #include "unit/config/support.hpp"
 
 using namespace hasup;
@@ -46,9 +48,11 @@ TEST_CASE(
   INFO(test::rendered(entry.problems));
   REQUIRE(entry.valid);
   CHECK(entry.instances.at(0).liveness->needs == std::vector<std::string>{"upstream.x"});
-  CHECK(said(own("select = \"sticky\"\n[upstream.x.probe]\nkind = \"log\"\npattern = \"a\"\n[[upstream.x.endpoint]]\n"
-                 "host = \"a\"\n"))
-            .find("are for units") != std::string::npos);
+  const auto by_log =
+      said(own("select = \"sticky\"\n[upstream.x.probe]\nkind = \"log\"\npattern = \"a\"\n"
+               "[[upstream.x.endpoint]]\nhost = \"a\"\n"));
+  CHECK_THAT(by_log, Catch::Contains("\"log\" is no value of \"kind\", which is "));
+  CHECK_THAT(by_log, Catch::Contains("unknown key \"pattern\""));
 }
 
 TEST_CASE("a unit is filled in with each endpoint that could be chosen") {
@@ -152,7 +156,14 @@ TEST_CASE("what cannot be filled in, or would do nothing, is refused") {
             .find("unknown key \"selct\"; did you mean \"select\"?") != std::string::npos);
   CHECK(no("select = \"sticky\"\n[upstream.x.probe]\nkind = \"exec\"\ncommand = [\"/a\"]\n[[upstream.x.endpoint]]\n"
            "host = \"a\"\n")
-            .find("kind \"exec\" is for the unit itself") != std::string::npos);
+            .find("\"exec\" is no value of \"kind\"") != std::string::npos);
+  auto presets = beside();
+  presets.presets["own"] = "kind = \"exec\"\ncommand = [\"/a\"]\n";
+  const auto by_preset =
+      parse(own("select = \"sticky\"\n[upstream.x.probe]\npreset = \"own\"\n[[upstream.x.endpoint]]\n"
+                "host = \"a\"\n"),
+            presets);
+  CHECK_THAT(test::messages(by_preset.problems), Catch::Contains("kind \"exec\" is for the unit itself"));
 }
 
 namespace {

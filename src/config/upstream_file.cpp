@@ -349,7 +349,7 @@ class collector {
       const auto v = split(name);
       const auto role = out_.roles.find(v.role);
       if (role == out_.roles.end())
-        out_.values.failed.insert(name);
+        broken(v.role, name);
       else if (role->second.endpoints.front().values.contains(v.key))
         out_.chosen_from.insert(v.role);
       else if (!role->second.dns_names.empty())
@@ -359,6 +359,10 @@ class collector {
       if (std::none_of(used.roles.begin(), used.roles.end(), [&](const auto& r) { return r.role == role; }))
         findings_.warning(where, "nothing in this unit names it: write ${upstream." + role +
                                      ".KEY}, [[requires]] upstream = \"" + role + "\" or [proxy]");
+    for (const auto& r : used.roles)
+      if (!out_.roles.contains(r.role)) out_.broken.insert(r.role);
+    for (const auto& [role, table] : out_.tables)
+      if (!out_.roles.contains(role)) out_.broken.insert(role);
     std::erase_if(out_.roles, [&](const auto& role) {
       return !out_.chosen_from.contains(role.first) && !out_.listed.contains(role.first) &&
              !used.required.contains(role.first);
@@ -367,6 +371,26 @@ class collector {
   }
 
  private:
+  // What is wrong with the upstream has been said: of its variables only those are told that it could never have.
+  void broken(const std::string& role, const std::string& name) {
+    auto& failed = out_.values.failed;
+    const auto table = out_.tables.find(role);
+    const auto* all = table == out_.tables.end() ? nullptr : table->second.find("endpoint");
+    if (all == nullptr || all->items.empty()) {
+      failed.insert(name);
+      return;
+    }
+    const auto known = [&](const std::string& key) {
+      for (const auto* ending : {"", "s"}) failed.insert(std::string(prefix) + role + "." + key + ending);
+    };
+    known("name");
+    for (const auto& e : all->items)
+      for (const auto& m : e.members) {
+        known(m.key);
+        if (m.key == "dns") known("host");
+      }
+  }
+
   // ${upstream.leap.hosts}: those of all endpoints.
   void plurals(const std::string& role, const model::upstream& up) {
     const auto& first = up.endpoints.front().values;

@@ -166,6 +166,24 @@ TEST_CASE("what cannot be filled in, or would do nothing, is refused") {
   CHECK_THAT(test::messages(by_preset.problems), Catch::Contains("kind \"exec\" is for the unit itself"));
 }
 
+TEST_CASE("what is wrong inside an upstream is said once, and hides no wrong name of a variable") {
+  const std::string probe = "[liveness]\nkind = \"tcp\"\naddress = \"h:1\"\nneeds = [\"upstream.x\"]\n";
+  const std::string broken = "selct = \"sticky\"\n" + tcp + "[[upstream.x.endpoint]]\nhost = \"a\"\nport = 1\n";
+  const auto once = said(probe + own(broken));
+  CHECK_THAT(once, Catch::Contains("unknown key \"selct\""));
+  CHECK(std::count(once.begin(), once.end(), '\n') == 1);
+  auto text = probe + own(broken);
+  text.replace(text.find("x.host}"), 7, "x.hots}");
+  const auto both = said(text);
+  CHECK_THAT(both, Catch::Contains("unknown key \"selct\"") &&
+                       Catch::Contains("undefined variable \"upstream.x.hots\"; did you mean \"upstream.x.hos"));
+  CHECK(std::count(both.begin(), both.end(), '\n') == 2);
+  const auto shared = said(probe +
+                           "[run]\ncommand = [\"/x\", \"${upstream.broken.hots}\"]\n[[requires]]\nupstream = "
+                           "\"broken\"\n");
+  CHECK_THAT(shared, Catch::Contains("undefined variable \"upstream.broken.hots\""));
+}
+
 namespace {
 
 const std::string named_probe = "select = \"sticky\"\n" + tcp;

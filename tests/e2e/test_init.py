@@ -36,7 +36,7 @@ class Init(HasupTest):
         self.assertIn('backup = "https://b.example.org/l/"', text)
         self.assertIn('# http-server-address in config.ini', text)
         self.assertIn('backup = "https://b.example.org/e/"', self.unit_file("eos-evm-node").read_text())
-        self.assertIn("3 units: no problems", self.home.ok("check"))
+        self.assertRegex(self.home.ok("check"), "0 errors, .* in 3 units")  # nobody has the programs of chains here
         self.assertIn(f'dir = "{self.home.path}/l/data"', self.home.ok("cat", "leap", "--effective"))
 
     def test_nothing_is_written_where_something_is_wrong(self):

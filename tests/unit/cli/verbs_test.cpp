@@ -272,6 +272,42 @@ TEST_CASE("check, graph and cat read the files") {
   CHECK(json.out.starts_with("{\"valid\":false,"));
   CHECK(run_hasup(home.path, {"check", home.path + "/etc/units/a.toml"}).code == 0);
   CHECK(run_hasup(home.path, {"cat", "c", "--effective"}).code == 6);
+  std::filesystem::create_directories(home.path + "/etc/upstreams");
+  const auto upstream = home.path + "/etc/upstreams/f.toml";
+  file("../upstreams/f.toml",
+       "select = \"sticky\"\n[probe]\nkind = \"tcp\"\naddress = \"h:1\"\n[[endpoint]]\nhost = \"h\"\n");
+  CHECK(run_hasup(home.path, {"check", upstream}).out == upstream + ": no problems\n");
+  file("../upstreams/f.toml", "");
+  CHECK(run_hasup(home.path, {"check", upstream}).out.find("errors, 0 warnings in " + upstream + "\n") !=
+        std::string::npos);
+}
+
+TEST_CASE("check warns of programs, users and directories that this machine does not have") {
+  temporary_directory home;
+  std::filesystem::create_directories(home.path + "/etc/units");
+  std::ofstream(home.path + "/plain") << "x";
+  const auto unit = [&](const std::string& text) {
+    std::ofstream(home.path + "/etc/units/a.toml") << text;
+    const auto r = run_hasup(home.path, {"check"});
+    CHECK(r.code == 0);
+    return r.out;
+  };
+  const auto has = [](const std::string& text, const std::string& part) {
+    INFO(text);
+    CHECK(text.find(part) != std::string::npos);
+  };
+  const auto gone = unit(
+      "[run]\ncommand = [\"/no/such/node\"]\nuser = \"no-such-user\"\ndirectory = \"/no/where\"\npre_start = "
+      "[\"no-such-tool\"]\ninstances = 2\n");
+  has(gone, "a.toml:2:11: warning: there is no /no/such/node on this machine");
+  has(gone, "a.toml:3:8: warning: on this machine there is no user \"no-such-user\"");
+  has(gone, "a.toml:4:13: warning: there is no directory /no/where on this machine");
+  has(gone, "a.toml:5:13: warning: there is no \"no-such-tool\" in the PATH of the unit on this machine (/usr/");
+  has(gone, "0 errors, 4 warnings in 1 unit\n");
+  has(unit("[run]\ncommand = [\"" + home.path + "/plain\"]\n"), "/plain is not executable on this machine");
+  has(unit("[run]\ncommand = [\"sh\"]\nenv = { PATH = \"/no:/where\" }\n"), "(/no:/where)");
+  has(unit("[run]\ncommand = [\"sh\"]\nuser = \"65432\"\ndirectory = \"/run/x\"\ncreate_directories = \"/run/x\"\n"),
+      "1 unit: no problems");
 }
 
 TEST_CASE("probe asks a preset and a unit, and explains") {

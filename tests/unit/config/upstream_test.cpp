@@ -184,6 +184,29 @@ TEST_CASE("what is wrong inside an upstream is said once, and hides no wrong nam
   CHECK_THAT(shared, Catch::Contains("undefined variable \"upstream.broken.hots\""));
 }
 
+TEST_CASE("a probe that asks the same whichever endpoint it is for is refused") {
+  const std::string hosts[]{"[[upstream.x.endpoint]]\nhost = \"vm11\"\n",
+                            "[[upstream.x.endpoint]]\nhost = \"vm12\"\n"};
+  const auto with = [&](const std::string& probe, std::size_t count, const std::string& endpoint = "") {
+    return said(own("select = \"sticky\"\n[upstream.x.probe]\n" + probe + endpoint + (count > 0 ? hosts[0] : "") +
+                    (count > 1 ? hosts[1] : "")));
+  };
+  const std::string preset = "preset = \"chain\"\n";
+  CHECK_THAT(with(preset, 2), Catch::Contains("[probe] names no ${endpoint.KEY}: it asks http://127.0.0.1:8888/v1, "
+                                              "whichever endpoint it is to ask; write for example url = "
+                                              "\"http://${endpoint.host}:8888\""));
+  CHECK_THAT(with(preset, 1), Catch::Contains("names no ${endpoint.KEY}"));
+  CHECK(with(preset + "url = \"http://vm11:8888\"\n", 1).empty());
+  CHECK_THAT(with(preset + "url = \"http://vm11:8888\"\n", 2), Catch::Contains("it asks http://vm11:8888/v1"));
+  CHECK(with(preset + "url = \"http://${endpoint.host}\"\n", 2).empty());
+  CHECK(with("kind = \"tcp\"\naddress = \"a:1\"\n", 1).empty());
+  CHECK_THAT(with("kind = \"tcp\"\naddress = \"a:1\"\n", 2),
+             Catch::Contains("it asks a:1, ") && Catch::Contains("address = \"${endpoint.host}:8888\""));
+  CHECK(with("kind = \"http\"\nurl = \"http://gate:1\"\nheaders = { Node = \"${endpoint.host}\" }\n", 2).empty());
+  CHECK_THAT(with("kind = \"tcp\"\naddress = \"a:1\"\n", 0, "[[upstream.x.endpoint]]\ndns = \"a\"\n"),
+             Catch::Contains("names no ${endpoint.KEY}"));
+}
+
 namespace {
 
 const std::string named_probe = "select = \"sticky\"\n" + tcp;

@@ -88,7 +88,8 @@ struct parser {
         sub->add_option("PATH", into.targets, "Unit files or directories");
         break;
       case targets::unit_or_preset:
-        sub->add_option("UNIT", into.targets, "A unit, or a preset followed by key=value…")->required();
+        sub->add_option("UNIT", into.targets, "A unit, or a preset followed by the node's URL and other key=value…")
+            ->required();
         break;
       case targets::word:
         break;

@@ -213,8 +213,10 @@ const std::vector<verb>& verbs() {
        "for\n"
        "that long, or --timeout is over. The nodes of its reference are asked too. Exits with 1 when one fails or\n"
        "cannot be judged.\n"
+       "A URL behind a preset is its parameter url; HOST:PORT gets the scheme of the preset.\n"
        "Keys of a unit's probes: `hasup help unit readiness`; of presets: `hasup help preset`.\n"
-       "\nExamples:\n  hasup probe leap\n  hasup probe antelope url=http://127.0.0.1:8888\n"},
+       "\nExamples:\n  hasup probe leap\n  hasup probe antelope http://127.0.0.1:8888\n  hasup probe cosmos-synced "
+       "127.0.0.1:26657 min_peers=3\n"},
       {"classify",
        {},
        "Tell how a recipe understands an exit",

@@ -326,6 +326,28 @@ TEST_CASE("probe asks a preset and a unit, and explains") {
   CHECK(nothing.err.find("no unit \"nothing\"; no preset \"nothing\"") != std::string::npos);
   CHECK(nothing.err.find(home.path + "/etc/recipes/probes") != std::string::npos);
   CHECK(run_hasup(home.path, {"probe", "antelope", "url"}).code == 2);
+  for (const auto* word : {"http://127.0.0.1:1", "127.0.0.1:1", "http://127.0.0.1:1/?a=b"}) {
+    const auto bare = run_hasup(home.path, {"probe", "antelope", word});
+    INFO(bare.out << bare.err);
+    CHECK(bare.code == 1);
+    CHECK(bare.out.find("http GET http://127.0.0.1:1/") != std::string::npos);
+  }
+  CHECK(run_hasup(home.path, {"probe", "evm-websocket", "127.0.0.1:1"}).out.find("websocket ws://127.0.0.1:1") !=
+        std::string::npos);
+  CHECK(run_hasup(home.path, {"probe", "antelope", "unix:/no/such.sock:"}).code == 1);
+  const auto says = [&](std::vector<std::string> words, const std::string& text) {
+    words.insert(words.begin(), "probe");
+    const auto r = run_hasup(home.path, words);
+    INFO(r.err);
+    CHECK(r.code == 2);
+    CHECK(r.err.find(text) != std::string::npos);
+    CHECK(r.err.find(".toml") == std::string::npos);
+  };
+  says({"antelope", "url=127.0.0.1:1"}, "url=127.0.0.1:1 needs http://: write url=http://127.0.0.1:1");
+  says({"antelope", "http://h:99999"}, "url=http://h:99999: the URL's port is \"99999");
+  says({"antelope", "http://h:1", "url=http://h:1"}, "\"url\" is given twice");
+  says({"antelope", "urll=http://h:1"}, "has no parameter \"urll\"; it has: url");
+  says({"http://h:1"}, "`hasup probe PRESET http://h:1`");
 }
 
 TEST_CASE("version, help and usage need no daemon") {

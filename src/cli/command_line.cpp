@@ -139,7 +139,7 @@ struct parser {
       sub.add_flag("-t,--timestamps", into.timestamps, "Print the time before each line");
       sub.add_flag("-p,--previous", into.previous, "The run before the current one");
     }
-    if (name == "events") sub.add_option("--unit", into.unit, "Only of this unit")->type_name("UNIT");
+    if (name == "events") sub.add_option("--unit", into.unit, "Only of this unit, or of hasupd")->type_name("UNIT");
     if (name == "graph") sub.add_flag("--dot", into.dot, "For Graphviz");
     if (name == "cat") sub.add_flag("--effective", into.effective, "As it is understood");
     if (name == "wait")

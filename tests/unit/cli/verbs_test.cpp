@@ -221,8 +221,15 @@ TEST_CASE("events come from the daemon, and from its file when it is down") {
       e.reason = "number " + std::to_string(i);
       file << control::encode(e) << "\n";
     }
-    file << "{\"seq\":4,\"torn";
+    control::event own;
+    own.seq = 4;
+    own.kind = "daemon_started";
+    file << control::encode(own) << "\n{\"seq\":5,\"torn";
   }
+  const auto daemon = run_hasup(home.path, {"events", "--unit", "hasupd"});
+  CHECK(daemon.code == 0);
+  CHECK(daemon.out.find("Z  hasupd ") != std::string::npos);
+  CHECK(daemon.out.find("leap") == std::string::npos);
   const auto stored = run_hasup(home.path, {"events", "--unit", "leap", "-n", "1"});
   CHECK(stored.code == 0);
   CHECK(stored.out == "1970-01-01T00:00:00.000Z  leap          started           number 3\n");

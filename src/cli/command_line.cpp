@@ -120,7 +120,7 @@ struct parser {
     if (name == "status") sub.add_flag("-w,--watch", into.watch, "Go on showing it, with the progress of recoveries");
     if (name == "start") {
       sub.add_flag("--adopt", into.adopt, "Take over the process that somebody else has started on the unit's data");
-      sub.add_flag("--from-nothing", into.from_nothing, "Begin with an empty state, this once");
+      sub.add_flag("--from-nothing", into.from_nothing, "The state may be missing, this once");
       sub.add_flag("--once", into.once, "What stands behind -- is added to the command, for this one run");
     }
     if (name == "stop") {
@@ -261,12 +261,15 @@ std::optional<answer> finish(parser& p) {
     i.word = i.targets.back();
     i.targets.pop_back();
   }
+  const auto example = [&](const char* unit) { return i.targets.empty() ? unit : i.targets.front(); };
   if (i.adopt && (i.targets.size() != 1 || i.all || i.once))
-    return usage("--adopt takes one unit: hasup start leap --adopt");
-  if (i.from_nothing && (i.targets.size() != 1 || i.all || i.adopt))
-    return usage("--from-nothing takes one unit: hasup start etcd --from-nothing");
+    return usage("--adopt takes one unit: hasup start " + example("leap") + " --adopt");
+  if (i.from_nothing && i.adopt) return usage("--from-nothing or --adopt, not both: what runs has its state");
+  if (i.from_nothing && (i.targets.size() != 1 || i.all))
+    return usage("--from-nothing takes one unit: hasup start " + example("etcd") + " --from-nothing");
   if (i.once && (i.targets.size() != 1 || i.all || i.arguments.empty()))
-    return usage("--once takes one unit, and arguments behind --: hasup start leap --once -- --replay-blockchain");
+    return usage("--once takes one unit, and arguments behind --: hasup start " + example("leap") +
+                 " --once -- --replay-blockchain");
   if (i.verb == "exec" && i.arguments.empty()) return usage("exec which command? hasup exec leap -- env");
   if (i.verb == "start" && !i.once && !i.arguments.empty()) return usage("arguments behind -- need --once");
   const bool needs_units = i.verb == "start" || i.verb == "stop" || i.verb == "restart";

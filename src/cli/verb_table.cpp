@@ -84,8 +84,9 @@ const std::vector<verb>& verbs() {
        {},
        "Suspend what health does to units while a person works on them",
        targets::units_and_word,
-       "While it is on, a failing liveness probe, start_timeout, on_loss, memory_restart, the death of a shim and\n"
-       "schedules stop and restart nothing, and no recovery begins by itself: `hasup why` says what is held back,\n"
+       "While it is on, a failing liveness probe, start_timeout, on_loss, memory_restart, the death of a shim,\n"
+       "schedules and a switch of an upstream stop and restart nothing, and no recovery begins by itself: `hasup "
+       "why` says what is held back,\n"
        "and `off` lets it begin, but for what is no longer so.\n"
        "What ends for another reason is still started again; `hasup stop` stops it.\n"
        "\nExamples:\n  hasup maintenance on leap\n  hasup maintenance off leap\n"},
@@ -193,9 +194,9 @@ const std::vector<verb>& verbs() {
        "  hasup upstream avoid leap vm11 --undo\n"},
       {"reset",
        {},
-       "Forget failed starts, start limit, recovery budget and bad snapshots of a unit",
+       "Forget failed starts, start limit, recovery budget, bad snapshots and left endpoints of a unit",
        targets::units,
-       "Forgets all four, and starts the unit again, or its recovery, when it is wanted up; one that was stopped by "
+       "Forgets all five, and starts the unit again, or its recovery, when it is wanted up; one that was stopped by "
        "hand\nstays down.\n"
        "\nExamples:\n  hasup reset leap\n"},
       {"wait",

@@ -431,7 +431,8 @@ void add_recovery_and_log(std::vector<key>& out) {
 void add_proxy(std::vector<key>& out) {
   out.push_back({"proxy", k::table, "",
                  "the unit is nginx or HAProxy: hasup writes which endpoints of an upstream get its requests"});
-  out.push_back({"proxy.upstream", k::name, "", "whose endpoints; a start waits until one of them can be listed"});
+  out.push_back(
+      {"proxy.upstream", k::name, "", "whose endpoints; the first start waits until one of them can be listed"});
   out.push_back(
       {"proxy.template", k::text, "",
        "file, absolute: a line that names ${endpoint.KEY} is written once for each endpoint of the list, one with "

@@ -143,6 +143,19 @@ TEST_CASE("wrong command lines are usage errors that help") {
   }
 }
 
+TEST_CASE("a usage error names the unit that was given") {
+  const auto says = [](const std::vector<std::string>& words, const std::string& text) {
+    const auto a = answered(words);
+    INFO(a.text);
+    CHECK(a.code == exit_code::usage);
+    CHECK(a.text.find(text) != std::string::npos);
+  };
+  says({"start", "redis", "geth", "--from-nothing"}, "takes one unit: hasup start redis --from-nothing\n");
+  says({"start", "--all", "--from-nothing"}, "takes one unit: hasup start etcd --from-nothing\n");
+  says({"start", "redis", "--from-nothing", "--adopt"}, "--from-nothing or --adopt, not both");
+  says({"start", "redis", "--once"}, "hasup start redis --once -- ");
+}
+
 TEST_CASE("an unknown verb suggests the nearest, or what other tools call it") {
   CHECK(answered({"stauts"}).text.find("`hasup status`") != std::string::npos);
   CHECK(answered({"recver", "leap"}).text.find("`hasup recover`") != std::string::npos);

@@ -362,6 +362,11 @@ TEST_CASE("version, help and usage need no daemon") {
   CHECK(run_hasup(home.path, {"version"}).out.starts_with("hasup "));
   CHECK(run_hasup(home.path, {"version", "--json"}).out.starts_with("{\"version\":\""));
   CHECK(run_hasup(home.path, {"help"}).code == 0);
+  const auto presets = run_hasup(home.path, {"help", "preset"}).out;
+  CHECK(presets.find("\n  antelope ") != std::string::npos);
+  CHECK(presets.find("\nRecipes") == std::string::npos);
+  CHECK(run_hasup(home.path, {"help", "preset", "antelope"}).out.find("get_info") != std::string::npos);
+  CHECK(run_hasup(home.path, {"help", "recipes"}).out.find("\n  nodeos ") != std::string::npos);
   const auto usage = run_hasup(home.path, {"stop"});
   CHECK(usage.code == 2);
   CHECK(usage.err.starts_with("hasup: "));

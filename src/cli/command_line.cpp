@@ -53,8 +53,8 @@ struct parser {
         "\nUNIT is a unit (all its instances), UNIT@N one instance, @GROUP a group.\n"
         "Exit codes: 0 done, 1 failed, 2 usage, 3 not healthy, 4 no such unit, 5 hasupd not reachable,\n"
         "6 invalid configuration, 7 permission denied.\n"
-        "\nKeys of the files: `hasup help unit`, `recipe`, `preset`, `hasup.toml`; of one table: `hasup help "
-        "schedule`.\n");
+        "\nKeys of the files: `hasup help unit`, `upstreams`, `recipe`, `preset`, `hasup.toml`; of one\ntable: "
+        "`hasup help schedule`.\n");
     for (const auto& v : verbs())
       if (only.empty() || answers_to(v, only)) add(v);
   }
@@ -88,7 +88,8 @@ struct parser {
         sub->add_option("PATH", into.targets, "Unit files or directories");
         break;
       case targets::unit_or_preset:
-        sub->add_option("UNIT", into.targets, "A unit, or a preset followed by key=value…")->required();
+        sub->add_option("UNIT", into.targets, "A unit, or a preset followed by the node's URL and other key=value…")
+            ->required();
         break;
       case targets::word:
         break;
@@ -119,7 +120,7 @@ struct parser {
     if (name == "status") sub.add_flag("-w,--watch", into.watch, "Go on showing it, with the progress of recoveries");
     if (name == "start") {
       sub.add_flag("--adopt", into.adopt, "Take over the process that somebody else has started on the unit's data");
-      sub.add_flag("--from-nothing", into.from_nothing, "Begin with an empty state, this once");
+      sub.add_flag("--from-nothing", into.from_nothing, "The state may be missing, this once");
       sub.add_flag("--once", into.once, "What stands behind -- is added to the command, for this one run");
     }
     if (name == "stop") {
@@ -138,7 +139,7 @@ struct parser {
       sub.add_flag("-t,--timestamps", into.timestamps, "Print the time before each line");
       sub.add_flag("-p,--previous", into.previous, "The run before the current one");
     }
-    if (name == "events") sub.add_option("--unit", into.unit, "Only of this unit")->type_name("UNIT");
+    if (name == "events") sub.add_option("--unit", into.unit, "Only of this unit, or of hasupd")->type_name("UNIT");
     if (name == "graph") sub.add_flag("--dot", into.dot, "For Graphviz");
     if (name == "cat") sub.add_flag("--effective", into.effective, "As it is understood");
     if (name == "wait")
@@ -260,12 +261,15 @@ std::optional<answer> finish(parser& p) {
     i.word = i.targets.back();
     i.targets.pop_back();
   }
+  const auto example = [&](const char* unit) { return i.targets.empty() ? unit : i.targets.front(); };
   if (i.adopt && (i.targets.size() != 1 || i.all || i.once))
-    return usage("--adopt takes one unit: hasup start leap --adopt");
-  if (i.from_nothing && (i.targets.size() != 1 || i.all || i.adopt))
-    return usage("--from-nothing takes one unit: hasup start etcd --from-nothing");
+    return usage("--adopt takes one unit: hasup start " + example("leap") + " --adopt");
+  if (i.from_nothing && i.adopt) return usage("--from-nothing or --adopt, not both: what runs has its state");
+  if (i.from_nothing && (i.targets.size() != 1 || i.all))
+    return usage("--from-nothing takes one unit: hasup start " + example("etcd") + " --from-nothing");
   if (i.once && (i.targets.size() != 1 || i.all || i.arguments.empty()))
-    return usage("--once takes one unit, and arguments behind --: hasup start leap --once -- --replay-blockchain");
+    return usage("--once takes one unit, and arguments behind --: hasup start " + example("leap") +
+                 " --once -- --replay-blockchain");
   if (i.verb == "exec" && i.arguments.empty()) return usage("exec which command? hasup exec leap -- env");
   if (i.verb == "start" && !i.once && !i.arguments.empty()) return usage("arguments behind -- need --once");
   const bool needs_units = i.verb == "start" || i.verb == "stop" || i.verb == "restart";

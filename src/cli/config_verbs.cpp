@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 
+#include "base/joined.hpp"
 #include "cli/machine_check.hpp"
 #include "cli/selection.hpp"
 #include "cli/verbs.hpp"
@@ -123,13 +124,15 @@ exit_code run_check(const context& c) {
   std::string text;
   for (const auto& d : l.problems) text += base::render(d, c.out.colour) + "\n";
   const auto files = l.units.size();
+  // Other files than units were named: they were checked, too.
+  const auto what =
+      files == 0 && !c.call.targets.empty() ? printable(base::joined(c.call.targets)) : counted(files, "unit");
   if (errors + warnings == 0)
     text += files == 0 && c.call.targets.empty()
                 ? fmt::format("no units in {}/units\n", c.dirs.config)
-                : fmt::format("{}: {}\n", counted(files, "unit"), paint("no problems", style::green, c.out.colour));
+                : fmt::format("{}: {}\n", what, paint("no problems", style::green, c.out.colour));
   else
-    text +=
-        fmt::format("{}, {} in {}\n", counted(errors, "error"), counted(warnings, "warning"), counted(files, "unit"));
+    text += fmt::format("{}, {} in {}\n", counted(errors, "error"), counted(warnings, "warning"), what);
   print(text);
   return errors > 0 ? exit_code::invalid_configuration : exit_code::done;
 }

@@ -242,7 +242,8 @@ exit_code run_setting(const context& c) {
   else if (c.call.verb == "maintenance")
     print(fmt::format("maintenance of {} is {}\n", names, c.call.word));
   else if (c.call.verb == "reset")
-    print(names + " reset: failed starts, start limit, recovery budget and bad snapshots are forgotten\n");
+    print(names +
+          " reset: failed starts, start limit, recovery budget, bad snapshots and left endpoints are forgotten\n");
   else
     print(fmt::format("{} {}d{}\n", names, c.call.verb,
                       c.call.verb == "enable" ? ": started when the daemon starts (`hasup start` starts it now)"

@@ -45,6 +45,7 @@ std::map<std::string, std::size_t> known_units(const context& c) {
 
 // Without a single event of it: a unit that does not exist, or one of which nothing is known yet?
 exit_code explain_nothing(const context& c, const std::map<std::string, std::size_t>& known) {
+  if (c.call.unit == "hasupd") return exit_code::done;
   const auto r = model::parse_unit_reference(c.call.unit);
   const auto found = known.find(r ? r->unit : c.call.unit);
   if (found == known.end()) {

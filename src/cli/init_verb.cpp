@@ -7,7 +7,9 @@
 #include <boost/json.hpp>
 #include <cerrno>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
+#include <iterator>
 #include <map>
 #include <optional>
 
@@ -32,7 +34,15 @@ struct chosen {
   std::map<std::string, std::string> values;  // of its variables, as far as they differ from the template's
   std::string path;                           // where it is written
   std::string text;
+  std::string beside;  // the file for [proxy] that came with it, beside its own; "" = none
 };
+
+// Only what came with hasup, and never in the place of a file that is there.
+std::string shipped_beside(const std::string& template_path) {
+  auto path = fs::path(template_path).replace_extension(".template");
+  std::error_code ec;
+  return fs::is_regular_file(path, ec) ? path.string() : std::string();
+}
 
 std::string short_name(const std::string& name) {
   return name.substr(name.rfind('/') + 1);
@@ -205,6 +215,16 @@ std::optional<exit_code> make_texts(const context& c, std::vector<chosen>& all) 
   return std::nullopt;
 }
 
+base::result<void> copy_new(const context& c, const std::string& from, const std::string& to) {
+  std::ifstream in(from, std::ios::binary);
+  const std::string text(std::istreambuf_iterator<char>(in), {});
+  if (in.bad() || !in.is_open()) return base::errno_error("read " + from);
+  const auto done = write_new_file(to, text, 0644, false);
+  if (!done && done.error().code != EEXIST) return done;
+  print(fmt::format("{} {}\n", done ? paint("wrote", style::green, c.out.colour) : std::string("kept"), to));
+  return done ? done : base::result<void>{};
+}
+
 std::optional<exit_code> write_all_of(const context& c, const std::vector<chosen>& all,
                                       const std::string& directory) {
   const auto failed = [&](const std::string& why, bool denied) {
@@ -218,6 +238,10 @@ std::optional<exit_code> write_all_of(const context& c, const std::vector<chosen
     const auto done = write_new_file(one.path, one.text, 0644, c.call.force);
     if (!done) return failed(done.error().message, done.error().code == EACCES || done.error().code == EPERM);
     print(fmt::format("{} {}\n", paint("wrote", style::green, c.out.colour), one.path));
+    if (one.beside.empty()) continue;
+    const auto copy = directory + "/" + fs::path(one.beside).filename().string();
+    if (const auto copied = copy_new(c, one.beside, copy); !copied)
+      return failed(copied.error().message, copied.error().code == EACCES || copied.error().code == EPERM);
   }
   return std::nullopt;
 }
@@ -239,6 +263,29 @@ std::string missing_units(const std::vector<chosen>& all, const std::vector<conf
   return text;
 }
 
+// To where the unit reads it, when that is below the configuration; elsewhere only a person puts it.
+void place_proxy_templates(const context& c, const std::vector<chosen>& all, const config::loaded& checked,
+                           std::string& text) {
+  for (const auto& one : all) {
+    const auto unit = checked.units.find(one.unit);
+    if (one.beside.empty() || unit == checked.units.end() || unit->second.instances.empty()) continue;
+    const auto& proxy = unit->second.instances.front().proxy;
+    std::error_code ec;
+    if (!proxy || fs::exists(proxy->template_file, ec)) continue;
+    const auto folder = fs::path(proxy->template_file).parent_path();
+    const auto copy = (fs::path(one.path).parent_path() / fs::path(one.beside).filename()).string();
+    if (proxy->template_file.starts_with(c.dirs.config + "/")) {
+      fs::create_directories(folder, ec);
+      if (!ec && copy_new(c, copy, proxy->template_file)) {
+        text += fmt::format("{}: {} is made of it; its ports and limits are yours to fill in\n", proxy->template_file,
+                            proxy->output);
+        continue;
+      }
+    }
+    text += fmt::format("{} is read from {}: copy {} there\n", one.unit, proxy->template_file, copy);
+  }
+}
+
 exit_code check_written(const context& c, const std::vector<chosen>& all,
                         const std::vector<config::shipped_unit>& shipped, const std::string& directory) {
   std::vector<std::string> files;
@@ -247,9 +294,10 @@ exit_code check_written(const context& c, const std::vector<chosen>& all,
   std::string text;
   for (const auto& d : checked.problems) text += base::render(d, c.out.colour) + "\n";
   text += missing_units(all, shipped, directory);
+  place_proxy_templates(c, all, checked, text);
   for (const auto& one : all)
     for (const auto& name : made_up(one))
-      text += fmt::format("{}: {} of [vars] is still the template's example\n", one.path, name);
+      text += fmt::format("{}: {} is still the template's example\n", one.path, name);
   print(text);
   if (base::has_errors(checked.problems)) {
     complain(c, "correct these files before you go on; `hasup check` says when they are right");
@@ -267,7 +315,9 @@ exit_code check_written(const context& c, const std::vector<chosen>& all,
 exit_code run_init(const context& c) {
   const auto shipped = config::shipped_units(c.dirs);
   if (shipped.empty()) {
-    complain(c, "there are no templates: share/hasup/units is missing beside the program");
+    complain(c,
+             "there are no templates: share/hasup/units is missing beside the program; HASUP_SHARE says where else "
+             "share/hasup is");
     return exit_code::failed;
   }
   std::vector<config::shipped_unit> named;
@@ -299,6 +349,7 @@ exit_code run_init(const context& c) {
     one.unit = c.call.name.empty() ? short_name(t.name) : c.call.name;
     one.path = directory + "/" + one.unit + ".toml";
     one.read = std::move(*read);
+    one.beside = shipped_beside(t.path);
     one.from = std::move(t);
     all.push_back(std::move(one));
   }

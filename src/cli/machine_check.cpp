@@ -14,6 +14,7 @@
 
 #include "base/byte_size.hpp"
 #include "base/unique_fd.hpp"
+#include "cli/launch_check.hpp"
 #include "config/document.hpp"
 #include "snapshot/mount_point.hpp"
 #include "snapshot/swappable.hpp"
@@ -144,7 +145,12 @@ base::diagnostics machine_warnings(const config::loaded& all, const std::set<std
   config::report findings;
   for (const auto& [name, entry] : all.units) {
     if (!entry.valid || (!only.empty() && !only.contains(name))) continue;
+    std::set<std::pair<std::string, std::string>> told;  // once for all instances
+    const auto warn = [&, &file = entry.file](std::string_view table, std::string_view key, const std::string& what) {
+      if (told.emplace(key, what).second) findings.warning(place_in(file, table, key), what);
+    };
     for (const auto& unit : entry.instances) {
+      if (only.empty()) check_launch(unit, warn);  // after an apply the starts themselves tell
       check_template(entry, unit, findings);
       if (!unit.has_data()) continue;
       check_space(entry, unit, findings);

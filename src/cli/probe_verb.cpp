@@ -185,9 +185,9 @@ answered ask(const context& c, const asked& a) {
       ++got.samples;
       got.others = others.results;
       got.lags = unit::judge_lag(a.probe, got.result.head.value_or(model::head{}), others.known, steady_clock::now());
-      got.verdict = unit::observe(once, memory,
-                                  {kind_of(got.result.out), got.result.reason, got.result.head, false, others.known},
-                                  steady_clock::now(), std::chrono::system_clock::now());
+      got.verdict = unit::observe(
+          once, memory, {kind_of(got.result.out), got.result.reason, got.result.head, false, false, others.known},
+          steady_clock::now(), std::chrono::system_clock::now());
       const auto asked_for = std::chrono::duration_cast<base::duration>(steady_clock::now() - began);
       if (got.verdict.value != unit::verdict::undecided || !wants_growth(a.probe)) break;
       if (asked_for + pause > limit) {
@@ -372,15 +372,75 @@ base::result<std::vector<asked>> probes_of(const context& c, const config::unit_
   return all;
 }
 
+using parameters = std::map<std::string, std::string>;
+
+// "127.0.0.1:8888", "[::1]:8888", "node:8888"
+bool is_host_and_port(const std::string& word) {
+  const auto colon = word.rfind(':');
+  return colon != std::string::npos && colon > 0 && colon + 1 < word.size() &&
+         word.find_first_not_of("0123456789", colon + 1) == std::string::npos &&
+         word.find_first_of("=/?#@ ") == std::string::npos;
+}
+
+bool has_scheme(const std::string& url) {
+  return url.find("://") != std::string::npos || url.starts_with("unix:");
+}
+
+// A bare word that is the parameter url: the first "=" of one may stand in its query.
+bool is_url(const std::string& word) {
+  return word.starts_with("unix:") || word.find("://") < word.find('=') || is_host_and_port(word);
+}
+
+// What was given is wrong, not the file of the preset that it is filled into.
+base::error blame_given(const context& c, const parameters& given, const base::error& why) {
+  constexpr std::string_view mark = ": error: ";
+  const auto at = why.message.find(mark);
+  if (at == std::string::npos || given.empty()) return why;
+  const auto alone = config::resolve_preset(c.call.targets[0], {}, c.dirs);
+  if (!alone && alone.error().message == why.message) return why;
+  std::string words;
+  for (const auto& [key, value] : given) words += " " + key + "=" + value;
+  return {printable(words.substr(1)) + ": " + why.message.substr(at + mark.size()), why.code};
+}
+
+// One URL without a scheme has that which the preset takes.
+base::result<model::probe> resolve(const context& c, parameters given, bool bare_url) {
+  const auto& name = c.call.targets[0];
+  auto as_given = config::resolve_preset(name, given, c.dirs);
+  const auto url = given.find("url");
+  if (as_given || url == given.end()) return as_given ? std::move(as_given) : blame_given(c, given, as_given.error());
+  if (!has_scheme(url->second)) {
+    for (const auto* scheme : {"http://", "ws://"}) {
+      auto tried = given;
+      tried["url"] = scheme + url->second;
+      auto with_scheme = config::resolve_preset(name, tried, c.dirs);
+      if (with_scheme && bare_url) return with_scheme;
+      if (with_scheme)
+        return base::error{
+            printable(fmt::format("url={} needs {}: write url={}", url->second, scheme, tried.at("url")))};
+    }
+  }
+  return blame_given(c, given, as_given.error());
+}
+
 base::result<std::vector<asked>> preset_probe(const context& c) {
-  std::map<std::string, std::string> params;
+  if (const auto& name = c.call.targets[0]; is_url(name))
+    return base::error{
+        printable(fmt::format("of which preset? `hasup probe PRESET {}`; `hasup help preset` lists them", name))};
+  parameters params;
+  bool bare_url = false;
   for (std::size_t i = 1; i < c.call.targets.size(); ++i) {
     const auto& word = c.call.targets[i];
     const auto eq = word.find('=');
-    if (eq == std::string::npos || eq == 0) return base::error{"expected key=value, not \"" + word + "\""};
-    params[word.substr(0, eq)] = word.substr(eq + 1);
+    const bool bare = is_url(word);
+    if (!bare && (eq == std::string::npos || eq == 0))
+      return base::error{printable("expected key=value or the URL of the node, not \"" + word + "\"")};
+    const auto key = bare ? "url" : word.substr(0, eq);
+    if (!params.emplace(key, bare ? word : word.substr(eq + 1)).second)
+      return base::error{printable("\"" + key + "\" is given twice")};
+    bare_url = bare_url || bare;
   }
-  auto p = config::resolve_preset(c.call.targets[0], params, c.dirs);
+  auto p = resolve(c, std::move(params), bare_url);
   if (!p) return p.error();
   std::vector<asked> all;
   all.push_back({c.call.targets[0], std::move(*p), {}, {}});

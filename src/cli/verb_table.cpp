@@ -84,8 +84,9 @@ const std::vector<verb>& verbs() {
        {},
        "Suspend what health does to units while a person works on them",
        targets::units_and_word,
-       "While it is on, a failing liveness probe, start_timeout, on_loss, memory_restart, the death of a shim and\n"
-       "schedules stop and restart nothing, and no recovery begins by itself: `hasup why` says what is held back,\n"
+       "While it is on, a failing liveness probe, start_timeout, on_loss, memory_restart, the death of a shim,\n"
+       "schedules and a switch of an upstream stop and restart nothing, and no recovery begins by itself: `hasup "
+       "why` says what is held back,\n"
        "and `off` lets it begin, but for what is no longer so.\n"
        "What ends for another reason is still started again; `hasup stop` stops it.\n"
        "\nExamples:\n  hasup maintenance on leap\n  hasup maintenance off leap\n"},
@@ -125,7 +126,8 @@ const std::vector<verb>& verbs() {
        {},
        "Check unit files, all errors at once",
        targets::paths,
-       "Without PATH: the whole configuration. Exits with 6 when there is an error. Changes nothing.\n"
+       "Without PATH: the whole configuration. Exits with 6 when there is an error. Changes nothing. Programs, users and\n"
+       "directories that this machine does not have are warnings.\n"
        "\nExamples:\n  hasup check\n  hasup check units/leap.toml\n"},
       {"graph",
        {},
@@ -187,13 +189,14 @@ const std::vector<verb>& verbs() {
        "only "
        "when no\nother is healthy, until --for is over or --undo says otherwise; on_change says whether units are "
        "restarted for it.\n"
+       "Keys of upstreams/NAME.toml, and of [upstream.NAME] in a unit: `hasup help upstreams`.\n"
        "\nExamples:\n  hasup upstream\n  hasup upstream leap --json\n  hasup upstream avoid leap vm11 --for 2h\n"
        "  hasup upstream avoid leap vm11 --undo\n"},
       {"reset",
        {},
-       "Forget failed starts, start limit, recovery budget and bad snapshots of a unit",
+       "Forget failed starts, start limit, recovery budget, bad snapshots and left endpoints of a unit",
        targets::units,
-       "Forgets all four, and starts the unit again, or its recovery, when it is wanted up; one that was stopped by "
+       "Forgets all five, and starts the unit again, or its recovery, when it is wanted up; one that was stopped by "
        "hand\nstays down.\n"
        "\nExamples:\n  hasup reset leap\n"},
       {"wait",
@@ -211,8 +214,10 @@ const std::vector<verb>& verbs() {
        "for\n"
        "that long, or --timeout is over. The nodes of its reference are asked too. Exits with 1 when one fails or\n"
        "cannot be judged.\n"
+       "A URL behind a preset is its parameter url; HOST:PORT gets the scheme of the preset.\n"
        "Keys of a unit's probes: `hasup help unit readiness`; of presets: `hasup help preset`.\n"
-       "\nExamples:\n  hasup probe leap\n  hasup probe antelope url=http://127.0.0.1:8888\n"},
+       "\nExamples:\n  hasup probe leap\n  hasup probe antelope http://127.0.0.1:8888\n  hasup probe cosmos-synced "
+       "127.0.0.1:26657 min_peers=3\n"},
       {"classify",
        {},
        "Tell how a recipe understands an exit",

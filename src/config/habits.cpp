@@ -83,6 +83,8 @@ constexpr std::array habits{
     habit{"autostart", "enabled"},
     habit{"disabled", "enabled"},
     habit{"autorestart", "restart.policy"},
+    habit{"restart", "restart.policy"},  // of systemd and docker, in [run]
+    habit{"restartpolicy", "restart.policy"},
     habit{"restartsec", "restart.backoff"},
     habit{"restartdelay", "restart.backoff"},
     habit{"exprestartdelay", "restart.backoff"},

@@ -114,12 +114,33 @@ bool has_user(const std::string& url) {
          url.substr(host, url.find_first_of("/?#", host + 2) - host).find('@') != std::string::npos;
 }
 
+// "" when nothing is wrong with the host and port of "http://HOST:PORT/…", which begin at `from`.
+std::string wrong_place(const std::string& url, std::size_t from) {
+  auto place = std::string_view(url).substr(from, url.find_first_of("/?#", from) - from);
+  place.remove_prefix(place.rfind('@') == std::string_view::npos ? 0 : place.rfind('@') + 1);
+  const auto bracket = place.find(']');
+  if (place.starts_with('[') && bracket == std::string_view::npos)
+    return "the URL's address has no \"]\"; write [::1]:8888";
+  const auto colon = place.find(':', place.starts_with('[') ? bracket : 0);
+  if (colon == std::string_view::npos) return "";
+  const auto port = place.substr(colon + 1);
+  if (!place.starts_with('[') && port.find(':') != std::string_view::npos)
+    return "an IPv6 address stands in brackets in a URL; write [::1]:8888";
+  unsigned number = 0;
+  const auto* end = port.data() + port.size();
+  const auto [at, ec] = std::from_chars(port.data(), end, number);
+  if (ec == std::errc{} && at == end && number > 0 && number < 65536) return "";
+  return "the URL's port is \"" + std::string(port) + "\"; a port is a number from 1 to 65535";
+}
+
 void check_url(const section& s, const std::string& url, const std::string& scheme) {
   const auto to = scheme + "://", to_tls = scheme + "s://";
   if (url.starts_with(to) || url.starts_with(to_tls)) {
     const auto host = url.substr(url.find("//") + 2);
     if (host.empty() || host[0] == '/' || host[0] == ':')
       s.error("url", "the URL names no host; write " + to + "127.0.0.1:8888/path");
+    else if (const auto wrong = wrong_place(url, url.find("//") + 2); !wrong.empty())
+      s.error("url", wrong);
   } else if (url.starts_with("unix:")) {
     const auto colon = url.find(':', 5);
     if (!url.starts_with("unix:/") || colon == std::string::npos || url.substr(colon + 1, 1) != "/")

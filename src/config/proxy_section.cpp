@@ -15,8 +15,8 @@ void read_proxy(const section& root, model::unit& u) {
     s.error("", "a unit with [proxy] cannot have [recovery]: nothing but its list is made before its start");
   for (const auto& r : root.subs("requires"))
     if (const auto* v = r.raw("upstream"); v != nullptr && v->text == out.upstream)
-      r.error("upstream",
-              "[proxy] names \"" + out.upstream + "\" already: a start waits until an endpoint of it can be listed");
+      r.error("upstream", "[proxy] names \"" + out.upstream +
+                              "\" already: its first start waits until an endpoint of it can be listed");
   s.read_absolute("template", out.template_file);
   s.read_absolute("output", out.output);
   if (!out.output.empty() && out.output == out.template_file)

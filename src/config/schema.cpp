@@ -112,15 +112,26 @@ void add_lag_limits(std::vector<key>& out, const std::string& at, value_kind num
 }
 
 // Others are asked over the network: no programs, no logs, and no unit's own socket.
-void add_reference_checks(std::vector<key>& out, const std::string& at) {
-  constexpr std::array<std::string_view, 9> not_here{"subprotocol", "send", "address", "command",   "pattern",
-                                                     "max_age",     "time", "through", "port_owner"};
-  std::vector<key> all;
+constexpr std::array<std::string_view, 6> of_units_alone{"command", "pattern", "max_age",
+                                                         "time",    "through", "port_owner"};
+
+// Without these keys of the check itself, and with these kinds.
+std::vector<key> checks_of_others(const std::string& at, const std::vector<std::string>& kinds) {
+  std::vector<key> all, out;
   add_check_keys(all, at);
   for (auto& one : all) {
     const auto name = std::string_view(one.path).substr(at.size());
-    if (std::find(not_here.begin(), not_here.end(), name) != not_here.end()) continue;
-    if (name == "kind") one.words = {"http", "jsonrpc"};
+    if (std::find(of_units_alone.begin(), of_units_alone.end(), name) != of_units_alone.end()) continue;
+    if (name == "kind") one.words = kinds;
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
+void add_reference_checks(std::vector<key>& out, const std::string& at) {
+  for (auto& one : checks_of_others(at, {"http", "jsonrpc"})) {
+    const auto name = std::string_view(one.path).substr(at.size());
+    if (name == "subprotocol" || name == "send" || name == "address") continue;
     if (name == "url") one.help = "http://…, https://… or unix:/path.sock:/path; shown without user, path and query";
     out.push_back(std::move(one));
   }
@@ -161,6 +172,20 @@ void add_probe(std::vector<key>& out, const std::string& role, const std::string
   out.push_back({at + "check", k::tables, "", "several checks, all of which must pass"});
   add_check_keys(out, at + "check[].");
   if (of_steady_unit) add_reference(out, at, true);
+}
+
+void add_endpoint_probe(std::vector<key>& out) {
+  out.push_back({"probe", k::table, "",
+                 "asks each endpoint how it is, over the network; ${endpoint.KEY} is its value, and must stand where "
+                 "there are several"});
+  out.push_back({"probe.preset", k::name, "", "recipes/probes/NAME.toml; its parameters stand beside it"});
+  add_probe_settings(out, "probe.");
+  const auto add_checks = [&](const std::string& at) {
+    for (auto& one : checks_of_others(at, {"http", "jsonrpc", "websocket", "tcp"})) out.push_back(std::move(one));
+  };
+  add_checks("probe.");
+  out.push_back({"probe.check", k::tables, "", "several checks, all of which must pass"});
+  add_checks("probe.check[].");
 }
 
 void add_unit_and_data(std::vector<key>& out) {
@@ -407,7 +432,8 @@ void add_recovery_and_log(std::vector<key>& out) {
 void add_proxy(std::vector<key>& out) {
   out.push_back({"proxy", k::table, "",
                  "the unit is nginx or HAProxy: hasup writes which endpoints of an upstream get its requests"});
-  out.push_back({"proxy.upstream", k::name, "", "whose endpoints; a start waits until one of them can be listed"});
+  out.push_back(
+      {"proxy.upstream", k::name, "", "whose endpoints; the first start waits until one of them can be listed"});
   out.push_back(
       {"proxy.template", k::text, "",
        "file, absolute: a line that names ${endpoint.KEY} is written once for each endpoint of the list, one with "
@@ -492,7 +518,7 @@ std::vector<key> make_upstream_keys() {
       {"keep_address_for", k::duration, "\"5m\"",
        "an address that is in no answer for so long is none of the name any more"},
   };
-  add_probe(out, "probe", "asks each endpoint how it is; ${endpoint.KEY} is its value");
+  add_endpoint_probe(out);
   out.push_back({"endpoint", k::tables, "", "the servers, in the order that counts for priority and between equals"});
   out.push_back({"endpoint[].name", k::anything, "", "what it is called; without it its host, else its url"});
   out.push_back({"endpoint[].dns", k::text, "",

@@ -368,7 +368,7 @@ void read_instances(const value& root, unsigned count, const used_upstreams& ups
       out.requires_units = std::move(reader.requires_units);
       out.judged_by = std::move(reader.judged_by);
       for (const auto& need : reader.needed_upstreams)
-        if (!upstreams.roles.contains(need.unit))
+        if (!upstreams.roles.contains(need.unit) && !upstreams.broken.contains(need.unit))
           out.findings.error(need.where,
                              "this unit has no upstream \"" + need.unit + "\"; write ${upstream." + need.unit +
                                  ".host} where it belongs, or [[requires]] with upstream = \"" + need.unit + "\"");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <optional>
 
 #include "base/suggestion.hpp"
 #include "base/trimmed.hpp"
@@ -11,6 +12,8 @@ namespace hasup::config {
 namespace {
 
 using size = std::string_view::size_type;
+
+constexpr std::string_view made_up_network = "10.0.0.";  // in which the endpoints of templates lie
 
 std::vector<std::string> lines_of(std::string_view text) {
   std::vector<std::string> out;
@@ -69,6 +72,39 @@ base::result<std::string> literal(const template_variable& v, const std::string&
   return base::error{v.name + " is a number such as " + v.value + ", not \"" + value + "\""};
 }
 
+// Nothing where it is no scalar on one line.
+std::optional<template_variable> variable_at(const std::string& name, const value& content,
+                                             const std::vector<std::string>& lines) {
+  const auto shown = scalar_text(content);
+  if (!shown || content.where.line == 0 || content.where.line > lines.size()) return std::nullopt;
+  const auto& line = lines[content.where.line - 1];
+  template_variable v;
+  v.name = name;
+  v.value = *shown;
+  v.is_text = content.is(value_type::text);
+  v.line = content.where.line;
+  v.begin = content.where.column - 1;
+  if (v.begin >= line.size()) return std::nullopt;
+  v.end = end_of_scalar(line, v.begin);
+  if (v.end == std::string_view::npos) return std::nullopt;
+  const auto rest = base::trimmed(std::string_view(line).substr(v.end));
+  if (rest.starts_with('#')) v.about = base::trimmed(rest.substr(1));
+  return v;
+}
+
+// The addresses of an endpoint that are nobody's in particular.
+void add_made_up(const value& endpoint, const std::vector<std::string>& lines, std::vector<template_variable>& out) {
+  const auto* name = endpoint.find("name");
+  if (name == nullptr || !name->is(value_type::text)) return;
+  for (const auto& m : endpoint.members) {
+    auto v = variable_at(name->text + "-" + m.key, m.content, lines);
+    if (!v || !v->value.starts_with(made_up_network)) continue;
+    v->is_example = true;
+    if (v->about.empty()) v->about = "of the endpoint " + name->text;
+    out.push_back(std::move(*v));
+  }
+}
+
 // The lines before the first that says something, without their #.
 std::string opening_comment(const std::vector<std::string>& lines) {
   std::string out;
@@ -93,27 +129,17 @@ base::result<unit_template> read_template(const std::string& file, std::string_v
   if (const auto* needs = root->find("requires"); needs != nullptr)
     for (const auto& need : needs->items)
       if (const auto* unit = need.find("unit"); unit != nullptr) out.needs.push_back(unit->text);
-  const auto* vars = root->find("vars");
-  if (vars == nullptr) return out;
-  for (const auto& m : vars->members) {
-    const auto refused = [&] { return base::error{file + ": " + m.key + " of [vars] is no value on one line"}; };
-    const auto shown = scalar_text(m.content);
-    if (!shown || m.content.where.line == 0 || m.content.where.line > lines.size()) return refused();
-    const auto& line = lines[m.content.where.line - 1];
-    template_variable v;
-    v.name = m.key;
-    v.value = *shown;
-    v.is_text = m.content.is(value_type::text);
-    v.is_example = is_an_example(v.value);
-    v.line = m.content.where.line;
-    v.begin = m.content.where.column - 1;
-    if (v.begin >= line.size()) return refused();
-    v.end = end_of_scalar(line, v.begin);
-    if (v.end == std::string_view::npos) return refused();
-    const auto rest = base::trimmed(std::string_view(line).substr(v.end));
-    if (rest.starts_with('#')) v.about = base::trimmed(rest.substr(1));
-    out.variables.push_back(std::move(v));
-  }
+  if (const auto* vars = root->find("vars"); vars != nullptr)
+    for (const auto& m : vars->members) {
+      auto v = variable_at(m.key, m.content, lines);
+      if (!v) return base::error{file + ": " + m.key + " of [vars] is no value on one line"};
+      v->is_example = is_an_example(v->value);
+      out.variables.push_back(std::move(*v));
+    }
+  if (const auto* upstreams = root->find("upstream"); upstreams != nullptr)
+    for (const auto& role : upstreams->members)
+      if (const auto* endpoints = role.content.find("endpoint"); endpoints != nullptr)
+        for (const auto& endpoint : endpoints->items) add_made_up(endpoint, lines, out.variables);
   return out;
 }
 

@@ -1,4 +1,5 @@
-// A shipped unit file as a template: what a site fills in stands in its [vars]. Pure.
+// A shipped unit file as a template: what a site fills in stands in its [vars], and the made-up addresses of the
+// endpoints of its upstreams. Pure.
 #pragma once
 
 #include <map>
@@ -11,7 +12,7 @@
 namespace hasup::config {
 
 struct template_variable {
-  std::string name;
+  std::string name;                       // of an endpoint NAME-KEY, such as "vm11-host"
   std::string value;                      // that of the file, without quotes
   std::string about;                      // the comment behind it; "" = none
   bool is_text = true;                    // else a number or a boolean, written without quotes
@@ -26,7 +27,7 @@ struct template_variable {
 struct unit_template {
   std::string description;
   std::string about;                         // the comment that the file begins with, in one line
-  std::vector<template_variable> variables;  // in the order of the file
+  std::vector<template_variable> variables;  // in the order of the file, those of endpoints last
   std::vector<std::string> needs;            // the units of its [[requires]]
 };
 

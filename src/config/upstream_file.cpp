@@ -257,8 +257,54 @@ class reader {
     return apply_preset(s.raw("preset")->text, *preset_, given, &probe, probe.where, findings_);
   }
 
-  static void check_together(const section& s, const model::upstream& out) {
+  static bool names_endpoint(const value& v) {
+    const auto holds = [&](const char* text) { return v.text.find(text) != std::string::npos; };
+    return (v.is(value_type::text) && holds("${") && holds("endpoint.")) ||  // also in a sum: ${1 + endpoint.port}
+           std::any_of(v.items.begin(), v.items.end(), names_endpoint) ||
+           std::any_of(v.members.begin(), v.members.end(), [](const auto& m) { return names_endpoint(m.content); });
+  }
+
+  // A single endpoint may stand in [probe] by its own address, but the default of a preset is nobody's in particular.
+  [[nodiscard]] bool is_address_of(const model::upstream_endpoint& e) const {
+    if (!preset_) return true;
+    const auto& values = e.values;
+    return std::any_of(e.asked.checks.begin(), e.asked.checks.end(), [&](const model::check& c) {
+      return std::any_of(values.begin(), values.end(), [&](const auto& v) {
+        return (v.first == "host" || v.first == "url" || v.first == "name") && !v.second.empty() &&
+               (c.url + c.address).find(v.second) != std::string::npos;
+      });
+    });
+  }
+
+  // How [probe] would name the endpoint, as far as that can be told.
+  [[nodiscard]] std::string remedy(const model::upstream_endpoint& e, const model::check& asked) const {
+    const auto offers = [&](const char* key) { return !preset_ || preset_->parameters.contains(key); };
+    if (asked.url.empty())
+      return offers("address") ? "write for example address = \"${endpoint.host}:8888\""
+                               : "write it into a parameter of the preset";
+    if (!offers("url")) return "write it into a parameter of the preset";
+    const auto host = e.values.find("host");
+    const bool has_port = host != e.values.end() && host->second.find(':') != std::string::npos;
+    if (e.values.contains("url")) return "write for example url = \"${endpoint.url}\"";
+    return std::string("write for example url = \"") + (asked.url.starts_with("ws") ? "ws" : "http") +
+           "://${endpoint.host}" + (has_port ? "" : ":8888") + "\"";
+  }
+
+  void check_asked_apart(const section& s, const model::upstream& out) {
+    const auto* probe = table_.find("probe");
+    if (probe == nullptr || names_endpoint(*probe) || out.endpoints.empty()) return;
+    const auto& first = out.endpoints.front();
+    if (first.asked.checks.empty()) return;
+    if (out.endpoints.size() == 1 && out.dns_names.empty() && is_address_of(first)) return;
+    const auto& asked = first.asked.checks.front();
+    findings_.error(s.key_place("probe"), "[probe] names no ${endpoint.KEY}: it asks " +
+                                              (asked.url.empty() ? asked.address : asked.url) +
+                                              ", whichever endpoint it is to ask; " + remedy(first, asked));
+  }
+
+  void check_together(const section& s, const model::upstream& out) {
     if (out.endpoints.empty()) return s.error("", "an upstream needs [[endpoint]] with host = \"…\"");
+    check_asked_apart(s, out);
     if (out.select == model::upstream_select::best_head && !out.endpoints.front().asked.tells_head())
       s.error("select",
               "nobody says which one has the best head: [probe] needs head = { number = \"/…\" }, or write select = "
@@ -349,7 +395,7 @@ class collector {
       const auto v = split(name);
       const auto role = out_.roles.find(v.role);
       if (role == out_.roles.end())
-        out_.values.failed.insert(name);
+        broken(v.role, name);
       else if (role->second.endpoints.front().values.contains(v.key))
         out_.chosen_from.insert(v.role);
       else if (!role->second.dns_names.empty())
@@ -359,6 +405,10 @@ class collector {
       if (std::none_of(used.roles.begin(), used.roles.end(), [&](const auto& r) { return r.role == role; }))
         findings_.warning(where, "nothing in this unit names it: write ${upstream." + role +
                                      ".KEY}, [[requires]] upstream = \"" + role + "\" or [proxy]");
+    for (const auto& r : used.roles)
+      if (!out_.roles.contains(r.role)) out_.broken.insert(r.role);
+    for (const auto& [role, table] : out_.tables)
+      if (!out_.roles.contains(role)) out_.broken.insert(role);
     std::erase_if(out_.roles, [&](const auto& role) {
       return !out_.chosen_from.contains(role.first) && !out_.listed.contains(role.first) &&
              !used.required.contains(role.first);
@@ -367,6 +417,26 @@ class collector {
   }
 
  private:
+  // What is wrong with the upstream has been said: of its variables only those are told that it could never have.
+  void broken(const std::string& role, const std::string& name) {
+    auto& failed = out_.values.failed;
+    const auto table = out_.tables.find(role);
+    const auto* all = table == out_.tables.end() ? nullptr : table->second.find("endpoint");
+    if (all == nullptr || all->items.empty()) {
+      failed.insert(name);
+      return;
+    }
+    const auto known = [&](const std::string& key) {
+      for (const auto* ending : {"", "s"}) failed.insert(std::string(prefix) + role + "." + key + ending);
+    };
+    known("name");
+    for (const auto& e : all->items)
+      for (const auto& m : e.members) {
+        known(m.key);
+        if (m.key == "dns") known("host");
+      }
+  }
+
   // ${upstream.leap.hosts}: those of all endpoints.
   void plurals(const std::string& role, const model::upstream& up) {
     const auto& first = up.endpoints.front().values;

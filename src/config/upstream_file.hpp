@@ -24,6 +24,7 @@ struct used_upstreams {
   std::set<std::string> chosen_from;             // those by whose choice the unit differs
   std::set<std::string> listed;                  // those with DNS names of which it has only ${upstream.NAME.KEYs}
   std::map<std::string, value> tables;           // as they were written, also of those that stand in the unit
+  std::set<std::string> broken;                  // those that could not be read; why has been said
   upstream_values values;                        // all but those of an endpoint
 };
 used_upstreams read_upstreams(const std::string& unit, const value& root, const file_context& context,

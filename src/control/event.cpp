@@ -68,6 +68,7 @@ bool is_alert(const event& e) {
 
 bool concerns(const event& e, std::string_view filter) {
   if (filter.empty()) return true;
+  if (filter == "hasupd" && e.unit.empty()) return true;  // as it is shown
   const auto wanted = model::parse_unit_reference(filter);
   if (!wanted || wanted->unit != e.unit) return false;
   return !wanted->index || !e.instance || *wanted->index == *e.instance;

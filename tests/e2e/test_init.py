@@ -4,7 +4,7 @@ import json
 import re
 import unittest
 
-from hasup_home import HasupTest, on_a_terminal
+from hasup_home import SOURCE, HasupTest, on_a_terminal
 
 
 class Init(HasupTest):
@@ -37,7 +37,7 @@ class Init(HasupTest):
         self.assertIn('backup = "https://b.example.org/l/"', text)
         self.assertIn('# http-server-address in config.ini', text)
         self.assertIn('backup = "https://b.example.org/e/"', self.unit_file("eos-evm-node").read_text())
-        self.assertIn("3 units: no problems", self.home.ok("check"))
+        self.assertRegex(self.home.ok("check"), "0 errors, .* in 3 units")  # nobody has the programs of chains here
         self.assertIn(f'dir = "{self.home.path}/l/data"', self.home.ok("cat", "leap", "--effective"))
 
     def effective(self, template, *values):
@@ -113,6 +113,35 @@ class Init(HasupTest):
     def test_a_template_is_extended_without_its_folder(self):
         self.home.unit("mine", 'extends = "leap"\n[vars]\nhome = "/srv/mine"\n')
         self.assertIn('dir = "/srv/mine/data"', self.home.ok("cat", "mine", "--effective"))
+
+    def test_a_proxy_comes_with_its_template_and_asks_for_its_nodes(self):
+        said = self.refused(2, "proxy/nginx")
+        for name in ("vm11-host", "vm11-ws", "vm12-host", "vm12-ws"):
+            self.assertIn(f"--set {name}=…", said)
+        config = self.home.path / "etc" / "proxy"
+        beside = self.unit_file("x").with_name("nginx.template")
+        shipped = (SOURCE / "units/proxy/nginx.template").read_text()
+        sets = [word for name in ("vm11-host", "vm11-ws", "vm12-host", "vm12-ws") for word in ("--set", f"{name}=n1:80")]
+        done = self.home.ok("init", "proxy/nginx", *sets, "--set", f"config={config}")
+        self.assertIn(f"wrote {beside}", done)
+        self.assertNotIn("10.0.0.", self.unit_file("nginx").read_text())
+        self.assertEqual(beside.read_text(), shipped)
+        self.assertEqual((config / "nginx.template").read_text(), shipped)
+
+        # What a site has made of it stays.
+        for path in (beside, config / "nginx.template"):
+            path.write_text("# mine\n")
+        done = self.home.ok("init", "proxy/nginx", *sets, "--set", f"config={config}", "--force")
+        self.assertIn(f"kept {beside}", done)
+        for path in (beside, config / "nginx.template"):
+            self.assertEqual(path.read_text(), "# mine\n")
+
+        # Elsewhere than below the configuration nothing is written.
+        elsewhere = self.home.path / "proxies"
+        done = self.home.ok("init", "proxy/haproxy", *sets, "--set", f"config={elsewhere}")
+        copy = self.unit_file("x").with_name("haproxy.template")
+        self.assertIn(f"haproxy is read from {elsewhere}/haproxy.template: copy {copy} there", done)
+        self.assertFalse(elsewhere.exists())
 
     def test_on_a_terminal_it_asks(self):
         words = [self.home.bin / "hasup", "init", "leap"]

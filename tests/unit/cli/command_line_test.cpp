@@ -143,6 +143,19 @@ TEST_CASE("wrong command lines are usage errors that help") {
   }
 }
 
+TEST_CASE("a usage error names the unit that was given") {
+  const auto says = [](const std::vector<std::string>& words, const std::string& text) {
+    const auto a = answered(words);
+    INFO(a.text);
+    CHECK(a.code == exit_code::usage);
+    CHECK(a.text.find(text) != std::string::npos);
+  };
+  says({"start", "redis", "geth", "--from-nothing"}, "takes one unit: hasup start redis --from-nothing\n");
+  says({"start", "--all", "--from-nothing"}, "takes one unit: hasup start etcd --from-nothing\n");
+  says({"start", "redis", "--from-nothing", "--adopt"}, "--from-nothing or --adopt, not both");
+  says({"start", "redis", "--once"}, "hasup start redis --once -- ");
+}
+
 TEST_CASE("an unknown verb suggests the nearest, or what other tools call it") {
   CHECK(answered({"stauts"}).text.find("`hasup status`") != std::string::npos);
   CHECK(answered({"recver", "leap"}).text.find("`hasup recover`") != std::string::npos);
@@ -188,6 +201,17 @@ TEST_CASE("help has the keys of every file, whole and by table, and a verb stays
   CHECK(has(answered({"help", "recipe", "confirm"}).text, "confirm.within"));
   CHECK(has(answered({"help", "preset"}).text, "`man 5 hasup-probe`"));
   CHECK(has(answered({"help", "hasup.toml"}).text, "boot.start"));
+  const auto upstreams = answered({"help", "upstreams"}).text;
+  CHECK(has(upstreams, "  probe.url  (string)"));
+  CHECK(has(upstreams, "  probe.kind  (one of http, jsonrpc, websocket, tcp)"));
+  CHECK(has(upstreams, "  probe.expect[].max_age  "));
+  for (const auto* key : {"command", "pattern", "max_age", "time", "through", "port_owner", "needs"}) {
+    INFO(key);
+    CHECK_FALSE(has(upstreams, std::string("  probe.") + key + "  "));
+    CHECK_FALSE(has(upstreams, std::string("  probe.check[].") + key + "  "));
+  }
+  CHECK(has(answered({"--help"}).text, "`upstreams`"));
+  CHECK(has(answered({"help", "upstream"}).text, "`hasup help upstreams`"));
 
   CHECK(has(answered({"help", "probe"}).text, "hasup help preset"));
   const auto restart = answered({"help", "restart"}).text;

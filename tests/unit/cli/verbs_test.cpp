@@ -221,8 +221,15 @@ TEST_CASE("events come from the daemon, and from its file when it is down") {
       e.reason = "number " + std::to_string(i);
       file << control::encode(e) << "\n";
     }
-    file << "{\"seq\":4,\"torn";
+    control::event own;
+    own.seq = 4;
+    own.kind = "daemon_started";
+    file << control::encode(own) << "\n{\"seq\":5,\"torn";
   }
+  const auto daemon = run_hasup(home.path, {"events", "--unit", "hasupd"});
+  CHECK(daemon.code == 0);
+  CHECK(daemon.out.find("Z  hasupd ") != std::string::npos);
+  CHECK(daemon.out.find("leap") == std::string::npos);
   const auto stored = run_hasup(home.path, {"events", "--unit", "leap", "-n", "1"});
   CHECK(stored.code == 0);
   CHECK(stored.out == "1970-01-01T00:00:00.000Z  leap          started           number 3\n");
@@ -272,6 +279,42 @@ TEST_CASE("check, graph and cat read the files") {
   CHECK(json.out.starts_with("{\"valid\":false,"));
   CHECK(run_hasup(home.path, {"check", home.path + "/etc/units/a.toml"}).code == 0);
   CHECK(run_hasup(home.path, {"cat", "c", "--effective"}).code == 6);
+  std::filesystem::create_directories(home.path + "/etc/upstreams");
+  const auto upstream = home.path + "/etc/upstreams/f.toml";
+  file("../upstreams/f.toml",
+       "select = \"sticky\"\n[probe]\nkind = \"tcp\"\naddress = \"h:1\"\n[[endpoint]]\nhost = \"h\"\n");
+  CHECK(run_hasup(home.path, {"check", upstream}).out == upstream + ": no problems\n");
+  file("../upstreams/f.toml", "");
+  CHECK(run_hasup(home.path, {"check", upstream}).out.find("errors, 0 warnings in " + upstream + "\n") !=
+        std::string::npos);
+}
+
+TEST_CASE("check warns of programs, users and directories that this machine does not have") {
+  temporary_directory home;
+  std::filesystem::create_directories(home.path + "/etc/units");
+  std::ofstream(home.path + "/plain") << "x";
+  const auto unit = [&](const std::string& text) {
+    std::ofstream(home.path + "/etc/units/a.toml") << text;
+    const auto r = run_hasup(home.path, {"check"});
+    CHECK(r.code == 0);
+    return r.out;
+  };
+  const auto has = [](const std::string& text, const std::string& part) {
+    INFO(text);
+    CHECK(text.find(part) != std::string::npos);
+  };
+  const auto gone = unit(
+      "[run]\ncommand = [\"/no/such/node\"]\nuser = \"no-such-user\"\ndirectory = \"/no/where\"\npre_start = "
+      "[\"no-such-tool\"]\ninstances = 2\n");
+  has(gone, "a.toml:2:11: warning: there is no /no/such/node on this machine");
+  has(gone, "a.toml:3:8: warning: on this machine there is no user \"no-such-user\"");
+  has(gone, "a.toml:4:13: warning: there is no directory /no/where on this machine");
+  has(gone, "a.toml:5:13: warning: there is no \"no-such-tool\" in the PATH of the unit on this machine (/usr/");
+  has(gone, "0 errors, 4 warnings in 1 unit\n");
+  has(unit("[run]\ncommand = [\"" + home.path + "/plain\"]\n"), "/plain is not executable on this machine");
+  has(unit("[run]\ncommand = [\"sh\"]\nenv = { PATH = \"/no:/where\" }\n"), "(/no:/where)");
+  has(unit("[run]\ncommand = [\"sh\"]\nuser = \"65432\"\ndirectory = \"/run/x\"\ncreate_directories = \"/run/x\"\n"),
+      "1 unit: no problems");
 }
 
 TEST_CASE("probe asks a preset and a unit, and explains") {
@@ -290,6 +333,28 @@ TEST_CASE("probe asks a preset and a unit, and explains") {
   CHECK(nothing.err.find("no unit \"nothing\"; no preset \"nothing\"") != std::string::npos);
   CHECK(nothing.err.find(home.path + "/etc/recipes/probes") != std::string::npos);
   CHECK(run_hasup(home.path, {"probe", "antelope", "url"}).code == 2);
+  for (const auto* word : {"http://127.0.0.1:1", "127.0.0.1:1", "http://127.0.0.1:1/?a=b"}) {
+    const auto bare = run_hasup(home.path, {"probe", "antelope", word});
+    INFO(bare.out << bare.err);
+    CHECK(bare.code == 1);
+    CHECK(bare.out.find("http GET http://127.0.0.1:1/") != std::string::npos);
+  }
+  CHECK(run_hasup(home.path, {"probe", "evm-websocket", "127.0.0.1:1"}).out.find("websocket ws://127.0.0.1:1") !=
+        std::string::npos);
+  CHECK(run_hasup(home.path, {"probe", "antelope", "unix:/no/such.sock:"}).code == 1);
+  const auto says = [&](std::vector<std::string> words, const std::string& text) {
+    words.insert(words.begin(), "probe");
+    const auto r = run_hasup(home.path, words);
+    INFO(r.err);
+    CHECK(r.code == 2);
+    CHECK(r.err.find(text) != std::string::npos);
+    CHECK(r.err.find(".toml") == std::string::npos);
+  };
+  says({"antelope", "url=127.0.0.1:1"}, "url=127.0.0.1:1 needs http://: write url=http://127.0.0.1:1");
+  says({"antelope", "http://h:99999"}, "url=http://h:99999: the URL's port is \"99999");
+  says({"antelope", "http://h:1", "url=http://h:1"}, "\"url\" is given twice");
+  says({"antelope", "urll=http://h:1"}, "has no parameter \"urll\"; it has: url");
+  says({"http://h:1"}, "`hasup probe PRESET http://h:1`");
 }
 
 TEST_CASE("version, help and usage need no daemon") {
@@ -297,6 +362,11 @@ TEST_CASE("version, help and usage need no daemon") {
   CHECK(run_hasup(home.path, {"version"}).out.starts_with("hasup "));
   CHECK(run_hasup(home.path, {"version", "--json"}).out.starts_with("{\"version\":\""));
   CHECK(run_hasup(home.path, {"help"}).code == 0);
+  const auto presets = run_hasup(home.path, {"help", "preset"}).out;
+  CHECK(presets.find("\n  antelope ") != std::string::npos);
+  CHECK(presets.find("\nRecipes") == std::string::npos);
+  CHECK(run_hasup(home.path, {"help", "preset", "antelope"}).out.find("get_info") != std::string::npos);
+  CHECK(run_hasup(home.path, {"help", "recipes"}).out.find("\n  nodeos ") != std::string::npos);
   const auto usage = run_hasup(home.path, {"stop"});
   CHECK(usage.code == 2);
   CHECK(usage.err.starts_with("hasup: "));

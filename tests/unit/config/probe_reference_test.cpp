@@ -135,7 +135,8 @@ TEST_CASE("a preset may bring its reference, and its limits as parameters") {
 TEST_CASE("a reference may be the endpoint of an upstream in use") {
   auto with = beside;
   with.upstreams["leap"] =
-      "[probe]\npreset = \"chain\"\n[[endpoint]]\nhost = \"vm11\"\n[[endpoint]]\nhost = \"vm12\"\n";
+      "[probe]\npreset = \"chain\"\nurl = \"http://${endpoint.host}\"\n[[endpoint]]\nhost = \"vm11\"\n"
+      "[[endpoint]]\nhost = \"vm12\"\n";
   const auto u = unit_of(own +
                              "max_behind = \"30s\"\n[readiness.reference]\npreset = \"chain\"\n"
                              "url = \"http://${upstream.leap.host}:8888\"\n",

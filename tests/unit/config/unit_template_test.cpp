@@ -60,6 +60,24 @@ TEST_CASE("a template tells its variables, with the comments behind them, and wh
   CHECK(t->variables[5].value == "true");
 }
 
+TEST_CASE("the made-up addresses of endpoints are variables, and nothing else of them") {
+  const std::string proxy =
+      "description = \"p\"\n[upstream.node.probe]\nkind = \"tcp\"\n[[upstream.node.endpoint]]\nname = \"vm11\"\n"
+      "host = \"10.0.0.11:8545\"   # a node\nws = \"10.0.0.11:8546\"\n[[upstream.node.endpoint]]\nname = \"own\"\n"
+      "host = \"127.0.0.1:8545\"\nws = \"127.0.0.1:8546\"\n";
+  const auto t = read_template("p.toml", proxy);
+  REQUIRE(t.has_value());
+  REQUIRE(t->variables.size() == 2);
+  CHECK(t->variables[0].name == "vm11-host");
+  CHECK(t->variables[0].about == "a node");
+  CHECK((t->variables[0].is_example && t->variables[1].is_example));
+  CHECK(t->variables[1].about == "of the endpoint vm11");
+  const auto out = fill_template(*t, proxy, {{"vm11-host", "n1:80"}});
+  REQUIRE(out.has_value());
+  CHECK(out->find("name = \"vm11\"\nhost = \"n1:80\"            # a node\nws = \"10.0.0.11:8546\"") !=
+        std::string::npos);
+}
+
 TEST_CASE("a filled template is the template but for the values") {
   CHECK(filled({}) == text);
   CHECK(filled({{"home", "/srv"}}) == with("home = \"/var/lib/x\"     # where", "home = \"/srv\"           # where"));

@@ -1,6 +1,8 @@
 // upstreams/NAME.toml and what a unit is filled in with.
 #include "model/upstream.hpp"
 
+#include <algorithm>
+
 #include "unit/config/support.hpp"
 
 using namespace hasup;
@@ -46,9 +48,11 @@ TEST_CASE(
   INFO(test::rendered(entry.problems));
   REQUIRE(entry.valid);
   CHECK(entry.instances.at(0).liveness->needs == std::vector<std::string>{"upstream.x"});
-  CHECK(said(own("select = \"sticky\"\n[upstream.x.probe]\nkind = \"log\"\npattern = \"a\"\n[[upstream.x.endpoint]]\n"
-                 "host = \"a\"\n"))
-            .find("are for units") != std::string::npos);
+  const auto by_log =
+      said(own("select = \"sticky\"\n[upstream.x.probe]\nkind = \"log\"\npattern = \"a\"\n"
+               "[[upstream.x.endpoint]]\nhost = \"a\"\n"));
+  CHECK_THAT(by_log, Catch::Contains("\"log\" is no value of \"kind\", which is "));
+  CHECK_THAT(by_log, Catch::Contains("unknown key \"pattern\""));
 }
 
 TEST_CASE("a unit is filled in with each endpoint that could be chosen") {
@@ -152,7 +156,55 @@ TEST_CASE("what cannot be filled in, or would do nothing, is refused") {
             .find("unknown key \"selct\"; did you mean \"select\"?") != std::string::npos);
   CHECK(no("select = \"sticky\"\n[upstream.x.probe]\nkind = \"exec\"\ncommand = [\"/a\"]\n[[upstream.x.endpoint]]\n"
            "host = \"a\"\n")
-            .find("kind \"exec\" is for the unit itself") != std::string::npos);
+            .find("\"exec\" is no value of \"kind\"") != std::string::npos);
+  auto presets = beside();
+  presets.presets["own"] = "kind = \"exec\"\ncommand = [\"/a\"]\n";
+  const auto by_preset =
+      parse(own("select = \"sticky\"\n[upstream.x.probe]\npreset = \"own\"\n[[upstream.x.endpoint]]\n"
+                "host = \"a\"\n"),
+            presets);
+  CHECK_THAT(test::messages(by_preset.problems), Catch::Contains("kind \"exec\" is for the unit itself"));
+}
+
+TEST_CASE("what is wrong inside an upstream is said once, and hides no wrong name of a variable") {
+  const std::string probe = "[liveness]\nkind = \"tcp\"\naddress = \"h:1\"\nneeds = [\"upstream.x\"]\n";
+  const std::string broken = "selct = \"sticky\"\n" + tcp + "[[upstream.x.endpoint]]\nhost = \"a\"\nport = 1\n";
+  const auto once = said(probe + own(broken));
+  CHECK_THAT(once, Catch::Contains("unknown key \"selct\""));
+  CHECK(std::count(once.begin(), once.end(), '\n') == 1);
+  auto text = probe + own(broken);
+  text.replace(text.find("x.host}"), 7, "x.hots}");
+  const auto both = said(text);
+  CHECK_THAT(both, Catch::Contains("unknown key \"selct\"") &&
+                       Catch::Contains("undefined variable \"upstream.x.hots\"; did you mean \"upstream.x.hos"));
+  CHECK(std::count(both.begin(), both.end(), '\n') == 2);
+  const auto shared = said(probe +
+                           "[run]\ncommand = [\"/x\", \"${upstream.broken.hots}\"]\n[[requires]]\nupstream = "
+                           "\"broken\"\n");
+  CHECK_THAT(shared, Catch::Contains("undefined variable \"upstream.broken.hots\""));
+}
+
+TEST_CASE("a probe that asks the same whichever endpoint it is for is refused") {
+  const std::string hosts[]{"[[upstream.x.endpoint]]\nhost = \"vm11\"\n",
+                            "[[upstream.x.endpoint]]\nhost = \"vm12\"\n"};
+  const auto with = [&](const std::string& probe, std::size_t count, const std::string& endpoint = "") {
+    return said(own("select = \"sticky\"\n[upstream.x.probe]\n" + probe + endpoint + (count > 0 ? hosts[0] : "") +
+                    (count > 1 ? hosts[1] : "")));
+  };
+  const std::string preset = "preset = \"chain\"\n";
+  CHECK_THAT(with(preset, 2), Catch::Contains("[probe] names no ${endpoint.KEY}: it asks http://127.0.0.1:8888/v1, "
+                                              "whichever endpoint it is to ask; write for example url = "
+                                              "\"http://${endpoint.host}:8888\""));
+  CHECK_THAT(with(preset, 1), Catch::Contains("names no ${endpoint.KEY}"));
+  CHECK(with(preset + "url = \"http://vm11:8888\"\n", 1).empty());
+  CHECK_THAT(with(preset + "url = \"http://vm11:8888\"\n", 2), Catch::Contains("it asks http://vm11:8888/v1"));
+  CHECK(with(preset + "url = \"http://${endpoint.host}\"\n", 2).empty());
+  CHECK(with("kind = \"tcp\"\naddress = \"a:1\"\n", 1).empty());
+  CHECK_THAT(with("kind = \"tcp\"\naddress = \"a:1\"\n", 2),
+             Catch::Contains("it asks a:1, ") && Catch::Contains("address = \"${endpoint.host}:8888\""));
+  CHECK(with("kind = \"http\"\nurl = \"http://gate:1\"\nheaders = { Node = \"${endpoint.host}\" }\n", 2).empty());
+  CHECK_THAT(with("kind = \"tcp\"\naddress = \"a:1\"\n", 0, "[[upstream.x.endpoint]]\ndns = \"a\"\n"),
+             Catch::Contains("names no ${endpoint.KEY}"));
 }
 
 namespace {

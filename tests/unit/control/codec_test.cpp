@@ -158,6 +158,9 @@ TEST_CASE("a filter names a unit or one of its instances") {
   CHECK_FALSE(concerns(e, "miner@2"));
   CHECK_FALSE(concerns(e, "mine"));
   CHECK_FALSE(concerns(e, "../miner"));
+  CHECK_FALSE(concerns(e, "hasupd"));
+  e.unit.clear();
+  CHECK(concerns(e, "hasupd"));  // as the column has it
 }
 
 TEST_CASE("commands and their answers come back as they were written") {

@@ -564,7 +564,7 @@ class ShippedTest:
         self.wait_asked(one, two)
         self.home.ok("stop", "proxy")
         self.assertEqual((self.told("proxy_refused"), len(self.told("reloaded"))), ([], 2))
-        self.assertEqual(self.home.unit_status("proxy")["last_exit"]["code"], 0)
+        self.assertEqual(self.home.unit_status("proxy")["state"], "stopped")
 
 
 class ShippedNginxTest(ShippedTest, HasupTest):

@@ -39,6 +39,7 @@ instance_status full_instance() {
   u.upstream = "vm11";
   u.role = "active";
   u.maintenance = u.config_changed = u.killed = true;
+  u.addresses_changed = "leaps.internal";
   u.by_hand = {{"instances", "4", "2", "hasup scale", "hasup scale leap --reset"},
                {"enabled", "false", "", "hasup disable", "hasup enable leap --reset"}};
   u.logs_dropped = 12;

@@ -61,7 +61,8 @@ says why. A unit that lists all addresses by
 .B ${upstream.NAME.hosts}
 is another one when they differ: with
 .B on_change
-= restart it is restarted, as after a switch, else it takes them with its next start; it waits for an endpoint as one does that names
+= restart it is restarted, as after a switch, else it takes them with its next start; it waits for an endpoint as one
+does that names
 .BR ${upstream.NAME.host} .
 .SS Units
 A start of a unit that names an upstream in a string, or in

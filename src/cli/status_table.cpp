@@ -76,7 +76,7 @@ row row_of(const instance_status& u, base::wall_time now) {
   r[reason_c] = printable(u.reason);
   if (u.maintenance) r[reason_c] += " [maintenance]";
   if (!u.by_hand.empty()) r[reason_c] += " [set by hand]";
-  if (u.config_changed) r[reason_c] += " [file changed]";
+  if (u.config_changed) r[reason_c] += u.addresses_changed.empty() ? " [file changed]" : " [addresses changed]";
   if (u.killed) r[reason_c] += " [was killed]";
   return r;
 }
@@ -305,7 +305,10 @@ std::string render_details(const instance_status& u, base::wall_time now, const 
   if (u.prefetch) line(out, t, "prefetch", prefetch_text(*u.prefetch, now, t));
   if (u.maintenance) line(out, t, "note", "in maintenance");
   for (const auto& s : u.by_hand) line(out, t, "by hand", printable(to_text(s)));
-  if (u.config_changed) line(out, t, "note", "its file has changed since it was started: hasup apply");
+  if (!u.addresses_changed.empty())
+    line(out, t, "note", printable(u.addresses_changed) + " has other addresses than when it was started");
+  else if (u.config_changed)
+    line(out, t, "note", "its file has changed since it was started: hasup apply");
   if (u.killed) line(out, t, "note", "its last stop needed SIGKILL");
   if (u.logs_dropped > 0) line(out, t, "note", fmt::format("{} log lines were dropped", u.logs_dropped));
   return out;

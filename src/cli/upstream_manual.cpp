@@ -42,24 +42,27 @@ An endpoint with
 in place of a host stands for every address that the name has, IPv4 ones, or IPv6 ones when it has no others: each is
 an endpoint, whose host and name are the address, in brackets when it is one of IPv6, as URLs have it. They stand
 sorted. An address that has two names, or is written as a host too, is one endpoint; of one name 8
-addresses are used. The other keys beside it, such as a port, are those of each.
+addresses are used: those that are known stay, and another one joins when there is room. The other keys beside it,
+such as a port, are those of each.
 .PP
 hasupd asks for the addresses every
 .B resolve_every
-by the machine's name service (getaddrinfo), on a thread of their own. An answer that fails or is empty changes
-nothing. An address that is in no answer for
+by the machine's name service (getaddrinfo), on a thread of their own. An answer that fails, if only for IPv4, or is
+empty changes nothing. An address that is in no answer for
 .B keep_address_for
 is no endpoint any more; if it is the chosen one, it is left as an unhealthy one is. An address that joins restarts
 nothing, and what is known of the others stays. The addresses are kept over a restart of hasupd and of the machine, so
 that it comes up without DNS too;
 .B hasup apply
-asks first for names that are new. While none is known, units wait, and
+asks first for names that are new; what runs with an address that stood in the file keeps it until its name is found.
+While none is known, units wait, and
 .B hasup upstream
 says why. A unit that lists all addresses by
 .B ${upstream.NAME.hosts}
 is another one when they differ: with
 .B on_change
-= restart it is restarted, else it takes them with its next start; it waits for an endpoint as one does that names
+= restart it is restarted, as after a switch, else it takes them with its next start; it waits for an endpoint as one
+does that names
 .BR ${upstream.NAME.host} .
 .SS Units
 A start of a unit that names an upstream in a string, or in

@@ -342,6 +342,31 @@ std::vector<model::unit> read_variants(const value& root, const instance_of& who
   return all;
 }
 
+// The endpoints that are named, as far as they are there.
+std::map<std::string, std::string> endpoints_of(const used_upstreams& upstreams,
+                                                const std::map<std::string, std::string>& named) {
+  std::map<std::string, std::string> out;
+  for (const auto& role : upstreams.chosen_from) {
+    const auto& all = upstreams.roles.at(role).endpoints;
+    const auto name = named.find(role);
+    const bool there = name != named.end() &&
+                       std::any_of(all.begin(), all.end(), [&](const auto& e) { return e.name == name->second; });
+    out[role] = there ? name->second : all.front().name;
+  }
+  return out;
+}
+
+// Valid for other addresses, it was read as a whole.
+void read_one(const value& root, unsigned count, const used_upstreams& upstreams, const file_context& context,
+              parsed_unit& out) {
+  const instance_of who{out.entry.name, context.only->instance, count};
+  auto variants =
+      read_variants(root, who, upstreams, {endpoints_of(upstreams, context.only->endpoints)}, context, out);
+  out.entry.instances = variants;
+  out.entry.instances.front().choices.all =
+      std::make_shared<const model::unit_choices>(model::unit_choices{upstreams.roles, std::move(variants)});
+}
+
 void read_instances(const value& root, unsigned count, const used_upstreams& upstreams, const file_context& context,
                     parsed_unit& out) {
   const auto endpoints = combinations(upstreams);
@@ -405,6 +430,10 @@ parsed_unit parse_once(const std::string& name, const std::string& file, std::st
   if (const auto scaled = context.instances.find(name); scaled != context.instances.end())
     count = scale(root, count, scaled->second);
   auto used = read_upstreams(name, root, context, out.findings);
+  if (context.only) {
+    if (!out.findings.failed()) read_one(root, count, used, context, out);
+    return out;
+  }
   read_instances(root, count, used, context, out);
   const auto endpoints = combinations(used);
   auto effective =

@@ -19,6 +19,11 @@ struct source_file {
   std::string text;
 };
 
+struct one_variant {
+  unsigned instance = 0;
+  std::map<std::string, std::string> endpoints;  // by role
+};
+
 // The other files that a unit refers to. Each returns the candidates in order of precedence (the config directory
 // first, then shipped ones); empty = there is none.
 struct file_context {
@@ -39,6 +44,8 @@ struct file_context {
   bool root = false;                                     // the daemon's own user is root
   std::map<std::string, unsigned> instances;             // counts by hand (`hasup scale`), over run.instances
   model::address_book addresses{};                       // known ones of DNS names
+  // Set: nothing else of the unit is made. A role that has no such endpoint gives its first one.
+  std::optional<one_variant> only{};
 };
 
 struct unit_entry {

@@ -16,7 +16,6 @@ file_context::lookup remembered(const file_context::lookup& find) {
   };
 }
 
-// For all instances at once: they are asked for one after the other.
 class replay {
  public:
   replay(const parsed_unit& unit, std::string_view text, file_context context, unit_parser parse,
@@ -28,18 +27,21 @@ class replay {
         parse_(std::move(parse)),
         names_(std::move(names)) {}
 
-  std::shared_ptr<const model::unit_choices> instance(std::size_t i, const model::address_book& known) {
+  std::shared_ptr<const model::unit_choices> one(const one_variant& wanted, const model::address_book& known) {
     model::address_book own;
     for (const auto& name : names_)
       if (const auto it = known.find(name); it != known.end()) own.insert(*it);
-    if (!std::exchange(begun_, true) || context_.addresses != own) {
+    if (context_.addresses != own) {
       context_.addresses = std::move(own);
       made_.clear();
-      const auto unit = parse_(name_, file_, text_, context_);
-      if (!unit.findings.failed())
-        for (const auto& one : unit.entry.instances) made_.push_back(one.choices.all);
     }
-    return i < made_.size() ? made_[i] : nullptr;
+    const auto [at, fresh] = made_.try_emplace({wanted.instance, wanted.endpoints});
+    if (!fresh) return at->second;
+    context_.only = wanted;
+    const auto unit = parse_(name_, file_, text_, context_);
+    if (!unit.findings.failed() && !unit.entry.instances.empty())
+      at->second = unit.entry.instances.front().choices.all;
+    return at->second;
   }
 
  private:
@@ -47,8 +49,8 @@ class replay {
   file_context context_;
   unit_parser parse_;
   std::set<std::string> names_;
-  bool begun_ = false;
-  std::vector<std::shared_ptr<const model::unit_choices>> made_;  // with context_.addresses
+  // With context_.addresses.
+  std::map<std::pair<unsigned, std::map<std::string, std::string>>, std::shared_ptr<const model::unit_choices>> made_;
 };
 
 }  // namespace
@@ -68,8 +70,12 @@ void add_replay(parsed_unit& unit, std::string_view text, file_context context, 
         names.insert(role.dns_names.begin(), role.dns_names.end());
   if (names.empty()) return;
   const auto source = std::make_shared<replay>(unit, text, std::move(context), std::move(parse), std::move(names));
-  for (std::size_t i = 0; i < all.size(); ++i)
-    all[i].choices.again = [source, i](const model::address_book& known) { return source->instance(i, known); };
+  for (auto& one : all) {
+    one.by_names = one.fingerprint;
+    one.choices.again = [source, i = one.id.index](const auto& known, const auto& endpoints) {
+      return source->one({i, endpoints}, known);
+    };
+  }
 }
 
 }  // namespace hasup::config

@@ -183,6 +183,7 @@ json::object to_json(const instance_status& s) {
                       {"maintenance", s.maintenance},
                       {"by_hand", to_json(s.by_hand)},
                       {"config_changed", s.config_changed},
+                      {"addresses_changed", text_or_null(s.addresses_changed)},
                       {"killed", s.killed},
                       {"logs_dropped", s.logs_dropped},
                       {"cpu_percent", value_or_null(s.cpu_percent)},
@@ -219,6 +220,7 @@ instance_status instance_from_json(const json::value& v) {
   s.maintenance = f.flag("maintenance");
   for (const auto& one : f.array("by_hand")) s.by_hand.push_back(setting_from_json(one));
   s.config_changed = f.flag("config_changed");
+  s.addresses_changed = f.text("addresses_changed");
   s.killed = f.flag("killed");
   s.logs_dropped = f.number_or<std::uint64_t>("logs_dropped", 0);
   s.cpu_percent = f.number<double>("cpu_percent");

@@ -101,6 +101,7 @@ struct instance_status {
   bool maintenance = false;
   std::vector<setting_by_hand> by_hand;  // of the whole unit
   bool config_changed = false;           // the file on disk differs from what runs: `hasup apply`
+  std::string addresses_changed;         // then: the names for whose addresses alone it does; "" = null
   bool killed = false;                   // the last stop needed SIGKILL
   std::uint64_t logs_dropped = 0;        // lines
   std::optional<double> cpu_percent;

@@ -21,6 +21,9 @@ class io_context;
 
 namespace hasup::daemon {
 
+// "10.0.0.2", "[2001:db8::2]".
+[[nodiscard]] bool is_address(const std::string& host);
+
 class address_watch {
  public:
   struct wish {
@@ -37,10 +40,13 @@ class address_watch {
 
   // What an earlier hasupd knew; before set(). Of names that nobody wants it is forgotten then.
   void restore(const model::address_book& known);
-  // These names from now on: new ones are asked at once, what is known of others is forgotten.
+  // These names from now on: new ones are asked at once, what is known of others is forgotten,
+  // but for what was learned a moment ago.
   void set(const std::map<std::string, wish>& names);
   // Asks for names that are about to be used. `then` comes from the loop when all have answered, and soon anyway.
   void learn(const std::set<std::string>& names, std::function<void()> then);
+  // Of a name of which nothing is known, until it answers: what runs goes on with these.
+  void assume(const std::string& name, const std::set<std::string>& hosts);
   [[nodiscard]] const model::address_book& known() const;
   // Of the last answer.
   [[nodiscard]] const upstream::address_memory* of(const std::string& name) const;

@@ -103,6 +103,8 @@ json::object encode_instance(const instance_intent& i) {
   o["run"] = i.run;
   o["fingerprint"] = i.fingerprint;
   o["settings"] = i.settings;
+  if (i.by_names != 0) o["by_names"] = i.by_names;
+  if (!i.hosts.empty()) o["hosts"] = json::value_from(i.hosts);
   if (!i.once.empty()) o["once"] = json::value_from(i.once);
   if (i.from_nothing) o["from_nothing"] = true;
   o["taken_down_by"] = i.taken_down_by;
@@ -224,6 +226,9 @@ instance_intent decode_instance(const json::object& object) {
   i.run = r.number<std::uint64_t>("run");
   i.fingerprint = r.number<std::uint64_t>("fingerprint");
   i.settings = r.number<std::uint64_t>("settings");
+  i.by_names = r.number<std::uint64_t>("by_names");
+  if (const auto* hosts = object.if_contains("hosts"))
+    i.hosts = json::value_to<std::map<std::string, std::string>>(*hosts);
   if (const auto* once = object.if_contains("once")) i.once = json::value_to<std::vector<std::string>>(*once);
   i.from_nothing = r.flag("from_nothing");
   i.taken_down_by = r.text("taken_down_by");

@@ -50,6 +50,8 @@ struct instance_intent {
   std::uint64_t run = 0;
   std::uint64_t fingerprint = 0;                              // of the spec that runs
   std::uint64_t settings = 0;                                 // that the run has
+  std::uint64_t by_names = 0;                                 // of the spec that runs, see model::unit
+  std::map<std::string, std::string> hosts;                   // that it lists, by word of the upstream
   std::map<std::string, std::string> endpoints;               // of the spec, see model::unit
   std::map<std::string, upstream::own_memory> own_endpoints;  // likewise by word; none of them empty
   std::vector<std::string> once;                              // arguments for the run that is to begin

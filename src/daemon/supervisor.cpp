@@ -139,7 +139,7 @@ void supervisor::changed(unit_runner& who) {
   advance_reader_waits();
   tell_of_disks(who);
   advance_rolling();
-  if (!who.spec().endpoints.empty()) follow_upstreams();
+  if (who.spec().choices.all) follow_upstreams();
   if (removed_.contains(who.spec().id)) drop_when_gone(who);
 }
 

@@ -3,6 +3,7 @@
 
 #include <boost/asio/steady_timer.hpp>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -150,7 +151,12 @@ class supervisor : public control::service, private unit_host {
   control::command_reply upstream_command(const control::command& c);
 
   // supervisor_addresses.cpp: the DNS names of upstreams
-  void know_addresses(config::loaded& all) const;
+  static void know_addresses(config::loaded& all, const model::address_book& known);
+  std::map<std::string, std::set<std::string>> addresses_to_assume(
+      const config::loaded& all,
+      const std::function<std::map<std::string, std::string>(const model::instance_id&)>& used_by) const;
+  static std::string unknown_name_for(const unit_runner& r, const model::unit& next);
+  std::string runs_with_other_list(const unit_runner& r) const;
   std::set<std::string> unknown_names(const config::loaded& all) const;
   void follow_names();
   std::set<std::string> endpoints_in_use() const;

@@ -121,7 +121,13 @@ void supervisor::boot(intent was) {
   upstreams_known_ = std::move(was.upstreams);
   addresses_.restore(was.addresses);
   config_ = load_trusted(services_.dirs, counts_by_hand());
-  know_addresses(config_);
+  const auto assumed = addresses_to_assume(config_, [&](const model::instance_id& id) {
+    const auto before = was.instances.find(to_text(id));
+    const bool ran = same_boot && before != was.instances.end() && before->second.fingerprint != 0;
+    return ran ? before->second.endpoints : std::map<std::string, std::string>();
+  });
+  for (const auto& [name, hosts] : assumed) addresses_.assume(name, hosts);
+  know_addresses(config_, addresses_.known());
   settle(config_.units, settings_);
   for (const auto& [name, entry] : config_.units)
     for (const auto& unit : entry.instances) make_runner(entry, unit);
@@ -175,7 +181,7 @@ void supervisor::adopt_strays(const intent& was, const traces& left) {
     if (runners_.contains(id)) continue;
     if (!config_.units.contains(ref->unit) && !left.unfinished.contains(name)) continue;  // gone altogether
     auto saved = config::load_files({services_.dirs.state + "/specs/" + ref->unit + ".toml"}, services_.dirs);
-    know_addresses(saved);
+    know_addresses(saved, addresses_.known());
     const auto entry = saved.units.find(ref->unit);
     if (entry == saved.units.end()) continue;
     for (const auto& unit : entry->second.instances)
@@ -254,7 +260,14 @@ control::command_reply supervisor::apply_all(files read, bool dry_run) {
 control::command_reply supervisor::apply(files read, bool dry_run, const std::string& only) {
   if (!read.distrusted.empty()) return {exit_code::permission_denied, read.distrusted, {}, {}};
   auto& fresh = read.config;
-  know_addresses(fresh);
+  const auto assumed = addresses_to_assume(fresh, [&](const model::instance_id& id) {
+    const auto r = find(id);
+    return r && !r->at_rest() ? r->spec().endpoints : std::map<std::string, std::string>();
+  });
+  auto known_addresses = addresses_.known();
+  for (const auto& [name, hosts] : assumed)
+    for (const auto& host : hosts) known_addresses[name].push_back({host, false});
+  know_addresses(fresh, known_addresses);
   control::command_reply reply;
   const auto say = [&](const std::string& line) { reply.message += line + "\n"; };
   std::vector<std::function<void()>> changes;
@@ -309,6 +322,12 @@ control::command_reply supervisor::apply(files read, bool dry_run, const std::st
         reply.affected.push_back(to_text(unit.id));
         continue;
       }
+      const auto unknown = r->at_rest() ? std::string() : unknown_name_for(*r, unit);
+      if (!unknown.empty()) {
+        say(shown_name(unit) + ": changed; left as it is, for the addresses of " + unknown +
+            " cannot be found; `hasup apply` once they can");
+        continue;
+      }
       const bool runs_other = r->spec().fingerprint != with_endpoints(unit, r->spec().endpoints).fingerprint;
       if (r->runs_on(entry.effective_toml, entry.recipe) && !runs_other) continue;
       const bool runs_on = !r->journal_trouble().empty();
@@ -351,6 +370,7 @@ control::command_reply supervisor::apply(files read, bool dry_run, const std::st
   if (keep_settings) fresh.settings = config_.settings;
   config_ = std::move(fresh);
   health_desk_.set(config_.settings);
+  for (const auto& [name, hosts] : assumed) addresses_.assume(name, hosts);
   for (const auto& change : changes) change();
   set_upstreams();
   restart(to_restart, "restarted: its configuration changed");

@@ -147,13 +147,14 @@ void supervisor::follow_upstreams() {
   std::map<std::string, runners> by_unit;
   std::map<std::string, std::string> why;
   for (const auto& [id, r] : runners_) {
-    if (r->spec().endpoints.empty()) continue;
+    if (!r->spec().choices.all) continue;
     if (r->follow_choices()) save_intent();
     const auto roll = rolling_.find(id.unit);
     if (roll != rolling_.end() &&
         std::find(roll->second.left.begin(), roll->second.left.end(), id) != roll->second.left.end())
       continue;
     auto left = runs_with_left_endpoint(*r);
+    if (left.empty()) left = runs_with_other_list(*r);
     if (left.empty()) continue;
     by_unit[id.unit].push_back(r);
     why[id.unit] = std::move(left);
@@ -210,7 +211,7 @@ control::upstream_status supervisor::upstream_view(const std::string& name, cons
   }
   for (const auto& dns : watch.role().dns_names) {
     const auto* asked = addresses_.of(dns);
-    if (asked != nullptr) out.names.push_back({dns, asked->problem, asked->all.size() + asked->left_out});
+    if (asked != nullptr) out.names.push_back({dns, asked->problem, asked->all.size() + asked->left_out.size()});
   }
   std::set<std::string> units;
   for (const auto& [id, r] : runners_)

@@ -54,7 +54,7 @@ void unit_runner::attach_outsider() {
   if (s.tree_alive) return outsider_refused("a run of it is still alive under its shim");
   run_ = std::max(run_, s.run) + 1;
   watched_from_start_ = false;
-  running_fingerprint_ = unit_.fingerprint;
+  runs_as_configured();
   running_settings_ = unit_.settings;
   ever_started_ = true;
   head_.reset();

@@ -50,7 +50,39 @@ void unit_runner::know_addresses(const model::address_book& known) {
   auto next = with_addresses(unit_, known);
   unit_.choices = next.choices;
   // A list of all addresses is another one now, or it is down and what it was with last is forgotten.
-  if (next != unit_ && !pending_spec_) replace_spec(std::move(next), recipe_, effective_toml_);
+  if (next != unit_ && !pending_spec_) replace_spec(std::move(next), recipe_, effective_toml_, false);
+}
+
+// By word: the addresses of names that a list has.
+std::map<std::string, std::string> unit_runner::hosts_of() const {
+  std::map<std::string, std::string> out;
+  if (!unit_.choices.all) return out;
+  for (const auto& [word, role] : unit_.choices.all->roles) {
+    if (role.dns_names.empty()) continue;
+    auto& hosts = out[word];
+    for (const auto& e : role.endpoints)
+      if (!e.dns.empty() && !e.gone) hosts += (hosts.empty() ? "" : " ") + e.name;
+  }
+  return out;
+}
+
+void unit_runner::runs_as_configured() {
+  running_fingerprint_ = unit_.fingerprint;
+  running_by_names_ = unit_.by_names;
+  running_hosts_ = hosts_of();
+}
+
+std::vector<std::string> unit_runner::names_that_changed(bool to_restart_for) const {
+  std::vector<std::string> out;
+  if (!lists_other_addresses()) return out;
+  for (const auto& [word, hosts] : hosts_of()) {
+    const auto& role = role_of(word);
+    const auto was = running_hosts_.find(word);
+    if (was != running_hosts_.end() && was->second == hosts) continue;
+    if (role.restart_on_change || !to_restart_for)
+      out.insert(out.end(), role.dns_names.begin(), role.dns_names.end());
+  }
+  return out;
 }
 
 bool unit_runner::follow_choices() {

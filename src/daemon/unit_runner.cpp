@@ -73,6 +73,8 @@ void unit_runner::restore(instance_intent was, base::result<std::vector<std::str
   run_ = was.run;
   running_fingerprint_ = was.fingerprint;
   running_settings_ = was.settings;
+  running_by_names_ = was.by_names;
+  running_hosts_ = std::move(was.hosts);
   once_ = std::move(was.once);
   from_nothing_ = was.from_nothing;
   taken_down_by = std::move(was.taken_down_by);
@@ -129,6 +131,8 @@ instance_intent unit_runner::intent() const {
   out.run = run_;
   out.fingerprint = running_fingerprint_ != 0 ? running_fingerprint_ : untold_fingerprint_;
   out.settings = running_settings_;
+  out.by_names = running_by_names_;
+  out.hosts = running_hosts_;
   out.once = once_;
   out.from_nothing = from_nothing_;
   out.taken_down_by = taken_down_by;
@@ -203,7 +207,8 @@ bool unit_runner::is_down() const {
   }
 }
 
-void unit_runner::replace_spec(model::unit unit, std::optional<model::recipe> recipe, std::string effective_toml) {
+void unit_runner::replace_spec(model::unit unit, std::optional<model::recipe> recipe, std::string effective_toml,
+                               bool all_probes) {
   pending_spec_.reset();
   if (recovers_before(unit)) {
     pending_spec_ = spec_change{std::move(unit), std::move(recipe), std::move(effective_toml)};
@@ -215,22 +220,28 @@ void unit_runner::replace_spec(model::unit unit, std::optional<model::recipe> re
   renew_limits();
   adjust_run(was);
   if (watches_memory() || watches_space()) host_.changed(*this);
-  probe_as_now_configured();
+  probe_as_now_configured(was, all_probes);
   follow_prefetch();
   if (was.recovery.group != unit_.recovery.group) host_.group_changed(was.recovery.group, unit_.recovery.group);
   if (was.recovery.reference != unit_.recovery.reference) reference_.reset();
   follow_reference();
 }
 
-void unit_runner::probe_as_now_configured() {
+void unit_runner::probe_as_now_configured(const model::unit& was, bool all) {
   if (state() == model::unit_state::running) {
-    on(unit::start_steady_probes{});
+    if (all) {
+      on(unit::start_steady_probes{});
+    } else {
+      if (unit_.readiness != was.readiness) start_probe(model::probe_role::readiness);
+      if (unit_.liveness != was.liveness) liveness_held_.clear(), start_probe(model::probe_role::liveness);
+    }
     if (!unit_.readiness && memory_.health != model::health::healthy)
       dispatch(unit::health_changed{model::health::healthy, "it has no [readiness] any more"});
     return;
   }
   const auto* s = std::get_if<unit::starting>(&memory_.now);
   if (s == nullptr || s->at != unit::starting::step::probing) return;
+  if (!all && unit_.startup == was.startup) return;
   if (unit_.startup)
     on(unit::start_startup_probe{});
   else

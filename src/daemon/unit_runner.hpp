@@ -98,7 +98,9 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   // A recovery has deleted the old state and is not confirmed: there is no way back.
   bool wiped() const;
   // A new spec for the next start; probes, limits of time and policies apply at once. During a recovery: after it.
-  void replace_spec(model::unit unit, std::optional<model::recipe> recipe, std::string effective_toml);
+  // `all_probes`: also those that say the same begin anew.
+  void replace_spec(model::unit unit, std::optional<model::recipe> recipe, std::string effective_toml,
+                    bool all_probes = true);
 
   // Of the DNS names of its upstreams. What it runs with stays as it is.
   void know_addresses(const model::address_book& known);
@@ -170,6 +172,13 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool wants_restart_for_spec() const {
     return pending_spec_ || (running_fingerprint_ != 0 && running_fingerprint_ != unit_.fingerprint);
   }
+  // It does only because names of its upstreams have other addresses.
+  bool lists_other_addresses() const {
+    return !pending_spec_ && running_fingerprint_ != 0 && running_fingerprint_ != unit_.fingerprint &&
+           running_by_names_ != 0 && running_by_names_ == unit_.by_names;
+  }
+  // The names of upstreams that have; or of those only that it is to be restarted for.
+  std::vector<std::string> names_that_changed(bool to_restart_for = false) const;
   std::vector<std::int32_t> pids() const;
   std::uint64_t run_number() const { return run_; }
   std::int32_t main_pid() const { return pid_; }  // 0: none
@@ -342,6 +351,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   // unit_endpoints.cpp
   void take_endpoints();
   [[nodiscard]] std::vector<std::string> words_of(const std::string& upstream) const;
+  std::map<std::string, std::string> hosts_of() const;
+  void runs_as_configured();
   [[nodiscard]] const model::upstream& role_of(const std::string& word) const;
   [[nodiscard]] std::string after_endpoint(const unit::classification& c) const;
   void forget_left();
@@ -361,7 +372,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   ports::worker_job inspect_job() const;
   void save_spec();
   void apply_pending_spec();
-  void probe_as_now_configured();
+  void probe_as_now_configured(const model::unit& was, bool all);
   bool parked_elsewhere(const std::string& data_dir) const;
 
   // unit_probes.cpp
@@ -487,6 +498,8 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   bool start_was_counted_ = false;  // among the restarts, by the last daemon, without a run that it knew
   std::uint64_t running_fingerprint_ = 0;
   std::uint64_t running_settings_ = 0;
+  std::uint64_t running_by_names_ = 0;                // see model::unit
+  std::map<std::string, std::string> running_hosts_;  // as hosts_of() was
   std::uint64_t untold_fingerprint_ = 0;  // of a run whose end waits in queue_: not over yet for the intent file
   std::int32_t pid_ = 0;
   std::optional<base::wall_time> started_at_;

@@ -83,7 +83,7 @@ void unit_runner::send_run() {
                                          : make_run_request(as_import(), *launch_, append, run_, services_.dirs.log);
   if (!request) return spawn_refused(0, request.error().message);
   if (!shim_->heeds(*request)) return replace_shim(std::move(append));
-  running_fingerprint_ = unit_.fingerprint;
+  runs_as_configured();
   running_settings_ = unit_.settings;
   ever_started_ = true;
   head_.reset();
@@ -148,7 +148,7 @@ void unit_runner::on(const process::shim_connected& e) {
   if (s.phase == process::shim_phase::orphaned) {
     // It runs already, and its end must be told; what waits to be started would be a second copy of it.
     pending_run_.reset();
-    if (running_fingerprint_ == 0) running_fingerprint_ = unit_.fingerprint;
+    if (running_fingerprint_ == 0) runs_as_configured();
     return shim_->attach(s.pid, s.start_time, s.run, data_dirs_of(unit_));
   }
   if (outsider_) return attach_outsider();

@@ -53,6 +53,7 @@ control::instance_status unit_runner::status() {
     for (const auto& [word, endpoint] : unit_.endpoints)
       s.upstream += (s.upstream.empty() ? "" : ", ") + unit_.choices.all->roles.at(word).name + ": " + endpoint;
   s.config_changed = wants_restart_for_spec();
+  s.addresses_changed = base::joined(names_that_changed());
   s.killed = memory_.killed;
   if (shim_) s.logs_dropped = shim_->status().logs_dropped;
   if (pid_ != 0) {

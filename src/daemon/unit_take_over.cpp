@@ -75,7 +75,7 @@ void unit_runner::take_over(const process::shim_status& s, std::uint64_t known) 
   }
   if (s.tree_alive) {
     if (running_fingerprint_ == 0) {  // hasupd died before the intent file knew of the run
-      running_fingerprint_ = unit_.fingerprint;  // that of a moment ago, as far as we know
+      runs_as_configured();           // that of a moment ago, as far as we know
       running_settings_ = not_recorded;
     }
     pid_ = s.pid;

@@ -187,8 +187,12 @@ std::string upstream_watch::why_not_ready() const {
     if (one.view.name != memory_.chosen) continue;
     if (one.view.is == standing::good) return {};
     if (one.view.is == standing::undecided) return memory_.chosen + " has not answered yet";
+    if (!one.loop) return memory_.chosen + " is " + one.view.reason + ", and no other one is healthy";
+    return memory_.chosen + " is unhealthy, and no other one is healthy";
   }
-  return memory_.chosen + " is unhealthy, and no other one is healthy";
+  for (std::size_t i = 0; i < asked_.size(); ++i)
+    if (role_.endpoints[i].unresolved) return asked_[i]->view.reason;
+  return memory_.chosen + " is not among its endpoints any more, and no other one is healthy";
 }
 
 std::vector<upstream_watch::endpoint_state> upstream_watch::endpoints() const {

@@ -16,6 +16,20 @@ bool operator==(const choices_of_unit& a, const choices_of_unit& b) {
   return a.all == b.all || (a.all && b.all && *a.all == *b.all);
 }
 
+namespace {
+
+unit made_again(const unit& u, const std::shared_ptr<const address_book>& known,
+                const std::map<std::string, std::string>& endpoints) {
+  auto all = u.choices.again(*known, endpoints);
+  if (!all || all->variants.empty()) return u;
+  auto out = all->variants.front();
+  out.by_names = u.by_names;
+  out.choices = {std::move(all), u.choices.again, known};
+  return out;
+}
+
+}  // namespace
+
 unit with_endpoints(const unit& u, const std::map<std::string, std::string>& wanted) {
   if (!u.choices.all || u.endpoints.empty()) return u;
   auto endpoints = u.endpoints;
@@ -30,18 +44,15 @@ unit with_endpoints(const unit& u, const std::map<std::string, std::string>& wan
     if (v.endpoints != endpoints) continue;
     auto out = v;
     out.choices = u.choices;
+    out.by_names = u.by_names;
     return out;
   }
-  return u;
+  return u.choices.with ? made_again(u, u.choices.with, endpoints) : u;
 }
 
 unit with_addresses(const unit& u, const address_book& known) {
   if (!u.choices.again) return u;
-  auto all = u.choices.again(known);
-  if (!all || all->variants.empty()) return u;
-  auto out = all->variants.front();
-  out.choices = {std::move(all), u.choices.again};
-  return with_endpoints(out, u.endpoints);
+  return made_again(u, std::make_shared<const address_book>(known), u.endpoints);
 }
 
 }  // namespace hasup::model

@@ -214,9 +214,13 @@ struct unit_choices;
 // Shared, and compared by what is in it.
 struct choices_of_unit {
   std::shared_ptr<const unit_choices> all;  // null: it has no upstream
-  // The same made again from the same files, with these addresses of DNS names; null when that gives no unit. Not
-  // set: it uses no names. Not compared.
-  std::function<std::shared_ptr<const unit_choices>(const address_book&)> again{};
+  // The same made again from the same files, with these addresses of DNS names, and with one variant alone: that with
+  // these endpoints, or the first one that there is of a role. Null when that gives no unit. Not set: it uses no
+  // names. Not compared.
+  using maker = std::function<std::shared_ptr<const unit_choices>(
+      const address_book&, const std::map<std::string, std::string>& endpoints)>;
+  maker again{};
+  std::shared_ptr<const address_book> with{};  // what `all` was made again with; null: it has all variants
 
   friend bool operator==(const choices_of_unit& a, const choices_of_unit& b);
 };
@@ -242,6 +246,8 @@ struct unit {
   std::string file;               // the unit file, for messages
   std::uint64_t fingerprint = 0;  // of the resolved spec: differs when a restart would run something else
   std::uint64_t settings = 0;     // of what a run gets while it goes on: limits, priorities, rotation of its log
+  // `fingerprint` as it is with no address of a DNS name known: differs when the files do. 0: it uses no names.
+  std::uint64_t by_names = 0;
   // What it is filled in with, by the word behind "upstream."; a new start takes what is chosen then.
   std::map<std::string, std::string> endpoints;
   choices_of_unit choices;
@@ -263,7 +269,7 @@ struct unit {
 // with each endpoint that could be chosen.
 struct unit_choices {
   std::map<std::string, upstream> roles;
-  std::vector<unit> variants;  // these have no choices of their own
+  std::vector<unit> variants;  // these have no choices of their own; see choices_of_unit::again
 
   friend bool operator==(const unit_choices&, const unit_choices&) = default;
 };

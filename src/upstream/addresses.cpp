@@ -8,6 +8,8 @@ namespace {
 
 using one = address_memory::one;
 
+constexpr std::size_t most_left_out = 100;  // are counted
+
 // 10.0.0.9 stands before 10.0.0.10, and both before those of IPv6.
 bool is_before(const std::string& a, const std::string& b) {
   const auto key = [](const std::string& host) {
@@ -41,8 +43,12 @@ address_change take_answer(address_memory& memory, const address_answer& answer,
   const auto used = [&](const one& a) { return in_use.contains(a.host); };
   for (auto& a : memory.all) {
     if (contains(answer.hosts, a.host)) {
-      if (std::exchange(a.gone, false)) out.joined.push_back(a.host);
+      if (std::exchange(a.gone, false) | std::exchange(a.assumed, false)) out.joined.push_back(a.host);
       a.missing_since.reset();
+      continue;
+    }
+    if (std::exchange(a.assumed, false)) {  // it never was one, and nothing waits for it to come back
+      a.gone = true;
       continue;
     }
     if (!a.missing_since) a.missing_since = now;
@@ -58,24 +64,21 @@ address_change take_answer(address_memory& memory, const address_answer& answer,
   std::erase_if(named, [&](const std::string& host) {
     return std::any_of(memory.all.begin(), memory.all.end(), [&](const one& a) { return a.host == host; });
   });
-  std::size_t left_out = 0;
+  // Whoever is known stays for its time, or a name that answers by turns would be another list with every answer.
+  const bool told = !memory.left_out.empty();
+  std::erase_if(memory.left_out, [&](const auto& one) { return now - one.second >= keep_for; });
   for (auto& host : named) {
-    if (memory.all.size() >= model::most_addresses) {  // one that is named is worth more than one that was
-      const auto old = std::find_if(memory.all.begin(), memory.all.end(),
-                                    [&](const one& a) { return a.missing_since && !used(a); });
-      if (old == memory.all.end()) {
-        ++left_out;
-        continue;
-      }
-      if (!old->gone) out.left.push_back(old->host);
-      memory.all.erase(old);
+    if (memory.all.size() < model::most_addresses) {
+      memory.left_out.erase(host);
+      out.joined.push_back(host);
+      memory.all.push_back({std::move(host), false, false, {}});
+    } else if (memory.left_out.contains(host) || memory.left_out.size() < most_left_out) {
+      memory.left_out[host] = now;
     }
-    out.joined.push_back(host);
-    memory.all.push_back({std::move(host), false, {}});
   }
   std::sort(memory.all.begin(), memory.all.end(),
             [](const one& a, const one& b) { return is_before(a.host, b.host); });
-  out.left_out_differs = std::exchange(memory.left_out, left_out) != left_out && left_out > 0;
+  out.too_many = !told && !memory.left_out.empty();
   out.known_differs = known_of(memory) != before;
   return out;
 }
@@ -89,8 +92,15 @@ std::vector<model::known_address> known_of(const address_memory& memory) {
 address_memory memory_of(const std::vector<model::known_address>& known) {
   address_memory out;
   for (const auto& a : known)
-    if (out.all.size() < model::most_addresses) out.all.push_back({a.host, a.gone, {}});
+    if (out.all.size() < model::most_addresses) out.all.push_back({a.host, a.gone, false, {}});
   return out;
+}
+
+void assume(address_memory& memory, const std::set<std::string>& hosts) {
+  for (const auto& host : hosts)
+    if (memory.all.size() < model::most_addresses) memory.all.push_back({host, false, true, {}});
+  std::sort(memory.all.begin(), memory.all.end(),
+            [](const one& a, const one& b) { return is_before(a.host, b.host); });
 }
 
 }  // namespace hasup::upstream

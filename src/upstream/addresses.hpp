@@ -3,9 +3,11 @@
 //   named --in no answer for `keep_for`--> gone, while something runs with it; else forgotten
 //   no answer, or an empty one: nothing changes
 //
-// An answer may hold only some of the addresses: so does that of a server that takes turns.
+// An answer may hold only some of the addresses: so does that of a server that takes turns. Of more than are used,
+// those that are known stay, and another one joins when there is room.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -20,11 +22,12 @@ struct address_memory {
   struct one {
     std::string host;
     bool gone = false;
+    bool assumed = false;                            // in no answer yet, but something runs with it
     std::optional<base::mono_time> missing_since{};  // the first answer without it
   };
-  std::vector<one> all;      // ascending; at most model::most_addresses
-  std::string problem;       // of the last answer; "" = it named somebody
-  std::size_t left_out = 0;  // of the last good answer: more than are used
+  std::vector<one> all;                             // ascending; at most model::most_addresses
+  std::string problem;                              // of the last answer; "" = it named somebody
+  std::map<std::string, base::mono_time> left_out;  // more than are used, and when each was named last
 };
 
 struct address_answer {
@@ -36,7 +39,7 @@ struct address_change {
   std::vector<std::string> joined, left;
   bool known_differs = false;    // who is known, or who of them is gone
   bool problem_differs = false;  // told once, and not with each answer
-  bool left_out_differs = false;
+  bool too_many = false;         // from now on there are more than are used
 };
 
 // `in_use`: those that something runs with.
@@ -45,5 +48,7 @@ address_change take_answer(address_memory& memory, const address_answer& answer,
 
 std::vector<model::known_address> known_of(const address_memory& memory);
 address_memory memory_of(const std::vector<model::known_address>& known);
+// A name that has not been answered yet, and what runs with an upstream that is called by it now.
+void assume(address_memory& memory, const std::set<std::string>& hosts);
 
 }  // namespace hasup::upstream

@@ -93,8 +93,11 @@ choice choose_first(const model::upstream& role, const std::vector<endpoint_view
 }
 
 // Why the chosen one has to be left at once; "" = it has not.
-std::string why_left(const choice_memory& memory, const endpoint_view* chosen, const endpoint_view* best) {
-  if (!chosen) return memory.chosen + " is no longer in the file";
+std::string why_left(const model::upstream& role, const choice_memory& memory, const endpoint_view* chosen,
+                     const endpoint_view* best) {
+  if (!chosen)
+    return memory.chosen +
+           (role.dns_names.empty() ? " is no longer in the file" : " is not among its endpoints any more");
   if (chosen->is == standing::bad) return memory.chosen + " is unhealthy: " + chosen->reason;
   if (chosen->avoided && best && !best->avoided) return memory.chosen + " is avoided";
   return "";
@@ -127,7 +130,7 @@ choice choose(const model::upstream& role, const std::vector<endpoint_view>& all
   if (memory.chosen.empty()) return choose_first(role, all, best, memory, patience, now);
 
   const auto* chosen = find(all, memory.chosen);
-  if (const auto why = why_left(memory, chosen, best); !why.empty()) {
+  if (const auto why = why_left(role, memory, chosen, best); !why.empty()) {
     if (!best) return keep(why + "; no other one is healthy", memory);
     return take(*best, fmt::format("{}; {} is {}", why, best->name, why_best(role.select, *best)), memory, now);
   }

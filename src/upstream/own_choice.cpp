@@ -41,7 +41,8 @@ bool leave(own_memory& own, const model::upstream& role, const std::string& endp
 void forget_old(own_memory& own, const model::upstream& role, base::wall_time now) {
   const auto& all = role.endpoints;
   std::erase_if(own.left, [&](const auto& left) {
-    const bool there = std::any_of(all.begin(), all.end(), [&](const auto& e) { return e.name == left.first; });
+    const bool there = !role.dns_names.empty() ||  // whose address may come back
+                       std::any_of(all.begin(), all.end(), [&](const auto& e) { return e.name == left.first; });
     return !there || now >= left.second.until;
   });
   for (auto& [endpoint, left] : own.left) left.until = std::min(left.until, now + role.leave_for);
@@ -65,7 +66,11 @@ std::string endpoint_for_start(const model::upstream& role, const role_view& see
 std::string endpoint_for_run(const model::upstream& role, const role_view& seen, const own_memory& own,
                              const std::string& used, base::wall_time now) {
   if (seen.chosen.empty() || seen.chosen == used) return used;
-  if (!own.apart && !is_left(own, seen.chosen, now)) return seen.chosen;
+  if (!own.apart && !is_left(own, seen.chosen, now)) {
+    const auto* chosen = find(seen.all, seen.chosen);
+    return chosen && chosen->is == standing::good ? seen.chosen
+                                                  : used;  // a run ends for one that is known to be good
+  }
   const auto* mine = find(seen.all, used);
   const bool good = mine && mine->is != standing::bad;
   if (good && !mine->avoided) return used;

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import unittest
 import urllib.request
 
@@ -92,6 +93,13 @@ class NamedTest(test_upstreams.UpstreamTest):
         head, probe = text.split("[probe]")
         settings = f'resolve_every = "1s"\nkeep_address_for = "2s"\n{more}\n'
         (directory / "leap.toml").write_text(f'{head}{settings}[probe]{probe}[[endpoint]]\ndns = "{NAME}"\n')
+
+    def written(self, *lines):
+        """The text of the upstream as it is, by its name, and with these lines for its endpoint instead."""
+        path = self.home.path / "etc/upstreams/leap.toml"
+        text = path.read_text()
+        path.write_text(text.split("[[endpoint]]")[0] + "[[endpoint]]\n" + "".join(f"{line}\n" for line in lines))
+        return path, text
 
     def unit(self, name="evm", more=""):
         self.home.unit(name, UNIT.format(port=self.port, more=more))
@@ -197,6 +205,39 @@ class ChosenTest(NamedTest):
         self.wait_endpoints("127.0.0.2", "127.0.0.3")
         self.assertEqual({n: e["dns"] for n, e in self.endpoints().items()}, {"127.0.0.2": None, "127.0.0.3": NAME})
         self.assertEqual(self.home.wait_healthy("evm")["pid"], before["pid"])
+
+    def test_hosts_of_a_file_become_a_name_while_no_hasupd_runs(self):
+        self.leap("127.0.0.2")
+        self.named("127.0.0.2", "127.0.0.3")
+        self.upstream()
+        path, by_name = self.written('host = "127.0.0.2"')
+        self.unit()
+        self.home.start()
+        before = self.runs_with("127.0.0.2")
+        self.dns_breaks()
+        self.home.kill_daemon()
+        path.write_text(by_name)
+        self.home.start()
+        self.wait_said(f"{NAME} cannot be found: ")
+        wait_until(lambda: self.endpoints()["127.0.0.2"]["health"] == "healthy", "it is asked")
+        self.assertEqual(self.home.wait_healthy("evm")["pid"], before["pid"])
+        self.dns_starts()
+        self.wait_endpoints("127.0.0.2", "127.0.0.3")
+        after = self.home.wait_healthy("evm")
+        self.assertEqual((after["pid"], after["upstream"]), (before["pid"], "leap: 127.0.0.2"))
+        self.assertEqual([k for k in self.kinds() if k.startswith("upstream_") and k != "upstream_addresses"],
+                         ["upstream_chosen"])
+
+        # The name has another one only, which is taken once it is healthy.
+        self.home.kill_daemon()
+        path.write_text(by_name.replace(NAME, "other.internal"))
+        self.hosts.write_text("127.0.0.3 other.internal\n")
+        self.dns.send_signal(signal.SIGHUP)
+        self.home.start()
+        self.wait_said("127.0.0.3 is an address of other.internal")
+        self.assertEqual(self.runs_with("127.0.0.2")["pid"], before["pid"])
+        self.leap("127.0.0.3")
+        self.runs_with("127.0.0.3")
 
     def test_one_that_is_named_no_more_is_kept_while_no_other_is_healthy(self):
         self.leap("127.0.0.2")
@@ -318,7 +359,155 @@ class BrokenDnsTest(NamedTest):
         self.runs_with("127.0.0.2")
 
 
+    def test_hosts_of_a_file_become_a_name_that_is_not_found_and_what_runs_goes_on(self):
+        self.leap("127.0.0.2")
+        self.named("127.0.0.2")
+        self.upstream()
+        path, by_name = self.written('host = "127.0.0.2"')
+        self.unit()
+        self.home.start()
+        before = self.runs_with("127.0.0.2")
+        self.dns_breaks()
+        self.written('name = "vm11"', 'host = "127.0.0.2"')
+        self.home.ok("apply")
+        self.assertEqual(self.home.wait_for("evm", state="running", upstream="leap: vm11")["pid"], before["pid"])
+        path.write_text(by_name)
+        self.assertIn(f"evm: changed; left as it is, for the addresses of {NAME} cannot be found",
+                      self.home.ok("apply"))
+        self.assertEqual(self.home.wait_for("evm", state="running", upstream="leap: vm11")["pid"], before["pid"])
+        self.written('host = "127.0.0.2"')
+        self.home.ok("apply")
+        path.write_text(by_name)
+        self.home.ok("apply")
+        self.wait_said(f"{NAME} cannot be found: ")
+        self.assertEqual(self.runs_with("127.0.0.2")["pid"], before["pid"])
+        wait_until(lambda: self.endpoints()["127.0.0.2"]["health"] == "healthy", "it is asked")
+        self.assertEqual(self.home.wait_healthy("evm")["pid"], before["pid"])
+
+    def test_a_start_says_what_has_become_of_the_chosen_one(self):
+        one = self.leap("127.0.0.2")
+        self.named("127.0.0.2")
+        self.upstream()
+        path, by_name = self.written('host = "127.0.0.2"')
+        self.unit()
+        self.home.start()
+        self.runs_with("127.0.0.2")
+        self.home.ok("stop", "evm")
+        self.dns_breaks()
+        path.write_text(by_name)
+        self.home.ok("apply")
+        self.home.hasup("start", "evm", "--no-wait")
+        wait_until(lambda: f"the addresses of {NAME} cannot be found: " in self.home.unit_status("evm")["reason"],
+                   lambda: f"it waits: {self.home.unit_status('evm')}")
+        self.dns_starts()
+        self.runs_with("127.0.0.2")
+        self.home.ok("stop", "evm")
+        self.named("127.0.0.3")
+        self.wait_said(f"127.0.0.2 is no address of {NAME} any more")
+        one.end()
+        self.home.hasup("start", "evm", "--no-wait")
+        why = f"upstream leap: 127.0.0.2 is no address of {NAME} any more, and no other one is healthy"
+        self.home.wait_for("evm", state="waiting", waiting_for=[why])
+
+    def test_an_answer_for_ipv6_alone_while_that_for_ipv4_fails_is_no_answer(self):
+        self.leap("127.0.0.2")
+        self.named("127.0.0.2")
+        self.upstream()
+        self.unit()
+        self.home.start()
+        before = self.runs_with("127.0.0.2")
+        self.dns_breaks()
+        self.addCleanup(half_broken_dns(self.server))
+        self.wait_said(f"{NAME} cannot be found: ")
+        self.assertEqual(set(self.endpoints()), {"127.0.0.2"})
+        self.assertEqual(self.home.wait_healthy("evm")["pid"], before["pid"])
+
+
+def half_broken_dns(address):
+    """SERVFAIL for addresses of IPv4, and ::1 for those of IPv6. Returns what ends it."""
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind((address, 53))
+
+    def serve():
+        while True:
+            asked, peer = server.recvfrom(1500)
+            if asked == b"end":
+                return
+            end = asked.index(b"\0", 12) + 5
+            is_ipv6 = asked[end - 4:end - 2] == b"\0\x1c"
+            head = asked[:2] + (b"\x81\x80" if is_ipv6 else b"\x81\x82") + b"\0\1" + (b"\0\1" if is_ipv6 else b"\0\0")
+            answer = b"\xc0\x0c\0\x1c\0\1\0\0\0\0\0\x10" + socket.inet_pton(socket.AF_INET6, "::1")
+            server.sendto(head + b"\0\0\0\0" + asked[12:end] + (answer if is_ipv6 else b""), peer)
+    thread = threading.Thread(target=serve)
+    thread.start()
+
+    def end():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            s.sendto(b"end", (address, 53))
+        thread.join()
+        server.close()
+    return end
+
+
 class ListTest(NamedTest):
+    def environment_of_new(self, old):
+        def restarted():
+            now = self.home.unit_status("evm")
+            return now["pid"] if now["state"] == "running" and now["pid"] != old else None
+        pid = wait_until(restarted, lambda: f"it is restarted\n{self.home.report()}")
+        return pid, self.environment(pid)["ALL"]
+
+    def test_a_unit_that_could_not_be_restarted_for_its_list_is_restarted_later(self):
+        self.leap("127.0.0.2")
+        self.named("127.0.0.2")
+        self.upstream()
+        self.unit(more=', ALL = "${upstream.leap.hosts}"')
+        self.home.start()
+        before = self.runs_with("127.0.0.2")
+        self.home.ok("maintenance", "on", "evm")
+        self.named("127.0.0.2", "127.0.0.3")
+        self.wait_endpoints("127.0.0.2", "127.0.0.3")
+        changed = self.home.wait_for("evm", addresses_changed=NAME)
+        self.assertEqual(changed["pid"], before["pid"])
+        said = self.home.ok("status", "evm")
+        self.assertIn(f"{NAME} has other addresses than when it was started", said)
+        self.assertNotIn("its file has changed", said)
+        self.home.kill_daemon()
+        self.home.start()
+        self.assertEqual(self.home.wait_for("evm", addresses_changed=NAME)["pid"], before["pid"])
+        self.home.ok("maintenance", "off", "evm")
+        pid, listed = self.environment_of_new(before["pid"])
+        self.assertEqual(listed, "127.0.0.2,127.0.0.3")
+        self.assertIsNone(self.home.wait_healthy("evm")["addresses_changed"])
+        self.home.kill_daemon()
+        self.named("127.0.0.2", "127.0.0.3", "127.0.0.4")
+        self.home.start()
+        self.assertEqual(self.environment_of_new(pid)[1], "127.0.0.2,127.0.0.3,127.0.0.4")
+
+    def test_what_is_asked_of_a_unit_goes_on_while_its_list_changes(self):
+        self.leap("127.0.0.2")
+        self.leap("127.0.0.3")
+        self.leap("127.0.0.4")
+        self.named("127.0.0.2")
+        self.upstream(on_change="keep")
+        asked = self.home.path / "asked"
+        liveness = f"""[liveness]
+kind = "exec"
+command = ["/bin/sh", "-c", "echo once >> {asked}"]
+interval = "1h"
+"""
+        self.home.unit("evm", UNIT.format(port=self.port, more=', ALL = "${upstream.leap.hosts}"') + liveness)
+        self.home.start()
+        self.runs_with("127.0.0.2")
+        self.home.wait_healthy("evm")
+        wait_until(asked.exists, "it is asked")
+        for host in ("127.0.0.3", "127.0.0.4"):
+            names = [*self.endpoints(), host]
+            self.named(*names)
+            wait_until(lambda: self.endpoints().get(host, {}).get("health") == "healthy", "the new one is asked")
+        self.assertEqual(asked.read_text().split(), ["once"])
+        self.home.wait_for("evm", addresses_changed=NAME)
+
     def test_the_list_of_a_proxy_follows(self):
         self.leap("127.0.0.2")
         self.named("127.0.0.2")

@@ -128,6 +128,8 @@ TEST_CASE("columns without a value are left out, notes follow the reason, escape
   CHECK(render_table(all, now, at_width(0)) ==
         "UNIT  STATE    HEALTH  RESTARTS  REASON\n"
         "x     stopped  -              0  ared line [set by hand] [file changed] [was killed]\n");
+  all[0].addresses_changed = "leaps.internal";  // and not its file
+  CHECK(render_table(all, now, at_width(0)).find("[addresses changed] [was killed]") != std::string::npos);
 }
 
 TEST_CASE("colours mark the state and change no width") {

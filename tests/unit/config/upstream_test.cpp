@@ -311,3 +311,24 @@ TEST_CASE("what is wrong with a DNS name is told") {
   for (int i = 0; i < 9; ++i) nine += "[[upstream.x.endpoint]]\ndns = \"n" + std::to_string(i) + "\"\n";
   CHECK(said(own(named_probe + nine)).find("counts for 8") != std::string::npos);
 }
+
+TEST_CASE("for other addresses a unit is made again with the endpoints that it takes alone, each instance its own") {
+  const auto entry = parse(
+      "[run]\ninstances = 3\ncommand = [\"/x\", \"${instance}\", \"${upstream.x.host}\", \"${upstream.y.host}\"]\n"
+      "[upstream.x]\n" +
+          named_probe + "[[upstream.x.endpoint]]\ndns = \"a.internal\"\n[upstream.y]\nselect = \"sticky\"\n" +
+          std::string(tcp).replace(tcp.find(".x."), 3, ".y.") + "[[upstream.y.endpoint]]\ndns = \"b.internal\"\n",
+      beside());
+  INFO(test::rendered(entry.problems));
+  REQUIRE(entry.valid);
+  const model::address_book known{{"a.internal", {{"10.0.0.1"}, {"10.0.0.2"}}},
+                                  {"b.internal", {{"10.0.1.1"}, {"10.0.1.2"}}}};
+  const auto first = with_addresses(entry.instances.at(2), known);
+  CHECK(first.choices.all->variants.size() == 1);
+  CHECK(first.run.command == std::vector<std::string>{"/x", "2", "10.0.0.1", "10.0.1.1"});
+  const auto other = with_endpoints(first, {{"y", "10.0.1.2"}, {"x", "10.0.0.9"}});
+  CHECK(other.run.command == std::vector<std::string>{"/x", "2", "10.0.0.1", "10.0.1.2"});
+  CHECK(other.by_names == entry.instances.at(2).fingerprint);
+  CHECK(with_endpoints(other, first.endpoints) == first);
+  CHECK(with_addresses(entry.instances.at(0), known).run.command.at(1) == "0");
+}

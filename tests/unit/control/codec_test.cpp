@@ -39,6 +39,7 @@ instance_status full_instance() {
   u.upstream = "vm11";
   u.role = "active";
   u.maintenance = u.config_changed = u.killed = true;
+  u.addresses_changed = "leaps.internal";
   u.by_hand = {{"instances", "4", "2", "hasup scale", "hasup scale leap --reset"},
                {"enabled", "false", "", "hasup disable", "hasup enable leap --reset"}};
   u.logs_dropped = 12;
@@ -96,7 +97,7 @@ TEST_CASE("the status has the documented members in the documented order") {
       R"("since":null,"health_since":null,"pid":null,"uptime_s":null,"restarts":0,"recoveries":0,"waiting_for":[],"next_attempt_at":null,)"
       R"("scheduled_at":null,"drain_ends_at":null,"kill_at":null,)"
       R"("last_exit":{"code":null,"signal":null,"class":"lost","at":null},"head":null,"upstream":null,"role":null,)"
-      R"("maintenance":false,"by_hand":[],"config_changed":false,"killed":false,"logs_dropped":0,"cpu_percent":null,)"
+      R"("maintenance":false,"by_hand":[],"config_changed":false,"addresses_changed":null,"killed":false,"logs_dropped":0,"cpu_percent":null,)"
       R"("memory_bytes":null,"recovery":null,"prefetch":null}]})");
 }
 

@@ -38,6 +38,8 @@ intent everything() {
   i.run = 1'234'567;
   i.fingerprint = 0xfedc'ba98'7654'3210U;  // does not fit a signed number
   i.settings = 0xfedc'ba98'7654'3211U;
+  i.by_names = 0xfedc'ba98'7654'3212U;
+  i.hosts = {{"leap", "10.0.0.1 10.0.0.2"}};
   i.once = {"--replay", "\xff\"x"};
   i.from_nothing = true;
   i.taken_down_by = "leap";
@@ -116,6 +118,8 @@ TEST_CASE("an intent comes back as it was written", "[intent]") {
   CHECK(i.run == 1'234'567);
   CHECK(i.fingerprint == 0xfedc'ba98'7654'3210U);
   CHECK(i.settings == 0xfedc'ba98'7654'3211U);
+  CHECK(i.by_names == 0xfedc'ba98'7654'3212U);
+  CHECK(i.hosts == std::map<std::string, std::string>{{"leap", "10.0.0.1 10.0.0.2"}});
   CHECK(i.once == std::vector<std::string>{"--replay", "\xff\"x"});
   CHECK(i.taken_down_by == "leap");
   CHECK(i.recover_why == "dirty database");

@@ -146,5 +146,36 @@ TEST_CASE("a follower does not go with the role to one that it has left, and lea
   r.at("a").is = r.at("b").is = standing::bad;
   CHECK(r.run("c") == "c");
   r.now += r.file.leave_for;
+  CHECK(r.run("c") == "c");
+  r.at("a").is = standing::good;
   CHECK(r.run("c") == "a");  // chosen, and left no longer: as the role says
+}
+
+TEST_CASE("a run does not end for a choice that is not known to be good, or is no endpoint any more") {
+  role r;
+  for (const auto is : {standing::bad, standing::undecided}) {
+    r.at("a").is = is;
+    CHECK(r.run("b") == "b");
+  }
+  r.at("a").is = standing::good;
+  CHECK(r.run("b") == "a");
+  CHECK(r.run("gone") == "a");
+  r.seen.chosen = "gone";
+  CHECK(r.run("b") == "b");
+  CHECK(r.run("away") == "away");
+}
+
+TEST_CASE("an address that was left is not forgotten while its name does not have it") {
+  role r;
+  r.leave("a");
+  auto& all = r.file.endpoints;
+  std::erase_if(all, [](const auto& e) { return e.name == "a"; });
+  auto written = r.own;
+  forget_old(written, r.file, r.now);
+  CHECK(written.empty());
+  r.file.dns_names = {"leaps.internal"};
+  forget_old(r.own, r.file, r.now);
+  CHECK(r.own.left.contains("a"));
+  forget_old(r.own, r.file, r.now + r.file.leave_for);
+  CHECK(r.own.empty());
 }

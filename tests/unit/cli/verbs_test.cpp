@@ -353,7 +353,7 @@ TEST_CASE("probe asks a preset and a unit, and explains") {
   says({"antelope", "url=127.0.0.1:1"}, "url=127.0.0.1:1 needs http://: write url=http://127.0.0.1:1");
   says({"antelope", "http://h:99999"}, "url=http://h:99999: the URL's port is \"99999");
   says({"antelope", "http://h:1", "url=http://h:1"}, "\"url\" is given twice");
-  says({"antelope", "urll=http://h:1"}, "has no parameter \"urll\"; it has: url");
+  says({"antelope", "urll=http://h:1"}, "has no parameter \"urll\"; it has: chain_id, url");
   says({"http://h:1"}, "`hasup probe PRESET http://h:1`");
 }
 

@@ -84,6 +84,7 @@ std::map<std::string, sample> check_samples(const std::string& role) {
       {"head.time", http("head = { time = \"/t\" }")},
       {"head.weight", http("head = { weight = \"/w\" }")},
       {"head.chain", http("head = { number = \"/n\", chain = \"/c\" }")},
+      {"head.peers", http("head = { number = \"/n\", peers = \"/p\" }")},
       {"head.format", http("head = { time = \"/t\", format = \"unix\" }")},
       {"port_owner", http("port_owner = \"any\"")},
       {"through", http("through = \"rpc\"")},
@@ -119,6 +120,7 @@ std::map<std::string, sample> reference_samples(const std::string& role) {
     out[path + at + "head.time"] = in(section, http_check + "head = { time = \"/u\" }");
     out[path + at + "head.weight"] = in(section, http_check + "head = { time = \"/t\", weight = \"/w\" }");
     out[path + at + "head.chain"] = in(section, http_check + "head = { time = \"/t\", chain = \"/c\" }");
+    out[path + at + "head.peers"] = in(section, http_check + "head = { time = \"/t\", peers = \"/p\" }");
     out[path + at + "head.format"] = in(section, http_check + "head = { time = \"/t\", format = \"unix\" }");
     out[path + at + "kind"] = in(section, jsonrpc_check + "method = \"m\"\n" + head);
   }

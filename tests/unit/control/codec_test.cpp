@@ -93,7 +93,7 @@ TEST_CASE("the status has the documented members in the documented order") {
       encode(s) ==
       R"({"host":"vm11","version":"0.1.0","pid":412,"uptime_s":86400.5,"diagnostics":[],"units":[{"unit":"leap",)"
       R"("instance":0,"instances":1,"state":"running","desired":"up","health":"healthy","reason":"readiness passed",)"
-      R"("since":null,"pid":null,"uptime_s":null,"restarts":0,"recoveries":0,"waiting_for":[],"next_attempt_at":null,)"
+      R"("since":null,"health_since":null,"pid":null,"uptime_s":null,"restarts":0,"recoveries":0,"waiting_for":[],"next_attempt_at":null,)"
       R"("scheduled_at":null,"drain_ends_at":null,"kill_at":null,)"
       R"("last_exit":{"code":null,"signal":null,"class":"lost","at":null},"head":null,"upstream":null,"role":null,)"
       R"("maintenance":false,"by_hand":[],"config_changed":false,"killed":false,"logs_dropped":0,"cpu_percent":null,)"

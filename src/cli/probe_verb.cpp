@@ -185,9 +185,9 @@ answered ask(const context& c, const asked& a) {
       ++got.samples;
       got.others = others.results;
       got.lags = unit::judge_lag(a.probe, got.result.head.value_or(model::head{}), others.known, steady_clock::now());
-      got.verdict = unit::observe(
-          once, memory, {kind_of(got.result.out), got.result.reason, got.result.head, false, false, others.known},
-          steady_clock::now(), std::chrono::system_clock::now());
+      got.verdict = unit::observe(once, memory,
+                                  {kind_of(got.result.out), got.result.reason, got.result.head, false, others.known},
+                                  steady_clock::now(), std::chrono::system_clock::now());
       const auto asked_for = std::chrono::duration_cast<base::duration>(steady_clock::now() - began);
       if (got.verdict.value != unit::verdict::undecided || !wants_growth(a.probe)) break;
       if (asked_for + pause > limit) {

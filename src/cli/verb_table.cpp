@@ -126,7 +126,8 @@ const std::vector<verb>& verbs() {
        {},
        "Check unit files, all errors at once",
        targets::paths,
-       "Without PATH: the whole configuration. Exits with 6 when there is an error. Changes nothing. Programs, users and\n"
+       "Without PATH: the whole configuration. Exits with 6 when there is an error. Changes nothing. Programs, users "
+       "and\n"
        "directories that this machine does not have are warnings.\n"
        "\nExamples:\n  hasup check\n  hasup check units/leap.toml\n"},
       {"graph",

@@ -93,14 +93,17 @@ std::optional<template_variable> variable_at(const std::string& name, const valu
 }
 
 // The addresses of an endpoint that are nobody's in particular.
-void add_made_up(const value& endpoint, const std::vector<std::string>& lines, std::vector<template_variable>& out) {
-  const auto* name = endpoint.find("name");
-  if (name == nullptr || !name->is(value_type::text)) return;
+void add_made_up(const value& endpoint, const std::string& number, const std::vector<std::string>& lines,
+                 std::vector<template_variable>& out) {
+  const auto* own = endpoint.find("name");
+  const auto name = own != nullptr && own->is(value_type::text) ? own->text : number;
   for (const auto& m : endpoint.members) {
-    auto v = variable_at(name->text + "-" + m.key, m.content, lines);
-    if (!v || !v->value.starts_with(made_up_network)) continue;
+    auto v = variable_at(name + "-" + m.key, m.content, lines);
+    if (!v) continue;
+    const auto scheme = v->value.find("://");
+    if (!v->value.substr(scheme == std::string::npos ? 0 : scheme + 3).starts_with(made_up_network)) continue;
     v->is_example = true;
-    if (v->about.empty()) v->about = "of the endpoint " + name->text;
+    if (v->about.empty()) v->about = "of the endpoint " + name;
     out.push_back(std::move(*v));
   }
 }
@@ -139,7 +142,8 @@ base::result<unit_template> read_template(const std::string& file, std::string_v
   if (const auto* upstreams = root->find("upstream"); upstreams != nullptr)
     for (const auto& role : upstreams->members)
       if (const auto* endpoints = role.content.find("endpoint"); endpoints != nullptr)
-        for (const auto& endpoint : endpoints->items) add_made_up(endpoint, lines, out.variables);
+        for (std::size_t i = 0; i < endpoints->items.size(); ++i)
+          add_made_up(endpoints->items[i], role.key + std::to_string(i + 1), lines, out.variables);
   return out;
 }
 

@@ -12,7 +12,7 @@
 namespace hasup::config {
 
 struct template_variable {
-  std::string name;                       // of an endpoint NAME-KEY, such as "vm11-host"
+  std::string name;                       // of an endpoint NAME-KEY: "vm11-host", "leap2-url"
   std::string value;                      // that of the file, without quotes
   std::string about;                      // the comment behind it; "" = none
   bool is_text = true;                    // else a number or a boolean, written without quotes

@@ -64,10 +64,12 @@ TEST_CASE("the made-up addresses of endpoints are variables, and nothing else of
   const std::string proxy =
       "description = \"p\"\n[upstream.node.probe]\nkind = \"tcp\"\n[[upstream.node.endpoint]]\nname = \"vm11\"\n"
       "host = \"10.0.0.11:8545\"   # a node\nws = \"10.0.0.11:8546\"\n[[upstream.node.endpoint]]\nname = \"own\"\n"
-      "host = \"127.0.0.1:8545\"\nws = \"127.0.0.1:8546\"\n";
+      "host = \"127.0.0.1:8545\"\nws = \"127.0.0.1:8546\"\n[[upstream.node.endpoint]]\nurl = "
+      "\"http://10.0.0.12:1\"\n";
   const auto t = read_template("p.toml", proxy);
   REQUIRE(t.has_value());
-  REQUIRE(t->variables.size() == 2);
+  REQUIRE(t->variables.size() == 3);
+  CHECK(t->variables[2].name == "node3-url");
   CHECK(t->variables[0].name == "vm11-host");
   CHECK(t->variables[0].about == "a node");
   CHECK((t->variables[0].is_example && t->variables[1].is_example));

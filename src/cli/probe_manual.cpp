@@ -59,9 +59,17 @@ all of which must pass. A connection that is refused, an answer that takes longe
 .B timeout
 and one that does not meet
 .B expect
-fail; what could not be asked is unknown and changes nothing. How fresh the head must be is for the unit to say, with
+fail. What could not be asked (a missing header_file, a clock that is wrong) is unknown: it counts for nothing, but after
+as many such answers in a row as
+.BR failures ,
+and at least three, a healthy unit has no verdict any more and is not healthy. Nothing is restarted for that. How fresh
+the head must be is for the unit to say, with
 .BR max_head_age " or " advances_within :
 a preset that asks for it cannot serve as a startup probe, since a node that is behind has started.
+.PP
+A number advances when it goes beyond the highest one that was seen: of two nodes behind one address, one of which is
+behind, nothing advances. Once that has not been seen for half of the time (after a fork, a rewind), what is beyond the
+lower one counts again. Probes that begin together are spread over their interval.
 .SS Behind others
 .B [reference]
 names somebody else's nodes, whose heads the own one is held against: a check of kind http or jsonrpc, several

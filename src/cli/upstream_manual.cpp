@@ -36,6 +36,12 @@ Nothing is taken before one endpoint is healthy and the others have answered or 
 at once when it is unhealthy and another one is not. One that is healthy is left only as
 .B switch
 says, so that two that take turns by a block cause no switch. When none is healthy, nothing changes.
+.PP
+Heads of two chains are not to be compared. Presets
+.BR antelope ", " antelope\-synced " and " evm\-chain
+take
+.BR chain_id :
+an endpoint of another chain is unhealthy then.
 .SS DNS names
 An endpoint with
 .B dns

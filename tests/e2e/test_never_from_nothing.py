@@ -132,23 +132,22 @@ class NeverFromNothing(HasupTest):
 
     def test_it_is_for_one_unit(self):
         self.run_once()
-        other = self.home.path / "other"
-        other.mkdir()
-        (other / "state").write_text("its own\n")
-        self.home.unit("other", UNIT.format(data=other, ran=self.ran, backup=self.backup, more=""))
+        for name in ("node", "other"):
+            data = self.home.directory(f"data-of-{name}")
+            (data / "state").write_text("its own\n")
+            self.home.unit(name, 'groups = ["both"]\n' + UNIT.format(data=data, ran=self.home.path / f"ran-{name}",
+                                                                    backup=self.backup, more=""))
         self.home.ok("apply")
         self.home.ok("stop", "--all")
-        refused = self.home.hasup("start", "@all", "--from-nothing")
+        refused = self.home.hasup("start", "@both", "--from-nothing", "--no-wait")
         self.assertEqual(refused.returncode, 2, refused.stderr)
+        self.assertIn("one unit", refused.stderr)
 
     def test_it_is_kept_over_the_death_of_hasupd_until_the_run_has_begun(self):
         gate = self.home.path / "open"
         gate.touch()
         self.home.unit("gate", GATE.format(gate=gate))
-        self.run_once(more='[[requires]]
-unit = "gate"
-condition = "healthy"
-')
+        self.run_once(more='[[requires]]\nunit = "gate"\ncondition = "healthy"\n')
         self.home.ok("stop", "node")
         gate.unlink()
         self.home.wait_for("gate", health="unhealthy")
@@ -160,8 +159,7 @@ condition = "healthy"
         self.home.wait_for("node", state="waiting")
         gate.touch()
         self.home.wait_healthy("node")
-        self.assertEqual(self.ran.read_text(), "nothing
-")
+        self.assertEqual(self.ran.read_text(), "nothing\n")
         self.assertEqual(self.home.unit_status("node")["recoveries"], 0)
 
     def test_a_directory_that_was_exchanged_for_an_empty_one_is_restored(self):

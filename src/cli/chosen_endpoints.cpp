@@ -19,10 +19,10 @@ model::unit with_chosen_endpoints(const context& c, const model::unit& unit) {
   if (all)
     for (const auto& u : *all)
       for (const auto& e : u.endpoints) {
+        if (e.dns.empty() || e.dns == e.name) continue;
         auto& hosts = known[e.dns];
         const auto same = [&](const model::known_address& a) { return a.host == e.name; };
-        if (!e.dns.empty() && e.dns != e.name && std::none_of(hosts.begin(), hosts.end(), same))
-          hosts.push_back({e.name});
+        if (std::none_of(hosts.begin(), hosts.end(), same)) hosts.push_back({e.name});
       }
   const auto with = with_addresses(unit, known);
   std::map<std::string, std::string> chosen;

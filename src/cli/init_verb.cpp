@@ -7,13 +7,12 @@
 #include <boost/json.hpp>
 #include <cerrno>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
-#include <iterator>
 #include <map>
 #include <optional>
 
 #include "base/joined.hpp"
+#include "base/small_file.hpp"
 #include "base/suggestion.hpp"
 #include "cli/new_file.hpp"
 #include "cli/verbs.hpp"
@@ -26,6 +25,8 @@ namespace json = boost::json;
 
 namespace hasup::cli {
 namespace {
+
+constexpr std::size_t largest_template = 1U << 20;
 
 struct chosen {
   config::shipped_unit from;
@@ -216,10 +217,9 @@ std::optional<exit_code> make_texts(const context& c, std::vector<chosen>& all) 
 }
 
 base::result<void> copy_new(const context& c, const std::string& from, const std::string& to) {
-  std::ifstream in(from, std::ios::binary);
-  const std::string text(std::istreambuf_iterator<char>(in), {});
-  if (in.bad() || !in.is_open()) return base::errno_error("read " + from);
-  const auto done = write_new_file(to, text, 0644, false);
+  const auto text = base::read_small_file(from, largest_template);
+  if (!text) return text.error();
+  const auto done = write_new_file(to, *text, 0644, false);
   if (!done && done.error().code != EEXIST) return done;
   print(fmt::format("{} {}\n", done ? paint("wrote", style::green, c.out.colour) : std::string("kept"), to));
   return done ? done : base::result<void>{};

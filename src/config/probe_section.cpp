@@ -108,15 +108,16 @@ model::expectation read_expectation(const section& s) {
   return e;
 }
 
-bool has_user(const std::string& url) {
-  const auto host = url.find("//");
-  return host != std::string::npos &&
-         url.substr(host, url.find_first_of("/?#", host + 2) - host).find('@') != std::string::npos;
+// "user@HOST:PORT" of "http://user@HOST:PORT/path"; "" where there is none.
+std::string_view authority_of(std::string_view url) {
+  const auto slashes = url.find("//");
+  if (slashes == std::string_view::npos) return {};
+  url.remove_prefix(slashes + 2);
+  return url.substr(0, url.find_first_of("/?#"));
 }
 
-// "" when nothing is wrong with the host and port of "http://HOST:PORT/…", which begin at `from`.
-std::string wrong_place(const std::string& url, std::size_t from) {
-  auto place = std::string_view(url).substr(from, url.find_first_of("/?#", from) - from);
+// "" when nothing is wrong with host and port of this authority.
+std::string wrong_place(std::string_view place) {
   place.remove_prefix(place.rfind('@') == std::string_view::npos ? 0 : place.rfind('@') + 1);
   const auto bracket = place.find(']');
   if (place.starts_with('[') && bracket == std::string_view::npos)
@@ -139,7 +140,7 @@ void check_url(const section& s, const std::string& url, const std::string& sche
     const auto host = url.substr(url.find("//") + 2);
     if (host.empty() || host[0] == '/' || host[0] == ':')
       s.error("url", "the URL names no host; write " + to + "127.0.0.1:8888/path");
-    else if (const auto wrong = wrong_place(url, url.find("//") + 2); !wrong.empty())
+    else if (const auto wrong = wrong_place(authority_of(url)); !wrong.empty())
       s.error("url", wrong);
   } else if (url.starts_with("unix:")) {
     const auto colon = url.find(':', 5);
@@ -149,7 +150,7 @@ void check_url(const section& s, const std::string& url, const std::string& sche
     s.error("url", "the URL must begin with " + to + ", " + to_tls + " or unix:/");
   }
   // Reasons of probes name the URL, and anyone may read them.
-  if (!url.starts_with("unix:") && has_user(url))
+  if (!url.starts_with("unix:") && authority_of(url).find('@') != std::string_view::npos)
     s.error("url", "the URL holds a user name; put an Authorization line into header_file instead");
   if (url.find_first_of(" \t\r\n") != std::string::npos) s.error("url", "the URL holds a blank; write %20");
 }

@@ -511,8 +511,7 @@ std::vector<key> make_upstream_keys() {
        {"restart", "keep"}},
       {"leave_for", k::duration, "\"1h\"",
        "a unit that ended because of its endpoint (action = \"next_endpoint\" in its recipe) is started with another "
-       "one "
-       "for so long"},
+       "one for so long"},
       {"join", k::text, "\",\"", "stands between the values of all endpoints: ${upstream.NAME.KEYs}"},
       {"resolve_every", k::duration, "\"30s\"", "how often it is asked which addresses the names in \"dns\" have"},
       {"keep_address_for", k::duration, "\"5m\"",

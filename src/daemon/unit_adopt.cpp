@@ -55,7 +55,6 @@ void unit_runner::attach_outsider() {
   run_ = std::max(run_, s.run) + 1;
   watched_from_start_ = false;
   runs_as_configured();
-  running_settings_ = unit_.settings;
   ever_started_ = true;
   head_.reset();
   host_.changed(*this);

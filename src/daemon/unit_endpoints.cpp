@@ -68,8 +68,15 @@ std::map<std::string, std::string> unit_runner::hosts_of() const {
 
 void unit_runner::runs_as_configured() {
   running_fingerprint_ = unit_.fingerprint;
+  running_settings_ = unit_.settings;
   running_by_names_ = unit_.by_names;
   running_hosts_ = hosts_of();
+}
+
+// hasupd died before the intent file knew of the run: it is that of a moment ago, as far as we know.
+void unit_runner::runs_unrecorded() {
+  runs_as_configured();
+  running_settings_ = not_recorded;
 }
 
 std::vector<std::string> unit_runner::names_that_changed(bool to_restart_for) const {

@@ -353,6 +353,7 @@ class unit_runner : public std::enable_shared_from_this<unit_runner>, private re
   [[nodiscard]] std::vector<std::string> words_of(const std::string& upstream) const;
   std::map<std::string, std::string> hosts_of() const;
   void runs_as_configured();
+  void runs_unrecorded();
   [[nodiscard]] const model::upstream& role_of(const std::string& word) const;
   [[nodiscard]] std::string after_endpoint(const unit::classification& c) const;
   void forget_left();

@@ -84,7 +84,6 @@ void unit_runner::send_run() {
   if (!request) return spawn_refused(0, request.error().message);
   if (!shim_->heeds(*request)) return replace_shim(std::move(append));
   runs_as_configured();
-  running_settings_ = unit_.settings;
   ever_started_ = true;
   head_.reset();
   host_.changed(*this);  // the run number and the spec's fingerprint go into the intent file
@@ -148,7 +147,7 @@ void unit_runner::on(const process::shim_connected& e) {
   if (s.phase == process::shim_phase::orphaned) {
     // It runs already, and its end must be told; what waits to be started would be a second copy of it.
     pending_run_.reset();
-    if (running_fingerprint_ == 0) runs_as_configured();
+    if (running_fingerprint_ == 0) runs_unrecorded();
     return shim_->attach(s.pid, s.start_time, s.run, data_dirs_of(unit_));
   }
   if (outsider_) return attach_outsider();

@@ -302,8 +302,7 @@ unit::prepared unit_runner::judge(const ports::worker_result& r) const {
                         r.least_free_under(unit_.data.dir), base::format_byte_size(unit_.data.min_free),
                         base::format_byte_size(needed))};
   }
-  if (!recipe_) return {};
-  if (from_nothing_) return {};
+  if (!recipe_ || from_nothing_) return {};
   return unit::judge_state(unit_, *recipe_, ever_started_, {r.data_dir_exists, r.data_dir_empty, r.missing});
 }
 

@@ -74,10 +74,7 @@ void unit_runner::take_over(const process::shim_status& s, std::uint64_t known) 
     if (hook_) std::exchange(hook_, nullptr)->cancel();
   }
   if (s.tree_alive) {
-    if (running_fingerprint_ == 0) {  // hasupd died before the intent file knew of the run
-      runs_as_configured();           // that of a moment ago, as far as we know
-      running_settings_ = not_recorded;
-    }
+    if (running_fingerprint_ == 0) runs_unrecorded();
     pid_ = s.pid;
     started_at_ = s.started_at;
     // The first start after a restore ran on; its recovery is resumed and watches it.

@@ -68,9 +68,8 @@ inline constexpr std::size_t evidence_limit = 64 * 1024;
 //   only named: a failed start counts as every other of which nobody knows whether the state is good;
 // - a run that the kernel killed for want of memory says only that, whatever its output shows; where that is only
 //   likely, the words say so, the recipe's restart and hold stand, and nothing says recover;
-// - next_endpoint speaks of a run that ended by itself: it is restart where hasup stopped the run, the kernel killed
-// it
-//   for want of memory, or a line alone says it of a run that was killed from outside;
+// - next_endpoint speaks of a run that ended by itself: it is restart where hasup stopped the run, where the kernel
+//   killed it for want of memory, and where a line alone says it of a run that was killed from outside;
 // - a run that hasup stopped never says recover, and no condition on its time and probes holds: hasup chose its end.
 classification classify(const model::recipe* recipe, const model::exit_status& status, std::string_view evidence,
                         const run_facts& facts);

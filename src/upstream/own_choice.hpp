@@ -51,8 +51,8 @@ struct role_view {
   bool all_told = false;  // none that has not answered yet, or they had their time
 };
 
-// For a start: the one it takes; "" = it waits. The chosen one is named whatever its standing is, any other one is
-// good.
+// For a start: the one it takes; "" = it waits. The chosen one is named whatever its standing is, another one only
+// when it is good.
 [[nodiscard]] std::string endpoint_for_start(const model::upstream& role, const role_view& seen,
                                              const own_memory& own, base::wall_time now);
 

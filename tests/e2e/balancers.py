@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 
-from hasup_home import accepts, free_port, wait_until
+from hasup_home import accepts, free_port, nginx_temp_paths, wait_until
 
 HAPROXY = """
 global
@@ -36,8 +36,7 @@ daemon off; pid {run}/nginx.pid; error_log {run}/error.log; worker_processes 1; 
 events {{}}
 http {{
   access_log off;
-  client_body_temp_path {run}/body; proxy_temp_path {run}/proxy; fastcgi_temp_path {run}/fastcgi;
-  uwsgi_temp_path {run}/uwsgi; scgi_temp_path {run}/scgi;
+  {paths}
   upstream nodes {{
     {servers}
   }}
@@ -119,7 +118,7 @@ class Balancers:
         return self.begin_traffic()
 
     def nginx_text(self, servers):
-        return NGINX.format(run=self.run_dir, port=self.listen, servers=servers,
+        return NGINX.format(run=self.run_dir, paths=nginx_temp_paths(self.run_dir), port=self.listen, servers=servers,
                             user="user root;" if os.geteuid() == 0 else "")
 
     def start_nginx_before_nodes(self):

@@ -49,6 +49,12 @@ def claim_port(port):
     return True
 
 
+def nginx_temp_paths(directory):
+    """For the http block of an nginx that is nobody's but the test's."""
+    words = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    return " ".join(f"{word}_temp_path {directory}/{word};" for word in words)
+
+
 def free_port():
     """A port that claim_port() has claimed, outside the range that the kernel hands out for outgoing connections."""
     for _ in range(500):
@@ -451,8 +457,7 @@ class HasupTest(unittest.TestCase):
             events {{}}
             http {{
               access_log off; sendfile on;
-              client_body_temp_path {run}/body; proxy_temp_path {run}/proxy; fastcgi_temp_path {run}/fastcgi;
-              uwsgi_temp_path {run}/uwsgi; scgi_temp_path {run}/scgi;
+              {nginx_temp_paths(run)}
               server {{ listen 127.0.0.1:{port}; location / {{ root {directory}; autoindex on; }} }}
             }}""")
         nginx = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")

@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from hasup_home import HasupTest, accepts, alive, free_port, wait_until
+from hasup_home import HasupTest, accepts, alive, free_port, nginx_temp_paths, wait_until
 
 STAND_IN = Path(__file__).resolve().parent / "docker_stand_in.py"
 
@@ -54,8 +54,7 @@ daemon off; pid {run}/nginx.pid; error_log {run}/error.log; worker_processes 1; 
 events {{}}
 http {{
   access_log off;
-  client_body_temp_path {run}/body; proxy_temp_path {run}/proxy; fastcgi_temp_path {run}/fastcgi;
-  uwsgi_temp_path {run}/uwsgi; scgi_temp_path {run}/scgi;
+  {paths}
   server {{ listen 127.0.0.1:{port}; root {run}/www; }}
 }}
 """
@@ -70,7 +69,7 @@ class DockerProxy(HasupTest):
         self.page.write_text("here")
         nginx = shutil.which("nginx", path=os.environ["PATH"] + ":/usr/sbin")
         self.assertIsNotNone(nginx, "nginx is not installed; packaging/test.sh installs it")
-        (run / "nginx.conf").write_text(NGINX.format(run=run, port=self.port,
+        (run / "nginx.conf").write_text(NGINX.format(run=run, paths=nginx_temp_paths(run), port=self.port,
                                                      user="user root;" if os.geteuid() == 0 else ""))
         self.pid_file = run / "nginx.pid"
         engine = self.home.path / "engine"

@@ -16,7 +16,7 @@ import time
 import unittest
 from pathlib import Path
 
-from hasup_home import DEMO_NODE, HasupTest, free_port, free_range, get_info, wait_until
+from hasup_home import DEMO_NODE, HasupTest, free_port, free_range, get_info, nginx_temp_paths, wait_until
 
 # For a minute the demo nodes do what takes the real ones a day: probes are as much faster.
 LEAP = """
@@ -187,8 +187,7 @@ pid {run}/nginx.pid; worker_processes 1; {user}
 events {{}}
 http {{
   access_log off;
-  client_body_temp_path {run}/body; proxy_temp_path {run}/proxy; fastcgi_temp_path {run}/fastcgi;
-  uwsgi_temp_path {run}/uwsgi; scgi_temp_path {run}/scgi;
+  {paths}
   proxy_connect_timeout 1s; proxy_read_timeout 2s;
   proxy_next_upstream error timeout http_502 http_503 non_idempotent;
   upstream write {{ {miners} }}
@@ -250,7 +249,8 @@ class Stack(HasupTest):
     def write_nginx(self):
         run = self.home.directory("nginx")
         miners = " ".join(f"server 127.0.0.1:{self.miner + i} max_fails=1 fail_timeout=1s;" for i in range(MINERS))
-        (run / "nginx.conf").write_text(NGINX.format(run=run, miners=miners, port=self.proxy,
+        (run / "nginx.conf").write_text(NGINX.format(run=run, paths=nginx_temp_paths(run),
+                                                     miners=miners, port=self.proxy,
                                                      user="user root;" if os.geteuid() == 0 else "",
                                                      rpc=self.known["rpc"], ws=self.known["ws"]))
 

@@ -18,7 +18,8 @@ import unittest
 import urllib.request
 from pathlib import Path
 
-from hasup_home import DEMO_NODE, SOURCE, HasupTest, accepts, end_process, free_port, get_info, wait_until
+from hasup_home import (DEMO_NODE, SOURCE, HasupTest, accepts, end_process, free_port, get_info, nginx_temp_paths,
+                        wait_until)
 from test_websocket_probe import accept_of
 
 LEAP = """
@@ -576,9 +577,8 @@ class ShippedNginxTest(ShippedTest, HasupTest):
 
     def template_changes(self):
         made = self.run_dir / "made"
-        paths = " ".join(f"{w}_temp_path {made}/{w};" for w in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
         changes = {"/run/node-proxy": str(made), "listen 8545": f"listen 127.0.0.1:{self.listen}",
-                   "access_log off;": f"access_log off; {paths}"}
+                   "access_log off;": f"access_log off; {nginx_temp_paths(made)}"}
         return changes if os.geteuid() == 0 else {**changes, "user www-data;": ""}
 
     def check(self):
